@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * channel.h - one end of a ring in a segment, with waiting and liveness
+ *
+ * The rings of spsc.h and bcast.h never wait and know no processes. A channel
+ * adds that: it takes an end of the ring, sleeps when there is nothing to do,
+ * wakes the other side when that sleeps, and tells when it has gone.
+ *
+ * No system call while messages flow: sending and receiving are inline here;
+ * the functions in the library are called when the ring is full or empty, when
+ * somebody must be woken, and when the other side has come or gone.
+ *
+ * Deadlines are absolute, in nanoseconds of CLOCK_MONOTONIC. 0 never sleeps,
+ * SHMIPC_FOREVER has no end.
+ *
+ * Signals: a handler installed without SA_RESTART that runs while a call sleeps
+ * makes it return -EINTR; nothing is lost, call again. With SA_RESTART the call
+ * goes on. While it spins, signals are not noticed.
+ *
+ * Going: when the other side has left or died, the consumer and the readers
+ * first get all that was published, then -EPIPE; the producer gets -EPIPE at
+ * once. shmipc_channel_peer() tells leaving from dying. When somebody takes the
+ * other end anew, the channel works again.
+ *
+ * One thread at a time on one channel.
+ */
+#ifndef SHMIPC_CHANNEL_H
+#define SHMIPC_CHANNEL_H
+
+#include <shmipc/bcast.h>
+#include <shmipc/segment.h>
+#include <shmipc/spsc.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define SHMIPC_FOREVER	UINT64_MAX
+
+/* shmipc_channel_opts.spin_ns: no spinning at all; spin without ever sleeping. */
+#define SHMIPC_SPIN_NEVER	UINT64_MAX
+#define SHMIPC_SPIN_ALWAYS	(UINT64_MAX - 1)
+
+/**
+ * struct shmipc_channel_opts - how to take an end
+ * @struct_bytes: sizeof this struct
+ * @spin_ns:      spin this long before sleeping; 0: the default (20 us where
+ *                there is more than one CPU, else none)
+ * @start:        readers: enum shmipc_start
+ * @stride:       readers that share the log; 0 or 1: takes all
+ * @stride_at:    which of them this is
+ */
+struct shmipc_channel_opts {
+	uint64_t struct_bytes;
+	uint64_t spin_ns;
+	uint32_t start;
+	uint32_t reserved0;	/* 0 */
+	uint64_t stride;
+	uint64_t stride_at;
+};
+
+/* One end. Made by the library; the fields are not for users. */
+struct shmipc_channel {
+	union {
+		struct shmipc_spsc_tx spsc_tx;
+		struct shmipc_spsc_rx spsc_rx;
+		struct shmipc_bcast_tx bcast_tx;
+		struct shmipc_bcast_rx bcast_rx;
+	} end;
+	uint32_t kind;
+	uint32_t role;
+	const uint32_t *peer_word;	/* of the other side */
+	uint32_t peer_seen;		/* as last looked into; no WATCHED bit */
+	uint32_t reserved0;
+	uint64_t lost_now;		/* with the last -ESTALE */
+};
+
+/**
+ * shmipc_channel_open - open or make a ring by name and take an end of it
+ * @ret:  the channel; shmipc_channel_close() it
+ * @name: as for shmipc_segment_open()
+ * @role: the end; SHMIPC_ROLE_READER for SHMIPC_KIND_BCAST
+ * @seg:  what to make or insist on; kind must be given. NULL: open only
+ * @opts: NULL: defaults
+ *
+ * Either side may come first, with SHMIPC_CREATE in @seg->flags.
+ *
+ * Return: 0; -EBUSY if that end is taken by a living peer; -ENOSPC if all
+ * reader slots are; otherwise as shmipc_segment_open().
+ */
+int shmipc_channel_open(struct shmipc_channel **ret, const char *name, enum shmipc_role role,
+			const struct shmipc_segment_opts *seg,
+			const struct shmipc_channel_opts *opts);
+
+/**
+ * shmipc_channel_attach - take an end of a ring in a segment that is open
+ * @ret:  the channel
+ * @seg:  stays the caller's, and may be closed before the channel
+ * @role: the end
+ * @opts: NULL: defaults
+ *
+ * Return: as shmipc_channel_open().
+ */
+int shmipc_channel_attach(struct shmipc_channel **ret, struct shmipc_segment *seg,
+			  enum shmipc_role role, const struct shmipc_channel_opts *opts);
+
+/**
+ * shmipc_channel_close - leave; NULL is nothing
+ * @ch: gone afterwards
+ *
+ * What was published stays for the consumer. What was not is gone.
+ */
+void shmipc_channel_close(struct shmipc_channel *ch);
+
+/**
+ * shmipc_channel_drain - wait until the consumer has taken all that was published
+ * @ch:          a producer's, spsc
+ * @deadline_ns: absolute
+ *
+ * Waits also while there is no consumer yet.
+ *
+ * Return: 0; -EAGAIN, -ETIMEDOUT, -EINTR; -EPIPE if the consumer went before;
+ * -EINVAL on another end.
+ */
+int shmipc_channel_drain(struct shmipc_channel *ch, uint64_t deadline_ns);
+
+/**
+ * shmipc_channel_wait_peer - wait until somebody holds the other end
+ * @ch:          a producer's or consumer's; a reader waits for the producer
+ * @deadline_ns: absolute
+ *
+ * Return: 0; -EAGAIN, -ETIMEDOUT, -EINTR; -EINVAL for a bcast producer.
+ */
+int shmipc_channel_wait_peer(struct shmipc_channel *ch, uint64_t deadline_ns);
+
+/* Counts of one channel since it was opened. */
+struct shmipc_channel_stat {
+	uint64_t struct_bytes;	/* set by the caller */
+	uint64_t seq;		/* messages before the present one, ever, in the ring */
+	uint64_t pending;	/* published and not yet taken by the other side, or by us */
+	uint64_t lost;		/* readers: of our share */
+	uint64_t sleeps;	/* times that this end slept */
+	uint64_t wakes;		/* times that it woke the other */
+	uint64_t max_payload;
+	uint32_t peer_state;	/* enum shmipc_peer_state of the other side */
+	uint32_t peer_pid;	/* a hint; 0 is unknown */
+};
+
+/* Return: 0; -EINVAL if @ret->struct_bytes is not right. */
+int shmipc_channel_get_stat(struct shmipc_channel *ch, struct shmipc_channel_stat *ret);
+
+/* State of the other side now: enum shmipc_peer_state. */
+enum shmipc_peer_state shmipc_channel_peer(struct shmipc_channel *ch);
+
+/* What the segment is; see shmipc_segment_get_info(). */
+int shmipc_channel_get_info(const struct shmipc_channel *ch, struct shmipc_segment_info *ret);
+
+/* User metadata of the ring: the producer may write it, all may read it. */
+void *shmipc_channel_meta(const struct shmipc_channel *ch, size_t *ret_bytes);
+
+/* CLOCK_MONOTONIC now plus @ns, as a deadline; never 0. */
+uint64_t shmipc_deadline_in(uint64_t ns);
+
+/*
+ * The parts that are not inline. 0 means: try again.
+ */
+int shmipc_channel_slow_room(struct shmipc_channel *ch, size_t len, int err, uint64_t deadline_ns);
+int shmipc_channel_slow_empty(struct shmipc_channel *ch, int err, uint64_t deadline_ns);
+int shmipc_channel_slow_peer(struct shmipc_channel *ch);
+void shmipc_channel_slow_wake(struct shmipc_channel *ch);
+
+/* Has the other side come or gone since we last looked? One load. */
+static inline int shmipc_priv_channel_peer_moved(const struct shmipc_channel *ch)
+{
+	return (shmipc_load_relaxed(ch->peer_word) & ~SHMIPC_PEER_WATCHED) != ch->peer_seen;
+}
+
+/**
+ * shmipc_channel_reserve - room for a message, to fill in place
+ * @ch:          a producer's
+ * @len:         bytes
+ * @ret_ptr:     until commit or abort
+ * @deadline_ns: for room; absolute
+ *
+ * Publishes the batch, if there is one, before it sleeps for room.
+ *
+ * Return: 0; -EAGAIN full (deadline 0); -ETIMEDOUT; -EMSGSIZE can never fit;
+ * -EPIPE; -EINTR; -EPROTO; -EINVAL not a producer's.
+ */
+static inline int shmipc_channel_reserve(struct shmipc_channel *ch, size_t len, void **ret_ptr,
+					 uint64_t deadline_ns)
+{
+	int ret;
+
+	for (;;) {
+		if (shmipc_likely(ch->kind == SHMIPC_KIND_SPSC)) {
+			if (shmipc_unlikely(ch->role != SHMIPC_ROLE_PRODUCER))
+				return -EINVAL;
+			if (shmipc_unlikely(shmipc_priv_channel_peer_moved(ch))) {
+				ret = shmipc_channel_slow_peer(ch);
+				if (ret)
+					return ret;
+			}
+			ret = shmipc_spsc_reserve(&ch->end.spsc_tx, len, ret_ptr);
+		} else {
+			if (shmipc_unlikely(ch->role != SHMIPC_ROLE_PRODUCER))
+				return -EINVAL;
+			ret = shmipc_bcast_reserve(&ch->end.bcast_tx, len, ret_ptr);
+		}
+		if (shmipc_likely(!ret))
+			return 0;
+		ret = shmipc_channel_slow_room(ch, len, ret, deadline_ns);
+		if (ret)
+			return ret;
+	}
+}
+
+/* Give the reservation back, as if it never was. */
+static inline void shmipc_channel_abort(struct shmipc_channel *ch)
+{
+	if (ch->kind == SHMIPC_KIND_SPSC)
+		shmipc_spsc_abort(&ch->end.spsc_tx);
+	else
+		shmipc_bcast_abort(&ch->end.bcast_tx);
+}
+
+/**
+ * shmipc_channel_commit - end the reservation; the message joins the batch
+ * @ch:  a producer's
+ * @len: bytes, at most what was reserved
+ *
+ * Return: 0; -EINVAL.
+ */
+static inline int shmipc_channel_commit(struct shmipc_channel *ch, size_t len)
+{
+	return shmipc_likely(ch->kind == SHMIPC_KIND_SPSC) ?
+		shmipc_spsc_commit(&ch->end.spsc_tx, len) :
+		shmipc_bcast_commit(&ch->end.bcast_tx, len);
+}
+
+/* Make the batch visible, and wake who sleeps for it. */
+static inline void shmipc_channel_publish(struct shmipc_channel *ch)
+{
+	int wake = shmipc_likely(ch->kind == SHMIPC_KIND_SPSC) ?
+		shmipc_spsc_publish(&ch->end.spsc_tx) : shmipc_bcast_publish(&ch->end.bcast_tx);
+
+	if (shmipc_unlikely(wake))
+		shmipc_channel_slow_wake(ch);
+}
+
+/**
+ * shmipc_channel_write - copy one message into the batch
+ * @ch:          a producer's
+ * @buf:         the message
+ * @len:         bytes
+ * @deadline_ns: for room; absolute
+ *
+ * Return: as shmipc_channel_reserve().
+ */
+static inline int shmipc_channel_write(struct shmipc_channel *ch, const void *buf, size_t len,
+				       uint64_t deadline_ns)
+{
+	void *ptr;
+	int ret = shmipc_channel_reserve(ch, len, &ptr, deadline_ns);
+
+	if (shmipc_unlikely(ret))
+		return ret;
+	if (shmipc_likely(ch->kind == SHMIPC_KIND_SPSC))
+		shmipc_payload_write(ptr, buf, len);
+	else
+		shmipc_racy_write(ptr, buf, len);
+	return shmipc_channel_commit(ch, len);
+}
+
+/**
+ * shmipc_channel_send - copy one message in and publish it
+ *
+ * Arguments and return: as shmipc_channel_write().
+ */
+static inline int shmipc_channel_send(struct shmipc_channel *ch, const void *buf, size_t len,
+				      uint64_t deadline_ns)
+{
+	int ret = shmipc_channel_write(ch, buf, len, deadline_ns);
+
+	if (shmipc_likely(!ret))
+		shmipc_channel_publish(ch);
+	return ret;
+}
+
+/**
+ * shmipc_channel_peek - look at the next message in place, sleeping if there is none
+ * @ch:          a consumer's or reader's
+ * @ret_ptr:     until shmipc_channel_release(); the producer may still write it
+ * @ret_len:     bytes
+ * @deadline_ns: absolute
+ *
+ * Return: 0; -EAGAIN none (deadline 0); -ETIMEDOUT; -EPIPE the producer has gone
+ * and all is taken; -ESTALE a reader was lapped, shmipc_channel_lost() says by
+ * how many, the next call goes on; -EINTR; -EPROTO; -EINVAL a producer's.
+ */
+static inline int shmipc_channel_peek(struct shmipc_channel *ch, const void **ret_ptr,
+				      size_t *ret_len, uint64_t deadline_ns)
+{
+	int ret;
+
+	for (;;) {
+		if (shmipc_likely(ch->role == SHMIPC_ROLE_CONSUMER))
+			ret = shmipc_spsc_peek(&ch->end.spsc_rx, ret_ptr, ret_len);
+		else if (shmipc_likely(ch->role == SHMIPC_ROLE_READER))
+			ret = shmipc_bcast_peek(&ch->end.bcast_rx, ret_ptr, ret_len, &ch->lost_now);
+		else
+			return -EINVAL;
+		if (shmipc_likely(!ret) || ret == -ESTALE)
+			return ret;
+		ret = shmipc_channel_slow_empty(ch, ret, deadline_ns);
+		if (ret)
+			return ret;
+	}
+}
+
+/**
+ * shmipc_channel_release - done with the message last peeked
+ * @ch: a consumer's or reader's
+ *
+ * Return: 0; readers: -ESTALE if it was overwritten meanwhile and what was read
+ * of it must not be used; -EINVAL; -EPROTO.
+ */
+static inline int shmipc_channel_release(struct shmipc_channel *ch)
+{
+	if (shmipc_likely(ch->role == SHMIPC_ROLE_CONSUMER)) {
+		if (shmipc_unlikely(shmipc_spsc_release(&ch->end.spsc_rx)))
+			shmipc_channel_slow_wake(ch);
+		return 0;
+	}
+	if (ch->role != SHMIPC_ROLE_READER)
+		return -EINVAL;
+	return shmipc_bcast_release(&ch->end.bcast_rx, &ch->lost_now);
+}
+
+/**
+ * shmipc_channel_recv - copy the next message out, sleeping if there is none
+ * @ch:          a consumer's or reader's
+ * @buf:         caller's; means something only when 0 is returned
+ * @cap:         bytes at @buf
+ * @ret_len:     bytes received; on -EMSGSIZE the bytes needed, the message stays
+ * @deadline_ns: absolute
+ *
+ * Return: 0; -EMSGSIZE; otherwise as shmipc_channel_peek().
+ */
+static inline int shmipc_channel_recv(struct shmipc_channel *ch, void *buf, size_t cap,
+				      size_t *ret_len, uint64_t deadline_ns)
+{
+	const void *ptr;
+	size_t len;
+	int ret = shmipc_channel_peek(ch, &ptr, &len, deadline_ns);
+
+	if (shmipc_unlikely(ret))
+		return ret;
+	if (shmipc_unlikely(len > cap)) {
+		*ret_len = len;
+		return -EMSGSIZE;
+	}
+	if (shmipc_likely(ch->role == SHMIPC_ROLE_CONSUMER))
+		shmipc_payload_read(buf, ptr, len);
+	else
+		shmipc_racy_read(buf, ptr, len);
+	ret = shmipc_channel_release(ch);
+	if (shmipc_likely(!ret))
+		*ret_len = len;
+	return ret;
+}
+
+/* How many messages the last -ESTALE of this channel was about. */
+static inline uint64_t shmipc_channel_lost(const struct shmipc_channel *ch)
+{
+	return ch->lost_now;
+}
+
+#ifdef __cplusplus
+}
+#endif
+#endif /* SHMIPC_CHANNEL_H */

@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ring.h - what all rings share: geometry, creation in any memory, checks
+ *
+ * A ring lives in memory that the caller gives: private, shared between
+ * threads, or shared between processes. Nothing here makes a system call,
+ * allocates, or keeps a pointer in shared memory.
+ */
+#ifndef SHMIPC_RING_H
+#define SHMIPC_RING_H
+
+#include <errno.h>
+#include <shmipc/record.h>
+
+#define SHMIPC_RING_SIZE_MIN	4096ULL
+#define SHMIPC_RING_SIZE_MAX	(1ULL << 32)
+
+/**
+ * struct shmipc_ring_opts - what a ring is made with
+ * @kind:       SHMIPC_KIND_SPSC or SHMIPC_KIND_BCAST
+ * @align:      alignment of payloads in bytes: 8, 16, 32, 64; 0 is 8
+ * @size:       bytes for records; rounded up to a power of two
+ * @meta_bytes: user metadata that the producer may write
+ * @data_align: the data begin at a multiple of this from the ring's start (a
+ *              power of two); 0 is SHMIPC_CTL_PAGE
+ */
+struct shmipc_ring_opts {
+	uint32_t kind;
+	uint32_t align;
+	uint64_t size;
+	uint64_t meta_bytes;
+	uint64_t data_align;
+};
+
+/* A checked, private copy of a ring's description. */
+struct shmipc_ring {
+	unsigned char *base;	/* the struct shmipc_ring_hdr */
+	struct shmipc_prod *prod;
+	struct shmipc_cons *cons;	/* spsc, else NULL */
+	struct shmipc_waiters *waiters;	/* bcast, else NULL */
+	unsigned char *data;
+	unsigned char *meta;
+	uint64_t meta_bytes;
+	uint64_t size;
+	uint64_t bytes;		/* of the whole ring */
+	uint32_t align;
+	uint32_t kind;
+};
+
+static inline uint64_t shmipc_priv_round_up(uint64_t v, uint64_t to)
+{
+	return (v + to - 1) & ~(to - 1);
+}
+
+static inline int shmipc_priv_is_pow2(uint64_t v)
+{
+	return v && !(v & (v - 1));
+}
+
+static inline int shmipc_priv_align_ok(uint64_t align)
+{
+	return align == 8 || align == 16 || align == 32 || align == 64;
+}
+
+/* The largest payload that always finds room once the ring has drained. */
+static inline uint64_t shmipc_ring_max_payload(uint32_t kind, uint64_t size)
+{
+	return (kind == SHMIPC_KIND_BCAST ? size / 4 : size / 2) - 128;
+}
+
+/**
+ * shmipc_ring_layout - where the parts of a ring with these options lie
+ * @o:       options
+ * @ret_hdr: filled in, magic included
+ * @ret_bytes: size of the whole ring
+ *
+ * Return: 0, -EINVAL.
+ */
+static inline int shmipc_ring_layout(const struct shmipc_ring_opts *o,
+				     struct shmipc_ring_hdr *ret_hdr, uint64_t *ret_bytes)
+{
+	uint64_t data_align = o->data_align ? o->data_align : SHMIPC_CTL_PAGE;
+	uint64_t size = SHMIPC_RING_SIZE_MIN, prod_bytes;
+	uint32_t align = o->align ? o->align : SHMIPC_REC_HDR;
+
+	if (o->kind != SHMIPC_KIND_SPSC && o->kind != SHMIPC_KIND_BCAST)
+		return -EINVAL;
+	if (!shmipc_priv_align_ok(align) || !shmipc_priv_is_pow2(data_align) ||
+	    data_align < SHMIPC_LINE || o->size > SHMIPC_RING_SIZE_MAX ||
+	    o->meta_bytes > SHMIPC_RING_SIZE_MAX)
+		return -EINVAL;
+	while (size < o->size)
+		size *= 2;
+	prod_bytes = shmipc_priv_round_up(SHMIPC_META_OFF + o->meta_bytes, SHMIPC_CTL_PAGE);
+
+	memset(ret_hdr, 0, sizeof(*ret_hdr));
+	ret_hdr->magic = SHMIPC_RING_MAGIC;
+	ret_hdr->version = SHMIPC_LAYOUT_MAJOR;
+	ret_hdr->kind = o->kind;
+	ret_hdr->align = align;
+	ret_hdr->lots = SHMIPC_LOTS;
+	ret_hdr->size = size;
+	ret_hdr->prod_off = SHMIPC_CTL_PAGE;
+	ret_hdr->meta_off = SHMIPC_CTL_PAGE + SHMIPC_META_OFF;
+	ret_hdr->meta_bytes = o->meta_bytes;
+	if (o->kind == SHMIPC_KIND_SPSC)
+		ret_hdr->cons_off = SHMIPC_CTL_PAGE + prod_bytes;
+	else
+		ret_hdr->wait_off = SHMIPC_CTL_PAGE + prod_bytes;
+	ret_hdr->data_off = shmipc_priv_round_up(2 * SHMIPC_CTL_PAGE + prod_bytes, data_align);
+	*ret_bytes = ret_hdr->data_off + size;
+	return 0;
+}
+
+/**
+ * shmipc_ring_init - make an empty ring in memory that nobody else uses yet
+ * @mem:   aligned to 64 bytes, and all zero, as fresh pages are
+ * @bytes: at @mem
+ * @o:     options
+ *
+ * The magic is written last: who attaches sees the whole or nothing.
+ *
+ * Return: 0; -EINVAL for bad options or alignment; -ENOSPC if @bytes is less
+ * than shmipc_ring_layout() says.
+ */
+static inline int shmipc_ring_init(void *mem, uint64_t bytes, const struct shmipc_ring_opts *o)
+{
+	struct shmipc_ring_hdr *hdr = (struct shmipc_ring_hdr *)mem;
+	struct shmipc_ring_hdr h;
+	struct shmipc_prod *prod;
+	uint64_t need, first;
+	int ret = shmipc_ring_layout(o, &h, &need);
+
+	if (ret)
+		return ret;
+	if ((uintptr_t)mem % SHMIPC_LINE)
+		return -EINVAL;
+	if (bytes < need)
+		return -ENOSPC;
+
+	first = shmipc_rec_first(h.align);
+	prod = (struct shmipc_prod *)(void *)((unsigned char *)mem + h.prod_off);
+	prod->tail.word = first;
+	prod->marks[0].pos = first;
+	if (h.cons_off) {
+		struct shmipc_cons *cons =
+			(struct shmipc_cons *)(void *)((unsigned char *)mem + h.cons_off);
+
+		cons->head.word = first;
+		cons->credit_pos = first;
+	}
+	h.magic = 0;
+	memcpy(hdr, &h, sizeof(h));
+	/* I0 -> I1: the whole ring is there before its magic. */
+	shmipc_store_release(&hdr->magic, SHMIPC_RING_MAGIC);
+	return 0;
+}
+
+/**
+ * shmipc_ring_check - read and check a ring's description
+ * @mem:   where shmipc_ring_init() made it, in this mapping
+ * @bytes: at @mem
+ * @ret:   pointers into @mem and a private copy of every number
+ *
+ * Every number is fetched once and checked against @bytes, so a hostile writer
+ * of the header cannot lead us outside the memory.
+ *
+ * Return: 0; -EAGAIN if no ring is there yet; -EPROTONOSUPPORT for a version or
+ * feature that this build does not know; -EPROTO for nonsense.
+ */
+static inline int shmipc_ring_check(void *mem, uint64_t bytes, struct shmipc_ring *ret)
+{
+	const struct shmipc_ring_hdr *hdr = (const struct shmipc_ring_hdr *)mem;
+	struct shmipc_ring_hdr want, h;
+	struct shmipc_ring_opts o;
+	uint64_t need, magic;
+
+	if ((uintptr_t)mem % SHMIPC_LINE || bytes < 4 * SHMIPC_CTL_PAGE)
+		return -EPROTO;
+	/* I1 <- I0: with the magic comes the rest. */
+	magic = shmipc_load_acquire(&hdr->magic);
+	if (!magic)
+		return -EAGAIN;
+	memcpy(&h, hdr, sizeof(h));	/* once */
+	if (magic != SHMIPC_RING_MAGIC)
+		return -EPROTO;
+	if (h.version != SHMIPC_LAYOUT_MAJOR || h.incompat)
+		return -EPROTONOSUPPORT;
+
+	/* The geometry follows from four numbers: make it again and compare. */
+	o.kind = h.kind;
+	o.align = h.align;
+	o.size = h.size;
+	o.meta_bytes = h.meta_bytes;
+	o.data_align = SHMIPC_CTL_PAGE;
+	if (!h.align || shmipc_ring_layout(&o, &want, &need))
+		return -EPROTO;
+	if (h.size != want.size || h.lots != want.lots || h.prod_off != want.prod_off ||
+	    h.cons_off != want.cons_off || h.wait_off != want.wait_off ||
+	    h.meta_off != want.meta_off)
+		return -EPROTO;
+	/* Only where the data begin depends on the page size. */
+	if (h.data_off % SHMIPC_LINE || h.data_off > bytes || h.size > bytes - h.data_off)
+		return -EPROTO;
+	if (h.data_off < (h.cons_off ? h.cons_off : h.wait_off) + SHMIPC_CTL_PAGE)
+		return -EPROTO;
+
+	ret->base = (unsigned char *)mem;
+	ret->prod = (struct shmipc_prod *)(void *)(ret->base + h.prod_off);
+	ret->cons = h.cons_off ? (struct shmipc_cons *)(void *)(ret->base + h.cons_off) : NULL;
+	ret->waiters = h.wait_off ?
+		(struct shmipc_waiters *)(void *)(ret->base + h.wait_off) : NULL;
+	ret->data = ret->base + h.data_off;
+	ret->meta = ret->base + h.meta_off;
+	ret->meta_bytes = h.meta_bytes;
+	ret->size = h.size;
+	ret->bytes = h.data_off + h.size;
+	ret->align = h.align;
+	ret->kind = h.kind;
+	return 0;
+}
+
+/*
+ * Cursors: a position and its sequence number, moved together by one store.
+ */
+
+static inline uint64_t shmipc_cursor_pos(uint64_t word)
+{
+	return word & ~SHMIPC_CURSOR_PARITY;
+}
+
+/**
+ * shmipc_cursor_move - move a cursor that only the caller writes
+ * @c:    the cursor
+ * @word: its present word, kept privately by the caller
+ * @pos:  the new position
+ * @seq:  the number of messages before @pos
+ *
+ * Return: the new word.
+ */
+static inline uint64_t shmipc_cursor_move(struct shmipc_cursor *c, uint64_t word,
+					  uint64_t pos, uint64_t seq)
+{
+	uint64_t parity = ~word & SHMIPC_CURSOR_PARITY;
+
+	/* C2 -> C3: the word has left this slot before the slot changes. */
+	shmipc_store_release(&c->seq[parity], seq);
+	/* C0 -> C1: the slot holds its number before the word names it. */
+	shmipc_store_release(&c->word, pos | parity);
+	return pos | parity;
+}
+
+/**
+ * shmipc_cursor_read - read a position and the number that belongs to it
+ * @c:        the cursor
+ * @ret_word: its word
+ * @ret_seq:  its number
+ *
+ * Return: 0; -EAGAIN if the writer moved it under us each time.
+ */
+static inline int shmipc_cursor_read(const struct shmipc_cursor *c, uint64_t *ret_word,
+				     uint64_t *ret_seq)
+{
+	uint64_t word, seq;
+	int tries;
+
+	for (tries = 0; tries < 4096; tries++) {
+		/* C1 <- C0: the number that the word names. */
+		word = shmipc_load_acquire(&c->word);
+		/* C3 <- C2: a later move's number shows that the word has moved. */
+		seq = shmipc_load_acquire(&c->seq[word & SHMIPC_CURSOR_PARITY]);
+		if (shmipc_load_relaxed(&c->word) == word) {
+			*ret_word = word;
+			*ret_seq = seq;
+			return 0;
+		}
+	}
+	return -EAGAIN;
+}
+
+/*
+ * Waiting: who sleeps says at which position it wants to be woken; the writer
+ * of the position wakes when it steps over it. Nothing has to be reset: one
+ * move, and only one, goes from before @want to @want or past it.
+ */
+static inline int shmipc_priv_crossed(uint64_t want, uint64_t from, uint64_t to)
+{
+	return want - from - 1 < to - from;
+}
+
+#endif /* SHMIPC_RING_H */

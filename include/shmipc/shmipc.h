@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/* shmipc.h - everything; each noun has a header and a manual page of its own */
+#ifndef SHMIPC_H
+#define SHMIPC_H
+
+#include <shmipc/atomic.h>
+#include <shmipc/record.h>
+#include <shmipc/ring.h>
+#include <shmipc/spsc.h>
+#include <shmipc/bcast.h>
+#include <shmipc/error.h>
+#include <shmipc/segment.h>
+#include <shmipc/channel.h>
+
+#define SHMIPC_VERSION_MAJOR	0
+#define SHMIPC_VERSION_MINOR	1
+#define SHMIPC_VERSION_PATCH	0
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* "0.1.0": of the library that runs, which may be newer than these headers. */
+const char *shmipc_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif /* SHMIPC_H */

@@ -1,0 +1,453 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * spsc.h - a lossless ring of records of any length, one producer, one consumer
+ *
+ * The consumer polls the header of the record that it waits for, not an index:
+ * a short message costs one transfer of one cache line. Its position goes back
+ * to the producer in lots (credit), which the producer polls; the exact position
+ * is written too, in a line of its own, and the producer reads it before it ever
+ * says that the ring is full. So the ring is full only when it is.
+ *
+ * Progress: every function is wait-free, reserve with at most
+ * SHMIPC_CREDIT_SPINS looks at the credit.
+ *
+ * One thread at a time on each end. The other end may be in another process and
+ * may be hostile: every word that it can write is fetched once and checked.
+ */
+#ifndef SHMIPC_SPSC_H
+#define SHMIPC_SPSC_H
+
+#include <shmipc/ring.h>
+
+/* The producing end. Private memory; the fields are not for users. */
+struct shmipc_spsc_tx {
+	unsigned char *data;
+	uint64_t mask;
+	uint64_t align;
+	uint64_t pos;		/* the next record goes here */
+	uint64_t limit;		/* and the one after it at this position at most */
+	uint64_t seq;		/* number of the next record */
+	uint64_t pub_pos;	/* records before this are published */
+	uint64_t pub_seq;
+	uint64_t pub_word;	/* tail cursor as we wrote it */
+	uint64_t first_hdr;	/* of the record at pub_pos: its store publishes */
+	uint64_t rsv_pos;	/* payload of the open reservation */
+	uint64_t rsv_end;	/* the next payload's place; 0: nothing is reserved */
+	uint64_t rsv_len;
+	struct shmipc_prod *prod;
+	struct shmipc_cons *cons;
+	uint64_t size;
+	int full_fence;		/* the sleeping side cannot run membarrier for us */
+	int err;		/* -EPROTO: dead */
+};
+
+/* The consuming end. Private memory; the fields are not for users. */
+struct shmipc_spsc_rx {
+	unsigned char *data;
+	uint64_t mask;
+	uint64_t align;
+	uint64_t pos;		/* next payload */
+	uint64_t next;		/* the one after it; 0: nothing is peeked */
+	uint64_t seq;
+	uint64_t word;		/* head cursor as we wrote it */
+	uint64_t credit;	/* credit_pos as we wrote it */
+	uint64_t lot;
+	struct shmipc_prod *prod;
+	struct shmipc_cons *cons;
+	uint64_t size;
+	int full_fence;
+	int err;
+};
+
+/*
+ * The header before the position @end is zeroed when we publish; it must not be
+ * the header of the record at @head, nor anything after that: @end may be this.
+ */
+static inline uint64_t shmipc_priv_spsc_limit(uint64_t head, uint64_t size)
+{
+	return head + size - SHMIPC_REC_HDR;
+}
+
+/**
+ * shmipc_spsc_tx_init - take the producing end
+ * @tx:   caller's
+ * @ring: checked by shmipc_ring_check(), of kind SHMIPC_KIND_SPSC
+ *
+ * Goes on where the last producer of this ring stopped or died: what it had
+ * published stays, what it had not is gone. The caller sees to it that there is
+ * one producer.
+ *
+ * Return: 0; -EINVAL for another kind; -EPROTO if the ring's words are nonsense.
+ */
+static inline int shmipc_spsc_tx_init(struct shmipc_spsc_tx *tx, const struct shmipc_ring *ring)
+{
+	uint64_t word, pos, seq, head, next;
+
+	if (ring->kind != SHMIPC_KIND_SPSC)
+		return -EINVAL;
+	memset(tx, 0, sizeof(*tx));
+	tx->data = ring->data;
+	tx->size = ring->size;
+	tx->mask = ring->size - 1;
+	tx->align = ring->align;
+	tx->prod = ring->prod;
+	tx->cons = ring->cons;
+	if (shmipc_cursor_read(&ring->prod->tail, &word, &seq))
+		return -EPROTO;
+	tx->pub_word = word;
+	pos = shmipc_cursor_pos(word);
+	/* A1 <- R1 */
+	head = shmipc_cursor_pos(shmipc_load_acquire(&ring->cons->head.word));
+	if (pos % tx->align != shmipc_rec_first(tx->align) % tx->align ||
+	    (pos - head > tx->size && head - pos > tx->size))
+		return -EPROTO;
+	/* Killed between publishing and moving the tail: follow the records. */
+	for (;;) {
+		/* A0 <- R0 */
+		word = shmipc_load_acquire(shmipc_rec_hdr(tx->data, pos, tx->mask));
+		if (!word)
+			break;
+		next = shmipc_rec_next(word, pos, &seq, tx->size, tx->align);
+		if (!next || next - shmipc_cursor_pos(tx->pub_word) > tx->size)
+			return -EPROTO;
+		pos = next;
+	}
+	if (pos - head > tx->size)
+		return -EPROTO;
+	tx->pos = pos;
+	tx->seq = seq;
+	tx->pub_pos = pos;
+	tx->pub_seq = seq;
+	if (pos != shmipc_cursor_pos(tx->pub_word))
+		tx->pub_word = shmipc_cursor_move(&tx->prod->tail, tx->pub_word, pos, seq);
+	tx->limit = shmipc_priv_spsc_limit(head, tx->size);
+	return 0;
+}
+
+/* A word of the consumer's, as the limit of what we may write; or an error. */
+static inline int shmipc_priv_spsc_set_limit(struct shmipc_spsc_tx *tx, uint64_t head)
+{
+	uint64_t limit = shmipc_priv_spsc_limit(head, tx->size);
+
+	/* Between what it has said before and what we have published. */
+	if (shmipc_unlikely(tx->pub_pos - head > tx->size || limit < tx->limit)) {
+		tx->err = -EPROTO;
+		tx->limit = 0;
+		return -EPROTO;
+	}
+	tx->limit = limit;
+	return 0;
+}
+
+/* Room up to @end? 0, -EAGAIN, -EPROTO. Asks for the exact position last. */
+static SHMIPC_COLD int shmipc_priv_spsc_room(struct shmipc_spsc_tx *tx, uint64_t end)
+{
+	uint64_t credit;
+	int i, ret;
+
+	if (tx->err)
+		return tx->err;
+	for (i = 0; i < SHMIPC_CREDIT_SPINS; i++) {
+		/* A2 <- R2: what the consumer has read we may overwrite. */
+		credit = shmipc_load_acquire(&tx->cons->credit_pos);
+		/* Older than an exact position that we have seen: says nothing. */
+		if (shmipc_priv_spsc_limit(credit, tx->size) > tx->limit) {
+			ret = shmipc_priv_spsc_set_limit(tx, credit);
+			if (ret || end <= tx->limit)
+				return ret;
+		}
+		shmipc_cpu_relax();
+	}
+	/* A1 <- R1: the same, to the last record. */
+	ret = shmipc_priv_spsc_set_limit(tx,
+		shmipc_cursor_pos(shmipc_load_acquire(&tx->cons->head.word)));
+	if (ret)
+		return ret;
+	return end <= tx->limit ? 0 : -EAGAIN;
+}
+
+/**
+ * shmipc_spsc_reserve - room for a message of up to @len bytes, to fill in place
+ * @tx:      the producing end
+ * @len:     bytes
+ * @ret_ptr: contiguous room, aligned as the ring says; until commit or abort
+ *
+ * One reservation at a time. A second call without commit moves the first.
+ *
+ * Return: 0; -EAGAIN if the ring is full now (and it is: the consumer's exact
+ * position was read); -EMSGSIZE if it can never hold @len; -EPROTO.
+ */
+static inline int shmipc_spsc_reserve(struct shmipc_spsc_tx *tx, size_t len, void **ret_ptr)
+{
+	uint64_t pos, end;
+	int ret;
+
+	if (shmipc_unlikely(len > shmipc_ring_max_payload(SHMIPC_KIND_SPSC, tx->size)))
+		return tx->err ? tx->err : -EMSGSIZE;
+	pos = tx->pos + shmipc_rec_pad(tx->pos, len, tx->size, tx->align);
+	end = pos + shmipc_rec_advance(len, tx->align);
+	if (shmipc_unlikely(end > tx->limit)) {
+		ret = shmipc_priv_spsc_room(tx, end);
+		if (ret)
+			return ret;
+	}
+	tx->rsv_pos = pos;
+	tx->rsv_end = end;
+	tx->rsv_len = len;
+	*ret_ptr = tx->data + (pos & tx->mask);
+	return 0;
+}
+
+/**
+ * shmipc_spsc_abort - give the open reservation back, as if it never was
+ * @tx: the producing end
+ */
+static inline void shmipc_spsc_abort(struct shmipc_spsc_tx *tx)
+{
+	tx->rsv_end = 0;
+}
+
+/* Header of a record of the batch: the first waits, the others can be seen. */
+static inline void shmipc_priv_spsc_put_hdr(struct shmipc_spsc_tx *tx, uint64_t pos, uint64_t word)
+{
+	if (pos == tx->pub_pos)
+		tx->first_hdr = word;
+	else
+		shmipc_store_relaxed(shmipc_rec_hdr(tx->data, pos, tx->mask), word);
+}
+
+/**
+ * shmipc_spsc_commit - end the reservation; the message joins the batch
+ * @tx:  the producing end
+ * @len: bytes in the message, at most what was reserved
+ *
+ * Nobody sees it before shmipc_spsc_publish().
+ *
+ * Return: 0; -EINVAL without a reservation or if @len is more than it.
+ */
+static inline int shmipc_spsc_commit(struct shmipc_spsc_tx *tx, size_t len)
+{
+	uint64_t pos = tx->rsv_pos;
+
+	if (shmipc_unlikely(!tx->rsv_end || len > tx->rsv_len))
+		return -EINVAL;
+	if (shmipc_unlikely(pos != tx->pos))
+		shmipc_priv_spsc_put_hdr(tx, tx->pos,
+			shmipc_rec_word(SHMIPC_REC_PAD, (uint32_t)(pos - tx->pos), 0));
+	shmipc_priv_spsc_put_hdr(tx, pos, shmipc_rec_word(SHMIPC_REC_DATA, (uint32_t)len, tx->seq));
+	tx->pos = pos + shmipc_rec_advance(len, tx->align);
+	tx->seq++;
+	tx->rsv_end = 0;
+	return 0;
+}
+
+/**
+ * shmipc_spsc_publish - make all committed messages visible, in one store
+ * @tx: the producing end
+ *
+ * Return: 1 if the consumer asked to be woken at a position that this stepped
+ * over (wake it), else 0.
+ */
+static inline int shmipc_spsc_publish(struct shmipc_spsc_tx *tx)
+{
+	uint64_t from = tx->pub_pos, to = tx->pos;
+
+	if (shmipc_unlikely(from == to))
+		return 0;
+	shmipc_store_relaxed(shmipc_rec_hdr(tx->data, to, tx->mask), (uint64_t)0);
+	/* R0 -> A0: payloads, the batch's headers and the zero after them. */
+	shmipc_store_release(shmipc_rec_hdr(tx->data, from, tx->mask), tx->first_hdr);
+	tx->pub_word = shmipc_cursor_move(&tx->prod->tail, tx->pub_word, to, tx->seq);
+	tx->pub_pos = to;
+	tx->pub_seq = tx->seq;
+	/* W0 -> W1: tail, then want; the sleeper does it the other way round. */
+	if (shmipc_unlikely(tx->full_fence))
+		shmipc_fence_seq_cst();
+	else
+		shmipc_barrier_light();
+	return shmipc_priv_crossed(shmipc_load_relaxed(&tx->cons->want_pos), from, to);
+}
+
+/**
+ * shmipc_spsc_discard - drop the messages committed since the last publish
+ * @tx: the producing end
+ *
+ * Return: how many.
+ */
+static inline uint64_t shmipc_spsc_discard(struct shmipc_spsc_tx *tx)
+{
+	uint64_t n = tx->seq - tx->pub_seq;
+
+	tx->pos = tx->pub_pos;
+	tx->seq = tx->pub_seq;
+	tx->rsv_end = 0;
+	return n;
+}
+
+/**
+ * shmipc_spsc_write - copy one message into the batch
+ * @tx:  the producing end
+ * @buf: the message
+ * @len: bytes at @buf
+ *
+ * Return: 0; otherwise as shmipc_spsc_reserve().
+ */
+static inline int shmipc_spsc_write(struct shmipc_spsc_tx *tx, const void *buf, size_t len)
+{
+	void *ptr;
+	int ret = shmipc_spsc_reserve(tx, len, &ptr);
+
+	if (shmipc_unlikely(ret))
+		return ret;
+	shmipc_payload_write(ptr, buf, len);
+	return shmipc_spsc_commit(tx, len);
+}
+
+/**
+ * shmipc_spsc_rx_init - take the consuming end
+ * @rx:   caller's
+ * @ring: checked by shmipc_ring_check(), of kind SHMIPC_KIND_SPSC
+ *
+ * Goes on after the last message that an earlier consumer released; one that it
+ * had only peeked comes again. The caller sees to it that there is one consumer.
+ *
+ * Return: 0; -EINVAL for another kind; -EPROTO if the ring's words are nonsense.
+ */
+static inline int shmipc_spsc_rx_init(struct shmipc_spsc_rx *rx, const struct shmipc_ring *ring)
+{
+	uint64_t word, seq;
+
+	if (ring->kind != SHMIPC_KIND_SPSC)
+		return -EINVAL;
+	if (shmipc_cursor_read(&ring->cons->head, &word, &seq))
+		return -EPROTO;
+	memset(rx, 0, sizeof(*rx));
+	rx->data = ring->data;
+	rx->size = ring->size;
+	rx->mask = ring->size - 1;
+	rx->align = ring->align;
+	rx->prod = ring->prod;
+	rx->cons = ring->cons;
+	rx->lot = ring->size / SHMIPC_LOTS;
+	rx->word = word;
+	rx->pos = shmipc_cursor_pos(word);
+	rx->seq = seq;
+	if (rx->pos % rx->align != shmipc_rec_first(rx->align) % rx->align)
+		return -EPROTO;
+	rx->credit = rx->pos;
+	/* R2 -> A2 */
+	shmipc_store_release(&ring->cons->credit_pos, rx->pos);
+	return 0;
+}
+
+/* Not the header of our message: a pad is stepped over, all else is nonsense. */
+static SHMIPC_COLD int shmipc_priv_spsc_skip_pad(struct shmipc_spsc_rx *rx, uint64_t word)
+{
+	if (rx->err)
+		return rx->err;
+	if (!shmipc_rec_is_pad(rx->pos, word, rx->size, rx->align)) {
+		rx->err = -EPROTO;
+		return -EPROTO;
+	}
+	rx->pos += shmipc_rec_len(word);
+	return 0;
+}
+
+/**
+ * shmipc_spsc_peek - look at the next message in place
+ * @rx:      the consuming end
+ * @ret_ptr: the payload, until shmipc_spsc_release(); a hostile producer may
+ *           still write it: fetch once what you act upon
+ * @ret_len: bytes
+ *
+ * Again without release: the same message.
+ *
+ * Return: 0; -EAGAIN if there is none; -EPROTO.
+ */
+static inline int shmipc_spsc_peek(struct shmipc_spsc_rx *rx, const void **ret_ptr, size_t *ret_len)
+{
+	uint64_t word, len, off;
+	int ret;
+
+	for (;;) {
+		/* A0 <- R0: the header, and with it all that was published. */
+		word = shmipc_load_acquire(shmipc_rec_hdr(rx->data, rx->pos, rx->mask));
+		if (!word)
+			return shmipc_unlikely(rx->err) ? rx->err : -EAGAIN;
+		len = shmipc_rec_len(word);
+		off = rx->pos & rx->mask;
+		if (shmipc_likely(shmipc_rec_is_data(word, rx->seq) && len <= rx->size - off &&
+				  !rx->err))
+			break;
+		ret = shmipc_priv_spsc_skip_pad(rx, word);
+		if (ret)
+			return ret;
+	}
+	rx->next = rx->pos + shmipc_rec_advance(len, rx->align);
+	*ret_ptr = rx->data + off;
+	*ret_len = (size_t)len;
+	return 0;
+}
+
+/**
+ * shmipc_spsc_release - done with the message last peeked; its room is free
+ * @rx: the consuming end
+ *
+ * Without a peeked message: nothing.
+ *
+ * Return: 1 if the producer asked to be woken at a position that this stepped
+ * over (wake it), else 0.
+ */
+static inline int shmipc_spsc_release(struct shmipc_spsc_rx *rx)
+{
+	uint64_t from = shmipc_cursor_pos(rx->word), to = rx->next;
+
+	if (shmipc_unlikely(!to))
+		return 0;
+	rx->pos = to;
+	rx->next = 0;
+	rx->seq++;
+	/* R1 -> A1: our reads of the payload come before its room is free. */
+	rx->word = shmipc_cursor_move(&rx->cons->head, rx->word, to, rx->seq);
+	if (shmipc_unlikely(to - rx->credit >= rx->lot)) {
+		rx->credit = to;
+		/* R2 -> A2: the same, in the line that the producer polls. */
+		shmipc_store_release(&rx->cons->credit_pos, to);
+	}
+	/* W2 -> W3: head, then want; the sleeper does it the other way round. */
+	if (shmipc_unlikely(rx->full_fence))
+		shmipc_fence_seq_cst();
+	else
+		shmipc_barrier_light();
+	return shmipc_priv_crossed(shmipc_load_relaxed(&rx->prod->want_pos), from, to);
+}
+
+/**
+ * shmipc_spsc_read - copy the next message out and release it
+ * @rx:       the consuming end
+ * @buf:      caller's; untouched on failure
+ * @cap:      bytes at @buf
+ * @ret_len:  bytes of the message; on -EMSGSIZE the bytes needed
+ * @ret_wake: as shmipc_spsc_release() returns
+ *
+ * Return: 0; -EAGAIN; -EMSGSIZE if @cap is too small, and the message stays;
+ * -EPROTO.
+ */
+static inline int shmipc_spsc_read(struct shmipc_spsc_rx *rx, void *buf, size_t cap,
+				   size_t *ret_len, int *ret_wake)
+{
+	const void *ptr;
+	size_t len;
+	int ret = shmipc_spsc_peek(rx, &ptr, &len);
+
+	if (shmipc_unlikely(ret))
+		return ret;
+	*ret_len = len;
+	if (shmipc_unlikely(len > cap))
+		return -EMSGSIZE;
+	shmipc_payload_read(buf, ptr, len);
+	*ret_wake = shmipc_spsc_release(rx);
+	return 0;
+}
+
+#endif /* SHMIPC_SPSC_H */

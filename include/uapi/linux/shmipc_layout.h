@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note */
+/*
+ * shmipc_layout.h - the bytes of shmipc in shared memory
+ *
+ * This is an ABI between processes: two builds of the library that agree on
+ * SHMIPC_LAYOUT_MAJOR and know all of each other's incompatible features can
+ * share a segment. It is versioned apart from the ioctls.
+ *
+ *   segment                                    who may write (dev backend)
+ *   +--------------------------------------+ 0
+ *   | struct shmipc_seg_hdr                |   nobody after creation
+ *   +--------------------------------------+ peers_off
+ *   | struct shmipc_peer_slot [peers]      |   the kernel
+ *   +--------------------------------------+ body_off
+ *   | struct shmipc_ring_hdr    one page   |   nobody after creation
+ *   | struct shmipc_prod + user metadata   |   the producer
+ *   | struct shmipc_cons        one page   |   the consumer
+ *   | struct shmipc_waiters     one page   |   every reader
+ *   +--------------------------------------+ data_off (multiple of the page)
+ *   | records                              |   the producer
+ *   +--------------------------------------+ total_bytes
+ *
+ * On the mem backend the pages are the same, and the rights are only asked for.
+ *
+ * Changes:
+ *   1.0  first layout
+ */
+#ifndef _UAPI_LINUX_SHMIPC_LAYOUT_H
+#define _UAPI_LINUX_SHMIPC_LAYOUT_H
+
+#include <linux/types.h>
+
+#define SHMIPC_LAYOUT_MAJOR	1
+#define SHMIPC_LAYOUT_MINOR	0
+
+#define SHMIPC_CTL_PAGE		4096u	/* roles are kept apart by this */
+#define SHMIPC_LINE		64u	/* words that two sides write are kept apart by this */
+
+/* "shmipcSG" and "shmipcRG" as they lie in memory; little endian only. */
+#define SHMIPC_SEG_MAGIC	0x47536370696d6873ULL
+#define SHMIPC_RING_MAGIC	0x47526370696d6873ULL
+
+/* Features an older library must know to open the segment: it refuses others. */
+#define SHMIPC_FEAT_INCOMPAT_KNOWN	0ULL
+
+/* What lies in the segment. */
+enum shmipc_kind {
+	SHMIPC_KIND_ANY		= 0,	/* only in requests: whatever is there */
+	SHMIPC_KIND_RAW		= 1,	/* bytes; the user's business */
+	SHMIPC_KIND_SPSC	= 2,	/* lossless ring, one producer, one consumer */
+	SHMIPC_KIND_BCAST	= 3,	/* overwriting log, one producer, many readers */
+};
+
+enum shmipc_role {
+	SHMIPC_ROLE_NONE	= 0,	/* looks only; takes no slot */
+	SHMIPC_ROLE_PRODUCER	= 1,
+	SHMIPC_ROLE_CONSUMER	= 2,
+	SHMIPC_ROLE_READER	= 3,
+};
+
+enum shmipc_peer_state {
+	SHMIPC_PEER_NONE	= 0,	/* nobody was ever here */
+	SHMIPC_PEER_ATTACHED	= 1,
+	SHMIPC_PEER_LEFT	= 2,	/* went by closing */
+	SHMIPC_PEER_DIED	= 3,	/* was killed, or ended without closing */
+};
+
+/* seg_hdr.flags */
+#define SHMIPC_SEG_PERSISTENT	0x1u	/* stays when the last peer goes */
+#define SHMIPC_SEG_PRIVATE	0x2u	/* one process, no descriptor */
+#define SHMIPC_SEG_ANON		0x4u	/* sealed memfd, no name */
+
+#define SHMIPC_NAME_MAX		200	/* bytes, without the final 0 */
+
+/**
+ * struct shmipc_seg_hdr - first page of a segment; constant after creation
+ * @magic:         SHMIPC_SEG_MAGIC
+ * @layout_major:  refused when it differs from the reader's
+ * @layout_minor:  only adds; readers ignore what they do not know
+ * @hdr_bytes:     sizeof this struct where it was made
+ * @incompat:      features that a peer must know (SHMIPC_FEAT_INCOMPAT_*)
+ * @compat:        features that a peer may ignore
+ * @total_bytes:   length of the whole segment
+ * @peers_off:     byte offset of the peer table
+ * @body_off:      byte offset of what @kind names (the ring header)
+ * @data_off:      byte offset of the data; a multiple of @page_got except on
+ *                 hugetlbfs, where control and data share pages
+ * @data_bytes:    bytes of data
+ * @page_asked:    page size asked for; 0 is "auto"
+ * @page_got:      smallest page size that backs the data, as obtained
+ * @node_asked:    NUMA node asked for; -1 is "any"
+ * @node_got:      NUMA node of the first data page; -1 is unknown
+ * @peers:         slots in the peer table
+ * @peer_bytes:    bytes from one slot to the next
+ * @kind:          enum shmipc_kind
+ * @flags:         SHMIPC_SEG_*
+ * @mode:          permission bits
+ * @uid:           owner at creation
+ * @gid:           group at creation
+ * @created_ns:    CLOCK_REALTIME at creation
+ * @id:            random, never reused
+ * @name:          as given at creation, ends with a 0; empty when anonymous
+ */
+struct shmipc_seg_hdr {
+	__u64	magic;
+	__u16	layout_major;
+	__u16	layout_minor;
+	__u32	hdr_bytes;
+	__u64	incompat;
+	__u64	compat;
+	__u64	total_bytes;
+	__u64	peers_off;
+	__u64	body_off;
+	__u64	data_off;
+	__u64	data_bytes;
+	__u64	page_asked;
+	__u64	page_got;
+	__s32	node_asked;
+	__s32	node_got;
+	__u32	peers;
+	__u32	peer_bytes;
+	__u32	kind;
+	__u32	flags;
+	__u32	mode;
+	__u32	uid;
+	__u32	gid;
+	__u32	reserved0;
+	__u64	created_ns;
+	__u8	id[16];
+	char	name[SHMIPC_NAME_MAX + 8];
+};
+
+/*
+ * peer_slot.word: the word that a sleeper watches beside its position word.
+ * It holds the thread id of the owner's keeper thread (in the owner's PID
+ * namespace; nobody else interprets it) in the low 30 bits, as the kernel's
+ * robust-futex protocol wants it. The kernel sets bit 30 when the owner dies.
+ */
+#define SHMIPC_PEER_TID_MASK	0x3fffffffu
+#define SHMIPC_PEER_DEAD	0x40000000u	/* FUTEX_OWNER_DIED */
+#define SHMIPC_PEER_WATCHED	0x80000000u	/* FUTEX_WAITERS */
+/* In place of a thread id: attached, but with no keeper; watch the lock. */
+#define SHMIPC_PEER_NO_KEEPER	0x3fffffffu
+
+/**
+ * struct shmipc_peer_slot - one end of a segment
+ * @word:        0: not attached; see above
+ * @state:       enum shmipc_peer_state as the owner last wrote it
+ * @role:        enum shmipc_role
+ * @caps:        SHMIPC_PEER_CAP_* of the owner
+ * @generation:  grows by one with each attach to this slot
+ * @since_ns:    CLOCK_REALTIME of the attach
+ * @hint_pid:    for people only, never acted upon: the pid, in ...
+ * @hint_pidns:  ... the PID namespace with this inode number
+ * @comm:        for people only: the name of the process
+ */
+struct shmipc_peer_slot {
+	__u32	word;
+	__u8	state;
+	__u8	role;
+	__u8	caps;
+	__u8	reserved0;
+	__u64	generation;
+	__u64	since_ns;
+	__u32	hint_pid;
+	__u32	hint_pidns;
+	char	comm[16];
+	__u64	reserved1[2];
+};
+
+/*
+ * The owner's publishing path holds no full fence; who wants to sleep on its
+ * word must run membarrier(MEMBARRIER_CMD_GLOBAL_EXPEDITED) first. Without
+ * this bit the owner runs the fence itself.
+ */
+#define SHMIPC_PEER_CAP_MEMBARRIER	0x1u
+
+/**
+ * struct shmipc_ring_hdr - describes a ring; constant after creation
+ * @magic:      SHMIPC_RING_MAGIC, written last
+ * @version:    SHMIPC_LAYOUT_MAJOR
+ * @kind:       SHMIPC_KIND_SPSC or SHMIPC_KIND_BCAST
+ * @align:      alignment of every payload: 8, 16, 32 or 64
+ * @lots:       parts of the ring in which credit goes back and history goes
+ * @size:       bytes of data; a power of two
+ * @prod_off:   the offsets count from this struct
+ * @cons_off:   spsc only, else 0
+ * @wait_off:   bcast only, else 0
+ * @meta_off:   user metadata, in the producer's pages
+ * @meta_bytes: bytes of user metadata
+ * @data_off:   first byte of data
+ */
+struct shmipc_ring_hdr {
+	__u64	magic;
+	__u32	version;
+	__u32	kind;
+	__u32	align;
+	__u32	lots;
+	__u64	size;
+	__u64	prod_off;
+	__u64	cons_off;
+	__u64	wait_off;
+	__u64	meta_off;
+	__u64	meta_bytes;
+	__u64	data_off;
+	__u64	incompat;
+	__u64	reserved0[3];
+};
+
+/**
+ * struct shmipc_cursor - a position and the sequence number that goes with it
+ * @word: position (a multiple of 8), and in bit 0 which of @seq is its own.
+ *        One store moves both, so that a writer killed between any two
+ *        instructions leaves a pair that belongs together. The low 32 bits are
+ *        the word that sleepers wait on.
+ * @seq:  number of messages before the position
+ */
+struct shmipc_cursor {
+	__u64	word;
+	__u64	seq[2];
+};
+
+#define SHMIPC_CURSOR_PARITY	1ULL
+
+/* A position where a record begins, and that record's sequence number. */
+struct shmipc_mark {
+	__u64	pos;
+	__u64	seq;
+};
+
+#define SHMIPC_LOTS		8u	/* per ring */
+#define SHMIPC_MARKS		16u	/* at least SHMIPC_LOTS + 3, a power of two */
+
+/**
+ * struct shmipc_prod - the producer's page
+ * @tail:      where the next record will be; written at each publish
+ * @want_pos:  spsc: the producer sleeps until the consumer's position gets here
+ * @floor_lot: bcast: records before @marks[@floor_lot] may be overwritten
+ * @marks:     bcast: first record at or after each lot's first byte
+ *
+ * User metadata follows at byte SHMIPC_META_OFF of the page.
+ */
+struct shmipc_prod {
+	struct shmipc_cursor	tail;
+	__u8			pad0[SHMIPC_LINE - sizeof(struct shmipc_cursor)];
+	__u64			want_pos;
+	__u64			floor_lot;
+	__u8			pad1[SHMIPC_LINE - 16];
+	struct shmipc_mark	marks[SHMIPC_MARKS];
+};
+
+#define SHMIPC_META_OFF		512u
+
+/**
+ * struct shmipc_cons - the consumer's page (spsc)
+ * @head:       where the next unread record is; written at each release
+ * @credit_pos: the same, but written only once a lot; what the producer polls
+ * @want_pos:   the consumer sleeps until the producer's position gets here
+ */
+struct shmipc_cons {
+	struct shmipc_cursor	head;
+	__u8			pad0[SHMIPC_LINE - sizeof(struct shmipc_cursor)];
+	__u64			credit_pos;
+	__u64			want_pos;
+	__u8			pad1[SHMIPC_LINE - 16];
+};
+
+/**
+ * struct shmipc_waiters - the readers' page (bcast)
+ * @want_pos: the largest position that a sleeping reader waits for
+ */
+struct shmipc_waiters {
+	__u64	want_pos;
+	__u8	pad0[SHMIPC_LINE - 8];
+};
+
+/*
+ * A record: an 8-byte header right before its payload. The header of the
+ * record whose payload is at position p lies at (p - 8) modulo the ring's
+ * size, so a header in the last 8 bytes has its payload at the ring's start.
+ *
+ *   bits  0..31  payload bytes; for a pad: bytes from this payload position to
+ *                the next
+ *   bits 32..39  enum shmipc_rec_kind
+ *   bits 40..47  zero; version of the record
+ *   bits 48..63  low 16 bits of the sequence number
+ *
+ * All zero: not published yet. The writer stores zero at the next header before
+ * it publishes, so a reader that follows the records always finds a header or
+ * zero.
+ */
+enum shmipc_rec_kind {
+	SHMIPC_REC_NONE	= 0,
+	SHMIPC_REC_DATA	= 1,
+	SHMIPC_REC_PAD	= 2,
+};
+
+#define SHMIPC_REC_HDR		8u
+
+#endif /* _UAPI_LINUX_SHMIPC_LAYOUT_H */
