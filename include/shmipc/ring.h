@@ -21,15 +21,15 @@
  * @align:      alignment of payloads in bytes: 8, 16, 32, 64; 0 is 8
  * @size:       bytes for records; rounded up to a power of two
  * @meta_bytes: user metadata that the producer may write
- * @data_align: the data begin at a multiple of this from the ring's start (a
- *              power of two); 0 is SHMIPC_CTL_PAGE
+ * @data_off:   bytes from the ring's start to its data, a multiple of 64; 0:
+ *              right behind the control pages
  */
 struct shmipc_ring_opts {
 	uint32_t kind;
 	uint32_t align;
 	uint64_t size;
 	uint64_t meta_bytes;
-	uint64_t data_align;
+	uint64_t data_off;
 };
 
 /* A checked, private copy of a ring's description. */
@@ -79,19 +79,21 @@ static inline uint64_t shmipc_ring_max_payload(uint32_t kind, uint64_t size)
 static inline int shmipc_ring_layout(const struct shmipc_ring_opts *o,
 				     struct shmipc_ring_hdr *ret_hdr, uint64_t *ret_bytes)
 {
-	uint64_t data_align = o->data_align ? o->data_align : SHMIPC_CTL_PAGE;
-	uint64_t size = SHMIPC_RING_SIZE_MIN, prod_bytes;
+	uint64_t size = SHMIPC_RING_SIZE_MIN, prod_bytes, ctl_bytes;
 	uint32_t align = o->align ? o->align : SHMIPC_REC_HDR;
 
 	if (o->kind != SHMIPC_KIND_SPSC && o->kind != SHMIPC_KIND_BCAST)
 		return -EINVAL;
-	if (!shmipc_priv_align_ok(align) || !shmipc_priv_is_pow2(data_align) ||
-	    data_align < SHMIPC_LINE || o->size > SHMIPC_RING_SIZE_MAX ||
+	if (!shmipc_priv_align_ok(align) || o->size > SHMIPC_RING_SIZE_MAX ||
 	    o->meta_bytes > SHMIPC_RING_SIZE_MAX)
 		return -EINVAL;
 	while (size < o->size)
 		size *= 2;
 	prod_bytes = shmipc_priv_round_up(SHMIPC_META_OFF + o->meta_bytes, SHMIPC_CTL_PAGE);
+	ctl_bytes = 2 * SHMIPC_CTL_PAGE + prod_bytes;
+	if (o->data_off && (o->data_off < ctl_bytes || o->data_off % SHMIPC_LINE ||
+			    o->data_off > 2 * SHMIPC_RING_SIZE_MAX))
+		return -EINVAL;
 
 	memset(ret_hdr, 0, sizeof(*ret_hdr));
 	ret_hdr->magic = SHMIPC_RING_MAGIC;
@@ -107,7 +109,7 @@ static inline int shmipc_ring_layout(const struct shmipc_ring_opts *o,
 		ret_hdr->cons_off = SHMIPC_CTL_PAGE + prod_bytes;
 	else
 		ret_hdr->wait_off = SHMIPC_CTL_PAGE + prod_bytes;
-	ret_hdr->data_off = shmipc_priv_round_up(2 * SHMIPC_CTL_PAGE + prod_bytes, data_align);
+	ret_hdr->data_off = o->data_off ? o->data_off : ctl_bytes;
 	*ret_bytes = ret_hdr->data_off + size;
 	return 0;
 }
@@ -187,22 +189,19 @@ static inline int shmipc_ring_check(void *mem, uint64_t bytes, struct shmipc_rin
 	if (h.version != SHMIPC_LAYOUT_MAJOR || h.incompat)
 		return -EPROTONOSUPPORT;
 
-	/* The geometry follows from four numbers: make it again and compare. */
+	/* The geometry follows from five numbers: make it again and compare. */
 	o.kind = h.kind;
 	o.align = h.align;
 	o.size = h.size;
 	o.meta_bytes = h.meta_bytes;
-	o.data_align = SHMIPC_CTL_PAGE;
-	if (!h.align || shmipc_ring_layout(&o, &want, &need))
+	o.data_off = h.data_off;
+	if (!h.align || !h.data_off || shmipc_ring_layout(&o, &want, &need))
 		return -EPROTO;
 	if (h.size != want.size || h.lots != want.lots || h.prod_off != want.prod_off ||
 	    h.cons_off != want.cons_off || h.wait_off != want.wait_off ||
 	    h.meta_off != want.meta_off)
 		return -EPROTO;
-	/* Only where the data begin depends on the page size. */
-	if (h.data_off % SHMIPC_LINE || h.data_off > bytes || h.size > bytes - h.data_off)
-		return -EPROTO;
-	if (h.data_off < (h.cons_off ? h.cons_off : h.wait_off) + SHMIPC_CTL_PAGE)
+	if (need > bytes)
 		return -EPROTO;
 
 	ret->base = (unsigned char *)mem;
