@@ -527,7 +527,7 @@ static inline int shmipc_priv_bcast_to_newest(struct shmipc_bcast_rx *rx)
 static inline int shmipc_bcast_rx_init(struct shmipc_bcast_rx *rx, const struct shmipc_ring *ring,
 				       enum shmipc_start start, uint64_t stride, uint64_t at)
 {
-	uint64_t word;
+	uint64_t word = 0;
 	int ret, tries;
 
 	if (ring->kind != SHMIPC_KIND_BCAST || !stride || at >= stride)

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * backend.h - who provides the memory of a segment, and what it needs of the kernel
+ *
+ * Used at set-up, when sleeping, and when somebody may have died; never where
+ * messages pass. A backend sets seg->fd, seg->mem, seg->base and seg->bytes.
+ */
+#ifndef SHMIPC_BACKEND_H
+#define SHMIPC_BACKEND_H
+
+#include "internal.h"
+
+struct shmipc_backend {
+	const char *name;
+	uint32_t caps;		/* SHMIPC_CAP_* that do not depend on the kernel */
+
+	/* Make and open; -EEXIST if the name is taken. @h says where and how. */
+	int (*create)(struct shmipc_segment *seg, const char *name,
+		      const struct shmipc_segment_opts *o);
+	/* Open what is there; -ENOENT also when it was a leftover, now removed. */
+	int (*open)(struct shmipc_segment *seg, const char *name);
+	/* Another handle on the same memory, with a liveness of its own. */
+	int (*dup)(struct shmipc_segment *seg, struct shmipc_segment *from);
+	/* Let go; remove the name if we are the last and it is not persistent. */
+	void (*close)(struct shmipc_segment *seg);
+	int (*unlink)(const char *name);
+	/* Map to look only; sets *@ret_in_use. */
+	int (*look)(struct shmipc_segment *seg, const char *name, int *ret_in_use);
+	int (*each)(int (*fn)(const char *name, void *arg), void *arg);
+	/* Remove @name if it is a leftover: 0 removed, -EBUSY in use, -errno. */
+	int (*reap)(const char *name);
+
+	/* Ends: -EBUSY if a living peer holds the slot. */
+	int (*slot_lock)(struct shmipc_segment *seg, uint32_t slot);
+	void (*slot_unlock)(struct shmipc_segment *seg, uint32_t slot);
+	/* Does anybody else hold it? The kernel's word, not the segment's. */
+	bool (*slot_held)(struct shmipc_segment *seg, uint32_t slot);
+
+	/* As shmipc_futex_wait() and shmipc_futex_wake(). */
+	int (*wait)(struct shmipc_segment *seg, const uint32_t *word, uint32_t val,
+		    const uint32_t *peer, uint32_t peer_val, uint64_t until_ns);
+	void (*wake)(struct shmipc_segment *seg, const uint32_t *word, int n);
+};
+
+extern const struct shmipc_backend shmipc_mem;		/* files by name, memfds */
+extern const struct shmipc_backend shmipc_private;	/* one process */
+
+int shmipc_mem_anon(struct shmipc_segment *seg, const struct shmipc_segment_opts *o);
+int shmipc_mem_from_fd(struct shmipc_segment *seg, int fd);
+int shmipc_private_create(struct shmipc_segment *seg, const struct shmipc_segment_opts *o);
+
+/* mem_dir.c: names as files */
+#define SHMIPC_FILE_MAX	256
+void shmipc_name_to_file(const char *name, char file[SHMIPC_FILE_MAX]);
+bool shmipc_name_from_file(const char *file, char name[SHMIPC_NAME_MAX + 1]);
+int shmipc_dir_open(bool make);		/* descriptor, or -errno with a text */
+
+/* mem_page.c: memory of a size of page, on a node, all there */
+struct shmipc_pages {
+	uint64_t asked;
+	uint64_t got;
+	uint64_t fs_page;	/* hugetlbfs: its page; else 0 */
+	int node_asked;		/* -1 any */
+	int node_got;
+};
+
+uint64_t shmipc_pages_data_align(const struct shmipc_pages *p, uint64_t data_bytes);
+unsigned char *shmipc_pages_map(int fd, size_t bytes, int prot, uint64_t align);
+int shmipc_pages_populate(struct shmipc_pages *p, int fd, unsigned char *base, uint64_t bytes,
+			  uint64_t ctl_bytes, uint64_t data_off);
+uint64_t shmipc_pages_of_fs(int fd);
+
+#endif /* SHMIPC_BACKEND_H */

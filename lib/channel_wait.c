@@ -1,0 +1,361 @@
+// SPDX-License-Identifier: MIT
+/*
+ * channel_wait.c - a channel whose ring is full or empty: look at the peer, spin, sleep
+ *
+ * A sleeper says at which position it wants to be woken (want), runs the dear
+ * half of the asymmetric fence, looks at the position again, and sleeps on its
+ * low 32 bits. Who moves the position looks at want afterwards and wakes if it
+ * stepped over it. So either the sleeper sees the new position, or the mover
+ * sees the want. The same sleep watches the peer's word, which the kernel
+ * changes when the peer dies.
+ *
+ * Every sleep also ends after a tick, and then the peer's lock is asked: whatever
+ * happens to the fast ways, a death is known within SURE_TICK_NS and some.
+ */
+#include <errno.h>
+#include <limits.h>
+
+#include "channel.h"
+
+#define SURE_TICK_NS	50000000u	/* ask the peer's lock this often */
+#define POLL_TICK_NS	2000000u	/* where one sleep cannot watch two words */
+#define NO_FENCE_TICK_NS 1000000u	/* where a wake may be missed */
+#define ROOM_TICK_NS	1000000u	/* first look for less room than a lot */
+#define SPINS_PER_CLOCK	64
+
+static struct shmipc_peer_slot *peer_slot(const struct shmipc_chan *c)
+{
+	return shmipc_segment_slot(c->seg, c->peer_slot);
+}
+
+enum shmipc_peer_state shmipc_chan_peer(struct shmipc_chan *c)
+{
+	uint64_t now, generation;
+	enum shmipc_peer_state state;
+
+	if (c->peer_slot == NO_SLOT)
+		return SHMIPC_PEER_NONE;
+	state = shmipc_slot_state(c->seg, c->peer_slot, false);
+	if (state != SHMIPC_PEER_ATTACHED)
+		return state;
+	generation = shmipc_load_relaxed(&peer_slot(c)->generation);
+	if (c->dead_generation == generation)
+		return SHMIPC_PEER_DIED;
+	now = shmipc_now_ns();
+	if (now - c->lock_asked_ns < SURE_TICK_NS)
+		return state;
+	c->lock_asked_ns = now;
+	state = shmipc_slot_state(c->seg, c->peer_slot, true);
+	if (state == SHMIPC_PEER_DIED)
+		c->dead_generation = generation;
+	return state;
+}
+
+bool shmipc_chan_peer_gone(struct shmipc_chan *c)
+{
+	enum shmipc_peer_state state = shmipc_chan_peer(c);
+
+	return (state == SHMIPC_PEER_LEFT || state == SHMIPC_PEER_DIED) &&
+	       shmipc_load_relaxed(&peer_slot(c)->generation) != c->ignore_generation;
+}
+
+SHMIPC_EXPORT enum shmipc_peer_state shmipc_channel_peer(struct shmipc_channel *ch)
+{
+	struct shmipc_chan *c = shmipc_chan(ch);
+
+	if (c->seg->dead || c->peer_slot == NO_SLOT)
+		return SHMIPC_PEER_NONE;
+	return shmipc_slot_state(c->seg, c->peer_slot, true);
+}
+
+/* The inline part saw the peer's word change: what is it? */
+SHMIPC_EXPORT int shmipc_channel_slow_peer(struct shmipc_channel *ch)
+{
+	struct shmipc_chan *c = shmipc_chan(ch);
+	uint32_t word = shmipc_load_relaxed(ch->peer_word) & ~SHMIPC_PEER_WATCHED;
+
+	if (c->seg->dead)
+		return -EINVAL;
+	if (shmipc_chan_peer_gone(c)) {
+		ch->peer_seen = PEER_SEEN_NEVER;
+		return -EPIPE;
+	}
+	ch->peer_seen = word;
+	return 0;
+}
+
+SHMIPC_EXPORT void shmipc_channel_slow_wake(struct shmipc_channel *ch)
+{
+	struct shmipc_chan *c = shmipc_chan(ch);
+	const struct shmipc_ring *ring = &c->seg->ring;
+	const struct shmipc_cursor *moved = ch->role == SHMIPC_ROLE_PRODUCER ?
+		&ring->prod->tail : &ring->cons->head;
+
+	if (c->seg->dead)
+		return;
+	c->wakes++;
+	c->seg->be->wake(c->seg, shmipc_low32(&moved->word), INT_MAX);
+}
+
+/* A position of the other side, and what to do to be woken at another. */
+struct sleep_on {
+	const __u64 *word;	/* its cursor */
+	__u64 *want;		/* where we say what we wait for */
+	uint64_t until_pos;	/* enough: do not sleep */
+	uint64_t want_pos;	/* wake us there, at or behind @until_pos */
+	bool many;		/* others write @want too */
+};
+
+/* Readers share one want: the largest counts, as all who sleep are caught up. */
+static bool raise_want(const struct sleep_on *s)
+{
+	__u64 was = shmipc_load_relaxed(s->want);
+	int tries;
+
+	if (!s->many) {
+		shmipc_store_relaxed(s->want, s->want_pos);
+		return true;
+	}
+	/* Bounded: a hostile reader may write it all the time. */
+	for (tries = 0; was != s->want_pos && tries < 64; tries++) {
+		/* More than we want: the tail has moved, or a hostile reader lies. */
+		if (was > s->want_pos &&
+		    shmipc_cursor_pos(shmipc_load_acquire(s->word)) >= s->until_pos)
+			return false;
+		if (shmipc_cas_acq_rel(s->want, &was, s->want_pos))
+			break;
+	}
+	return true;
+}
+
+/* Have the kernel wake a watcher when this peer dies: mark its word. */
+static uint32_t watch_word(struct shmipc_chan *c)
+{
+	uint32_t *word = &peer_slot(c)->word;
+	uint32_t is = shmipc_load_relaxed(word);
+
+	while (is && !(is & (SHMIPC_PEER_WATCHED | SHMIPC_PEER_DEAD)))
+		if (shmipc_cas_acq_rel(word, &is, is | SHMIPC_PEER_WATCHED))
+			return is | SHMIPC_PEER_WATCHED;
+	return is;
+}
+
+/* How long one sleep may last, whoever forgets to wake us. */
+static uint64_t tick_ns(const struct shmipc_chan *c, uint32_t peer_word, bool fenced)
+{
+	uint8_t caps = c->peer_slot == NO_SLOT ? 0 : shmipc_load_relaxed(&peer_slot(c)->caps);
+
+	if (!fenced && caps & SHMIPC_PEER_CAP_MEMBARRIER)
+		return NO_FENCE_TICK_NS;
+	if (!(shmipc_wait_caps() & SHMIPC_CAP_WAITV) ||
+	    ((peer_word & SHMIPC_PEER_TID_MASK) == SHMIPC_PEER_NO_KEEPER && c->seg->fd >= 0))
+		return POLL_TICK_NS;
+	return SURE_TICK_NS;
+}
+
+/* Sleep once. 0: look again. -EINTR. */
+static int sleep_once(struct shmipc_chan *c, const struct sleep_on *s, uint64_t deadline_ns,
+		      uint64_t most_ns)
+{
+	uint64_t now, until, tick, word;
+	uint32_t watched;
+	bool fenced;
+	int ret;
+
+	if (!raise_want(s))
+		return 0;
+	/* W1 <- W0, W3 <- W2: the want is visible before we look again. */
+	fenced = shmipc_barrier_heavy();
+	word = shmipc_load_acquire(s->word);
+	if (shmipc_cursor_pos(word) >= s->until_pos)
+		return 0;
+	watched = watch_word(c);
+	if (shmipc_chan_peer_gone(c))
+		return 0;
+	tick = tick_ns(c, watched, fenced);
+	if (tick > most_ns)
+		tick = most_ns;
+	now = shmipc_now_ns();
+	until = deadline_ns - now > tick ? now + tick : deadline_ns;
+	c->sleeps++;
+	ret = c->seg->be->wait(c->seg, shmipc_low32(s->word), (uint32_t)word, &peer_slot(c)->word,
+			       watched, until);
+	/* The kernel wakes one watcher of a death: pass it on. */
+	if (shmipc_load_relaxed(&peer_slot(c)->word) & SHMIPC_PEER_DEAD)
+		c->seg->be->wake(c->seg, &peer_slot(c)->word, INT_MAX);
+	return ret == -EINTR ? ret : 0;
+}
+
+/* Spin until the position is there, the peer's word moves, or the time is up. */
+static bool spin(const struct shmipc_chan *c, const struct sleep_on *s, uint64_t deadline_ns)
+{
+	uint64_t end, now = shmipc_now_ns();
+	uint32_t peer = shmipc_load_relaxed(c->pub.peer_word);
+	int i;
+
+	if (!c->spin_ns)
+		return false;
+	end = c->spin_ns == SHMIPC_SPIN_ALWAYS ? now + SURE_TICK_NS : now + c->spin_ns;
+	if (end > deadline_ns)
+		end = deadline_ns;
+	do {
+		for (i = 0; i < SPINS_PER_CLOCK; i++) {
+			if (shmipc_cursor_pos(shmipc_load_relaxed(s->word)) >= s->until_pos)
+				return true;
+			shmipc_cpu_relax();
+		}
+		if (shmipc_load_relaxed(c->pub.peer_word) != peer)
+			return true;
+	} while (shmipc_now_ns() < end);
+	return c->spin_ns == SHMIPC_SPIN_ALWAYS;
+}
+
+/* The position is not there, and the peer is: wait a while. 0: look again. */
+static int wait_for(struct shmipc_chan *c, const struct sleep_on *s, uint64_t deadline_ns,
+		    uint64_t most_ns)
+{
+	if (!deadline_ns)
+		return -EAGAIN;
+	if (shmipc_now_ns() >= deadline_ns)
+		return -ETIMEDOUT;
+	if (spin(c, s, deadline_ns))
+		return 0;
+	if (shmipc_now_ns() >= deadline_ns)
+		return -ETIMEDOUT;
+	return sleep_once(c, s, deadline_ns, most_ns);
+}
+
+static bool nothing_to_read(const struct shmipc_channel *ch)
+{
+	const struct shmipc_spsc_rx *rx = &ch->end.spsc_rx;
+	const struct shmipc_bcast_rx *br = &ch->end.bcast_rx;
+
+	/* A0 <- R0 */
+	if (ch->role == SHMIPC_ROLE_CONSUMER)
+		return !shmipc_load_acquire(shmipc_rec_hdr(rx->data, rx->pos, rx->mask));
+	return !shmipc_load_acquire(shmipc_rec_hdr(br->data, br->pos, br->mask));
+}
+
+SHMIPC_EXPORT int shmipc_channel_slow_empty(struct shmipc_channel *ch, int err,
+					    uint64_t deadline_ns)
+{
+	struct shmipc_chan *c = shmipc_chan(ch);
+	const struct shmipc_ring *ring = &c->seg->ring;
+	struct sleep_on s = { .word = &ring->prod->tail.word };
+
+	if (c->seg->dead)
+		return -EINVAL;
+	if (err != -EAGAIN)
+		return err;
+	if (shmipc_chan_peer_gone(c)) {
+		/* P0 <- P1: what it published before it went comes first. */
+		shmipc_fence_acquire();
+		return nothing_to_read(ch) ? -EPIPE : 0;
+	}
+	if (ch->role == SHMIPC_ROLE_CONSUMER) {
+		s.want = &ring->cons->want_pos;
+		s.until_pos = ch->end.spsc_rx.pos + 1;
+	} else {
+		s.want = &ring->waiters->want_pos;
+		s.until_pos = ch->end.bcast_rx.pos + 1;
+		s.many = true;
+	}
+	s.want_pos = s.until_pos;
+	return wait_for(c, &s, deadline_ns, SURE_TICK_NS);
+}
+
+/* Waits for less than a lot are looked after soon, then less and less often. */
+static uint64_t room_tick(struct shmipc_chan *c, uint64_t pos)
+{
+	if (c->room_tick_pos != pos || !c->room_tick_ns) {
+		c->room_tick_pos = pos;
+		c->room_tick_ns = ROOM_TICK_NS;
+	} else if (c->room_tick_ns < SURE_TICK_NS) {
+		c->room_tick_ns *= 2;
+	}
+	return c->room_tick_ns;
+}
+
+SHMIPC_EXPORT int shmipc_channel_slow_room(struct shmipc_channel *ch, size_t len, int err,
+					   uint64_t deadline_ns)
+{
+	struct shmipc_chan *c = shmipc_chan(ch);
+	struct shmipc_spsc_tx *tx = &ch->end.spsc_tx;
+	const struct shmipc_ring *ring = &c->seg->ring;
+	struct sleep_on s;
+	uint64_t end, head;
+
+	if (c->seg->dead)
+		return -EINVAL;
+	if (err != -EAGAIN)
+		return err;
+	shmipc_channel_publish(ch);	/* nobody makes room for what he cannot see */
+	if (ch->kind == SHMIPC_KIND_BCAST)
+		return 0;
+	if (shmipc_chan_peer_gone(c))
+		return -EPIPE;
+	end = tx->pos + shmipc_rec_pad(tx->pos, len, tx->size, tx->align);
+	end += shmipc_rec_advance(len, tx->align);
+	head = shmipc_cursor_pos(shmipc_load_relaxed(&ring->cons->head.word));
+	s.word = &ring->cons->head.word;
+	s.want = &ring->prod->want_pos;
+	s.many = false;
+	/* Enough is what this message needs; better is a lot at once. */
+	s.until_pos = end + SHMIPC_REC_HDR - tx->size;
+	s.want_pos = head + tx->size / SHMIPC_LOTS;
+	if (s.want_pos > tx->pub_pos)
+		s.want_pos = tx->pub_pos;
+	if (s.want_pos < s.until_pos)
+		s.want_pos = s.until_pos;
+	return wait_for(c, &s, deadline_ns, room_tick(c, tx->pos));
+}
+
+SHMIPC_EXPORT int shmipc_channel_drain(struct shmipc_channel *ch, uint64_t deadline_ns)
+{
+	struct shmipc_chan *c = shmipc_chan(ch);
+	const struct shmipc_ring *ring = &c->seg->ring;
+	struct sleep_on s;
+	int ret;
+
+	if (c->seg->dead || ch->role != SHMIPC_ROLE_PRODUCER || ch->kind != SHMIPC_KIND_SPSC)
+		return -EINVAL;
+	s.word = &ring->cons->head.word;
+	s.want = &ring->prod->want_pos;
+	s.until_pos = s.want_pos = ch->end.spsc_tx.pub_pos;
+	s.many = false;
+	for (;;) {
+		/* A1 <- R1 */
+		if (shmipc_cursor_pos(shmipc_load_acquire(s.word)) >= s.until_pos)
+			return 0;
+		if (shmipc_chan_peer_gone(c))
+			return -EPIPE;
+		ret = wait_for(c, &s, deadline_ns, SURE_TICK_NS);
+		if (ret)
+			return ret;
+	}
+}
+
+SHMIPC_EXPORT int shmipc_channel_wait_peer(struct shmipc_channel *ch, uint64_t deadline_ns)
+{
+	struct shmipc_chan *c = shmipc_chan(ch);
+	uint64_t now, until;
+	uint32_t word;
+	int ret;
+
+	if (c->seg->dead || c->peer_slot == NO_SLOT)
+		return -EINVAL;
+	for (;;) {
+		word = shmipc_load_relaxed(&peer_slot(c)->word);
+		if (shmipc_chan_peer(c) == SHMIPC_PEER_ATTACHED)
+			return 0;
+		if (!deadline_ns)
+			return -EAGAIN;
+		now = shmipc_now_ns();
+		if (now >= deadline_ns)
+			return -ETIMEDOUT;
+		until = deadline_ns - now > SURE_TICK_NS ? now + SURE_TICK_NS : deadline_ns;
+		ret = c->seg->be->wait(c->seg, &peer_slot(c)->word, word, NULL, 0, until);
+		if (ret == -EINTR)
+			return ret;
+	}
+}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/* internal.h - what the parts of libshmipc know of each other */
+#ifndef SHMIPC_INTERNAL_H
+#define SHMIPC_INTERNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <shmipc/channel.h>
+#include <shmipc/error.h>
+
+#define SHMIPC_EXPORT __attribute__((visibility("default")))
+
+struct shmipc_backend;
+struct shmipc_pages;
+
+/* error.c */
+
+/* Note the text, without a final newline, and return @err (negative) itself. */
+int shmipc_fail(int err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* time.c */
+uint64_t shmipc_now_ns(void);		/* CLOCK_MONOTONIC */
+uint64_t shmipc_realtime_ns(void);
+void shmipc_sleep_ns(uint64_t ns);	/* for retries at set-up only */
+
+/* options.c */
+int shmipc_opts_read(struct shmipc_segment_opts *o, const struct shmipc_segment_opts *user);
+int shmipc_opts_plan(struct shmipc_seg_hdr *h, struct shmipc_ring_hdr *rh,
+		     const struct shmipc_segment_opts *o, const char *name,
+		     const struct shmipc_pages *pages);
+int shmipc_opts_match(const struct shmipc_segment_opts *o, const struct shmipc_seg_hdr *h,
+		      const struct shmipc_ring *ring, const char *name);
+int shmipc_hdr_check(const struct shmipc_seg_hdr *h, uint64_t file_bytes, const char *name);
+
+/*
+ * An open segment. Its memory may be shared with other handles of the process
+ * (@mem, counted) when it is private; otherwise each handle has a mapping and a
+ * file description of its own, and with it its own locks.
+ */
+struct shmipc_memory {
+	int refs;
+	unsigned char *base;
+	size_t bytes;
+};
+
+struct shmipc_segment {
+	const struct shmipc_backend *be;
+	int fd;				/* -1: private */
+	bool dead;			/* inherited through fork */
+	struct shmipc_memory *mem;
+	unsigned char *base;
+	size_t bytes;
+	struct shmipc_seg_hdr hdr;	/* checked private copy */
+	struct shmipc_ring ring;	/* kinds with a ring */
+	struct shmipc_segment *prev;	/* fork.c */
+	struct shmipc_segment *next;
+};
+
+/* segment.c */
+struct shmipc_segment *shmipc_segment_new(const struct shmipc_backend *be);
+int shmipc_segment_dup(struct shmipc_segment **ret, struct shmipc_segment *from);
+void shmipc_segment_fill(unsigned char *base, const struct shmipc_seg_hdr *h,
+			 const struct shmipc_ring_hdr *rh);
+int shmipc_segment_read(struct shmipc_segment *seg, const char *name);
+struct shmipc_peer_slot *shmipc_segment_slot(const struct shmipc_segment *seg, uint32_t slot);
+
+/* fork.c: open handles of the process, so that a child can be rid of them */
+void shmipc_fork_add(struct shmipc_segment *seg);
+void shmipc_fork_del(struct shmipc_segment *seg);
+
+/* keeper.c: robust words that the kernel marks when this process dies */
+bool shmipc_keeper_hold(struct shmipc_segment *seg, uint32_t slot, uint32_t *ret_tid,
+			int *ret_handle);
+void shmipc_keeper_drop(int handle);
+void shmipc_keeper_after_fork(void);
+
+/* peer.c */
+struct shmipc_end {
+	struct shmipc_segment *seg;
+	uint32_t slot;
+	int keeper;			/* handle, -1: none */
+};
+
+int shmipc_end_take(struct shmipc_end *e, struct shmipc_segment *seg, enum shmipc_role role);
+void shmipc_end_leave(struct shmipc_end *e);
+/* @lock: ask the lock too, which costs a system call, and is sure. */
+enum shmipc_peer_state shmipc_slot_state(struct shmipc_segment *seg, uint32_t slot, bool lock);
+void shmipc_slot_info(struct shmipc_segment *seg, uint32_t slot, struct shmipc_peer_info *ret);
+void shmipc_slot_wait_gone(struct shmipc_segment *seg, uint32_t slot);
+
+/* wait.c: the kernel's side of sleeping, the same for all of the process */
+uint32_t shmipc_wait_caps(void);	/* SHMIPC_CAP_WAITV, SHMIPC_CAP_MEMBARRIER */
+bool shmipc_barrier_heavy(void);	/* false: cannot */
+void shmipc_wait_after_fork(void);
+
+/*
+ * Sleep while *@word == @val and *@peer == @peer_val, until @until_ns.
+ * 0: woken, or never slept; -ETIMEDOUT; -EINTR.
+ */
+int shmipc_futex_wait(const uint32_t *word, uint32_t val, const uint32_t *peer,
+		      uint32_t peer_val, uint64_t until_ns);
+void shmipc_futex_wake(const uint32_t *word, int n);
+
+static inline const uint32_t *shmipc_low32(const __u64 *word)
+{
+	return (const uint32_t *)(const void *)word;
+}
+
+#endif /* SHMIPC_INTERNAL_H */
