@@ -1,31 +1,53 @@
 # SPDX-License-Identifier: MIT
 # shmipc: everything that is built lands in build/
 #
-#   make           library and command      make demo    the main job, once
-#   make check     all tests                make install DESTDIR= PREFIX=
+#:  make                library (static and shared) and command
+#:  make demo           the main job, once: a real file from process to process
+#:  make check          all tests; make check GROUP="unit stress" runs these only
+#:  make install        into PREFIX (default /usr/local), below DESTDIR if given
+#:  make uninstall      the same files, gone
+#:  make tsan, asan     library, command and tests with sanitizers, in build/tsan, build/asan
+#:  make clean          removes build/
+#:  make help           this text
+#:
+#:  CC=clang, CFLAGS=, LDFLAGS= as usual; WERROR=-Werror; B=DIR builds elsewhere than in build/
 
 VERSION	:= 0.1.0
 SOMAJOR	:= 0
 B	?= build
-CC	?= gcc
+ifeq ($(origin CC),default)
+CC	:= gcc
+endif
 PREFIX	?= /usr/local
+LIBDIR	?= $(PREFIX)/lib
+INCDIR	?= $(PREFIX)/include
+MANDIR	?= $(PREFIX)/share/man
 
 WARN	:= -Wall -Wextra -Wshadow -Wconversion
 CFLAGS	?= -O2 -g
-INC	:= -Iinclude -Iinclude/uapi
-ALL_CFLAGS = -std=c11 $(WARN) $(INC) -fPIC -pthread -MMD -MP $(CFLAGS) $(EXTRA_CFLAGS)
+ALL_CFLAGS = -std=c11 $(WARN) -Iinclude -Iinclude/uapi -fPIC -pthread -MMD -MP $(CFLAGS) $(EXTRA_CFLAGS)
 ALL_LDFLAGS = -pthread $(LDFLAGS) $(EXTRA_LDFLAGS)
 
-LIB_SRC	:= $(wildcard lib/*.c)
-LIB_OBJ	:= $(LIB_SRC:%.c=$(B)/obj/%.o)
-TOOL_SRC := $(wildcard tools/*.c tools/bench/*.c)
-TOOL_OBJ := $(TOOL_SRC:%.c=$(B)/obj/%.o)
+LIB_OBJ	 := $(patsubst %.c,$(B)/obj/%.o,$(wildcard lib/*.c))
+TOOL_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(wildcard tools/*.c tools/bench/*.c))
+EXAMPLES := $(patsubst %.c,$(B)/%,$(wildcard examples/*.c))
+# One program per file, on the harness of kselftest (see tools/setup).
+TESTS	 := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/*.c tests/stress/*.c tests/fuzz/*.c))
+OBJ	 := $(LIB_OBJ) $(TOOL_OBJ) $(patsubst $(B)/%,$(B)/obj/%.o,$(TESTS) $(EXAMPLES))
 
-all: $(B)/libshmipc.a $(B)/libshmipc.so $(B)/shmipc
+all: lib $(B)/shmipc
+lib: $(B)/libshmipc.a $(B)/libshmipc.so
+examples: $(EXAMPLES)
+tests: $(TESTS)
 
-$(B)/obj/%.o: %.c
+# Other flags or another compiler than last time: everything is built again.
+$(B)/flags: FORCE
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -c $< -o $@
+	@echo '$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS)' | cmp -s - $@ || echo '$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS)' > $@
+
+$(B)/obj/%.o: %.c $(B)/flags
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(WERROR) -c $< -o $@
 
 $(B)/libshmipc.a: $(LIB_OBJ)
 	@rm -f $@
@@ -42,8 +64,60 @@ $(B)/libshmipc.so: $(B)/libshmipc.so.$(VERSION)
 $(B)/shmipc: $(TOOL_OBJ) $(B)/libshmipc.a
 	$(CC) -o $@ $^ $(ALL_LDFLAGS) -ljansson
 
+$(EXAMPLES) $(TESTS): $(B)/%: $(B)/obj/%.o $(B)/libshmipc.a
+	@mkdir -p $(@D)
+	$(CC) -o $@ $^ $(ALL_LDFLAGS)
+
+# The harness is in GNU C and has warnings of its own; unit tests see lib/ too.
+$(B)/obj/tests/%.o: ALL_CFLAGS += -std=gnu11 -Wno-conversion -Ilib -isystem $(KSELFTEST)
+KSELFTEST := $(shell tools/setup kselftest)
+
+tsan:
+	+$(MAKE) B=$(B)/tsan EXTRA_CFLAGS='-O1 -fsanitize=thread' EXTRA_LDFLAGS=-fsanitize=thread all tests
+asan:
+	+$(MAKE) B=$(B)/asan EXTRA_CFLAGS='-O1 -fsanitize=address,undefined -fno-sanitize-recover=all' \
+		EXTRA_LDFLAGS=-fsanitize=address,undefined all tests
+
+demo:
+	@tools/setup demo
+	@$(MAKE) --no-print-directory all
+	@B=$(B) tools/demo
+
+check:
+	@tools/setup check
+	@B=$(B) tests/run $(GROUP)
+
+DEST_BIN = $(DESTDIR)$(PREFIX)/bin
+DEST_LIB = $(DESTDIR)$(LIBDIR)
+DEST_INC = $(DESTDIR)$(INCDIR)
+DEST_MAN = $(DESTDIR)$(MANDIR)
+MAN	:= $(wildcard lib/man/*.[1-9] tools/man/*.[1-9])
+
+install: all
+	install -d $(DEST_BIN) $(DEST_LIB)/pkgconfig $(DEST_INC)/shmipc $(DEST_INC)/linux
+	install -m 755 $(B)/shmipc $(DEST_BIN)
+	install -m 644 $(B)/libshmipc.a $(DEST_LIB)
+	install -m 755 $(B)/libshmipc.so.$(VERSION) $(DEST_LIB)
+	ln -sf libshmipc.so.$(VERSION) $(DEST_LIB)/libshmipc.so.$(SOMAJOR)
+	ln -sf libshmipc.so.$(VERSION) $(DEST_LIB)/libshmipc.so
+	install -m 644 include/shmipc/*.h $(DEST_INC)/shmipc
+	install -m 644 include/uapi/linux/*.h $(DEST_INC)/linux
+	sed 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@INCDIR@|$(INCDIR)|; s|@VERSION@|$(VERSION)|' \
+		shmipc.pc.in > $(DEST_LIB)/pkgconfig/shmipc.pc
+	for m in $(MAN); do install -D -m 644 $$m $(DEST_MAN)/man$${m##*.}/$${m##*/} || exit; done
+
+uninstall:
+	rm -f $(DEST_BIN)/shmipc $(DEST_LIB)/libshmipc.* $(DEST_LIB)/pkgconfig/shmipc.pc
+	rm -f $(patsubst include/uapi/%,$(DEST_INC)/%,$(wildcard include/uapi/linux/*.h))
+	rm -rf $(DEST_INC)/shmipc
+	for m in $(MAN); do rm -f $(DEST_MAN)/man$${m##*.}/$${m##*/}; done
+
 clean:
 	rm -rf $(B)
 
--include $(LIB_OBJ:.o=.d) $(TOOL_OBJ:.o=.d)
-.PHONY: all clean
+help:
+	@sed -n 's/^#: \{0,1\}//p' Makefile
+
+-include $(OBJ:.o=.d)
+FORCE:
+.PHONY: all lib examples tests tsan asan demo check install uninstall clean help FORCE
