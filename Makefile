@@ -25,7 +25,7 @@ MANDIR	?= $(PREFIX)/share/man
 
 WARN	:= -Wall -Wextra -Wshadow -Wconversion
 CFLAGS	?= -O2 -g
-ALL_CFLAGS = -std=c11 $(WARN) -Iinclude -Iinclude/uapi -fPIC -pthread -MMD -MP $(CFLAGS) $(EXTRA_CFLAGS)
+ALL_CFLAGS = -std=c11 -D_GNU_SOURCE $(WARN) -Iinclude -Iinclude/uapi -fPIC -pthread -MMD -MP $(CFLAGS) $(EXTRA_CFLAGS)
 ALL_LDFLAGS = -pthread $(LDFLAGS) $(EXTRA_LDFLAGS)
 
 LIB_OBJ	 := $(patsubst %.c,$(B)/obj/%.o,$(wildcard lib/*.c))
