@@ -84,10 +84,13 @@ static bool has_unread(struct shmipc_chan *c)
 	uint64_t lost;
 	size_t len;
 
+	struct shmipc_spsc_rx rx = c->pub.end.spsc_rx;	/* copies: nothing is peeked */
+	struct shmipc_bcast_rx br = c->pub.end.bcast_rx;
+
 	if (c->pub.role == SHMIPC_ROLE_CONSUMER)
-		return shmipc_spsc_peek(&c->pub.end.spsc_rx, &ptr, &len) != -EAGAIN;
+		return shmipc_spsc_peek(&rx, &ptr, &len) != -EAGAIN;
 	if (c->pub.role == SHMIPC_ROLE_READER)
-		return shmipc_bcast_peek(&c->pub.end.bcast_rx, &ptr, &len, &lost) != -EAGAIN;
+		return shmipc_bcast_peek(&br, &ptr, &len, &lost) != -EAGAIN;
 	return false;
 }
 
@@ -129,6 +132,7 @@ static int attach_own(struct shmipc_channel **ret, struct shmipc_segment *seg,
 	c->spin_ns = o.spin_ns;
 	c->pub.kind = seg->hdr.kind;
 	c->pub.role = role;
+	seg->channel = &c->pub;
 	err = shmipc_end_take(&c->end, seg, role);
 	if (err)
 		goto free_channel;
@@ -142,6 +146,7 @@ static int attach_own(struct shmipc_channel **ret, struct shmipc_segment *seg,
 leave_end:
 	shmipc_end_leave(&c->end);
 free_channel:
+	seg->channel = NULL;
 	free(c);
 close_segment:
 	shmipc_segment_close(seg);

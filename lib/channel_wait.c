@@ -22,6 +22,7 @@
 #define NO_FENCE_TICK_NS 1000000u	/* where a wake may be missed */
 #define ROOM_TICK_NS	1000000u	/* first look for less room than a lot */
 #define SPINS_PER_CLOCK	64
+#define QUICK_SPINS	1000	/* without a pause, about a microsecond */
 
 static struct shmipc_peer_slot *peer_slot(const struct shmipc_chan *c)
 {
@@ -104,6 +105,8 @@ struct sleep_on {
 	uint64_t until_pos;	/* enough: do not sleep */
 	uint64_t want_pos;	/* wake us there, at or behind @until_pos */
 	bool many;		/* others write @want too */
+	const __u64 *hdr;	/* reading: the record's header, not 0 when it is there */
+	uint64_t end;		/* writing: room up to here */
 };
 
 /* Readers share one want: the largest counts, as all who sleep are caught up. */
@@ -186,8 +189,24 @@ static int sleep_once(struct shmipc_chan *c, const struct sleep_on *s, uint64_t 
 	return ret == -EINTR ? ret : 0;
 }
 
-/* Spin until the position is there, the peer's word moves, or the time is up. */
-static bool spin(const struct shmipc_chan *c, const struct sleep_on *s, uint64_t deadline_ns)
+/*
+ * Look a few times: at the very header that is to come (one line moves), or at
+ * the room that was given back.
+ */
+static bool glance(struct shmipc_chan *c, const struct sleep_on *s, int times)
+{
+	int i;
+
+	if (!s->hdr)
+		return shmipc_priv_spsc_room(&c->pub.end.spsc_tx, s->end) != -EAGAIN;
+	for (i = 0; i < times; i++)
+		if (shmipc_load_relaxed(s->hdr))
+			return true;
+	return false;
+}
+
+/* Spin until what we wait for is there, the peer's word moves, or time is up. */
+static bool spin(struct shmipc_chan *c, const struct sleep_on *s, uint64_t deadline_ns)
 {
 	uint64_t end, now = shmipc_now_ns();
 	uint32_t peer = shmipc_load_relaxed(c->pub.peer_word);
@@ -199,8 +218,8 @@ static bool spin(const struct shmipc_chan *c, const struct sleep_on *s, uint64_t
 	if (end > deadline_ns)
 		end = deadline_ns;
 	do {
-		for (i = 0; i < SPINS_PER_CLOCK; i++) {
-			if (shmipc_cursor_pos(shmipc_load_relaxed(s->word)) >= s->until_pos)
+		for (i = 0; i < (s->hdr ? SPINS_PER_CLOCK : 1); i++) {
+			if (glance(c, s, 1))
 				return true;
 			shmipc_cpu_relax();
 		}
@@ -233,34 +252,51 @@ static bool nothing_to_read(const struct shmipc_channel *ch)
 	/* A0 <- R0 */
 	if (ch->role == SHMIPC_ROLE_CONSUMER)
 		return !shmipc_load_acquire(shmipc_rec_hdr(rx->data, rx->pos, rx->mask));
-	return !shmipc_load_acquire(shmipc_rec_hdr(br->data, br->pos, br->mask));
+	/* A0 <- R0; and a lapped reader has its losses to hear of. */
+	return !shmipc_load_acquire(shmipc_rec_hdr(br->data, br->pos, br->mask)) &&
+	       shmipc_load_relaxed(&br->prod->floor_lot) == br->floor_lot;
+}
+
+/* What a consumer or reader waits for. */
+static void on_next_record(struct shmipc_channel *ch, const struct shmipc_ring *ring,
+			   struct sleep_on *s)
+{
+	struct shmipc_spsc_rx *rx = &ch->end.spsc_rx;
+	struct shmipc_bcast_rx *br = &ch->end.bcast_rx;
+
+	s->word = &ring->prod->tail.word;
+	s->many = ch->role == SHMIPC_ROLE_READER;
+	if (s->many) {
+		s->want = &ring->waiters->want_pos;
+		s->until_pos = br->pos + 1;
+		s->hdr = (const __u64 *)shmipc_rec_hdr(br->data, br->pos, br->mask);
+	} else {
+		s->want = &ring->cons->want_pos;
+		s->until_pos = rx->pos + 1;
+		s->hdr = (const __u64 *)shmipc_rec_hdr(rx->data, rx->pos, rx->mask);
+	}
+	s->want_pos = s->until_pos;
 }
 
 SHMIPC_EXPORT int shmipc_channel_slow_empty(struct shmipc_channel *ch, int err,
 					    uint64_t deadline_ns)
 {
 	struct shmipc_chan *c = shmipc_chan(ch);
-	const struct shmipc_ring *ring = &c->seg->ring;
-	struct sleep_on s = { .word = &ring->prod->tail.word };
+	struct sleep_on s;
 
 	if (c->seg->dead)
 		return -EINVAL;
 	if (err != -EAGAIN)
 		return err;
+	on_next_record(ch, &c->seg->ring, &s);
+	/* First of all: who answers within a microsecond should cost nothing more. */
+	if (deadline_ns && c->spin_ns && glance(c, &s, QUICK_SPINS))
+		return 0;
 	if (shmipc_chan_peer_gone(c)) {
 		/* P0 <- P1: what it published before it went comes first. */
 		shmipc_fence_acquire();
 		return nothing_to_read(ch) ? -EPIPE : 0;
 	}
-	if (ch->role == SHMIPC_ROLE_CONSUMER) {
-		s.want = &ring->cons->want_pos;
-		s.until_pos = ch->end.spsc_rx.pos + 1;
-	} else {
-		s.want = &ring->waiters->want_pos;
-		s.until_pos = ch->end.bcast_rx.pos + 1;
-		s.many = true;
-	}
-	s.want_pos = s.until_pos;
 	return wait_for(c, &s, deadline_ns, SURE_TICK_NS);
 }
 
@@ -300,6 +336,8 @@ SHMIPC_EXPORT int shmipc_channel_slow_room(struct shmipc_channel *ch, size_t len
 	s.word = &ring->cons->head.word;
 	s.want = &ring->prod->want_pos;
 	s.many = false;
+	s.hdr = NULL;
+	s.end = end;
 	/* Enough is what this message needs; better is a lot at once. */
 	s.until_pos = end + SHMIPC_REC_HDR - tx->size;
 	s.want_pos = head + tx->size / SHMIPC_LOTS;
@@ -323,6 +361,8 @@ SHMIPC_EXPORT int shmipc_channel_drain(struct shmipc_channel *ch, uint64_t deadl
 	s.want = &ring->prod->want_pos;
 	s.until_pos = s.want_pos = ch->end.spsc_tx.pub_pos;
 	s.many = false;
+	s.hdr = NULL;
+	s.end = s.until_pos + ch->end.spsc_tx.size - SHMIPC_REC_HDR;
 	for (;;) {
 		/* A1 <- R1 */
 		if (shmipc_cursor_pos(shmipc_load_acquire(s.word)) >= s.until_pos)

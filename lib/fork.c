@@ -36,6 +36,8 @@ static void in_child(void)
 
 	for (seg = fork_first; seg; seg = seg->next) {
 		seg->dead = true;
+		if (seg->channel)	/* the inline parts refuse it */
+			seg->channel->role = SHMIPC_ROLE_NONE;
 		if (seg->base)
 			(void)mmap(seg->base, seg->bytes, PROT_READ | PROT_WRITE,
 				   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);

@@ -54,6 +54,7 @@ struct shmipc_segment {
 	size_t bytes;
 	struct shmipc_seg_hdr hdr;	/* checked private copy */
 	struct shmipc_ring ring;	/* kinds with a ring */
+	struct shmipc_channel *channel;	/* that took it over, or NULL */
 	struct shmipc_segment *prev;	/* fork.c */
 	struct shmipc_segment *next;
 };

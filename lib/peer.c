@@ -84,13 +84,13 @@ static void write_slot(struct shmipc_end *e, enum shmipc_role role)
 	(void)prctl(PR_GET_NAME, comm);
 	/* The one before died: its word must go before the state says ATTACHED. */
 	shmipc_store_relaxed(&s->word, 0u);
-	s->generation++;
-	s->role = (uint8_t)role;
-	s->caps = caps;
-	s->since_ns = shmipc_realtime_ns();
-	s->hint_pid = (uint32_t)getpid();
-	s->hint_pidns = my_pidns();
-	memcpy(s->comm, comm, sizeof(s->comm));
+	shmipc_store_relaxed(&s->generation, shmipc_load_relaxed(&s->generation) + 1);
+	shmipc_store_relaxed(&s->role, (uint8_t)role);
+	shmipc_store_relaxed(&s->caps, caps);
+	shmipc_store_relaxed(&s->since_ns, shmipc_realtime_ns());
+	shmipc_store_relaxed(&s->hint_pid, (uint32_t)getpid());
+	shmipc_store_relaxed(&s->hint_pidns, my_pidns());
+	shmipc_racy_write(s->comm, comm, sizeof(s->comm));
 	shmipc_store_relaxed(&s->state, (uint8_t)SHMIPC_PEER_ATTACHED);
 	e->keeper = -1;
 	(void)shmipc_keeper_hold(e->seg, e->slot, &word, &e->keeper);
@@ -168,7 +168,7 @@ void shmipc_slot_info(struct shmipc_segment *seg, uint32_t slot, struct shmipc_p
 	ret->since_ns = shmipc_load_relaxed(&s->since_ns);
 	if (shmipc_load_relaxed(&s->hint_pidns) == my_pidns())
 		ret->pid = shmipc_load_relaxed(&s->hint_pid);
-	memcpy(ret->comm, s->comm, sizeof(ret->comm));
+	shmipc_racy_read(ret->comm, s->comm, sizeof(ret->comm));
 	ret->comm[sizeof(ret->comm) - 1] = 0;
 }
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "backend.h"
 
@@ -236,6 +237,8 @@ SHMIPC_EXPORT void shmipc_segment_close(struct shmipc_segment *seg)
 		return;
 	if (!seg->dead)
 		seg->be->close(seg);
+	else if (!seg->mem && seg->base)
+		(void)munmap(seg->base, seg->bytes);
 	segment_free(seg);
 }
 
@@ -274,7 +277,8 @@ static void read_info(const struct shmipc_segment *seg, struct shmipc_segment_in
 	ret->caps = seg->be->caps | shmipc_wait_caps();
 	if (h->flags & SHMIPC_SEG_ANON)
 		ret->caps |= SHMIPC_CAP_NO_TRUNCATE;
-	if (ret->caps & SHMIPC_CAP_WAITV)
+	/* A keeper's word cannot be mapped in parts of a huge page. */
+	if (ret->caps & SHMIPC_CAP_WAITV && !shmipc_pages_of_fs(seg->fd))
 		ret->caps |= SHMIPC_CAP_DEATH_WAKES;
 	ret->peers = h->peers;
 	ret->total_bytes = h->total_bytes;
