@@ -1,15 +1,20 @@
 # SPDX-License-Identifier: MIT
-"""What tests need to know of C text: comments, functions, names."""
+"""What the tests need to know of C text: comments, functions, names."""
 import re
 
 COMMENT = re.compile(r'"(?:\\.|[^"\\\n])*"|/\*.*?\*/|//[^\n]*', re.S)
 FUNCTION = re.compile(r"^(?!#)(?P<head>[A-Za-z_][\w \t*]*?[\s*])(?P<name>shmipc_\w+)\(", re.M)
 
+# In headers because inlines need them, and neither exported nor for users.
+INTERNAL = re.compile(r"shmipc_(priv|rec|cursor|racy)_")
+# Exported because inlines call them, and not for users.
+UNDOCUMENTED = re.compile(r"shmipc_channel_slow_")
+
 
 def blank(match):
-    """The same lines, without text."""
+    """As many lines, without text."""
     text = match.group()
-    return text if text.startswith('"') else re.sub(r"[^\n]", " ", text)
+    return text if text.startswith('"') else "\n" * text.count("\n") or " "
 
 
 def strip_comments(text):
@@ -23,16 +28,18 @@ def functions(text):
             yield m["name"], "inline" in m["head"] or "SHMIPC_COLD" in m["head"]
 
 
-# Names that are in headers because inlines need them, and not for users.
-INTERNAL = re.compile(r"shmipc_(priv|rec|cursor|racy)_")
+def public_functions(texts):
+    """{name: is_inline} of what the headers with these @texts give to programs."""
+    return {name: is_inline for text in texts for name, is_inline in functions(text)
+            if not INTERNAL.match(name)}
 
 
-def public_functions(paths):
-    """{name: is_inline} of the functions in headers that users may call."""
-    found = {}
-    for path in paths:
-        with open(path) as f:
-            for name, is_inline in functions(f.read()):
-                if not INTERNAL.match(name):
-                    found[name] = is_inline
-    return found
+def bodies(text):
+    """(first line, last line) of every function body, counted from 1."""
+    first = 0
+    for n, line in enumerate(strip_comments(text).splitlines(), 1):
+        if line == "{":
+            first = n
+        elif line == "}" and first:
+            yield first, n
+            first = 0

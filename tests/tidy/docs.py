@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: MIT
+"""Checks of the documents: their names are those of the code, and the reverse."""
+import glob
+import os
+import re
+import subprocess
+
+import ctext
+
+# Known to the library or the tests, and to no header.
+ENVIRONMENT = {"SHMIPC_DIR", "SHMIPC_SEED"}
+WORD = re.compile(r"\b(?:shmipc|SHMIPC)_[A-Za-z0-9_]+\b")
+OPTION = re.compile(r"(?<![\w-])--([a-z][a-z0-9-]*)")
+ERROR = re.compile(r"(?<!\w)-(E[A-Z0-9]{2,})\b")
+
+
+def plain(text):
+    """A manual page's text, with its escapes undone."""
+    return text.replace("\\-", "-").replace("\\(en", "-").replace("\\&", "").replace(".Fl -", "--")
+
+
+def manuals(tree):
+    return tree.paths(*(".%d" % n for n in range(1, 9)), under=("lib/man/", "tools/man/"))
+
+
+def headers(tree):
+    return tree.paths(".h", under=("include/",))
+
+
+def names(tree):
+    """A name in a document is in a header."""
+    known = set(ENVIRONMENT)
+    for path in headers(tree):
+        known.update(WORD.findall(tree.texts[path]))
+    known.update(os.path.basename(p).replace(".h", "") for p in headers(tree))
+    known.update(os.path.basename(p).rsplit(".", 1)[0] for p in manuals(tree))
+    for path in manuals(tree) + tree.paths(".md"):
+        for n, line in enumerate(plain(tree.texts[path]).splitlines(), 1):
+            for word in WORD.findall(line):
+                if word.rstrip("_") not in known and not word.endswith("_"):
+                    yield "%s:%d: %s is in no header" % (path, n, word)
+
+
+def documented(tree):
+    """A public function, struct or option flag is in a manual page."""
+    pages = "\n".join(plain(tree.texts[p]) for p in manuals(tree))
+    words = set(WORD.findall(pages))
+    texts = {p: tree.texts[p] for p in headers(tree)}
+    for name in ctext.public_functions(texts.values()):
+        if name not in words and not ctext.UNDOCUMENTED.match(name):
+            yield "%s() is in no manual page" % name
+    for path, text in texts.items():
+        if path.startswith("include/uapi/"):
+            continue
+        code = ctext.strip_comments(text)
+        found = re.findall(r"^struct (shmipc_\w+) \{", code, re.M)
+        found += re.findall(r"^#define (SHMIPC_(?:PAGE|CAP|SPIN)_\w+)", code, re.M)
+        found += re.findall(r"\b(SHMIPC_START_\w+)", code)
+        for name in sorted(set(found)):
+            if name not in words:
+                yield "%s: %s is in no manual page" % (path, name)
+
+
+def errors(tree):
+    """An error code that a header promises has its one meaning in shmipc(7)."""
+    page = plain(tree.texts.get("lib/man/shmipc.7", ""))
+    table = re.findall(r"^\.It Er (E\w+)", page, re.M)
+    for name in sorted({n for n in table if table.count(n) > 1}):
+        yield "lib/man/shmipc.7: %s has two meanings" % name
+    promised = {}
+    for path in headers(tree):
+        for name in ERROR.findall(tree.texts[path]):
+            promised.setdefault(name, path)
+    for name, path in sorted(promised.items()):
+        if name not in table:
+            yield "%s: %s is not in the table of shmipc(7)" % (path, name)
+    for name in table:
+        if name not in promised:
+            yield "lib/man/shmipc.7: %s is in no header" % name
+
+
+def references(tree):
+    """A manual page that is referred to is there."""
+    there = {os.path.basename(p) for p in manuals(tree)}
+    for path in manuals(tree):
+        for name, section in re.findall(r"^\.Xr (\S+) (\d)", tree.texts[path], re.M):
+            if name.startswith("shmipc") and "%s.%s" % (name, section) not in there:
+                yield "%s: refers to %s(%s), which is not there" % (path, name, section)
+
+
+def options_of(text):
+    return {o for o in OPTION.findall(text)}
+
+
+def usage():
+    """The help texts of the command and of its subcommands, as built."""
+    command = os.path.join(os.environ.get("B", "build"), "shmipc")
+
+    def ask(*args):
+        return subprocess.run([command, *args], stdin=subprocess.DEVNULL, timeout=20,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT).stdout.decode()
+    first = ask("--help")
+    subcommands = sorted({os.path.basename(f)[4:-2] for f in glob.glob("tools/cmd_*.c")})
+    return "\n".join([first] + [ask(name, "--help") for name in subcommands]), subcommands
+
+
+def options(tree):
+    """The command's options and shmipc(1) name each other."""
+    if "tools/shmipc.c" not in tree.texts:
+        return
+    page = plain(tree.texts.get("tools/man/shmipc.1", ""))
+    text, subcommands = usage()
+    for name in sorted(options_of(text) - options_of(page)):
+        yield "shmipc --%s is not in shmipc(1)" % name
+    for name in sorted(options_of(page) - options_of(text)):
+        yield "shmipc(1): --%s is in no help text" % name
+    for name in subcommands:
+        if not re.search(r"\b%s\b" % name, page):
+            yield "shmipc %s is not in shmipc(1)" % name
+
+
+def lint(tree):
+    """mandoc finds nothing to say about the manual pages."""
+    for path in manuals(tree):
+        out = subprocess.run(["mandoc", "-T", "lint", "-W", "style"], stdout=subprocess.PIPE,
+                             input=tree.texts[path].encode(), stderr=subprocess.STDOUT)
+        for line in out.stdout.decode().splitlines():
+            # These are said of every page that is not of a BSD.
+            if "referenced manual not found" not in line and "operating system" not in line \
+                    and "Mdocdate" not in line and "RCS id" not in line:
+                yield path + ": " + line
+
+
+CHECKS = {"names": names, "documented": documented, "errors": errors, "references": references,
+          "options": options, "lint": lint}
+
+FAULTS = [
+    ("names", "README.md", "shmipc_channel_send", "shmipc_channel_sned"),
+    ("names", "lib/man/shmipc.7", "SHMIPC_FOREVER", "SHMIPC_NEVER"),
+    ("documented", "include/shmipc/error.h", "shmipc_error_name(", "shmipc_error_nom("),
+    ("documented", "include/shmipc/ring.h", "struct shmipc_ring_opts {", "struct shmipc_ring_o {"),
+    ("errors", "include/shmipc/ring.h", "-EAGAIN", "-ENOTTY"),
+    ("errors", "lib/man/shmipc.7", ".It Er EPIPE", ".It Er EMFILE"),
+    ("errors", "lib/man/shmipc.7", ".It Er EPIPE", ".It Er EPROTO"),
+    ("references", "lib/man/shmipc.7", ".Xr shmipc_spsc 3", ".Xr shmipc_spcs 3"),
+    ("lint", "lib/man/shmipc.7", ".Sh NAME", ".Sh NMAE"),
+    ("options", "tools/man/shmipc.1", "Fl -size", "Fl -sise"),
+    ("options", "tools/man/shmipc.1", "Fl -json", "Fl -josn"),
+]

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: MIT
+"""Checks of single files: licence, words, length, style."""
+import ast
+import re
+
+import ctext
+
+FILE_LINES = 600
+FUNCTION_LINES = 70
+COLUMNS = 100
+
+UAPI = "GPL-2.0-only WITH Linux-syscall-note"
+LICENSES = (("LICENSES/", None), ("include/uapi/", UAPI), ("kmod/", "GPL-2.0-only"), ("", "MIT"))
+
+
+def spdx(tree):
+    """Each file says its licence in its first lines."""
+    for path, text in tree.texts.items():
+        want = next(name for prefix, name in LICENSES if path.startswith(prefix))
+        head = "\n".join(text.splitlines()[:3])
+        got = re.search(r"SPDX-License-Identifier: (.*?)\s*(?:\*/|-->)?\s*$", head, re.M)
+        if want and (not got or got[1] != want):
+            # Kernel code for user space's tests and tools may say so itself.
+            if got and got[1] == "GPL-2.0-only" and path.endswith(".bpf.c"):
+                continue
+            yield "%s: licence %s, expected %s" % (path, got[1] if got else "not there", want)
+
+
+# Written so that this file does not contain them.
+FORBIDDEN = [(re.compile(pattern), why) for pattern, why in (
+    (r"/(?:work|farm|home|root)" + r"/", "a path of one machine"),
+    (r"https?:" + r"//", "a host"),
+    (r"\bdebian\." + r"org|\bgithub\." + r"com", "a host"),
+    (r"\b(?:TO" + r"DO|FIX" + r"ME|XX" + r"X|HA" + r"CK)\b", "unfinished"),
+    (r"(?i)\b(?:clau" + r"de|chat" + r"gpt|ll" + r"m|copi" + r"lot)\b", "who wrote it"),
+)]
+
+
+def words(tree):
+    """No paths or hosts of one machine, nothing marked as unfinished."""
+    for path, text in tree.texts.items():
+        if path.startswith("LICENSES/"):
+            continue
+        for n, line in enumerate(text.splitlines(), 1):
+            for pattern, why in FORBIDDEN:
+                if pattern.search(line):
+                    yield "%s:%d: %s: %s" % (path, n, why, line.strip()[:80])
+
+
+def length(tree):
+    """A file of more than 600 lines has two nouns in it; functions are short."""
+    for path, text in tree.texts.items():
+        lines = text.count("\n")
+        if lines > FILE_LINES and not path.startswith("LICENSES/"):
+            yield "%s: %d lines, more than %d" % (path, lines, FILE_LINES)
+        if path.endswith((".c", ".h", ".cc", ".cpp")):
+            spans = ctext.bodies(text)
+        elif text.startswith("#!/usr/bin/env python3") or path.endswith(".py"):
+            spans = ((f.lineno, f.end_lineno) for f in ast.walk(ast.parse(text))
+                     if isinstance(f, ast.FunctionDef))
+        else:
+            continue
+        for first, last in spans:
+            if last - first - 1 > FUNCTION_LINES:
+                yield "%s:%d: a function of %d lines" % (path, first, last - first - 1)
+
+
+STYLE = [(re.compile(pattern, re.M), why) for pattern, why in (
+    (r"\btypedef\s+(?:struct|union|enum)\b", "typedef of a struct, union or enum"),
+    (r"^ {8}", "indented by spaces"),
+    (r"\bif\(|\bfor\(|\bwhile\(|\bswitch\(", "no space after a keyword"),
+    (r"^[^\s#][^\n;=]*\)[ \t]*\{[ \t]*$(?<!\) = \{)", "a function's { on its first line"),
+)]
+RAW_ATOMIC = re.compile(r"\b(?:__atomic_\w+|__sync_\w+|atomic_\w+_explicit|_Atomic|volatile)\b")
+SETS_ERRNO = re.compile(r"\berrno = (?!saved;)")    # putting it back is fine
+
+
+def style_of_c(path, text):
+    code = ctext.strip_comments(text)
+    for pattern, why in STYLE:
+        for m in pattern.finditer(code):
+            yield "%s:%d: %s" % (path, code.count("\n", 0, m.start()) + 1, why)
+    for n, line in enumerate(text.splitlines(), 1):
+        if len(line.expandtabs(8)) > COLUMNS:
+            yield "%s:%d: more than %d columns" % (path, n, COLUMNS)
+    if not path.startswith(("include/shmipc/", "lib/")):
+        return
+    for n, line in enumerate(code.splitlines(), 1):
+        if path != "include/shmipc/atomic.h" and RAW_ATOMIC.search(line):
+            yield "%s:%d: an atomic access that does not go through atomic.h" % (path, n)
+        if SETS_ERRNO.search(line):
+            yield "%s:%d: sets errno" % (path, n)
+
+
+def style(tree):
+    """What the eye would stumble over."""
+    for path, text in tree.texts.items():
+        if path.startswith("LICENSES/"):
+            continue
+        if text and not text.endswith("\n"):
+            yield "%s: no newline at the end" % path
+        for n, line in enumerate(text.splitlines(), 1):
+            if line != line.rstrip():
+                yield "%s:%d: space at the end" % (path, n)
+        if path.endswith((".c", ".h")):
+            yield from style_of_c(path, text)
+
+
+CHECKS = {"spdx": spdx, "words": words, "length": length, "style": style}
+
+# (check, file, what is there, what is planted in its place)
+FAULTS = [
+    ("spdx", "include/shmipc/ring.h", "Identifier: MIT", "Identifier: GPL-2.0-only"),
+    ("spdx", "include/uapi/linux/shmipc_layout.h", " WITH Linux-syscall-note", ""),
+    ("spdx", "tools/setup", "SPDX-License-Identifier", "licence"),
+    ("words", "include/shmipc/ring.h", "shared between", "in /wor" + "k/x, shared between"),
+    ("words", "tools/setup", "set -eu", "set -eu # TO" + "DO"),
+    ("words", "README.md", "\n", "\nhttps:" + "//example.invalid\n"),
+    ("length", "include/shmipc/ring.h", "\n", "\n" * (FILE_LINES + 1)),
+    ("length", "include/shmipc/ring.h", "\n{\n", "\n{\n" + "\t;\n" * (FUNCTION_LINES + 1)),
+    ("length", "tests/run", "    if totals:\n",
+     "    pass\n" * (FUNCTION_LINES + 1) + "    if totals:\n"),
+    ("style", "include/shmipc/ring.h", "struct shmipc_ring {", "typedef struct shmipc_ring {"),
+    ("style", "include/shmipc/ring.h", "\tint ret = ", "        int ret = "),
+    ("style", "include/shmipc/ring.h", "if (ret)", "if(ret)"),
+    ("style", "include/shmipc/ring.h", ")\n{", ") {"),
+    ("style", "include/shmipc/ring.h", "\n{\n", " \n{\n"),
+    ("style", "include/shmipc/ring.h", "#endif /* SHMIPC_RING_H */\n", "#endif"),
+    ("style", "include/shmipc/ring.h", "the magic", "the magic" + " longer" * 12),
+    ("style", "include/shmipc/ring.h", "shmipc_load_acquire(&hdr->magic)",
+     "__atomic_load_n(&hdr->magic, __ATOMIC_ACQUIRE)"),
+    ("style", "include/shmipc/ring.h", "\treturn -EAGAIN;", "\terrno = EAGAIN;\n\treturn -EAGAIN;"),
+]
