@@ -350,8 +350,8 @@ static inline int shmipc_channel_release(struct shmipc_channel *ch)
 static inline int shmipc_channel_recv(struct shmipc_channel *ch, void *buf, size_t cap,
 				      size_t *ret_len, uint64_t deadline_ns)
 {
-	const void *ptr;
-	size_t len;
+	const void *ptr = NULL;	/* gcc 12 does not see that 0 means "set" */
+	size_t len = 0;
 	int ret = shmipc_channel_peek(ch, &ptr, &len, deadline_ns);
 
 	if (shmipc_unlikely(ret))
