@@ -14,7 +14,7 @@ AT(shmipc_ring_opts, kind, 0);
 AT(shmipc_ring_opts, align, 4);
 AT(shmipc_ring_opts, size, 8);
 AT(shmipc_ring_opts, meta_bytes, 16);
-AT(shmipc_ring_opts, data_align, 24);
+AT(shmipc_ring_opts, data_off, 24);
 
 SIZE(shmipc_ring, 80);
 AT(shmipc_ring, base, 0);
