@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * bench.h - what the parts of `shmipc bench` share
+ *
+ * A run forks two processes, pins each to its CPU, and takes them through a
+ * list of steps together: probe, limit, measurement, probe. So each figure is
+ * compared with a limit that was taken a moment before, by the same processes on
+ * the same CPUs. Side 0 is the producer, or who starts a round trip; side 1 is
+ * the consumer, or who answers.
+ */
+#ifndef SHMIPC_BENCH_H
+#define SHMIPC_BENCH_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+#define BENCH_SIZES_MAX		16
+#define BENCH_RUNS_MAX		1000
+#define BENCH_STEPS_MAX		8
+#define BENCH_FDS		4
+#define BENCH_LINE		64
+#define BENCH_BLOCK		((size_t)64 << 10)	/* of the streaming limits */
+
+enum bench_wait {
+	BENCH_SPIN,
+	BENCH_SLEEP,
+};
+
+struct bench_opts {
+	size_t size[BENCH_SIZES_MAX];
+	unsigned int sizes;		/* 0: each bench has its own default */
+	double seconds;			/* of one measurement */
+	unsigned int runs;
+	unsigned int publish;		/* messages in a batch */
+	uint64_t page;
+	uint64_t ring_bytes;
+	uint32_t align;
+	enum bench_wait wait;
+	int wait_given;
+	int cpu[2];
+	int json;
+};
+
+/* What one side found in one step. NaN: it says nothing about that. */
+struct bench_out {
+	double msgs_per_s;
+	double bytes_per_s;
+	double p50_ns;
+	double p99_ns;
+	double min_ns;
+	uint64_t msgs;
+	uint64_t lost;		/* bcast */
+	double cpu_share;	/* CPU time of this side by wall time of the step */
+	uint64_t preempted;	/* involuntary context switches of this side */
+};
+
+/* Memory of the two sides and the parent. */
+struct bench_shared {
+	uint32_t arrived;
+	uint32_t round;
+	uint64_t last;		/* throughput: number of messages, once it is known */
+	char error[2][256];	/* what a side has to say when it fails */
+	struct bench_out out[BENCH_STEPS_MAX][2];
+};
+
+/* What a side sees of a step. */
+struct bench_env {
+	const struct bench_opts *opts;
+	struct bench_shared *shared;
+	struct bench_out *out;
+	unsigned char *mem;	/* bench_mem_alloc() */
+	size_t mem_bytes;
+	size_t size;
+	double seconds;
+	int side;
+	int fd[BENCH_FDS];	/* what the bench made before the fork; -1 */
+};
+
+/* Return: 0, or -1 with a text by bench_fail(). */
+typedef int bench_side_fn(struct bench_env *env);
+
+struct bench_step {
+	bench_side_fn *side[2];
+	double seconds;
+	int result;		/* the side whose bench_out counts */
+	int spins;		/* each side needs its CPU all the time */
+};
+
+/* How a figure compares with its limit. */
+enum bench_ratio {
+	BENCH_NO_RATIO,
+	BENCH_BY_RATE,		/* bytes per second */
+	BENCH_BY_P50,
+};
+
+/*
+ * A bench: what is measured, against what. prepare() makes what the sides need
+ * (descriptors in env->fd) before the fork of each run, finish() undoes it.
+ */
+struct bench_case {
+	const char *name;
+	struct bench_step step;
+	struct bench_step limit[2];	/* the better one counts; no side: none */
+	enum bench_ratio ratio;
+	int (*prepare)(struct bench_env *env);
+	void (*finish)(struct bench_env *env);
+	int is_ring;		/* ring size, batch and alignment mean something */
+	int has_lost;
+	enum bench_wait wait;
+	uint64_t page_got;	/* found by prepare() */
+	const char *backend;	/* found by prepare(); NULL: no backend */
+};
+
+/* Distribution over runs. */
+struct bench_dist {
+	double min;
+	double median;
+	double max;
+};
+
+struct bench_report {
+	const struct bench_case *bench;
+	size_t size;
+	unsigned int runs;	/* that count */
+	unsigned int discarded;
+	int noisy;		/* no run was quiet: the figures are of noisy ones */
+	struct bench_dist msgs_per_s;
+	struct bench_dist bytes_per_s;
+	struct bench_dist p50_ns;
+	struct bench_dist p99_ns;
+	struct bench_dist min_ns;
+	struct bench_dist lost;
+	struct bench_dist lost_share;
+	struct bench_dist probe_ns;
+	struct bench_dist limit;	/* ns or bytes per second, as bench->ratio says */
+	struct bench_dist ratio;
+	struct bench_dist preempted;
+};
+
+/* time.c: a counter that is cheap to read, and figures */
+static inline uint64_t bench_ticks(void)
+{
+#if defined(__x86_64__)
+	return __builtin_ia32_rdtsc();
+#elif defined(__aarch64__)
+	uint64_t v;
+
+	__asm__ __volatile__("mrs %0, cntvct_el0" : "=r"(v));
+	return v;
+#else
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+#endif
+}
+
+void bench_ticks_calibrate(void);
+double bench_ticks_ns(uint64_t ticks);
+uint64_t bench_ns_ticks(double ns);
+void bench_samples_into(struct bench_out *out, uint32_t *sample, size_t n);
+struct bench_dist bench_dist_of(double *v, size_t n);
+
+/* kernel.c: the widest loads and stores of this CPU */
+void bench_kernel_init(void);
+const char *bench_kernel_name(void);
+extern void (*bench_fill)(void *dst, size_t n, uint64_t value);
+extern void (*bench_fill_string)(void *dst, size_t n, uint64_t value);
+extern uint64_t (*bench_sum_wide)(const void *src, size_t n);
+
+/* run.c */
+int bench_fail(struct bench_env *env, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void bench_meet(struct bench_env *env);
+void *bench_mem_alloc(size_t bytes, uint64_t page);
+int bench_run(struct bench_env *env, const struct bench_step *step, unsigned int steps);
+
+/* series.c: runs, probes, what is discarded */
+int bench_series(struct bench_case *c, const struct bench_opts *o, size_t size,
+		 struct bench_report *ret);
+
+/* limits.c */
+extern const struct bench_step bench_probe;
+extern const struct bench_step bench_limit_pingpong;
+extern const struct bench_step bench_limit_stream;
+extern const struct bench_step bench_limit_string;
+extern const struct bench_step bench_limit_futex;
+extern struct bench_case bench_limits[];
+extern const unsigned int bench_limits_count;
+
+/* rings.c */
+extern struct bench_case bench_spsc;
+extern struct bench_case bench_bcast;
+extern struct bench_case bench_rtt_spin;
+extern struct bench_case bench_rtt_sleep;
+
+/* report.c */
+void bench_report_head(const struct bench_opts *o);
+void bench_report_text(const struct bench_report *r, const struct bench_opts *o);
+int bench_report_json(const struct bench_report *r, const struct bench_opts *o);
+
+int cmd_bench(int argc, char **argv);
+
+#endif /* SHMIPC_BENCH_H */

@@ -1,0 +1,399 @@
+// SPDX-License-Identifier: MIT
+/*
+ * limits.c - what the machine itself can do: nothing through memory is faster
+ *
+ * No ring, no record, no check but that the bytes have arrived.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <shmipc/atomic.h>
+
+#include "bench.h"
+
+#define SAMPLES		((size_t)1 << 20)
+#define CALLS		64	/* system calls in one sample */
+
+/* Two words so far apart that no prefetcher takes them for neighbours. */
+#define WORD_OFF(side)	((size_t)(side) * 256)
+#define BLOCKS_OFF	((size_t)2 << 20)	/* where huge pages can begin */
+
+static uint64_t *word64(const struct bench_env *env, int side)
+{
+	return (uint64_t *)(void *)(env->mem + WORD_OFF(side));
+}
+
+static uint32_t *word32(const struct bench_env *env, int side)
+{
+	return (uint32_t *)(void *)(env->mem + WORD_OFF(side));
+}
+
+/* Zero the words and meet: both sides begin. */
+static void begin(struct bench_env *env)
+{
+	if (env->side == 0) {
+		shmipc_store_relaxed(word64(env, 0), (uint64_t)0);
+		shmipc_store_relaxed(word64(env, 1), (uint64_t)0);
+	}
+	bench_meet(env);
+}
+
+static uint64_t deadline(const struct bench_env *env)
+{
+	return bench_ticks() + bench_ns_ticks(env->seconds * 1e9);
+}
+
+/* Touched before the clock runs. */
+static uint32_t *samples_new(struct bench_env *env)
+{
+	uint32_t *sample = malloc(SAMPLES * sizeof(*sample));
+
+	if (sample)
+		memset(sample, 0xff, SAMPLES * sizeof(*sample));
+	else
+		bench_fail(env, "memory for samples (ENOMEM)");
+	return sample;
+}
+
+static int ping(struct bench_env *env)
+{
+	uint64_t *mine = word64(env, 0), *theirs = word64(env, 1), i = 0, t, prev, end;
+	uint32_t *sample = samples_new(env);
+
+	if (!sample)
+		return -1;
+	begin(env);
+	end = deadline(env);
+	prev = bench_ticks();
+	do {
+		i++;
+		shmipc_store_release(mine, i);
+		while (shmipc_load_acquire(theirs) != i)
+			;
+		t = bench_ticks();
+		sample[i - 1] = (uint32_t)(t - prev);
+		prev = t;
+	} while (t < end && i < SAMPLES);
+	shmipc_store_release(mine, UINT64_MAX);
+	bench_samples_into(env->out, sample, i);
+	free(sample);
+	return 0;
+}
+
+static int pong(struct bench_env *env)
+{
+	uint64_t *mine = word64(env, 1), *theirs = word64(env, 0), i = 1, seen;
+
+	begin(env);
+	for (;;) {
+		seen = shmipc_load_acquire(theirs);
+		if (seen == i)
+			shmipc_store_release(mine, i++);
+		else if (seen == UINT64_MAX)
+			return 0;
+	}
+}
+
+/* Blocks go round as in a ring of the size that the rings have. */
+static uint64_t blocks(const struct bench_env *env)
+{
+	uint64_t n = env->opts->ring_bytes / BENCH_BLOCK;
+
+	return n < 4 ? 4 : n;
+}
+
+static unsigned char *block_at(const struct bench_env *env, uint64_t i)
+{
+	return env->mem + BLOCKS_OFF + i % blocks(env) * BENCH_BLOCK;
+}
+
+/* @src: where to copy from; NULL: from a register, by @fill. */
+static int blocks_out(struct bench_env *env, const unsigned char *src,
+		      void (*fill)(void *dst, size_t n, uint64_t value))
+{
+	uint64_t *head = word64(env, 0), *tail = word64(env, 1), i, end, n = blocks(env);
+
+	begin(env);
+	end = deadline(env);
+	for (i = 0; i < 4 * n || bench_ticks() < end; i++) {
+		while (i - shmipc_load_acquire(tail) >= n)
+			shmipc_cpu_relax();
+		if (src)
+			memcpy(block_at(env, i), src, BENCH_BLOCK);
+		else
+			fill(block_at(env, i), BENCH_BLOCK, i);
+		shmipc_store_release(head, i + 1);
+	}
+	shmipc_store_release(&env->shared->last, i);
+	return 0;
+}
+
+static int stream_out(struct bench_env *env)
+{
+	return blocks_out(env, NULL, bench_fill);
+}
+
+static int string_out(struct bench_env *env)
+{
+	return blocks_out(env, NULL, bench_fill_string);
+}
+
+static int memcpy_out(struct bench_env *env)
+{
+	unsigned char *src = aligned_alloc(BENCH_LINE, BENCH_BLOCK);
+	int ret;
+
+	if (!src)
+		return bench_fail(env, "memory for a block (ENOMEM)");
+	memset(src, 1, BENCH_BLOCK);
+	ret = blocks_out(env, src, NULL);
+	free(src);
+	return ret;
+}
+
+/* @word: what each word of block i holds, if not i. */
+static int blocks_in(struct bench_env *env, uint64_t word)
+{
+	uint64_t *head = word64(env, 0), *tail = word64(env, 1), i, t0 = 0, t1;
+	uint64_t warm = 2 * blocks(env), want;
+
+	begin(env);
+	for (i = 0;; i++) {
+		if (i == warm)
+			t0 = bench_ticks();
+		while (shmipc_load_acquire(head) == i) {
+			if (shmipc_load_acquire(&env->shared->last) == i)
+				goto out;
+			shmipc_cpu_relax();
+		}
+		want = (word ? word : i) * (BENCH_BLOCK / 8);
+		if (bench_sum_wide(block_at(env, i), BENCH_BLOCK) != want)
+			return bench_fail(env, "block %llu has other bytes than were written",
+					  (unsigned long long)i);
+		shmipc_store_release(tail, i + 1);
+	}
+out:
+	t1 = bench_ticks();
+	env->out->msgs = i - warm;
+	env->out->bytes_per_s = (double)(i - warm) * BENCH_BLOCK / bench_ticks_ns(t1 - t0) * 1e9;
+	return 0;
+}
+
+static int stream_in(struct bench_env *env)
+{
+	return blocks_in(env, 0);
+}
+
+static int memcpy_in(struct bench_env *env)
+{
+	return blocks_in(env, 0x0101010101010101u);
+}
+
+static void futex_wake(uint32_t *word)
+{
+	syscall(SYS_futex, word, FUTEX_WAKE, 1, NULL, NULL, 0);
+}
+
+/* Sleep until @word is not @was. */
+static uint32_t futex_sleep(uint32_t *word, uint32_t was)
+{
+	uint32_t now;
+
+	while ((now = shmipc_load_acquire(word)) == was)
+		syscall(SYS_futex, word, FUTEX_WAIT, was, NULL, NULL, 0);
+	return now;
+}
+
+static int futex_ping(struct bench_env *env)
+{
+	uint32_t *mine = word32(env, 0), *theirs = word32(env, 1), i = 0;
+	uint32_t *sample = samples_new(env);
+	uint64_t t, prev, end;
+
+	if (!sample)
+		return -1;
+	begin(env);
+	end = deadline(env);
+	prev = bench_ticks();
+	do {
+		i++;
+		shmipc_store_release(mine, i);
+		futex_wake(mine);
+		futex_sleep(theirs, i - 1);
+		t = bench_ticks();
+		sample[i - 1] = (uint32_t)(t - prev);
+		prev = t;
+	} while (t < end && i < SAMPLES);
+	shmipc_store_release(mine, UINT32_MAX);
+	futex_wake(mine);
+	bench_samples_into(env->out, sample, i);
+	free(sample);
+	return 0;
+}
+
+static int futex_pong(struct bench_env *env)
+{
+	uint32_t *mine = word32(env, 1), *theirs = word32(env, 0), i = 0;
+
+	begin(env);
+	while ((i = futex_sleep(theirs, i)) != UINT32_MAX) {
+		shmipc_store_release(mine, i);
+		futex_wake(mine);
+	}
+	return 0;
+}
+
+static int eventfd_prepare(struct bench_env *env)
+{
+	env->fd[0] = eventfd(0, EFD_CLOEXEC);
+	env->fd[1] = eventfd(0, EFD_CLOEXEC);
+	return env->fd[0] < 0 || env->fd[1] < 0 ? -errno : 0;
+}
+
+static void eventfd_finish(struct bench_env *env)
+{
+	close(env->fd[0]);
+	close(env->fd[1]);
+}
+
+static int eventfd_give(struct bench_env *env, int fd, uint64_t v)
+{
+	if (write(fd, &v, sizeof(v)) != sizeof(v))
+		return bench_fail(env, "write to an eventfd: %s", strerror(errno));
+	return 0;
+}
+
+static int eventfd_take(struct bench_env *env, int fd, uint64_t *ret)
+{
+	if (read(fd, ret, sizeof(*ret)) != sizeof(*ret))
+		return bench_fail(env, "read from an eventfd: %s", strerror(errno));
+	return 0;
+}
+
+static int eventfd_ping(struct bench_env *env)
+{
+	uint32_t *sample = samples_new(env);
+	uint64_t t, prev, end, v;
+	size_t i = 0;
+
+	if (!sample)
+		return -1;
+	begin(env);
+	end = deadline(env);
+	prev = bench_ticks();
+	do {
+		if (eventfd_give(env, env->fd[0], 1) || eventfd_take(env, env->fd[1], &v))
+			return -1;
+		t = bench_ticks();
+		sample[i++] = (uint32_t)(t - prev);
+		prev = t;
+	} while (t < end && i < SAMPLES);
+	bench_samples_into(env->out, sample, i);
+	free(sample);
+	return eventfd_give(env, env->fd[0], 2);
+}
+
+static int eventfd_pong(struct bench_env *env)
+{
+	uint64_t v;
+
+	begin(env);
+	for (;;) {
+		if (eventfd_take(env, env->fd[0], &v))
+			return -1;
+		if (v == 2)
+			return 0;
+		if (eventfd_give(env, env->fd[1], 1))
+			return -1;
+	}
+}
+
+/* The time of one call, from samples of CALLS of them. */
+static int calls(struct bench_env *env, int wake)
+{
+	uint32_t *sample = samples_new(env);
+	uint64_t t, prev, end;
+	size_t n = 0;
+	int i;
+
+	if (!sample)
+		return -1;
+	begin(env);
+	end = deadline(env);
+	prev = bench_ticks();
+	do {
+		for (i = 0; i < CALLS; i++) {
+			if (wake)
+				futex_wake(word32(env, 0));
+			else
+				syscall(SYS_getppid);
+		}
+		t = bench_ticks();
+		sample[n++] = (uint32_t)(t - prev);
+		prev = t;
+	} while (t < end && n < SAMPLES);
+	bench_samples_into(env->out, sample, n);
+	free(sample);
+	env->out->min_ns /= CALLS;
+	env->out->p50_ns /= CALLS;
+	env->out->p99_ns /= CALLS;
+	return 0;
+}
+
+static int idle_wake(struct bench_env *env)
+{
+	return calls(env, 1);
+}
+
+static int null_call(struct bench_env *env)
+{
+	return calls(env, 0);
+}
+
+static int only_meet(struct bench_env *env)
+{
+	begin(env);
+	return 0;
+}
+
+const struct bench_step bench_probe = {
+	.side = { ping, pong }, .seconds = 0.003, .spins = 1,
+};
+const struct bench_step bench_limit_pingpong = {
+	.side = { ping, pong }, .seconds = 0.05, .spins = 1,
+};
+const struct bench_step bench_limit_stream = {
+	.side = { stream_out, stream_in }, .seconds = 0.1, .result = 1, .spins = 1,
+};
+const struct bench_step bench_limit_string = {
+	.side = { string_out, stream_in }, .seconds = 0.1, .result = 1, .spins = 1,
+};
+const struct bench_step bench_limit_futex = {
+	.side = { futex_ping, futex_pong }, .seconds = 0.2,
+};
+
+struct bench_case bench_limits[] = {
+	{ .name = "limit-pingpong", .step = { .side = { ping, pong }, .spins = 1 } },
+	{ .name = "limit-stream",
+	  .step = { .side = { stream_out, stream_in }, .result = 1, .spins = 1 } },
+	{ .name = "limit-string",
+	  .step = { .side = { string_out, stream_in }, .result = 1, .spins = 1 } },
+	{ .name = "limit-memcpy",
+	  .step = { .side = { memcpy_out, memcpy_in }, .result = 1, .spins = 1 } },
+	{ .name = "limit-futex", .step = { .side = { futex_ping, futex_pong } },
+	  .wait = BENCH_SLEEP },
+	{ .name = "limit-eventfd", .step = { .side = { eventfd_ping, eventfd_pong } },
+	  .prepare = eventfd_prepare, .finish = eventfd_finish, .wait = BENCH_SLEEP },
+	{ .name = "limit-wake-idle", .step = { .side = { idle_wake, only_meet } },
+	  .wait = BENCH_SLEEP },
+	{ .name = "limit-syscall", .step = { .side = { null_call, only_meet } },
+	  .wait = BENCH_SLEEP },
+};
+const unsigned int bench_limits_count = sizeof(bench_limits) / sizeof(bench_limits[0]);

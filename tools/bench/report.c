@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: MIT
+/* report.c - figures as a table for people or as one JSON object per line */
+#define _GNU_SOURCE
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench.h"
+
+static const char *wait_name(enum bench_wait wait)
+{
+	return wait == BENCH_SPIN ? "spin" : "block";
+}
+
+static const char *bytes_text(uint64_t n, char *buf, size_t cap)
+{
+	if (n >= (1u << 20) && n % (1u << 20) == 0)
+		snprintf(buf, cap, "%lluM", (unsigned long long)(n >> 20));
+	else if (n >= 1024 && n % 1024 == 0)
+		snprintf(buf, cap, "%lluK", (unsigned long long)(n >> 10));
+	else
+		snprintf(buf, cap, "%llu", (unsigned long long)n);
+	return buf;
+}
+
+void bench_report_head(const struct bench_opts *o)
+{
+	char ring[32];
+
+	printf("CPUs %d and %d; %s loads and stores; ring %s, %u message%s a batch, %u-byte "
+	       "alignment\n%g s a measurement; median (min..max) over the runs that count\n",
+	       o->cpu[0], o->cpu[1], bench_kernel_name(),
+	       bytes_text(o->ring_bytes, ring, sizeof(ring)), o->publish,
+	       o->publish == 1 ? "" : "s", o->align, o->seconds);
+}
+
+/* "12.3 (11.9..12.8)", or "-" where the figure has no meaning. */
+static const char *dist_text(const struct bench_dist *d, double unit, char *buf, size_t cap)
+{
+	int digits = d->median / unit < 10 ? 2 : d->median / unit < 1000 ? 1 : 0;
+
+	if (isnan(d->median))
+		snprintf(buf, cap, "-");
+	else
+		snprintf(buf, cap, "%.*f (%.*f..%.*f)", digits, d->median / unit, digits,
+			 d->min / unit, digits, d->max / unit);
+	return buf;
+}
+
+/* Lossless and lossy figures have tables of their own. */
+static void table_head(const struct bench_case *c)
+{
+	static const char *last;
+	const char *kind = strncmp(c->name, "limit", 5) ? c->name : "limit";
+
+	if (last && !strcmp(last, kind))
+		return;
+	last = kind;
+	printf("\n%-16s %7s %5s %5s ", c->is_ring ? "bench" : "limit", "size", "wait", "page");
+	if (c->has_lost)
+		printf("%22s %19s %8s ", "M delivered/s", "GB/s delivered", "lost %");
+	else if (c->step.result == 1)
+		printf("%22s %19s ", "M messages/s", "GB/s");
+	else if (c->is_ring)
+		printf("%22s %22s %8s ", "p50 ns", "p99 ns", "min ns");
+	else
+		printf("%19s %22s %22s ", "GB/s", "p50 ns", "p99 ns");
+	printf("%18s %8s %5s\n", c->is_ring ? "of the limit" : "", "probe ns", "runs");
+}
+
+static void row_figures(const struct bench_report *r)
+{
+	char a[64], b[64];
+
+	if (!r->bench->is_ring) {
+		printf("%19s ", dist_text(&r->bytes_per_s, 1e9, a, sizeof(a)));
+		printf("%22s %22s ", dist_text(&r->p50_ns, 1, a, sizeof(a)),
+		       dist_text(&r->p99_ns, 1, b, sizeof(b)));
+	} else if (r->bench->step.result == 1) {
+		printf("%22s %19s ", dist_text(&r->msgs_per_s, 1e6, a, sizeof(a)),
+		       dist_text(&r->bytes_per_s, 1e9, b, sizeof(b)));
+		if (r->bench->has_lost)
+			printf("%8.3f ", r->lost_share.median * 100);
+	} else {
+		printf("%22s %22s %8.0f ", dist_text(&r->p50_ns, 1, a, sizeof(a)),
+		       dist_text(&r->p99_ns, 1, b, sizeof(b)), r->min_ns.median);
+	}
+}
+
+void bench_report_text(const struct bench_report *r, const struct bench_opts *o)
+{
+	const struct bench_case *c = r->bench;
+	char size[32] = "", page[32] = "", ratio[64] = "", runs[32];
+	enum bench_wait wait = c->is_ring && c->step.result == 1 ? o->wait : c->wait;
+
+	table_head(c);
+	if (r->size)
+		snprintf(size, sizeof(size), "%zu", r->size);
+	if (c->page_got)
+		bytes_text(c->page_got, page, sizeof(page));
+	if (c->ratio != BENCH_NO_RATIO)
+		dist_text(&r->ratio, 1, ratio, sizeof(ratio));
+	snprintf(runs, sizeof(runs), "%u%s", r->runs, r->noisy ? " noisy" : "");
+	printf("%-16s %7s %5s %5s ", c->name, size, wait_name(wait), page);
+	row_figures(r);
+	if (isnan(r->probe_ns.median))
+		printf("%18s %8s %5s", ratio, "-", runs);
+	else
+		printf("%18s %8.0f %5s", ratio, r->probe_ns.median, runs);
+	if (r->discarded)
+		printf("  (%u discarded)", r->discarded);
+	printf("\n");
+	fflush(stdout);
+}
+
+static json_t *number(double v)
+{
+	return isnan(v) ? json_null() : json_real(v);
+}
+
+static json_t *whole(double v)
+{
+	return isnan(v) ? json_null() : json_integer((json_int_t)(v + 0.5));
+}
+
+static void set_dist(json_t *j, const char *key, const struct bench_dist *d)
+{
+	char name[64];
+
+	json_object_set_new(j, key, number(d->median));
+	snprintf(name, sizeof(name), "%s_min", key);
+	json_object_set_new(j, name, number(d->min));
+	snprintf(name, sizeof(name), "%s_max", key);
+	json_object_set_new(j, name, number(d->max));
+}
+
+static void set_setting(json_t *j, const struct bench_report *r, const struct bench_opts *o)
+{
+	const struct bench_case *c = r->bench;
+	enum bench_wait wait = c->is_ring && c->step.result == 1 ? o->wait : c->wait;
+
+	json_object_set_new(j, "backend", c->backend ? json_string(c->backend) : json_null());
+	json_object_set_new(j, "page_bytes", c->page_got ?
+			    json_integer((json_int_t)c->page_got) : json_null());
+	json_object_set_new(j, "ring_bytes", c->is_ring ?
+			    json_integer((json_int_t)o->ring_bytes) : json_null());
+	json_object_set_new(j, "publish", c->is_ring ?
+			    json_integer((json_int_t)o->publish) : json_null());
+	json_object_set_new(j, "align", c->is_ring ?
+			    json_integer((json_int_t)o->align) : json_null());
+	json_object_set_new(j, "wait", json_string(wait_name(wait)));
+	json_object_set_new(j, "cpus", json_pack("[i,i]", o->cpu[0], o->cpu[1]));
+	json_object_set_new(j, "seconds", json_real(o->seconds));
+}
+
+/* Return: 0, or -1 without memory. */
+int bench_report_json(const struct bench_report *r, const struct bench_opts *o)
+{
+	json_t *j = json_object();
+	char *text;
+
+	json_object_set_new(j, "bench", json_string(r->bench->name));
+	json_object_set_new(j, "size", r->size ? json_integer((json_int_t)r->size) : json_null());
+	set_dist(j, "msgs_per_s", &r->msgs_per_s);
+	set_dist(j, "bytes_per_s", &r->bytes_per_s);
+	set_dist(j, "p50_ns", &r->p50_ns);
+	set_dist(j, "p99_ns", &r->p99_ns);
+	json_object_set_new(j, "min_ns", number(r->min_ns.min));
+	json_object_set_new(j, "lost", whole(r->lost.median));
+	json_object_set_new(j, "lost_share", number(r->lost_share.median));
+	json_object_set_new(j, "runs", json_integer(r->runs));
+	json_object_set_new(j, "discarded", json_integer(r->discarded));
+	json_object_set_new(j, "noisy", json_boolean(r->noisy));
+	json_object_set_new(j, "preempted", whole(r->preempted.median));
+	set_dist(j, "probe_ns", &r->probe_ns);
+	json_object_set_new(j, "limit", number(r->limit.median));
+	set_dist(j, "ratio_to_limit", &r->ratio);
+	set_setting(j, r, o);
+
+	text = json_dumps(j, JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(6) | JSON_COMPACT);
+	json_decref(j);
+	if (!text) {
+		fprintf(stderr, "shmipc: bench: memory for a line of JSON (ENOMEM)\n");
+		return -1;
+	}
+	puts(text);
+	free(text);
+	fflush(stdout);
+	return 0;
+}
