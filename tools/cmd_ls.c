@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT
+/* cmd_ls.c - shmipc ls: the segments that are there */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <shmipc/error.h>
+#include "commands.h"
+#include "json.h"
+#include "opts.h"
+#include "util.h"
+#include "view.h"
+
+static const struct opts_command command = {
+	.name = "ls", .bit = FOR_LS, .args = "", .min_args = 0, .max_args = 0,
+	.about =
+	"Lists the segments. State: in use; persistent (nobody is there, it stays);\n"
+	"leftover (its processes were killed; shmipc gc removes it).\n",
+};
+
+#define ROW	"%-24s %-6s %9s %7s %9s %-11s %-12s %s\n"
+
+static void print_row(const struct shmipc_segment_stat *st)
+{
+	char size[TEXT_BYTES], page[TEXT_BYTES], peers[TEXT_BYTES], user[TEXT_BYTES], mode[8];
+
+	snprintf(peers, sizeof(peers), "%" PRIu32 "/%" PRIu32, view_attached(st), st->info.peers);
+	snprintf(mode, sizeof(mode), "%04o", st->info.mode & 07777);
+	printf(ROW, st->info.name, kind_word(st->info.kind),
+	       format_bytes(st->info.data_bytes, size), format_bytes(st->info.page_got, page),
+	       peers, segment_state_word(st), user_name(st->info.uid, user), mode);
+}
+
+/* One that cannot be looked at is there all the same: say so. */
+static void print_unseen(const struct opts *o, const char *name, int err)
+{
+	if (o->json)
+		json_line(stdout, json_pack("{s:s, s:s, s:s}", "name", name, "state", "unreadable",
+					    "error", shmipc_error_name(err)));
+	else
+		printf(ROW, name, "?", "?", "?", "?", "unreadable", "?", shmipc_error_name(err));
+}
+
+int cmd_ls(int argc, char **argv)
+{
+	struct shmipc_segment_stat st;
+	struct view_names names;
+	struct opts o;
+	size_t i;
+	int err;
+
+	opts_parse(&o, &command, argc, argv);
+	err = view_names(&names);
+	if (err) {
+		tool_error_lib("list", shmipc_segment_dir(), err);
+		return RC_FAIL;
+	}
+	if (!o.json && names.n)
+		printf(ROW, "NAME", "KIND", "SIZE", "PAGE", "PEERS", "STATE", "OWNER", "MODE");
+	for (i = 0; i < names.n; i++) {
+		err = view_look(names.name[i], &st);
+		if (err == -ENOENT)
+			continue;	/* went meanwhile */
+		if (err) {
+			print_unseen(&o, names.name[i], err);
+			continue;
+		}
+		if (o.json)
+			json_line(stdout, view_json(&st));
+		else
+			print_row(&st);
+		view_done(&st);
+	}
+	view_names_done(&names);
+	return tool_flush();
+}
