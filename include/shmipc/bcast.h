@@ -501,7 +501,8 @@ static inline int shmipc_priv_bcast_to_newest(struct shmipc_bcast_rx *rx)
 		if (!word)
 			return 0;
 		next = shmipc_rec_next(word, pos, &seq, rx->size, rx->align);
-		if (!next)
+		/* No more than a lap: numbers of 16 bits can go around for ever. */
+		if (!next || next - rx->floor_pos > rx->size)
 			return -EPROTO;
 		if (seq != was) {
 			rx->pos = pos;
