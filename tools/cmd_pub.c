@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 /* cmd_pub.c - shmipc pub: standard input to any number of readers */
-#define _GNU_SOURCE
 #include <inttypes.h>
 #include <stdio.h>
 #include <time.h>

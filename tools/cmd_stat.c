@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 /* cmd_stat.c - shmipc stat: all about one segment */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>

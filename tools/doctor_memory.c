@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 /* doctor_memory.c - what this machine gives for memory */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 /* doctor_process.c - what the kernel gives for waiting and for liveness */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 /* input.c - standard input or a file, cut into messages and put into a ring */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 /* opts.c - the options of all commands */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <getopt.h>
 #include <stdarg.h>

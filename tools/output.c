@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 /* output.c - messages from a ring to standard output or a file */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>

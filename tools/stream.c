@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 /* stream.c - one end of a ring, as send, recv, pub and sub use it */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 /* util.c - messages, numbers, signals */
-#define _GNU_SOURCE
 #include <ctype.h>
 #include <errno.h>
 #include <grp.h>

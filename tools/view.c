@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 /* view.c - a segment in words */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

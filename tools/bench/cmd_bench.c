@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 /* cmd_bench.c - `shmipc bench`: what to measure, and with which options */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <getopt.h>
 #include <sched.h>

@@ -7,7 +7,6 @@
  * with zero bytes: each byte is loaded, and none of it can be left out by the
  * compiler because the caller compares the sum.
  */
-#define _GNU_SOURCE
 #include <string.h>
 
 #include "bench.h"

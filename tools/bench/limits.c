@@ -4,7 +4,6 @@
  *
  * No ring, no record, no check but that the bytes have arrived.
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 /* report.c - figures as a table for people or as one JSON object per line */
-#define _GNU_SOURCE
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>

@@ -5,7 +5,6 @@
  * The segments are sealed memfds that the parent makes before it forks; each
  * side opens them from the descriptor and takes its end.
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

@@ -5,7 +5,6 @@
  * All that they use is anonymous (shared mappings, sealed memfds, eventfds), and
  * the kernel kills them with their parent: nothing stays behind, however it ends.
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>

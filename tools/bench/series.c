@@ -6,7 +6,6 @@
  * round trip is taken; where it is far from the usual one, or where a side that
  * should spin did not have its CPU, the run says nothing about us and is repeated.
  */
-#define _GNU_SOURCE
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

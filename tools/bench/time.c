@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 /* time.c - ticks to nanoseconds, samples to percentiles, runs to distributions */
-#define _GNU_SOURCE
 #include <math.h>
 #include <stdlib.h>
 
