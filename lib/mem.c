@@ -1,18 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * mem.c - segments in ordinary shared memory: files by name, and sealed memfds
+ * mem.c - segments in ordinary shared memory: files by name
  *
  * A new file is made without a name, filled, locked, and only then linked: who
  * finds it finds it whole, and a creator killed before leaves nothing.
- *
- * Liveness is by locks of open file descriptions on bytes far behind the data.
- * The kernel drops them with the last descriptor of the description, whatever
- * the process was called and in whatever PID namespace it lived:
- *
- *   GATE    exclusive: to remove the name; shared: to join. Held for moments
- *   USE     shared by all who have the segment open: nobody left means that
- *           it may be removed
- *   SLOT+n  exclusive, by the peer in slot n
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,62 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <dirent.h>
-#include <linux/memfd.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "backend.h"
+#include "mem.h"
 
-#define LOCK_GATE	(INT64_C(1) << 61)
-#define LOCK_USE	(LOCK_GATE + 1)
-#define LOCK_SLOT	(LOCK_GATE + 4096)
-
-#define GATE_PATIENCE_NS	UINT64_C(2000000000)
-#define RETRY_NS		UINT64_C(500000)
 #define OPEN_TRIES		200
-
-/* Locks */
-
-static int lock_set(int fd, int64_t at, short type)
-{
-	struct flock l = { .l_type = type, .l_whence = SEEK_SET, .l_start = at, .l_len = 1 };
-	int ret;
-
-	do
-		ret = fcntl(fd, F_OFD_SETLK, &l);
-	while (ret && errno == EINTR);
-	return ret ? -errno : 0;
-}
-
-/* Does another file description hold this byte? */
-static bool lock_held(int fd, int64_t at)
-{
-	struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = at, .l_len = 1 };
-
-	return fcntl(fd, F_OFD_GETLK, &l) || l.l_type != F_UNLCK;
-}
-
-/* Never waits for ever: whoever holds the gate may be stopped, or hostile. */
-static int gate_lock(int fd, short type, uint64_t patience_ns)
-{
-	uint64_t end = shmipc_now_ns() + patience_ns;
-	int ret;
-
-	for (;;) {
-		ret = lock_set(fd, LOCK_GATE, type);
-		if (ret != -EAGAIN && ret != -EACCES)
-			return ret;
-		if (shmipc_now_ns() >= end)
-			return -EBUSY;
-		shmipc_sleep_ns(RETRY_NS);
-	}
-}
-
-static void gate_unlock(int fd)
-{
-	(void)lock_set(fd, LOCK_GATE, F_UNLCK);
-}
 
 /* Files */
 
@@ -121,7 +63,7 @@ static int remove_unused(int dir, const char *file, int fd)
 	struct shmipc_seg_hdr h;
 	uint64_t bytes;
 
-	if (lock_held(fd, LOCK_USE) || !still_linked(dir, file, fd))
+	if (shmipc_lock_held(fd, LOCK_USE) || !still_linked(dir, file, fd))
 		return -EBUSY;
 	if (!read_hdr(fd, file, &h, &bytes) && h.flags & SHMIPC_SEG_PERSISTENT)
 		return -EBUSY;
@@ -166,7 +108,7 @@ static int join(int dir, const char *file, const char *name, int fd)
 {
 	struct shmipc_seg_hdr h;
 	uint64_t bytes;
-	int ret = gate_lock(fd, F_RDLCK, GATE_PATIENCE_NS);
+	int ret = shmipc_gate_lock(fd, F_RDLCK, GATE_PATIENCE_NS);
 
 	if (ret)
 		return fail_open(ret, name);
@@ -174,21 +116,21 @@ static int join(int dir, const char *file, const char *name, int fd)
 		ret = -EAGAIN;		/* removed while we waited */
 	else
 		ret = read_hdr(fd, name, &h, &bytes);
-	if (!ret && !lock_held(fd, LOCK_USE) && !(h.flags & SHMIPC_SEG_PERSISTENT)) {
+	if (!ret && !shmipc_lock_held(fd, LOCK_USE) && !(h.flags & SHMIPC_SEG_PERSISTENT)) {
 		/* Leftover of the killed. */
-		gate_unlock(fd);
-		ret = gate_lock(fd, F_WRLCK, GATE_PATIENCE_NS);
+		shmipc_gate_unlock(fd);
+		ret = shmipc_gate_lock(fd, F_WRLCK, GATE_PATIENCE_NS);
 		if (!ret)
 			ret = remove_unused(dir, file, fd);
-		gate_unlock(fd);
+		shmipc_gate_unlock(fd);
 		if (ret && ret != -EBUSY)
 			return shmipc_fail(ret, "shmipc: open \"%s\": left behind by a process that was killed, and not ours to remove: %s (%s); let its owner, or root, run: shmipc gc",
 					   name, strerror(-ret), shmipc_error_name(ret));
 		return -EAGAIN;
 	}
 	if (!ret)
-		ret = lock_set(fd, LOCK_USE, F_RDLCK);
-	gate_unlock(fd);
+		ret = shmipc_lock_set(fd, LOCK_USE, F_RDLCK);
+	shmipc_gate_unlock(fd);
 	return ret;
 }
 
@@ -235,8 +177,8 @@ no_fd:
 }
 
 /* Length, memory, header and ring of a new file; nobody else knows it yet. */
-static int fill(struct shmipc_segment *seg, const char *name, const struct shmipc_segment_opts *o,
-		uint32_t flags)
+int shmipc_mem_fill(struct shmipc_segment *seg, const char *name,
+		    const struct shmipc_segment_opts *o, uint32_t flags)
 {
 	struct shmipc_pages pages = { .asked = o->page, .fs_page = shmipc_pages_of_fs(seg->fd),
 				      .node_asked = o->flags & SHMIPC_ON_NODE ? o->node : -1,
@@ -335,12 +277,12 @@ static int mem_create(struct shmipc_segment *seg, const char *name,
 				  name, shmipc_segment_dir(), strerror(-ret), shmipc_error_name(ret));
 		goto close_dir;
 	}
-	ret = fill(seg, name, o, 0);
+	ret = shmipc_mem_fill(seg, name, o, 0);
 	if (ret)
 		goto close_fd;
 	ret = set_owner(seg->fd, name, seg, o);
 	if (!ret)
-		ret = lock_set(seg->fd, LOCK_USE, F_RDLCK);
+		ret = shmipc_lock_set(seg->fd, LOCK_USE, F_RDLCK);
 	if (!ret)
 		ret = link_name(dir, file, name, seg->fd);
 	if (ret)
@@ -374,14 +316,14 @@ static int reopen(int fd)
 			   shmipc_error_name(ret), ret == -EOPNOTSUPP ? "; mount /proc" : "");
 }
 
-static int mem_dup(struct shmipc_segment *seg, struct shmipc_segment *from)
+int shmipc_mem_dup(struct shmipc_segment *seg, struct shmipc_segment *from)
 {
 	int ret;
 
 	seg->fd = reopen(from->fd);
 	if (seg->fd < 0)
 		return seg->fd;
-	ret = lock_set(seg->fd, LOCK_USE, F_RDLCK);
+	ret = shmipc_lock_set(seg->fd, LOCK_USE, F_RDLCK);
 	if (!ret)
 		ret = map_file(seg, PROT_READ | PROT_WRITE);
 	if (ret)
@@ -410,8 +352,8 @@ static void leave_name(struct shmipc_segment *seg)
 	if (dir < 0)
 		return;
 	shmipc_name_to_file(seg->hdr.name, file);
-	if (!gate_lock(seg->fd, F_WRLCK, GATE_PATIENCE_NS)) {
-		(void)lock_set(seg->fd, LOCK_USE, F_UNLCK);
+	if (!shmipc_gate_lock(seg->fd, F_WRLCK, GATE_PATIENCE_NS)) {
+		(void)shmipc_lock_set(seg->fd, LOCK_USE, F_UNLCK);
 		(void)remove_unused(dir, file, seg->fd);
 	}
 	(void)close(dir);
@@ -441,7 +383,7 @@ static int mem_unlink(const char *name)
 		goto out;
 	}
 	/* The owner of the directory may remove what he may not open. */
-	ret = fd < 0 ? 0 : gate_lock(fd, F_WRLCK, GATE_PATIENCE_NS);
+	ret = fd < 0 ? 0 : shmipc_gate_lock(fd, F_WRLCK, GATE_PATIENCE_NS);
 	if (!ret && fd >= 0 && !still_linked(dir, file, fd))
 		ret = -ENOENT;
 	if (!ret && unlinkat(dir, file, 0))
@@ -469,7 +411,7 @@ static int mem_look(struct shmipc_segment *seg, const char *name, int *ret_in_us
 	(void)close(dir);
 	if (ret)
 		return ret;
-	*ret_in_use = lock_held(seg->fd, LOCK_USE);
+	*ret_in_use = shmipc_lock_held(seg->fd, LOCK_USE);
 	ret = read_hdr(seg->fd, name, &seg->hdr, &(uint64_t){ 0 });
 	if (!ret)
 		ret = map_file(seg, PROT_READ);
@@ -516,7 +458,7 @@ static int mem_reap(const char *name)
 		return dir;
 	shmipc_name_to_file(name, file);
 	fd = open_file(dir, file);
-	ret = fd < 0 ? fd : gate_lock(fd, F_WRLCK, 0);
+	ret = fd < 0 ? fd : shmipc_gate_lock(fd, F_WRLCK, 0);
 	if (!ret)
 		ret = remove_unused(dir, file, fd);
 	if (fd >= 0)
@@ -527,19 +469,19 @@ static int mem_reap(const char *name)
 
 static int mem_slot_lock(struct shmipc_segment *seg, uint32_t slot)
 {
-	int ret = lock_set(seg->fd, LOCK_SLOT + slot, F_WRLCK);
+	int ret = shmipc_lock_set(seg->fd, LOCK_SLOT + slot, F_WRLCK);
 
 	return ret == -EAGAIN || ret == -EACCES ? -EBUSY : ret;
 }
 
 static void mem_slot_unlock(struct shmipc_segment *seg, uint32_t slot)
 {
-	(void)lock_set(seg->fd, LOCK_SLOT + slot, F_UNLCK);
+	(void)shmipc_lock_set(seg->fd, LOCK_SLOT + slot, F_UNLCK);
 }
 
 static bool mem_slot_held(struct shmipc_segment *seg, uint32_t slot)
 {
-	return lock_held(seg->fd, LOCK_SLOT + slot);
+	return shmipc_lock_held(seg->fd, LOCK_SLOT + slot);
 }
 
 static int mem_wait(struct shmipc_segment *seg, const uint32_t *word, uint32_t val,
@@ -555,74 +497,11 @@ static void mem_wake(struct shmipc_segment *seg, const uint32_t *word, int n)
 	shmipc_futex_wake(word, n);
 }
 
-/* Anonymous segments: the same in a sealed memfd. */
-
-#define SEALS	(F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
-
-static int open_memfd(const struct shmipc_segment_opts *o)
-{
-	unsigned int flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
-	int fd = -1;
-
-	if (o->page == SHMIPC_PAGE_1G)
-		fd = memfd_create("shmipc", flags | MFD_HUGETLB | MFD_HUGE_1GB);
-	if (fd < 0)
-		fd = memfd_create("shmipc", flags);
-	return fd < 0 ? -errno : fd;
-}
-
-int shmipc_mem_anon(struct shmipc_segment *seg, const struct shmipc_segment_opts *o)
-{
-	struct shmipc_segment_opts small = *o;
-	int ret;
-
-	seg->fd = open_memfd(o);
-	if (seg->fd < 0)
-		return shmipc_fail(seg->fd, "shmipc: memfd_create: %s (%s)", strerror(-seg->fd),
-				   shmipc_error_name(seg->fd));
-	ret = fill(seg, NULL, o, SHMIPC_SEG_ANON);
-	if (ret && shmipc_pages_of_fs(seg->fd)) {
-		/* No such huge pages are free: then without. */
-		(void)close(seg->fd);
-		small.page = 0;
-		seg->fd = open_memfd(&small);
-		if (seg->fd < 0)
-			return seg->fd;
-		ret = fill(seg, NULL, o, SHMIPC_SEG_ANON);
-	}
-	if (!ret && fcntl(seg->fd, F_ADD_SEALS, SEALS))
-		ret = shmipc_fail(-EOPNOTSUPP, "shmipc: seal a memfd: %s (EOPNOTSUPP)", strerror(errno));
-	if (!ret)
-		ret = lock_set(seg->fd, LOCK_USE, F_RDLCK);
-	if (!ret)
-		return 0;
-	if (seg->base)
-		(void)munmap(seg->base, seg->bytes);
-	seg->base = NULL;
-	(void)close(seg->fd);
-	seg->fd = -1;
-	return ret;
-}
-
-int shmipc_mem_from_fd(struct shmipc_segment *seg, int fd)
-{
-	struct shmipc_segment from = { .fd = fd };
-	int seals = fcntl(fd, F_GET_SEALS);
-
-	if (seals < 0)
-		return shmipc_fail(-EINVAL, "shmipc: descriptor %d is no memfd: %s (EINVAL)", fd,
-				   strerror(errno));
-	if ((seals & (F_SEAL_SHRINK | F_SEAL_GROW)) != (F_SEAL_SHRINK | F_SEAL_GROW))
-		return shmipc_fail(-EINVAL, "shmipc: descriptor %d has seals %#x, wanted at least %#x (EINVAL); its maker could truncate it under us: use shmipc_segment_anon()",
-				   fd, seals, F_SEAL_SHRINK | F_SEAL_GROW);
-	return mem_dup(seg, &from);
-}
-
 const struct shmipc_backend shmipc_mem = {
 	.name = "mem",
 	.create = mem_create,
 	.open = mem_open,
-	.dup = mem_dup,
+	.dup = shmipc_mem_dup,
 	.close = mem_close,
 	.unlink = mem_unlink,
 	.look = mem_look,
