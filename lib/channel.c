@@ -94,10 +94,14 @@ static bool has_unread(struct shmipc_chan *c)
 	return false;
 }
 
-/* Watch the other side. If it has gone already, and left nothing: as if never there. */
+/*
+ * Watch the other side. Before we take our end: who has gone by now never saw
+ * us. Who goes later may have waited for us, sent nothing, and left in order.
+ */
 static void watch_peer(struct shmipc_chan *c)
 {
 	struct shmipc_peer_slot *s;
+	uint64_t generation;
 
 	c->peer_slot = NO_SLOT;
 	c->pub.peer_word = &no_peer;
@@ -107,8 +111,9 @@ static void watch_peer(struct shmipc_chan *c)
 	s = shmipc_segment_slot(c->seg, c->peer_slot);
 	c->pub.peer_word = &s->word;
 	c->pub.peer_seen = PEER_SEEN_NEVER;
-	if (shmipc_chan_peer(c) != SHMIPC_PEER_ATTACHED && !has_unread(c))
-		c->ignore_generation = shmipc_load_relaxed(&s->generation);
+	generation = shmipc_load_acquire(&s->generation);
+	if (shmipc_chan_peer(c) != SHMIPC_PEER_ATTACHED)
+		c->ignore_generation = generation;
 }
 
 /* Takes the segment over, also when it fails. */
@@ -133,13 +138,16 @@ static int attach_own(struct shmipc_channel **ret, struct shmipc_segment *seg,
 	c->pub.kind = seg->hdr.kind;
 	c->pub.role = role;
 	seg->channel = &c->pub;
+	watch_peer(c);
 	err = shmipc_end_take(&c->end, seg, role);
 	if (err)
 		goto free_channel;
 	err = init_end(c, &o);
 	if (err)
 		goto leave_end;
-	watch_peer(c);
+	/* It has gone already, and left nothing: as if it was never there. */
+	if (c->ignore_generation && has_unread(c))
+		c->ignore_generation = 0;
 	*ret = &c->pub;
 	return 0;
 
