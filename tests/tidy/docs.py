@@ -105,18 +105,18 @@ def usage():
 
 
 def options(tree):
-    """The command's options and shmipc(1) name each other."""
+    """The command's help and its manual pages name the same options."""
     if "tools/shmipc.c" not in tree.texts:
         return
-    page = plain(tree.texts.get("tools/man/shmipc.1", ""))
+    page = "\n".join(plain(tree.texts[p]) for p in tree.paths(".1", under=("tools/man/",)))
     text, subcommands = usage()
     for name in sorted(options_of(text) - options_of(page)):
-        yield "shmipc --%s is not in shmipc(1)" % name
+        yield "shmipc --%s is in no manual page" % name
     for name in sorted(options_of(page) - options_of(text)):
-        yield "shmipc(1): --%s is in no help text" % name
+        yield "tools/man: --%s is in no help text" % name
     for name in subcommands:
         if not re.search(r"\b%s\b" % name, page):
-            yield "shmipc %s is not in shmipc(1)" % name
+            yield "shmipc %s is in no manual page" % name
 
 
 def lint(tree):
