@@ -320,15 +320,19 @@ static int check_sizes(const struct bench_opts *o, unsigned int what)
 	return 0;
 }
 
+static unsigned int measured;
+
 static int one(struct bench_case *c, const struct bench_opts *o, size_t size)
 {
 	struct bench_report r;
 
 	if (c->step.spins && o->cpu[0] == o->cpu[1]) {
 		fprintf(stderr, "shmipc: bench: %s: two processes that spin on one CPU (%d) would "
-			"measure the scheduler; left out\n", c->name, o->cpu[0]);
+			"measure the scheduler; left out%s\n", c->name, o->cpu[0],
+			c->is_ring ? ", use --wait block" : "");
 		return 0;
 	}
+	measured++;
 	if (bench_series(c, o, size, &r))
 		return -1;
 	if (o->json)
@@ -407,8 +411,10 @@ int cmd_bench(int argc, char **argv)
 		.cpu = { -1, -1 },
 	};
 	unsigned int what;
+	static char name[] = "shmipc: bench";
 	int opt;
 
+	argv[0] = name;	/* getopt begins its messages with it */
 	optind = 0;	/* glibc: begin anew; main() may have parsed before us */
 	while ((opt = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		if (opt == 'h') {
@@ -435,5 +441,5 @@ int cmd_bench(int argc, char **argv)
 	bench_kernel_init();
 	if (!o.json)
 		bench_report_head(&o);
-	return run_all(&o, what) ? 1 : 0;
+	return run_all(&o, what) || !measured ? 1 : 0;
 }
