@@ -3,6 +3,7 @@
 #include <kselftest_harness.h>
 #include <pthread.h>
 #include <shmipc/ring.h>
+#include "rng.h"
 
 TEST(read_gives_what_was_moved_to)
 {
@@ -58,7 +59,7 @@ TEST(read_never_mixes_two_moves)
 
 	memset(&r, 0, sizeof(r));
 	ASSERT_EQ(0, pthread_create(&t, NULL, mover, &r));
-	for (i = 0; i < 2000000; i++) {
+	for (i = 0; i < rng_few(2000000); i++) {
 		if (shmipc_cursor_read(&r.c, &word, &seq))
 			continue;
 		got++;

@@ -26,12 +26,12 @@ struct mem {
 	size_t map_bytes;
 };
 
-/* 0 or -1. All zero. @bytes is a multiple of 4096. */
+/* 0 or -1. All zero. */
 static inline int mem_get(struct mem *m, enum mem_kind kind, size_t bytes)
 {
 	const size_t guard = 4096;
 	size_t shift = kind == MEM_ODD ? 64 : 0;
-	size_t body = bytes + (shift ? 4096 : 0);
+	size_t body = (bytes + shift + 4095) & ~(size_t)4095;
 	int flags = (kind == MEM_PRIVATE || kind == MEM_ODD ? MAP_PRIVATE : MAP_SHARED) |
 		    MAP_FIXED | MAP_NORESERVE;
 	int fd = -1;

@@ -73,6 +73,14 @@ static inline uint64_t rng_env_seed(void)
 	return rng_mix((uint64_t)ts.tv_nsec ^ (uint64_t)ts.tv_sec << 20 ^ (uint64_t)getpid());
 }
 
+/* Loops of @n where code runs at full speed; fewer under an emulator or a sanitizer. */
+static inline uint64_t rng_few(uint64_t n)
+{
+	if (getenv("SHMIPC_TEST_QEMU"))
+		return n / 20;
+	return getenv("SHMIPC_TEST_SANITIZER") ? n / 5 : n;
+}
+
 /* Message number @seq of the workload @seed: its bytes, from its length. */
 static inline void msg_fill(void *buf, size_t len, uint64_t seed, uint64_t seq)
 {

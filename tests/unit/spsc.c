@@ -419,7 +419,7 @@ static void *produce(void *arg)
 /* Under ThreadSanitizer this shows each missing edge. */
 TEST_F(spsc, threads_lose_and_tear_nothing)
 {
-	struct threads t = { &self->tx, 20000, self->max / 4, rng_env_seed() };
+	struct threads t = { &self->tx, rng_few(20000), self->max / 4, rng_env_seed() };
 	uint64_t i, first = self->tx.seq;
 	pthread_t th;
 	long ret;
