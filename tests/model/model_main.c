@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * model_main.c - runs the tests, then takes out the barriers one by one
+ *
+ * A mutation weakens one place of the source: an acquire or release becomes
+ * relaxed, a fence or a light barrier goes. Each must make at least one test
+ * fail. The places are not listed anywhere: every access says where it stands.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include "model_priv.h"
+
+#define SITES	128
+#define TESTS	32
+
+static struct site {
+	struct model_at at;
+	uint32_t tests;		/* that come by here */
+} sites[SITES];
+static int n_sites, test_now;
+static const char *owned;
+
+static struct model_result results[TESTS];
+static int passed, failed, skipped;
+
+static const char *short_name(const char *file)
+{
+	const char *s = strstr(file, "shmipc/");
+
+	return s ? s + strlen("shmipc/") : file;
+}
+
+/* How many ways there are to weaken this, and what the @v-th is called. */
+static const char *variant(enum model_kind kind, int v)
+{
+	static const char *const update[] = { "without acquire", "without release" };
+	static const char *const full[] = { "taken out", "made acquire and release" };
+
+	switch ((int)kind) {
+	case MODEL_LOAD_ACQUIRE:
+	case MODEL_STORE_RELEASE:
+		return v == 1 ? "made relaxed" : NULL;
+	case MODEL_FENCE_ACQUIRE:
+	case MODEL_FENCE_RELEASE:
+	case MODEL_BARRIER_LIGHT:
+		return v == 1 ? "taken out" : NULL;
+	case MODEL_CAS:
+	case MODEL_FETCH_OR:
+	case MODEL_EXCHANGE:
+		return v <= 2 ? update[v - 1] : NULL;
+	case MODEL_FENCE_SEQ_CST:
+		return v <= 2 ? full[v - 1] : NULL;
+	}
+	return NULL;
+}
+
+static const char *kind_name(enum model_kind kind)
+{
+	static const char *const names[MODEL_KINDS] = {
+		[MODEL_LOAD_ACQUIRE] = "acquire", [MODEL_STORE_RELEASE] = "release",
+		[MODEL_CAS] = "cas", [MODEL_FETCH_OR] = "fetch_or",
+		[MODEL_EXCHANGE] = "exchange", [MODEL_FENCE_ACQUIRE] = "fence acquire",
+		[MODEL_FENCE_RELEASE] = "fence release",
+		[MODEL_FENCE_SEQ_CST] = "fence seq_cst",
+		[MODEL_BARRIER_LIGHT] = "barrier light",
+	};
+
+	return names[kind] ? names[kind] : "?";
+}
+
+void model_site_seen(struct model_at at)
+{
+	int i;
+
+	if (!variant(at.kind, 1) || model_mutation.variant)
+		return;
+	for (i = 0; i < n_sites; i++) {
+		if (sites[i].at.line == at.line && sites[i].at.kind == at.kind &&
+		    sites[i].at.file == at.file) {
+			sites[i].tests |= 1u << test_now;
+			return;
+		}
+	}
+	if (!owned || !strstr(at.file, owned) || n_sites == SITES)
+		return;
+	sites[n_sites].at = at;
+	sites[n_sites++].tests = 1u << test_now;
+}
+
+static void run_test(const struct model_test *test, double limit)
+{
+	struct model_result *r = &results[test_now];
+
+	model_explore(test, limit, r);
+	printf("%s %s: %llu executions, %llu cut short, at most %u choices, %d restarts, %.2f s%s\n",
+	       r->failed ? "not ok" : "ok", test->name, (unsigned long long)r->executions,
+	       (unsigned long long)r->cut, r->depth, r->restarts, r->seconds,
+	       r->incomplete ? " (NOT complete: time limit)" : "");
+	if (r->failed) {
+		model_show_trace(test);
+		printf("    => %s\n", r->why);
+		failed++;
+	} else {
+		passed++;
+	}
+	fflush(stdout);
+}
+
+/* Fastest tests first. */
+static int by_time(const void *a, const void *b)
+{
+	double x = results[*(const int *)a].seconds, y = results[*(const int *)b].seconds;
+
+	return (x > y) - (x < y);
+}
+
+static void run_mutation(const struct model_test *tests, const int *order, int n,
+			 const struct site *site, int v, double limit)
+{
+	struct model_result r = { 0 };
+	int i, tried = 0, incomplete = 0;
+
+	model_mutation.at = site->at;
+	model_mutation.variant = v;
+	for (i = 0; i < n; i++) {
+		if (!(site->tests & 1u << order[i]))
+			continue;
+		tried++;
+		model_explore(&tests[order[i]], limit, &r);
+		incomplete |= r.incomplete;
+		if (r.failed)
+			break;
+	}
+	model_mutation.variant = 0;
+	printf("%s %s:%d %s %s: ", r.failed ? "ok" : "not ok", short_name(site->at.file),
+	       site->at.line, kind_name(site->at.kind), variant(site->at.kind, v));
+	if (r.failed)
+		printf("caught by \"%s\": %s\n", tests[order[i]].name, r.why);
+	else
+		printf("NOT caught by any of %d tests%s\n", tried,
+		       incomplete ? " (time limit)" : "");
+	if (r.failed)
+		passed++;
+	else
+		failed++;
+	fflush(stdout);
+}
+
+static int by_line(const void *a, const void *b)
+{
+	const struct site *x = a, *y = b;
+	int c = strcmp(x->at.file, y->at.file);
+
+	return c ? c : x->at.line - y->at.line;
+}
+
+int model_main(int argc, char **argv, const struct model_test *tests, const char *header)
+{
+	const char *only = argc > 1 ? argv[1] : NULL;
+	int order[TESTS], n = 0, broken, i, v;
+	double limit;
+
+	if (argc > 2 || (only && only[0] == '-')) {
+		fprintf(stderr, "usage: %s [PART-OF-A-TEST-NAME]\n", argv[0]);
+		return 2;
+	}
+	model_deep = getenv("MODEL_DEEP") != NULL;
+	limit = model_deep ? 3600 : 60;
+	owned = header;
+	for (test_now = 0; tests[test_now].name; test_now++) {
+		if (test_now == TESTS)
+			return 2;
+		if (only && !strstr(tests[test_now].name, only)) {
+			skipped++;
+			continue;
+		}
+		order[n++] = test_now;
+		run_test(&tests[test_now], limit);
+	}
+	qsort(order, (size_t)n, sizeof(*order), by_time);
+	qsort(sites, (size_t)n_sites, sizeof(*sites), by_line);
+	broken = failed;
+	for (i = 0; !broken && i < n_sites; i++)
+		for (v = 1; variant(sites[i].at.kind, v); v++)
+			run_mutation(tests, order, n, &sites[i], v, limit);
+	printf("%d passed, %d failed, %d skipped\n", passed, failed, skipped);
+	return failed != 0;
+}
