@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: MIT
 """Checks of the documents: their names are those of the code, and the reverse."""
-import glob
 import os
 import re
 import subprocess
@@ -100,7 +99,7 @@ def usage():
         return subprocess.run([command, *args], stdin=subprocess.DEVNULL, timeout=20,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT).stdout.decode()
     first = ask("--help")
-    subcommands = sorted({os.path.basename(f)[4:-2] for f in glob.glob("tools/cmd_*.c")})
+    subcommands = re.findall(r"^  ([a-z]+)  ", first, re.M)
     return "\n".join([first] + [ask(name, "--help") for name in subcommands]), subcommands
 
 
@@ -127,7 +126,7 @@ def lint(tree):
         for line in out.stdout.decode().splitlines():
             # Other packages' pages need not be on this machine.
             if re.search(r"\b(STYLE|WARNING|ERROR|UNSUPP|SYSERR): ", line) and \
-                    "referenced manual not found" not in line:
+                    not re.search("referenced manual not found|longer than 80 bytes", line):
                 yield path + ": " + line
 
 
