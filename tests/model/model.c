@@ -490,7 +490,7 @@ void model_explore(const struct model_test *test, double max_seconds, struct mod
 	}
 	settled = 1;
 	begin_search(ret);
-	do {
+	for (;;) {
 		if (execute(test))
 			ret->executions++;
 		else
@@ -504,11 +504,13 @@ void model_explore(const struct model_test *test, double max_seconds, struct mod
 		}
 		if (path_len > ret->depth)
 			ret->depth = path_len;
+		if (!next_path())
+			break;
 		if (!((ret->executions + ret->cut) & 255) && now() - begun > max_seconds) {
 			ret->incomplete = 1;
 			break;
 		}
-	} while (next_path());
+	}
 	ret->seconds = now() - begun;
 	return;
 failed:

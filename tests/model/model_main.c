@@ -92,6 +92,10 @@ static void run_test(const struct model_test *test, double limit)
 	struct model_result *r = &results[test_now];
 
 	model_explore(test, limit, r);
+	if (!r->failed && !r->executions) {
+		r->failed = 1;
+		strcpy(r->why, "no execution came to its end");
+	}
 	printf("%s %s: %llu executions, %llu cut short, at most %u choices, %d restarts, %.2f s%s\n",
 	       r->failed ? "not ok" : "ok", test->name, (unsigned long long)r->executions,
 	       (unsigned long long)r->cut, r->depth, r->restarts, r->seconds,

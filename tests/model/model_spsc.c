@@ -6,7 +6,6 @@
  * that a few of them go around a ring of 4096 bytes, with pads.
  */
 #include <stdio.h>
-#include <stdlib.h>
 #include "model_ring.h"
 
 static uint64_t lens[RING_MESSAGES];
@@ -66,7 +65,6 @@ static void put(struct shmipc_spsc_tx *tx)
 		model_check(!head || end > head + ring.size - SHMIPC_REC_HDR,
 			    "full at head %llu, but there is room up to %llu",
 			    (unsigned long long)head, (unsigned long long)end);
-		model_check(tx->pos == tx->pub_pos, "full inside a batch");
 		head = shmipc_cursor_pos(model_await(&ring.cons->head.word));
 	}
 }
@@ -158,22 +156,15 @@ static void drain(void)
 		;
 }
 
-/* 1: order. */
-static void setup_fifo(void)
-{
-	static const uint64_t l[] = { 1280, 1272, 8, 1280, 1920, 104 };
 
-	ring_make(SHMIPC_KIND_SPSC, 8);
-	use_lengths(getenv("N") ? (uint64_t)atoi(getenv("N")) : 7, l, 6);
-}
-
-static void begin_fifo(void)
+static void pair(void (*tx)(void *), void (*rx)(void *))
 {
 	reset();
-	th_tx = model_spawn("producer", producer, NULL, 0);
-	th_rx = model_spawn("consumer", consumer, NULL, 0);
+	th_tx = model_spawn("producer", tx, NULL, 0);
+	th_rx = model_spawn("consumer", rx, NULL, 0);
 }
 
+/* Nobody died, so everybody came to the end, and everything arrived. */
 static void finish_all(void)
 {
 	model_check(model_state(th_tx) == MODEL_RETURNED, "the producer waits for ever");
@@ -182,13 +173,462 @@ static void finish_all(void)
 		    (unsigned long long)taken, (unsigned long long)n_total);
 }
 
+static const uint64_t big[] = { 1280, 1272, 8, 1280, 1920, 104 };
+
+/* Order, wrap, full. */
+static void setup_fifo(void)
+{
+	ring_make(SHMIPC_KIND_SPSC, 8);
+	use_lengths(model_deep ? 6 : 5, big, 6);
+}
+
+static void setup_fifo_64(void)
+{
+	ring_make(SHMIPC_KIND_SPSC, 64);
+	use_lengths(model_deep ? 6 : 5, big, 6);
+}
+
+static void begin_fifo(void)
+{
+	pair(producer, consumer);
+}
+
+/* Batches: an aborted reservation, three messages in one publish, one discarded. */
+static void batch_producer(void *arg)
+{
+	struct shmipc_spsc_tx tx;
+	void *ptr;
+
+	(void)arg;
+	begin_tx(&tx);
+	while (tx.seq < n_total) {
+		model_check(!shmipc_spsc_reserve(&tx, 64, &ptr), "no room for what is aborted");
+		shmipc_spsc_abort(&tx);
+		put(&tx);
+		put(&tx);
+		model_check(!shmipc_spsc_write(&tx, ring_message[RING_MESSAGES - 1], 16),
+			    "no room for what is discarded");
+		model_check(shmipc_spsc_discard(&tx) == 3, "three were in the batch");
+		put(&tx);
+		put(&tx);
+		put(&tx);
+		publish(&tx);
+	}
+}
+
+static void batch_consumer(void *arg)
+{
+	struct shmipc_spsc_rx rx;
+
+	(void)arg;
+	begin_rx(&rx);
+	while (taken < n_total) {
+		if (taken % 3)
+			model_check(take(&rx), "a batch came in parts");
+		else
+			take_or_wait(&rx);
+	}
+}
+
+static void setup_batch(void)
+{
+	static const uint64_t l[] = { 80, 8, 1280, 16, 1280, 24 };
+
+	ring_make(SHMIPC_KIND_SPSC, 8);
+	use_lengths(9, l, 6);
+}
+
+static void begin_batch(void)
+{
+	pair(batch_producer, batch_consumer);
+}
+
+/* Peek twice, read in place, release. */
+static void peek_consumer(void *arg)
+{
+	struct shmipc_spsc_rx rx;
+	const void *a, *b;
+	size_t n, m;
+
+	(void)arg;
+	begin_rx(&rx);
+	while (taken < n_total) {
+		if (shmipc_spsc_peek(&rx, &a, &n)) {
+			model_await(header_at(rx.pos));
+			continue;
+		}
+		model_check(!shmipc_spsc_peek(&rx, &b, &m) && a == b && n == m,
+			    "the second peek saw another message");
+		model_check(n == lens[taken], "%zu bytes", n);
+		shmipc_payload_read(buf, a, n);
+		ring_check_words(buf, taken);
+		shmipc_spsc_release(&rx);
+		taken++;
+	}
+}
+
+static void begin_peek(void)
+{
+	pair(producer, peek_consumer);
+}
+
+/*
+ * The producer dies anywhere. Its successor goes on with the right number, and
+ * the consumer, who noticed nothing, gets every message once.
+ */
+static void heir_producer(void *arg)
+{
+	struct shmipc_spsc_tx tx;
+	uint64_t batch = arg ? 2 : 1;
+
+	model_join(th_tx);
+	begin_tx(&tx);
+	model_check(tx.seq == published || tx.seq == published + batch,
+		    "%llu were published, the next is %llu",
+		    (unsigned long long)published, (unsigned long long)tx.seq);
+	published = tx.seq;
+	send_rest(&tx);
+}
+
+static void setup_tx_dies(void)
+{
+	ring_make(SHMIPC_KIND_SPSC, 8);
+	use_lengths(5, big, 6);
+}
+
+static void begin_tx_dies(void)
+{
+	reset();
+	th_tx = model_spawn("producer", producer, NULL, 1);
+	th_next = model_spawn("heir", heir_producer, NULL, model_deep);
+	th_rx = model_spawn("consumer", consumer, NULL, 0);
+}
+
+static void finish_tx_dies(void)
+{
+	if (model_state(th_next) == MODEL_DIED) {
+		drain();
+		model_check(taken == published || taken == published + 1, "lost");
+		return;
+	}
+	model_check(model_state(th_next) == MODEL_RETURNED, "the heir waits for ever");
+	model_check(model_state(th_rx) == MODEL_RETURNED, "the consumer waits for ever");
+	model_check(taken == n_total, "%llu of %llu messages came",
+		    (unsigned long long)taken, (unsigned long long)n_total);
+}
+
+/* The same with batches of two: all of one or nothing of it. */
+static void two_producer(void *arg)
+{
+	struct shmipc_spsc_tx tx;
+
+	(void)arg;
+	begin_tx(&tx);
+	while (tx.seq < n_total) {
+		put(&tx);
+		put(&tx);
+		publish(&tx);
+	}
+}
+
+static void two_consumer(void *arg)
+{
+	struct shmipc_spsc_rx rx;
+
+	(void)arg;
+	begin_rx(&rx);
+	for (;;) {
+		take_or_wait(&rx);
+		if (taken <= published || taken < n_total)
+			model_check(take(&rx), "half a batch came");
+		if (taken == n_total)
+			return;
+	}
+}
+
+static void heir_of_two(void *arg)
+{
+	struct shmipc_spsc_tx tx;
+
+	(void)arg;
+	model_join(th_tx);
+	begin_tx(&tx);
+	model_check(tx.seq == published || tx.seq == published + 2,
+		    "%llu were published in twos, the next is %llu",
+		    (unsigned long long)published, (unsigned long long)tx.seq);
+	while (tx.seq < n_total) {
+		put(&tx);
+		put(&tx);
+		publish(&tx);
+	}
+}
+
+static void setup_batch_dies(void)
+{
+	static const uint64_t l[] = { 1280, 8, 1280, 1272, 24, 8 };
+
+	ring_make(SHMIPC_KIND_SPSC, 8);
+	use_lengths(6, l, 6);
+}
+
+static void begin_batch_dies(void)
+{
+	reset();
+	th_tx = model_spawn("producer", two_producer, NULL, 1);
+	th_next = model_spawn("heir", heir_of_two, NULL, 0);
+	th_rx = model_spawn("consumer", two_consumer, NULL, 0);
+}
+
+/*
+ * The consumer dies anywhere. What it has released does not come again; what it
+ * had only peeked does.
+ */
+static void mortal_consumer(void *arg)
+{
+	struct shmipc_spsc_rx rx;
+	const void *ptr;
+	size_t len;
+
+	(void)arg;
+	begin_rx(&rx);
+	while (released < n_total) {
+		if (shmipc_spsc_peek(&rx, &ptr, &len)) {
+			model_await(header_at(rx.pos));
+			continue;
+		}
+		shmipc_payload_read(buf, ptr, len);
+		ring_check_words(buf, rx.seq);
+		peeked = 1;
+		shmipc_spsc_release(&rx);
+		peeked = 0;
+		released++;
+	}
+}
+
+static void heir_consumer(void *arg)
+{
+	struct shmipc_spsc_rx rx;
+
+	(void)arg;
+	model_join(th_rx);
+	begin_rx(&rx);
+	model_check(rx.seq == released || (peeked && rx.seq == released + 1),
+		    "%llu were released, it goes on at %llu",
+		    (unsigned long long)released, (unsigned long long)rx.seq);
+	taken = rx.seq;
+	while (taken < n_total)
+		take_or_wait(&rx);
+}
+
+static void begin_rx_dies(void)
+{
+	reset();
+	th_tx = model_spawn("producer", producer, NULL, 0);
+	th_rx = model_spawn("consumer", mortal_consumer, NULL, 1);
+	th_next = model_spawn("heir", heir_consumer, NULL, 0);
+}
+
+static void finish_rx_dies(void)
+{
+	model_check(model_state(th_tx) == MODEL_RETURNED, "the producer waits for ever");
+	model_check(model_state(th_next) == MODEL_RETURNED, "the heir waits for ever");
+	model_check(taken == n_total, "%llu of %llu messages came",
+		    (unsigned long long)taken, (unsigned long long)n_total);
+}
+
+/*
+ * Sleeping. Who is about to sleep says so (want), runs the dear fence, and sleeps
+ * if the other side's position is still not there. Nobody may be asleep at the
+ * end of an execution in which nobody died.
+ */
+static void fence_to_sleep(void)
+{
+	if (full_fence)
+		shmipc_fence_seq_cst();
+	else
+		model_barrier_heavy();
+}
+
+/* Sleep until the tail passes @pos. Return: as model_futex_wait(). */
+static int sleep_for_message(uint64_t pos, int peer)
+{
+	uint64_t word;
+
+	shmipc_store_relaxed(&ring.cons->want_pos, pos + 1);
+	fence_to_sleep();
+	word = shmipc_load_relaxed(&ring.prod->tail.word);
+	if (shmipc_cursor_pos(word) > pos)
+		return 0;
+	return model_futex_wait(&ring.prod->tail.word, (uint32_t)word, peer);
+}
+
+static void sleep_for_room(uint64_t end)
+{
+	uint64_t want = end - (ring.size - SHMIPC_REC_HDR), word;
+
+	shmipc_store_relaxed(&ring.prod->want_pos, want);
+	fence_to_sleep();
+	word = shmipc_load_relaxed(&ring.cons->head.word);
+	if (shmipc_cursor_pos(word) < want)
+		model_futex_wait(&ring.cons->head.word, (uint32_t)word, -1);
+}
+
+static void sleepy_producer(void *arg)
+{
+	struct shmipc_spsc_tx tx;
+
+	(void)arg;
+	begin_tx(&tx);
+	while (tx.seq < n_total) {
+		if (shmipc_spsc_write(&tx, ring_message[tx.seq], lens[tx.seq])) {
+			sleep_for_room(end_of(tx.pos, lens[tx.seq]));
+			continue;
+		}
+		if (shmipc_spsc_publish(&tx))
+			model_futex_wake(&ring.prod->tail.word);
+		published = tx.pub_seq;
+	}
+}
+
+static int read_and_wake(struct shmipc_spsc_rx *rx)
+{
+	const void *ptr;
+	size_t len;
+
+	if (shmipc_spsc_peek(rx, &ptr, &len))
+		return 0;
+	shmipc_payload_read(buf, ptr, len);
+	ring_check_words(buf, taken++);
+	if (shmipc_spsc_release(rx))
+		model_futex_wake(&ring.cons->head.word);
+	return 1;
+}
+
+static void sleepy_consumer(void *arg)
+{
+	struct shmipc_spsc_rx rx;
+
+	(void)arg;
+	begin_rx(&rx);
+	while (taken < n_total)
+		if (!read_and_wake(&rx))
+			sleep_for_message(rx.pos, -1);
+}
+
+/* Does not sleep while it waits: only the other side's sleep is looked at. */
+static void waking_consumer(void *arg)
+{
+	struct shmipc_spsc_rx rx;
+
+	(void)arg;
+	begin_rx(&rx);
+	while (taken < n_total)
+		if (!read_and_wake(&rx))
+			model_await(header_at(rx.pos));
+}
+
+static void setup_short(void)
+{
+	static const uint64_t l[] = { 8 };
+
+	ring_make(SHMIPC_KIND_SPSC, 8);
+	use_lengths(model_deep ? 4 : 3, l, 1);
+}
+
+static void setup_tight(void)
+{
+	static const uint64_t l[] = { 1920 };
+
+	ring_make(SHMIPC_KIND_SPSC, 8);
+	use_lengths(model_deep ? 4 : 3, l, 1);
+}
+
+static void begin_sleep_rx(void)
+{
+	pair(sleepy_producer, sleepy_consumer);
+}
+
+static void begin_sleep_rx_fence(void)
+{
+	pair(sleepy_producer, sleepy_consumer);
+	full_fence = 1;
+}
+
+static void begin_sleep_tx(void)
+{
+	pair(sleepy_producer, waking_consumer);
+}
+
+static void begin_sleep_tx_fence(void)
+{
+	pair(sleepy_producer, waking_consumer);
+	full_fence = 1;
+}
+
+/* The end of the other side wakes too; then everything published is there. */
+static void bereaved_consumer(void *arg)
+{
+	struct shmipc_spsc_rx rx;
+	int gone = 0;
+
+	(void)arg;
+	begin_rx(&rx);
+	for (;;) {
+		if (read_and_wake(&rx))
+			continue;
+		if (gone)
+			break;
+		if (sleep_for_message(rx.pos, th_tx) == -EOWNERDEAD)
+			gone = 1;
+	}
+	model_check(taken >= published, "%llu were published, %llu came",
+		    (unsigned long long)published, (unsigned long long)taken);
+}
+
+static void begin_bereaved(void)
+{
+	reset();
+	th_tx = model_spawn("producer", sleepy_producer, NULL, 1);
+	th_rx = model_spawn("consumer", bereaved_consumer, NULL, 0);
+}
+
+static void finish_bereaved(void)
+{
+	model_check(model_state(th_rx) == MODEL_RETURNED, "the consumer waits for ever");
+	model_check(taken == published || taken == published + 1, "lost");
+}
+
 int main(int argc, char **argv)
 {
 	static const struct model_test tests[] = {
-		{ "messages come once, whole and in order; full is full", setup_fifo, begin_fifo,
-		  finish_all, 0 },
+		{ "messages come once, whole and in order; full is full",
+		  setup_fifo, begin_fifo, finish_all, 0 },
+		{ "the same with payloads aligned to 64",
+		  setup_fifo_64, begin_fifo, finish_all, 0 },
+		{ "a batch comes whole; abort and discard leave nothing",
+		  setup_batch, begin_batch, finish_all, 0 },
+		{ "peek twice, read in place, release",
+		  setup_fifo, begin_peek, finish_all, 0 },
+		{ "the producer dies at any step, another goes on",
+		  setup_tx_dies, begin_tx_dies, finish_tx_dies, 1 },
+		{ "the producer dies at any step of a batch",
+		  setup_batch_dies, begin_batch_dies, finish_tx_dies, 1 },
+		{ "the consumer dies at any step, another goes on",
+		  setup_fifo, begin_rx_dies, finish_rx_dies, 1 },
+		{ "no wake is lost while the consumer falls asleep",
+		  setup_short, begin_sleep_rx, finish_all, 0 },
+		{ "no wake is lost while the consumer falls asleep, full fences",
+		  setup_short, begin_sleep_rx_fence, finish_all, 0 },
+		{ "no wake is lost while the producer falls asleep for room",
+		  setup_tight, begin_sleep_tx, finish_all, 0 },
+		{ "no wake is lost while the producer falls asleep for room, full fences",
+		  setup_tight, begin_sleep_tx_fence, finish_all, 0 },
+		{ "both sleep, and both wake up",
+		  setup_tight, begin_sleep_rx, finish_all, 0 },
+		{ "a sleeper learns of a death, and gets what was published before",
+		  setup_short, begin_bereaved, finish_bereaved, 1 },
 		{ 0 },
 	};
-	(void)drain; (void)th_next; (void)peeked; (void)released;
+
 	return model_main(argc, argv, tests, "shmipc/spsc.h");
 }
