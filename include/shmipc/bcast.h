@@ -469,8 +469,8 @@ static inline int shmipc_bcast_release(struct shmipc_bcast_rx *rx, uint64_t *ret
 static inline int shmipc_bcast_read(struct shmipc_bcast_rx *rx, void *buf, size_t cap,
 				    size_t *ret_len, uint64_t *ret_lost)
 {
-	const void *ptr;
-	size_t len;
+	const void *ptr = NULL;
+	size_t len = 0;
 	int ret = shmipc_bcast_peek(rx, &ptr, &len, ret_lost);
 
 	if (shmipc_unlikely(ret))
