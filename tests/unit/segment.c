@@ -364,8 +364,9 @@ TEST_F(segment, data_of_raw_is_shared_and_zero_at_first)
 	ASSERT_EQ(variant->bytes, n);
 	q = shmipc_segment_data(self->b, NULL);
 	ASSERT_NE(p, q);
-	for (i = 0; i < n; i++)
+	for (i = 0; i < n; i++) {
 		ASSERT_EQ(0, q[i]);
+	}
 	p[n - 1] = 9;
 	EXPECT_EQ(9, q[n - 1]);
 }
