@@ -78,6 +78,9 @@ static int map_file(struct shmipc_segment *seg, int prot)
 	if (fstat(seg->fd, &st))
 		return -errno;
 	seg->bytes = (size_t)st.st_size;
+	if (seg->bytes < sizeof(seg->hdr))
+		return shmipc_fail(-EPROTO, "shmipc: map a segment: %zu bytes are none (EPROTO)",
+				   seg->bytes);
 	seg->base = shmipc_pages_map(seg->fd, seg->bytes, prot, SHMIPC_PAGE_2M);
 	if (!seg->base) {
 		err = -errno;
@@ -407,7 +410,7 @@ static int mem_look(struct shmipc_segment *seg, const char *name, int *ret_in_us
 		return dir;
 	shmipc_name_to_file(name, file);
 	seg->fd = openat(dir, file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	ret = seg->fd < 0 ? fail_open(-errno, name) : 0;
+	ret = seg->fd < 0 ? fail_open(errno == ELOOP ? -EPROTO : -errno, name) : 0;
 	(void)close(dir);
 	if (ret)
 		return ret;
