@@ -30,16 +30,27 @@ struct shmipc_backend {
 	/* Remove @name if it is a leftover: 0 removed, -EBUSY in use, -errno. */
 	int (*reap)(const char *name);
 
-	/* Ends: -EBUSY if a living peer holds the slot. */
-	int (*slot_lock)(struct shmipc_segment *seg, uint32_t slot);
-	void (*slot_unlock)(struct shmipc_segment *seg, uint32_t slot);
-	/* Does anybody else hold it? The kernel's word, not the segment's. */
-	bool (*slot_held)(struct shmipc_segment *seg, uint32_t slot);
+	/*
+	 * Ends. take: the first free slot in [from, to), into e->slot; -EBUSY if
+	 * none is. state: @sure asks the kernel where the table alone may be
+	 * wrong, at the price of a system call. wait_gone: a dead peer's last
+	 * traces, which would keep the name.
+	 */
+	int (*take)(struct shmipc_end *e, enum shmipc_role role, uint32_t from, uint32_t to);
+	void (*leave)(struct shmipc_end *e);
+	enum shmipc_peer_state (*state)(struct shmipc_segment *seg, uint32_t slot, bool sure);
+	void (*wait_gone)(struct shmipc_segment *seg, uint32_t slot);
 
-	/* As shmipc_futex_wait() and shmipc_futex_wake(). */
+	/*
+	 * Sleep while *@word is @val and the slot's word, less its WATCHED bit,
+	 * is @peer_val, until @until_ns or sooner. 0: look again; -ETIMEDOUT;
+	 * -EINTR. wait_peer: the slot's word alone. wake: all sleepers of a word.
+	 */
 	int (*wait)(struct shmipc_segment *seg, const uint32_t *word, uint32_t val,
-		    const uint32_t *peer, uint32_t peer_val, uint64_t until_ns);
-	void (*wake)(struct shmipc_segment *seg, const uint32_t *word, int n);
+		    uint32_t slot, uint32_t peer_val, uint64_t until_ns);
+	int (*wait_peer)(struct shmipc_segment *seg, uint32_t slot, uint32_t peer_val,
+			 uint64_t until_ns);
+	void (*wake)(struct shmipc_segment *seg, const uint32_t *word);
 };
 
 extern const struct shmipc_backend shmipc_mem;		/* files by name, memfds */

@@ -101,7 +101,7 @@ static bool has_unread(struct shmipc_chan *c)
 static void watch_peer(struct shmipc_chan *c)
 {
 	struct shmipc_peer_slot *s;
-	uint64_t generation;
+	uint64_t generation = 0;
 
 	c->peer_slot = NO_SLOT;
 	c->pub.peer_word = &no_peer;
@@ -111,8 +111,7 @@ static void watch_peer(struct shmipc_chan *c)
 	s = shmipc_segment_slot(c->seg, c->peer_slot);
 	c->pub.peer_word = &s->word;
 	c->pub.peer_seen = PEER_SEEN_NEVER;
-	generation = shmipc_load_acquire(&s->generation);
-	if (shmipc_chan_peer(c) != SHMIPC_PEER_ATTACHED)
+	if (shmipc_chan_peer(c, &generation) != SHMIPC_PEER_ATTACHED)
 		c->ignore_generation = generation;
 }
 
@@ -152,7 +151,7 @@ static int attach_own(struct shmipc_channel **ret, struct shmipc_segment *seg,
 	return 0;
 
 leave_end:
-	shmipc_end_leave(&c->end);
+	seg->be->leave(&c->end);
 free_channel:
 	seg->channel = NULL;
 	free(c);
@@ -189,11 +188,11 @@ SHMIPC_EXPORT void shmipc_channel_close(struct shmipc_channel *ch)
 	if (!ch)
 		return;
 	if (!c->seg->dead) {
-		shmipc_end_leave(&c->end);
+		c->seg->be->leave(&c->end);
 		/* Of a killed peer the locks may live a little longer. */
 		for (slot = 0; slot < c->seg->hdr.peers; slot++)
 			if (slot != c->end.slot)
-				shmipc_slot_wait_gone(c->seg, slot);
+				c->seg->be->wait_gone(c->seg, slot);
 	}
 	shmipc_segment_close(c->seg);
 	free(c);

@@ -30,8 +30,11 @@ static inline struct shmipc_chan *shmipc_chan(const struct shmipc_channel *ch)
 	return (struct shmipc_chan *)(uintptr_t)ch;
 }
 
-/* Is the other side here? Asks its lock when the last answer is old. */
-enum shmipc_peer_state shmipc_chan_peer(struct shmipc_chan *c);
+/*
+ * Is the other side here, and for the how-manieth time? Asks the kernel when its
+ * last answer is old.
+ */
+enum shmipc_peer_state shmipc_chan_peer(struct shmipc_chan *c, uint64_t *ret_generation);
 
 /* Has the peer been here, as far as we are concerned, and gone? */
 bool shmipc_chan_peer_gone(struct shmipc_chan *c);

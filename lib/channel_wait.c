@@ -13,12 +13,10 @@
  * happens to the fast ways, a death is known within SURE_TICK_NS and some.
  */
 #include <errno.h>
-#include <limits.h>
 
 #include "channel.h"
 
 #define SURE_TICK_NS	50000000u	/* ask the peer's lock this often */
-#define POLL_TICK_NS	2000000u	/* where one sleep cannot watch two words */
 #define NO_FENCE_TICK_NS 1000000u	/* where a wake may be missed */
 #define ROOM_TICK_NS	1000000u	/* first look for less room than a lot */
 #define SPINS_PER_CLOCK	64
@@ -29,35 +27,37 @@ static struct shmipc_peer_slot *peer_slot(const struct shmipc_chan *c)
 	return shmipc_segment_slot(c->seg, c->peer_slot);
 }
 
-enum shmipc_peer_state shmipc_chan_peer(struct shmipc_chan *c)
+enum shmipc_peer_state shmipc_chan_peer(struct shmipc_chan *c, uint64_t *ret_generation)
 {
-	uint64_t now, generation;
 	enum shmipc_peer_state state;
+	uint64_t now;
 
 	if (c->peer_slot == NO_SLOT)
 		return SHMIPC_PEER_NONE;
-	state = shmipc_slot_state(c->seg, c->peer_slot, false);
+	/* G1 <- G0: before the state, which is this one's or a later one's. */
+	*ret_generation = shmipc_load_acquire(&peer_slot(c)->generation);
+	state = c->seg->be->state(c->seg, c->peer_slot, false);
 	if (state != SHMIPC_PEER_ATTACHED)
 		return state;
-	generation = shmipc_load_relaxed(&peer_slot(c)->generation);
-	if (c->dead_generation == generation)
+	if (c->dead_generation == *ret_generation)
 		return SHMIPC_PEER_DIED;
 	now = shmipc_now_ns();
 	if (now - c->lock_asked_ns < SURE_TICK_NS)
 		return state;
 	c->lock_asked_ns = now;
-	state = shmipc_slot_state(c->seg, c->peer_slot, true);
+	state = c->seg->be->state(c->seg, c->peer_slot, true);
 	if (state == SHMIPC_PEER_DIED)
-		c->dead_generation = generation;
+		c->dead_generation = *ret_generation;
 	return state;
 }
 
 bool shmipc_chan_peer_gone(struct shmipc_chan *c)
 {
-	enum shmipc_peer_state state = shmipc_chan_peer(c);
+	uint64_t generation = 0;
+	enum shmipc_peer_state state = shmipc_chan_peer(c, &generation);
 
 	return (state == SHMIPC_PEER_LEFT || state == SHMIPC_PEER_DIED) &&
-	       shmipc_load_relaxed(&peer_slot(c)->generation) != c->ignore_generation;
+	       generation != c->ignore_generation;
 }
 
 SHMIPC_EXPORT enum shmipc_peer_state shmipc_channel_peer(struct shmipc_channel *ch)
@@ -66,7 +66,7 @@ SHMIPC_EXPORT enum shmipc_peer_state shmipc_channel_peer(struct shmipc_channel *
 
 	if (c->seg->dead || c->peer_slot == NO_SLOT)
 		return SHMIPC_PEER_NONE;
-	return shmipc_slot_state(c->seg, c->peer_slot, true);
+	return c->seg->be->state(c->seg, c->peer_slot, true);
 }
 
 /* The inline part saw the peer's word change: what is it? */
@@ -95,7 +95,7 @@ SHMIPC_EXPORT void shmipc_channel_slow_wake(struct shmipc_channel *ch)
 	if (c->seg->dead)
 		return;
 	c->wakes++;
-	c->seg->be->wake(c->seg, shmipc_low32(&moved->word), INT_MAX);
+	c->seg->be->wake(c->seg, shmipc_low32(&moved->word));
 }
 
 /* A position of the other side, and what to do to be woken at another. */
@@ -131,29 +131,12 @@ static bool raise_want(const struct sleep_on *s)
 	return true;
 }
 
-/* Have the kernel wake a watcher when this peer dies: mark its word. */
-static uint32_t watch_word(struct shmipc_chan *c)
-{
-	uint32_t *word = &peer_slot(c)->word;
-	uint32_t is = shmipc_load_relaxed(word);
-
-	while (is && !(is & (SHMIPC_PEER_WATCHED | SHMIPC_PEER_DEAD)))
-		if (shmipc_cas_acq_rel(word, &is, is | SHMIPC_PEER_WATCHED))
-			return is | SHMIPC_PEER_WATCHED;
-	return is;
-}
-
 /* How long one sleep may last, whoever forgets to wake us. */
-static uint64_t tick_ns(const struct shmipc_chan *c, uint32_t peer_word, bool fenced)
+static uint64_t tick_ns(const struct shmipc_chan *c, bool fenced, uint64_t most_ns)
 {
-	uint8_t caps = c->peer_slot == NO_SLOT ? 0 : shmipc_load_relaxed(&peer_slot(c)->caps);
+	bool light = shmipc_load_relaxed(&peer_slot(c)->caps) & SHMIPC_PEER_CAP_MEMBARRIER;
 
-	if (!fenced && caps & SHMIPC_PEER_CAP_MEMBARRIER)
-		return NO_FENCE_TICK_NS;
-	if (!(shmipc_wait_caps() & SHMIPC_CAP_WAITV) ||
-	    ((peer_word & SHMIPC_PEER_TID_MASK) == SHMIPC_PEER_NO_KEEPER && c->seg->fd >= 0))
-		return POLL_TICK_NS;
-	return SURE_TICK_NS;
+	return !fenced && light && most_ns > NO_FENCE_TICK_NS ? NO_FENCE_TICK_NS : most_ns;
 }
 
 /* Sleep once. 0: look again. -EINTR. */
@@ -161,7 +144,7 @@ static int sleep_once(struct shmipc_chan *c, const struct sleep_on *s, uint64_t 
 		      uint64_t most_ns)
 {
 	uint64_t now, until, tick, word;
-	uint32_t watched;
+	uint32_t peer_word;
 	bool fenced;
 	int ret;
 
@@ -172,20 +155,15 @@ static int sleep_once(struct shmipc_chan *c, const struct sleep_on *s, uint64_t 
 	word = shmipc_load_acquire(s->word);
 	if (shmipc_cursor_pos(word) >= s->until_pos)
 		return 0;
-	watched = watch_word(c);
+	peer_word = shmipc_load_relaxed(&peer_slot(c)->word) & ~SHMIPC_PEER_WATCHED;
 	if (shmipc_chan_peer_gone(c))
 		return 0;
-	tick = tick_ns(c, watched, fenced);
-	if (tick > most_ns)
-		tick = most_ns;
+	tick = tick_ns(c, fenced, most_ns);
 	now = shmipc_now_ns();
 	until = deadline_ns - now > tick ? now + tick : deadline_ns;
 	c->sleeps++;
-	ret = c->seg->be->wait(c->seg, shmipc_low32(s->word), (uint32_t)word, &peer_slot(c)->word,
-			       watched, until);
-	/* The kernel wakes one watcher of a death: pass it on. */
-	if (shmipc_load_relaxed(&peer_slot(c)->word) & SHMIPC_PEER_DEAD)
-		c->seg->be->wake(c->seg, &peer_slot(c)->word, INT_MAX);
+	ret = c->seg->be->wait(c->seg, shmipc_low32(s->word), (uint32_t)word, c->peer_slot,
+			       peer_word, until);
 	return ret == -EINTR ? ret : 0;
 }
 
@@ -378,15 +356,15 @@ SHMIPC_EXPORT int shmipc_channel_drain(struct shmipc_channel *ch, uint64_t deadl
 SHMIPC_EXPORT int shmipc_channel_wait_peer(struct shmipc_channel *ch, uint64_t deadline_ns)
 {
 	struct shmipc_chan *c = shmipc_chan(ch);
-	uint64_t now, until;
+	uint64_t now, until, generation;
 	uint32_t word;
 	int ret;
 
 	if (c->seg->dead || c->peer_slot == NO_SLOT)
 		return -EINVAL;
 	for (;;) {
-		word = shmipc_load_relaxed(&peer_slot(c)->word);
-		if (shmipc_chan_peer(c) == SHMIPC_PEER_ATTACHED)
+		word = shmipc_load_relaxed(&peer_slot(c)->word) & ~SHMIPC_PEER_WATCHED;
+		if (shmipc_chan_peer(c, &generation) == SHMIPC_PEER_ATTACHED)
 			return 0;
 		if (!deadline_ns)
 			return -EAGAIN;
@@ -394,7 +372,7 @@ SHMIPC_EXPORT int shmipc_channel_wait_peer(struct shmipc_channel *ch, uint64_t d
 		if (now >= deadline_ns)
 			return -ETIMEDOUT;
 		until = deadline_ns - now > SURE_TICK_NS ? now + SURE_TICK_NS : deadline_ns;
-		ret = c->seg->be->wait(c->seg, &peer_slot(c)->word, word, NULL, 0, until);
+		ret = c->seg->be->wait_peer(c->seg, c->peer_slot, word, until);
 		if (ret == -EINTR)
 			return ret;
 	}

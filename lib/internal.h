@@ -85,11 +85,8 @@ struct shmipc_end {
 };
 
 int shmipc_end_take(struct shmipc_end *e, struct shmipc_segment *seg, enum shmipc_role role);
-void shmipc_end_leave(struct shmipc_end *e);
-/* @lock: ask the lock too, which costs a system call, and is sure. */
-enum shmipc_peer_state shmipc_slot_state(struct shmipc_segment *seg, uint32_t slot, bool lock);
 void shmipc_slot_info(struct shmipc_segment *seg, uint32_t slot, struct shmipc_peer_info *ret);
-void shmipc_slot_wait_gone(struct shmipc_segment *seg, uint32_t slot);
+uint32_t shmipc_my_pidns(void);
 
 /* wait.c: the kernel's side of sleeping, the same for all of the process */
 uint32_t shmipc_wait_caps(void);	/* SHMIPC_CAP_WAITV, SHMIPC_CAP_MEMBARRIER */

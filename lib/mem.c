@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "mem.h"
+#include "table.h"
 
 #define OPEN_TRIES		200
 
@@ -487,18 +488,11 @@ static bool mem_slot_held(struct shmipc_segment *seg, uint32_t slot)
 	return shmipc_lock_held(seg->fd, LOCK_SLOT + slot);
 }
 
-static int mem_wait(struct shmipc_segment *seg, const uint32_t *word, uint32_t val,
-		    const uint32_t *peer, uint32_t peer_val, uint64_t until_ns)
-{
-	(void)seg;
-	return shmipc_futex_wait(word, val, peer, peer_val, until_ns);
-}
-
-static void mem_wake(struct shmipc_segment *seg, const uint32_t *word, int n)
-{
-	(void)seg;
-	shmipc_futex_wake(word, n);
-}
+const struct shmipc_locks shmipc_file_locks = {
+	.lock = mem_slot_lock,
+	.unlock = mem_slot_unlock,
+	.held = mem_slot_held,
+};
 
 const struct shmipc_backend shmipc_mem = {
 	.name = "mem",
@@ -510,9 +504,11 @@ const struct shmipc_backend shmipc_mem = {
 	.look = mem_look,
 	.each = mem_each,
 	.reap = mem_reap,
-	.slot_lock = mem_slot_lock,
-	.slot_unlock = mem_slot_unlock,
-	.slot_held = mem_slot_held,
-	.wait = mem_wait,
-	.wake = mem_wake,
+	.take = shmipc_table_take,
+	.leave = shmipc_table_leave,
+	.state = shmipc_table_state,
+	.wait_gone = shmipc_table_wait_gone,
+	.wait = shmipc_table_wait,
+	.wait_peer = shmipc_table_wait_peer,
+	.wake = shmipc_table_wake,
 };

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "backend.h"
+#include "table.h"
 
 int shmipc_private_create(struct shmipc_segment *seg, const struct shmipc_segment_opts *o)
 {
@@ -81,27 +81,22 @@ static bool private_slot_held(struct shmipc_segment *seg, uint32_t slot)
 	return shmipc_load_acquire(&shmipc_segment_slot(seg, slot)->reserved1[0]);
 }
 
-static int private_wait(struct shmipc_segment *seg, const uint32_t *word, uint32_t val,
-			const uint32_t *peer, uint32_t peer_val, uint64_t until_ns)
-{
-	(void)seg;
-	return shmipc_futex_wait(word, val, peer, peer_val, until_ns);
-}
-
-static void private_wake(struct shmipc_segment *seg, const uint32_t *word, int n)
-{
-	(void)seg;
-	shmipc_futex_wake(word, n);
-}
+const struct shmipc_locks shmipc_private_locks = {
+	.lock = private_slot_lock,
+	.unlock = private_slot_unlock,
+	.held = private_slot_held,
+};
 
 const struct shmipc_backend shmipc_private = {
 	.name = "mem",
 	.caps = SHMIPC_CAP_NO_TRUNCATE | SHMIPC_CAP_DEATH_WAKES,
 	.dup = private_dup,
 	.close = private_close,
-	.slot_lock = private_slot_lock,
-	.slot_unlock = private_slot_unlock,
-	.slot_held = private_slot_held,
-	.wait = private_wait,
-	.wake = private_wake,
+	.take = shmipc_table_take,
+	.leave = shmipc_table_leave,
+	.state = shmipc_table_state,
+	.wait_gone = shmipc_table_wait_gone,
+	.wait = shmipc_table_wait,
+	.wait_peer = shmipc_table_wait_peer,
+	.wake = shmipc_table_wake,
 };
