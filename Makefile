@@ -69,7 +69,7 @@ $(EXAMPLES) $(TESTS): $(B)/%: $(B)/obj/%.o $(B)/libshmipc.a
 	$(CC) -o $@ $^ $(ALL_LDFLAGS)
 
 # The harness is in GNU C and has warnings of its own; unit tests see lib/ too.
-$(B)/obj/tests/%.o: ALL_CFLAGS += -std=gnu11 -Wno-conversion -Ilib -isystem $(KSELFTEST)
+$(B)/obj/tests/%.o: ALL_CFLAGS += -std=gnu11 -Wno-conversion -Wno-unused-parameter -Ilib -isystem $(KSELFTEST)
 KSELFTEST := $(shell tools/setup kselftest)
 
 tsan:
@@ -80,7 +80,8 @@ asan:
 
 demo:
 	@tools/setup demo
-	@$(MAKE) --no-print-directory all
+	@echo "demo: building in $(B)"
+	@$(MAKE) -s all
 	@B=$(B) tools/demo
 
 check:
