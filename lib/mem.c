@@ -453,6 +453,18 @@ static int mem_each(int (*fn)(const char *name, void *arg), void *arg)
 	return ret;
 }
 
+/*
+ * Whoever gave us this directory may keep other files in it. A segment has its
+ * magic from its first moment, so what has none is not ours to remove.
+ */
+static bool is_segment(int fd)
+{
+	uint64_t magic;
+
+	return pread(fd, &magic, sizeof(magic), offsetof(struct shmipc_seg_hdr, magic)) ==
+	       (ssize_t)sizeof(magic) && magic == SHMIPC_SEG_MAGIC;
+}
+
 static int mem_reap(const char *name)
 {
 	char file[SHMIPC_FILE_MAX];
@@ -462,7 +474,7 @@ static int mem_reap(const char *name)
 		return dir;
 	shmipc_name_to_file(name, file);
 	fd = open_file(dir, file);
-	ret = fd < 0 ? fd : shmipc_gate_lock(fd, F_WRLCK, 0);
+	ret = fd < 0 ? fd : is_segment(fd) ? shmipc_gate_lock(fd, F_WRLCK, 0) : -EBUSY;
 	if (!ret)
 		ret = remove_unused(dir, file, fd);
 	if (fd >= 0)
