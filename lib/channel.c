@@ -138,10 +138,16 @@ static int attach_own(struct shmipc_channel **ret, struct shmipc_segment *seg,
 	c->pub.role = role;
 	seg->channel = &c->pub;
 	watch_peer(c);
-	err = shmipc_end_take(&c->end, seg, role);
+	/*
+	 * A reader writes nothing, so it may find its place first: who sees it
+	 * attached and then publishes can count on it.
+	 */
+	err = role == SHMIPC_ROLE_READER ? init_end(c, &o) : 0;
+	if (!err)
+		err = shmipc_end_take(&c->end, seg, role);
 	if (err)
 		goto free_channel;
-	err = init_end(c, &o);
+	err = role == SHMIPC_ROLE_READER ? 0 : init_end(c, &o);
 	if (err)
 		goto leave_end;
 	/* It has gone already, and left nothing: as if it was never there. */
