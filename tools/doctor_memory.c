@@ -62,28 +62,25 @@ static const char *fs_name(uint64_t magic, char text[TEXT_BYTES])
 	return text;
 }
 
+/* After doctor_works(), which makes it. */
 void doctor_directory(struct finding *f)
 {
 	const char *dir = shmipc_segment_dir();
 	char path[4096], fs_text[TEXT_BYTES];
 	struct statfs fs;
 	const char *name;
-	int there = !access(dir, F_OK);
+	int err = access(dir, W_OK | X_OK) ? errno : 0;
 
-	if (statfs(nearest_dir(path), &fs)) {
-		finding_set(f, FINDING_LACK, "%.128s: %s", dir, shmipc_error_name(errno));
-		finding_advise(f, "set SHMIPC_DIR to a directory on tmpfs that you may write");
-		return;
-	}
+	if (statfs(nearest_dir(path), &fs))
+		memset(&fs, 0, sizeof(fs));
 	name = fs_name((uint64_t)fs.f_type, fs_text);
-	if (access(path, W_OK | X_OK)) {
-		finding_set(f, FINDING_LACK, "%.128s, %s: you may not write there (%s)", dir, name,
-			    shmipc_error_name(errno));
+	if (err) {
+		finding_set(f, FINDING_LACK, "%.128s, %s: %s (%s)", dir, name, err == ENOENT ?
+			    "cannot be made" : "you may not write there", shmipc_error_name(err));
 		finding_advise(f, "set SHMIPC_DIR to a directory on tmpfs that you may write");
 		return;
 	}
-	finding_set(f, FINDING_OK, "%.128s, %s%s", dir, name,
-		    there ? "" : "; not there yet, made when first used");
+	finding_set(f, FINDING_OK, "%.128s, %s", dir, name);
 	if (fs.f_type == TMPFS_MAGIC || fs.f_type == HUGETLBFS_MAGIC)
 		return;
 	f->status = FINDING_WARN;

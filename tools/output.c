@@ -198,24 +198,18 @@ static void tell_lost(struct stream *s)
 			  s->name, lost, last - (lost - 1) * stride, last);
 }
 
-/*
- * The other side has gone, and all is taken. On a segment that stays, or with
- * --follow, there may be a next one: wait for it. *@ret_end: this was the end.
- */
+/* The other side has gone, and all is taken. *@ret_end: nobody else is waited for. */
 static int at_end(struct output *out, struct stream *s, int *ret_end)
 {
-	int stays = s->info.flags & SHMIPC_SEG_PERSISTENT && !s->messages && !s->lost;
 	int rc;
 
 	s->end_ns = tool_now_ns();
-	*ret_end = 1;
+	*ret_end = !s->o->follow;
 	rc = flush(out, s);
-	if (!rc && !s->o->follow && !(stays && shmipc_channel_peer(s->ch) == SHMIPC_PEER_LEFT))
-		return stream_fail(s, -EPIPE);
-	if (!rc)
-		rc = stream_wait_peer(s);
+	if (rc || *ret_end)
+		return rc ? rc : stream_fail(s, -EPIPE);
+	rc = stream_wait_peer(s);
 	s->end_ns = 0;
-	*ret_end = 0;
 	return rc;
 }
 

@@ -7,8 +7,6 @@
 #include "opts.h"
 #include "util.h"
 
-#pragma weak cmd_bench	/* until bench/ is there */
-
 static const struct {
 	const char *name;
 	int (*run)(int argc, char **argv);
@@ -55,7 +53,7 @@ int main(int argc, char **argv)
 		return tool_flush();
 	}
 	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-		if (commands[i].run && !strcmp(name, commands[i].name))
+		if (!strcmp(name, commands[i].name))
 			return commands[i].run(argc - 1, argv + 1);
 	fprintf(stderr, "shmipc: \"%s\" is not a command; see shmipc --help\n", name);
 	return RC_USAGE;

@@ -161,7 +161,8 @@ int stream_idle(struct stream *s, uint64_t mark, const char *waiting_for)
 	progress_tick(&s->progress, s->bytes, now);
 	if (output_gone(s)) {
 		progress_clear(&s->progress);
-		tool_error("output: its reader has gone (EPIPE); %s", moved_text(s, moved));
+		tool_error("output \"%s\": its reader has gone (EPIPE); %s",
+			   s->o->file ? s->o->file : "standard output", moved_text(s, moved));
 		return RC_FAIL;
 	}
 	if (s->o->timeout_ns == SHMIPC_FOREVER || now - s->idle_since_ns < s->o->timeout_ns)
