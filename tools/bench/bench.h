@@ -13,6 +13,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #define BENCH_SIZES_MAX		16
@@ -74,6 +75,8 @@ struct bench_env {
 	size_t size;
 	double seconds;
 	int side;
+	uint64_t began;		/* by bench_begin() */
+	struct rusage usage;
 	int fd[BENCH_FDS];	/* what the bench made before the fork; -1 */
 };
 
@@ -172,6 +175,7 @@ extern uint64_t (*bench_sum_wide)(const void *src, size_t n);
 /* run.c */
 int bench_fail(struct bench_env *env, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void bench_meet(struct bench_env *env);
+void bench_begin(struct bench_env *env);
 void *bench_mem_alloc(size_t bytes, uint64_t page);
 int bench_run(struct bench_env *env, const struct bench_step *step, unsigned int steps);
 

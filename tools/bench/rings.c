@@ -206,7 +206,7 @@ static int producer(struct bench_env *env, enum bench_wait wait)
 
 	if (!ch || source_for(env, &src))
 		return -1;
-	bench_meet(env);
+	bench_begin(env);
 	ret = send_timed(env, ch, &src);
 	bench_meet(env);	/* the consumer has all */
 	shmipc_channel_close(ch);
@@ -302,7 +302,7 @@ static int consumer(struct bench_env *env, enum shmipc_role role, enum bench_wai
 
 	if (!ch || source_for(env, &src))
 		return -1;
-	bench_meet(env);
+	bench_begin(env);
 	ret = role == SHMIPC_ROLE_CONSUMER ? receive_spsc(env, ch, &src) :
 					     receive_bcast(env, ch, &src);
 	if (ret)
@@ -386,7 +386,7 @@ static int ask(struct bench_env *env, enum bench_wait wait)
 	if (!sample)
 		return bench_fail(env, "memory for samples (ENOMEM)");
 	memset(sample, 0xff, SAMPLES * sizeof(*sample));
-	bench_meet(env);
+	bench_begin(env);
 	ret = ask_timed(env, tx, rx, &src, sample);
 	if (ret)
 		return ret;
@@ -409,7 +409,7 @@ static int answer(struct bench_env *env, enum bench_wait wait)
 
 	if (!tx)
 		return -1;
-	bench_meet(env);
+	bench_begin(env);
 	for (seq = 0; seq != shmipc_load_relaxed(&env->shared->last); seq++) {
 		ret = shmipc_channel_peek(rx, &ptr, &len, SHMIPC_FOREVER);
 		if (shmipc_unlikely(ret))

@@ -97,12 +97,20 @@ static double cpu_ns(const struct rusage *u)
 	       ((double)u->ru_utime.tv_usec + (double)u->ru_stime.tv_usec) * 1e3;
 }
 
+/* Both sides are ready: from here on it counts who has the CPU. */
+void bench_begin(struct bench_env *env)
+{
+	bench_meet(env);
+	getrusage(RUSAGE_SELF, &env->usage);
+	env->began = bench_ticks();
+}
+
 /* One step on one side, with what the kernel says about who had the CPU. */
 static int do_step(struct bench_env *env, const struct bench_step *step)
 {
 	struct bench_out *out = env->out;
-	struct rusage before, after;
-	uint64_t t0, t1;
+	struct rusage after;
+	uint64_t t1;
 
 	out->msgs_per_s = out->bytes_per_s = NAN;
 	out->p50_ns = out->p99_ns = out->min_ns = NAN;
@@ -110,14 +118,12 @@ static int do_step(struct bench_env *env, const struct bench_step *step)
 	if (env->side == 0)
 		__atomic_store_n(&env->shared->last, UINT64_MAX, __ATOMIC_RELAXED);
 	bench_meet(env);
-	getrusage(RUSAGE_SELF, &before);
-	t0 = bench_ticks();
 	if (step->side[env->side](env))
 		return -1;
 	t1 = bench_ticks();
 	getrusage(RUSAGE_SELF, &after);
-	out->cpu_share = (cpu_ns(&after) - cpu_ns(&before)) / bench_ticks_ns(t1 - t0);
-	out->preempted = (uint64_t)(after.ru_nivcsw - before.ru_nivcsw);
+	out->cpu_share = (cpu_ns(&after) - cpu_ns(&env->usage)) / bench_ticks_ns(t1 - env->began);
+	out->preempted = (uint64_t)(after.ru_nivcsw - env->usage.ru_nivcsw);
 	bench_meet(env);
 	return 0;
 }
