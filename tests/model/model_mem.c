@@ -217,6 +217,7 @@ static void do_read(struct model_at at, struct model_loc *l, int m, int acquire)
 	unsigned x = index_of(l);
 
 	race_check(at, l, MODEL_ATOMIC_R);
+	t->last_read[x] = (uint8_t)m;
 	if (t->cur.ts[x] < m)
 		t->cur.ts[x] = (uint8_t)m;
 	if (t->acq.ts[x] < m)
@@ -314,9 +315,12 @@ uint64_t model_await(const volatile void *p)
 {
 	struct model_at at = { NULL, 0, MODEL_AWAIT };
 	struct model_loc *l = loc_get(p, 8);
+	int lo = model_me->last_read[index_of(l)] + 1;
 
 	model_arrive(at, 1);
-	return load_from(at, l, model_me->cur.ts[index_of(l)] + 1);
+	if (lo < model_me->cur.ts[index_of(l)])
+		lo = model_me->cur.ts[index_of(l)];
+	return load_from(at, l, lo);
 }
 
 static void store_to(struct model_at at, struct model_loc *l, uint64_t v, int release)

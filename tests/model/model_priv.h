@@ -75,6 +75,7 @@ struct model_thread {
 	int mortal;
 	enum model_state state;
 	struct model_view cur, acq, rel;
+	uint8_t last_read[MODEL_LOCS];
 	/* The operation that it stands before. */
 	enum model_op op;
 	enum model_kind kind;

@@ -1,0 +1,521 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * model_bcast.c - the overwriting log: whole messages, exact losses, deaths
+ *
+ * The producer reads nothing that readers write (but for want_pos), so all that
+ * there is to explore is what the readers see: of every header, mark and payload
+ * word, each of the stores that C11 lets them see.
+ */
+#include <stdio.h>
+#include "model_ring.h"
+
+static uint64_t lens[RING_MESSAGES];
+static uint64_t n_total, n_before;
+
+static struct {
+	uint64_t published, begun;
+	uint64_t got[2], lost[2], end_seq[2];
+	uint64_t stride, at;
+	enum shmipc_start start;
+	int full_fence;
+} now;
+static int th_tx, th_next, th_rx[2];
+static uint64_t buf[RING_WORDS];
+
+static const uint64_t *header_at(uint64_t pos)
+{
+	return shmipc_rec_hdr(ring.data, pos, ring.size - 1);
+}
+
+static void make(uint32_t align, uint64_t n, const uint64_t *l, unsigned n_l)
+{
+	uint64_t i;
+
+	ring_make(SHMIPC_KIND_BCAST, align);
+	n_before = 0;
+	n_total = n;
+	for (i = 0; i < n; i++)
+		lens[i] = l[i % n_l];
+}
+
+static void reset(void)
+{
+	memset(&now, 0, sizeof(now));
+	now.published = n_before;
+	now.stride = 1;
+	now.start = SHMIPC_START_OLDEST;
+}
+
+/* Messages published before any thread runs: nobody can see less than these. */
+static void publish_before(uint64_t n)
+{
+	struct shmipc_bcast_tx tx;
+
+	n_before = n;
+	if (shmipc_bcast_tx_init(&tx, &ring))
+		model_fail("tx_init");
+	while (tx.seq < n) {
+		if (shmipc_bcast_write(&tx, ring_message[tx.seq], lens[tx.seq]))
+			model_fail("write");
+		shmipc_bcast_publish(&tx);
+	}
+}
+
+static void begin_tx(struct shmipc_bcast_tx *tx)
+{
+	int ret = shmipc_bcast_tx_init(tx, &ring);
+
+	model_check(!ret, "tx_init returned %d", ret);
+	tx->full_fence = now.full_fence;
+}
+
+static void put(struct shmipc_bcast_tx *tx)
+{
+	int ret = shmipc_bcast_write(tx, ring_message[tx->seq], lens[tx->seq]);
+
+	model_check(!ret, "write returned %d", ret);
+}
+
+static void producer(void *arg)
+{
+	struct shmipc_bcast_tx tx;
+
+	(void)arg;
+	begin_tx(&tx);
+	while (tx.seq < n_total) {
+		put(&tx);
+		shmipc_bcast_publish(&tx);
+		now.published = tx.pub_seq;
+	}
+}
+
+static uint64_t share(uint64_t seq)
+{
+	return (seq + now.stride - 1 - now.at) / now.stride;
+}
+
+/*
+ * One read. 0: there was none. Whatever comes is whole and is the message that
+ * the reader says it is; what it got and what it lost is all there was.
+ */
+static int read_one(struct shmipc_bcast_rx *rx, int i)
+{
+	uint64_t lost = 0, seq;
+	size_t len = 0;
+	int ret;
+
+	ret = shmipc_bcast_read(rx, buf, sizeof(buf), &len, &lost);
+	seq = rx->seq - 1;
+	if (ret == -EAGAIN)
+		return 0;
+	if (ret == -ESTALE) {
+		model_check(lost, "lapped, and lost nothing");
+		now.lost[i] += lost;
+	} else {
+		model_check(!ret, "read returned %d", ret);
+		model_check(seq < n_total && len == lens[seq], "message %llu has %zu bytes",
+			    (unsigned long long)seq, len);
+		model_check(seq % now.stride == now.at, "message %llu is not ours",
+			    (unsigned long long)seq);
+		ring_check_words(buf, seq);
+		now.got[i]++;
+	}
+	model_check(now.got[i] + now.lost[i] == share(rx->seq) - share(now.begun),
+		    "at message %llu: got %llu and lost %llu", (unsigned long long)rx->seq,
+		    (unsigned long long)now.got[i], (unsigned long long)now.lost[i]);
+	model_check(rx->lost == now.lost[i], "the reader counts other losses");
+	now.end_seq[i] = rx->seq;
+	return 1;
+}
+
+static void begin_rx(struct shmipc_bcast_rx *rx)
+{
+	int ret = shmipc_bcast_rx_init(rx, &ring, now.start, now.stride, now.at);
+
+	model_check(!ret, "rx_init returned %d", ret);
+}
+
+static void reader(void *arg)
+{
+	struct shmipc_bcast_rx rx;
+
+	(void)arg;
+	begin_rx(&rx);
+	now.begun = rx.seq;
+	while (share(rx.seq) < share(n_total))
+		if (!read_one(&rx, 0))
+			model_await(header_at(rx.pos));
+}
+
+static void begin_pair(void)
+{
+	reset();
+	th_tx = model_spawn("producer", producer, NULL, 0);
+	th_rx[0] = model_spawn("reader", reader, NULL, 0);
+}
+
+static void finish_pair(void)
+{
+	model_check(model_state(th_tx) == MODEL_RETURNED, "the producer does not end");
+	model_check(model_state(th_rx[0]) == MODEL_RETURNED, "the reader waits for ever");
+	model_check(share(now.end_seq[0]) == share(n_total), "the reader ended at %llu",
+		    (unsigned long long)now.end_seq[0]);
+}
+
+static void setup_few(void)
+{
+	static const uint64_t l[] = { 16, 896, 8 };
+
+	make(8, 3, l, 3);
+}
+
+static void setup_lap(void)
+{
+	static const uint64_t l[] = { 896 };
+
+	make(8, 6, l, 1);
+	publish_before(3);
+}
+
+/* A reader that comes at any time and takes a few, wherever it begins. */
+static void late_reader(void *arg)
+{
+	struct shmipc_bcast_rx rx;
+	int reads;
+
+	(void)arg;
+	begin_rx(&rx);
+	now.begun = rx.seq;
+	now.end_seq[0] = rx.seq;
+	for (reads = 0; reads < (model_deep ? 3 : 2) && rx.seq < n_total; reads++)
+		if (!read_one(&rx, 0))
+			return;
+}
+
+static void begin_late(void)
+{
+	reset();
+	th_tx = model_spawn("producer", producer, NULL, 0);
+	th_rx[0] = model_spawn("reader", late_reader, NULL, 0);
+}
+
+static void begin_late_new(void)
+{
+	begin_late();
+	now.start = SHMIPC_START_NEW;
+}
+
+static void begin_late_newest(void)
+{
+	begin_late();
+	now.start = SHMIPC_START_NEWEST;
+}
+
+static void finish_late(void)
+{
+	model_check(model_state(th_tx) == MODEL_RETURNED, "the producer does not end");
+	model_check(model_state(th_rx[0]) == MODEL_RETURNED, "the reader waits for ever");
+}
+
+/* Two laps and more: marks are used again. */
+static void setup_marks(void)
+{
+	static const uint64_t l[] = { 896 };
+
+	make(8, 14, l, 1);
+	publish_before(3);
+}
+
+static void setup_late(void)
+{
+	static const uint64_t l[] = { 896, 8, 896, 640 };
+
+	make(8, model_deep ? 10 : 8, l, 4);
+	publish_before(3);
+}
+
+/* Payload and header in place: release says whether what was read was whole. */
+static void peek_reader(void *arg)
+{
+	struct shmipc_bcast_rx rx;
+	uint64_t lost = 0, seq;
+	const void *ptr = NULL;
+	size_t len = 0;
+	int ret;
+
+	(void)arg;
+	begin_rx(&rx);
+	for (seq = 0; seq < n_total; seq = rx.seq) {
+		ret = shmipc_bcast_peek(&rx, &ptr, &len, &lost);
+		if (ret == -EAGAIN) {
+			model_await(header_at(rx.pos));
+			continue;
+		}
+		model_check(!ret || ret == -ESTALE, "peek returned %d", ret);
+		if (ret)
+			continue;
+		seq = rx.seq;
+		shmipc_racy_read(buf, ptr, len);
+		ret = shmipc_bcast_release(&rx, &lost);
+		model_check(!ret || ret == -ESTALE, "release returned %d", ret);
+		if (ret)
+			continue;
+		model_check(len == lens[seq], "%zu bytes", len);
+		ring_check_words(buf, seq);
+	}
+	now.end_seq[0] = rx.seq;
+}
+
+static void begin_peek(void)
+{
+	reset();
+	th_tx = model_spawn("producer", producer, NULL, 0);
+	th_rx[0] = model_spawn("reader", peek_reader, NULL, 0);
+}
+
+static void begin_stride(void)
+{
+	begin_pair();
+	now.stride = 2;
+	now.at = 1;
+}
+
+/* Batches of three, some of them thrown away at first: they come in one piece. */
+static void batch_producer(void *arg)
+{
+	struct shmipc_bcast_tx tx;
+	void *ptr;
+	int again;
+
+	(void)arg;
+	begin_tx(&tx);
+	while (tx.seq < n_total) {
+		model_check(!shmipc_bcast_reserve(&tx, 64, &ptr), "no room");
+		shmipc_bcast_abort(&tx);
+		for (again = 0; again < 2; again++) {
+			put(&tx);
+			put(&tx);
+			put(&tx);
+			if (!again)
+				model_check(shmipc_bcast_discard(&tx) == 3, "three");
+		}
+		shmipc_bcast_publish(&tx);
+		now.published = tx.pub_seq;
+	}
+}
+
+static void batch_reader(void *arg)
+{
+	struct shmipc_bcast_rx rx;
+	uint64_t lost;
+
+	(void)arg;
+	begin_rx(&rx);
+	while (rx.seq < n_total) {
+		lost = rx.lost;
+		if (read_one(&rx, 0))
+			continue;
+		model_check(rx.seq % 3 == 0 || lost, "a batch came in parts");
+		model_await(header_at(rx.pos));
+	}
+}
+
+static void begin_batch(void)
+{
+	reset();
+	th_tx = model_spawn("producer", batch_producer, NULL, 0);
+	th_rx[0] = model_spawn("reader", batch_reader, NULL, 0);
+}
+
+static void setup_batch(void)
+{
+	static const uint64_t l[] = { 560, 8, 616 };
+
+	make(8, 9, l, 3);
+	publish_before(3);
+}
+
+/*
+ * The producer dies anywhere, in mid-lap too; another goes on. The reader
+ * notices nothing.
+ */
+static void heir(void *arg)
+{
+	struct shmipc_bcast_tx tx;
+
+	(void)arg;
+	model_join(th_tx);
+	begin_tx(&tx);
+	model_check(tx.seq >= now.published && tx.seq <= now.published + (arg ? 3 : 1),
+		    "%llu were published, the next is %llu",
+		    (unsigned long long)now.published, (unsigned long long)tx.seq);
+	model_check(!arg || tx.seq % 3 == 0, "half a batch stays");
+	while (tx.seq < n_total) {
+		put(&tx);
+		shmipc_bcast_publish(&tx);
+	}
+}
+
+static void begin_tx_dies(void)
+{
+	reset();
+	th_tx = model_spawn("producer", producer, NULL, 1);
+	th_next = model_spawn("heir", heir, NULL, 0);
+	th_rx[0] = model_spawn("reader", reader, NULL, 0);
+}
+
+static void begin_batch_dies(void)
+{
+	static int yes;
+
+	reset();
+	th_tx = model_spawn("producer", batch_producer, NULL, 1);
+	th_next = model_spawn("heir", heir, &yes, 0);
+	th_rx[0] = model_spawn("reader", reader, NULL, 0);
+}
+
+static void finish_heir(void)
+{
+	model_check(model_state(th_next) == MODEL_RETURNED, "the heir does not end");
+	model_check(model_state(th_rx[0]) == MODEL_RETURNED, "the reader waits for ever");
+	model_check(now.end_seq[0] == n_total, "the reader ended at %llu",
+		    (unsigned long long)now.end_seq[0]);
+}
+
+static void setup_tx_dies(void)
+{
+	static const uint64_t l[] = { 896 };
+
+	make(8, 6, l, 1);
+	publish_before(4);
+}
+
+/*
+ * Sleepers. They share one word for what they want; each raises it to its own
+ * position and one, runs the dear fence, and sleeps while the tail has not moved.
+ * lib/channel_wait.c does it the same way.
+ */
+static int raise_want(struct shmipc_bcast_rx *rx)
+{
+	uint64_t want = rx->pos + 1, was = shmipc_load_relaxed(&ring.waiters->want_pos);
+
+	while (was != want) {
+		if (was > want && shmipc_cursor_pos(shmipc_load_acquire(&ring.prod->tail.word)) >=
+		    want)
+			return 0;
+		if (shmipc_cas_acq_rel(&ring.waiters->want_pos, &was, want))
+			break;
+	}
+	return 1;
+}
+
+static void sleep_for_message(struct shmipc_bcast_rx *rx)
+{
+	uint64_t word;
+
+	if (!raise_want(rx))
+		return;
+	if (now.full_fence)
+		shmipc_fence_seq_cst();
+	else
+		model_barrier_heavy();
+	word = shmipc_load_acquire(&ring.prod->tail.word);
+	if (shmipc_cursor_pos(word) < rx->pos + 1)
+		model_futex_wait(&ring.prod->tail.word, (uint32_t)word, -1);
+}
+
+static void sleepy_reader(void *arg)
+{
+	struct shmipc_bcast_rx rx;
+	int i = arg != NULL;
+
+	begin_rx(&rx);
+	while (rx.seq < n_total)
+		if (!read_one(&rx, i))
+			sleep_for_message(&rx);
+}
+
+static void waking_producer(void *arg)
+{
+	struct shmipc_bcast_tx tx;
+
+	(void)arg;
+	begin_tx(&tx);
+	while (tx.seq < n_total) {
+		put(&tx);
+		if (shmipc_bcast_publish(&tx))
+			model_futex_wake(&ring.prod->tail.word);
+	}
+}
+
+static void begin_sleep(void)
+{
+	reset();
+	th_tx = model_spawn("producer", waking_producer, NULL, 0);
+	th_rx[0] = model_spawn("reader", sleepy_reader, NULL, 0);
+}
+
+static void begin_sleep_fence(void)
+{
+	begin_sleep();
+	now.full_fence = 1;
+}
+
+static void begin_sleep_two(void)
+{
+	static int second;
+
+	begin_sleep();
+	th_rx[1] = model_spawn("second", sleepy_reader, &second, 0);
+}
+
+static void finish_sleep_two(void)
+{
+	model_check(model_state(th_rx[0]) == MODEL_RETURNED, "the reader waits for ever");
+	model_check(model_state(th_rx[1]) == MODEL_RETURNED, "the second waits for ever");
+}
+
+static void setup_short(void)
+{
+	static const uint64_t l[] = { 8 };
+
+	make(8, 2, l, 1);
+}
+
+static void setup_one(void)
+{
+	static const uint64_t l[] = { 8 };
+
+	make(8, 1, l, 1);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct model_test tests[] = {
+		{ "messages come whole and in order", setup_few, begin_pair, finish_pair, 0 },
+		{ "a lapped reader knows what it lost", setup_lap, begin_pair, finish_pair, 0 },
+		{ "read in place, and ask afterwards", setup_lap, begin_peek, finish_late, 0 },
+		{ "a stride of two", setup_lap, begin_stride, finish_pair, 0 },
+		{ "a batch comes whole, or is lost", setup_batch, begin_batch, finish_late, 0 },
+		{ "a reader that begins with the oldest", setup_late, begin_late, finish_late, 0 },
+		{ "a reader that begins with the new", setup_late, begin_late_new, finish_late, 0 },
+		{ "a reader that begins with the newest",
+		  setup_late, begin_late_newest, finish_late, 0 },
+		{ "marks are used again", setup_marks, begin_late, finish_late, 0 },
+		{ "the producer dies at any step, another goes on",
+		  setup_tx_dies, begin_tx_dies, finish_heir, 1 },
+		{ "the producer dies at any step of a batch",
+		  setup_batch, begin_batch_dies, finish_heir, 1 },
+		{ "no wake is lost while a reader falls asleep",
+		  setup_short, begin_sleep, finish_pair, 0 },
+		{ "no wake is lost while a reader falls asleep, full fences",
+		  setup_short, begin_sleep_fence, finish_pair, 0 },
+		{ "no wake is lost while two readers fall asleep, one message",
+		  setup_one, begin_sleep_two, finish_sleep_two, 0 },
+		{ "no wake is lost while two readers fall asleep",
+		  setup_short, begin_sleep_two, finish_sleep_two, 0 },
+		{ 0 },
+	};
+
+	return model_main(argc, argv, tests, "shmipc/bcast.h");
+}
