@@ -158,6 +158,8 @@ static inline int shmipc_bcast_tx_init(struct shmipc_bcast_tx *tx, const struct 
 	if (floor > tx->pos / tx->lot_bytes || tx->pos / tx->lot_bytes - floor > SHMIPC_LOTS)
 		return -EPROTO;
 	tx->limit = floor * tx->lot_bytes + tx->size - SHMIPC_REC_HDR;
+	/* F0 -> F1: we write below a floor that the last producer moved. */
+	shmipc_fence_release();
 	return 0;
 }
 
