@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: MIT
+/*
+ * on_attach.c - killed while it takes an end, or leaves one
+ *
+ * The other side gets EPIPE, or never saw it; the end can be taken anew at once;
+ * nothing that was published before is lost.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "crash.h"
+
+#define BEFORE	5u	/* messages that are in the ring already */
+
+/* After the death: whoever has died, the next one gets the end, and all goes on. */
+static void go_on_as_producer(uint32_t kind, uint64_t *next)
+{
+	uint64_t first = *next;
+	int i;
+
+	other = open_end(kind, SHMIPC_ROLE_PRODUCER, false, 0);
+	must(next_seq(other) == first, "the next producer is at message %llu, we are at %llu",
+	     (unsigned long long)next_seq(other), (unsigned long long)first);
+	for (i = 0; i < 3; i++)
+		send_next(other);
+	drain(mine, next);
+	must(*next == first + 3, "%llu of 3 messages came", (unsigned long long)(*next - first));
+	if (kind == SHMIPC_KIND_SPSC)
+		check_room(other, mine, next);
+	shmipc_channel_close(other);
+}
+
+static void end_checks(void)
+{
+	shmipc_channel_close(mine);
+	must(!count_names(), "%u names after the last close", count_names());
+}
+
+static void nothing(void)
+{
+}
+
+/* A producer comes, and a consumer sleeps already */
+
+static void prepare_consumer(void)
+{
+	mine = open_end(SHMIPC_KIND_SPSC, SHMIPC_ROLE_CONSUMER, true, 0);
+}
+
+static void prepare_reader(void)
+{
+	mine = open_end(SHMIPC_KIND_BCAST, SHMIPC_ROLE_READER, true, SHMIPC_START_NEW);
+}
+
+static void run_producer_spsc(void)
+{
+	mine = open_end(SHMIPC_KIND_SPSC, SHMIPC_ROLE_PRODUCER, false, 0);
+	board->entered = 1;
+}
+
+static void run_producer_bcast(void)
+{
+	mine = open_end(SHMIPC_KIND_BCAST, SHMIPC_ROLE_PRODUCER, false, 0);
+	board->entered = 1;
+}
+
+static void check_producer(uint32_t kind)
+{
+	uint64_t next = 0;
+	bool seen = drain_until_gone(mine, &next);
+
+	await_death();
+	must(!next, "%llu messages of a producer that sent none", (unsigned long long)next);
+	must(seen || !board->entered, "a producer was there, and was not missed");
+	go_on_as_producer(kind, &next);
+	must(drain_until_gone(mine, &next), "a producer left, and was not missed");
+	end_checks();
+}
+
+static void check_producer_spsc(void)
+{
+	check_producer(SHMIPC_KIND_SPSC);
+}
+
+static void check_producer_bcast(void)
+{
+	check_producer(SHMIPC_KIND_BCAST);
+}
+
+/* A producer comes back to a ring whose last one was killed just before its tail moved */
+
+static void prepare_behind(uint32_t kind, enum shmipc_role role)
+{
+	struct shmipc_cursor was;
+	struct shmipc_prod *prod;
+	int i;
+
+	mine = open_end(kind, role, true, SHMIPC_START_NEW);
+	other = open_end(kind, SHMIPC_ROLE_PRODUCER, false, 0);
+	prod = kind == SHMIPC_KIND_SPSC ? other->end.spsc_tx.prod : other->end.bcast_tx.prod;
+	for (i = 0; i < 2; i++)
+		send_next(other);
+	was = prod->tail;
+	/* One store has shown these two; the next one never came. */
+	for (i = 2; i < (int)BEFORE; i++) {
+		unsigned char buf[MSG_MAX];
+
+		must(!shmipc_channel_write(other, buf, message_fill(buf, (uint64_t)i), 0),
+		     "no room for message %d", i);
+	}
+	shmipc_channel_publish(other);
+	shmipc_channel_close(other);
+	prod->tail = was;
+}
+
+static void prepare_behind_spsc(void)
+{
+	prepare_behind(SHMIPC_KIND_SPSC, SHMIPC_ROLE_CONSUMER);
+}
+
+static void prepare_behind_bcast(void)
+{
+	prepare_behind(SHMIPC_KIND_BCAST, SHMIPC_ROLE_READER);
+}
+
+static void check_behind(uint32_t kind)
+{
+	uint64_t next = 0;
+
+	await_death();
+	drain(mine, &next);
+	must(next == BEFORE, "%llu of %u messages came", (unsigned long long)next, BEFORE);
+	go_on_as_producer(kind, &next);
+	end_checks();
+}
+
+static void check_behind_spsc(void)
+{
+	check_behind(SHMIPC_KIND_SPSC);
+}
+
+static void check_behind_bcast(void)
+{
+	check_behind(SHMIPC_KIND_BCAST);
+}
+
+/* A consumer comes, and messages are there already */
+
+static void prepare_producer(uint32_t kind)
+{
+	unsigned int i;
+
+	mine = open_end(kind, SHMIPC_ROLE_PRODUCER, true, 0);
+	for (i = 0; i < BEFORE; i++)
+		send_next(mine);
+}
+
+static void prepare_producer_spsc(void)
+{
+	prepare_producer(SHMIPC_KIND_SPSC);
+}
+
+static void prepare_producer_bcast(void)
+{
+	prepare_producer(SHMIPC_KIND_BCAST);
+}
+
+static void run_consumer(void)
+{
+	mine = open_end(SHMIPC_KIND_SPSC, SHMIPC_ROLE_CONSUMER, false, 0);
+	board->entered = 1;
+}
+
+static void run_reader(void)
+{
+	mine = open_end(SHMIPC_KIND_BCAST, SHMIPC_ROLE_READER, false, SHMIPC_START_NEWEST);
+	board->entered = 1;
+}
+
+static void check_consumer(void)
+{
+	unsigned char buf[MSG_MAX];
+	uint64_t next = 0;
+	int ret;
+
+	await_death();
+	ret = shmipc_channel_send(mine, buf, message_fill(buf, BEFORE), 0);
+	must(ret == -EPIPE || (!ret && !board->entered), "send to the killed: %s",
+	     shmipc_error_name(ret));
+	other = open_end(SHMIPC_KIND_SPSC, SHMIPC_ROLE_CONSUMER, false, 0);
+	send_next(mine);
+	drain(other, &next);
+	must(next == BEFORE + 1u + !ret, "%llu messages came", (unsigned long long)next);
+	check_room(mine, other, &next);
+	shmipc_channel_close(other);
+	end_checks();
+}
+
+/* Two readers' slots are there: both can be taken after one has been killed. */
+static void check_reader(void)
+{
+	struct shmipc_channel *second;
+	uint64_t next = 0, newest = BEFORE - 1, seen;
+
+	await_death();
+	other = open_end(SHMIPC_KIND_BCAST, SHMIPC_ROLE_READER, false, SHMIPC_START_OLDEST);
+	second = open_end(SHMIPC_KIND_BCAST, SHMIPC_ROLE_READER, false, SHMIPC_START_NEWEST);
+	send_next(mine);
+	drain(other, &next);
+	seen = newest;
+	drain(second, &seen);
+	must(next == BEFORE + 1 && seen == next, "readers at %llu and %llu, not at %u",
+	     (unsigned long long)next, (unsigned long long)seen, BEFORE + 1);
+	shmipc_channel_close(other);
+	shmipc_channel_close(second);
+	end_checks();
+}
+
+/* Leaving: after it has closed, or been killed on the way, the other side is told */
+
+static void run_leave(void)
+{
+	shmipc_channel_close(mine);
+	board->left = 1;
+}
+
+static void setup_producer(void)
+{
+	int i;
+
+	run_producer_spsc();
+	for (i = 0; i < 3; i++)
+		send_next(mine);
+}
+
+static void check_left_by_producer(void)
+{
+	uint64_t next = 0;
+
+	must(drain_until_gone(mine, &next), "a producer was there, and was not missed");
+	await_death();
+	must(next == 3, "%llu of 3 messages came before the end", (unsigned long long)next);
+	must(!board->left || shmipc_channel_peer(mine) == SHMIPC_PEER_LEFT,
+	     "it closed, and is said to have died");
+	go_on_as_producer(SHMIPC_KIND_SPSC, &next);
+	end_checks();
+}
+
+static void setup_reader(void)
+{
+	run_reader();
+}
+
+static void setup_alone(void)
+{
+	prepare_producer_spsc();
+}
+
+/* It was the last one: the name is gone, or what is left is reaped. */
+static void check_left_by_last(void)
+{
+	uint64_t next = 0;
+
+	await_death();
+	must(!board->left || !count_names(), "closed, and still there");
+	if (board->kill & 1)
+		check_gone();
+	mine = open_end(SHMIPC_KIND_SPSC, SHMIPC_ROLE_CONSUMER, true, 0);
+	go_on_as_producer(SHMIPC_KIND_SPSC, &next);
+	end_checks();
+}
+
+const struct scenario attach_scenarios[] = {
+	{ "attach-producer-spsc", SAMPLE | ASLEEP, prepare_consumer, nothing, run_producer_spsc,
+	  NULL, check_producer_spsc },
+	{ "attach-producer-bcast", SAMPLE | ASLEEP, prepare_reader, nothing, run_producer_bcast,
+	  NULL, check_producer_bcast },
+	{ "attach-behind-spsc", SAMPLE, prepare_behind_spsc, nothing, run_producer_spsc, NULL,
+	  check_behind_spsc },
+	{ "attach-behind-bcast", SAMPLE, prepare_behind_bcast, nothing, run_producer_bcast, NULL,
+	  check_behind_bcast },
+	{ "attach-consumer", SAMPLE, prepare_producer_spsc, nothing, run_consumer, NULL,
+	  check_consumer },
+	{ "attach-reader", SAMPLE, prepare_producer_bcast, nothing, run_reader, NULL, check_reader },
+	{ "leave-producer", SAMPLE | ASLEEP, prepare_consumer, setup_producer, run_leave, NULL,
+	  check_left_by_producer },
+	{ "leave-consumer", SAMPLE, prepare_producer_spsc, run_consumer, run_leave, NULL,
+	  check_consumer },
+	{ "leave-reader", SAMPLE, prepare_producer_bcast, setup_reader, run_leave, NULL,
+	  check_reader },
+	{ "leave-last", SAMPLE, NULL, setup_alone, run_leave, NULL, check_left_by_last },
+	{ 0 }
+};

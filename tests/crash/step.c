@@ -1,0 +1,343 @@
+// SPDX-License-Identifier: MIT
+/*
+ * step.c - kill a real process after each of its instructions in turn
+ *
+ * The victim of a scenario is single-stepped once, from one mark to another, and
+ * the address of each instruction is written down. Then there is a new victim
+ * for each instruction: a hardware breakpoint and, where that address comes by
+ * often, some steps from a better one bring it there; SIGKILL ends it there;
+ * the checker says what it finds.
+ *
+ * All are forked from this process, which has never used the library: each
+ * victim begins with the same memory at the same addresses, so that it goes the
+ * same way. Where it does not (a clock, a scheduler), it is killed elsewhere; that
+ * is counted as "drifted", tried again twice, and checked all the same.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/personality.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "driver.h"
+
+#define MARK()		__asm__ volatile("int3" ::: "memory")
+#define SKIP		4
+
+struct player victim, checker;
+static unsigned int watchdog_s = 20;
+static volatile sig_atomic_t hung;
+static char hung_at[200];
+
+/* Somebody hangs: say where the checker does, and end both. */
+static void on_alarm(int sig)
+{
+	char path[] = "/proc/0000000000/syscall";
+	pid_t pid = checker.pid;
+	ssize_t n = 0;
+	int i, fd;
+
+	(void)sig;
+	for (i = 15; i > 5; i--, pid /= 10)
+		path[i] = (char)('0' + pid % 10);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		n = read(fd, hung_at, sizeof(hung_at) - 1);
+		(void)close(fd);
+	}
+	hung_at[n > 0 ? n - 1 : 0] = 0;
+	hung = 1;
+	if (checker.pid > 0)
+		(void)kill(checker.pid, SIGKILL);
+	if (victim.pid > 0)
+		(void)kill(victim.pid, SIGKILL);
+}
+
+static unsigned int count_fds(void)
+{
+	unsigned int n = 0;
+	int fd;
+
+	for (fd = 0; fd < 64; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
+void await_death(void)
+{
+	char c;
+
+	if (!shmipc_load_acquire(&board->dead))
+		must(read(checker.fd, &c, 1) == 1 && c == 'd', "the driver has gone");
+}
+
+static _Noreturn void play_checker(const struct scenario *s)
+{
+	unsigned int fds = count_fds();
+	char c = 'r';
+
+	if (s->prepare)
+		s->prepare();
+	must(write(checker.fd, &c, 1) == 1, "the driver has gone");
+	if (s->observe) {
+		must(read(checker.fd, &c, 1) == 1 && c == 's', "the driver has gone");
+		s->observe();
+		c = 'o';
+		must(write(checker.fd, &c, 1) == 1, "the driver has gone");
+	}
+	s->check();
+	must(count_fds() == fds, "%u descriptors, %u before", count_fds(), fds);
+	_exit(0);
+}
+
+static _Noreturn void play_victim(const struct scenario *s)
+{
+	if (ptrace(PTRACE_TRACEME, 0, 0, 0))
+		wrong("PTRACE_TRACEME: %s", strerror(errno));
+	s->setup();
+	MARK();
+	s->run();
+	MARK();
+	_exit(0);
+}
+
+static int start_checker(const struct scenario *s)
+{
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
+		return -errno;
+	checker.fd = pair[1];
+	checker.pid = fork();
+	if (!checker.pid) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		(void)close(pair[0]);
+		play_checker(s);
+	}
+	(void)close(pair[1]);
+	checker.fd = pair[0];
+	return checker.pid < 0 ? -errno : 0;
+}
+
+static bool heard(char want)
+{
+	char c;
+
+	return read(checker.fd, &c, 1) == 1 && c == want;
+}
+
+/* Wait until a process sleeps in futex_waitv or futex. */
+static void await_sleep(pid_t pid)
+{
+	struct timespec pause = { 0, 200000 };
+	char path[40], line[16];
+	ssize_t n;
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/syscall", pid);
+	while (!hung) {
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		n = fd < 0 ? -1 : read(fd, line, sizeof(line) - 1);
+		if (fd >= 0)
+			(void)close(fd);
+		if (n <= 0)
+			return;
+		line[n] = 0;
+		if (!strncmp(line, "449 ", 4) || !strncmp(line, "202 ", 4))
+			return;
+		(void)nanosleep(&pause, NULL);
+	}
+}
+
+/* The victim, standing at its first mark. */
+static bool start_victim(const struct scenario *s)
+{
+	int status;
+
+	victim.pid = fork();
+	if (!victim.pid) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		(void)close(checker.fd);
+		checker.pid = 0;
+		play_victim(s);
+	}
+	if (victim.pid < 0 || waitpid(victim.pid, &status, __WALL) != victim.pid)
+		return false;
+	if (WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP)
+		return true;
+	if (!board->text[0])
+		(void)snprintf(board->text, sizeof(board->text),
+			       "the victim ended in its set-up, status %#x", (unsigned int)status);
+	if (!WIFSTOPPED(status))
+		victim.pid = 0;
+	return false;
+}
+
+/* The alarm may come in between; then both are killed, and this ends. */
+static bool reap(pid_t pid, int *status)
+{
+	pid_t got;
+
+	do
+		got = waitpid(pid, status, __WALL);
+	while (got < 0 && errno == EINTR);
+	return got == pid;
+}
+
+static void end_victim(void)
+{
+	if (victim.pid > 0) {
+		(void)kill(victim.pid, SIGKILL);
+		(void)reap(victim.pid, NULL);
+	}
+	victim.pid = 0;
+	shmipc_store_release(&board->dead, 1u);
+	(void)!write(checker.fd, "d", 1);
+}
+
+/* The checker's word, or that it has none. */
+static bool end_checker(void)
+{
+	int status = 0;
+	bool good = false;
+
+	if (checker.pid > 0 && reap(checker.pid, &status))
+		good = WIFEXITED(status) && !WEXITSTATUS(status);
+	if (!good && hung)
+		(void)snprintf(board->text, sizeof(board->text),
+			       "hangs: not done after %u s, at system call %s", watchdog_s, hung_at);
+	else if (!good && !board->text[0])
+		(void)snprintf(board->text, sizeof(board->text), "the checker ended with status %#x",
+			       (unsigned int)status);
+	checker.pid = 0;
+	(void)close(checker.fd);
+	return good && !board->text[0];
+}
+
+/*
+ * One life and one death. @drive brings the victim to where it is to die.
+ * False: something is wrong, and board->text says what.
+ */
+bool play(const struct scenario *s, uint64_t kill_no, void (*drive)(void *), void *arg)
+{
+	bool up;
+	int ret;
+
+	memset(board, 0, sizeof(*board));
+	board->kill = kill_no;
+	hung = 0;
+	dir_before(s);
+	(void)fflush(stdout);
+	(void)alarm(watchdog_s);
+	ret = start_checker(s);
+	up = !ret && heard('r');
+	if (up && s->flags & ASLEEP)
+		await_sleep(checker.pid);
+	if (up)
+		up = start_victim(s);
+	if (up && s->flags & ASLEEP)
+		await_sleep(checker.pid);
+	if (up && drive)
+		drive(arg);
+	if (up && s->flags & BLOCKS) {
+		(void)ptrace(PTRACE_CONT, victim.pid, 0, 0);
+		await_sleep(victim.pid);
+	}
+	if (up && s->observe) {
+		(void)!write(checker.fd, "s", 1);
+		up = heard('o');
+	}
+	end_victim();
+	up = end_checker() && up;
+	(void)alarm(0);
+	dir_after(s);
+	return up && !board->text[0];
+}
+
+static bool ptrace_works(char *why, size_t room)
+{
+	int status = 0;
+	bool ok;
+	pid_t pid = fork();
+
+	if (!pid) {
+		if (ptrace(PTRACE_TRACEME, 0, 0, 0))
+			_exit(1);
+		MARK();
+		_exit(0);
+	}
+	if (pid < 0 || waitpid(pid, &status, __WALL) != pid || !WIFSTOPPED(status)) {
+		(void)snprintf(why, room, "ptrace is not permitted here");
+		return false;
+	}
+	ok = set_break(pid, 0x1000);
+	if (!ok)
+		(void)snprintf(why, room, "no hardware breakpoints here: %s", strerror(errno));
+	(void)kill(pid, SIGKILL);
+	(void)waitpid(pid, NULL, __WALL);
+	return ok;
+}
+
+static bool is_wanted(const char *name, char **argv)
+{
+	int i;
+
+	for (i = 1; argv[i]; i++)
+		if (!strncmp(name, argv[i], strlen(argv[i])))
+			return true;
+	return !argv[1];
+}
+
+int main(int argc, char **argv)
+{
+	static const struct scenario *const all[] = {
+		segment_scenarios, attach_scenarios, spsc_scenarios, bcast_scenarios,
+		sleep_scenarios,
+	};
+	const char *full = getenv("CRASH_FULL"), *dog = getenv("CRASH_WATCHDOG");
+	struct sigaction sa = { .sa_handler = on_alarm };
+	const struct scenario *s;
+	unsigned int i, passed = 0, failed = 0;
+	char why[200];
+
+	(void)argc;
+	/* Once more without random addresses: a failure can be had again. */
+	if (!(personality(0xffffffff) & ADDR_NO_RANDOMIZE) &&
+	    personality(ADDR_NO_RANDOMIZE) >= 0 && personality(0xffffffff) & ADDR_NO_RANDOMIZE)
+		(void)execv("/proc/self/exe", argv);
+	if (!ptrace_works(why, sizeof(why))) {
+		printf("SKIP: %s\n0 passed, 0 failed, 1 skipped\n", why);
+		return SKIP;
+	}
+	board = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (board == MAP_FAILED || !dir_make())
+		return 1;
+	if (dog)
+		watchdog_s = (unsigned int)strtoul(dog, NULL, 10);
+	(void)sigaction(SIGALRM, &sa, NULL);
+	(void)signal(SIGPIPE, SIG_IGN);
+	for (i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		for (s = all[i]; s->name; s++) {
+			if (!is_wanted(s->name, argv))
+				continue;
+			if (run_scenario(s, full && *full == '1'))
+				passed++;
+			else
+				failed++;
+		}
+	}
+	dir_remove();
+	printf("%u passed, %u failed, 0 skipped\n", passed, failed);
+	return failed || !passed;
+}
