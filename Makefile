@@ -81,7 +81,7 @@ asan:
 demo:
 	@tools/setup demo
 	@echo "demo: building in $(B)"
-	@$(MAKE) -s all
+	+@$(MAKE) -s $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc)) all
 	@B=$(B) tools/demo
 
 check:
