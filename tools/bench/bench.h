@@ -97,6 +97,14 @@ enum bench_ratio {
 	BENCH_BY_P50,
 };
 
+/* Which figures a bench gives; lossless and lossy ones never share a column. */
+enum bench_table {
+	BENCH_TABLE_LIMIT,
+	BENCH_TABLE_RATE,
+	BENCH_TABLE_LOSSY,
+	BENCH_TABLE_RTT,
+};
+
 /*
  * A bench: what is measured, against what. prepare() makes what the sides need
  * (descriptors in env->fd) before the fork of each run, finish() undoes it.
@@ -108,8 +116,8 @@ struct bench_case {
 	enum bench_ratio ratio;
 	int (*prepare)(struct bench_env *env);
 	void (*finish)(struct bench_env *env);
-	int is_ring;		/* ring size, batch and alignment mean something */
-	int has_lost;
+	enum bench_table table;
+	int is_ring;		/* the size of the ring means something */
 	enum bench_wait wait;
 	uint64_t page_got;	/* found by prepare() */
 	const char *backend;	/* found by prepare(); NULL: no backend */
@@ -198,9 +206,14 @@ extern struct bench_case bench_bcast;
 extern struct bench_case bench_rtt_spin;
 extern struct bench_case bench_rtt_sleep;
 
+/* peers.c */
+extern struct bench_case bench_peer_index;
+extern struct bench_case bench_peer_rtt[];
+extern const unsigned int bench_peer_rtt_count;
+
 /* report.c */
 void bench_report_head(const struct bench_opts *o);
-void bench_report_text(const struct bench_report *r, const struct bench_opts *o);
+void bench_report_text(const struct bench_report *r);
 int bench_report_json(const struct bench_report *r, const struct bench_opts *o);
 
 int cmd_bench(int argc, char **argv);

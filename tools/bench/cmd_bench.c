@@ -17,6 +17,7 @@
 #define WHAT_SPSC	0x2u
 #define WHAT_BCAST	0x4u
 #define WHAT_RTT	0x8u
+#define WHAT_PEERS	0x10u
 
 static const struct {
 	const char *name;
@@ -26,6 +27,7 @@ static const struct {
 	{ "spsc", WHAT_SPSC },
 	{ "bcast", WHAT_BCAST },
 	{ "rtt", WHAT_RTT },
+	{ "peers", WHAT_PEERS },
 	{ "all", WHAT_LIMITS | WHAT_SPSC | WHAT_BCAST | WHAT_RTT },
 };
 
@@ -41,7 +43,8 @@ static void usage(FILE *f)
 "  spsc             throughput of the lossless ring\n"
 "  bcast            throughput of the overwriting log; what is lost is counted apart\n"
 "  rtt              a message there and back\n"
-"  all              all of these\n"
+"  peers            other ways to move a message, measured alike, to compare with\n"
+"  all              all of these but peers\n"
 "\n"
 "  --size N[,N...]  bytes of a message (64,256,1264,4096; rtt: 64)\n"
 "  --seconds S      of one measurement (0.3)\n"
@@ -329,7 +332,7 @@ static int one(struct bench_case *c, const struct bench_opts *o, size_t size)
 	if (c->step.spins && o->cpu[0] == o->cpu[1]) {
 		fprintf(stderr, "shmipc: bench: %s: two processes that spin on one CPU (%d) would "
 			"measure the scheduler; left out%s\n", c->name, o->cpu[0],
-			c->is_ring ? ", use --wait block" : "");
+			c->limit[0].side[0] ? ", use --wait block" : "");
 		return 0;
 	}
 	measured++;
@@ -337,7 +340,7 @@ static int one(struct bench_case *c, const struct bench_opts *o, size_t size)
 		return -1;
 	if (o->json)
 		return bench_report_json(&r, o);
-	bench_report_text(&r, o);
+	bench_report_text(&r);
 	return 0;
 }
 
@@ -377,6 +380,25 @@ static int round_trips(const struct bench_opts *o)
 	return 0;
 }
 
+static int peers(const struct bench_opts *o)
+{
+	const size_t n_rate = sizeof(size_rate) / sizeof(size_rate[0]);
+	struct bench_case *c;
+	unsigned int i;
+
+	bench_peer_index.limit[0] = bench_limit_stream;
+	bench_peer_index.limit[1] = bench_limit_string;
+	if (sizes(&bench_peer_index, o, size_rate, n_rate))
+		return -1;
+	for (i = 0; i < bench_peer_rtt_count; i++) {
+		c = &bench_peer_rtt[i];
+		c->limit[0] = c->step.spins ? bench_limit_pingpong : bench_limit_futex;
+		if (sizes(c, o, size_rtt, sizeof(size_rtt) / sizeof(size_rtt[0])))
+			return -1;
+	}
+	return 0;
+}
+
 static int run_all(const struct bench_opts *o, unsigned int what)
 {
 	unsigned int i;
@@ -390,6 +412,8 @@ static int run_all(const struct bench_opts *o, unsigned int what)
 	if (what & WHAT_BCAST && throughput(&bench_bcast, o))
 		return -1;
 	if (what & WHAT_RTT && round_trips(o))
+		return -1;
+	if (what & WHAT_PEERS && peers(o))
 		return -1;
 	return 0;
 }

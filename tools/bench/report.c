@@ -51,63 +51,74 @@ static const char *dist_text(const struct bench_dist *d, double unit, char *buf,
 /* Lossless and lossy figures have tables of their own. */
 static void table_head(const struct bench_case *c)
 {
-	static const char *last;
-	const char *kind = strncmp(c->name, "limit", 5) ? c->name : "limit";
+	static int last = -1;
 
-	if (last && !strcmp(last, kind))
+	if (last == (int)c->table)
 		return;
-	last = kind;
-	printf("\n%-16s %7s %5s %5s ", c->is_ring ? "bench" : "limit", "size", "wait", "page");
-	if (c->has_lost)
-		printf("%22s %19s %8s ", "M delivered/s", "GB/s delivered", "lost %");
-	else if (c->step.result == 1)
-		printf("%22s %19s ", "M messages/s", "GB/s");
-	else if (c->is_ring)
-		printf("%22s %22s %8s ", "p50 ns", "p99 ns", "min ns");
-	else
+	last = (int)c->table;
+	printf("\n%-16s %7s %5s %5s ", c->table == BENCH_TABLE_LIMIT ? "limit" : "bench", "size",
+	       "wait", "page");
+	switch (c->table) {
+	case BENCH_TABLE_LIMIT:
 		printf("%19s %22s %22s ", "GB/s", "p50 ns", "p99 ns");
-	printf("%18s %8s %5s\n", c->is_ring ? "of the limit" : "", "probe ns", "runs");
+		break;
+	case BENCH_TABLE_RATE:
+		printf("%22s %19s ", "M messages/s", "GB/s");
+		break;
+	case BENCH_TABLE_LOSSY:
+		printf("%22s %19s %8s ", "M delivered/s", "GB/s delivered", "lost %");
+		break;
+	case BENCH_TABLE_RTT:
+		printf("%22s %22s %8s ", "p50 ns", "p99 ns", "min ns");
+		break;
+	}
+	if (c->table != BENCH_TABLE_LIMIT)
+		printf("%18s ", "of the limit");
+	printf("%8s %5s\n", "probe ns", "runs");
 }
 
 static void row_figures(const struct bench_report *r)
 {
 	char a[64], b[64];
 
-	if (!r->bench->is_ring) {
+	switch (r->bench->table) {
+	case BENCH_TABLE_LIMIT:
 		printf("%19s ", dist_text(&r->bytes_per_s, 1e9, a, sizeof(a)));
 		printf("%22s %22s ", dist_text(&r->p50_ns, 1, a, sizeof(a)),
 		       dist_text(&r->p99_ns, 1, b, sizeof(b)));
-	} else if (r->bench->step.result == 1) {
+		return;
+	case BENCH_TABLE_RATE:
+	case BENCH_TABLE_LOSSY:
 		printf("%22s %19s ", dist_text(&r->msgs_per_s, 1e6, a, sizeof(a)),
 		       dist_text(&r->bytes_per_s, 1e9, b, sizeof(b)));
-		if (r->bench->has_lost)
+		if (r->bench->table == BENCH_TABLE_LOSSY)
 			printf("%8.3f ", r->lost_share.median * 100);
-	} else {
+		break;
+	case BENCH_TABLE_RTT:
 		printf("%22s %22s %8.0f ", dist_text(&r->p50_ns, 1, a, sizeof(a)),
 		       dist_text(&r->p99_ns, 1, b, sizeof(b)), r->min_ns.median);
+		break;
 	}
+	printf("%18s ", dist_text(&r->ratio, 1, a, sizeof(a)));
 }
 
-void bench_report_text(const struct bench_report *r, const struct bench_opts *o)
+void bench_report_text(const struct bench_report *r)
 {
 	const struct bench_case *c = r->bench;
-	char size[32] = "", page[32] = "", ratio[64] = "", runs[32];
-	enum bench_wait wait = c->is_ring && c->step.result == 1 ? o->wait : c->wait;
+	char size[32] = "", page[32] = "", runs[32];
 
 	table_head(c);
 	if (r->size)
 		snprintf(size, sizeof(size), "%zu", r->size);
 	if (c->page_got)
 		bytes_text(c->page_got, page, sizeof(page));
-	if (c->ratio != BENCH_NO_RATIO)
-		dist_text(&r->ratio, 1, ratio, sizeof(ratio));
 	snprintf(runs, sizeof(runs), "%u%s", r->runs, r->noisy ? " noisy" : "");
-	printf("%-16s %7s %5s %5s ", c->name, size, wait_name(wait), page);
+	printf("%-16s %7s %5s %5s ", c->name, size, wait_name(c->wait), page);
 	row_figures(r);
 	if (isnan(r->probe_ns.median))
-		printf("%18s %8s %5s", ratio, "-", runs);
+		printf("%8s %5s", "-", runs);
 	else
-		printf("%18s %8.0f %5s", ratio, r->probe_ns.median, runs);
+		printf("%8.0f %5s", r->probe_ns.median, runs);
 	if (r->discarded)
 		printf("  (%u discarded)", r->discarded);
 	printf("\n");
@@ -138,18 +149,17 @@ static void set_dist(json_t *j, const char *key, const struct bench_dist *d)
 static void set_setting(json_t *j, const struct bench_report *r, const struct bench_opts *o)
 {
 	const struct bench_case *c = r->bench;
-	enum bench_wait wait = c->is_ring && c->step.result == 1 ? o->wait : c->wait;
 
 	json_object_set_new(j, "backend", c->backend ? json_string(c->backend) : json_null());
 	json_object_set_new(j, "page_bytes", c->page_got ?
 			    json_integer((json_int_t)c->page_got) : json_null());
 	json_object_set_new(j, "ring_bytes", c->is_ring ?
 			    json_integer((json_int_t)o->ring_bytes) : json_null());
-	json_object_set_new(j, "publish", c->is_ring ?
+	json_object_set_new(j, "publish", c->backend ?
 			    json_integer((json_int_t)o->publish) : json_null());
-	json_object_set_new(j, "align", c->is_ring ?
+	json_object_set_new(j, "align", c->backend ?
 			    json_integer((json_int_t)o->align) : json_null());
-	json_object_set_new(j, "wait", json_string(wait_name(wait)));
+	json_object_set_new(j, "wait", json_string(wait_name(c->wait)));
 	json_object_set_new(j, "cpus", json_pack("[i,i]", o->cpu[0], o->cpu[1]));
 	json_object_set_new(j, "seconds", json_real(o->seconds));
 }

@@ -447,6 +447,7 @@ static int answer_sleep(struct bench_env *env)
 
 struct bench_case bench_spsc = {
 	.name = "spsc",
+	.table = BENCH_TABLE_RATE,
 	.step = { .side = { spsc_out, spsc_in }, .result = 1, .spins = 1 },
 	.ratio = BENCH_BY_RATE,
 	.prepare = spsc_prepare,
@@ -461,11 +462,12 @@ struct bench_case bench_bcast = {
 	.prepare = bcast_prepare,
 	.finish = rings_finish,
 	.is_ring = 1,
-	.has_lost = 1,
+	.table = BENCH_TABLE_LOSSY,
 };
 
 struct bench_case bench_rtt_spin = {
 	.name = "rtt",
+	.table = BENCH_TABLE_RTT,
 	.step = { .side = { ask_spin, answer_spin }, .spins = 1 },
 	.ratio = BENCH_BY_P50,
 	.prepare = rtt_spin_prepare,
@@ -476,6 +478,7 @@ struct bench_case bench_rtt_spin = {
 
 struct bench_case bench_rtt_sleep = {
 	.name = "rtt",
+	.table = BENCH_TABLE_RTT,
 	.step = { .side = { ask_sleep, answer_sleep } },
 	.ratio = BENCH_BY_P50,
 	.prepare = rtt_sleep_prepare,
