@@ -257,7 +257,11 @@ static inline int shmipc_bcast_publish(struct shmipc_bcast_tx *tx)
 		shmipc_fence_seq_cst();
 	else
 		shmipc_barrier_light();
-	return shmipc_priv_crossed(shmipc_load_relaxed(&tx->waiters->want_pos), from, to);
+	/*
+	 * Readers share one want, the largest. One that has already read this
+	 * and sleeps again wants @to + 1, and hides those who sleep for this.
+	 */
+	return shmipc_priv_crossed(shmipc_load_relaxed(&tx->waiters->want_pos), from, to + 1);
 }
 
 /**
