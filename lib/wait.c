@@ -80,8 +80,10 @@ int shmipc_futex_wait(const uint32_t *word, uint32_t val, const uint32_t *peer,
 	};
 	int saved = errno, ret;
 
-	if (peer && shmipc_wait_caps() & SHMIPC_CAP_WAITV)
-		ret = wait_result(syscall(__NR_futex_waitv, v, 2, 0, &until, CLOCK_MONOTONIC));
+	/* For one word too: a timed FUTEX_WAIT is not restarted after a handler. */
+	if (shmipc_wait_caps() & SHMIPC_CAP_WAITV)
+		ret = wait_result(syscall(__NR_futex_waitv, v, peer ? 2 : 1, 0, &until,
+					  CLOCK_MONOTONIC));
 	else	/* absolute, unlike FUTEX_WAIT */
 		ret = wait_result(syscall(SYS_futex, word, FUTEX_WAIT_BITSET, val, &until, NULL,
 					  FUTEX_BITSET_MATCH_ANY));
