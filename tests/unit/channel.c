@@ -109,8 +109,9 @@ TEST_F(channel, batch_is_invisible_until_it_is_published)
 	ASSERT_EQ(-EINVAL, shmipc_channel_commit(self->tx, 1));
 	ASSERT_EQ(-EAGAIN, take(self, 0));
 	shmipc_channel_publish(self->tx);
-	for (i = 0; i < 6; i++)
+	for (i = 0; i < 6; i++) {
 		ASSERT_EQ(i < 5 ? 20 : 50, take(self, i));
+	}
 }
 
 TEST_F(channel, what_can_never_fit_is_refused_at_once)
@@ -215,10 +216,12 @@ TEST_F(channel, metadata_is_shared)
 	ASSERT_EQ(0, site_make(&self->s, variant->where, SHMIPC_KIND_SPSC, 8192));
 	site_end(&self->s);
 	self->s.o.meta_bytes = 5000;
-	if (variant->where == ANON)
+	if (variant->where == ANON) {
 		ASSERT_EQ(0, shmipc_segment_anon(&self->s.seg, &self->s.o));
-	if (variant->where == PRIVATE)
+	}
+	if (variant->where == PRIVATE) {
 		ASSERT_EQ(0, shmipc_segment_private(&self->s.seg, &self->s.o));
+	}
 	ASSERT_EQ(0, site_open(&self->s, &self->tx, SHMIPC_ROLE_PRODUCER, NULL));
 	ASSERT_EQ(0, site_open(&self->s, &self->rx, SHMIPC_ROLE_CONSUMER, NULL));
 	a = shmipc_channel_meta(self->tx, &n);
@@ -312,10 +315,12 @@ TEST_F(channel, stat_counts)
 
 	EXPECT_EQ(-EINVAL, shmipc_channel_get_stat(self->tx, &st));
 	st.struct_bytes = sizeof(st);
-	for (i = 0; i < 10; i++)
+	for (i = 0; i < 10; i++) {
 		ASSERT_EQ(0, put(self, i, 10));
-	for (i = 0; i < 4; i++)
+	}
+	for (i = 0; i < 4; i++) {
 		ASSERT_EQ(10, take(self, i));
+	}
 	ASSERT_EQ(0, shmipc_channel_write(self->tx, "x", 1, 0));
 	ASSERT_EQ(0, shmipc_channel_get_stat(self->tx, &st));
 	EXPECT_EQ(10, st.seq);

@@ -19,7 +19,7 @@ struct site {
 	enum where where;
 	struct shmipc_segment_opts o;
 	struct shmipc_segment *seg;	/* anon, private: the maker's */
-	struct other *via;		/* anon, in a child: the descriptor comes this way */
+	int fd;				/* anon, in a child: as received; else -1 */
 };
 
 /* 0 or -errno. In the process that begins. */
@@ -27,6 +27,7 @@ static inline int site_make(struct site *s, enum where where, uint32_t kind, uin
 {
 	memset(s, 0, sizeof(*s));
 	s->where = where;
+	s->fd = -1;
 	s->o.struct_bytes = sizeof(s->o);
 	s->o.kind = kind;
 	s->o.bytes = bytes;
@@ -43,17 +44,13 @@ static inline int site_open(struct site *s, struct shmipc_channel **ret, enum sh
 			    const struct shmipc_channel_opts *co)
 {
 	struct shmipc_segment *seg;
-	int fd, err;
+	int err;
 
 	if (s->where == NAMED)
 		return shmipc_channel_open(ret, "ring", role, &s->o, co);
-	if (!s->via)
+	if (s->fd < 0)
 		return shmipc_channel_attach(ret, s->seg, role, co);
-	fd = recv_fd(s->via->sock);
-	if (fd < 0)
-		return -EBADF;
-	err = shmipc_segment_from_fd(&seg, fd, NULL);
-	(void)close(fd);
+	err = shmipc_segment_from_fd(&seg, s->fd, NULL);
 	if (err)
 		return err;
 	err = shmipc_channel_attach(ret, seg, role, co);
@@ -80,7 +77,7 @@ static inline int site_start(struct site *s, struct other *o,
 static inline void site_here(struct site *s, struct other *me)
 {
 	if (s->where == ANON)
-		s->via = me;
+		s->fd = recv_fd(me->sock);
 }
 
 #endif /* TEST_SITE_H */
