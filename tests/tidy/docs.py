@@ -15,7 +15,7 @@ ERROR = re.compile(r"(?<!\w)-(E[A-Z0-9]{2,})\b")
 
 def plain(text):
     """A manual page's text, with its escapes undone."""
-    return text.replace("\\-", "-").replace("\\(en", "-").replace("\\&", "").replace(".Fl -", "--")
+    return text.replace("\\-", "-").replace("\\(en", "-").replace("\\&", "").replace("Fl -", "--")
 
 
 def manuals(tree):
