@@ -198,18 +198,24 @@ static void tell_lost(struct stream *s)
 			  s->name, lost, last - (lost - 1) * stride, last);
 }
 
-/* The other side has gone, and all is taken. *@ret_end: nobody else is waited for. */
+/*
+ * The other side has gone, and all is taken. *@ret_end: nobody else is waited
+ * for. Otherwise wait a little: the next one may come, publish and go between
+ * two looks, so the caller looks into the ring again each time.
+ */
 static int at_end(struct output *out, struct stream *s, int *ret_end)
 {
 	int rc;
 
-	s->end_ns = tool_now_ns();
 	*ret_end = !s->o->follow;
+	if (*ret_end)
+		s->end_ns = tool_now_ns();
 	rc = flush(out, s);
 	if (rc || *ret_end)
 		return rc ? rc : stream_fail(s, -EPIPE);
-	rc = stream_wait_peer(s);
-	s->end_ns = 0;
+	rc = stream_idle(s, s->messages, "the next one on the other side");
+	if (!rc)
+		shmipc_channel_wait_peer(s->ch, stream_slice(s));
 	return rc;
 }
 

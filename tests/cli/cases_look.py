@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: MIT
+"""ls, stat, rm, gc, doctor."""
+import os
+import re
+import signal
+
+from harness import (FAIL, MIB, OK, Run, attached, bytes_of, case, check, equal, nothing_left,
+                     objects, run, stat, stdin_of)
+
+
+@case
+def persistent_segments_stay():
+    run("send", "--persist", "--no-drain", "--mode", "640", "t", stdin=stdin_of(b"abcde"))
+    st = stat("t")
+    equal((st["state"], st["persistent"], st["attached"], st["backlog"], st["mode"]),
+          ("persistent", True, 0, 1, "0640"))
+    run("gc")
+    r = run("recv", "t")
+    equal(r.out, b"abcde")
+    equal(stat("t")["backlog"], 0)
+    r = Run("recv", "t")        # the next one waits for the next sender
+    attached("t", "consumer")
+    run("send", "t", stdin=stdin_of(b"abcde"))
+    equal(r.ends(OK).out, b"abcde")
+    equal(objects(run("rm", "--json", "t").out), [{"name": "t", "removed": True, "error": None}])
+    nothing_left()
+
+
+@case
+def rm_says_what_is_not_there():
+    run("send", "--persist", "--no-drain", "other")     # so that there is a directory
+    r = run("rm", "t", code=FAIL)
+    check("ENOENT" in r.err and '"t"' in r.err, r.err)
+    run("rm", "--force", "t")
+    equal(objects(run("rm", "--json", "-f", "t").out),
+          [{"name": "t", "removed": False, "error": "ENOENT"}])
+    r = run("stat", "t", code=FAIL)
+    check("ENOENT" in r.err and '"t"' in r.err, r.err)
+    run("rm", "other")
+
+
+@case
+def stat_and_ls_say_what_there_is():
+    r = Run("recv", "--ring", "2M", "--page", "4k", "a/b.c-1")
+    q = Run("sub", "--peers", "5", "zz")
+    attached("a/b.c-1", "consumer")
+    attached("zz", "reader")
+    rows = objects(run("ls", "--json").out)
+    equal([x["name"] for x in rows], ["a/b.c-1", "zz"], "names in ls")
+    keys = ["name", "kind", "backend", "state", "persistent", "data_bytes", "total_bytes",
+            "page_bytes", "page_asked", "attached", "slots", "mode", "uid", "gid", "user", "group"]
+    for row in rows:
+        equal(list(row), keys, "keys of ls")
+    st = stat("a/b.c-1")
+    equal(list(st), keys + ["id", "created_ns", "node_asked", "node", "align", "meta_bytes",
+                            "tail_pos", "tail_seq", "head_pos", "head_seq", "used_bytes",
+                            "backlog", "caps", "peers"], "keys of stat")
+    equal((st["kind"], st["data_bytes"], st["page_bytes"], st["slots"], st["uid"]),
+          ("spsc", 2 * MIB, 4096, 2, os.getuid()))
+    equal([(p["role"], p["state"], p["pid"], p["comm"]) for p in st["peers"]],
+          [("consumer", "attached", r.p.pid, "shmipc")])
+    equal((rows[1]["kind"], rows[1]["slots"]), ("bcast", 5))
+    text = run("ls").out.decode()
+    check(re.search(r"^a/b\.c-1 +spsc +2 MiB +4 KiB +1/2 +in use +\S+ +0600$", text, re.M), text)
+    text = run("stat", "zz").out.decode()
+    check(re.search(r"^kind +bcast$", text, re.M) and
+          re.search(r"reader +attached +pid %d" % q.p.pid, text), text)
+    for x in r, q:
+        x.kill(signal.SIGINT).ends(130)
+    nothing_left()
+
+
+@case
+def a_file_that_is_no_segment_is_shown_and_not_touched():
+    where = os.environ["SHMIPC_DIR"]
+    os.makedirs(where, exist_ok=True)
+    for size in 0, 5, 20000:
+        path = os.path.join(where, "junk")
+        with open(path, "wb") as f:
+            f.write(bytes_of(size))
+        check(re.search(r"^junk .* unreadable .* EPROTO$", run("ls").out.decode(), re.M))
+        equal(objects(run("ls", "--json").out),
+              [{"name": "junk", "state": "unreadable", "error": "EPROTO"}])
+        equal(run("gc").out, b"")
+        r = run("recv", "junk", code=FAIL)
+        check("EPROTO" in r.err, r.err)
+        with open(path, "rb") as f:
+            check(f.read() == bytes_of(size), "a file that is not ours was changed")
+        run("rm", "junk")
+
+
+@case
+def doctor_says_what_there_is():
+    rows = objects(run("doctor", "--json").out)
+    for row in rows:
+        equal(list(row), ["item", "status", "found", "advice"], "keys of doctor")
+        check(row["status"] in ("ok", "info", "warn", "lack"), row)
+        check(row["status"] in ("ok", "info") or row["advice"], row)
+    found = {row["item"]: row for row in rows}
+    equal(found["works"]["status"], "ok")
+    check(os.environ["SHMIPC_DIR"] in found["directory"]["found"], found["directory"])
+    text = run("doctor").out.decode()
+    check(all(re.search("^%s " % re.escape(i), text, re.M) for i in found), text)
+    nothing_left()
+
+
+@case
+def doctor_names_what_is_missing():
+    r = run("doctor", "--json", code=FAIL, SHMIPC_DIR="/proc/nothing")
+    found = {row["item"]: row for row in objects(r.out)}
+    for item in "works", "directory":
+        equal(found[item]["status"], "lack", item)
+    check("SHMIPC_DIR" in found["directory"]["advice"], found["directory"])
