@@ -167,7 +167,8 @@ static double value_of(const struct bench_case *c, const struct run_result *r, i
 	case 3:	return r->out.p99_ns;
 	case 4:	return r->out.min_ns;
 	case 5:	return c->table == BENCH_TABLE_LOSSY ? (double)r->out.lost : NAN;
-	case 6:	return c->table == BENCH_TABLE_LOSSY ? (double)r->out.lost / (double)(r->out.lost + r->out.msgs) : NAN;
+	case 6:	return c->table == BENCH_TABLE_LOSSY ?
+			(double)r->out.lost / (double)(r->out.lost + r->out.msgs) : NAN;
 	case 7:	return r->probe_ns;
 	case 8:	return r->limit;
 	case 9:	return ratio_of(c, r);
