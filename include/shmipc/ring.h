@@ -151,8 +151,9 @@ static inline int shmipc_ring_init(void *mem, uint64_t bytes, const struct shmip
 		cons->head.word = first;
 		cons->credit_pos = first;
 	}
-	h.magic = 0;
-	memcpy(hdr, &h, sizeof(h));
+	/* All but the magic, which somebody may be looking at already. */
+	memcpy((unsigned char *)hdr + sizeof(h.magic), (unsigned char *)&h + sizeof(h.magic),
+	       sizeof(h) - sizeof(h.magic));
 	/* I0 -> I1: the whole ring is there before its magic. */
 	shmipc_store_release(&hdr->magic, SHMIPC_RING_MAGIC);
 	return 0;
