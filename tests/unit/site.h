@@ -17,6 +17,7 @@ enum where { NAMED, ANON, PRIVATE };
 
 struct site {
 	enum where where;
+	const char *name;
 	struct shmipc_segment_opts o;
 	struct shmipc_segment *seg;	/* anon, private: the maker's */
 	int fd;				/* anon, in a child: as received; else -1 */
@@ -27,6 +28,7 @@ static inline int site_make(struct site *s, enum where where, uint32_t kind, uin
 {
 	memset(s, 0, sizeof(*s));
 	s->where = where;
+	s->name = "ring";
 	s->fd = -1;
 	s->o.struct_bytes = sizeof(s->o);
 	s->o.kind = kind;
@@ -47,7 +49,7 @@ static inline int site_open(struct site *s, struct shmipc_channel **ret, enum sh
 	int err;
 
 	if (s->where == NAMED)
-		return shmipc_channel_open(ret, "ring", role, &s->o, co);
+		return shmipc_channel_open(ret, s->name, role, &s->o, co);
 	if (s->fd < 0)
 		return shmipc_channel_attach(ret, s->seg, role, co);
 	err = shmipc_segment_from_fd(&seg, s->fd, NULL);
