@@ -119,7 +119,6 @@ static int put_newline(struct output *out, struct stream *s)
 	rc = gather_room(out, s, 1);
 	if (!rc)
 		out->buf[out->len++] = '\n';
-	out->last = '\n';
 	return rc;
 }
 
@@ -152,8 +151,7 @@ static int take_copy(struct output *out, struct stream *s, size_t len, int *ret_
 	if (!out->len)
 		out->since_ns = tool_now_ns();
 	out->len += len;
-	if (len)
-		out->last = out->buf[out->len - 1];
+	out->last = len ? out->buf[out->len - 1] : 0;	/* an empty message is an empty line */
 	stream_moved(s, len);
 	return RC_OK;
 }
