@@ -140,8 +140,8 @@ static inline int shmipc_bcast_tx_init(struct shmipc_bcast_tx *tx, const struct 
 		return -EPROTO;
 	/* Killed between a publish and the tail's move: follow the records. */
 	for (;;) {
-		/* A0 <- R0 */
-		word = shmipc_load_acquire(shmipc_rec_hdr(tx->data, tx->pos, tx->mask));
+		/* Relaxed: with the end we were given all that its last owner wrote. */
+		word = shmipc_load_relaxed(shmipc_rec_hdr(tx->data, tx->pos, tx->mask));
 		if (!word)
 			break;
 		next = shmipc_rec_next(word, tx->pos, &tx->seq, tx->size, tx->align);
@@ -406,8 +406,8 @@ static inline int shmipc_bcast_peek(struct shmipc_bcast_rx *rx, const void **ret
 	if (shmipc_unlikely(rx->err))
 		return rx->err;
 	for (;;) {
-		/* A0 <- R0: the header, and with it all that was published. */
-		word = shmipc_load_acquire(shmipc_rec_hdr(rx->data, rx->pos, rx->mask));
+		/* A0 <- R0, by the fence of F1: with the header all that was published. */
+		word = shmipc_load_relaxed(shmipc_rec_hdr(rx->data, rx->pos, rx->mask));
 		ret = shmipc_priv_bcast_passed(rx);
 		if (shmipc_unlikely(ret)) {
 			if (ret > 0)
@@ -500,8 +500,8 @@ static inline int shmipc_priv_bcast_to_newest(struct shmipc_bcast_rx *rx)
 
 	for (;;) {
 		was = seq;
-		/* A0 <- R0 */
-		word = shmipc_load_acquire(shmipc_rec_hdr(rx->data, pos, rx->mask));
+		/* A0 <- R0, by the fence of F1. */
+		word = shmipc_load_relaxed(shmipc_rec_hdr(rx->data, pos, rx->mask));
 		if (shmipc_priv_bcast_passed(rx))
 			return -EAGAIN;
 		if (!word)

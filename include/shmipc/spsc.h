@@ -103,8 +103,8 @@ static inline int shmipc_spsc_tx_init(struct shmipc_spsc_tx *tx, const struct sh
 		return -EPROTO;
 	/* Killed between publishing and moving the tail: follow the records. */
 	for (;;) {
-		/* A0 <- R0 */
-		word = shmipc_load_acquire(shmipc_rec_hdr(tx->data, pos, tx->mask));
+		/* Relaxed: with the end we were given all that its last owner wrote. */
+		word = shmipc_load_relaxed(shmipc_rec_hdr(tx->data, pos, tx->mask));
 		if (!word)
 			break;
 		next = shmipc_rec_next(word, pos, &seq, tx->size, tx->align);
