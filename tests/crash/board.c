@@ -145,7 +145,7 @@ bool drain_until_gone(struct shmipc_channel *rx, uint64_t *next)
 		if (dead && shmipc_load_acquire(&board->entered))
 			ret = take(rx, next, SHMIPC_FOREVER);
 		else
-			ret = take(rx, next, shmipc_deadline_in(dead ? 1 : 4000000));
+			ret = take(rx, next, shmipc_deadline_in(dead ? 1 : 1500000));
 		if (ret == -EPIPE)
 			return true;
 		must(!ret || ret == -ETIMEDOUT, "receive message %llu: %s",

@@ -28,6 +28,7 @@ struct board {
 	uint32_t left;		/* victim: what it closes is closed */
 	uint64_t begun;		/* victim: messages published or taken, this one included ... */
 	uint64_t done;		/* ... and without the one that it is at */
+	uint32_t meanwhile;	/* driver: the checker is awake and asleep while the victim runs */
 	uint64_t kill;		/* driver: which kill this is */
 	char text[1024];	/* the first thing that was wrong */
 };

@@ -104,6 +104,9 @@ static void check_producer(void)
 	uint64_t next = BEFORE, was;
 	int i;
 
+	/* Asleep meanwhile, or only afterwards: then the victim goes its way alone. */
+	if (!board->meanwhile)
+		await_death();
 	must(drain_until_gone(mine, &next), "a producer was there, and was not missed");
 	await_death();
 	must(next == board->done || next == board->begun,

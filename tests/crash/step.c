@@ -137,7 +137,14 @@ static bool heard(char want)
 	return read(checker.fd, &c, 1) == 1 && c == want;
 }
 
-/* Wait until a process sleeps in futex_waitv or futex. */
+static bool has_ended(pid_t pid)
+{
+	siginfo_t info = { .si_pid = 0 };
+
+	return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) || info.si_pid == pid;
+}
+
+/* Wait until a process sleeps in futex_waitv or futex, or has ended. */
 static void await_sleep(pid_t pid)
 {
 	struct timespec pause = { 0, 200000 };
@@ -146,7 +153,7 @@ static void await_sleep(pid_t pid)
 	int fd;
 
 	(void)snprintf(path, sizeof(path), "/proc/%d/syscall", pid);
-	while (!hung) {
+	while (!hung && !has_ended(pid)) {
 		fd = open(path, O_RDONLY | O_CLOEXEC);
 		n = fd < 0 ? -1 : read(fd, line, sizeof(line) - 1);
 		if (fd >= 0)
@@ -236,6 +243,7 @@ bool play(const struct scenario *s, uint64_t kill_no, void (*drive)(void *), voi
 
 	memset(board, 0, sizeof(*board));
 	board->kill = kill_no;
+	board->meanwhile = s->flags & ASLEEP;
 	hung = 0;
 	dir_before(s);
 	(void)fflush(stdout);
@@ -299,16 +307,60 @@ static bool is_wanted(const char *name, char **argv)
 	return !argv[1];
 }
 
-int main(int argc, char **argv)
+/* What all jobs share: they take the scenarios one by one. */
+struct tally {
+	uint32_t taken, passed, failed;
+};
+
+static void work(struct tally *tally, char **argv, bool full)
 {
 	static const struct scenario *const all[] = {
 		segment_scenarios, attach_scenarios, spsc_scenarios, bcast_scenarios,
 		sleep_scenarios,
 	};
-	const char *full = getenv("CRASH_FULL"), *dog = getenv("CRASH_WATCHDOG");
-	struct sigaction sa = { .sa_handler = on_alarm };
 	const struct scenario *s;
-	unsigned int i, passed = 0, failed = 0;
+	uint32_t at = 0, mine_is;
+	unsigned int i;
+
+	if (!dir_make())
+		exit(1);
+	mine_is = __atomic_fetch_add(&tally->taken, 1, __ATOMIC_RELAXED);
+	for (i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		for (s = all[i]; s->name; s++) {
+			if (!is_wanted(s->name, argv) || at++ != mine_is)
+				continue;
+			__atomic_fetch_add(run_scenario(s, full) ? &tally->passed : &tally->failed,
+					   1, __ATOMIC_RELAXED);
+			mine_is = __atomic_fetch_add(&tally->taken, 1, __ATOMIC_RELAXED);
+		}
+	}
+	dir_remove();
+}
+
+static void *share(size_t bytes)
+{
+	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED) {
+		perror("step: mmap");
+		exit(1);
+	}
+	return p;
+}
+
+static unsigned int number(const char *name, unsigned int otherwise)
+{
+	const char *text = getenv(name);
+
+	return text && *text ? (unsigned int)strtoul(text, NULL, 10) : otherwise;
+}
+
+int main(int argc, char **argv)
+{
+	struct sigaction sa = { .sa_handler = on_alarm };
+	unsigned int i, jobs = number("CRASH_JOBS", 3);
+	struct tally *tally;
+	int status, lost = 0;
 	char why[200];
 
 	(void)argc;
@@ -320,24 +372,23 @@ int main(int argc, char **argv)
 		printf("SKIP: %s\n0 passed, 0 failed, 1 skipped\n", why);
 		return SKIP;
 	}
-	board = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (board == MAP_FAILED || !dir_make())
-		return 1;
-	if (dog)
-		watchdog_s = (unsigned int)strtoul(dog, NULL, 10);
+	tally = share(sizeof(*tally));
+	watchdog_s = number("CRASH_WATCHDOG", watchdog_s);
 	(void)sigaction(SIGALRM, &sa, NULL);
 	(void)signal(SIGPIPE, SIG_IGN);
-	for (i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
-		for (s = all[i]; s->name; s++) {
-			if (!is_wanted(s->name, argv))
-				continue;
-			if (run_scenario(s, full && *full == '1'))
-				passed++;
-			else
-				failed++;
-		}
+	/* Mostly they wait for one another, so more of them than there are CPUs. */
+	for (i = 0; i < jobs; i++) {
+		if (fork())
+			continue;
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		board = share(sizeof(*board));
+		work(tally, argv, number("CRASH_FULL", 0) == 1);
+		exit(0);
 	}
-	dir_remove();
-	printf("%u passed, %u failed, 0 skipped\n", passed, failed);
-	return failed || !passed;
+	while (wait(&status) > 0)
+		lost += status != 0;
+	if (lost)
+		printf("%d of %u jobs ended before their time\n", lost, jobs);
+	printf("%u passed, %u failed, 0 skipped\n", tally->passed, tally->failed + (unsigned int)lost);
+	return tally->failed || lost || !tally->passed;
 }
