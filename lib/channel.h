@@ -3,6 +3,8 @@
 #ifndef SHMIPC_LIB_CHANNEL_H
 #define SHMIPC_LIB_CHANNEL_H
 
+#include <shmipc/channel.h>
+
 #include "backend.h"
 
 #define NO_SLOT		UINT32_MAX

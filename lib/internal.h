@@ -7,7 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <shmipc/channel.h>
+#include <shmipc/ring.h>
+#include <shmipc/segment.h>
 #include <shmipc/error.h>
 
 #define SHMIPC_EXPORT __attribute__((visibility("default")))

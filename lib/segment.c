@@ -5,6 +5,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include <shmipc/bcast.h>
+
 #include "backend.h"
 
 #define OPEN_TRIES	200

@@ -2,6 +2,8 @@
 /* time.c - clocks in nanoseconds */
 #include <time.h>
 
+#include <shmipc/channel.h>
+
 #include "internal.h"
 
 static uint64_t clock_ns(clockid_t clock)
