@@ -121,10 +121,11 @@ static bool raise_want(const struct sleep_on *s)
 	}
 	/* Bounded: a hostile reader may write it all the time. */
 	for (tries = 0; was != s->want_pos && tries < 64; tries++) {
-		/* More than we want: the tail has moved, or a hostile reader lies. */
+		/* A0 <- R0: more than we want: the tail has moved, or a hostile reader lies. */
 		if (was > s->want_pos &&
 		    shmipc_cursor_pos(shmipc_load_acquire(s->word)) >= s->until_pos)
 			return false;
+		/* Orders nothing by itself: W1 <- W0 follows in shmipc_barrier_heavy(). */
 		if (shmipc_cas_acq_rel(s->want, &was, s->want_pos))
 			break;
 	}

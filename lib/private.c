@@ -67,17 +67,19 @@ static int private_slot_lock(struct shmipc_segment *seg, uint32_t slot)
 	struct shmipc_peer_slot *s = shmipc_segment_slot(seg, slot);
 	__u64 was = 0;
 
-	/* reserved1[0] is the lock: taken by one thread, freed on leaving. */
+	/* reserved1[0] is the lock: taken by one thread, freed on leaving. L0 <- L1 */
 	return shmipc_cas_acq_rel(&s->reserved1[0], &was, (uint64_t)1) ? 0 : -EBUSY;
 }
 
 static void private_slot_unlock(struct shmipc_segment *seg, uint32_t slot)
 {
+	/* L1 -> L0: what was done with the slot comes before the next owner. */
 	shmipc_store_release(&shmipc_segment_slot(seg, slot)->reserved1[0], (uint64_t)0);
 }
 
 static bool private_slot_held(struct shmipc_segment *seg, uint32_t slot)
 {
+	/* L0 <- L1: free: with all that its owner wrote before. */
 	return shmipc_load_acquire(&shmipc_segment_slot(seg, slot)->reserved1[0]);
 }
 

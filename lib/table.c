@@ -136,6 +136,7 @@ static uint32_t watch_word(struct shmipc_peer_slot *s)
 {
 	uint32_t is = shmipc_load_relaxed(&s->word);
 
+	/* P0 <- P1: whose word we mark has filled in its slot. */
 	while (is && !(is & (SHMIPC_PEER_WATCHED | SHMIPC_PEER_DEAD)))
 		if (shmipc_cas_acq_rel(&s->word, &is, is | SHMIPC_PEER_WATCHED))
 			return is | SHMIPC_PEER_WATCHED;
