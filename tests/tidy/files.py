@@ -5,9 +5,9 @@ import re
 
 import ctext
 
-FILE_LINES = 600
-FUNCTION_LINES = 70
-COLUMNS = 100
+# Lines of a file and of a function; tests have tables and scripts of steps.
+LINES = (("tests/", 700, 100), ("", 600, 70))
+COLUMNS = 112       # aim at 100
 
 UAPI = "GPL-2.0-only WITH Linux-syscall-note"
 LICENSES = (("LICENSES/", None), ("include/uapi/", UAPI), ("kmod/", "GPL-2.0-only"), ("", "MIT"))
@@ -48,11 +48,12 @@ def words(tree):
 
 
 def length(tree):
-    """A file of more than 600 lines has two nouns in it; functions are short."""
+    """A file that is too long has two nouns in it; functions are short."""
     for path, text in tree.texts.items():
         lines = text.count("\n")
-        if lines > FILE_LINES and not path.startswith("LICENSES/"):
-            yield "%s: %d lines, more than %d" % (path, lines, FILE_LINES)
+        most, most_of_function = next(n for prefix, *n in LINES if path.startswith(prefix))
+        if lines > most and not path.startswith("LICENSES/"):
+            yield "%s: %d lines, more than %d" % (path, lines, most)
         if path.endswith((".c", ".h", ".cc", ".cpp")):
             spans = ctext.bodies(text)
         elif text.startswith("#!/usr/bin/env python3") or path.endswith(".py"):
@@ -61,7 +62,7 @@ def length(tree):
         else:
             continue
         for first, last in spans:
-            if last - first - 1 > FUNCTION_LINES:
+            if last - first - 1 > most_of_function:
                 yield "%s:%d: a function of %d lines" % (path, first, last - first - 1)
 
 
@@ -120,17 +121,17 @@ FAULTS = [
     ("words", "include/shmipc/ring.h", "shared between", "in /wor" + "k/x, shared between"),
     ("words", "tools/setup", "set -eu", "set -eu # TO" + "DO"),
     ("words", "README.md", "\n", "\nhttps:" + "//example.invalid\n"),
-    ("length", "include/shmipc/ring.h", "\n", "\n" * (FILE_LINES + 1)),
-    ("length", "include/shmipc/ring.h", "\n{\n", "\n{\n" + "\t;\n" * (FUNCTION_LINES + 1)),
+    ("length", "include/shmipc/ring.h", "\n", "\n" * 601),
+    ("length", "include/shmipc/ring.h", "\n{\n", "\n{\n" + "\t;\n" * 71),
     ("length", "tests/run", "    if totals:\n",
-     "    pass\n" * (FUNCTION_LINES + 1) + "    if totals:\n"),
+     "    pass\n" * 101 + "    if totals:\n"),
     ("style", "include/shmipc/ring.h", "struct shmipc_ring {", "typedef struct shmipc_ring {"),
     ("style", "include/shmipc/ring.h", "\tint ret = ", "        int ret = "),
     ("style", "include/shmipc/ring.h", "if (ret)", "if(ret)"),
     ("style", "include/shmipc/ring.h", ")\n{", ") {"),
     ("style", "include/shmipc/ring.h", "\n{\n", " \n{\n"),
     ("style", "include/shmipc/ring.h", "#endif /* SHMIPC_RING_H */\n", "#endif"),
-    ("style", "include/shmipc/ring.h", "the magic", "the magic" + " longer" * 12),
+    ("style", "include/shmipc/ring.h", "the magic", "the magic" + " longer" * 14),
     ("style", "include/shmipc/ring.h", "shmipc_load_acquire(&hdr->magic)",
      "__atomic_load_n(&hdr->magic, __ATOMIC_ACQUIRE)"),
     ("style", "include/shmipc/ring.h", "\treturn -EAGAIN;", "\terrno = EAGAIN;\n\treturn -EAGAIN;"),
