@@ -64,10 +64,12 @@ def an_end_that_is_taken_is_refused():
 @case
 def messages_that_never_fit_are_refused():
     r = Run("recv", "--ring", "64K", "t")
+    attached("t", "consumer")
     s = run("send", "--size", "64K", "t", code=FAIL)
     check("EMSGSIZE" in s.err and "--ring" in s.err and "65536" in s.err, s.err)
     r.ends(PEER)
     r = Run("recv", "--ring", "64K", "t")
+    attached("t", "consumer")
     with file_of(b"short\n" + b"x" * 70000 + b"\n") as name:
         s = run("send", "--lines", "--file", name, "t", code=FAIL)
     check("line 2" in s.err and "EMSGSIZE" in s.err, s.err)
