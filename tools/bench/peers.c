@@ -21,7 +21,7 @@
 #include "source.h"
 
 #define SAMPLES		((size_t)1 << 20)
-#define WARM		1000u	/* round trips before the clock runs */
+#define WARM		200u	/* round trips before the clock runs */
 #define RINGS_OFF	((size_t)2 << 20)	/* in env->mem; as the blocks of the limits */
 
 /* One end of an index ring. */
@@ -163,7 +163,7 @@ static int ask(struct bench_env *env, const struct way *way, void *tx, void *rx)
 {
 	uint32_t *sample = malloc(SAMPLES * sizeof(*sample));
 	unsigned char *buf = malloc(env->size);
-	uint64_t seq, t, prev, end;
+	uint64_t seq, t, prev, end = UINT64_MAX;
 	struct bench_source src;
 	int stop = 0;
 
@@ -172,9 +172,10 @@ static int ask(struct bench_env *env, const struct way *way, void *tx, void *rx)
 	memset(sample, 0xff, SAMPLES * sizeof(*sample));
 	bench_begin(env);
 	prev = bench_ticks();
-	end = prev + bench_ns_ticks(env->seconds * 1e9);
 	for (seq = 0; !stop; seq++) {
-		stop = seq >= WARM && (prev >= end || seq - WARM == SAMPLES);
+		if (seq == WARM)
+			end = prev + bench_ns_ticks(env->seconds * 1e9);
+		stop = seq > WARM && (prev >= end || seq - WARM == SAMPLES);
 		if (stop)
 			shmipc_store_release(&env->shared->last, seq + 1);
 		if (way->send(env, tx, bench_source_at(&src, seq), src.size) ||

@@ -18,6 +18,7 @@
 #include "source.h"
 
 #define SAMPLES		((size_t)1 << 20)
+#define WARM		200u	/* round trips before the clock runs */
 #define CHUNK_BYTES	((size_t)256 << 10)	/* between two looks at the clock */
 
 static struct shmipc_segment *made[2];	/* the parent's */
@@ -353,23 +354,24 @@ static int round_trip(struct bench_env *env, struct shmipc_channel *tx,
 static int ask_timed(struct bench_env *env, struct shmipc_channel *tx, struct shmipc_channel *rx,
 		     const struct bench_source *src, uint32_t *sample)
 {
-	uint64_t seq, t, prev, end, warm = 1000;
+	uint64_t seq, t, prev, end = UINT64_MAX;
 	int stop = 0;
 
 	prev = bench_ticks();
-	end = prev + bench_ns_ticks(env->seconds * 1e9);
 	for (seq = 0; !stop; seq++) {
-		stop = seq >= warm && (prev >= end || seq - warm == SAMPLES);
+		if (seq == WARM)
+			end = prev + bench_ns_ticks(env->seconds * 1e9);
+		stop = seq > WARM && (prev >= end || seq - WARM == SAMPLES);
 		if (stop)
 			shmipc_store_relaxed(&env->shared->last, seq + 1);
 		if (round_trip(env, tx, rx, src, seq))
 			return -1;
 		t = bench_ticks();
-		if (seq >= warm && !stop)
-			sample[seq - warm] = (uint32_t)(t - prev);
+		if (seq >= WARM && !stop)
+			sample[seq - WARM] = (uint32_t)(t - prev);
 		prev = t;
 	}
-	bench_samples_into(env->out, sample, seq - 1 - warm);
+	bench_samples_into(env->out, sample, seq - 1 - WARM);
 	return 0;
 }
 
