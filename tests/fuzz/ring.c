@@ -367,7 +367,6 @@ int main(void)
 	report("nonsense between the calls", ok);
 
 	stress_part(50);
-	ok = 1;
 	while (ok && stress_time_left()) {
 		seed = rng_next(&r);
 		if (make(&common, rng_chance(&r, 2) ? SHMIPC_KIND_SPSC : SHMIPC_KIND_BCAST, &r) ||
