@@ -19,7 +19,8 @@ bool play(const struct scenario *s, uint64_t kill_no, void (*drive)(void *), voi
 
 /* trace.c */
 bool set_break(pid_t pid, uint64_t addr);
-bool run_scenario(const struct scenario *s, bool full);
+/* @full: at each instruction, however many; given up after @enough failures */
+bool run_scenario(const struct scenario *s, bool full, unsigned int enough);
 
 /* dir.c: a directory of our own for the segments, and what is left in it */
 bool dir_make(void);

@@ -307,12 +307,19 @@ static bool is_wanted(const char *name, char **argv)
 	return !argv[1];
 }
 
+static unsigned int number(const char *name, unsigned int otherwise)
+{
+	const char *text = getenv(name);
+
+	return text && *text ? (unsigned int)strtoul(text, NULL, 10) : otherwise;
+}
+
 /* What all jobs share: they take the scenarios one by one. */
 struct tally {
 	uint32_t taken, passed, failed;
 };
 
-static void work(struct tally *tally, char **argv, bool full)
+static void work(struct tally *tally, char **argv)
 {
 	static const struct scenario *const all[] = {
 		segment_scenarios, attach_scenarios, spsc_scenarios, bcast_scenarios,
@@ -321,6 +328,7 @@ static void work(struct tally *tally, char **argv, bool full)
 	const struct scenario *s;
 	uint32_t at = 0, mine_is;
 	unsigned int i;
+	bool good;
 
 	if (!dir_make())
 		exit(1);
@@ -329,8 +337,10 @@ static void work(struct tally *tally, char **argv, bool full)
 		for (s = all[i]; s->name; s++) {
 			if (!is_wanted(s->name, argv) || at++ != mine_is)
 				continue;
-			__atomic_fetch_add(run_scenario(s, full) ? &tally->passed : &tally->failed,
-					   1, __ATOMIC_RELAXED);
+			good = run_scenario(s, number("CRASH_FULL", 0) == 1,
+					    number("CRASH_ENOUGH", 20));
+			__atomic_fetch_add(good ? &tally->passed : &tally->failed, 1,
+					   __ATOMIC_RELAXED);
 			mine_is = __atomic_fetch_add(&tally->taken, 1, __ATOMIC_RELAXED);
 		}
 	}
@@ -346,13 +356,6 @@ static void *share(size_t bytes)
 		exit(1);
 	}
 	return p;
-}
-
-static unsigned int number(const char *name, unsigned int otherwise)
-{
-	const char *text = getenv(name);
-
-	return text && *text ? (unsigned int)strtoul(text, NULL, 10) : otherwise;
 }
 
 int main(int argc, char **argv)
@@ -382,7 +385,7 @@ int main(int argc, char **argv)
 			continue;
 		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 		board = share(sizeof(*board));
-		work(tally, argv, number("CRASH_FULL", 0) == 1);
+		work(tally, argv);
 		exit(0);
 	}
 	while (wait(&status) > 0)

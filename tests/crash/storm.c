@@ -56,6 +56,13 @@ static uint64_t roll(uint64_t below)
 	return chance % below;
 }
 
+static void pause_ns(long ns)
+{
+	struct timespec ts = { 0, ns };
+
+	(void)nanosleep(&ts, NULL);
+}
+
 void await_death(void)
 {
 }
@@ -96,6 +103,8 @@ static void attach(enum shmipc_role role)
 	do {
 		ret = shmipc_channel_open(&mine, NAME, role, &so, &co);
 		took = shmipc_deadline_in(0) - began;
+		if (ret)
+			pause_ns(500000);
 	} while ((ret == -EBUSY || ret == -ENOSPC) && took < PATIENCE_NS);
 	must(!ret, "attach role %d: %s; %s", role, shmipc_error_name(ret), shmipc_error_text());
 	if (took > ledger->slowest_ns)
@@ -324,13 +333,6 @@ static bool kill_one(unsigned int role)
 	if (!early)
 		start(role);
 	return !is_fault(status, SIGKILL);
-}
-
-static void pause_ns(long ns)
-{
-	struct timespec ts = { 0, ns };
-
-	(void)nanosleep(&ts, NULL);
 }
 
 static bool remove_persistent(void)

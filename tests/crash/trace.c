@@ -16,7 +16,6 @@
 #define BLOCKED_KILLS	60u
 #define SAMPLED_KILLS	400u	/* of a long scenario, besides the first of each and system calls */
 #define FAILURES_SHOWN	3u
-#define FAILURES_ENOUGH	20u	/* then the scenario is given up */
 
 /* What a stop costs, measured in stops: a breakpoint's is a little dearer. */
 #define HIT_COST	3u
@@ -223,23 +222,23 @@ static void show(const struct scenario *s, const char *what, uint64_t k, uint64_
 	printf(": %s\n", board->text);
 }
 
-static bool run_blocking(const struct scenario *s)
+static bool run_blocking(const struct scenario *s, unsigned int enough)
 {
 	double began = seconds();
 	unsigned int i, bad = 0;
 
-	for (i = 0; i < BLOCKED_KILLS; i++) {
+	for (i = 0; i < BLOCKED_KILLS && bad < enough; i++) {
 		if (play(s, i, NULL, NULL))
 			continue;
 		if (bad++ < FAILURES_SHOWN)
 			show(s, "sleep", i, 0);
 	}
-	printf("%-22s killed asleep: %u kills, %u failed, %.1f s\n", s->name, BLOCKED_KILLS, bad,
+	printf("%-22s killed asleep: %u kills, %u failed, %.1f s\n", s->name, i, bad,
 	       seconds() - began);
 	return !bad;
 }
 
-bool run_scenario(const struct scenario *s, bool full)
+bool run_scenario(const struct scenario *s, bool full, unsigned int enough)
 {
 	bool every = full || !(s->flags & SAMPLE);
 	struct target to = { .t = &trace };
@@ -247,14 +246,14 @@ bool run_scenario(const struct scenario *s, bool full)
 	double began = seconds();
 
 	if (s->flags & BLOCKS)
-		return run_blocking(s);
+		return run_blocking(s, enough);
 	dirs_beside = 0;
 	if (!play(s, 0, record, &trace) || trace.n >= STEPS_MAX) {
 		printf("%-22s fails already when killed at its end: %s\n", s->name, board->text);
 		return false;
 	}
 	count_hits(&trace);
-	for (to.k = 0; to.k <= trace.n && bad < FAILURES_ENOUGH; to.k++) {
+	for (to.k = 0; to.k <= trace.n && bad < enough; to.k++) {
 		if (!is_chosen(&trace, to.k, every))
 			continue;
 		for (tries = 0, to.there = false; !to.there && tries < TRIES; tries++) {
