@@ -329,7 +329,7 @@ TEST_F(channel, stat_counts)
 	EXPECT_EQ(0, st.sleeps);
 	EXPECT_EQ(self->max, st.max_payload);
 	EXPECT_EQ(SHMIPC_PEER_ATTACHED, st.peer_state);
-	EXPECT_EQ(getpid(), st.peer_pid);
+	EXPECT_EQ((uint32_t)getpid(), st.peer_pid);
 	ASSERT_EQ(0, shmipc_channel_get_stat(self->rx, &st));
 	EXPECT_EQ(4, st.seq);
 	EXPECT_EQ(6, st.pending);
