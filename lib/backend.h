@@ -10,6 +10,9 @@
 
 #include "internal.h"
 
+/* A killed peer's lock goes when its memory has been torn down; this is ample. */
+#define DYING_PATIENCE_NS	UINT64_C(2000000000)
+
 struct shmipc_backend {
 	const char *name;
 	uint32_t caps;		/* SHMIPC_CAP_* that do not depend on the kernel */
@@ -33,13 +36,13 @@ struct shmipc_backend {
 	/*
 	 * Ends. take: the first free slot in [from, to), into e->slot; -EBUSY if
 	 * none is. state: @sure asks the kernel where the table alone may be
-	 * wrong, at the price of a system call. wait_gone: a dead peer's last
-	 * traces, which would keep the name.
+	 * wrong, at the price of a system call. wait_gone: until a dead peer's
+	 * last traces, which would keep the name, are gone, or the time is up.
 	 */
 	int (*take)(struct shmipc_end *e, enum shmipc_role role, uint32_t from, uint32_t to);
 	void (*leave)(struct shmipc_end *e);
 	enum shmipc_peer_state (*state)(struct shmipc_segment *seg, uint32_t slot, bool sure);
-	void (*wait_gone)(struct shmipc_segment *seg, uint32_t slot);
+	void (*wait_gone)(struct shmipc_segment *seg, uint32_t slot, uint64_t until_ns);
 
 	/*
 	 * Sleep while *@word is @val and the slot's word, less its WATCHED bit,

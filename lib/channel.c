@@ -189,16 +189,21 @@ SHMIPC_EXPORT int shmipc_channel_open(struct shmipc_channel **ret, const char *n
 SHMIPC_EXPORT void shmipc_channel_close(struct shmipc_channel *ch)
 {
 	struct shmipc_chan *c = shmipc_chan(ch);
+	uint64_t until_ns;
 	uint32_t slot;
 
 	if (!ch)
 		return;
 	if (!c->seg->dead) {
 		c->seg->be->leave(&c->end);
-		/* Of a killed peer the locks may live a little longer. */
+		/*
+		 * Of a killed peer the locks may live a little longer. One patience
+		 * for all: a hostile peer can claim as many dead as there are slots.
+		 */
+		until_ns = shmipc_now_ns() + DYING_PATIENCE_NS;
 		for (slot = 0; slot < c->seg->hdr.peers; slot++)
 			if (slot != c->end.slot)
-				c->seg->be->wait_gone(c->seg, slot);
+				c->seg->be->wait_gone(c->seg, slot, until_ns);
 	}
 	shmipc_segment_close(c->seg);
 	free(c);

@@ -18,8 +18,6 @@
 
 #include "table.h"
 
-/* A killed peer's lock goes when its memory has been torn down; this is ample. */
-#define DYING_PATIENCE_NS	UINT64_C(2000000000)
 #define DYING_RETRY_NS		UINT64_C(500000)
 #define POLL_TICK_NS		UINT64_C(2000000)
 
@@ -122,12 +120,10 @@ void shmipc_table_leave(struct shmipc_end *e)
 }
 
 /* A peer known to have died: wait until the kernel has let go of its locks. */
-void shmipc_table_wait_gone(struct shmipc_segment *seg, uint32_t slot)
+void shmipc_table_wait_gone(struct shmipc_segment *seg, uint32_t slot, uint64_t until_ns)
 {
-	uint64_t end = shmipc_now_ns() + DYING_PATIENCE_NS;
-
 	while (shmipc_table_state(seg, slot, false) == SHMIPC_PEER_DIED &&
-	       shmipc_locks(seg)->held(seg, slot) && shmipc_now_ns() < end)
+	       shmipc_locks(seg)->held(seg, slot) && shmipc_now_ns() < until_ns)
 		shmipc_sleep_ns(DYING_RETRY_NS);
 }
 

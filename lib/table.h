@@ -23,7 +23,7 @@ static inline const struct shmipc_locks *shmipc_locks(const struct shmipc_segmen
 int shmipc_table_take(struct shmipc_end *e, enum shmipc_role role, uint32_t from, uint32_t to);
 void shmipc_table_leave(struct shmipc_end *e);
 enum shmipc_peer_state shmipc_table_state(struct shmipc_segment *seg, uint32_t slot, bool lock);
-void shmipc_table_wait_gone(struct shmipc_segment *seg, uint32_t slot);
+void shmipc_table_wait_gone(struct shmipc_segment *seg, uint32_t slot, uint64_t until_ns);
 int shmipc_table_wait(struct shmipc_segment *seg, const uint32_t *word, uint32_t val,
 		      uint32_t slot, uint32_t peer_val, uint64_t until_ns);
 int shmipc_table_wait_peer(struct shmipc_segment *seg, uint32_t slot, uint32_t peer_val,
