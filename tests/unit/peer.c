@@ -443,8 +443,8 @@ TEST_F(peer, looks_show_who_is_there)
 	struct shmipc_channel *tx;
 	struct other p;
 
-	if (variant->where != NAMED)
-		SKIP(return, "only names can be looked at");
+	site_end(&self->s);
+	ASSERT_EQ(0, site_make(&self->s, NAMED, SHMIPC_KIND_SPSC, 4096));
 	ASSERT_EQ(0, site_open(&self->s, &self->ch, SHMIPC_ROLE_CONSUMER, NULL));
 	ASSERT_EQ(0, site_start(&self->s, &p, producer, self));
 	ASSERT_EQ(1, hear(&p));
@@ -522,6 +522,57 @@ TEST_F(peer, death_is_known_to_all_readers)
 		EXPECT_EQ(2, hear(&r[i]));
 		EXPECT_EQ(0, other_end(&r[i]));
 	}
+}
+
+/*
+ * A hostile peer holds the locks of all slots and says that their owners are
+ * dead. Closing waits for the dead to be gone, but once, not once for each.
+ */
+static int claims_all_slots(struct other *me, void *arg)
+{
+	struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1 };
+	struct shmipc_seg_hdr *h;
+	struct stat st;
+	uint32_t i;
+	int fd;
+
+	fd = recv_fd(me->sock);
+	CHECK(fd >= 0 && fstat(fd, &st) == 0);
+	h = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	CHECK(h != MAP_FAILED);
+	/* A description of its own, or the locks would be the parent's too. */
+	char self[64];
+	(void)snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+	fd = open(self, O_RDWR | O_CLOEXEC);
+	CHECK(fd >= 0);
+	for (i = 2; i < h->peers; i++) {
+		struct shmipc_peer_slot *s = (void *)((char *)h + h->peers_off + i * h->peer_bytes);
+
+		l.l_start = (INT64_C(1) << 61) + 4096 + i;	/* LOCK_SLOT of lib/mem.h */
+		CHECK(fcntl(fd, F_OFD_SETLK, &l) == 0);
+		s->word = SHMIPC_PEER_DEAD | 5;
+	}
+	tell(me, 1);
+	(void)hear(me);
+	(void)arg;
+	return 0;
+}
+
+TEST_F(peer, close_waits_once_for_all_who_claim_to_be_dying)
+{
+	struct other o;
+
+	site_end(&self->s);
+	ASSERT_EQ(0, site_make(&self->s, ANON, SHMIPC_KIND_BCAST, 4096));
+	ASSERT_EQ(0, site_open(&self->s, &self->ch, SHMIPC_ROLE_READER, NULL));
+	ASSERT_EQ(0, other_start(&o, 0, claims_all_slots, NULL));
+	ASSERT_EQ(0, send_fd(o.sock, shmipc_segment_fd(self->s.seg)));
+	ASSERT_EQ(1, hear(&o));
+	/* 62 slots: two seconds for each would be more than this test may take. */
+	shmipc_channel_close(self->ch);
+	self->ch = NULL;
+	tell(&o, 2);
+	EXPECT_EQ(0, other_end(&o));
 }
 
 TEST_HARNESS_MAIN
