@@ -40,7 +40,7 @@
 struct model_thread model_threads[MODEL_THREADS];
 int model_n_threads;
 struct model_thread *model_me;
-int model_trace, model_deep;
+int model_trace, model_deep, model_brute;
 
 static struct { uint16_t n, at; } path[DEPTH];
 static unsigned depth, path_len;
@@ -191,7 +191,7 @@ void model_arrive(struct model_at at, int effect)
 		model_site_seen(at);
 	if (++steps > MODEL_STEPS)
 		model_fail("no end after %d accesses", steps);
-	if (effect)
+	if (effect || model_brute)
 		die_perhaps(at);
 }
 
@@ -314,7 +314,7 @@ static int key_of(const struct model_thread *t)
 	case OP_FUTEX_WAIT:
 		return t->loc->wakes;
 	case OP_FUTEX_WAKE:
-		return t->loc->waits;
+		return t->loc->waits + t->loc->wakes;
 	case OP_FENCE:
 		if (t->kind == MODEL_BARRIER_LIGHT)
 			return model_heavy_n;
@@ -407,7 +407,7 @@ static int schedule(void)
 		if (!n)
 			break;
 		pick = choose(n, 1);
-		for (i = 0; list[i].t != list[pick].t; i++)
+		for (i = 0; !model_brute && list[i].t != list[pick].t; i++)
 			put_to_sleep(&model_threads[list[i].t]);
 		model_threads[list[pick].t].grant = list[pick].m;
 		run_thread(&model_threads[list[pick].t], 0);

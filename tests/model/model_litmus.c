@@ -7,6 +7,7 @@
  * too few a bug not found.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include "model_priv.h"
 
 static uint64_t mem[8] __attribute__((aligned(64)));
@@ -289,6 +290,156 @@ static const struct litmus {
 	{ { "a race is found", setup, race, finish, 0 }, { -1 }, 1 },
 };
 
+/*
+ * Random programs: the search with all that it leaves out, against one that leaves
+ * out nothing. Both must see the same outcomes.
+ */
+#define R_THREADS	3
+#define R_OPS		3
+#define R_MAX		65536
+
+static struct { int kind, word, val; } prog[R_THREADS][R_OPS];
+static uint64_t result[R_THREADS][R_OPS];
+static uint64_t outcomes[2][R_MAX];
+static unsigned n_outcomes[2];
+static uint64_t seed;
+static int r_deaths;
+
+static unsigned rnd(unsigned n)
+{
+	seed = seed * 6364136223846793005ULL + 1442695040888963407ULL;
+	return (unsigned)(seed >> 33) % n;
+}
+
+static void r_thread(void *arg)
+{
+	int t = (int)((uintptr_t)arg), i;
+	uint64_t v, e, *w;
+
+	for (i = 0; i < R_OPS; i++) {
+		w = &mem[prog[t][i].word];
+		v = (uint64_t)prog[t][i].val;
+		e = 0;
+		switch (prog[t][i].kind) {
+		case 0: result[t][i] = shmipc_load_relaxed(w); break;
+		case 1: result[t][i] = shmipc_load_acquire(w); break;
+		case 2: shmipc_store_relaxed(w, v); break;
+		case 3: shmipc_store_release(w, v); break;
+		case 4: result[t][i] = (uint64_t)shmipc_cas_acq_rel(w, &e, v) << 8 | e; break;
+		case 5: result[t][i] = shmipc_exchange_acq_rel(w, v); break;
+		case 6: shmipc_fence_seq_cst(); break;
+		case 7: shmipc_fence_acquire(); break;
+		case 8: shmipc_fence_release(); break;
+		case 9: shmipc_barrier_light(); break;
+		case 10: model_barrier_heavy(); break;
+		case 11: model_futex_wait(w, (uint32_t)e, -1); result[t][i] = 1; break;
+		case 12: model_futex_wake(w); break;
+		case 13: model_await(w); result[t][i] = 1; break;
+		}
+	}
+	if (t && r_deaths) {	/* the thread before is mortal */
+		model_join(t);
+		result[t][0] |= shmipc_load_relaxed(&mem[0]) << 16;
+	}
+}
+
+static void r_begin(void)
+{
+	static const char *const names[] = { "a", "b", "c" };
+	int t;
+
+	memset(result, 0, sizeof(result));
+	for (t = 0; t < R_THREADS; t++)
+		model_spawn(names[t], r_thread, (void *)(uintptr_t)t, !t);
+}
+
+static void r_finish(void)
+{
+	uint64_t h = 14695981039346656037ULL;
+	unsigned i, *n = &n_outcomes[model_brute];
+	const uint64_t *v = &result[0][0];
+
+	/* What the dead have read is nobody's business. */
+	for (i = 0; i < R_THREADS * R_OPS; i++)
+		if (model_state(1 + (int)i / R_OPS) != MODEL_DIED)
+			h = (h ^ v[i]) * 1099511628211ULL;
+	for (i = 0; i < 3; i++)
+		h = (h ^ shmipc_load_relaxed(&mem[i])) * 1099511628211ULL;
+	for (i = 1; i <= R_THREADS; i++)
+		h = (h ^ (uint64_t)model_state((int)i)) * 1099511628211ULL;
+	for (i = 0; i < *n; i++)
+		if (outcomes[model_brute][i] == h)
+			return;
+	if (*n < R_MAX)
+		outcomes[model_brute][(*n)++] = h;
+}
+
+static int by_value(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+static void r_setup(void)
+{
+	setup();
+	n_outcomes[model_brute] = 0;
+}
+
+static int random_program(uint64_t s, uint64_t *runs)
+{
+	/* Loads and stores are the most of what there is. */
+	static const int kinds[] = { 0, 0, 0, 1, 1, 2, 2, 2, 3, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13 };
+	struct model_test test = { "random", r_setup, r_begin, r_finish, 0 };
+	struct model_result r[2];
+	int t, i, b, words;
+
+	seed = s;
+	r_deaths = test.deaths = !rnd(3);
+	words = 1 + (int)rnd(3);
+	for (t = 0; t < R_THREADS; t++) {
+		for (i = 0; i < R_OPS; i++) {
+			prog[t][i].kind = kinds[rnd(sizeof(kinds) / sizeof(*kinds))];
+			prog[t][i].word = (int)rnd((unsigned)words);
+			prog[t][i].val = 1 + t * R_OPS + i;
+		}
+	}
+	for (t = 0; getenv("MODEL_SEED") && t < R_THREADS; t++)
+		for (i = 0; i < R_OPS; i++)
+			printf("    %c: kind %d, word %d, value %d\n", 'a' + t, prog[t][i].kind,
+			       prog[t][i].word, prog[t][i].val);
+	for (b = 0; b < 2; b++) {
+		model_brute = b;
+		model_explore(&test, 600, &r[b]);
+		qsort(outcomes[b], n_outcomes[b], sizeof(uint64_t), by_value);
+		runs[b] += r[b].executions + r[b].cut;
+	}
+	model_brute = 0;
+	if (r[0].failed || r[1].failed || r[0].incomplete || r[1].incomplete ||
+	    n_outcomes[0] != n_outcomes[1] ||
+	    memcmp(outcomes[0], outcomes[1], n_outcomes[0] * sizeof(uint64_t))) {
+		printf("    seed %llu: %u outcomes, %u when nothing is left out\n",
+		       (unsigned long long)s, n_outcomes[0], n_outcomes[1]);
+		return 1;
+	}
+	return 0;
+}
+
+static int random_programs(void)
+{
+	const char *asked = getenv("MODEL_SEED");
+	uint64_t s = asked ? strtoull(asked, NULL, 0) : 1, runs[2] = { 0, 0 };
+	int i, bad = 0, n = asked ? 1 : getenv("MODEL_DEEP") ? 5000 : 100;
+
+	for (i = 0; i < n; i++)
+		bad |= random_program(s + (uint64_t)i, runs);
+	printf("%s %d random programs from seed %llu: %llu executions, %llu when nothing is left out\n",
+	       bad ? "not ok" : "ok", n, (unsigned long long)s, (unsigned long long)runs[0],
+	       (unsigned long long)runs[1]);
+	return bad;
+}
+
 int main(void)
 {
 	struct model_result r;
@@ -307,6 +458,9 @@ int main(void)
 		passed += !bad;
 		failed += bad;
 	}
+	bad = random_programs();
+	passed += !bad;
+	failed += bad;
 	printf("%d passed, %d failed, 0 skipped\n", passed, failed);
 	return failed != 0;
 }

@@ -227,11 +227,19 @@ static void do_read(struct model_at at, struct model_loc *l, int m, int acquire)
 		model_view_join(&t->cur, &msg->view);
 }
 
-/* Does another thread store here with nothing to order the two? Then who is first matters. */
+/*
+ * We are about to store, or to try: note it. Does another thread store here with
+ * nothing to order the two? Then who is first matters.
+ */
 static void order_check(struct model_loc *l)
 {
 	struct model_msg *last = &l->hist[l->n - 1];
+	unsigned bit = 1u << (model_me - model_threads);
 
+	if (!(l->writers & bit)) {
+		l->writers |= bit;
+		model_learned();
+	}
 	if (!l->unordered && last->clk > model_me->cur.clk[last->tid]) {
 		l->unordered = 1;
 		model_learned();
@@ -248,10 +256,6 @@ static void do_write(struct model_at at, struct model_loc *l, uint64_t v,
 
 	if (l->n == MODEL_HIST)
 		model_fail("more than %d stores to one word", MODEL_HIST);
-	if (!(l->writers & 1u << self)) {
-		l->writers |= 1u << self;
-		model_learned();
-	}
 	race_check(at, l, how);
 	msg = &l->hist[l->n];
 	msg->val = v;
@@ -287,7 +291,7 @@ static uint64_t load_from(struct model_at at, struct model_loc *l, int lo)
 	struct model_thread *t = model_me;
 	int m;
 
-	if (lo >= l->n || (l->writers & model_others_alive())) {
+	if (lo >= l->n || model_brute || (l->writers & model_others_alive())) {
 		model_stop_here(OP_LOAD, l, lo);
 		m = t->grant;
 	} else {
@@ -329,7 +333,7 @@ static void store_to(struct model_at at, struct model_loc *l, uint64_t v, int re
 
 	model_arrive(at, 1);
 	order_check(l);
-	if (l->unordered && (l->writers & model_others_alive()))
+	if (model_brute || (l->unordered && (l->writers & model_others_alive())))
 		model_stop_here(OP_STORE, l, l->n);
 	do_write(at, l, v, release ? &t->cur : &t->rel, MODEL_ATOMIC_W);
 	model_trace_at(at, l, l->n - 1, v, "");
@@ -380,6 +384,7 @@ int model_cas(struct model_at at, volatile void *p, size_t bytes, void *expected
 	model_arrive(at, 1);
 	t->expected = want;
 	model_stop_here(OP_CAS, l, t->cur.ts[index_of(l)]);
+	order_check(l);	/* also if it fails: in another order it may not */
 	was = l->hist[t->grant].val;
 	if (was == want) {
 		do_update(at, l, v);
@@ -476,12 +481,12 @@ void model_fence(struct model_at at)
 			break;
 		}
 		user(&model_sc_users);
-		if (others & model_sc_users)
+		if (model_brute || (others & model_sc_users))
 			model_stop_here(OP_FENCE, NULL, 0);
 		fence_seq_cst(t);
 		break;
 	case MODEL_BARRIER_LIGHT:
-		if (others & model_heavy_users)
+		if (model_brute || (others & model_heavy_users))
 			model_stop_here(OP_FENCE, NULL, 0);
 		barrier_light(t);
 		break;
@@ -549,6 +554,7 @@ static void copy_write(struct model_at at, struct model_loc *l, uint64_t v)
 		store_to(at, l, v, 0);
 	} else {
 		model_arrive(at, 1);
+		order_check(l);
 		do_write(at, l, v, NULL, MODEL_PLAIN_W);
 		model_trace_at(at, l, l->n - 1, v, "");
 	}
@@ -609,9 +615,9 @@ int model_futex_wait(const volatile void *p, uint32_t val, int peer)
 	model_view_join(&t->cur, &l->futex);
 	do_read(at, l, t->grant, 0);
 	model_trace_at(at, l, t->grant, l->hist[t->grant].val, "");
+	l->waits++;
 	if ((uint32_t)l->hist[t->grant].val != val)
 		return -EAGAIN;
-	l->waits++;
 	t->target = peer;
 	t->woken = 0;
 	t->state = MODEL_ASLEEP;

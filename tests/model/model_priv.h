@@ -98,6 +98,7 @@ extern struct model_thread *model_me;	/* NULL: outside the model */
 extern struct model_loc model_locs[MODEL_LOCS];
 extern int model_n_locs;
 extern int model_trace;			/* print each access */
+extern int model_brute;			/* leave nothing out; to check what we leave out */
 extern unsigned model_sc_users, model_heavy_users;
 extern int model_sc_n, model_light_n, model_heavy_n;
 
