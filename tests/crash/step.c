@@ -43,14 +43,18 @@ static char hung_at[200];
 /* Somebody hangs: say where the checker does, and end both. */
 static void on_alarm(int sig)
 {
-	char path[] = "/proc/0000000000/syscall";
+	char path[40] = "/proc/", digit[12];
 	pid_t pid = checker.pid;
 	ssize_t n = 0;
-	int i, fd;
+	int i = 0, fd;
 
 	(void)sig;
-	for (i = 15; i > 5; i--, pid /= 10)
-		path[i] = (char)('0' + pid % 10);
+	for (; pid > 0; pid /= 10)
+		digit[i++] = (char)('0' + pid % 10);
+	for (n = 6; i > 0; n++)
+		path[n] = digit[--i];
+	memcpy(path + n, "/syscall", 9);
+	n = 0;
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd >= 0) {
 		n = read(fd, hung_at, sizeof(hung_at) - 1);

@@ -13,6 +13,7 @@
 
 #define STEPS_MAX	4000000u
 #define TRIES		3	/* where the victim went another way */
+#define WAYS_MAX	4u	/* that a victim may go, see record_rest() */
 #define BLOCKED_KILLS	60u
 #define SAMPLED_KILLS	400u	/* of a long scenario, besides the first of each and system calls */
 #define FAILURES_SHOWN	3u
@@ -76,13 +77,12 @@ static bool is_int3(pid_t pid, uint64_t pc)
 	return (ptrace(PTRACE_PEEKTEXT, pid, pc, 0) & 0xff) == 0xcc;
 }
 
-static void record(void *arg)
+/* Write down the way from where the victim stands, which is pc[@from], to the end mark. */
+static void record_from(struct trace *t, size_t from)
 {
-	struct trace *t = arg;
 	pid_t pid = victim.pid;
 
-	t->n = 0;
-	for (;;) {
+	for (t->n = from;; t->n++) {
 		if (t->n + 1 >= t->room) {
 			t->room = t->room ? 2 * t->room : 16384;
 			t->pc = realloc(t->pc, t->room * sizeof(*t->pc));
@@ -92,10 +92,14 @@ static void record(void *arg)
 		t->pc[t->n] = pc_of(pid);
 		if (is_int3(pid, t->pc[t->n]) || t->n >= STEPS_MAX)
 			return;
-		t->n++;
 		if (!go(pid, PTRACE_SINGLESTEP))
 			return;
 	}
+}
+
+static void record(void *arg)
+{
+	record_from(arg, 0);
 }
 
 /* The system calls of the process image are in ours too: it is a fork of us. */
@@ -169,7 +173,7 @@ static size_t anchor(const struct trace *t, size_t k)
 }
 
 struct target {
-	const struct trace *t;
+	struct trace *t;
 	size_t k;
 	bool there;
 };
@@ -196,6 +200,22 @@ static void drive(void *arg)
 		if (pc_of(pid) != t->pc[i] || !go(pid, PTRACE_SINGLESTEP))
 			return;
 	to->there = pc_of(pid) == t->pc[to->k];
+}
+
+/*
+ * Stepping is slow, and a slow victim may go another way at its end: it asks for
+ * its peer's lock now and then. This one came to @k - 1 fast, and is stepped only
+ * from there.
+ */
+static void record_rest(void *arg)
+{
+	struct target *to = arg;
+
+	to->k--;
+	drive(to);
+	if (to->there)
+		record_from(to->t, to->k);
+	to->k++;
 }
 
 static bool is_chosen(const struct trace *t, size_t k, bool every)
@@ -242,7 +262,7 @@ bool run_scenario(const struct scenario *s, bool full, unsigned int enough)
 {
 	bool every = full || !(s->flags & SAMPLE);
 	struct target to = { .t = &trace };
-	unsigned int tries, kills = 0, drifted = 0, bad = 0;
+	unsigned int tries, kills = 0, drifted = 0, bad = 0, ways = 1;
 	double began = seconds();
 
 	if (s->flags & BLOCKS)
@@ -262,6 +282,13 @@ bool run_scenario(const struct scenario *s, bool full, unsigned int enough)
 			if (bad++ < FAILURES_SHOWN)
 				show(s, "instruction", to.k, trace.pc[to.k]);
 			break;
+		}
+		if (!to.there && bad < enough && to.k && ways < WAYS_MAX &&
+		    play(s, to.k, record_rest, &to) && to.there) {
+			ways++;
+			count_hits(&trace);
+			to.k--;		/* once more, on the new way */
+			continue;
 		}
 		kills++;
 		drifted += !to.there;
