@@ -134,6 +134,7 @@ static int attach_own(struct shmipc_channel **ret, struct shmipc_segment *seg,
 	}
 	c->seg = seg;
 	c->spin_ns = o.spin_ns;
+	c->gather_every = c->gather_in = SHMIPC_GATHER_EVERY;
 	c->pub.kind = seg->hdr.kind;
 	c->pub.role = role;
 	seg->channel = &c->pub;

@@ -12,6 +12,8 @@
 /* A value that no word has: the inline check sends every call into the library. */
 #define PEER_SEEN_NEVER	(SHMIPC_PEER_DEAD | SHMIPC_PEER_TID_MASK)
 
+#define SHMIPC_GATHER_EVERY	16u	/* waits between the first trials */
+
 struct shmipc_chan {
 	struct shmipc_channel pub;	/* first: what the user has */
 	struct shmipc_segment *seg;
@@ -21,6 +23,10 @@ struct shmipc_chan {
 	uint64_t dead_generation;	/* of a peer whose lock told that it died */
 	uint64_t lock_asked_ns;		/* when we last asked the peer's lock */
 	uint64_t spin_ns;
+	uint64_t gather_seq;		/* number of the next message when we last found none */
+	uint32_t gather_every;		/* times between two trials */
+	uint32_t gather_in;		/* times until the next one */
+	bool gathering;			/* what we read is a stream */
 	uint64_t room_tick_ns;		/* grows while we wait for the same room */
 	uint64_t room_tick_pos;
 	uint64_t sleeps;
