@@ -27,6 +27,13 @@
 #define shmipc_unlikely(x)	__builtin_expect(!!(x), 0)
 #define SHMIPC_COLD		__attribute__((noinline, cold, unused))
 
+/* Have a line come to this CPU, to be written soon. A hint; means nothing. */
+#if defined(__x86_64__)
+#define shmipc_prefetch_write(p)	__asm__ __volatile__("prefetchw %0" :: "m"(*(const char *)(p)))
+#else
+#define shmipc_prefetch_write(p)	__builtin_prefetch((p), 1)
+#endif
+
 #if defined(__SANITIZE_THREAD__)
 #define SHMIPC_TSAN 1
 #elif defined(__has_feature)

@@ -250,6 +250,7 @@ static inline int shmipc_bcast_publish(struct shmipc_bcast_tx *tx)
 	/* R0 -> A0: payloads, the batch's headers and the zero after them. */
 	shmipc_store_release(shmipc_rec_hdr(tx->data, from, tx->mask), tx->first_hdr);
 	tx->pub_word = shmipc_cursor_move(&tx->prod->tail, tx->pub_word, to, tx->seq);
+	shmipc_priv_fetch_ahead(tx->data, tx->mask, from, to, tx->limit);
 	tx->pub_pos = to;
 	tx->pub_seq = tx->seq;
 	/* W0 -> W1: tail, then want; the sleeper does it the other way round. */

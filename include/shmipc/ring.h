@@ -280,6 +280,29 @@ static inline int shmipc_cursor_read(const struct shmipc_cursor *c, uint64_t *re
 }
 
 /*
+ * After a publish from @from to @to: take over the lines that will be written a
+ * kilobyte or two later, while the reader still has them. Once a kilobyte, and
+ * after the message has gone, so that it costs a dialogue nothing. Not for short
+ * messages, whose reader is close behind and would take the lines back; nor for
+ * long ones, which the copy takes over whole. (Measured: bench spsc.)
+ */
+#define SHMIPC_AHEAD		1024u
+#define SHMIPC_AHEAD_MIN	256u
+#define SHMIPC_AHEAD_MAX	2048u
+
+static inline void shmipc_priv_fetch_ahead(unsigned char *data, uint64_t mask, uint64_t from,
+					   uint64_t to, uint64_t limit)
+{
+	const uint64_t block = ~(uint64_t)(SHMIPC_AHEAD - 1);
+	uint64_t at = (from & block) + 2 * SHMIPC_AHEAD, end = (to & block) + 2 * SHMIPC_AHEAD;
+
+	if (to - from < SHMIPC_AHEAD_MIN || to - from >= SHMIPC_AHEAD_MAX || end > limit)
+		return;
+	for (; at < end; at += SHMIPC_LINE)
+		shmipc_prefetch_write(data + (at & mask));
+}
+
+/*
  * Waiting: who sleeps says at which position it wants to be woken; the writer
  * of the position wakes when it steps over it. Nothing has to be reset: one
  * move, and only one, goes from before @want to @want or past it.
