@@ -88,8 +88,25 @@
 /* Looks at the other side's word this often before it asks for the exact one. */
 #define SHMIPC_CREDIT_SPINS		32
 
+/*
+ * Into the ring. A long copy by the string instruction takes over whole lines
+ * without reading them first; between two cores that is worth a third.
+ */
+#define SHMIPC_STRING_MIN		4096u
+
+static inline void shmipc_priv_copy_in(void *dst, const void *src, size_t n)
+{
+#if defined(__x86_64__) && !defined(SHMIPC_TSAN) && !defined(__SANITIZE_ADDRESS__)
+	if (n >= SHMIPC_STRING_MIN) {
+		__asm__ __volatile__("rep movsb" : "+D"(dst), "+S"(src), "+c"(n) :: "memory");
+		return;
+	}
+#endif
+	memcpy(dst, src, n);
+}
+
 /* Payloads of a lossless ring: plain memory. */
-#define shmipc_payload_write(dst, src, n)	((void)memcpy((dst), (src), (n)))
+#define shmipc_payload_write(dst, src, n)	shmipc_priv_copy_in((dst), (src), (n))
 #define shmipc_payload_read(dst, src, n)	((void)memcpy((dst), (src), (n)))
 
 #ifdef SHMIPC_TSAN
@@ -119,7 +136,7 @@ static inline void shmipc_racy_read(void *dst, const void *src, size_t n)
  * more, in any order, and the fences around it are compiler barriers at least:
  * torn bytes are possible, expected, and thrown away by the check that follows.
  */
-#define shmipc_racy_write(dst, src, n)	((void)memcpy((dst), (src), (n)))
+#define shmipc_racy_write(dst, src, n)	shmipc_priv_copy_in((dst), (src), (n))
 #define shmipc_racy_read(dst, src, n)	((void)memcpy((dst), (src), (n)))
 #endif
 
