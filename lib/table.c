@@ -45,21 +45,24 @@ enum shmipc_peer_state shmipc_table_state(struct shmipc_segment *seg, uint32_t s
 	return SHMIPC_PEER_ATTACHED;
 }
 
-/* Lock the slot; a holder that is already dead is waited for. */
-static int lock_slot(struct shmipc_segment *seg, uint32_t slot)
+/* Lock the first free slot in [@from, @to); -EBUSY with *@ret_dying if one may soon be. */
+static int lock_slot(struct shmipc_segment *seg, uint32_t from, uint32_t to, uint32_t *ret_slot,
+		     bool *ret_dying)
 {
-	uint64_t end = shmipc_now_ns() + DYING_PATIENCE_NS;
+	uint32_t slot;
 	int ret;
 
-	for (;;) {
+	*ret_dying = false;
+	for (slot = from; slot < to; slot++) {
 		ret = shmipc_locks(seg)->lock(seg, slot);
-		if (ret != -EBUSY)
+		if (ret != -EBUSY) {
+			*ret_slot = slot;
 			return ret;
-		if (shmipc_table_state(seg, slot, false) == SHMIPC_PEER_ATTACHED ||
-		    shmipc_now_ns() >= end)
-			return -EBUSY;
-		shmipc_sleep_ns(DYING_RETRY_NS);
+		}
+		if (shmipc_table_state(seg, slot, false) != SHMIPC_PEER_ATTACHED)
+			*ret_dying = true;
 	}
+	return -EBUSY;
 }
 
 static void write_slot(struct shmipc_end *e, enum shmipc_role role)
@@ -90,20 +93,22 @@ static void write_slot(struct shmipc_end *e, enum shmipc_role role)
 	shmipc_futex_wake(&s->word, INT_MAX);
 }
 
-/* Take the first slot in [@from, @to) that nobody holds. */
+/* Take the first free slot in [@from, @to); holders that are already dead are waited for. */
 int shmipc_table_take(struct shmipc_end *e, enum shmipc_role role, uint32_t from, uint32_t to)
 {
-	int ret = -EBUSY;
-	uint32_t slot;
+	uint64_t end = shmipc_now_ns() + DYING_PATIENCE_NS;
+	bool dying;
+	int ret;
 
-	for (slot = from; ret == -EBUSY && slot < to; slot++)
-		ret = to - from > 1 ? shmipc_locks(e->seg)->lock(e->seg, slot) :
-				      lock_slot(e->seg, slot);
-	if (ret)
-		return ret;
-	e->slot = slot - 1;
-	write_slot(e, role);
-	return 0;
+	for (;;) {
+		ret = lock_slot(e->seg, from, to, &e->slot, &dying);
+		if (ret != -EBUSY || !dying || shmipc_now_ns() >= end)
+			break;
+		shmipc_sleep_ns(DYING_RETRY_NS);
+	}
+	if (!ret)
+		write_slot(e, role);
+	return ret;
 }
 
 void shmipc_table_leave(struct shmipc_end *e)

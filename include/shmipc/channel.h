@@ -19,7 +19,8 @@
  *
  * Going: when the other side has left or died, the consumer and the readers
  * first get all that was published, then -EPIPE; the producer gets -EPIPE at
- * once. shmipc_channel_peer() tells leaving from dying. When somebody takes the
+ * once. (A consumer that came and left between two calls of the producer is
+ * noticed when the ring is full, or by shmipc_channel_peer().) shmipc_channel_peer() tells leaving from dying. When somebody takes the
  * other end anew, the channel works again.
  *
  * One thread at a time on one channel.
@@ -108,7 +109,9 @@ int shmipc_channel_attach(struct shmipc_channel **ret, struct shmipc_segment *se
  * shmipc_channel_close - leave; NULL is nothing
  * @ch: gone afterwards
  *
- * What was published stays for the consumer. What was not is gone.
+ * What was published stays for the consumer. What was not is gone. May take
+ * some milliseconds if a peer was just killed, and up to 2 s if a process that
+ * holds one of the segment's locks is stopped.
  */
 void shmipc_channel_close(struct shmipc_channel *ch);
 
