@@ -372,6 +372,7 @@ static int forking_producer(struct other *me, void *arg)
 
 TEST_F(peer, death_is_known_though_a_forked_child_lives)
 {
+	struct shmipc_channel *tx;
 	struct other p;
 	char buf[8];
 	pid_t child;
@@ -384,6 +385,9 @@ TEST_F(peer, death_is_known_though_a_forked_child_lives)
 	ASSERT_EQ(0, kill(p.pid, SIGKILL));
 	EXPECT_EQ(-EPIPE, shmipc_channel_recv(self->ch, buf, 8, &len, SHMIPC_FOREVER));
 	EXPECT_EQ(SHMIPC_PEER_DIED, shmipc_channel_peer(self->ch));
+	/* Nor does the child keep the end. */
+	ASSERT_EQ(0, site_open(&self->s, &tx, SHMIPC_ROLE_PRODUCER, NULL));
+	shmipc_channel_close(tx);
 	EXPECT_EQ(0, kill(child, 0));
 	(void)other_end(&p);
 }

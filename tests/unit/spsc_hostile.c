@@ -145,6 +145,7 @@ TEST_F(spsc_hostile, credit_ahead_of_the_producer_is_eproto)
 
 TEST_F(spsc_hostile, consumer_that_goes_back_is_eproto)
 {
+	uint64_t two = 0;
 	const void *q;
 	size_t len;
 	void *p;
@@ -154,9 +155,16 @@ TEST_F(spsc_hostile, consumer_that_goes_back_is_eproto)
 	for (i = 0; i < 10; i++) {
 		ASSERT_EQ(0, shmipc_spsc_peek(&self->rx, &q, &len));
 		shmipc_spsc_release(&self->rx);
+		if (i == 1)
+			two = self->rx.pos;
 	}
-	fill(self);	/* sees the ten */
-	EXPECT_EQ(-EPROTO, ask(self, 0, 64, &p));
+	ASSERT_EQ(0, shmipc_spsc_reserve(&self->tx, 100, &p));	/* sees them */
+	shmipc_spsc_abort(&self->tx);
+	/* Within one lap of what is published, and yet a step back. */
+	self->r.cons->credit_pos = two;
+	self->r.cons->head.word = two;
+	EXPECT_EQ(-EPROTO, shmipc_spsc_reserve(&self->tx, self->max, &p));
+	EXPECT_EQ(-EPROTO, shmipc_spsc_reserve(&self->tx, 1, &p));
 }
 
 /* Whatever the consumer's words, room is never given beyond one lap. */
