@@ -1,0 +1,479 @@
+/* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note */
+/*
+ * shmipc.h - the ioctls of /dev/shmipc
+ *
+ * A descriptor of the device is bound to one segment, once, by CREATE or OPEN;
+ * afterwards it can be mapped, polled, and passed over a socket. INFO, LIST,
+ * UNLINK need no segment.
+ *
+ * Every argument is a struct that begins with its own size in bytes, as the
+ * caller knows it. A smaller one than the first version is refused (EINVAL). A
+ * larger one is accepted if the bytes that the kernel does not know are zero
+ * (E2BIG otherwise). Results are written as far as the caller's size goes.
+ * Reserved fields and unknown flags must be zero (EINVAL). The structs are the
+ * same for 32-bit programs.
+ *
+ * Changes:
+ *   1  first version
+ */
+#ifndef _UAPI_LINUX_SHMIPC_H
+#define _UAPI_LINUX_SHMIPC_H
+
+#include <linux/ioctl.h>
+#include <linux/shmipc_layout.h>
+#include <linux/types.h>
+
+#define SHMIPC_ABI_VERSION	1
+
+#define SHMIPC_DEVICE		"/dev/shmipc"
+
+/* Where the kernel puts the peer table, and what follows it. */
+#define SHMIPC_DEV_PEERS_OFF	4096u
+#define SHMIPC_DEV_BODY_OFF(peers)					\
+	(SHMIPC_DEV_PEERS_OFF +						\
+	 (((__u64)(peers) * sizeof(struct shmipc_peer_slot) + 4095u) & ~(__u64)4095u))
+
+#define SHMIPC_DEV_PEERS_MAX	1024u
+#define SHMIPC_DEV_REGIONS_MAX	16u
+#define SHMIPC_DEV_BODY_MAX	(1u << 24)	/* bytes before the data */
+#define SHMIPC_DEV_ROLES	8u		/* roles 0..7; 0 takes no slot */
+
+/* Limits that ENOSPC may be about, in shmipc_dev_create.limit. */
+enum shmipc_dev_limit {
+	SHMIPC_LIMIT_NONE	= 0,	/* memory itself (ENOMEM) */
+	SHMIPC_LIMIT_USER_BYTES	= 1,	/* parameter user_max_mib; CAP_IPC_LOCK lifts it */
+	SHMIPC_LIMIT_USER_SEGS	= 2,	/* parameter user_max_segs; CAP_IPC_LOCK lifts it */
+	SHMIPC_LIMIT_TOTAL_BYTES = 3,	/* parameter total_max_mib */
+	SHMIPC_LIMIT_TOTAL_SEGS	= 4,	/* parameter total_max_segs */
+};
+
+/* shmipc_dev_info.caps */
+#define SHMIPC_DEV_CAP_WAIT	0x1ull	/* WAIT, WAKE */
+#define SHMIPC_DEV_CAP_POLL	0x2ull	/* POLL_SET, poll, epoll */
+#define SHMIPC_DEV_CAP_URING	0x4ull	/* WAIT as an io_uring command */
+#define SHMIPC_DEV_CAP_PMD	0x8ull	/* 2 MiB pages exist on this machine */
+
+/**
+ * struct shmipc_dev_info - what the module does, and its limits now
+ * @size:            sizeof this struct
+ * @abi:             SHMIPC_ABI_VERSION
+ * @caps:            SHMIPC_DEV_CAP_*
+ * @layout_major:    SHMIPC_LAYOUT_MAJOR that it writes
+ * @layout_minor:    SHMIPC_LAYOUT_MINOR
+ * @total_max_bytes: of all segments
+ * @total_bytes:     in use
+ * @user_max_bytes:  of one user's; ~0: not limited for the caller
+ * @user_bytes:      the caller's
+ * @total_max_segs:  segments
+ * @total_segs:      in use
+ * @user_max_segs:   of one user; ~0: not limited for the caller
+ * @user_segs:       the caller's
+ */
+struct shmipc_dev_info {
+	__u32		size;
+	__u32		abi;
+	__aligned_u64	caps;
+	__u32		layout_major;
+	__u32		layout_minor;
+	__aligned_u64	total_max_bytes;
+	__aligned_u64	total_bytes;
+	__aligned_u64	user_max_bytes;
+	__aligned_u64	user_bytes;
+	__u32		total_max_segs;
+	__u32		total_segs;
+	__u32		user_max_segs;
+	__u32		user_segs;
+};
+
+/**
+ * struct shmipc_dev_region - bytes that some roles may write
+ * @off:   from the segment's start; a multiple of 4096, after the peer table
+ * @bytes: a multiple of 4096
+ * @roles: 1 << enum shmipc_role, or-ed. Bit 0: whoever may open the segment for
+ *         writing, without a role
+ * @reserved: 0
+ */
+struct shmipc_dev_region {
+	__aligned_u64	off;
+	__aligned_u64	bytes;
+	__u32		roles;
+	__u32		reserved;
+};
+
+/* shmipc_dev_create.flags */
+#define SHMIPC_DEV_PERSISTENT	0x1u	/* stays without descriptors until unlinked */
+#define SHMIPC_DEV_ON_NODE	0x2u	/* @node is meant; ENOMEM if it is full */
+#define SHMIPC_DEV_CHOWN	0x4u	/* @uid and @gid are meant */
+
+/**
+ * struct shmipc_dev_create - make a segment and bind this descriptor to it
+ * @size:       sizeof this struct
+ * @flags:      SHMIPC_DEV_PERSISTENT and so on
+ * @name:       pointer to the name; 0: none, to be passed by descriptor
+ * @name_len:   bytes of it, without a final 0
+ * @kind:       enum shmipc_kind, or what a later library calls its own
+ * @mode:       permission bits (0777 at most)
+ * @uid:        with CHOWN: owner; needs CAP_CHOWN or to be oneself
+ * @gid:        with CHOWN: group; needs CAP_CHOWN or to be a member
+ * @node:       with ON_NODE: NUMA node of all memory
+ * @peers:      slots in the peer table, 1 to SHMIPC_DEV_PEERS_MAX
+ * @nregions:   at @regions
+ * @page:       4096, 2097152, or 0 for the larger where it fits. Other powers of
+ *              two are noted as asked and served by the next smaller one
+ * @data_off:   where the data begin: a multiple of 4096, and of 2097152 to have
+ *              2 MiB pages; not before SHMIPC_DEV_BODY_OFF(peers) + @body_bytes
+ * @data_bytes: a multiple of 4096, not 0
+ * @body:       pointer to what lies at SHMIPC_DEV_BODY_OFF(peers) at first
+ * @body_bytes: bytes of it; the rest of the segment is zero
+ * @regions:    pointer to struct shmipc_dev_region
+ * @role_max:   how many peers may hold each role at a time
+ * @reserved:   0
+ * @limit:      result: with ENOSPC, enum shmipc_dev_limit
+ * @huge:       result: 2 MiB pages obtained
+ * @small:      result: 4 KiB pages obtained
+ * @id:         result: as in the header
+ *
+ * Nobody sees the segment before it is complete.
+ *
+ * Errors: EEXIST the name is taken; EBUSY this descriptor has a segment; ENOSPC
+ * a limit; ENOMEM; EPERM for CHOWN; EINVAL; EFAULT; EINTR killed meanwhile;
+ * EBADF the descriptor is not open for reading and writing.
+ */
+struct shmipc_dev_create {
+	__u32		size;
+	__u32		flags;
+	__aligned_u64	name;
+	__u32		name_len;
+	__u32		kind;
+	__u32		mode;
+	__u32		uid;
+	__u32		gid;
+	__s32		node;
+	__u32		peers;
+	__u32		nregions;
+	__aligned_u64	page;
+	__aligned_u64	data_off;
+	__aligned_u64	data_bytes;
+	__aligned_u64	body;
+	__aligned_u64	body_bytes;
+	__aligned_u64	regions;
+	__u16		role_max[SHMIPC_DEV_ROLES];
+	__aligned_u64	reserved;
+	__u32		limit;
+	__u32		reserved1;
+	__u32		huge;
+	__u32		small;
+	__u8		id[16];
+};
+
+/**
+ * struct shmipc_dev_name - open (and bind to) or unlink a segment by its name
+ * @size:     sizeof this struct
+ * @flags:    0
+ * @name:     pointer to the name
+ * @name_len: bytes of it
+ * @reserved: 0
+ *
+ * OPEN wants the rights that the descriptor was opened with: read, write, or
+ * both. Errors: ENOENT; EACCES; EBUSY this descriptor has a segment; EINVAL.
+ * UNLINK wants to be the owner, or CAP_SYS_ADMIN over the IPC namespace. Errors:
+ * ENOENT; EPERM; EINVAL.
+ */
+struct shmipc_dev_name {
+	__u32		size;
+	__u32		flags;
+	__aligned_u64	name;
+	__u32		name_len;
+	__u32		reserved;
+};
+
+/**
+ * struct shmipc_dev_stat - what a segment is
+ * @size:        sizeof this struct
+ * @flags:       SHMIPC_SEG_*
+ * @total_bytes: to be mapped
+ * @data_off:    and
+ * @data_bytes:  as created
+ * @page_asked:  as created
+ * @page_got:    smallest page that backs the data
+ * @node_asked:  -1: any
+ * @node_got:    of the first data page
+ * @huge:        2 MiB pages
+ * @small:       4 KiB pages
+ * @kind:        as created
+ * @mode:        permission bits
+ * @uid:         owner, in the reader's user namespace
+ * @gid:         group, likewise
+ * @peers:       slots
+ * @attached:    slots taken now
+ * @waiters:     sleeping in WAIT now
+ * @opens:       descriptions bound to it now
+ * @linked:      1: has a name that opens it
+ * @name_len:    bytes at @name, without the final 0
+ * @created_ns:  CLOCK_REALTIME
+ * @id:          random, as in the header
+ * @name:        ends with a 0; empty for none
+ */
+struct shmipc_dev_stat {
+	__u32		size;
+	__u32		flags;
+	__aligned_u64	total_bytes;
+	__aligned_u64	data_off;
+	__aligned_u64	data_bytes;
+	__aligned_u64	page_asked;
+	__aligned_u64	page_got;
+	__s32		node_asked;
+	__s32		node_got;
+	__u32		huge;
+	__u32		small;
+	__u32		kind;
+	__u32		mode;
+	__u32		uid;
+	__u32		gid;
+	__u32		peers;
+	__u32		attached;
+	__u32		waiters;
+	__u32		opens;
+	__u32		linked;
+	__u32		name_len;
+	__aligned_u64	created_ns;
+	__u8		id[16];
+	char		name[SHMIPC_NAME_MAX + 8];
+};
+
+/**
+ * struct shmipc_dev_list - the next segment in the order of names
+ * @size:      sizeof this struct
+ * @flags:     0
+ * @after:     pointer to a name, there or not; 0: from the start
+ * @after_len: bytes of it
+ * @reserved:  0
+ * @stat:      pointer to struct shmipc_dev_stat, its @size set
+ *
+ * Shows what the caller may open for reading, in its IPC namespace.
+ * Errors: ENOENT there is no more; EINVAL; EFAULT.
+ */
+struct shmipc_dev_list {
+	__u32		size;
+	__u32		flags;
+	__aligned_u64	after;
+	__u32		after_len;
+	__u32		reserved;
+	__aligned_u64	stat;
+};
+
+/**
+ * struct shmipc_dev_attach - take a role in the segment, and a slot
+ * @size:       sizeof this struct
+ * @flags:      0
+ * @role:       enum shmipc_role, not NONE
+ * @slot_min:   the first free slot from here ...
+ * @slot_max:   ... to here, inclusive
+ * @caps:       SHMIPC_PEER_CAP_*, for the others to see
+ * @slot:       result
+ * @word:       result: what the slot's word is now
+ * @generation: result
+ *
+ * The peer is this address space through this descriptor, of which it has one
+ * at most. A writable mapping of the role's regions can be made from now on.
+ * It leaves by DETACH, by exec, or when nothing of the descriptor is left
+ * (descriptors, mappings); it dies with the address space. A forked child is
+ * no peer.
+ *
+ * Errors: EBUSY the role or every slot is taken, or this address space has
+ * attached through this descriptor; EACCES no right to write; EBADF not open
+ * for writing; EINVAL; ENXIO no segment; ENOMEM.
+ */
+struct shmipc_dev_attach {
+	__u32		size;
+	__u32		flags;
+	__u32		role;
+	__u32		slot_min;
+	__u32		slot_max;
+	__u32		caps;
+	__u32		slot;
+	__u32		word;
+	__aligned_u64	generation;
+};
+
+/**
+ * struct shmipc_dev_detach - give the role back
+ * @size:  sizeof this struct
+ * @flags: 0
+ *
+ * Errors: EBUSY a writable mapping of the role is still there: unmap it first;
+ * ESRCH this address space has no role through this descriptor; ENXIO.
+ */
+struct shmipc_dev_detach {
+	__u32		size;
+	__u32		flags;
+};
+
+/* shmipc_dev_wait.flags */
+#define SHMIPC_DEV_EXCLUSIVE	0x1u	/* a wake(1) wakes one of those who set this */
+
+/* shmipc_dev_wait.peer: watch no slot */
+#define SHMIPC_DEV_NO_PEER	0xffffffffu
+
+/**
+ * struct shmipc_dev_wait - sleep while a word has a value
+ * @size:        sizeof this struct
+ * @flags:       SHMIPC_DEV_EXCLUSIVE
+ * @off:         of a 32-bit word in the segment; a multiple of 4
+ * @val:         sleep only while the word is this
+ * @peer:        a slot, or SHMIPC_DEV_NO_PEER
+ * @peer_val:    sleep only while the slot's word, without bit 31, is this
+ * @reserved:    0
+ * @deadline_ns: absolute, CLOCK_MONOTONIC; ~0: none
+ *
+ * Any peer's coming, leaving or dying wakes every sleeper of the segment.
+ * As an io_uring command: the struct is at sqe->addr, SHMIPC_IOC_WAIT in
+ * sqe->cmd_op, and the result is in cqe->res.
+ *
+ * Return: 0 woken (look again); EAGAIN a word differs; ETIMEDOUT; EINTR, or
+ * restarted with the same deadline after a handler with SA_RESTART; EINVAL;
+ * EFAULT nothing is at @off; ENXIO no segment.
+ */
+struct shmipc_dev_wait {
+	__u32		size;
+	__u32		flags;
+	__aligned_u64	off;
+	__u32		val;
+	__u32		peer;
+	__u32		peer_val;
+	__u32		reserved;
+	__aligned_u64	deadline_ns;
+};
+
+/**
+ * struct shmipc_dev_wake - wake sleepers
+ * @size:  sizeof this struct
+ * @flags: 0
+ * @off:   of the word
+ * @n:     how many of the exclusive ones; 0: all. Others are always woken
+ * @woken: result: how many, pollers not counted
+ *
+ * Errors: EINVAL; EBADF not open for writing; ENXIO no segment.
+ */
+struct shmipc_dev_wake {
+	__u32		size;
+	__u32		flags;
+	__aligned_u64	off;
+	__u32		n;
+	__u32		woken;
+};
+
+/* shmipc_dev_poll.flags */
+#define SHMIPC_DEV_POLL_ON	0x1u	/* otherwise: POLLIN is not reported */
+
+/**
+ * struct shmipc_dev_poll - what makes this descriptor readable
+ * @size:     sizeof this struct
+ * @flags:    SHMIPC_DEV_POLL_ON
+ * @off:      of a 32-bit word
+ * @val:      POLLIN while the word is not this
+ * @peer:     a slot, or SHMIPC_DEV_NO_PEER
+ * @peer_val: POLLHUP while the slot's word, without bit 31, is not this
+ * @reserved: 0
+ *
+ * One setting for a file description, whoever shares it. A change of the word is
+ * noticed when somebody wakes @off.
+ */
+struct shmipc_dev_poll {
+	__u32		size;
+	__u32		flags;
+	__aligned_u64	off;
+	__u32		val;
+	__u32		peer;
+	__u32		peer_val;
+	__u32		reserved;
+};
+
+/**
+ * struct shmipc_dev_peer - one slot, as the kernel knows it
+ * @state:      enum shmipc_peer_state
+ * @role:       enum shmipc_role
+ * @slot:       which
+ * @word:       as in the table
+ * @pid:        in the reader's PID namespace; 0: of another, or not attached
+ * @generation: grows with each attach to this slot
+ * @since_ns:   CLOCK_REALTIME of the attach
+ * @caps:       SHMIPC_PEER_CAP_*
+ * @maps:       writable mappings of its role
+ * @comm:       name of the process at attach
+ */
+struct shmipc_dev_peer {
+	__u32		state;
+	__u32		role;
+	__u32		slot;
+	__u32		word;
+	__u32		pid;
+	__u32		caps;
+	__aligned_u64	generation;
+	__aligned_u64	since_ns;
+	__u32		maps;
+	__u32		reserved;
+	char		comm[16];
+};
+
+/**
+ * struct shmipc_dev_peers - who is, or was, in the slots
+ * @size:       sizeof this struct
+ * @flags:      0
+ * @first:      slot to begin with
+ * @count:      room at @peers, in slots; result: slots written
+ * @peers:      pointer to struct shmipc_dev_peer
+ * @peer_bytes: sizeof struct shmipc_dev_peer as the caller knows it
+ * @reserved:   0
+ */
+struct shmipc_dev_peers {
+	__u32		size;
+	__u32		flags;
+	__u32		first;
+	__u32		count;
+	__aligned_u64	peers;
+	__u32		peer_bytes;
+	__u32		reserved;
+};
+
+/**
+ * struct shmipc_dev_pages - what backs the data, chunk by chunk
+ * @size:   sizeof this struct
+ * @flags:  0
+ * @off:    from the segment's start; a multiple of 2097152
+ * @chunks: pointer to a __u32 for each 2 MiB from @off: bits 0..15 NUMA node of
+ *          its first page, bit 16: one 2 MiB page, bit 17: nothing is there
+ * @count:  room; result: chunks written
+ * @reserved: 0
+ */
+struct shmipc_dev_pages {
+	__u32		size;
+	__u32		flags;
+	__aligned_u64	off;
+	__aligned_u64	chunks;
+	__u32		count;
+	__u32		reserved;
+};
+
+#define SHMIPC_CHUNK_NODE	0x0000ffffu
+#define SHMIPC_CHUNK_HUGE	0x00010000u
+#define SHMIPC_CHUNK_HOLE	0x00020000u
+
+#define SHMIPC_IOC_MAGIC	0xb7
+
+/* The size is in the struct, so that the number stays when the struct grows. */
+#define SHMIPC_IOC_INFO		_IO(SHMIPC_IOC_MAGIC, 0x00)	/* struct shmipc_dev_info */
+#define SHMIPC_IOC_CREATE	_IO(SHMIPC_IOC_MAGIC, 0x01)	/* struct shmipc_dev_create */
+#define SHMIPC_IOC_OPEN		_IO(SHMIPC_IOC_MAGIC, 0x02)	/* struct shmipc_dev_name */
+#define SHMIPC_IOC_UNLINK	_IO(SHMIPC_IOC_MAGIC, 0x03)	/* struct shmipc_dev_name */
+#define SHMIPC_IOC_LIST		_IO(SHMIPC_IOC_MAGIC, 0x04)	/* struct shmipc_dev_list */
+#define SHMIPC_IOC_STAT		_IO(SHMIPC_IOC_MAGIC, 0x05)	/* struct shmipc_dev_stat */
+#define SHMIPC_IOC_ATTACH	_IO(SHMIPC_IOC_MAGIC, 0x06)	/* struct shmipc_dev_attach */
+#define SHMIPC_IOC_DETACH	_IO(SHMIPC_IOC_MAGIC, 0x07)	/* struct shmipc_dev_detach */
+#define SHMIPC_IOC_WAIT		_IO(SHMIPC_IOC_MAGIC, 0x08)	/* struct shmipc_dev_wait */
+#define SHMIPC_IOC_WAKE		_IO(SHMIPC_IOC_MAGIC, 0x09)	/* struct shmipc_dev_wake */
+#define SHMIPC_IOC_POLL_SET	_IO(SHMIPC_IOC_MAGIC, 0x0a)	/* struct shmipc_dev_poll */
+#define SHMIPC_IOC_PEERS	_IO(SHMIPC_IOC_MAGIC, 0x0b)	/* struct shmipc_dev_peers */
+#define SHMIPC_IOC_PAGES	_IO(SHMIPC_IOC_MAGIC, 0x0c)	/* struct shmipc_dev_pages */
+
+#endif /* _UAPI_LINUX_SHMIPC_H */

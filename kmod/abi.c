@@ -1,0 +1,352 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* abi.c - ioctls: sizes in, one function each, results out */
+#include <linux/fs.h>
+#include <linux/uaccess.h>
+
+#include "shmipc.h"
+
+/* The part of a struct up to and with @last: what the first version had. */
+#define MIN_SIZE(type, last)	offsetofend(struct type, last)
+
+/* Read a struct that begins with its size. @dst->size is the caller's then. */
+static int arg_read(void *dst, size_t ksize, size_t min, const void __user *uarg)
+{
+	u32 usize;
+	int err;
+
+	if (get_user(usize, (const u32 __user *)uarg))
+		return -EFAULT;
+	if (usize < min)
+		return -EINVAL;
+	if (usize > PAGE_SIZE)
+		return -E2BIG;
+	err = copy_struct_from_user(dst, ksize, uarg, usize);
+	*(u32 *)dst = usize;	/* the first; it may have been changed since */
+	return err;
+}
+
+/* Write a struct back, as far as the caller knows it. */
+static int arg_write(void __user *uarg, const void *src, size_t ksize)
+{
+	u32 usize = *(const u32 *)src;
+
+	return copy_to_user(uarg, src, min_t(size_t, usize, ksize)) ? -EFAULT : 0;
+}
+
+#define ARG_READ(arg, type, last, uarg)	\
+	arg_read(arg, sizeof(struct type), MIN_SIZE(type, last), uarg)
+#define ARG_WRITE(uarg, arg)	arg_write(uarg, arg, sizeof(*(arg)))
+
+static int do_info(struct file *file, void __user *uarg)
+{
+	struct shmipc_dev_info r;
+	int err = ARG_READ(&r, shmipc_dev_info, user_segs, uarg);
+
+	if (err)
+		return err;
+	r.abi = SHMIPC_ABI_VERSION;
+	r.caps = SHMIPC_DEV_CAP_WAIT | SHMIPC_DEV_CAP_POLL;
+	if (IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE) && PMD_SHIFT == SHMIPC_CHUNK_SHIFT)
+		r.caps |= SHMIPC_DEV_CAP_PMD;
+	r.layout_major = SHMIPC_LAYOUT_MAJOR;
+	r.layout_minor = SHMIPC_LAYOUT_MINOR;
+	shmipc_limit_info(&r);
+	return ARG_WRITE(uarg, &r);
+}
+
+/* The file is the segment's from now on; it takes over the caller's reference. */
+static void bind_locked(struct file *file, struct shmipc_segment *seg)
+{
+	struct shmipc_file *sf = file->private_data;
+
+	lockdep_assert_held(&sf->lock);
+	atomic_inc(&seg->opens);
+	/* Mappings are the mapping's whose pages they show. */
+	file->f_mapping = seg->mem.inode->i_mapping;
+	smp_store_release(&sf->seg, seg);
+}
+
+static int do_create(struct file *file, void __user *uarg)
+{
+	struct shmipc_file *sf = file->private_data;
+	struct shmipc_segment *seg = NULL;
+	struct shmipc_dev_create r;
+	int err = ARG_READ(&r, shmipc_dev_create, id, uarg), werr;
+
+	if (err)
+		return err;
+	if ((file->f_mode & (FMODE_READ | FMODE_WRITE)) != (FMODE_READ | FMODE_WRITE))
+		return -EBADF;
+	r.limit = 0;
+	r.huge = 0;
+	r.small = 0;
+	memset(r.id, 0, sizeof(r.id));
+	if (mutex_lock_interruptible(&sf->lock))
+		return -ERESTARTSYS;
+	err = sf->seg ? -EBUSY : shmipc_segment_create(&seg, &r);
+	if (!err)
+		bind_locked(file, seg);
+	mutex_unlock(&sf->lock);
+	if (err && err != -ENOSPC)
+		return err;
+	werr = ARG_WRITE(uarg, &r);
+	return err ? err : werr;
+}
+
+static int name_arg(struct shmipc_dev_name *r, char *name, void __user *uarg)
+{
+	int err = ARG_READ(r, shmipc_dev_name, reserved, uarg);
+
+	if (err)
+		return err;
+	if (r->flags || r->reserved)
+		return -EINVAL;
+	return shmipc_name_read(name, r->name, r->name_len, true);
+}
+
+static int do_open(struct file *file, void __user *uarg)
+{
+	struct shmipc_file *sf = file->private_data;
+	char name[SHMIPC_NAME_MAX + 1];
+	struct shmipc_segment *seg;
+	struct shmipc_dev_name r;
+	int err = name_arg(&r, name, uarg), want = 0;
+
+	if (err)
+		return err;
+	if (file->f_mode & FMODE_READ)
+		want |= MAY_READ;
+	if (file->f_mode & FMODE_WRITE)
+		want |= MAY_WRITE;
+	if (mutex_lock_interruptible(&sf->lock))
+		return -ERESTARTSYS;
+	err = sf->seg ? -EBUSY : shmipc_name_open(&seg, name, want);
+	if (!err)
+		bind_locked(file, seg);
+	mutex_unlock(&sf->lock);
+	return err;
+}
+
+static int do_unlink(struct file *file, void __user *uarg)
+{
+	char name[SHMIPC_NAME_MAX + 1];
+	struct shmipc_dev_name r;
+	int err = name_arg(&r, name, uarg);
+
+	return err ? err : shmipc_name_unlink(name);
+}
+
+static int stat_write(void __user *uarg, struct shmipc_segment *seg)
+{
+	struct shmipc_dev_stat r;
+	int err = ARG_READ(&r, shmipc_dev_stat, name, uarg);
+	u32 size = r.size;
+
+	if (err)
+		return err;
+	shmipc_segment_stat(seg, &r);
+	r.size = size;
+	return ARG_WRITE(uarg, &r);
+}
+
+static int do_list(struct file *file, void __user *uarg)
+{
+	char after[SHMIPC_NAME_MAX + 1];
+	struct shmipc_segment *seg;
+	struct shmipc_dev_list r;
+	int err = ARG_READ(&r, shmipc_dev_list, stat, uarg);
+
+	if (err)
+		return err;
+	if (r.flags || r.reserved || (!r.after && r.after_len))
+		return -EINVAL;
+	err = shmipc_name_read(after, r.after, r.after_len, false);
+	if (err)
+		return err;
+	err = shmipc_name_next(&seg, after);
+	if (err)
+		return err;
+	err = stat_write(u64_to_user_ptr(r.stat), seg);
+	shmipc_segment_put(seg);
+	return err;
+}
+
+static int do_stat(struct shmipc_file *sf, struct shmipc_segment *seg, fmode_t mode,
+		   void __user *uarg)
+{
+	return stat_write(uarg, seg);
+}
+
+static int do_attach(struct shmipc_file *sf, struct shmipc_segment *seg, fmode_t mode,
+		     void __user *uarg)
+{
+	struct shmipc_dev_attach r;
+	int err = ARG_READ(&r, shmipc_dev_attach, generation, uarg);
+
+	if (err)
+		return err;
+	if ((mode & (FMODE_READ | FMODE_WRITE)) != (FMODE_READ | FMODE_WRITE))
+		return -EBADF;
+	err = shmipc_peer_attach(sf, seg, &r);
+	return err ? err : ARG_WRITE(uarg, &r);
+}
+
+static int do_detach(struct shmipc_file *sf, struct shmipc_segment *seg, fmode_t mode,
+		     void __user *uarg)
+{
+	struct shmipc_dev_detach r;
+	int err = ARG_READ(&r, shmipc_dev_detach, flags, uarg);
+
+	if (err)
+		return err;
+	return r.flags ? -EINVAL : shmipc_peer_detach(sf, seg);
+}
+
+static int do_wait(struct shmipc_file *sf, struct shmipc_segment *seg, fmode_t mode,
+		   void __user *uarg)
+{
+	struct shmipc_dev_wait r;
+	int err = ARG_READ(&r, shmipc_dev_wait, deadline_ns, uarg);
+
+	return err ? err : shmipc_wait(seg, &r);
+}
+
+static int do_wake(struct shmipc_file *sf, struct shmipc_segment *seg, fmode_t mode,
+		   void __user *uarg)
+{
+	struct shmipc_dev_wake r;
+	int err = ARG_READ(&r, shmipc_dev_wake, woken, uarg);
+
+	if (err)
+		return err;
+	if (!(mode & FMODE_WRITE))
+		return -EBADF;
+	if (r.flags || !IS_ALIGNED(r.off, sizeof(u32)) || r.off >= seg->mem.bytes)
+		return -EINVAL;
+	r.woken = shmipc_wake(seg, r.off, r.n);
+	return ARG_WRITE(uarg, &r);
+}
+
+static int do_poll_set(struct shmipc_file *sf, struct shmipc_segment *seg, fmode_t mode,
+		       void __user *uarg)
+{
+	struct shmipc_dev_poll r;
+	int err = ARG_READ(&r, shmipc_dev_poll, reserved, uarg);
+
+	return err ? err : shmipc_poll_set(sf, seg, &r);
+}
+
+static int do_peers(struct shmipc_file *sf, struct shmipc_segment *seg, fmode_t mode,
+		    void __user *uarg)
+{
+	struct shmipc_dev_peer peer;
+	struct shmipc_dev_peers r;
+	int err = ARG_READ(&r, shmipc_dev_peers, reserved, uarg);
+	u32 i, n;
+
+	if (err)
+		return err;
+	if (r.flags || r.reserved || r.peer_bytes < sizeof(peer) || r.first > seg->peers)
+		return -EINVAL;
+	n = min(r.count, seg->peers - r.first);
+	for (i = 0; i < n; i++) {
+		shmipc_peer_info(seg, r.first + i, &peer);
+		if (copy_to_user(u64_to_user_ptr(r.peers + (u64)i * r.peer_bytes), &peer,
+				 sizeof(peer)))
+			return -EFAULT;
+	}
+	r.count = n;
+	return ARG_WRITE(uarg, &r);
+}
+
+static u32 chunk_word(const struct shmipc_memory *mem, u64 chunk)
+{
+	u64 off = chunk << SHMIPC_CHUNK_SHIFT, end = min(off + SHMIPC_CHUNK_BYTES, mem->bytes);
+	int node;
+
+	if (mem->chunk[chunk].huge)
+		return SHMIPC_CHUNK_HUGE | folio_nid(mem->chunk[chunk].huge);
+	for (; off < end; off += PAGE_SIZE) {
+		node = shmipc_memory_node(mem, off);
+		if (node >= 0)
+			return node;
+	}
+	return SHMIPC_CHUNK_HOLE;
+}
+
+static int do_pages(struct shmipc_file *sf, struct shmipc_segment *seg, fmode_t mode,
+		    void __user *uarg)
+{
+	u64 chunks = DIV_ROUND_UP_ULL(seg->mem.bytes, SHMIPC_CHUNK_BYTES), first;
+	u32 __user *to;
+	struct shmipc_dev_pages r;
+	int err = ARG_READ(&r, shmipc_dev_pages, reserved, uarg);
+	u32 i, n;
+
+	if (err)
+		return err;
+	first = r.off >> SHMIPC_CHUNK_SHIFT;
+	if (r.flags || r.reserved || !IS_ALIGNED(r.off, SHMIPC_CHUNK_BYTES) || first > chunks)
+		return -EINVAL;
+	to = u64_to_user_ptr(r.chunks);
+	n = min_t(u64, r.count, chunks - first);
+	for (i = 0; i < n; i++) {
+		if (put_user(chunk_word(&seg->mem, first + i), to + i))
+			return -EFAULT;
+		cond_resched();
+	}
+	r.count = n;
+	return ARG_WRITE(uarg, &r);
+}
+
+typedef int (*segment_ioctl)(struct shmipc_file *sf, struct shmipc_segment *seg, fmode_t mode,
+			     void __user *uarg);
+
+static segment_ioctl segment_ioctl_of(unsigned int cmd)
+{
+	switch (cmd) {
+	case SHMIPC_IOC_STAT:
+		return do_stat;
+	case SHMIPC_IOC_ATTACH:
+		return do_attach;
+	case SHMIPC_IOC_DETACH:
+		return do_detach;
+	case SHMIPC_IOC_WAIT:
+		return do_wait;
+	case SHMIPC_IOC_WAKE:
+		return do_wake;
+	case SHMIPC_IOC_POLL_SET:
+		return do_poll_set;
+	case SHMIPC_IOC_PEERS:
+		return do_peers;
+	case SHMIPC_IOC_PAGES:
+		return do_pages;
+	default:
+		return NULL;
+	}
+}
+
+long shmipc_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	struct shmipc_file *sf = file->private_data;
+	struct shmipc_segment *seg = shmipc_file_segment(sf);
+	void __user *uarg = (void __user *)arg;
+	segment_ioctl fn;
+
+	switch (cmd) {
+	case SHMIPC_IOC_INFO:
+		return do_info(file, uarg);
+	case SHMIPC_IOC_CREATE:
+		return do_create(file, uarg);
+	case SHMIPC_IOC_OPEN:
+		return do_open(file, uarg);
+	case SHMIPC_IOC_UNLINK:
+		return do_unlink(file, uarg);
+	case SHMIPC_IOC_LIST:
+		return do_list(file, uarg);
+	}
+	fn = segment_ioctl_of(cmd);
+	if (!fn)
+		return -ENOTTY;
+	return seg ? fn(sf, seg, file->f_mode, uarg) : -ENXIO;
+}

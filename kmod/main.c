@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* main.c - loading and unloading, in order and back */
+#include <linux/module.h>
+
+#include "shmipc.h"
+
+static int __init shmipc_init(void)
+{
+	int ret;
+
+	BUILD_BUG_ON(sizeof(struct shmipc_seg_hdr) > SHMIPC_DEV_PEERS_OFF);
+	BUILD_BUG_ON(sizeof(struct shmipc_peer_slot) != 64);
+
+	ret = shmipc_dev_init();
+	if (ret)
+		return ret;
+	return 0;
+}
+
+/* Runs only when no descriptor, mapping or persistent segment is left. */
+static void __exit shmipc_exit(void)
+{
+	shmipc_dev_exit();
+	shmipc_name_exit();
+	shmipc_peer_exit();
+}
+
+module_init(shmipc_init);
+module_exit(shmipc_exit);
+MODULE_DESCRIPTION("Shared memory segments with roles, owners and waiting");
+MODULE_VERSION("0.1.0");
+MODULE_LICENSE("GPL");

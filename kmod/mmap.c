@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * mmap.c - who may map what for writing is decided here, once
+ *
+ * Everybody who could open the segment may map all of it for reading. A writable
+ * mapping must lie in one region of the caller's role; it holds the peer, and
+ * the peer cannot detach while it is there. What is not writable now can never
+ * be made so: VM_MAYWRITE is gone.
+ */
+#include <linux/mm.h>
+
+#include "compat.h"
+#include "shmipc.h"
+
+/* vm_private_data of a peer's mapping that turned up in another process. */
+#define MAP_REVOKED	((void *)-1L)
+
+static void map_open(struct vm_area_struct *vma)
+{
+	struct shmipc_peer *peer = vma->vm_private_data;
+
+	if (!peer || peer == MAP_REVOKED)
+		return;
+	/* A child that got the mapping by MADV_DOFORK is no peer. */
+	if (peer->mm != vma->vm_mm) {
+		vma->vm_private_data = MAP_REVOKED;
+		return;
+	}
+	shmipc_peer_get(peer);
+	spin_lock(&peer->seg->lock);
+	peer->maps++;
+	spin_unlock(&peer->seg->lock);
+}
+
+static void map_close(struct vm_area_struct *vma)
+{
+	struct shmipc_peer *peer = vma->vm_private_data;
+
+	if (!peer || peer == MAP_REVOKED)
+		return;
+	spin_lock(&peer->seg->lock);
+	peer->maps--;
+	spin_unlock(&peer->seg->lock);
+	shmipc_peer_put(peer);
+}
+
+static vm_fault_t map_fault(struct vm_fault *vmf)
+{
+	struct shmipc_file *sf = vmf->vma->vm_file->private_data;
+	struct page *page;
+
+	if (vmf->vma->vm_private_data == MAP_REVOKED)
+		return VM_FAULT_SIGBUS;
+	page = shmipc_memory_page(&shmipc_file_segment(sf)->mem, (u64)vmf->pgoff << PAGE_SHIFT);
+	if (!page)
+		return VM_FAULT_SIGBUS;
+	get_page(page);
+	/* Core code maps all 2 MiB if the page is a large one and it fits. */
+	vmf->page = page;
+	return 0;
+}
+
+static const struct vm_operations_struct map_ops = {
+	.open	= map_open,
+	.close	= map_close,
+	.fault	= map_fault,
+};
+
+static bool region_allows(const struct shmipc_segment *seg, u64 off, u64 end, u32 role)
+{
+	u32 i;
+
+	for (i = 0; i < seg->nregions; i++) {
+		const struct shmipc_dev_region *g = &seg->region[i];
+
+		if (off >= g->off && end <= g->off + g->bytes && g->roles & 1u << role)
+			return true;
+	}
+	return false;
+}
+
+/* Find what entitles the caller to write [@off, @end). Return: 0; -EACCES. */
+static int map_writable(struct shmipc_file *sf, struct shmipc_segment *seg,
+			struct vm_area_struct *vma, u64 off, u64 end)
+{
+	struct shmipc_peer *peer;
+
+	if (region_allows(seg, off, end, SHMIPC_ROLE_NONE))
+		return 0;
+	spin_lock(&seg->lock);
+	peer = shmipc_peer_find_locked(sf, vma->vm_mm);
+	if (peer && region_allows(seg, off, end, peer->role)) {
+		shmipc_peer_get(peer);
+		peer->maps++;
+	} else {
+		peer = NULL;
+	}
+	spin_unlock(&seg->lock);
+	if (!peer)
+		return -EACCES;
+	vma->vm_private_data = peer;
+	vm_flags_set(vma, VM_DONTCOPY);
+	return 0;
+}
+
+int shmipc_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	struct shmipc_file *sf = file->private_data;
+	struct shmipc_segment *seg = shmipc_file_segment(sf);
+	u64 off = (u64)vma->vm_pgoff << PAGE_SHIFT, bytes = vma->vm_end - vma->vm_start;
+	int err;
+
+	if (!seg)
+		return -ENXIO;
+	/* Not VM_SHARED: that is gone where the descriptor is read-only. */
+	if (!(vma->vm_flags & VM_MAYSHARE))
+		return -EINVAL;
+	if (vma->vm_flags & VM_EXEC)
+		return -EACCES;
+	if (off > seg->mem.bytes || bytes > seg->mem.bytes - off)
+		return -EINVAL;
+	if (vma->vm_flags & VM_WRITE) {
+		err = map_writable(sf, seg, vma, off, off + bytes);
+		if (err)
+			return err;
+		vm_flags_clear(vma, VM_MAYEXEC);
+	} else {
+		vm_flags_clear(vma, VM_MAYEXEC | VM_MAYWRITE);
+	}
+	vm_flags_set(vma, VM_DONTEXPAND);
+	vma->vm_ops = &map_ops;
+	return 0;
+}

@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * peer.c - who holds a role, and how the others learn that it has gone
+ *
+ * A peer belongs to an address space. The notifier of the address space runs
+ * when it ends, before its memory is torn down and long before its descriptors
+ * are closed, whoever else has those. One notifier serves all peers of an
+ * address space.
+ */
+#include <linux/mmu_notifier.h>
+#include <linux/pid_namespace.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/task.h>
+#include <linux/slab.h>
+#include <linux/timekeeping.h>
+#include <linux/wait_bit.h>
+
+#include "compat.h"
+#include "shmipc.h"
+
+struct shmipc_owner {
+	struct mmu_notifier mn;
+	struct pid *pid;		/* thread group that attached first */
+	spinlock_t lock;
+	struct list_head peers;		/* each with a reference */
+};
+
+static atomic_t owners = ATOMIC_INIT(0);
+
+static void peer_free(struct kref *ref)
+{
+	struct shmipc_peer *peer = container_of(ref, struct shmipc_peer, ref);
+
+	put_pid(peer->pid);
+	kfree(peer);
+}
+
+void shmipc_peer_get(struct shmipc_peer *peer)
+{
+	kref_get(&peer->ref);
+}
+
+void shmipc_peer_put(struct shmipc_peer *peer)
+{
+	kref_put(&peer->ref, peer_free);
+}
+
+/* The slot's word, while attached: never 0, never NO_KEEPER, new with each attach. */
+static u32 word_of(u64 generation)
+{
+	return 1 + (u32)((generation - 1) % (SHMIPC_PEER_NO_KEEPER - 1));
+}
+
+static void slot_write_attached(struct shmipc_segment *seg, const struct shmipc_peer *peer)
+{
+	struct shmipc_peer_slot *s = shmipc_segment_slot(seg, peer->slot);
+	struct pid_namespace *ns = task_active_pid_ns(current);
+
+	s->role = peer->role;
+	s->caps = peer->caps;
+	s->generation = peer->generation;
+	s->since_ns = peer->since_ns;
+	s->hint_pid = pid_nr_ns(peer->pid, ns);
+	s->hint_pidns = ns->ns.inum;
+	memcpy(s->comm, peer->comm, sizeof(s->comm));
+	WRITE_ONCE(s->state, SHMIPC_PEER_ATTACHED);
+	/* The word last: who sees it change sees the rest. */
+	smp_store_release(&s->word, word_of(peer->generation));
+}
+
+static void slot_write_gone(struct shmipc_segment *seg, const struct shmipc_peer *peer,
+			    enum shmipc_peer_state state)
+{
+	struct shmipc_peer_slot *s = shmipc_segment_slot(seg, peer->slot);
+
+	WRITE_ONCE(s->state, state);
+	smp_store_release(&s->word, state == SHMIPC_PEER_DIED ?
+			  word_of(peer->generation) | SHMIPC_PEER_DEAD : 0);
+}
+
+/*
+ * The one transition out of ATTACHED, and then everybody is told. False: it was
+ * made by somebody else. @allow_maps: otherwise not while the role is mapped.
+ */
+static int peer_gone(struct shmipc_peer *peer, enum shmipc_peer_state state, bool allow_maps)
+{
+	struct shmipc_segment *seg = peer->seg;
+	struct shmipc_owner *owner = peer->owner;
+	bool listed;
+
+	spin_lock(&seg->lock);
+	if (peer->state != SHMIPC_PEER_ATTACHED) {
+		spin_unlock(&seg->lock);
+		return -ESRCH;
+	}
+	if (!allow_maps && peer->maps) {
+		spin_unlock(&seg->lock);
+		return -EBUSY;
+	}
+	peer->state = state;
+	seg->role_count[peer->role]--;
+	seg->attached--;
+	list_del_init(&peer->file_node);
+	slot_write_gone(seg, peer, state);
+	spin_unlock(&seg->lock);
+	shmipc_wake_all(seg);
+
+	spin_lock(&owner->lock);
+	listed = !list_empty(&peer->owner_node);
+	list_del_init(&peer->owner_node);
+	spin_unlock(&owner->lock);
+	if (listed)
+		shmipc_peer_put(peer);
+	mmu_notifier_put(&owner->mn);
+	return 0;
+}
+
+/* Does the process go on without this address space (exec)? */
+static bool owner_lives(const struct shmipc_owner *owner)
+{
+	struct task_struct *task;
+	bool lives;
+
+	rcu_read_lock();
+	task = pid_task(owner->pid, PIDTYPE_TGID);
+	lives = task && !(READ_ONCE(task->flags) & PF_EXITING);
+	rcu_read_unlock();
+	return lives;
+}
+
+static struct shmipc_peer *owner_pop(struct shmipc_owner *owner)
+{
+	struct shmipc_peer *peer;
+
+	spin_lock(&owner->lock);
+	peer = list_first_entry_or_null(&owner->peers, struct shmipc_peer, owner_node);
+	if (peer) {
+		list_del_init(&peer->owner_node);
+		/* On the list, so its file has not let go of the segment yet. */
+		shmipc_segment_get(peer->seg);
+	}
+	spin_unlock(&owner->lock);
+	return peer;
+}
+
+/* The address space ends; its memory and descriptors are all still there. */
+static void owner_release(struct mmu_notifier *mn, struct mm_struct *mm)
+{
+	struct shmipc_owner *owner = container_of(mn, struct shmipc_owner, mn);
+	enum shmipc_peer_state state = owner_lives(owner) ? SHMIPC_PEER_LEFT : SHMIPC_PEER_DIED;
+	struct shmipc_peer *peer;
+
+	while ((peer = owner_pop(owner))) {
+		struct shmipc_segment *seg = peer->seg;
+
+		(void)peer_gone(peer, state, true);
+		shmipc_peer_put(peer);
+		shmipc_segment_put(seg);
+	}
+}
+
+static struct mmu_notifier *owner_alloc(struct mm_struct *mm)
+{
+	struct shmipc_owner *owner = kzalloc(sizeof(*owner), GFP_KERNEL);
+
+	if (!owner)
+		return ERR_PTR(-ENOMEM);
+	owner->pid = get_pid(task_tgid(current));
+	spin_lock_init(&owner->lock);
+	INIT_LIST_HEAD(&owner->peers);
+	atomic_inc(&owners);
+	return &owner->mn;
+}
+
+static void owner_free(struct mmu_notifier *mn)
+{
+	struct shmipc_owner *owner = container_of(mn, struct shmipc_owner, mn);
+
+	put_pid(owner->pid);
+	kfree(owner);
+	if (atomic_dec_and_test(&owners))
+		wake_up_var(&owners);
+}
+
+static const struct mmu_notifier_ops owner_ops = {
+	.release	= owner_release,
+	.alloc_notifier	= owner_alloc,
+	.free_notifier	= owner_free,
+};
+
+struct shmipc_peer *shmipc_peer_find_locked(struct shmipc_file *sf, struct mm_struct *mm)
+{
+	struct shmipc_peer *peer;
+
+	list_for_each_entry(peer, &sf->peers, file_node)
+		if (peer->mm == mm)
+			return peer;
+	return NULL;
+}
+
+static int slot_find_locked(const struct shmipc_segment *seg, u32 min, u32 max)
+{
+	u32 i;
+
+	for (i = min; i <= max; i++)
+		if (!seg->slot[i] || seg->slot[i]->state != SHMIPC_PEER_ATTACHED)
+			return i;
+	return -EBUSY;
+}
+
+/* Put @peer into a slot, if there is one; *@ret_old was there before. */
+static int slot_take_locked(struct shmipc_file *sf, struct shmipc_segment *seg,
+			    struct shmipc_peer *peer, const struct shmipc_dev_attach *req,
+			    struct shmipc_peer **ret_old)
+{
+	struct shmipc_peer *old;
+	int slot;
+
+	if (shmipc_peer_find_locked(sf, peer->mm) ||
+	    seg->role_count[peer->role] >= seg->role_max[peer->role])
+		return -EBUSY;
+	slot = slot_find_locked(seg, req->slot_min, req->slot_max);
+	if (slot < 0)
+		return slot;
+	old = seg->slot[slot];
+	peer->slot = slot;
+	peer->generation = old ? old->generation + 1 : 1;
+	peer->state = SHMIPC_PEER_ATTACHED;
+	seg->slot[slot] = peer;
+	seg->role_count[peer->role]++;
+	seg->attached++;
+	list_add(&peer->file_node, &sf->peers);
+	slot_write_attached(seg, peer);
+	*ret_old = old;
+	return 0;
+}
+
+static struct shmipc_peer *peer_new(struct shmipc_segment *seg, struct shmipc_owner *owner,
+				    const struct shmipc_dev_attach *req)
+{
+	struct shmipc_peer *peer = kzalloc(sizeof(*peer), GFP_KERNEL_ACCOUNT);
+
+	if (!peer)
+		return NULL;
+	kref_init(&peer->ref);		/* the slot's */
+	INIT_LIST_HEAD(&peer->file_node);
+	INIT_LIST_HEAD(&peer->owner_node);
+	peer->seg = seg;
+	peer->owner = owner;
+	peer->mm = current->mm;
+	peer->pid = get_pid(task_tgid(current));
+	peer->role = req->role;
+	peer->caps = req->caps;
+	peer->since_ns = ktime_get_real_ns();
+	get_task_comm(peer->comm, current);
+	return peer;
+}
+
+/* Return: see struct shmipc_dev_attach. */
+int shmipc_peer_attach(struct shmipc_file *sf, struct shmipc_segment *seg,
+		       struct shmipc_dev_attach *req)
+{
+	struct shmipc_peer *peer, *old = NULL;
+	struct shmipc_owner *owner;
+	struct mmu_notifier *mn;
+	int err;
+
+	if (req->flags || req->role == SHMIPC_ROLE_NONE || req->role >= SHMIPC_DEV_ROLES ||
+	    req->caps > U8_MAX || req->slot_min > req->slot_max || req->slot_max >= seg->peers)
+		return -EINVAL;
+	mn = mmu_notifier_get(&owner_ops, current->mm);
+	if (IS_ERR(mn))
+		return PTR_ERR(mn);
+	owner = container_of(mn, struct shmipc_owner, mn);
+	peer = peer_new(seg, owner, req);
+	if (!peer) {
+		mmu_notifier_put(mn);
+		return -ENOMEM;
+	}
+
+	/* Before the slot: nobody can end this address space while we run in it. */
+	shmipc_peer_get(peer);		/* the list's */
+	shmipc_peer_get(peer);		/* ours: another thread may detach it at once */
+	spin_lock(&owner->lock);
+	list_add(&peer->owner_node, &owner->peers);
+	spin_unlock(&owner->lock);
+
+	spin_lock(&seg->lock);
+	err = slot_take_locked(sf, seg, peer, req, &old);
+	spin_unlock(&seg->lock);
+	if (err) {
+		spin_lock(&owner->lock);
+		list_del_init(&peer->owner_node);
+		spin_unlock(&owner->lock);
+		shmipc_peer_put(peer);
+		shmipc_peer_put(peer);
+		shmipc_peer_put(peer);
+		mmu_notifier_put(mn);
+		return err;
+	}
+	if (old)
+		shmipc_peer_put(old);
+	req->slot = peer->slot;
+	req->generation = peer->generation;
+	req->word = word_of(peer->generation);
+	shmipc_peer_put(peer);
+	shmipc_wake_all(seg);
+	return 0;
+}
+
+/* Return: 0; -ESRCH no peer; -EBUSY it still maps its role. */
+int shmipc_peer_detach(struct shmipc_file *sf, struct shmipc_segment *seg)
+{
+	struct shmipc_peer *peer;
+	int err;
+
+	spin_lock(&seg->lock);
+	peer = shmipc_peer_find_locked(sf, current->mm);
+	if (peer)
+		shmipc_peer_get(peer);
+	spin_unlock(&seg->lock);
+	if (!peer)
+		return -ESRCH;
+	err = peer_gone(peer, SHMIPC_PEER_LEFT, false);
+	shmipc_peer_put(peer);
+	return err;
+}
+
+/* The file ends: no descriptor and no mapping of it is left anywhere. */
+void shmipc_peer_detach_all(struct shmipc_file *sf, struct shmipc_segment *seg)
+{
+	struct shmipc_peer *peer;
+
+	for (;;) {
+		spin_lock(&seg->lock);
+		peer = list_first_entry_or_null(&sf->peers, struct shmipc_peer, file_node);
+		if (peer)
+			shmipc_peer_get(peer);
+		spin_unlock(&seg->lock);
+		if (!peer)
+			return;
+		(void)peer_gone(peer, SHMIPC_PEER_LEFT, true);
+		shmipc_peer_put(peer);
+	}
+}
+
+/* What the kernel knows of a slot, for the calling process. */
+void shmipc_peer_info(struct shmipc_segment *seg, u32 slot, struct shmipc_dev_peer *ret)
+{
+	struct pid_namespace *ns = task_active_pid_ns(current);
+	struct shmipc_peer *peer;
+
+	memset(ret, 0, sizeof(*ret));
+	ret->slot = slot;
+	spin_lock(&seg->lock);
+	peer = seg->slot[slot];
+	if (peer) {
+		ret->state = peer->state;
+		ret->role = peer->role;
+		ret->word = READ_ONCE(shmipc_segment_slot(seg, slot)->word);
+		ret->pid = peer->state == SHMIPC_PEER_ATTACHED ? pid_nr_ns(peer->pid, ns) : 0;
+		ret->caps = peer->caps;
+		ret->generation = peer->generation;
+		ret->since_ns = peer->since_ns;
+		ret->maps = peer->maps;
+		memcpy(ret->comm, peer->comm, sizeof(ret->comm));
+	}
+	spin_unlock(&seg->lock);
+}
+
+void shmipc_peer_exit(void)
+{
+	/* Freed after a grace period; our code must outlive that. */
+	wait_var_event(&owners, !atomic_read(&owners));
+	mmu_notifier_synchronize();
+}

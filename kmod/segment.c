@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* segment.c - making a segment whole before anybody sees it, and ending it */
+#include <linux/module.h>
+#include <linux/random.h>
+#include <linux/slab.h>
+#include <linux/timekeeping.h>
+#include <linux/uaccess.h>
+#include <linux/user_namespace.h>
+
+#include "shmipc.h"
+
+#define DATA_BYTES_MAX	(1ull << 44)
+#define CREATE_FLAGS	(SHMIPC_DEV_PERSISTENT | SHMIPC_DEV_ON_NODE | SHMIPC_DEV_CHOWN)
+
+static int check_sizes(const struct shmipc_dev_create *r)
+{
+	u64 body = SHMIPC_DEV_BODY_OFF(r->peers);
+
+	if (!r->peers || r->peers > SHMIPC_DEV_PEERS_MAX || r->body_bytes > SHMIPC_DEV_BODY_MAX)
+		return -EINVAL;
+	if (r->page && (!is_power_of_2(r->page) || r->page < PAGE_SIZE))
+		return -EINVAL;
+	if (!PAGE_ALIGNED(r->data_off) || r->data_off < body + r->body_bytes ||
+	    r->data_off > body + SHMIPC_DEV_BODY_MAX + SHMIPC_CHUNK_BYTES)
+		return -EINVAL;
+	if (!PAGE_ALIGNED(r->data_bytes) || !r->data_bytes || r->data_bytes > DATA_BYTES_MAX)
+		return -EINVAL;
+	return 0;
+}
+
+static int check_request(const struct shmipc_dev_create *r)
+{
+	if (r->flags & ~CREATE_FLAGS || r->reserved || r->reserved1)
+		return -EINVAL;
+	if (r->kind == SHMIPC_KIND_ANY || r->mode & ~0777u || r->role_max[SHMIPC_ROLE_NONE])
+		return -EINVAL;
+	if (r->nregions > SHMIPC_DEV_REGIONS_MAX || !!r->name != !!r->name_len)
+		return -EINVAL;
+	if (!r->name && r->flags & SHMIPC_DEV_PERSISTENT)
+		return -EINVAL;
+	if (r->flags & SHMIPC_DEV_ON_NODE ?
+	    r->node < 0 || r->node >= MAX_NUMNODES || !node_state(r->node, N_MEMORY) : r->node)
+		return -EINVAL;
+	return check_sizes(r);
+}
+
+static int read_regions(struct shmipc_segment *seg, const struct shmipc_dev_create *r)
+{
+	u64 total = r->data_off + r->data_bytes, body = SHMIPC_DEV_BODY_OFF(r->peers);
+	u32 i;
+
+	if (copy_from_user(seg->region, u64_to_user_ptr(r->regions),
+			   r->nregions * sizeof(seg->region[0])))
+		return -EFAULT;
+	for (i = 0; i < r->nregions; i++) {
+		const struct shmipc_dev_region *g = &seg->region[i];
+
+		if (g->reserved || !g->roles || g->roles >> SHMIPC_DEV_ROLES)
+			return -EINVAL;
+		if (!PAGE_ALIGNED(g->off) || !PAGE_ALIGNED(g->bytes) || !g->bytes ||
+		    g->off < body || g->off > total || g->bytes > total - g->off)
+			return -EINVAL;
+	}
+	seg->nregions = r->nregions;
+	return 0;
+}
+
+static int set_owner(struct shmipc_segment *seg, const struct shmipc_dev_create *r)
+{
+	struct user_namespace *ns = current_user_ns();
+
+	seg->uid = current_euid();
+	seg->gid = current_egid();
+	if (!(r->flags & SHMIPC_DEV_CHOWN))
+		return r->uid || r->gid ? -EINVAL : 0;
+	seg->uid = make_kuid(ns, r->uid);
+	seg->gid = make_kgid(ns, r->gid);
+	if (!uid_valid(seg->uid) || !gid_valid(seg->gid))
+		return -EINVAL;
+	if (!uid_eq(seg->uid, current_euid()) && !ns_capable(ns, CAP_CHOWN))
+		return -EPERM;
+	if (!in_group_p(seg->gid) && !ns_capable(ns, CAP_CHOWN))
+		return -EPERM;
+	return 0;
+}
+
+/* 2 MiB pages: wanted, and possible where the data begin? */
+static bool want_huge(const struct shmipc_dev_create *r)
+{
+	if (!IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE) || PMD_SHIFT != SHMIPC_CHUNK_SHIFT)
+		return false;
+	return (!r->page || r->page >= SHMIPC_CHUNK_BYTES) &&
+	       IS_ALIGNED(r->data_off, SHMIPC_CHUNK_BYTES);
+}
+
+/* What the creator wants to lie after the peer table. */
+static int fill_body(struct shmipc_segment *seg, const struct shmipc_dev_create *r)
+{
+	u64 at = SHMIPC_DEV_BODY_OFF(r->peers), done, n;
+
+	for (done = 0; done < r->body_bytes; done += n) {
+		n = min_t(u64, r->body_bytes - done, PAGE_SIZE);
+		if (copy_from_user(shmipc_memory_addr(&seg->mem, at + done),
+				   u64_to_user_ptr(r->body + done), n))
+			return -EFAULT;
+	}
+	return 0;
+}
+
+static void fill_header(const struct shmipc_segment *seg)
+{
+	struct shmipc_seg_hdr *h = shmipc_memory_addr(&seg->mem, 0);
+	struct user_namespace *ns = current_user_ns();
+
+	h->layout_major = SHMIPC_LAYOUT_MAJOR;
+	h->layout_minor = SHMIPC_LAYOUT_MINOR;
+	h->hdr_bytes = sizeof(*h);
+	h->total_bytes = seg->mem.bytes;
+	h->peers_off = SHMIPC_DEV_PEERS_OFF;
+	h->body_off = SHMIPC_DEV_BODY_OFF(seg->peers);
+	h->data_off = seg->data_off;
+	h->data_bytes = seg->data_bytes;
+	h->page_asked = seg->page_asked;
+	h->page_got = seg->page_got;
+	h->node_asked = seg->node_asked;
+	h->node_got = seg->node_got;
+	h->peers = seg->peers;
+	h->peer_bytes = sizeof(struct shmipc_peer_slot);
+	h->kind = seg->kind;
+	h->flags = seg->flags;
+	h->mode = seg->mode;
+	h->uid = from_kuid_munged(ns, seg->uid);
+	h->gid = from_kgid_munged(ns, seg->gid);
+	h->created_ns = seg->created_ns;
+	memcpy(h->id, seg->id, sizeof(h->id));
+	memcpy(h->name, seg->name, seg->name_len);
+	smp_store_release(&h->magic, SHMIPC_SEG_MAGIC);
+}
+
+static int alloc_pages_of(struct shmipc_segment *seg, struct shmipc_dev_create *r)
+{
+	u64 ctl = PAGE_ALIGN(SHMIPC_DEV_BODY_OFF(r->peers) + r->body_bytes);
+	u32 before;
+	int err;
+
+	err = shmipc_limit_charge(seg, ctl + r->data_bytes, &r->limit);
+	if (err)
+		return err;
+	err = shmipc_memory_alloc(&seg->mem, ctl, r->data_off, r->data_bytes, want_huge(r),
+				  seg->node_asked);
+	if (err)
+		return err;
+	before = ctl >> PAGE_SHIFT;
+	seg->page_got = seg->mem.small > before ? PAGE_SIZE : SHMIPC_CHUNK_BYTES;
+	seg->node_got = shmipc_memory_node(&seg->mem, seg->data_off);
+	r->huge = seg->mem.huge;
+	r->small = seg->mem.small;
+	return 0;
+}
+
+static struct shmipc_segment *segment_new(const struct shmipc_dev_create *r)
+{
+	struct shmipc_segment *seg = kzalloc(sizeof(*seg), GFP_KERNEL_ACCOUNT);
+
+	if (!seg)
+		return NULL;
+	kref_init(&seg->ref);
+	spin_lock_init(&seg->lock);
+	shmipc_wait_init(seg);
+	seg->kind = r->kind;
+	seg->mode = r->mode;
+	seg->peers = r->peers;
+	seg->data_off = r->data_off;
+	seg->data_bytes = r->data_bytes;
+	seg->page_asked = r->page;
+	seg->node_asked = r->flags & SHMIPC_DEV_ON_NODE ? r->node : -1;
+	seg->flags = (r->flags & SHMIPC_DEV_PERSISTENT ? SHMIPC_SEG_PERSISTENT : 0) |
+		     (r->name ? 0 : SHMIPC_SEG_ANON);
+	seg->created_ns = ktime_get_real_ns();
+	memcpy(seg->role_max, r->role_max, sizeof(seg->role_max));
+	get_random_bytes(seg->id, sizeof(seg->id));
+	seg->slot = kvcalloc(r->peers, sizeof(*seg->slot), GFP_KERNEL_ACCOUNT);
+	if (!seg->slot) {
+		kfree(seg);
+		return NULL;
+	}
+	return seg;
+}
+
+/**
+ * shmipc_segment_create - a segment with all its memory, and its name
+ * @ret: with one reference
+ * @r:   request, its size fields checked; the results are written
+ *
+ * Return: see struct shmipc_dev_create.
+ */
+int shmipc_segment_create(struct shmipc_segment **ret, struct shmipc_dev_create *r)
+{
+	struct shmipc_segment *seg;
+	int err = check_request(r);
+
+	if (err)
+		return err;
+	seg = segment_new(r);
+	if (!seg)
+		return -ENOMEM;
+	err = read_regions(seg, r);
+	if (err)
+		goto put;
+	err = set_owner(seg, r);
+	if (err)
+		goto put;
+	if (r->name) {
+		err = shmipc_name_read(seg->name, r->name, r->name_len, true);
+		if (err)
+			goto put;
+		seg->name_len = r->name_len;
+		err = shmipc_name_taken(seg->name) ? -EEXIST : 0;
+		if (err)
+			goto put;
+	}
+	err = alloc_pages_of(seg, r);
+	if (err)
+		goto put;
+	err = fill_body(seg, r);
+	if (err)
+		goto put;
+	fill_header(seg);
+	memcpy(r->id, seg->id, sizeof(r->id));
+	if (r->name) {
+		err = shmipc_name_link(seg);
+		if (err)
+			goto put;
+	}
+	*ret = seg;
+	return 0;
+put:
+	shmipc_segment_put(seg);
+	return err;
+}
+
+void shmipc_segment_get(struct shmipc_segment *seg)
+{
+	kref_get(&seg->ref);
+}
+
+static void segment_free(struct shmipc_segment *seg)
+{
+	u32 i;
+
+	for (i = 0; i < seg->peers; i++)
+		if (seg->slot[i])
+			shmipc_peer_put(seg->slot[i]);
+	shmipc_memory_free(&seg->mem);
+	shmipc_limit_uncharge(seg);
+	kvfree(seg->slot);
+	kfree(seg);
+}
+
+/* The last one: nobody can find it by name any more once the lock is free. */
+static void segment_release(struct kref *ref)
+{
+	struct shmipc_segment *seg = container_of(ref, struct shmipc_segment, ref);
+
+	if (seg->linked)
+		shmipc_name_erase_locked(seg);
+	mutex_unlock(&shmipc_names_lock);
+	segment_free(seg);
+}
+
+/* May sleep. */
+void shmipc_segment_put(struct shmipc_segment *seg)
+{
+	kref_put_mutex(&seg->ref, segment_release, &shmipc_names_lock);
+}
+
+/* A word for waiting, or NULL if there is none at @off. */
+u32 *shmipc_segment_word(const struct shmipc_segment *seg, u64 off)
+{
+	return IS_ALIGNED(off, sizeof(u32)) ? shmipc_memory_addr(&seg->mem, off) : NULL;
+}
+
+struct shmipc_peer_slot *shmipc_segment_slot(const struct shmipc_segment *seg, u32 slot)
+{
+	return shmipc_memory_addr(&seg->mem, SHMIPC_DEV_PEERS_OFF +
+				  (u64)slot * sizeof(struct shmipc_peer_slot));
+}
+
+void shmipc_segment_stat(struct shmipc_segment *seg, struct shmipc_dev_stat *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	ret->flags = seg->flags;
+	ret->total_bytes = seg->mem.bytes;
+	ret->data_off = seg->data_off;
+	ret->data_bytes = seg->data_bytes;
+	ret->page_asked = seg->page_asked;
+	ret->page_got = seg->page_got;
+	ret->node_asked = seg->node_asked;
+	ret->node_got = seg->node_got;
+	ret->huge = seg->mem.huge;
+	ret->small = seg->mem.small;
+	ret->kind = seg->kind;
+	ret->mode = seg->mode;
+	ret->uid = from_kuid_munged(current_user_ns(), seg->uid);
+	ret->gid = from_kgid_munged(current_user_ns(), seg->gid);
+	ret->peers = seg->peers;
+	ret->attached = READ_ONCE(seg->attached);
+	ret->waiters = atomic_read(&seg->waiters);
+	ret->opens = atomic_read(&seg->opens);
+	ret->linked = READ_ONCE(seg->linked);
+	ret->name_len = seg->name_len;
+	ret->created_ns = seg->created_ns;
+	memcpy(ret->id, seg->id, sizeof(ret->id));
+	memcpy(ret->name, seg->name, seg->name_len);
+}

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * shmipc.h - what the parts of the module know of each other
+ *
+ *   file    a file description of the device; bound to one segment
+ *   segment the memory, its regions, its peer table, its sleepers
+ *   peer    an address space that holds a role, through a file
+ *   owner   an address space, and the notifier that tells of its end
+ *
+ * References: a file holds its segment; a name holds a persistent one. A
+ * segment holds the last peer of each slot. An attached peer's segment lives,
+ * because the file it came through does.
+ *
+ * Locks, outer first; a lock not named with another is never held with it:
+ *
+ *   file->lock (mutex)     binding, poll setting
+ *   names_lock (mutex)     the tree of names, and the last put of a segment
+ *   limits_lock (mutex)    what is in use
+ *   mmap_lock              the kernel's; never taken under the spinlocks below
+ *   seg->lock (spin)       peers, their slots, the files' lists of peers
+ *   owner->lock (spin)     the owner's list of peers
+ *   bucket.wq.lock (spin)  sleepers of the words that hash there
+ *   file->poll_wq.lock     pollers of one description
+ */
+#ifndef SHMIPC_MODULE_H
+#define SHMIPC_MODULE_H
+
+#include <linux/atomic.h>
+#include <linux/cred.h>
+#include <linux/fs.h>
+#include <linux/kref.h>
+#include <linux/list.h>
+#include <linux/mm.h>
+#include <linux/mmu_notifier.h>
+#include <linux/mutex.h>
+#include <linux/pid.h>
+#include <linux/rbtree.h>
+#include <linux/spinlock.h>
+#include <linux/wait.h>
+#include <linux/shmipc.h>
+
+#define SHMIPC_CHUNK_SHIFT	21
+#define SHMIPC_CHUNK_BYTES	(1ull << SHMIPC_CHUNK_SHIFT)
+#define SHMIPC_CHUNK_ORDER	(SHMIPC_CHUNK_SHIFT - PAGE_SHIFT)
+#define SHMIPC_CHUNK_PAGES	(1u << SHMIPC_CHUNK_ORDER)
+
+#define SHMIPC_BUCKETS		16u
+
+struct shmipc_user;
+
+/* 2 MiB of the segment's offsets: one large page, or small ones with gaps. */
+struct shmipc_chunk {
+	struct folio *huge;
+	struct folio **small;
+};
+
+struct shmipc_memory {
+	struct inode *inode;		/* whose mapping the pages belong to */
+	struct shmipc_chunk *chunk;
+	u64 bytes;			/* offsets below this are in the segment */
+	u32 huge;			/* counts */
+	u32 small;
+};
+
+/* Sleepers whose words hash to the same bucket. */
+struct shmipc_bucket {
+	wait_queue_head_t wq;
+} ____cacheline_aligned_in_smp;
+
+struct shmipc_segment {
+	struct kref ref;
+
+	/* Constant once bound. */
+	struct shmipc_memory mem;
+	u64 data_off;
+	u64 data_bytes;
+	u64 page_asked;
+	u64 page_got;
+	s64 created_ns;
+	int node_asked;
+	int node_got;
+	u32 flags;			/* SHMIPC_SEG_* */
+	u32 kind;
+	umode_t mode;
+	kuid_t uid;
+	kgid_t gid;
+	u8 id[16];
+	u32 name_len;
+	char name[SHMIPC_NAME_MAX + 1];
+	u32 peers;
+	u32 nregions;
+	struct shmipc_dev_region region[SHMIPC_DEV_REGIONS_MAX];
+	u16 role_max[SHMIPC_DEV_ROLES];
+
+	/* names_lock */
+	struct rb_node name_node;
+	struct ipc_namespace *ns;	/* while linked */
+	bool linked;
+
+	/* limits_lock */
+	struct shmipc_user *user;
+	u64 charged;
+
+	spinlock_t lock;
+	struct shmipc_peer **slot;	/* the last one of each; its state says more */
+	u32 role_count[SHMIPC_DEV_ROLES];
+	u32 attached;
+
+	atomic_t opens;
+	atomic_t waiters;
+	struct shmipc_bucket bucket[SHMIPC_BUCKETS];
+};
+
+struct shmipc_file {
+	struct mutex lock;
+	struct shmipc_segment *seg;	/* set once; read by smp_load_acquire */
+	struct list_head peers;		/* seg->lock */
+	wait_queue_head_t poll_wq;
+	struct wait_queue_entry poll_entry;	/* in seg's bucket while poll_on */
+	bool poll_on;
+	/* What poll compares with; each read once, a mix is only a spurious event. */
+	u64 poll_off;
+	u32 poll_val;
+	u32 poll_peer;
+	u32 poll_peer_val;
+};
+
+struct shmipc_peer {
+	struct kref ref;		/* slot, owner's list, mappings */
+	struct shmipc_segment *seg;
+	struct shmipc_owner *owner;	/* only while on its list */
+	struct mm_struct *mm;		/* compared, never followed */
+	struct pid *pid;		/* of the thread group */
+	struct list_head file_node;	/* seg->lock */
+	struct list_head owner_node;	/* owner->lock */
+	u32 slot;
+	u32 role;
+	u32 caps;
+	u32 maps;			/* seg->lock */
+	enum shmipc_peer_state state;	/* seg->lock */
+	u64 generation;
+	s64 since_ns;
+	char comm[16];
+};
+
+/* memory.c */
+int shmipc_memory_init(void);
+int shmipc_memory_alloc(struct shmipc_memory *mem, u64 ctl_bytes, u64 data_off, u64 data_bytes,
+			bool huge, int node);
+void shmipc_memory_free(struct shmipc_memory *mem);
+struct page *shmipc_memory_page(const struct shmipc_memory *mem, u64 off);
+void *shmipc_memory_addr(const struct shmipc_memory *mem, u64 off);
+int shmipc_memory_node(const struct shmipc_memory *mem, u64 off);
+
+/* segment.c */
+int shmipc_segment_create(struct shmipc_segment **ret, struct shmipc_dev_create *req);
+void shmipc_segment_get(struct shmipc_segment *seg);
+void shmipc_segment_put(struct shmipc_segment *seg);
+u32 *shmipc_segment_word(const struct shmipc_segment *seg, u64 off);
+struct shmipc_peer_slot *shmipc_segment_slot(const struct shmipc_segment *seg, u32 slot);
+void shmipc_segment_stat(struct shmipc_segment *seg, struct shmipc_dev_stat *ret);
+
+/* name.c */
+extern struct mutex shmipc_names_lock;
+int shmipc_name_read(char name[SHMIPC_NAME_MAX + 1], u64 uptr, u32 len, bool check);
+int shmipc_name_link(struct shmipc_segment *seg);
+bool shmipc_name_taken(const char *name);
+void shmipc_name_erase_locked(struct shmipc_segment *seg);
+int shmipc_name_open(struct shmipc_segment **ret, const char *name, int want);
+int shmipc_name_unlink(const char *name);
+int shmipc_name_next(struct shmipc_segment **ret, const char *after);
+void shmipc_name_exit(void);
+
+/* limit.c */
+int shmipc_limit_charge(struct shmipc_segment *seg, u64 bytes, u32 *ret_limit);
+void shmipc_limit_uncharge(struct shmipc_segment *seg);
+void shmipc_limit_info(struct shmipc_dev_info *ret);
+
+/* peer.c */
+int shmipc_peer_attach(struct shmipc_file *sf, struct shmipc_segment *seg,
+		       struct shmipc_dev_attach *req);
+int shmipc_peer_detach(struct shmipc_file *sf, struct shmipc_segment *seg);
+void shmipc_peer_detach_all(struct shmipc_file *sf, struct shmipc_segment *seg);
+struct shmipc_peer *shmipc_peer_find_locked(struct shmipc_file *sf, struct mm_struct *mm);
+void shmipc_peer_get(struct shmipc_peer *peer);
+void shmipc_peer_put(struct shmipc_peer *peer);
+void shmipc_peer_info(struct shmipc_segment *seg, u32 slot, struct shmipc_dev_peer *ret);
+void shmipc_peer_exit(void);
+
+/* wait.c */
+void shmipc_wait_init(struct shmipc_segment *seg);
+int shmipc_wait(struct shmipc_segment *seg, const struct shmipc_dev_wait *req);
+u32 shmipc_wake(struct shmipc_segment *seg, u64 off, u32 n);
+void shmipc_wake_all(struct shmipc_segment *seg);
+int shmipc_poll_set(struct shmipc_file *sf, struct shmipc_segment *seg,
+		    const struct shmipc_dev_poll *req);
+void shmipc_poll_init(struct shmipc_file *sf);
+void shmipc_poll_exit(struct shmipc_file *sf, struct shmipc_segment *seg);
+__poll_t shmipc_poll(struct file *file, struct poll_table_struct *table);
+
+/* mmap.c */
+int shmipc_mmap(struct file *file, struct vm_area_struct *vma);
+
+/* abi.c */
+long shmipc_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
+
+/* dev.c */
+int shmipc_dev_init(void);
+void shmipc_dev_exit(void);
+
+static inline struct shmipc_segment *shmipc_file_segment(struct shmipc_file *sf)
+{
+	/* Pairs with the release in bind(): with the pointer comes the segment. */
+	return smp_load_acquire(&sf->seg);
+}
+
+#endif /* SHMIPC_MODULE_H */

@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * wait.c - sleeping on a 32-bit word of the segment, and being woken
+ *
+ * The sleeper queues itself, then reads the word; the waker stores to the word,
+ * then looks into the queue under its lock. So one of the two sees the other.
+ * Words share a few queues by hash; a waker passes over other words' sleepers.
+ * The end of a peer wakes all sleepers of its segment, after its slot was
+ * written.
+ */
+#include <linux/hash.h>
+#include <linux/hrtimer.h>
+#include <linux/poll.h>
+#include <linux/sched/signal.h>
+#include <linux/time_namespace.h>
+#include <linux/wait.h>
+
+#include "shmipc.h"
+
+struct wake_key {
+	u64 off;
+	bool all;
+	u32 woken;
+};
+
+struct waiter {
+	struct wait_queue_entry entry;
+	u64 off;
+};
+
+/* What a sleeper sleeps on. */
+struct watch {
+	const u32 *word;
+	const u32 *peer;		/* or NULL */
+	u32 val;
+	u32 peer_val;
+};
+
+static struct shmipc_bucket *bucket_of(struct shmipc_segment *seg, u64 off)
+{
+	return &seg->bucket[hash_64(off, ilog2(SHMIPC_BUCKETS))];
+}
+
+void shmipc_wait_init(struct shmipc_segment *seg)
+{
+	u32 i;
+
+	for (i = 0; i < SHMIPC_BUCKETS; i++)
+		init_waitqueue_head(&seg->bucket[i].wq);
+}
+
+static int watch_init(struct watch *w, struct shmipc_segment *seg, u64 off, u32 val, u32 peer,
+		      u32 peer_val)
+{
+	if (!IS_ALIGNED(off, sizeof(u32)))
+		return -EINVAL;
+	if (peer != SHMIPC_DEV_NO_PEER && peer >= seg->peers)
+		return -EINVAL;
+	w->word = shmipc_segment_word(seg, off);
+	if (!w->word)
+		return -EFAULT;
+	w->val = val;
+	w->peer = peer == SHMIPC_DEV_NO_PEER ? NULL : &shmipc_segment_slot(seg, peer)->word;
+	w->peer_val = peer_val & ~SHMIPC_PEER_WATCHED;
+	return 0;
+}
+
+static bool watch_peer_moved(const struct watch *w)
+{
+	return w->peer && (READ_ONCE(*w->peer) & ~SHMIPC_PEER_WATCHED) != w->peer_val;
+}
+
+static bool watch_moved(const struct watch *w)
+{
+	return READ_ONCE(*w->word) != w->val || watch_peer_moved(w);
+}
+
+static int wake_waiter(struct wait_queue_entry *entry, unsigned int mode, int flags, void *arg)
+{
+	struct waiter *w = container_of(entry, struct waiter, entry);
+	struct wake_key *key = arg;
+	int ret;
+
+	if (!key->all && key->off != w->off)
+		return 0;
+	ret = autoremove_wake_function(entry, mode, flags, NULL);
+	key->woken += !!ret;
+	return ret;
+}
+
+/* A deadline of the caller's time namespace, in the kernel's own time. */
+static ktime_t deadline_host(u64 ns)
+{
+	struct timespec64 offset = { 0 };
+	s64 shift;
+
+	timens_add_monotonic(&offset);
+	shift = timespec64_to_ns(&offset);
+	if (ns > KTIME_MAX)
+		return KTIME_MAX;
+	return shift > 0 && ns < shift ? 0 : ns - shift;
+}
+
+/* One sleep. Return: 0 (woken by anything); -ETIMEDOUT; -ERESTARTSYS. */
+static int sleep_until(u64 deadline_ns)
+{
+	ktime_t until;
+
+	if (signal_pending(current))
+		return -ERESTARTSYS;
+	if (deadline_ns == U64_MAX) {
+		schedule();
+		return 0;
+	}
+	until = deadline_host(deadline_ns);
+	if (!schedule_hrtimeout_range(&until, current->timer_slack_ns, HRTIMER_MODE_ABS))
+		return -ETIMEDOUT;
+	return 0;
+}
+
+/* Return: see struct shmipc_dev_wait. */
+int shmipc_wait(struct shmipc_segment *seg, const struct shmipc_dev_wait *req)
+{
+	struct waiter w = { .off = req->off };
+	struct wait_queue_head *wq = &bucket_of(seg, req->off)->wq;
+	struct watch watch;
+	bool taken;
+	int err;
+
+	if (req->flags & ~SHMIPC_DEV_EXCLUSIVE || req->reserved)
+		return -EINVAL;
+	err = watch_init(&watch, seg, req->off, req->val, req->peer, req->peer_val);
+	if (err)
+		return err;
+
+	init_wait(&w.entry);
+	w.entry.func = wake_waiter;
+	atomic_inc(&seg->waiters);
+	do {
+		if (req->flags & SHMIPC_DEV_EXCLUSIVE)
+			prepare_to_wait_exclusive(wq, &w.entry, TASK_INTERRUPTIBLE);
+		else
+			prepare_to_wait(wq, &w.entry, TASK_INTERRUPTIBLE);
+		err = watch_moved(&watch) ? -EAGAIN : sleep_until(req->deadline_ns);
+		/* Off the queue: we were woken, and a wake(1) was spent on us. */
+		taken = list_empty_careful(&w.entry.entry);
+	} while (!err && !taken);
+	finish_wait(wq, &w.entry);
+	/* Between the look and finish_wait, too. */
+	atomic_dec(&seg->waiters);
+	return taken ? 0 : err;
+}
+
+static void wake_bucket(struct shmipc_bucket *bucket, int n, struct wake_key *key)
+{
+	__wake_up(&bucket->wq, TASK_NORMAL, n, key);
+}
+
+/* Wake @n exclusive sleepers of a word (0: all), and all others. */
+u32 shmipc_wake(struct shmipc_segment *seg, u64 off, u32 n)
+{
+	struct wake_key key = { .off = off };
+
+	wake_bucket(bucket_of(seg, off), min_t(u32, n, INT_MAX), &key);
+	return key.woken;
+}
+
+void shmipc_wake_all(struct shmipc_segment *seg)
+{
+	struct wake_key key = { .all = true };
+	u32 i;
+
+	for (i = 0; i < SHMIPC_BUCKETS; i++)
+		wake_bucket(&seg->bucket[i], 0, &key);
+}
+
+/*
+ * Polling: one entry in the word's queue stands for all who poll the file, who
+ * queue at the file, so that the word can be changed under them.
+ */
+
+static int wake_pollers(struct wait_queue_entry *entry, unsigned int mode, int flags, void *arg)
+{
+	struct shmipc_file *sf = container_of(entry, struct shmipc_file, poll_entry);
+	struct wake_key *key = arg;
+
+	if (key->all)
+		wake_up_interruptible_poll(&sf->poll_wq, EPOLLIN | EPOLLRDNORM | EPOLLHUP);
+	else if (key->off == READ_ONCE(sf->poll_off))
+		wake_up_interruptible_poll(&sf->poll_wq, EPOLLIN | EPOLLRDNORM);
+	return 0;
+}
+
+void shmipc_poll_init(struct shmipc_file *sf)
+{
+	init_waitqueue_head(&sf->poll_wq);
+	init_waitqueue_func_entry(&sf->poll_entry, wake_pollers);
+}
+
+/* file->lock is held, or nobody else has the file. */
+static void poll_off_locked(struct shmipc_file *sf, struct shmipc_segment *seg)
+{
+	if (!sf->poll_on)
+		return;
+	WRITE_ONCE(sf->poll_on, false);
+	remove_wait_queue(&bucket_of(seg, sf->poll_off)->wq, &sf->poll_entry);
+}
+
+void shmipc_poll_exit(struct shmipc_file *sf, struct shmipc_segment *seg)
+{
+	poll_off_locked(sf, seg);
+}
+
+int shmipc_poll_set(struct shmipc_file *sf, struct shmipc_segment *seg,
+		    const struct shmipc_dev_poll *req)
+{
+	struct watch watch;
+	int err;
+
+	if (req->flags & ~SHMIPC_DEV_POLL_ON || req->reserved)
+		return -EINVAL;
+	err = watch_init(&watch, seg, req->off, req->val, req->peer, req->peer_val);
+	if (err)
+		return err;
+	mutex_lock(&sf->lock);
+	poll_off_locked(sf, seg);
+	WRITE_ONCE(sf->poll_off, req->off);
+	WRITE_ONCE(sf->poll_val, req->val);
+	WRITE_ONCE(sf->poll_peer, req->peer);
+	WRITE_ONCE(sf->poll_peer_val, req->peer_val);
+	if (req->flags & SHMIPC_DEV_POLL_ON) {
+		add_wait_queue(&bucket_of(seg, req->off)->wq, &sf->poll_entry);
+		WRITE_ONCE(sf->poll_on, true);
+	}
+	mutex_unlock(&sf->lock);
+	/* Who polls already must look again, by the new setting. */
+	wake_up_interruptible_poll(&sf->poll_wq, EPOLLIN | EPOLLRDNORM | EPOLLHUP);
+	return 0;
+}
+
+__poll_t shmipc_poll(struct file *file, struct poll_table_struct *table)
+{
+	struct shmipc_file *sf = file->private_data;
+	struct shmipc_segment *seg = shmipc_file_segment(sf);
+	struct watch watch;
+	__poll_t events = 0;
+
+	if (!seg)
+		return EPOLLERR;
+	poll_wait(file, &sf->poll_wq, table);
+	/* The queue, then the words: pairs with store, then wake. */
+	smp_mb();
+	if (!READ_ONCE(sf->poll_on) ||
+	    watch_init(&watch, seg, READ_ONCE(sf->poll_off), READ_ONCE(sf->poll_val),
+		       READ_ONCE(sf->poll_peer), READ_ONCE(sf->poll_peer_val)))
+		return 0;
+	if (READ_ONCE(*watch.word) != watch.val)
+		events |= EPOLLIN | EPOLLRDNORM;
+	if (watch_peer_moved(&watch))
+		events |= EPOLLHUP;
+	return events;
+}
