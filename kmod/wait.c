@@ -118,6 +118,23 @@ static int sleep_until(u64 deadline_ns)
 	return 0;
 }
 
+/*
+ * Was a wake spent on us? Then we must report it, whatever else happened, or a
+ * wake(1) is lost. Under the lock, because the waker removes us after it has
+ * made us run.
+ */
+static bool unqueue(struct wait_queue_head *wq, struct waiter *w)
+{
+	bool taken;
+
+	__set_current_state(TASK_RUNNING);
+	spin_lock_irq(&wq->lock);
+	taken = list_empty(&w->entry.entry);
+	list_del_init(&w->entry.entry);
+	spin_unlock_irq(&wq->lock);
+	return taken;
+}
+
 /* Return: see struct shmipc_dev_wait. */
 int shmipc_wait(struct shmipc_segment *seg, const struct shmipc_dev_wait *req)
 {
@@ -136,19 +153,16 @@ int shmipc_wait(struct shmipc_segment *seg, const struct shmipc_dev_wait *req)
 	init_wait(&w.entry);
 	w.entry.func = wake_waiter;
 	atomic_inc(&seg->waiters);
-	do {
-		if (req->flags & SHMIPC_DEV_EXCLUSIVE)
-			prepare_to_wait_exclusive(wq, &w.entry, TASK_INTERRUPTIBLE);
-		else
-			prepare_to_wait(wq, &w.entry, TASK_INTERRUPTIBLE);
-		err = watch_moved(&watch) ? -EAGAIN : sleep_until(req->deadline_ns);
-		/* Off the queue: we were woken, and a wake(1) was spent on us. */
-		taken = list_empty_careful(&w.entry.entry);
-	} while (!err && !taken);
-	finish_wait(wq, &w.entry);
-	/* Between the look and finish_wait, too. */
+	if (req->flags & SHMIPC_DEV_EXCLUSIVE)
+		prepare_to_wait_exclusive(wq, &w.entry, TASK_INTERRUPTIBLE);
+	else
+		prepare_to_wait(wq, &w.entry, TASK_INTERRUPTIBLE);
+	err = watch_moved(&watch) ? -EAGAIN : sleep_until(req->deadline_ns);
+	taken = unqueue(wq, &w);
 	atomic_dec(&seg->waiters);
-	return taken ? 0 : err;
+	if (taken)
+		return 0;
+	return !err && signal_pending(current) ? -ERESTARTSYS : err;
 }
 
 static void wake_bucket(struct shmipc_bucket *bucket, int n, struct wake_key *key)
