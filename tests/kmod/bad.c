@@ -1,0 +1,410 @@
+// SPDX-License-Identifier: MIT
+/* Bad input: the right errno, and no effect. */
+#include "dev.h"
+
+#define RW (PROT_READ | PROT_WRITE)
+
+/* Every ioctl with a request that succeeds, to be spoilt one field at a time. */
+union any {
+	uint32_t size;
+	struct shmipc_dev_info info;
+	struct shmipc_dev_create create;
+	struct shmipc_dev_name name;
+	struct shmipc_dev_list list;
+	struct shmipc_dev_stat stat;
+	struct shmipc_dev_attach attach;
+	struct shmipc_dev_detach detach;
+	struct shmipc_dev_wait wait;
+	struct shmipc_dev_wake wake;
+	struct shmipc_dev_poll poll;
+	struct shmipc_dev_peers peers;
+	struct shmipc_dev_pages pages;
+	unsigned char bytes[8192];
+};
+
+static const struct {
+	const char *name;
+	unsigned long cmd;
+	uint32_t size;
+	bool bound;		/* needs a segment */
+} ioctls[] = {
+	{ "INFO", SHMIPC_IOC_INFO, sizeof(struct shmipc_dev_info), false },
+	{ "CREATE", SHMIPC_IOC_CREATE, sizeof(struct shmipc_dev_create), false },
+	{ "OPEN", SHMIPC_IOC_OPEN, sizeof(struct shmipc_dev_name), false },
+	{ "UNLINK", SHMIPC_IOC_UNLINK, sizeof(struct shmipc_dev_name), false },
+	{ "LIST", SHMIPC_IOC_LIST, sizeof(struct shmipc_dev_list), false },
+	{ "STAT", SHMIPC_IOC_STAT, sizeof(struct shmipc_dev_stat), true },
+	{ "ATTACH", SHMIPC_IOC_ATTACH, sizeof(struct shmipc_dev_attach), true },
+	{ "DETACH", SHMIPC_IOC_DETACH, sizeof(struct shmipc_dev_detach), true },
+	{ "WAIT", SHMIPC_IOC_WAIT, sizeof(struct shmipc_dev_wait), true },
+	{ "WAKE", SHMIPC_IOC_WAKE, sizeof(struct shmipc_dev_wake), true },
+	{ "POLL_SET", SHMIPC_IOC_POLL_SET, sizeof(struct shmipc_dev_poll), true },
+	{ "PEERS", SHMIPC_IOC_PEERS, sizeof(struct shmipc_dev_peers), true },
+	{ "PAGES", SHMIPC_IOC_PAGES, sizeof(struct shmipc_dev_pages), true },
+};
+
+#define N_IOCTLS (sizeof(ioctls) / sizeof(ioctls[0]))
+
+FIXTURE(bad) {
+	struct shmipc_dev_info before;
+	struct make m;
+	struct shmipc_dev_stat stat;
+	int fd;		/* bound */
+};
+
+FIXTURE_SETUP(bad)
+{
+	ASSERT_EQ(dev_info(&self->before), 0);
+	self->fd = dev_create("bad/fixture", PAGE);
+	ASSERT_GE(self->fd, 0);
+}
+
+FIXTURE_TEARDOWN(bad)
+{
+	struct shmipc_dev_info after;
+
+	close(self->fd);
+	ASSERT_EQ(dev_info(&after), 0);
+	EXPECT_EQ(after.total_segs, self->before.total_segs);
+	EXPECT_EQ(after.total_bytes, self->before.total_bytes);
+}
+
+/* A request of ioctl @i that would succeed on @fd. */
+static void good(union any *a, unsigned int i, struct make *m, struct shmipc_dev_stat *s)
+{
+	memset(a, 0, sizeof(*a));
+	switch (ioctls[i].cmd) {
+	case SHMIPC_IOC_CREATE:
+		make_init(m, "bad/create", PAGE);
+		a->create = m->req;
+		break;
+	case SHMIPC_IOC_OPEN:
+	case SHMIPC_IOC_UNLINK:
+		a->name.name = (uintptr_t)"bad/fixture";
+		a->name.name_len = 11;
+		break;
+	case SHMIPC_IOC_LIST:
+		memset(s, 0, sizeof(*s));
+		s->size = sizeof(*s);
+		a->list.stat = (uintptr_t)s;
+		break;
+	case SHMIPC_IOC_ATTACH:
+		a->attach.role = SHMIPC_ROLE_READER;
+		break;
+	case SHMIPC_IOC_WAIT:
+		a->wait.peer = SHMIPC_DEV_NO_PEER;
+		a->wait.off = SMALL_DATA_OFF;
+		a->wait.val = 1;
+		break;
+	case SHMIPC_IOC_WAKE:
+		a->wake.off = SMALL_DATA_OFF;
+		break;
+	case SHMIPC_IOC_POLL_SET:
+		a->poll.peer = SHMIPC_DEV_NO_PEER;
+		break;
+	case SHMIPC_IOC_PEERS:
+		a->peers.peer_bytes = sizeof(struct shmipc_dev_peer);
+		break;
+	}
+	a->size = ioctls[i].size;
+}
+
+/* As @fd needs to be for ioctl @i, and its result. Puts things back. */
+static int try_ioctl(int bound, unsigned int i, union any *a)
+{
+	bool fresh = ioctls[i].cmd == SHMIPC_IOC_CREATE || ioctls[i].cmd == SHMIPC_IOC_OPEN;
+	int fd = fresh ? dev_file() : bound, err;
+
+	if (ioctls[i].cmd == SHMIPC_IOC_DETACH)
+		dev_attach(bound, SHMIPC_ROLE_READER);
+	err = dev_ioctl(fd, ioctls[i].cmd, a);
+	if (ioctls[i].cmd == SHMIPC_IOC_ATTACH || ioctls[i].cmd == SHMIPC_IOC_DETACH)
+		dev_detach(bound);
+	if (fresh)
+		close(fd);
+	return err;
+}
+
+/* What a good request gives. */
+static int good_result(unsigned int i)
+{
+	return ioctls[i].cmd == SHMIPC_IOC_WAIT ? -EAGAIN : 0;
+}
+
+TEST_F(bad, sizes_too_small_too_large_and_just_larger)
+{
+	union any a;
+	unsigned int i, n;
+
+	for (i = 0; i < N_IOCTLS; i++) {
+		TH_LOG("%s", ioctls[i].name);
+		if (ioctls[i].cmd == SHMIPC_IOC_UNLINK)
+			continue;	/* has an effect; the same code as OPEN */
+		good(&a, i, &self->m, &self->stat);
+		EXPECT_EQ(try_ioctl(self->fd, i, &a), good_result(i));
+		for (n = 0; n < ioctls[i].size; n++) {
+			good(&a, i, &self->m, &self->stat);
+			a.size = n;
+			ASSERT_EQ(try_ioctl(self->fd, i, &a), -EINVAL);
+		}
+		/* A newer caller that asks for nothing new. */
+		good(&a, i, &self->m, &self->stat);
+		a.size = ioctls[i].size + 64;
+		EXPECT_EQ(try_ioctl(self->fd, i, &a), good_result(i));
+		good(&a, i, &self->m, &self->stat);
+		a.size = ioctls[i].size + 64;
+		a.bytes[a.size - 1] = 1;
+		EXPECT_EQ(try_ioctl(self->fd, i, &a), -E2BIG);
+		good(&a, i, &self->m, &self->stat);
+		a.size = 4097;
+		EXPECT_EQ(try_ioctl(self->fd, i, &a), -E2BIG);
+		a.size = UINT32_MAX;
+		EXPECT_EQ(try_ioctl(self->fd, i, &a), -E2BIG);
+	}
+}
+
+TEST_F(bad, pointers)
+{
+	char *edge = mmap(NULL, 2 * PAGE, RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	union any a;
+	unsigned int i;
+	int fd;
+
+	munmap(edge + PAGE, PAGE);
+	for (i = 0; i < N_IOCTLS; i++) {
+		TH_LOG("%s", ioctls[i].name);
+		fd = ioctls[i].bound ? self->fd : dev_file();
+		EXPECT_EQ(dev_ioctl(fd, ioctls[i].cmd, NULL), -EFAULT);
+		EXPECT_EQ(dev_ioctl(fd, ioctls[i].cmd, (void *)-1L), -EFAULT);
+		EXPECT_EQ(dev_ioctl(fd, ioctls[i].cmd, (void *)0xffff888000000000), -EFAULT);
+		EXPECT_EQ(dev_ioctl(fd, ioctls[i].cmd, edge + PAGE - 2), -EFAULT);
+		/* The size can be read, the rest cannot. */
+		good(&a, i, &self->m, &self->stat);
+		memcpy(edge + PAGE - 4, &a.size, 4);
+		EXPECT_EQ(dev_ioctl(fd, ioctls[i].cmd, edge + PAGE - 4), -EFAULT);
+		if (fd != self->fd)
+			close(fd);
+	}
+}
+
+/* Pointers inside the requests. */
+TEST_F(bad, inner_pointers)
+{
+	struct shmipc_dev_peers peers = { .size = sizeof(peers), .count = 1, .peers = 8,
+					  .peer_bytes = sizeof(struct shmipc_dev_peer) };
+	struct shmipc_dev_pages pages = { .size = sizeof(pages), .count = 1, .chunks = 8 };
+	struct shmipc_dev_list list = { .size = sizeof(list), .stat = 8 };
+	struct shmipc_dev_name name = { .size = sizeof(name), .name = 8, .name_len = 4 };
+	struct make m;
+
+	EXPECT_EQ(dev_ioctl(self->fd, SHMIPC_IOC_PEERS, &peers), -EFAULT);
+	EXPECT_EQ(dev_ioctl(self->fd, SHMIPC_IOC_PAGES, &pages), -EFAULT);
+	EXPECT_EQ(dev_ioctl(self->fd, SHMIPC_IOC_LIST, &list), -EFAULT);
+	EXPECT_EQ(dev_ioctl(self->fd, SHMIPC_IOC_UNLINK, &name), -EFAULT);
+	make_init(&m, NULL, PAGE);
+	m.req.regions = 8;
+	EXPECT_EQ(dev_make(&m), -EFAULT);
+	make_init(&m, NULL, PAGE);
+	m.req.body = 8;
+	EXPECT_EQ(dev_make(&m), -EFAULT);
+	/* A pointer that wraps around the address space. */
+	make_init(&m, NULL, PAGE);
+	m.req.body = UINT64_MAX - 100;
+	EXPECT_EQ(dev_make(&m), -EFAULT);
+}
+
+TEST_F(bad, a_descriptor_without_a_segment)
+{
+	union any a;
+	unsigned int i;
+	int fd = dev_file();
+
+	for (i = 0; i < N_IOCTLS; i++) {
+		if (!ioctls[i].bound)
+			continue;
+		TH_LOG("%s", ioctls[i].name);
+		good(&a, i, &self->m, &self->stat);
+		EXPECT_EQ(dev_ioctl(fd, ioctls[i].cmd, &a), -ENXIO);
+	}
+	EXPECT_EQ(mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, 0), MAP_FAILED);
+	EXPECT_EQ(errno, ENXIO);
+	EXPECT_EQ(dev_ioctl(fd, _IO(SHMIPC_IOC_MAGIC, 0x7f), &a), -ENOTTY);
+	EXPECT_EQ(dev_ioctl(fd, 0, &a), -ENOTTY);
+	EXPECT_EQ(dev_ioctl(self->fd, _IO(SHMIPC_IOC_MAGIC, 0x7f), &a), -ENOTTY);
+	EXPECT_EQ(read(fd, &a, 1), -1);
+	EXPECT_EQ(write(fd, &a, 1), -1);
+	close(fd);
+}
+
+TEST_F(bad, a_descriptor_has_one_segment)
+{
+	struct make m;
+
+	make_init(&m, "bad/second", PAGE);
+	EXPECT_EQ(dev_ioctl(self->fd, SHMIPC_IOC_CREATE, &m.req), -EBUSY);
+	EXPECT_EQ(dev_open("bad/second"), -ENOENT);
+	EXPECT_EQ(name_ioctl(self->fd, SHMIPC_IOC_OPEN, "bad/fixture"), -EBUSY);
+}
+
+TEST_F(bad, a_descriptor_for_reading_makes_nothing)
+{
+	struct make m;
+	int fd = open(SHMIPC_DEVICE, O_RDONLY);
+
+	make_init(&m, "bad/ro", PAGE);
+	EXPECT_EQ(dev_ioctl(fd, SHMIPC_IOC_CREATE, &m.req), -EBADF);
+	close(fd);
+	fd = open(SHMIPC_DEVICE, O_WRONLY);
+	EXPECT_EQ(dev_ioctl(fd, SHMIPC_IOC_CREATE, &m.req), -EBADF);
+	close(fd);
+}
+
+/* One field of a request for a segment, and what it must not be. */
+#define SPOIL(stmt, want)						\
+	do {								\
+		struct make m;						\
+		int got;						\
+									\
+		make_init(&m, "bad/spoilt", 4 * MIB);			\
+		{ stmt; }						\
+		got = dev_make(&m);					\
+		if (got != (want))					\
+			TH_LOG("%s: %d, not %d", #stmt, got, want);	\
+		EXPECT_EQ(got, want);					\
+		if (got >= 0)						\
+			close(got);					\
+	} while (0)
+
+TEST_F(bad, requests_for_a_segment)
+{
+	SPOIL(m.req.flags = 8, -EINVAL);
+	SPOIL(m.req.flags = 1u << 31, -EINVAL);
+	SPOIL(m.req.reserved = 1, -EINVAL);
+	SPOIL(m.req.reserved1 = 1, -EINVAL);
+	SPOIL(m.req.kind = SHMIPC_KIND_ANY, -EINVAL);
+	SPOIL(m.req.mode = 01000, -EINVAL);
+	SPOIL(m.req.mode = 04777, -EINVAL);
+	SPOIL(m.req.uid = 1, -EINVAL);
+	SPOIL(m.req.gid = 1, -EINVAL);
+	SPOIL(m.req.node = 1, -EINVAL);
+	SPOIL(m.req.flags = SHMIPC_DEV_ON_NODE; m.req.node = -1, -EINVAL);
+	SPOIL(m.req.flags = SHMIPC_DEV_ON_NODE; m.req.node = 1 << 30, -EINVAL);
+	SPOIL(m.req.flags = SHMIPC_DEV_CHOWN; m.req.uid = UINT32_MAX, -EINVAL);
+	SPOIL(m.req.peers = 0, -EINVAL);
+	SPOIL(m.req.peers = SHMIPC_DEV_PEERS_MAX + 1, -EINVAL);
+	SPOIL(m.req.peers = UINT32_MAX, -EINVAL);
+	SPOIL(m.req.nregions = SHMIPC_DEV_REGIONS_MAX + 1, -EINVAL);
+	SPOIL(m.req.nregions = UINT32_MAX, -EINVAL);
+	SPOIL(m.req.page = 1, -EINVAL);
+	SPOIL(m.req.page = 2048, -EINVAL);
+	SPOIL(m.req.page = 5000, -EINVAL);
+	SPOIL(m.req.page = UINT64_MAX, -EINVAL);
+	SPOIL(m.req.data_off = 0, -EINVAL);
+	SPOIL(m.req.data_off = SMALL_DATA_OFF - PAGE, -EINVAL);
+	SPOIL(m.req.data_off = 2 * MIB + 1, -EINVAL);
+	SPOIL(m.req.data_off = 1ull << 40, -EINVAL);
+	SPOIL(m.req.data_off = UINT64_MAX - 4095, -EINVAL);
+	SPOIL(m.req.data_bytes = 0, -EINVAL);
+	SPOIL(m.req.data_bytes = 1, -EINVAL);
+	SPOIL(m.req.data_bytes = UINT64_MAX - 4095, -EINVAL);
+	SPOIL(m.req.data_bytes = 1ull << 63, -EINVAL);
+	SPOIL(m.req.body_bytes = SHMIPC_DEV_BODY_MAX + 1, -EINVAL);
+	SPOIL(m.req.body_bytes = UINT64_MAX, -EINVAL);
+	SPOIL(m.req.role_max[0] = 1, -EINVAL);
+	SPOIL(m.region[0].off = 0, -EINVAL);
+	SPOIL(m.region[0].off = SHMIPC_DEV_PEERS_OFF, -EINVAL);
+	SPOIL(m.region[0].off = PROD_OFF + 1, -EINVAL);
+	SPOIL(m.region[0].off = UINT64_MAX - 4095, -EINVAL);
+	SPOIL(m.region[0].bytes = 0, -EINVAL);
+	SPOIL(m.region[0].bytes = 1, -EINVAL);
+	SPOIL(m.region[0].bytes = UINT64_MAX - 4095, -EINVAL);
+	SPOIL(m.region[2].bytes = 4 * MIB + PAGE, -EINVAL);
+	SPOIL(m.region[0].roles = 0, -EINVAL);
+	SPOIL(m.region[0].roles = 1u << SHMIPC_DEV_ROLES, -EINVAL);
+	SPOIL(m.region[0].reserved = 1, -EINVAL);
+	EXPECT_EQ(dev_open("bad/spoilt"), -ENOENT);
+}
+
+TEST_F(bad, other_requests)
+{
+	struct shmipc_dev_attach at;
+	struct shmipc_dev_wait w;
+	struct shmipc_dev_wake k;
+	struct shmipc_dev_poll p;
+	struct shmipc_dev_pages pg = { .size = sizeof(pg), .off = PAGE };
+	struct shmipc_dev_peers pe = { .size = sizeof(pe), .first = SLOTS + 1,
+				       .peer_bytes = sizeof(struct shmipc_dev_peer) };
+
+#define AT(...) (at = (struct shmipc_dev_attach){ .size = sizeof(at), __VA_ARGS__ },	\
+		 dev_ioctl(self->fd, SHMIPC_IOC_ATTACH, &at))
+	EXPECT_EQ(AT(.role = 0), -EINVAL);
+	EXPECT_EQ(AT(.role = SHMIPC_DEV_ROLES), -EINVAL);
+	EXPECT_EQ(AT(.role = UINT32_MAX), -EINVAL);
+	EXPECT_EQ(AT(.role = 5), -EBUSY);	/* nobody may hold it here */
+	EXPECT_EQ(AT(.role = 1, .flags = 1), -EINVAL);
+	EXPECT_EQ(AT(.role = 1, .caps = 256), -EINVAL);
+	EXPECT_EQ(AT(.role = 1, .slot_min = 1), -EINVAL);
+	EXPECT_EQ(AT(.role = 1, .slot_max = SLOTS), -EINVAL);
+	EXPECT_EQ(AT(.role = 1, .slot_min = UINT32_MAX, .slot_max = UINT32_MAX), -EINVAL);
+#define WT(...) (w = (struct shmipc_dev_wait){ .size = sizeof(w), __VA_ARGS__ },		\
+		 dev_ioctl(self->fd, SHMIPC_IOC_WAIT, &w))
+	EXPECT_EQ(WT(.off = 1), -EINVAL);
+	EXPECT_EQ(WT(.off = SMALL_DATA_OFF + 2), -EINVAL);
+	EXPECT_EQ(WT(.off = SMALL_DATA_OFF + PAGE), -EFAULT);
+	EXPECT_EQ(WT(.off = UINT64_MAX - 3), -EFAULT);
+	EXPECT_EQ(WT(.off = 1ull << 63), -EFAULT);
+	EXPECT_EQ(WT(.peer = SLOTS), -EINVAL);
+	EXPECT_EQ(WT(.peer = UINT32_MAX - 1), -EINVAL);
+	EXPECT_EQ(WT(.flags = 2), -EINVAL);
+	EXPECT_EQ(WT(.reserved = 1), -EINVAL);
+#define WK(...) (k = (struct shmipc_dev_wake){ .size = sizeof(k), __VA_ARGS__ },		\
+		 dev_ioctl(self->fd, SHMIPC_IOC_WAKE, &k))
+	EXPECT_EQ(WK(.off = 2), -EINVAL);
+	EXPECT_EQ(WK(.off = SMALL_DATA_OFF + PAGE), -EINVAL);
+	EXPECT_EQ(WK(.flags = 1), -EINVAL);
+	EXPECT_EQ(WK(.n = UINT32_MAX), 0);
+#define PL(...) (p = (struct shmipc_dev_poll){ .size = sizeof(p), __VA_ARGS__ },		\
+		 dev_ioctl(self->fd, SHMIPC_IOC_POLL_SET, &p))
+	EXPECT_EQ(PL(.off = 3), -EINVAL);
+	EXPECT_EQ(PL(.off = 1ull << 62), -EFAULT);
+	EXPECT_EQ(PL(.peer = SLOTS), -EINVAL);
+	EXPECT_EQ(PL(.flags = 2), -EINVAL);
+	EXPECT_EQ(PL(.reserved = 1), -EINVAL);
+	EXPECT_EQ(dev_ioctl(self->fd, SHMIPC_IOC_PAGES, &pg), -EINVAL);
+	pg.off = 1ull << 62;
+	EXPECT_EQ(dev_ioctl(self->fd, SHMIPC_IOC_PAGES, &pg), -EINVAL);
+	EXPECT_EQ(dev_ioctl(self->fd, SHMIPC_IOC_PEERS, &pe), -EINVAL);
+	pe.first = 0;
+	pe.peer_bytes = 8;
+	EXPECT_EQ(dev_ioctl(self->fd, SHMIPC_IOC_PEERS, &pe), -EINVAL);
+	EXPECT_EQ(dev_detach(self->fd), -ESRCH);
+}
+
+TEST_F(bad, ranges_to_map)
+{
+	const struct {
+		uint64_t off, bytes;
+	} t[] = {
+		{ SMALL_DATA_OFF, 2 * PAGE },
+		{ SMALL_DATA_OFF + PAGE, PAGE },
+		{ 0, SMALL_DATA_OFF + 2 * PAGE },
+		{ 1ull << 40, PAGE },
+		{ 0x7ffffffffffff000, PAGE },
+	};
+	size_t i;
+	void *p;
+
+	for (i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		EXPECT_EQ(dev_map(self->fd, t[i].off, t[i].bytes, PROT_READ), MAP_FAILED);
+		EXPECT_TRUE(errno == EINVAL || errno == EOVERFLOW);
+	}
+	EXPECT_EQ(dev_map(self->fd, 12, PAGE, PROT_READ), MAP_FAILED);
+	EXPECT_EQ(errno, EINVAL);
+	EXPECT_EQ(dev_map(self->fd, 0, 0, PROT_READ), MAP_FAILED);
+	EXPECT_EQ(errno, EINVAL);
+	p = dev_map(self->fd, 0, SMALL_DATA_OFF + PAGE, PROT_READ);
+	ASSERT_NE(p, MAP_FAILED);
+	munmap(p, SMALL_DATA_OFF + PAGE);
+}
+
+TEST_HARNESS_MAIN
