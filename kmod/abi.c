@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* abi.c - ioctls: sizes in, one function each, results out */
+#include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/uaccess.h>
 
@@ -124,6 +125,53 @@ static int do_open(struct file *file, void __user *uarg)
 	if (!err)
 		bind_locked(file, seg);
 	mutex_unlock(&sf->lock);
+	return err;
+}
+
+/* The segment of another descriptor, with a reference. */
+static int join_find(int fd, fmode_t want, struct shmipc_segment **ret)
+{
+	struct file *file = fget(fd);
+	struct shmipc_segment *seg;
+	int err = 0;
+
+	if (!file)
+		return -EBADF;
+	seg = shmipc_dev_is(file) ? shmipc_file_segment(file->private_data) : NULL;
+	if (!shmipc_dev_is(file))
+		err = -EBADF;
+	else if (!seg)
+		err = -ENXIO;
+	else if (want & ~file->f_mode)
+		err = -EACCES;
+	else
+		shmipc_segment_get(seg);
+	fput(file);
+	*ret = seg;
+	return err;
+}
+
+static int do_join(struct file *file, void __user *uarg)
+{
+	struct shmipc_file *sf = file->private_data;
+	struct shmipc_segment *seg;
+	struct shmipc_dev_join r;
+	int err = ARG_READ(&r, shmipc_dev_join, reserved, uarg);
+
+	if (err)
+		return err;
+	if (r.flags || r.reserved)
+		return -EINVAL;
+	err = join_find(r.fd, file->f_mode & (FMODE_READ | FMODE_WRITE), &seg);
+	if (err)
+		return err;
+	mutex_lock(&sf->lock);
+	err = sf->seg ? -EBUSY : 0;
+	if (!err)
+		bind_locked(file, seg);
+	mutex_unlock(&sf->lock);
+	if (err)
+		shmipc_segment_put(seg);
 	return err;
 }
 
@@ -340,6 +388,8 @@ long shmipc_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return do_create(file, uarg);
 	case SHMIPC_IOC_OPEN:
 		return do_open(file, uarg);
+	case SHMIPC_IOC_JOIN:
+		return do_join(file, uarg);
 	case SHMIPC_IOC_UNLINK:
 		return do_unlink(file, uarg);
 	case SHMIPC_IOC_LIST:

@@ -73,6 +73,11 @@ static const struct file_operations dev_fops = {
 	.llseek			= noop_llseek,
 };
 
+bool shmipc_dev_is(const struct file *file)
+{
+	return file->f_op == &dev_fops;
+}
+
 static struct miscdevice dev_misc = {
 	.minor	= MISC_DYNAMIC_MINOR,
 	.name	= "shmipc",

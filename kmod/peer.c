@@ -9,8 +9,7 @@
  */
 #include <linux/mmu_notifier.h>
 #include <linux/pid_namespace.h>
-#include <linux/sched/signal.h>
-#include <linux/sched/task.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/timekeeping.h>
 #include <linux/wait_bit.h>
@@ -20,7 +19,6 @@
 
 struct shmipc_owner {
 	struct mmu_notifier mn;
-	struct pid *pid;		/* thread group that attached first */
 	spinlock_t lock;
 	struct list_head peers;		/* each with a reference */
 };
@@ -115,19 +113,6 @@ static int peer_gone(struct shmipc_peer *peer, enum shmipc_peer_state state, boo
 	return 0;
 }
 
-/* Does the process go on without this address space (exec)? */
-static bool owner_lives(const struct shmipc_owner *owner)
-{
-	struct task_struct *task;
-	bool lives;
-
-	rcu_read_lock();
-	task = pid_task(owner->pid, PIDTYPE_TGID);
-	lives = task && !(READ_ONCE(task->flags) & PF_EXITING);
-	rcu_read_unlock();
-	return lives;
-}
-
 static struct shmipc_peer *owner_pop(struct shmipc_owner *owner)
 {
 	struct shmipc_peer *peer;
@@ -143,17 +128,19 @@ static struct shmipc_peer *owner_pop(struct shmipc_owner *owner)
 	return peer;
 }
 
-/* The address space ends; its memory and descriptors are all still there. */
+/*
+ * The address space ends, by exit, signal or exec; its memory and descriptors are
+ * all still there. Who wants to leave detaches before.
+ */
 static void owner_release(struct mmu_notifier *mn, struct mm_struct *mm)
 {
 	struct shmipc_owner *owner = container_of(mn, struct shmipc_owner, mn);
-	enum shmipc_peer_state state = owner_lives(owner) ? SHMIPC_PEER_LEFT : SHMIPC_PEER_DIED;
 	struct shmipc_peer *peer;
 
 	while ((peer = owner_pop(owner))) {
 		struct shmipc_segment *seg = peer->seg;
 
-		(void)peer_gone(peer, state, true);
+		(void)peer_gone(peer, SHMIPC_PEER_DIED, true);
 		shmipc_peer_put(peer);
 		shmipc_segment_put(seg);
 	}
@@ -165,7 +152,6 @@ static struct mmu_notifier *owner_alloc(struct mm_struct *mm)
 
 	if (!owner)
 		return ERR_PTR(-ENOMEM);
-	owner->pid = get_pid(task_tgid(current));
 	spin_lock_init(&owner->lock);
 	INIT_LIST_HEAD(&owner->peers);
 	atomic_inc(&owners);
@@ -176,7 +162,6 @@ static void owner_free(struct mmu_notifier *mn)
 {
 	struct shmipc_owner *owner = container_of(mn, struct shmipc_owner, mn);
 
-	put_pid(owner->pid);
 	kfree(owner);
 	if (atomic_dec_and_test(&owners))
 		wake_up_var(&owners);
@@ -230,12 +215,14 @@ static int slot_take_locked(struct shmipc_file *sf, struct shmipc_segment *seg,
 	seg->role_count[peer->role]++;
 	seg->attached++;
 	list_add(&peer->file_node, &sf->peers);
+	WRITE_ONCE(sf->attached_once, true);
 	slot_write_attached(seg, peer);
 	*ret_old = old;
 	return 0;
 }
 
-static struct shmipc_peer *peer_new(struct shmipc_segment *seg, struct shmipc_owner *owner,
+static struct shmipc_peer *peer_new(struct shmipc_file *sf, struct shmipc_segment *seg,
+				    struct shmipc_owner *owner,
 				    const struct shmipc_dev_attach *req)
 {
 	struct shmipc_peer *peer = kzalloc(sizeof(*peer), GFP_KERNEL_ACCOUNT);
@@ -247,6 +234,7 @@ static struct shmipc_peer *peer_new(struct shmipc_segment *seg, struct shmipc_ow
 	INIT_LIST_HEAD(&peer->owner_node);
 	peer->seg = seg;
 	peer->owner = owner;
+	peer->file = sf;
 	peer->mm = current->mm;
 	peer->pid = get_pid(task_tgid(current));
 	peer->role = req->role;
@@ -272,7 +260,7 @@ int shmipc_peer_attach(struct shmipc_file *sf, struct shmipc_segment *seg,
 	if (IS_ERR(mn))
 		return PTR_ERR(mn);
 	owner = container_of(mn, struct shmipc_owner, mn);
-	peer = peer_new(seg, owner, req);
+	peer = peer_new(sf, seg, owner, req);
 	if (!peer) {
 		mmu_notifier_put(mn);
 		return -ENOMEM;
@@ -326,6 +314,18 @@ int shmipc_peer_detach(struct shmipc_file *sf, struct shmipc_segment *seg)
 	return err;
 }
 
+/* Of those who came through it, also the dead. */
+static void file_forget(struct shmipc_file *sf, struct shmipc_segment *seg)
+{
+	u32 i;
+
+	spin_lock(&seg->lock);
+	for (i = 0; i < seg->peers; i++)
+		if (seg->slot[i] && seg->slot[i]->file == sf)
+			seg->slot[i]->file = NULL;
+	spin_unlock(&seg->lock);
+}
+
 /* The file ends: no descriptor and no mapping of it is left anywhere. */
 void shmipc_peer_detach_all(struct shmipc_file *sf, struct shmipc_segment *seg)
 {
@@ -338,10 +338,12 @@ void shmipc_peer_detach_all(struct shmipc_file *sf, struct shmipc_segment *seg)
 			shmipc_peer_get(peer);
 		spin_unlock(&seg->lock);
 		if (!peer)
-			return;
+			break;
 		(void)peer_gone(peer, SHMIPC_PEER_LEFT, true);
 		shmipc_peer_put(peer);
 	}
+	if (READ_ONCE(sf->attached_once))
+		file_forget(sf, seg);
 }
 
 /* What the kernel knows of a slot, for the calling process. */
@@ -363,6 +365,7 @@ void shmipc_peer_info(struct shmipc_segment *seg, u32 slot, struct shmipc_dev_pe
 		ret->generation = peer->generation;
 		ret->since_ns = peer->since_ns;
 		ret->maps = peer->maps;
+		ret->flags = peer->file ? SHMIPC_DEV_PEER_OPEN : 0;
 		memcpy(ret->comm, peer->comm, sizeof(ret->comm));
 	}
 	spin_unlock(&seg->lock);

@@ -115,6 +115,7 @@ struct shmipc_file {
 	struct mutex lock;
 	struct shmipc_segment *seg;	/* set once; read by smp_load_acquire */
 	struct list_head peers;		/* seg->lock */
+	bool attached_once;
 	wait_queue_head_t poll_wq;
 	struct wait_queue_entry poll_entry;	/* in seg's bucket while poll_on */
 	bool poll_on;
@@ -129,6 +130,7 @@ struct shmipc_peer {
 	struct kref ref;		/* slot, owner's list, mappings */
 	struct shmipc_segment *seg;
 	struct shmipc_owner *owner;	/* only while on its list */
+	struct shmipc_file *file;	/* seg->lock; NULL when that has gone */
 	struct mm_struct *mm;		/* compared, never followed */
 	struct pid *pid;		/* of the thread group */
 	struct list_head file_node;	/* seg->lock */
@@ -205,6 +207,7 @@ int shmipc_mmap(struct file *file, struct vm_area_struct *vma);
 long shmipc_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 
 /* dev.c */
+bool shmipc_dev_is(const struct file *file);
 int shmipc_dev_init(void);
 void shmipc_dev_exit(void);
 

@@ -11,6 +11,7 @@ union any {
 	struct shmipc_dev_create create;
 	struct shmipc_dev_name name;
 	struct shmipc_dev_list list;
+	struct shmipc_dev_join join;
 	struct shmipc_dev_stat stat;
 	struct shmipc_dev_attach attach;
 	struct shmipc_dev_detach detach;
@@ -33,6 +34,7 @@ static const struct {
 	{ "OPEN", SHMIPC_IOC_OPEN, sizeof(struct shmipc_dev_name), false },
 	{ "UNLINK", SHMIPC_IOC_UNLINK, sizeof(struct shmipc_dev_name), false },
 	{ "LIST", SHMIPC_IOC_LIST, sizeof(struct shmipc_dev_list), false },
+	{ "JOIN", SHMIPC_IOC_JOIN, sizeof(struct shmipc_dev_join), false },
 	{ "STAT", SHMIPC_IOC_STAT, sizeof(struct shmipc_dev_stat), true },
 	{ "ATTACH", SHMIPC_IOC_ATTACH, sizeof(struct shmipc_dev_attach), true },
 	{ "DETACH", SHMIPC_IOC_DETACH, sizeof(struct shmipc_dev_detach), true },
@@ -70,7 +72,7 @@ FIXTURE_TEARDOWN(bad)
 }
 
 /* A request of ioctl @i that would succeed on @fd. */
-static void good(union any *a, unsigned int i, struct make *m, struct shmipc_dev_stat *s)
+static void good(union any *a, unsigned int i, struct make *m, struct shmipc_dev_stat *s, int fd)
 {
 	memset(a, 0, sizeof(*a));
 	switch (ioctls[i].cmd) {
@@ -82,6 +84,9 @@ static void good(union any *a, unsigned int i, struct make *m, struct shmipc_dev
 	case SHMIPC_IOC_UNLINK:
 		a->name.name = (uintptr_t)"bad/fixture";
 		a->name.name_len = 11;
+		break;
+	case SHMIPC_IOC_JOIN:
+		a->join.fd = fd;
 		break;
 	case SHMIPC_IOC_LIST:
 		memset(s, 0, sizeof(*s));
@@ -112,7 +117,8 @@ static void good(union any *a, unsigned int i, struct make *m, struct shmipc_dev
 /* As @fd needs to be for ioctl @i, and its result. Puts things back. */
 static int try_ioctl(int bound, unsigned int i, union any *a)
 {
-	bool fresh = ioctls[i].cmd == SHMIPC_IOC_CREATE || ioctls[i].cmd == SHMIPC_IOC_OPEN;
+	bool fresh = ioctls[i].cmd == SHMIPC_IOC_CREATE || ioctls[i].cmd == SHMIPC_IOC_OPEN ||
+		     ioctls[i].cmd == SHMIPC_IOC_JOIN;
 	int fd = fresh ? dev_file() : bound, err;
 
 	if (ioctls[i].cmd == SHMIPC_IOC_DETACH)
@@ -140,22 +146,22 @@ TEST_F(bad, sizes_too_small_too_large_and_just_larger)
 		TH_LOG("%s", ioctls[i].name);
 		if (ioctls[i].cmd == SHMIPC_IOC_UNLINK)
 			continue;	/* has an effect; the same code as OPEN */
-		good(&a, i, &self->m, &self->stat);
+		good(&a, i, &self->m, &self->stat, self->fd);
 		EXPECT_EQ(try_ioctl(self->fd, i, &a), good_result(i));
 		for (n = 0; n < ioctls[i].size; n++) {
-			good(&a, i, &self->m, &self->stat);
+			good(&a, i, &self->m, &self->stat, self->fd);
 			a.size = n;
 			ASSERT_EQ(try_ioctl(self->fd, i, &a), -EINVAL);
 		}
 		/* A newer caller that asks for nothing new. */
-		good(&a, i, &self->m, &self->stat);
+		good(&a, i, &self->m, &self->stat, self->fd);
 		a.size = ioctls[i].size + 64;
 		EXPECT_EQ(try_ioctl(self->fd, i, &a), good_result(i));
-		good(&a, i, &self->m, &self->stat);
+		good(&a, i, &self->m, &self->stat, self->fd);
 		a.size = ioctls[i].size + 64;
 		a.bytes[a.size - 1] = 1;
 		EXPECT_EQ(try_ioctl(self->fd, i, &a), -E2BIG);
-		good(&a, i, &self->m, &self->stat);
+		good(&a, i, &self->m, &self->stat, self->fd);
 		a.size = 4097;
 		EXPECT_EQ(try_ioctl(self->fd, i, &a), -E2BIG);
 		a.size = UINT32_MAX;
@@ -179,7 +185,7 @@ TEST_F(bad, pointers)
 		EXPECT_EQ(dev_ioctl(fd, ioctls[i].cmd, (void *)0xffff888000000000), -EFAULT);
 		EXPECT_EQ(dev_ioctl(fd, ioctls[i].cmd, edge + PAGE - 2), -EFAULT);
 		/* The size can be read, the rest cannot. */
-		good(&a, i, &self->m, &self->stat);
+		good(&a, i, &self->m, &self->stat, self->fd);
 		memcpy(edge + PAGE - 4, &a.size, 4);
 		EXPECT_EQ(dev_ioctl(fd, ioctls[i].cmd, edge + PAGE - 4), -EFAULT);
 		if (fd != self->fd)
@@ -223,7 +229,7 @@ TEST_F(bad, a_descriptor_without_a_segment)
 		if (!ioctls[i].bound)
 			continue;
 		TH_LOG("%s", ioctls[i].name);
-		good(&a, i, &self->m, &self->stat);
+		good(&a, i, &self->m, &self->stat, self->fd);
 		EXPECT_EQ(dev_ioctl(fd, ioctls[i].cmd, &a), -ENXIO);
 	}
 	EXPECT_EQ(mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, 0), MAP_FAILED);
@@ -233,6 +239,37 @@ TEST_F(bad, a_descriptor_without_a_segment)
 	EXPECT_EQ(dev_ioctl(self->fd, _IO(SHMIPC_IOC_MAGIC, 0x7f), &a), -ENOTTY);
 	EXPECT_EQ(read(fd, &a, 1), -1);
 	EXPECT_EQ(write(fd, &a, 1), -1);
+	close(fd);
+}
+
+static int join(int fd, int from)
+{
+	struct shmipc_dev_join r = { .size = sizeof(r), .fd = from };
+
+	return dev_ioctl(fd, SHMIPC_IOC_JOIN, &r);
+}
+
+TEST_F(bad, joining_a_descriptor)
+{
+	int fd = dev_file(), ro = dev_open_as("bad/fixture", O_RDONLY);
+	struct shmipc_dev_join r = { .size = sizeof(r), .fd = self->fd, .flags = 1 };
+	struct shmipc_dev_stat s;
+
+	EXPECT_EQ(join(fd, -1), -EBADF);
+	EXPECT_EQ(join(fd, 9999), -EBADF);
+	EXPECT_EQ(join(fd, 0), -EBADF);
+	EXPECT_EQ(join(fd, fd), -ENXIO);
+	EXPECT_EQ(join(self->fd, self->fd), -EBUSY);
+	EXPECT_EQ(join(fd, ro), -EACCES);
+	EXPECT_EQ(dev_ioctl(fd, SHMIPC_IOC_JOIN, &r), -EINVAL);
+	EXPECT_EQ(join(fd, self->fd), 0);
+	ASSERT_EQ(dev_stat(fd, &s), 0);
+	EXPECT_EQ(s.opens, 3);
+	EXPECT_STREQ(s.name, "bad/fixture");
+	/* Two roles in one address space. */
+	EXPECT_EQ(dev_attach(self->fd, SHMIPC_ROLE_PRODUCER), 0);
+	EXPECT_EQ(dev_attach(fd, SHMIPC_ROLE_CONSUMER), 1);
+	close(ro);
 	close(fd);
 }
 

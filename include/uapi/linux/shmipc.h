@@ -2,7 +2,7 @@
 /*
  * shmipc.h - the ioctls of /dev/shmipc
  *
- * A descriptor of the device is bound to one segment, once, by CREATE or OPEN;
+ * A descriptor of the device is bound to one segment, once, by CREATE, OPEN or JOIN;
  * afterwards it can be mapped, polled, and passed over a socket. INFO, LIST,
  * UNLINK need no segment.
  *
@@ -33,7 +33,7 @@
 	(SHMIPC_DEV_PEERS_OFF +						\
 	 (((__u64)(peers) * sizeof(struct shmipc_peer_slot) + 4095u) & ~(__u64)4095u))
 
-#define SHMIPC_DEV_PEERS_MAX	1024u
+#define SHMIPC_DEV_PEERS_MAX	4096u
 #define SHMIPC_DEV_REGIONS_MAX	16u
 #define SHMIPC_DEV_BODY_MAX	(1u << 24)	/* bytes before the data */
 #define SHMIPC_DEV_ROLES	8u		/* roles 0..7; 0 takes no slot */
@@ -188,6 +188,25 @@ struct shmipc_dev_name {
 };
 
 /**
+ * struct shmipc_dev_join - bind this descriptor to the segment of another one
+ * @size:     sizeof this struct
+ * @flags:    0
+ * @fd:       a descriptor of the device that has a segment
+ * @reserved: 0
+ *
+ * For another role in the same address space, and for a segment that came by
+ * descriptor. Whoever has @fd open for writing may have this one so.
+ * Errors: EBADF no descriptor, or not the device's; ENXIO it has no segment;
+ * EACCES it is not open for what this one is; EBUSY this one has a segment.
+ */
+struct shmipc_dev_join {
+	__u32		size;
+	__u32		flags;
+	__s32		fd;
+	__u32		reserved;
+};
+
+/**
  * struct shmipc_dev_stat - what a segment is
  * @size:        sizeof this struct
  * @flags:       SHMIPC_SEG_*
@@ -276,9 +295,9 @@ struct shmipc_dev_list {
  *
  * The peer is this address space through this descriptor, of which it has one
  * at most. A writable mapping of the role's regions can be made from now on.
- * It leaves by DETACH, by exec, or when nothing of the descriptor is left
- * (descriptors, mappings); it dies with the address space. A forked child is
- * no peer.
+ * It leaves by DETACH, or when nothing of the descriptor is left (descriptors,
+ * mappings); it dies with the address space, by exit, signal or exec. A forked
+ * child is no peer.
  *
  * Errors: EBUSY the role or every slot is taken, or this address space has
  * attached through this descriptor; EACCES no right to write; EBADF not open
@@ -389,6 +408,9 @@ struct shmipc_dev_poll {
 	__u32		reserved;
 };
 
+/* The description that it came through is still open; it may be dead itself. */
+#define SHMIPC_DEV_PEER_OPEN	0x1u
+
 /**
  * struct shmipc_dev_peer - one slot, as the kernel knows it
  * @state:      enum shmipc_peer_state
@@ -400,6 +422,7 @@ struct shmipc_dev_poll {
  * @since_ns:   CLOCK_REALTIME of the attach
  * @caps:       SHMIPC_PEER_CAP_*
  * @maps:       writable mappings of its role
+ * @flags:      SHMIPC_DEV_PEER_OPEN
  * @comm:       name of the process at attach
  */
 struct shmipc_dev_peer {
@@ -412,7 +435,7 @@ struct shmipc_dev_peer {
 	__aligned_u64	generation;
 	__aligned_u64	since_ns;
 	__u32		maps;
-	__u32		reserved;
+	__u32		flags;
 	char		comm[16];
 };
 
@@ -475,5 +498,6 @@ struct shmipc_dev_pages {
 #define SHMIPC_IOC_POLL_SET	_IO(SHMIPC_IOC_MAGIC, 0x0a)	/* struct shmipc_dev_poll */
 #define SHMIPC_IOC_PEERS	_IO(SHMIPC_IOC_MAGIC, 0x0b)	/* struct shmipc_dev_peers */
 #define SHMIPC_IOC_PAGES	_IO(SHMIPC_IOC_MAGIC, 0x0c)	/* struct shmipc_dev_pages */
+#define SHMIPC_IOC_JOIN		_IO(SHMIPC_IOC_MAGIC, 0x0d)	/* struct shmipc_dev_join */
 
 #endif /* _UAPI_LINUX_SHMIPC_H */
