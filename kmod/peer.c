@@ -54,14 +54,17 @@ static void slot_write_attached(struct shmipc_segment *seg, const struct shmipc_
 	struct shmipc_peer_slot *s = shmipc_segment_slot(seg, peer->slot);
 	struct pid_namespace *ns = task_active_pid_ns(current);
 
+	/* The one before may have died: its word goes before the state says ATTACHED. */
+	WRITE_ONCE(s->word, 0);
+	smp_store_release(&s->state, SHMIPC_PEER_ATTACHED);
+	/* Who reads the new generation sees no LEFT and no death of the old one. */
+	smp_store_release(&s->generation, peer->generation);
 	s->role = peer->role;
 	s->caps = peer->caps;
-	s->generation = peer->generation;
 	s->since_ns = peer->since_ns;
 	s->hint_pid = pid_nr_ns(peer->pid, ns);
 	s->hint_pidns = ns->ns.inum;
 	memcpy(s->comm, peer->comm, sizeof(s->comm));
-	WRITE_ONCE(s->state, SHMIPC_PEER_ATTACHED);
 	/* The word last: who sees it change sees the rest. */
 	smp_store_release(&s->word, word_of(peer->generation));
 }
