@@ -22,6 +22,9 @@ struct shmipc_backend {
 		      const struct shmipc_segment_opts *o);
 	/* Open what is there; -ENOENT also when it was a leftover, now removed. */
 	int (*open)(struct shmipc_segment *seg, const char *name);
+	/* Without a name; and from a descriptor of one, which stays the caller's. */
+	int (*anon)(struct shmipc_segment *seg, const struct shmipc_segment_opts *o);
+	int (*from_fd)(struct shmipc_segment *seg, int fd);
 	/* Another handle on the same memory, with a liveness of its own. */
 	int (*dup)(struct shmipc_segment *seg, struct shmipc_segment *from);
 	/* Let go; remove the name if we are the last and it is not persistent. */
@@ -38,11 +41,13 @@ struct shmipc_backend {
 	 * none is. state: @sure asks the kernel where the table alone may be
 	 * wrong, at the price of a system call. wait_gone: until a dead peer's
 	 * last traces, which would keep the name, are gone, or the time is up.
+	 * pid: of who is attached; NULL: the hint in the slot is all there is.
 	 */
 	int (*take)(struct shmipc_end *e, enum shmipc_role role, uint32_t from, uint32_t to);
 	void (*leave)(struct shmipc_end *e);
 	enum shmipc_peer_state (*state)(struct shmipc_segment *seg, uint32_t slot, bool sure);
 	void (*wait_gone)(struct shmipc_segment *seg, uint32_t slot, uint64_t until_ns);
+	uint32_t (*pid)(struct shmipc_segment *seg, uint32_t slot);
 
 	/*
 	 * Sleep while *@word is @val and the slot's word, less its WATCHED bit,
@@ -57,10 +62,16 @@ struct shmipc_backend {
 };
 
 extern const struct shmipc_backend shmipc_mem;		/* files by name, memfds */
+extern const struct shmipc_backend shmipc_dev;		/* the kernel module's */
 extern const struct shmipc_backend shmipc_private;	/* one process */
+
+/* backend.c: of names, NULL with a text if the wish is none; and of a descriptor */
+const struct shmipc_backend *shmipc_backend_named(void);
+const struct shmipc_backend *shmipc_backend_of_fd(int fd);
 
 int shmipc_mem_anon(struct shmipc_segment *seg, const struct shmipc_segment_opts *o);
 int shmipc_mem_from_fd(struct shmipc_segment *seg, int fd);
+bool shmipc_dev_is(int fd);		/* a descriptor of the device */
 int shmipc_private_create(struct shmipc_segment *seg, const struct shmipc_segment_opts *o);
 
 /* mem_dir.c: names as files */

@@ -63,6 +63,8 @@ struct shmipc_segment {
 /* segment.c */
 struct shmipc_segment *shmipc_segment_new(const struct shmipc_backend *be);
 int shmipc_segment_dup(struct shmipc_segment **ret, struct shmipc_segment *from);
+void shmipc_segment_fill_ring(void *body, const struct shmipc_seg_hdr *h,
+			      const struct shmipc_ring_hdr *rh);
 void shmipc_segment_fill(unsigned char *base, const struct shmipc_seg_hdr *h,
 			 const struct shmipc_ring_hdr *rh);
 int shmipc_segment_read(struct shmipc_segment *seg, const char *name);
@@ -82,6 +84,7 @@ void shmipc_keeper_after_fork(void);
 struct shmipc_end {
 	struct shmipc_segment *seg;
 	uint32_t slot;
+	enum shmipc_role role;		/* dev: whose pages are mapped for writing */
 	int keeper;			/* handle, -1: none */
 };
 

@@ -64,7 +64,9 @@ void shmipc_slot_info(struct shmipc_segment *seg, uint32_t slot, struct shmipc_p
 	ret->role = shmipc_load_relaxed(&s->role);
 	ret->generation = shmipc_load_relaxed(&s->generation);
 	ret->since_ns = shmipc_load_relaxed(&s->since_ns);
-	if (shmipc_load_relaxed(&s->hint_pidns) == shmipc_my_pidns())
+	if (seg->be->pid)
+		ret->pid = seg->be->pid(seg, slot);
+	if (!ret->pid && shmipc_load_relaxed(&s->hint_pidns) == shmipc_my_pidns())
 		ret->pid = shmipc_load_relaxed(&s->hint_pid);
 	shmipc_racy_read(ret->comm, s->comm, sizeof(ret->comm));
 	ret->comm[sizeof(ret->comm) - 1] = 0;

@@ -11,11 +11,6 @@
 
 #define OPEN_TRIES	200
 
-static const struct shmipc_backend *named_backend(void)
-{
-	return &shmipc_mem;
-}
-
 struct shmipc_segment *shmipc_segment_new(const struct shmipc_backend *be)
 {
 	struct shmipc_segment *seg = calloc(1, sizeof(*seg));
@@ -36,20 +31,22 @@ static void segment_free(struct shmipc_segment *seg)
 	free(seg);
 }
 
+/* Write the ring of a new segment at @body; all its memory up to the data is zero. */
+void shmipc_segment_fill_ring(void *body, const struct shmipc_seg_hdr *h,
+			      const struct shmipc_ring_hdr *rh)
+{
+	struct shmipc_ring_opts ro = { .kind = rh->kind, .align = rh->align, .size = rh->size,
+				       .meta_bytes = rh->meta_bytes, .data_off = rh->data_off };
+
+	(void)shmipc_ring_init(body, h->total_bytes - h->body_off, &ro);
+}
+
 /* Write header and ring of a new segment; all its memory is zero. */
 void shmipc_segment_fill(unsigned char *base, const struct shmipc_seg_hdr *h,
 			 const struct shmipc_ring_hdr *rh)
 {
-	struct shmipc_ring_opts ro;
-
-	if (h->kind != SHMIPC_KIND_RAW) {
-		ro.kind = rh->kind;
-		ro.align = rh->align;
-		ro.size = rh->size;
-		ro.meta_bytes = rh->meta_bytes;
-		ro.data_off = rh->data_off;
-		(void)shmipc_ring_init(base + h->body_off, h->total_bytes - h->body_off, &ro);
-	}
+	if (h->kind != SHMIPC_KIND_RAW)
+		shmipc_segment_fill_ring(base + h->body_off, h, rh);
 	memcpy(base, h, sizeof(*h));
 }
 
@@ -121,10 +118,11 @@ static int open_or_create(struct shmipc_segment *seg, const char *name,
 SHMIPC_EXPORT int shmipc_segment_open(struct shmipc_segment **ret, const char *name,
 				      const struct shmipc_segment_opts *opts)
 {
+	const struct shmipc_backend *be = shmipc_backend_named();
 	struct shmipc_segment_opts o;
 	struct shmipc_segment *seg;
 	bool made;
-	int err = check_name(name);
+	int err = be ? check_name(name) : -EINVAL;
 
 	if (!err)
 		err = shmipc_opts_read(&o, opts);
@@ -133,7 +131,7 @@ SHMIPC_EXPORT int shmipc_segment_open(struct shmipc_segment **ret, const char *n
 	if (o.flags & SHMIPC_EXCL && !(o.flags & SHMIPC_CREATE))
 		return shmipc_fail(-EINVAL, "shmipc: open \"%s\": SHMIPC_EXCL without SHMIPC_CREATE (EINVAL)",
 				   name);
-	seg = shmipc_segment_new(named_backend());
+	seg = shmipc_segment_new(be);
 	if (!seg)
 		return -ENOMEM;
 	err = open_or_create(seg, name, &o, &made);
@@ -174,16 +172,17 @@ SHMIPC_EXPORT int shmipc_segment_private(struct shmipc_segment **ret,
 SHMIPC_EXPORT int shmipc_segment_anon(struct shmipc_segment **ret,
 				      const struct shmipc_segment_opts *opts)
 {
+	const struct shmipc_backend *be = shmipc_backend_named();
 	struct shmipc_segment_opts o;
 	struct shmipc_segment *seg;
-	int err = shmipc_opts_read(&o, opts);
+	int err = be ? shmipc_opts_read(&o, opts) : -EINVAL;
 
 	if (err)
 		return err;
-	seg = shmipc_segment_new(&shmipc_mem);
+	seg = shmipc_segment_new(be);
 	if (!seg)
 		return -ENOMEM;
-	err = shmipc_mem_anon(seg, &o);
+	err = be->anon(seg, &o);
 	if (err)
 		segment_free(seg);
 	else
@@ -200,10 +199,10 @@ SHMIPC_EXPORT int shmipc_segment_from_fd(struct shmipc_segment **ret, int fd,
 
 	if (err)
 		return err;
-	seg = shmipc_segment_new(&shmipc_mem);
+	seg = shmipc_segment_new(shmipc_backend_of_fd(fd));
 	if (!seg)
 		return -ENOMEM;
-	err = shmipc_mem_from_fd(seg, fd);
+	err = seg->be->from_fd(seg, fd);
 	if (err) {
 		segment_free(seg);
 		return err;
@@ -254,9 +253,10 @@ SHMIPC_EXPORT int shmipc_segment_fd(const struct shmipc_segment *seg)
 
 SHMIPC_EXPORT int shmipc_segment_unlink(const char *name)
 {
-	int err = check_name(name);
+	const struct shmipc_backend *be = shmipc_backend_named();
+	int err = be ? check_name(name) : -EINVAL;
 
-	return err ? err : named_backend()->unlink(name);
+	return err ? err : be->unlink(name);
 }
 
 SHMIPC_EXPORT void *shmipc_segment_data(const struct shmipc_segment *seg, size_t *ret_bytes)
@@ -328,14 +328,15 @@ static void look_at_ring(struct shmipc_segment *seg, struct shmipc_segment_stat 
 
 SHMIPC_EXPORT int shmipc_segment_look(const char *name, struct shmipc_segment_stat *ret)
 {
+	const struct shmipc_backend *be = shmipc_backend_named();
 	struct shmipc_segment *seg;
 	struct shmipc_peer_info peer;
 	uint32_t slot;
-	int err = check_name(name);
+	int err = be ? check_name(name) : -EINVAL;
 
 	if (err)
 		return err;
-	seg = shmipc_segment_new(named_backend());
+	seg = shmipc_segment_new(be);
 	if (!seg)
 		return -ENOMEM;
 	err = seg->be->look(seg, name, &ret->in_use);
@@ -363,10 +364,13 @@ out:
 
 SHMIPC_EXPORT int shmipc_segment_each(int (*fn)(const char *name, void *arg), void *arg)
 {
-	return named_backend()->each(fn, arg);
+	const struct shmipc_backend *be = shmipc_backend_named();
+
+	return be ? be->each(fn, arg) : -EINVAL;
 }
 
 struct gc {
+	const struct shmipc_backend *be;
 	void (*fn)(const char *name, int err, void *arg);
 	void *arg;
 	int removed;
@@ -375,7 +379,7 @@ struct gc {
 static int gc_one(const char *name, void *arg)
 {
 	struct gc *gc = arg;
-	int err = named_backend()->reap(name);
+	int err = gc->be->reap(name);
 
 	if (err == -EBUSY || err == -ENOENT)
 		return 0;
@@ -388,8 +392,8 @@ static int gc_one(const char *name, void *arg)
 
 SHMIPC_EXPORT int shmipc_segment_gc(void (*fn)(const char *name, int err, void *arg), void *arg)
 {
-	struct gc gc = { .fn = fn, .arg = arg };
-	int err = named_backend()->each(gc_one, &gc);
+	struct gc gc = { .be = shmipc_backend_named(), .fn = fn, .arg = arg };
+	int err = gc.be ? gc.be->each(gc_one, &gc) : -EINVAL;
 
 	return err ? err : gc.removed;
 }

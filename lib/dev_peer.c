@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: MIT
+/*
+ * dev_peer.c - ends and sleeping on the dev backend: the kernel keeps the table
+ *
+ * The slots are written by the kernel, which knows of a death before the memory
+ * of the dead is torn down: what they say is always true, and nobody else can
+ * write it. So no lock is asked.
+ *
+ * Sleepers sleep in the device, not in the kernel's futexes: the kernel module
+ * cannot wake those when a peer dies, and a word that the dying peer's robust
+ * list could mark would have to lie in memory that it may write. One call
+ * watches the position and the peer.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+
+#include "dev.h"
+
+#define DYING_RETRY_NS	UINT64_C(500000)
+
+static int spans_of(const struct shmipc_segment *seg, enum shmipc_role role,
+		    struct shmipc_span span[SHMIPC_SPANS_MAX])
+{
+	const unsigned char *body = seg->base + seg->hdr.body_off;
+	const struct shmipc_ring *ring = &seg->ring;
+	struct shmipc_ring_hdr rh = { .prod_off = (uint64_t)((unsigned char *)ring->prod - body) };
+
+	/* From our checked copy, not from what the creator wrote there. */
+	if (ring->cons)
+		rh.cons_off = (uint64_t)((unsigned char *)ring->cons - body);
+	else
+		rh.wait_off = (uint64_t)((unsigned char *)ring->waiters - body);
+	return shmipc_dev_spans(&seg->hdr, &rh, role, span);
+}
+
+static int map_spans(struct shmipc_segment *seg, const struct shmipc_span *span, int n, int prot)
+{
+	int i;
+
+	for (i = 0; i < n; i++)
+		if (mmap(seg->base + span[i].off, span[i].bytes, prot, MAP_SHARED | MAP_FIXED,
+			 seg->fd, (off_t)span[i].off) == MAP_FAILED)
+			return -errno;
+	return 0;
+}
+
+static void detach(struct shmipc_segment *seg)
+{
+	struct shmipc_dev_detach r = { .size = sizeof(r) };
+
+	(void)shmipc_dev_ioctl(seg->fd, SHMIPC_IOC_DETACH, &r);
+}
+
+/* All that this end will touch: what others write, and what it writes itself. */
+static void prefault(struct shmipc_segment *seg, const struct shmipc_span *span, int n)
+{
+	struct shmipc_span ctl = { 0, (uint64_t)((unsigned char *)seg->ring.prod - seg->base) };
+	struct shmipc_span data = { seg->hdr.data_off, seg->hdr.data_bytes };
+	int i;
+
+	ctl.bytes += 2 * SHMIPC_CTL_PAGE;
+	shmipc_dev_prefault(seg->base, ctl, false);
+	shmipc_dev_prefault(seg->base, data, false);
+	for (i = 0; i < n; i++)
+		shmipc_dev_prefault(seg->base, span[i], true);
+}
+
+int shmipc_dev_take(struct shmipc_end *e, enum shmipc_role role, uint32_t from, uint32_t to)
+{
+	struct shmipc_dev_attach r = { .size = sizeof(r), .role = role, .slot_min = from,
+				       .slot_max = to - 1 };
+	struct shmipc_span span[SHMIPC_SPANS_MAX];
+	int n = spans_of(e->seg, role, span), ret;
+
+	if (shmipc_wait_caps() & SHMIPC_CAP_MEMBARRIER)
+		r.caps |= SHMIPC_PEER_CAP_MEMBARRIER;
+	ret = shmipc_dev_ioctl(e->seg->fd, SHMIPC_IOC_ATTACH, &r);
+	if (ret)
+		return ret;
+	ret = map_spans(e->seg, span, n, PROT_READ | PROT_WRITE);
+	if (ret) {
+		(void)map_spans(e->seg, span, n, PROT_READ);
+		detach(e->seg);
+		return ret;
+	}
+	prefault(e->seg, span, n);
+	e->slot = r.slot;
+	e->role = role;
+	e->keeper = -1;
+	return 0;
+}
+
+/* If the maps cannot be had back, closing the handle leaves too. */
+void shmipc_dev_leave(struct shmipc_end *e)
+{
+	struct shmipc_span span[SHMIPC_SPANS_MAX];
+	int n = spans_of(e->seg, e->role, span);
+
+	if (!map_spans(e->seg, span, n, PROT_READ))
+		detach(e->seg);
+}
+
+enum shmipc_peer_state shmipc_dev_state(struct shmipc_segment *seg, uint32_t slot, bool sure)
+{
+	struct shmipc_peer_slot *s = shmipc_segment_slot(seg, slot);
+	/* P0 <- P1: what the peer published before it went, and the kernel's state. */
+	uint32_t word = shmipc_load_acquire(&s->word);
+
+	(void)sure;	/* it always is */
+	if (word & SHMIPC_PEER_DEAD)
+		return SHMIPC_PEER_DIED;
+	if (word)
+		return SHMIPC_PEER_ATTACHED;
+	/* ATTACHED without a word: it is coming just now. */
+	return (enum shmipc_peer_state)shmipc_load_relaxed(&s->state);
+}
+
+/* What the kernel knows of a slot's last peer. */
+static int ask_peer(struct shmipc_segment *seg, uint32_t slot, struct shmipc_dev_peer *ret)
+{
+	struct shmipc_dev_peers r = { .size = sizeof(r), .first = slot, .count = 1,
+				      .peers = (uintptr_t)ret, .peer_bytes = sizeof(*ret) };
+
+	memset(ret, 0, sizeof(*ret));
+	return shmipc_dev_ioctl(seg->fd, SHMIPC_IOC_PEERS, &r);
+}
+
+/*
+ * A death is told before the dead lets go of its memory and its descriptors,
+ * which keep the name a little longer.
+ */
+void shmipc_dev_wait_gone(struct shmipc_segment *seg, uint32_t slot, uint64_t until_ns)
+{
+	struct shmipc_dev_peer peer;
+
+	while (shmipc_dev_state(seg, slot, true) == SHMIPC_PEER_DIED &&
+	       !ask_peer(seg, slot, &peer) && peer.flags & SHMIPC_DEV_PEER_OPEN &&
+	       shmipc_now_ns() < until_ns)
+		shmipc_sleep_ns(DYING_RETRY_NS);
+}
+
+/* Of who is attached, as this process may call it. */
+uint32_t shmipc_dev_pid(struct shmipc_segment *seg, uint32_t slot)
+{
+	struct shmipc_dev_peer peer;
+
+	return ask_peer(seg, slot, &peer) ? 0 : peer.pid;
+}
+
+static uint64_t offset_of(const struct shmipc_segment *seg, const uint32_t *word)
+{
+	return (uint64_t)((const unsigned char *)word - seg->base);
+}
+
+static int dev_sleep(struct shmipc_segment *seg, struct shmipc_dev_wait *r)
+{
+	int saved = errno, ret = 0;
+
+	r->size = sizeof(*r);
+	if (ioctl(seg->fd, SHMIPC_IOC_WAIT, r) < 0 && (errno == ETIMEDOUT || errno == EINTR))
+		ret = -errno;
+	errno = saved;
+	return ret;
+}
+
+int shmipc_dev_wait(struct shmipc_segment *seg, const uint32_t *word, uint32_t val,
+		    uint32_t slot, uint32_t peer_val, uint64_t until_ns)
+{
+	struct shmipc_dev_wait r = { .off = offset_of(seg, word), .val = val, .peer = slot,
+				     .peer_val = peer_val, .deadline_ns = until_ns };
+
+	return dev_sleep(seg, &r);
+}
+
+int shmipc_dev_wait_peer(struct shmipc_segment *seg, uint32_t slot, uint32_t peer_val,
+			 uint64_t until_ns)
+{
+	const struct shmipc_peer_slot *s = shmipc_segment_slot(seg, slot);
+	struct shmipc_dev_wait r = { .off = offset_of(seg, &s->word), .val = peer_val,
+				     .peer = SHMIPC_DEV_NO_PEER, .deadline_ns = until_ns };
+
+	return dev_sleep(seg, &r);
+}
+
+void shmipc_dev_wake(struct shmipc_segment *seg, const uint32_t *word)
+{
+	struct shmipc_dev_wake r = { .size = sizeof(r), .off = offset_of(seg, word) };
+	int saved = errno;
+
+	(void)ioctl(seg->fd, SHMIPC_IOC_WAKE, &r);
+	errno = saved;
+}
