@@ -339,6 +339,9 @@ static int join(int fd)
 	if (!ret)
 		return own;
 	(void)close(own);
+	if (ret == -ENXIO)
+		return shmipc_fail(-EINVAL, "shmipc: descriptor %d is of %s and has no segment (EINVAL); send that of shmipc_segment_anon()",
+				   fd, SHMIPC_DEVICE);
 	return shmipc_fail(ret, "shmipc: open the segment of descriptor %d: %s (%s)%s", fd,
 			   strerror(-ret), shmipc_error_name(ret),
 			   ret == -EACCES ? "; it was opened for reading only" : "");

@@ -26,12 +26,14 @@ FIXTURE_VARIANT(bcast) {
 
 FIXTURE_VARIANT_ADD(bcast, private8) { MEM_PRIVATE, 8, 4096, 0 };
 FIXTURE_VARIANT_ADD(bcast, shared16) { MEM_SHARED, 16, 8192, 0 };
+FIXTURE_VARIANT_ADD(bcast, dev16) { MEM_DEV, 16, 8192, 0 };
 FIXTURE_VARIANT_ADD(bcast, odd64) { MEM_ODD, 64, 16384, 0 };
 /* The low 32 bits of positions wrap, and the 16 bits of sequence numbers do. */
 FIXTURE_VARIANT_ADD(bcast, old8) { MEM_SHARED, 8, 4096, (1ULL << 20) - 2 };
 
 FIXTURE_SETUP(bcast)
 {
+	MEM_NEED(variant->mem);
 	ASSERT_EQ(0, ringmem_get(&self->m, variant->mem, &self->r, SHMIPC_KIND_BCAST,
 				 variant->size, variant->align));
 	if (variant->laps)

@@ -75,6 +75,14 @@ static inline int env_count(const char *dir)
 	return n;
 }
 
+/* The whole suite runs on the device if SHMIPC_BACKEND says so. */
+static inline int env_on_dev(void)
+{
+	const char *backend = getenv("SHMIPC_BACKEND");
+
+	return backend && !strcmp(backend, "dev");
+}
+
 /* The state of a test's surroundings. */
 struct env {
 	char dir[128];
@@ -90,13 +98,34 @@ static inline void env_use_dir(struct env *e)
 static inline void env_set_up(struct env *e)
 {
 	env_use_dir(e);
+	/* The device's names are those of the IPC namespace: an empty one. */
+	if (env_on_dev())
+		(void)unshare(CLONE_NEWIPC);
 	e->fds = env_count("/proc/self/fd");
 }
 
+/* For tests of what lies in files: not on the device, whatever the suite runs on. */
+static inline void env_set_up_files(struct env *e)
+{
+	(void)unsetenv("SHMIPC_BACKEND");
+	env_set_up(e);
+}
+
+static inline int env_count_one(const char *name, void *arg)
+{
+	(void)name;
+	++*(int *)arg;
+	return 0;
+}
+
+/* How many names there are. */
 static inline int env_files(const struct env *e)
 {
-	int n = env_count(e->dir);
+	int n = 0;
 
+	if (env_on_dev())
+		return shmipc_segment_each(env_count_one, &n) ? -1 : n;
+	n = env_count(e->dir);
 	return n < 0 ? 0 : n;
 }
 
@@ -236,7 +265,7 @@ static inline long asleep_in(pid_t tid)
 	return n > 0 && buf[0] != 'r' ? strtol(buf, NULL, 10) : -1;
 }
 
-/* Until the thread sleeps on a futex. 0; -1 if it ended or the machine hides it. */
+/* Until the thread sleeps on a futex, or in the device. 0; -1 if it ended or the machine hides it. */
 static inline int until_asleep(pid_t tid)
 {
 	const struct timespec ms = { 0, 1000000 };
@@ -245,7 +274,7 @@ static inline int until_asleep(pid_t tid)
 
 	for (i = 0; i < 20000; i++) {
 		nr = asleep_in(tid);
-		if (nr == SYS_futex || nr == 449 /* futex_waitv */)
+		if (nr == SYS_futex || nr == 449 /* futex_waitv */ || nr == SYS_ioctl)
 			return 0;
 		(void)nanosleep(&ms, NULL);
 	}

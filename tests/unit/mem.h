@@ -2,13 +2,16 @@
 /*
  * mem.h - memory for a ring, with a guard page on both sides
  *
- * A ring works in any memory that the caller gives. The tests give it four
+ * A ring works in any memory that the caller gives. The tests give it five
  * kinds; all but the odd one end right before a page that cannot be touched.
  */
 #ifndef TEST_MEM_H
 #define TEST_MEM_H
 
+#include <fcntl.h>
 #include <stdint.h>
+#include <linux/shmipc.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -17,7 +20,13 @@ enum mem_kind {
 	MEM_SHARED,	/* que: shared memory */
 	MEM_MEMFD,	/* the same, from a descriptor */
 	MEM_ODD,	/* aligned to 64 bytes, not to a page */
+	MEM_DEV,	/* of the kernel module: see MEM_NEED() */
 };
+
+/* In a fixture's setup, before all else: out, where such memory cannot be had. */
+#define MEM_NEED(kind)							\
+	if ((kind) == MEM_DEV && access(SHMIPC_DEVICE, R_OK | W_OK))	\
+		SKIP(longjmp(_metadata->env, 1), SHMIPC_DEVICE " cannot be used: load the module, or join its group")
 
 struct mem {
 	unsigned char *ptr;
@@ -25,6 +34,20 @@ struct mem {
 	unsigned char *map;
 	size_t map_bytes;
 };
+
+/* A descriptor of @bytes of the module's memory, and where they begin; or -1. */
+static inline int mem_dev(size_t bytes, off_t *ret_off)
+{
+	const uint64_t off = SHMIPC_DEV_BODY_OFF(2);
+	struct shmipc_dev_region all = { .off = off, .bytes = bytes, .roles = 1 };
+	struct shmipc_dev_create r = { .size = sizeof(r), .kind = SHMIPC_KIND_RAW, .mode = 0600,
+				       .peers = 2, .nregions = 1, .data_off = off,
+				       .data_bytes = bytes, .regions = (uintptr_t)&all };
+	int fd = open(SHMIPC_DEVICE, O_RDWR | O_CLOEXEC);
+
+	*ret_off = (off_t)off;
+	return fd < 0 || ioctl(fd, SHMIPC_IOC_CREATE, &r) ? -1 : fd;
+}
 
 /* 0 or -1. All zero. */
 static inline int mem_get(struct mem *m, enum mem_kind kind, size_t bytes)
@@ -34,6 +57,7 @@ static inline int mem_get(struct mem *m, enum mem_kind kind, size_t bytes)
 	size_t body = (bytes + shift + 4095) & ~(size_t)4095;
 	int flags = (kind == MEM_PRIVATE || kind == MEM_ODD ? MAP_PRIVATE : MAP_SHARED) |
 		    MAP_FIXED | MAP_NORESERVE;
+	off_t off = 0;
 	int fd = -1;
 
 	m->map_bytes = body + 2 * guard;
@@ -45,10 +69,14 @@ static inline int mem_get(struct mem *m, enum mem_kind kind, size_t bytes)
 		fd = memfd_create("shmipc-test", MFD_CLOEXEC);
 		if (fd < 0 || ftruncate(fd, (off_t)body))
 			return -1;
+	} else if (kind == MEM_DEV) {
+		fd = mem_dev(body, &off);
+		if (fd < 0)
+			return -1;
 	} else {
 		flags |= MAP_ANONYMOUS;
 	}
-	if (mmap(m->map + guard, body, PROT_READ | PROT_WRITE, flags, fd, 0) == MAP_FAILED)
+	if (mmap(m->map + guard, body, PROT_READ | PROT_WRITE, flags, fd, off) == MAP_FAILED)
 		return -1;
 	if (fd >= 0)
 		close(fd);

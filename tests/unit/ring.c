@@ -27,12 +27,14 @@ FIXTURE_VARIANT_ADD(ring, spsc_private) { MEM_PRIVATE, SHMIPC_KIND_SPSC, 0, 0, 0
 FIXTURE_VARIANT_ADD(ring, spsc_shared64) { MEM_SHARED, SHMIPC_KIND_SPSC, 64, 5000, 1 << 16 };
 FIXTURE_VARIANT_ADD(ring, spsc_odd) { MEM_ODD, SHMIPC_KIND_SPSC, 32, 64, 12288 + 64 };
 FIXTURE_VARIANT_ADD(ring, bcast_memfd) { MEM_MEMFD, SHMIPC_KIND_BCAST, 16, 100, 0 };
+FIXTURE_VARIANT_ADD(ring, bcast_dev) { MEM_DEV, SHMIPC_KIND_BCAST, 16, 100, 0 };
 FIXTURE_VARIANT_ADD(ring, bcast_odd) { MEM_ODD, SHMIPC_KIND_BCAST, 8, 0, 0 };
 
 FIXTURE_SETUP(ring)
 {
 	struct shmipc_ring_hdr h;
 
+	MEM_NEED(variant->mem);
 	self->o.kind = variant->kind;
 	self->o.align = variant->align;
 	self->o.size = 10000;

@@ -23,7 +23,7 @@ FIXTURE_VARIANT_ADD(file, bcast) { SHMIPC_KIND_BCAST };
 
 FIXTURE_SETUP(file)
 {
-	env_set_up(&self->env);
+	env_set_up_files(&self->env);
 	self->o.struct_bytes = sizeof(self->o);
 	self->o.kind = variant->kind;
 	self->o.bytes = 8192;

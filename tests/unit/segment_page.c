@@ -35,6 +35,7 @@ static unsigned long huge_kb(const void *p)
 		if (sscanf(line, "%lx-%lx ", &lo, &hi) == 2)
 			in = (uintptr_t)p >= lo && (uintptr_t)p < hi;
 		else if (in && (sscanf(line, "ShmemPmdMapped: %lu", &lo) == 1 ||
+				sscanf(line, "FilePmdMapped: %lu", &lo) == 1 ||
 				sscanf(line, "AnonHugePages: %lu", &lo) == 1))
 			kb += lo;
 	}

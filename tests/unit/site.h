@@ -4,6 +4,7 @@
  *
  *   named    a file in SHMIPC_DIR; the other side opens the name
  *   anon     a sealed memfd; the other side gets the descriptor over a socket
+ *            (with SHMIPC_BACKEND=dev both are segments of the device)
  *   private  memory of this process; the other side is a thread
  *
  * The side that is told to make it makes it; the other one follows.

@@ -28,12 +28,14 @@ FIXTURE_VARIANT(spsc) {
 FIXTURE_VARIANT_ADD(spsc, private8) { MEM_PRIVATE, 8, 4096, 0 };
 FIXTURE_VARIANT_ADD(spsc, shared16) { MEM_SHARED, 16, 4096, 0 };
 FIXTURE_VARIANT_ADD(spsc, memfd32) { MEM_MEMFD, 32, 16384, 0 };
+FIXTURE_VARIANT_ADD(spsc, dev8) { MEM_DEV, 8, 4096, 0 };
 FIXTURE_VARIANT_ADD(spsc, odd64) { MEM_ODD, 64, 8192, 0 };
 /* The low 32 bits of positions wrap, and the 16 bits of sequence numbers do. */
 FIXTURE_VARIANT_ADD(spsc, old8) { MEM_SHARED, 8, 4096, (1ULL << 20) - 2 };
 
 FIXTURE_SETUP(spsc)
 {
+	MEM_NEED(variant->mem);
 	ASSERT_EQ(0, ringmem_get(&self->m, variant->mem, &self->r, SHMIPC_KIND_SPSC,
 				 variant->size, variant->align));
 	if (variant->laps)
