@@ -3,6 +3,8 @@
 #ifndef TOOLS_DOCTOR_H
 #define TOOLS_DOCTOR_H
 
+#include <stdbool.h>
+
 #include "util.h"
 
 enum finding_status {
@@ -35,7 +37,6 @@ int open_scratch(void);
 
 /* The process */
 void doctor_works(struct finding *f);
-void doctor_backend(struct finding *f);
 void doctor_cpus(struct finding *f);
 void doctor_futex(struct finding *f);
 void doctor_futex_waitv(struct finding *f);
@@ -44,6 +45,10 @@ void doctor_locks(struct finding *f);
 void doctor_robust(struct finding *f);
 void doctor_proc(struct finding *f);
 void doctor_descriptors(struct finding *f);
+/* The backend */
+void doctor_backend(struct finding *f);
+bool doctor_on_dev(void);
+void doctor_dev_pages(struct finding *f);
 /* Memory */
 void doctor_directory(struct finding *f);
 void doctor_space(struct finding *f);

@@ -58,17 +58,6 @@ void doctor_works(struct finding *f)
 	shmipc_channel_close(tx);
 }
 
-void doctor_backend(struct finding *f)
-{
-	if (!access("/dev/shmipc", F_OK)) {
-		finding_set(f, FINDING_INFO, "mem; /dev/shmipc is there, and not used by this version");
-		return;
-	}
-	finding_set(f, FINDING_INFO, "mem (files in a directory); the kernel module is not loaded");
-	finding_advise(f, "nothing, among processes that trust each other: on mem the roles are not "
-		       "enforced, and a peer that may write the segment can truncate it");
-}
-
 void doctor_cpus(struct finding *f)
 {
 	struct utsname u;
