@@ -77,10 +77,11 @@ TEST_F(error, estale_is_lapped_with_the_count_of_what_was_lost)
 TEST_F(error, eproto_is_nonsense_and_the_handle_is_dead)
 {
 	struct shmipc_spsc_rx *rx = &self->rx->end.spsc_rx;
+	unsigned char *data = self->tx->end.spsc_tx.data;	/* as its producer may write it */
 
-	*shmipc_rec_hdr(rx->data, rx->pos, rx->mask) = ~0ULL;
+	*shmipc_rec_hdr(data, rx->pos, rx->mask) = ~0ULL;
 	EXPECT_EQ(-EPROTO, shmipc_channel_recv(self->rx, self->buf, 10, &self->len, SHMIPC_FOREVER));
-	*shmipc_rec_hdr(rx->data, rx->pos, rx->mask) = 0;
+	*shmipc_rec_hdr(data, rx->pos, rx->mask) = 0;
 	EXPECT_EQ(-EPROTO, shmipc_channel_recv(self->rx, self->buf, 10, &self->len, SHMIPC_FOREVER));
 }
 
@@ -91,6 +92,8 @@ TEST_F(error, eprotonosupport_is_an_unknown_layout)
 	char path[192];
 	int fd;
 
+	if (env_on_dev())
+		SKIP(return, "the kernel writes the header, and nobody can change it");
 	(void)snprintf(path, sizeof(path), "%s/ring", self->env.dir);
 	fd = open(path, O_WRONLY | O_CLOEXEC);
 	ASSERT_EQ(2, pwrite(fd, &major, 2, offsetof(struct shmipc_seg_hdr, layout_major)));
@@ -126,7 +129,7 @@ TEST_F(error, text_names_the_object_and_the_code)
 	EXPECT_EQ(0, strncmp(text, "shmipc: ", 8));
 	EXPECT_NE(NULL, strstr(text, "no/such"));
 	EXPECT_NE(NULL, strstr(text, "ENOENT"));
-	EXPECT_NE(NULL, strstr(text, self->env.dir));
+	EXPECT_NE(NULL, strstr(text, env_on_dev() ? "/dev/shmipc" : self->env.dir));
 	EXPECT_NE(NULL, strchr(text, ';'));
 	EXPECT_EQ(NULL, strchr(text, '\n'));
 	/* The message path leaves it alone. */

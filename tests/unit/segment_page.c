@@ -110,7 +110,8 @@ TEST_F(page, of_private_memory_and_memfds_are_reported_as_obtained)
 		EXPECT_EQ(asked[k / 2], i.page_asked);
 		kb = huge_kb(shmipc_segment_data(self->a, NULL));
 		if (i.page_got == SHMIPC_PAGE_2M) {
-			EXPECT_EQ(4 << 10, kb) TH_LOG("case %zu", k);
+			/* The system's setting may give the control pages one too. */
+			EXPECT_LE(4 << 10, kb) TH_LOG("case %zu", k);
 		}
 		shmipc_segment_close(self->a);
 		self->a = NULL;
