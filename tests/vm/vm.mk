@@ -4,6 +4,8 @@
 #   make vm                   a shell in a machine with the module loaded
 #   make check-vm             the module's tests, on the kernel KERNEL
 #   make check-kernels        the same on each of KERNELS
+#   make check-guest          the core's own tests on /dev/shmipc, on the kernel KERNEL
+#   make compare              what dev costs against mem, on the kernel KERNEL
 KERNEL	?= 6.1
 KERNELS	?= 6.1 6.12
 B	?= build
@@ -18,7 +20,20 @@ $(B)/tests/kmod/%: tests/kmod/%.c tests/kmod/dev.h $(wildcard include/uapi/linux
 
 vm-tests: $(VM_TESTS)
 
-check-vm: vm-tests
+check-# The core's programs as they are, with the libraries that they need.
+check-guest:
+	@$(MAKE) -s B=$(B) all tests
+	@B=$(B) tests/vm/core $(KERNEL)
+
+$(B)/tests/vm/compare: tests/vm/compare.c
+	@mkdir -p $(@D)
+	@$(MAKE) -s B=$(B) lib
+	$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -g -Wall -Wextra -Iinclude -Iinclude/uapi -pthread $< $(B)/libshmipc.a -o $@
+
+compare: $(B)/tests/vm/compare
+	@B=$(B) tests/vm/compare-run $(KERNEL)
+
+vm: vm-tests
 	@B=$(B) tests/vm/check $(KERNEL)
 
 check-kernels: vm-tests
@@ -27,4 +42,4 @@ check-kernels: vm-tests
 vm: vm-tests
 	@B=$(B) tests/vm/check -i $(KERNEL)
 
-.PHONY: vm vm-tests check-vm check-kernels
+.PHONY: check-guest compare vm vm-tests check-vm check-kernels
