@@ -79,6 +79,34 @@ static int map_raw(struct shmipc_segment *seg)
 	return 0;
 }
 
+static int fail_proto(const char *name, const char *what)
+{
+	return shmipc_fail(-EPROTO, "shmipc: open \"%s\" on %s: %s (EPROTO); remove it",
+			   name ? name : "", SHMIPC_DEVICE, what);
+}
+
+/* Its creator may have left out pages: find out before a read of them kills us. */
+static bool is_there(const struct shmipc_segment *seg, uint64_t bytes)
+{
+	if (bytes > seg->bytes)
+		return false;
+	return !madvise(seg->base, bytes, MADV_POPULATE_READ) || errno == EINVAL;
+}
+
+/* The kernel's header and the creator's ring header: do they speak of the same? */
+static int check_ring(const struct shmipc_segment *seg, const char *name)
+{
+	const struct shmipc_ring *ring = &seg->ring;
+	const unsigned char *last = ring->cons ? (const unsigned char *)ring->cons :
+						 (const unsigned char *)ring->waiters;
+
+	if (ring->data != seg->base + seg->hdr.data_off || ring->size > seg->hdr.data_bytes)
+		return fail_proto(name, "its ring is not where its data are");
+	if (!is_there(seg, (uint64_t)(last - seg->base) + SHMIPC_CTL_PAGE))
+		return fail_proto(name, "pages of its ring are missing");
+	return 0;
+}
+
 /* Map what the descriptor is bound to, and take a private copy of what it says. */
 static int map_segment(struct shmipc_segment *seg, const char *name)
 {
@@ -95,7 +123,11 @@ static int map_segment(struct shmipc_segment *seg, const char *name)
 		return shmipc_fail(ret, "shmipc: map %zu bytes of \"%s\": %s (%s)", seg->bytes,
 				   name ? name : "", strerror(-ret), shmipc_error_name(ret));
 	}
-	return shmipc_segment_read(seg, name);
+	if (!is_there(seg, SHMIPC_DEV_BODY_OFF(st.peers) +
+		      (st.kind == SHMIPC_KIND_RAW ? 0 : SHMIPC_CTL_PAGE)))
+		return fail_proto(name, "it has no ring header");
+	ret = shmipc_segment_read(seg, name);
+	return ret || seg->hdr.kind == SHMIPC_KIND_RAW ? ret : check_ring(seg, name);
 }
 
 static void dev_close(struct shmipc_segment *seg)
