@@ -4,7 +4,7 @@
 #include <linux/fs.h>
 #include <linux/uaccess.h>
 
-#include "shmipc.h"
+#include "trace.h"
 
 /* The part of a struct up to and with @last: what the first version had. */
 #define MIN_SIZE(type, last)	offsetofend(struct type, last)
@@ -122,8 +122,10 @@ static int do_open(struct file *file, void __user *uarg)
 	if (mutex_lock_interruptible(&sf->lock))
 		return -ERESTARTSYS;
 	err = sf->seg ? -EBUSY : shmipc_name_open(&seg, name, want);
-	if (!err)
+	if (!err) {
 		bind_locked(file, seg);
+		trace_shmipc_open(seg);
+	}
 	mutex_unlock(&sf->lock);
 	return err;
 }
@@ -167,8 +169,10 @@ static int do_join(struct file *file, void __user *uarg)
 		return err;
 	mutex_lock(&sf->lock);
 	err = sf->seg ? -EBUSY : 0;
-	if (!err)
+	if (!err) {
 		bind_locked(file, seg);
+		trace_shmipc_open(seg);
+	}
 	mutex_unlock(&sf->lock);
 	if (err)
 		shmipc_segment_put(seg);

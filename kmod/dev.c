@@ -50,14 +50,8 @@ static void dev_fdinfo(struct seq_file *m, struct file *file)
 	struct shmipc_file *sf = file->private_data;
 	struct shmipc_segment *seg = shmipc_file_segment(sf);
 
-	if (!seg)
-		return;
-	seq_printf(m, "shmipc-id:\t%*phN\n", (int)sizeof(seg->id), seg->id);
-	seq_printf(m, "shmipc-name:\t%s\n", seg->name);
-	seq_printf(m, "shmipc-bytes:\t%llu\n", seg->mem.bytes);
-	seq_printf(m, "shmipc-pages:\t%u of 2 MiB, %u of 4 KiB\n", seg->mem.huge, seg->mem.small);
-	seq_printf(m, "shmipc-peers:\t%u of %u\n", READ_ONCE(seg->attached), seg->peers);
-	seq_printf(m, "shmipc-waiters:\t%d\n", atomic_read(&seg->waiters));
+	if (seg)
+		shmipc_segment_show(m, seg);
 }
 
 static const struct file_operations dev_fops = {

@@ -11,16 +11,18 @@ static int __init shmipc_init(void)
 	BUILD_BUG_ON(sizeof(struct shmipc_seg_hdr) > SHMIPC_DEV_PEERS_OFF);
 	BUILD_BUG_ON(sizeof(struct shmipc_peer_slot) != 64);
 
+	shmipc_debugfs_init();
 	ret = shmipc_dev_init();
 	if (ret)
-		return ret;
-	return 0;
+		shmipc_debugfs_exit();
+	return ret;
 }
 
 /* Runs only when no descriptor, mapping or persistent segment is left. */
 static void __exit shmipc_exit(void)
 {
 	shmipc_dev_exit();
+	shmipc_debugfs_exit();
 	shmipc_name_exit();
 	shmipc_peer_exit();
 }

@@ -15,7 +15,7 @@
 #include <linux/wait_bit.h>
 
 #include "compat.h"
-#include "shmipc.h"
+#include "trace.h"
 
 struct shmipc_owner {
 	struct mmu_notifier mn;
@@ -105,6 +105,10 @@ static int peer_gone(struct shmipc_peer *peer, enum shmipc_peer_state state, boo
 	slot_write_gone(seg, peer, state);
 	spin_unlock(&seg->lock);
 	shmipc_wake_all(seg);
+	if (state == SHMIPC_PEER_DIED)
+		trace_shmipc_death(seg, peer);
+	else
+		trace_shmipc_detach(seg, peer);
 
 	spin_lock(&owner->lock);
 	listed = !list_empty(&peer->owner_node);
@@ -294,6 +298,7 @@ int shmipc_peer_attach(struct shmipc_file *sf, struct shmipc_segment *seg,
 	req->slot = peer->slot;
 	req->generation = peer->generation;
 	req->word = word_of(peer->generation);
+	trace_shmipc_attach(seg, peer);
 	shmipc_peer_put(peer);
 	shmipc_wake_all(seg);
 	return 0;

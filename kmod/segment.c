@@ -7,7 +7,7 @@
 #include <linux/uaccess.h>
 #include <linux/user_namespace.h>
 
-#include "shmipc.h"
+#include "trace.h"
 
 #define DATA_BYTES_MAX	(1ull << 44)
 #define CREATE_FLAGS	(SHMIPC_DEV_PERSISTENT | SHMIPC_DEV_ON_NODE | SHMIPC_DEV_CHOWN)
@@ -107,6 +107,25 @@ static int fill_body(struct shmipc_segment *seg, const struct shmipc_dev_create 
 	return 0;
 }
 
+/* A position of a ring, if the creator's description of it leads to one. */
+static const u64 *position_at(const struct shmipc_segment *seg, u64 body, u64 off)
+{
+	if (!off || off > SHMIPC_DEV_BODY_MAX || !IS_ALIGNED(off, sizeof(u64)))
+		return NULL;
+	return shmipc_memory_addr(&seg->mem, body + off);
+}
+
+static void find_positions(struct shmipc_segment *seg)
+{
+	u64 body = SHMIPC_DEV_BODY_OFF(seg->peers);
+	const struct shmipc_ring_hdr *ring = shmipc_memory_addr(&seg->mem, body);
+
+	if (!ring || (seg->kind != SHMIPC_KIND_SPSC && seg->kind != SHMIPC_KIND_BCAST))
+		return;
+	seg->tail = position_at(seg, body, ring->prod_off);
+	seg->head = position_at(seg, body, ring->cons_off);
+}
+
 static void fill_header(const struct shmipc_segment *seg)
 {
 	struct shmipc_seg_hdr *h = shmipc_memory_addr(&seg->mem, 0);
@@ -167,6 +186,7 @@ static struct shmipc_segment *segment_new(const struct shmipc_dev_create *r)
 	kref_init(&seg->ref);
 	spin_lock_init(&seg->lock);
 	shmipc_wait_init(seg);
+	INIT_LIST_HEAD(&seg->debugfs_node);
 	seg->kind = r->kind;
 	seg->mode = r->mode;
 	seg->peers = r->peers;
@@ -225,6 +245,7 @@ int shmipc_segment_create(struct shmipc_segment **ret, struct shmipc_dev_create 
 	err = fill_body(seg, r);
 	if (err)
 		goto put;
+	find_positions(seg);
 	fill_header(seg);
 	memcpy(r->id, seg->id, sizeof(r->id));
 	if (r->name) {
@@ -232,6 +253,8 @@ int shmipc_segment_create(struct shmipc_segment **ret, struct shmipc_dev_create 
 		if (err)
 			goto put;
 	}
+	shmipc_debugfs_add(seg);
+	trace_shmipc_create(seg);
 	*ret = seg;
 	return 0;
 put:
@@ -248,6 +271,10 @@ static void segment_free(struct shmipc_segment *seg)
 {
 	u32 i;
 
+	if (!list_empty(&seg->debugfs_node)) {
+		trace_shmipc_destroy(seg);
+		shmipc_debugfs_del(seg);
+	}
 	for (i = 0; i < seg->peers; i++)
 		if (seg->slot[i])
 			shmipc_peer_put(seg->slot[i]);

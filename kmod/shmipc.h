@@ -46,6 +46,7 @@
 
 #define SHMIPC_BUCKETS		16u
 
+struct seq_file;
 struct shmipc_user;
 
 /* 2 MiB of the segment's offsets: one large page, or small ones with gaps. */
@@ -91,6 +92,12 @@ struct shmipc_segment {
 	u32 nregions;
 	struct shmipc_dev_region region[SHMIPC_DEV_REGIONS_MAX];
 	u16 role_max[SHMIPC_DEV_ROLES];
+
+	/* Of rings, in the control pages: where the positions are, or NULL. */
+	const u64 *tail;
+	const u64 *head;
+
+	struct list_head debugfs_node;
 
 	/* names_lock */
 	struct rb_node name_node;
@@ -206,6 +213,13 @@ int shmipc_mmap(struct file *file, struct vm_area_struct *vma);
 /* abi.c */
 long shmipc_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 
+/* debugfs.c */
+void shmipc_debugfs_init(void);
+void shmipc_debugfs_exit(void);
+void shmipc_debugfs_add(struct shmipc_segment *seg);
+void shmipc_debugfs_del(struct shmipc_segment *seg);
+void shmipc_segment_show(struct seq_file *m, struct shmipc_segment *seg);
+
 /* dev.c */
 bool shmipc_dev_is(const struct file *file);
 int shmipc_dev_init(void);
@@ -215,6 +229,25 @@ static inline struct shmipc_segment *shmipc_file_segment(struct shmipc_file *sf)
 {
 	/* Pairs with the release in bind(): with the pointer comes the segment. */
 	return smp_load_acquire(&sf->seg);
+}
+
+static inline u64 shmipc_segment_id(const struct shmipc_segment *seg)
+{
+	u64 id;
+
+	memcpy(&id, seg->id, sizeof(id));
+	return id;
+}
+
+/* For people and traces: peers can write these. */
+static inline u64 shmipc_segment_published(const struct shmipc_segment *seg)
+{
+	return seg->tail ? READ_ONCE(*seg->tail) & ~SHMIPC_CURSOR_PARITY : 0;
+}
+
+static inline u64 shmipc_segment_consumed(const struct shmipc_segment *seg)
+{
+	return seg->head ? READ_ONCE(*seg->head) & ~SHMIPC_CURSOR_PARITY : 0;
 }
 
 #endif /* SHMIPC_MODULE_H */

@@ -15,7 +15,7 @@
 #include <linux/time_namespace.h>
 #include <linux/wait.h>
 
-#include "shmipc.h"
+#include "trace.h"
 
 struct wake_key {
 	u64 off;
@@ -157,12 +157,20 @@ int shmipc_wait(struct shmipc_segment *seg, const struct shmipc_dev_wait *req)
 		prepare_to_wait_exclusive(wq, &w.entry, TASK_INTERRUPTIBLE);
 	else
 		prepare_to_wait(wq, &w.entry, TASK_INTERRUPTIBLE);
-	err = watch_moved(&watch) ? -EAGAIN : sleep_until(req->deadline_ns);
+	if (watch_moved(&watch)) {
+		err = -EAGAIN;
+	} else {
+		trace_shmipc_wait(seg, req->off, req->val);
+		err = sleep_until(req->deadline_ns);
+	}
 	taken = unqueue(wq, &w);
 	atomic_dec(&seg->waiters);
 	if (taken)
-		return 0;
-	return !err && signal_pending(current) ? -ERESTARTSYS : err;
+		err = 0;
+	else if (!err && signal_pending(current))
+		err = -ERESTARTSYS;
+	trace_shmipc_wait_end(seg, req->off, err);
+	return err;
 }
 
 static void wake_bucket(struct shmipc_bucket *bucket, int n, struct wake_key *key)
@@ -176,6 +184,7 @@ u32 shmipc_wake(struct shmipc_segment *seg, u64 off, u32 n)
 	struct wake_key key = { .off = off };
 
 	wake_bucket(bucket_of(seg, off), min_t(u32, n, INT_MAX), &key);
+	trace_shmipc_wake(seg, off, key.woken);
 	return key.woken;
 }
 

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* debugfs.c - /sys/kernel/debug/shmipc/segments: everything there is, for root */
+#include <linux/debugfs.h>
+#include <linux/module.h>
+#include <linux/seq_file.h>
+
+#include "shmipc.h"
+
+static DEFINE_MUTEX(segments_lock);
+static LIST_HEAD(segments);
+static struct dentry *dir;
+
+void shmipc_debugfs_add(struct shmipc_segment *seg)
+{
+	mutex_lock(&segments_lock);
+	list_add_tail(&seg->debugfs_node, &segments);
+	mutex_unlock(&segments_lock);
+}
+
+void shmipc_debugfs_del(struct shmipc_segment *seg)
+{
+	mutex_lock(&segments_lock);
+	list_del_init(&seg->debugfs_node);
+	mutex_unlock(&segments_lock);
+}
+
+/* Also for fdinfo. */
+void shmipc_segment_show(struct seq_file *m, struct shmipc_segment *seg)
+{
+	seq_printf(m, "shmipc-id:\t%*phN\n", (int)sizeof(seg->id), seg->id);
+	seq_printf(m, "shmipc-name:\t%s\n", seg->name);
+	seq_printf(m, "shmipc-bytes:\t%llu\n", seg->mem.bytes);
+	seq_printf(m, "shmipc-pages:\t%u of 2 MiB, %u of 4 KiB\n", seg->mem.huge, seg->mem.small);
+	seq_printf(m, "shmipc-opens:\t%d\n", atomic_read(&seg->opens));
+	seq_printf(m, "shmipc-peers:\t%u of %u\n", READ_ONCE(seg->attached), seg->peers);
+	seq_printf(m, "shmipc-waiters:\t%d\n", atomic_read(&seg->waiters));
+	seq_printf(m, "shmipc-published:\t%llu\n", shmipc_segment_published(seg));
+	seq_printf(m, "shmipc-consumed:\t%llu\n", shmipc_segment_consumed(seg));
+}
+
+static void peers_show(struct seq_file *m, struct shmipc_segment *seg)
+{
+	static const char * const state[] = { "none", "attached", "left", "died" };
+	struct shmipc_dev_peer p;
+	u32 i;
+
+	for (i = 0; i < seg->peers; i++) {
+		shmipc_peer_info(seg, i, &p);
+		if (p.state == SHMIPC_PEER_NONE)
+			continue;
+		seq_printf(m, "peer:\t%u role %u %s pid %u generation %llu maps %u comm %.16s\n", i,
+			   p.role, state[p.state & 3], p.pid, p.generation, p.maps, p.comm);
+	}
+}
+
+static void *segments_start(struct seq_file *m, loff_t *pos)
+{
+	mutex_lock(&segments_lock);
+	return seq_list_start(&segments, *pos);
+}
+
+static void *segments_next(struct seq_file *m, void *v, loff_t *pos)
+{
+	return seq_list_next(v, &segments, pos);
+}
+
+static void segments_stop(struct seq_file *m, void *v)
+{
+	mutex_unlock(&segments_lock);
+}
+
+static int segments_show(struct seq_file *m, void *v)
+{
+	struct shmipc_segment *seg = list_entry(v, struct shmipc_segment, debugfs_node);
+
+	shmipc_segment_show(m, seg);
+	peers_show(m, seg);
+	seq_putc(m, '\n');
+	return 0;
+}
+
+static const struct seq_operations segments_sops = {
+	.start	= segments_start,
+	.next	= segments_next,
+	.stop	= segments_stop,
+	.show	= segments_show,
+};
+DEFINE_SEQ_ATTRIBUTE(segments);
+
+/* Without debugfs nothing is shown, and that is all. */
+void shmipc_debugfs_init(void)
+{
+	dir = debugfs_create_dir("shmipc", NULL);
+	debugfs_create_file("segments", 0400, dir, NULL, &segments_fops);
+}
+
+void shmipc_debugfs_exit(void)
+{
+	debugfs_remove_recursive(dir);
+}

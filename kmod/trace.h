@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * trace.h - tracepoints: segments, peers and sleepers come and go
+ *
+ * @id is the first eight bytes of the segment's id. @published and @consumed are
+ * the ring's positions then, where the kernel knows them (else 0). The pointer
+ * to the segment is there for eBPF.
+ */
+#undef TRACE_SYSTEM
+#define TRACE_SYSTEM shmipc
+
+#if !defined(SHMIPC_TRACE_H) || defined(TRACE_HEADER_MULTI_READ)
+#define SHMIPC_TRACE_H
+
+#include <linux/tracepoint.h>
+
+#include "shmipc.h"
+
+DECLARE_EVENT_CLASS(shmipc_segment,
+	TP_PROTO(const struct shmipc_segment *seg),
+	TP_ARGS(seg),
+	TP_STRUCT__entry(
+		__field(u64, id)
+		__field(u64, bytes)
+		__field(u64, published)
+		__field(u64, consumed)
+		__array(char, name, 64)
+	),
+	TP_fast_assign(
+		__entry->id = shmipc_segment_id(seg);
+		__entry->bytes = seg->mem.bytes;
+		__entry->published = shmipc_segment_published(seg);
+		__entry->consumed = shmipc_segment_consumed(seg);
+		strscpy(__entry->name, seg->name, sizeof(__entry->name));
+	),
+	TP_printk("id=%016llx name=%s bytes=%llu published=%llu consumed=%llu", __entry->id,
+		  __entry->name, __entry->bytes, __entry->published, __entry->consumed)
+);
+
+DEFINE_EVENT(shmipc_segment, shmipc_create,
+	TP_PROTO(const struct shmipc_segment *seg), TP_ARGS(seg));
+DEFINE_EVENT(shmipc_segment, shmipc_open,
+	TP_PROTO(const struct shmipc_segment *seg), TP_ARGS(seg));
+DEFINE_EVENT(shmipc_segment, shmipc_destroy,
+	TP_PROTO(const struct shmipc_segment *seg), TP_ARGS(seg));
+
+DECLARE_EVENT_CLASS(shmipc_peer,
+	TP_PROTO(const struct shmipc_segment *seg, const struct shmipc_peer *peer),
+	TP_ARGS(seg, peer),
+	TP_STRUCT__entry(
+		__field(u64, id)
+		__field(u64, generation)
+		__field(u64, published)
+		__field(u64, consumed)
+		__field(u32, slot)
+		__field(u32, role)
+		__field(int, pid)
+	),
+	TP_fast_assign(
+		__entry->id = shmipc_segment_id(seg);
+		__entry->generation = peer->generation;
+		__entry->published = shmipc_segment_published(seg);
+		__entry->consumed = shmipc_segment_consumed(seg);
+		__entry->slot = peer->slot;
+		__entry->role = peer->role;
+		__entry->pid = pid_nr(peer->pid);
+	),
+	TP_printk("id=%016llx slot=%u role=%u pid=%d generation=%llu published=%llu consumed=%llu",
+		  __entry->id, __entry->slot, __entry->role, __entry->pid, __entry->generation,
+		  __entry->published, __entry->consumed)
+);
+
+DEFINE_EVENT(shmipc_peer, shmipc_attach,
+	TP_PROTO(const struct shmipc_segment *seg, const struct shmipc_peer *peer),
+	TP_ARGS(seg, peer));
+DEFINE_EVENT(shmipc_peer, shmipc_detach,
+	TP_PROTO(const struct shmipc_segment *seg, const struct shmipc_peer *peer),
+	TP_ARGS(seg, peer));
+DEFINE_EVENT(shmipc_peer, shmipc_death,
+	TP_PROTO(const struct shmipc_segment *seg, const struct shmipc_peer *peer),
+	TP_ARGS(seg, peer));
+
+/* Begins to sleep on the word at @off, while it is @val. */
+TRACE_EVENT(shmipc_wait,
+	TP_PROTO(const struct shmipc_segment *seg, u64 off, u32 val),
+	TP_ARGS(seg, off, val),
+	TP_STRUCT__entry(
+		__field(u64, id)
+		__field(u64, off)
+		__field(u64, published)
+		__field(u64, consumed)
+		__field(u32, val)
+	),
+	TP_fast_assign(
+		__entry->id = shmipc_segment_id(seg);
+		__entry->off = off;
+		__entry->published = shmipc_segment_published(seg);
+		__entry->consumed = shmipc_segment_consumed(seg);
+		__entry->val = val;
+	),
+	TP_printk("id=%016llx off=%llu val=%u published=%llu consumed=%llu", __entry->id,
+		  __entry->off, __entry->val, __entry->published, __entry->consumed)
+);
+
+DECLARE_EVENT_CLASS(shmipc_wakes,
+	TP_PROTO(const struct shmipc_segment *seg, u64 off, int ret),
+	TP_ARGS(seg, off, ret),
+	TP_STRUCT__entry(
+		__field(u64, id)
+		__field(u64, off)
+		__field(u64, published)
+		__field(u64, consumed)
+		__field(int, ret)
+	),
+	TP_fast_assign(
+		__entry->id = shmipc_segment_id(seg);
+		__entry->off = off;
+		__entry->published = shmipc_segment_published(seg);
+		__entry->consumed = shmipc_segment_consumed(seg);
+		__entry->ret = ret;
+	),
+	TP_printk("id=%016llx off=%llu ret=%d published=%llu consumed=%llu", __entry->id,
+		  __entry->off, __entry->ret, __entry->published, __entry->consumed)
+);
+
+/* The sleep has ended; @ret as WAIT returns it. */
+DEFINE_EVENT(shmipc_wakes, shmipc_wait_end,
+	TP_PROTO(const struct shmipc_segment *seg, u64 off, int ret), TP_ARGS(seg, off, ret));
+/* Somebody called WAKE; @ret is how many it woke. */
+DEFINE_EVENT(shmipc_wakes, shmipc_wake,
+	TP_PROTO(const struct shmipc_segment *seg, u64 off, int ret), TP_ARGS(seg, off, ret));
+
+#endif /* SHMIPC_TRACE_H */
+
+#undef TRACE_INCLUDE_PATH
+#define TRACE_INCLUDE_PATH .
+#undef TRACE_INCLUDE_FILE
+#define TRACE_INCLUDE_FILE trace
+#include <trace/define_trace.h>
