@@ -9,7 +9,7 @@
 KERNEL	?= 6.1
 KERNELS	?= 6.1 6.12
 B	?= build
-KSELFTEST ?= $(or $(shell tools/setup kselftest 2>/dev/null),$(HOME)/.cache/shmipc/kst)
+KSELFTEST ?= $(shell tools/setup kselftest)
 
 # Static: the machine has nothing but busybox.
 VM_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/kmod/*.c))
@@ -20,7 +20,7 @@ $(B)/tests/kmod/%: tests/kmod/%.c tests/kmod/dev.h $(wildcard include/uapi/linux
 
 vm-tests: $(VM_TESTS)
 
-check-# The core's programs as they are, with the libraries that they need.
+# The core's programs as they are, with the libraries that they need.
 check-guest:
 	@$(MAKE) -s B=$(B) all tests
 	@B=$(B) tests/vm/core $(KERNEL)
@@ -33,13 +33,13 @@ $(B)/tests/vm/compare: tests/vm/compare.c
 compare: $(B)/tests/vm/compare
 	@B=$(B) tests/vm/compare-run $(KERNEL)
 
-vm: vm-tests
+check-vm:
 	@B=$(B) tests/vm/check $(KERNEL)
 
-check-kernels: vm-tests
+check-kernels:
 	@B=$(B) tests/vm/check $(KERNELS)
 
-vm: vm-tests
+vm:
 	@B=$(B) tests/vm/check -i $(KERNEL)
 
 .PHONY: check-guest compare vm vm-tests check-vm check-kernels
