@@ -122,3 +122,6 @@ help:
 -include $(OBJ:.o=.d)
 FORCE:
 .PHONY: all lib examples tests tsan asan demo check install uninstall clean help FORCE
+
+# The module, and the tests in an emulated machine.
+include kmod/kmod.mk tests/vm/vm.mk
