@@ -33,6 +33,8 @@ struct shmipc_backend {
 	/* Map to look only; sets *@ret_in_use. */
 	int (*look)(struct shmipc_segment *seg, const char *name, int *ret_in_use);
 	int (*each)(int (*fn)(const char *name, void *arg), void *arg);
+	/* Remove what is left of the making of places for names; may be NULL. */
+	void (*sweep)(void);
 	/* Remove @name if it is a leftover: 0 removed, -EBUSY in use, -errno. */
 	int (*reap)(const char *name);
 
@@ -78,6 +80,7 @@ int shmipc_private_create(struct shmipc_segment *seg, const struct shmipc_segmen
 #define SHMIPC_FILE_MAX	256
 void shmipc_name_to_file(const char *name, char file[SHMIPC_FILE_MAX]);
 bool shmipc_name_from_file(const char *file, char name[SHMIPC_NAME_MAX + 1]);
+void shmipc_dir_sweep(void);
 int shmipc_dir_open(bool make);		/* descriptor, or -errno with a text */
 
 /* mem_page.c: memory of a size of page, on a node, all there */

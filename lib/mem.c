@@ -518,6 +518,7 @@ const struct shmipc_backend shmipc_mem = {
 	.look = mem_look,
 	.each = mem_each,
 	.reap = mem_reap,
+	.sweep = shmipc_dir_sweep,
 	.take = shmipc_table_take,
 	.leave = shmipc_table_leave,
 	.state = shmipc_table_state,

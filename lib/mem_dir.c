@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* mem_dir.c - names of segments, and the directory that holds them as files */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -110,7 +111,7 @@ bool shmipc_name_from_file(const char *file, char name[SHMIPC_NAME_MAX + 1])
  * Make the directory, mode 1777 from its first moment: under another name, then
  * renamed. Killed in between, it leaves an empty directory beside it.
  */
-static int dir_make(const char *path)
+static int dir_make_once(const char *path)
 {
 	char tmp[sizeof(dir_path) + 24];
 	uint64_t random;
@@ -126,6 +127,46 @@ static int dir_make(const char *path)
 		(void)rmdir(tmp);
 	}
 	return err == -EEXIST ? 0 : err;
+}
+
+/* Again, if somebody swept ours away before it had its name. */
+static int dir_make(const char *path)
+{
+	int err = -ENOENT, tries;
+
+	for (tries = 0; err == -ENOENT && tries < 10; tries++)
+		err = dir_make_once(path);
+	return err;
+}
+
+/* Is @file what dir_make_once() calls a directory that is to be called @base? */
+static bool is_unnamed(const char *file, const char *base)
+{
+	size_t len = strlen(base);
+
+	return !strncmp(file, base, len) && file[len] == '.' && strlen(file) == len + 17 &&
+	       strspn(file + len + 1, "0123456789abcdef") == 16;
+}
+
+/* Remove what who was killed in dir_make_once() left beside the directory. */
+void shmipc_dir_sweep(void)
+{
+	char path[sizeof(dir_path)], *base;
+	struct dirent *e;
+	DIR *d;
+
+	(void)snprintf(path, sizeof(path), "%s", shmipc_segment_dir());
+	base = strrchr(path, '/');
+	if (!base || base == path)
+		return;
+	*base++ = 0;
+	d = opendir(path);
+	if (!d)
+		return;
+	while ((e = readdir(d)))	/* a directory that holds anything stays */
+		if (is_unnamed(e->d_name, base))
+			(void)unlinkat(dirfd(d), e->d_name, AT_REMOVEDIR);
+	(void)closedir(d);
 }
 
 int shmipc_dir_open(bool make)

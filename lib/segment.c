@@ -395,5 +395,7 @@ SHMIPC_EXPORT int shmipc_segment_gc(void (*fn)(const char *name, int err, void *
 	struct gc gc = { .be = shmipc_backend_named(), .fn = fn, .arg = arg };
 	int err = gc.be ? gc.be->each(gc_one, &gc) : -EINVAL;
 
+	if (gc.be && gc.be->sweep)
+		gc.be->sweep();
 	return err ? err : gc.removed;
 }

@@ -232,7 +232,9 @@ int shmipc_segment_each(int (*fn)(const char *name, void *arg), void *arg);
  * @fn:  called with each name and 0 (removed) or -errno (could not); may be NULL
  * @arg: for @fn
  *
- * Persistent segments stay, and so does everything that somebody has open.
+ * Persistent segments stay, and so does everything that somebody has open. An
+ * empty directory beside the segments' own, left by a process killed while it
+ * made that, goes too.
  *
  * Return: how many were removed, or -EACCES.
  */

@@ -478,6 +478,28 @@ TEST_F(segment, gc_removes_leftovers_and_nothing_else)
 	EXPECT_EQ(1, env_files(&self->env));
 }
 
+/* A creator killed while it makes the directory leaves it without its name. */
+TEST_F(segment, gc_removes_directories_that_got_no_name)
+{
+	char empty[256], full[256], inside[300], other[256];
+
+	if (env_on_dev())
+		SKIP(return, "the device has no directory");
+	(void)snprintf(empty, sizeof(empty), "%s.0123456789abcdef", shmipc_segment_dir());
+	(void)snprintf(full, sizeof(full), "%s.fedcba9876543210", shmipc_segment_dir());
+	(void)snprintf(inside, sizeof(inside), "%s/x", full);
+	(void)snprintf(other, sizeof(other), "%s.0123456789abcdeX", shmipc_segment_dir());
+	ASSERT_EQ(0, mkdir(empty, 0700));
+	ASSERT_EQ(0, mkdir(full, 0700));
+	ASSERT_EQ(0, mkdir(inside, 0700));
+	ASSERT_EQ(0, mkdir(other, 0700));
+	EXPECT_EQ(0, shmipc_segment_gc(NULL, NULL));
+	EXPECT_NE(0, rmdir(empty));
+	EXPECT_EQ(0, rmdir(inside));
+	EXPECT_EQ(0, rmdir(full));
+	EXPECT_EQ(0, rmdir(other));
+}
+
 TEST_F(segment, persistent_survives_the_killed)
 {
 	self->o.flags |= SHMIPC_PERSIST;
