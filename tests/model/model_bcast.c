@@ -148,6 +148,23 @@ static void reader(void *arg)
 			model_await(header_at(rx.pos));
 }
 
+/* What the threads have left behind is a log: new ends stand after the last message. */
+static void check_end(void)
+{
+	struct shmipc_bcast_rx rx;
+	struct shmipc_bcast_tx tx;
+	uint64_t lost = 0;
+	const void *ptr;
+	size_t len;
+
+	model_check(!shmipc_bcast_rx_init(&rx, &ring, SHMIPC_START_NEW, 1, 0) &&
+		    rx.seq == n_total, "the tail is at message %llu", (unsigned long long)rx.seq);
+	model_check(shmipc_bcast_peek(&rx, &ptr, &len, &lost) == -EAGAIN, "something follows");
+	begin_tx(&tx);
+	model_check(tx.seq == n_total && tx.pos == rx.pos, "the next number is %llu",
+		    (unsigned long long)tx.seq);
+}
+
 static void begin_pair(void)
 {
 	reset();
@@ -161,6 +178,7 @@ static void finish_pair(void)
 	model_check(model_state(th_rx[0]) == MODEL_RETURNED, "the reader waits for ever");
 	model_check(share(now.end_seq[0]) == share(n_total), "the reader ended at %llu",
 		    (unsigned long long)now.end_seq[0]);
+	check_end();
 }
 
 static void setup_few(void)
@@ -176,6 +194,18 @@ static void setup_lap(void)
 
 	make(8, 6, l, 1);
 	publish_before(3);
+}
+
+/*
+ * Records that begin where a lot does, so that their headers lie in the lot before,
+ * and a tail that comes as near to the oldest of them as it may.
+ */
+static void setup_lots(void)
+{
+	static const uint64_t l[] = { 496, 504, 504, 504, 504, 504, 504, 504, 504, 504 };
+
+	make(8, 10, l, 10);
+	publish_before(8);
 }
 
 /* A reader that comes at any time and takes a few, wherever it begins. */
@@ -217,6 +247,7 @@ static void finish_late(void)
 {
 	model_check(model_state(th_tx) == MODEL_RETURNED, "the producer does not end");
 	model_check(model_state(th_rx[0]) == MODEL_RETURNED, "the reader waits for ever");
+	check_end();
 }
 
 static void begin_late_one(void)
@@ -396,6 +427,7 @@ static void finish_heir(void)
 	model_check(model_state(th_rx[0]) == MODEL_RETURNED, "the reader waits for ever");
 	model_check(now.end_seq[0] == n_total, "the reader ended at %llu",
 		    (unsigned long long)now.end_seq[0]);
+	check_end();
 }
 
 static void setup_tx_dies(void)
@@ -537,6 +569,7 @@ int main(int argc, char **argv)
 	static const struct model_test tests[] = {
 		{ "messages come whole and in order", setup_few, begin_pair, finish_pair, 0 },
 		{ "a lapped reader knows what it lost", setup_lap, begin_pair, finish_pair, 0 },
+		{ "a record that begins with its lot", setup_lots, begin_pair, finish_pair, 0 },
 		{ "read in place, and ask afterwards", setup_lap, begin_peek, finish_late, 0 },
 		{ "a stride of two", setup_lap, begin_stride, finish_pair, 0 },
 		{ "a batch comes whole, or is lost", setup_batch, begin_batch, finish_late, 0 },

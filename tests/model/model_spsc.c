@@ -144,18 +144,24 @@ static void consumer(void *arg)
 		take_or_wait(&rx);
 }
 
-/* A new consumer takes what is left; then all that was published has come. */
+/*
+ * What the threads have left behind is a ring: new ends find all that was
+ * published, at the right number, and nothing after it.
+ */
 static void drain(void)
 {
 	struct shmipc_spsc_rx rx;
+	struct shmipc_spsc_tx tx;
 
 	begin_rx(&rx);
 	model_check(rx.seq == taken, "the head says %llu, %llu were taken",
 		    (unsigned long long)rx.seq, (unsigned long long)taken);
 	while (take(&rx))
 		;
+	begin_tx(&tx);
+	model_check(tx.seq == taken && tx.pos == rx.pos, "the next number is %llu, %llu came",
+		    (unsigned long long)tx.seq, (unsigned long long)taken);
 }
-
 
 static void pair(void (*tx)(void *), void (*rx)(void *))
 {
@@ -171,6 +177,7 @@ static void finish_all(void)
 	model_check(model_state(th_rx) == MODEL_RETURNED, "the consumer waits for ever");
 	model_check(taken == n_total, "%llu of %llu messages came",
 		    (unsigned long long)taken, (unsigned long long)n_total);
+	drain();
 }
 
 static const uint64_t big[] = { 1280, 1272, 8, 1280, 1920, 104 };
@@ -315,6 +322,7 @@ static void finish_tx_dies(void)
 	model_check(model_state(th_rx) == MODEL_RETURNED, "the consumer waits for ever");
 	model_check(taken == n_total, "%llu of %llu messages came",
 		    (unsigned long long)taken, (unsigned long long)n_total);
+	drain();
 }
 
 /* The same with batches of two: all of one or nothing of it. */
@@ -434,6 +442,7 @@ static void finish_rx_dies(void)
 	model_check(model_state(th_next) == MODEL_RETURNED, "the heir waits for ever");
 	model_check(taken == n_total, "%llu of %llu messages came",
 		    (unsigned long long)taken, (unsigned long long)n_total);
+	drain();
 }
 
 /*
@@ -596,6 +605,7 @@ static void finish_bereaved(void)
 {
 	model_check(model_state(th_rx) == MODEL_RETURNED, "the consumer waits for ever");
 	model_check(taken == published || taken == published + 1, "lost");
+	drain();
 }
 
 int main(int argc, char **argv)
