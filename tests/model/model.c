@@ -211,7 +211,7 @@ void model_stop_here(enum model_op op, struct model_loc *l, int lo)
 
 static void thread_main(void)
 {
-	struct model_at at = { NULL, 0, MODEL_DEATH };
+	struct model_at at = { NULL, 0, MODEL_DEATH, "" };
 	struct model_thread *t = model_me;
 
 	if (!_setjmp(t->boot))
@@ -285,7 +285,7 @@ static int ended(int t)
 
 enum model_state model_join(int t)
 {
-	struct model_at at = { NULL, 0, MODEL_JOIN };
+	struct model_at at = { NULL, 0, MODEL_JOIN, "" };
 
 	model_arrive(at, 0);
 	model_me->target = t;

@@ -101,13 +101,22 @@ void model_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 extern int model_deep;		/* MODEL_DEEP is set: larger bounds */
 
+/* A barrier that no model can miss, and why; it is told as skipped. */
+struct model_except {
+	const char *func;
+	enum model_kind kind;
+	const char *why;
+};
+
 /**
  * model_main - run all tests, then each with each barrier of a header taken out
- * @tests:  ends with a NULL name
- * @header: the end of the file name whose barriers this program answers for
+ * @tests:   ends with a NULL name
+ * @header:  the end of the file name whose barriers this program answers for
+ * @excepts: ends with a NULL name; or NULL
  *
  * Return: the exit code.
  */
-int model_main(int argc, char **argv, const struct model_test *tests, const char *header);
+int model_main(int argc, char **argv, const struct model_test *tests, const char *header,
+	       const struct model_except *excepts);
 
 #endif /* MODEL_H */

@@ -42,6 +42,7 @@ struct model_at {
 	const char *file;
 	int line;
 	enum model_kind kind;
+	const char *func;
 };
 
 uint64_t model_load(struct model_at at, const volatile void *p, size_t bytes);
@@ -51,7 +52,7 @@ uint64_t model_rmw(struct model_at at, volatile void *p, size_t bytes, uint64_t 
 void model_fence(struct model_at at);
 void model_copy(struct model_at at, void *dst, const void *src, size_t n);
 
-#define MODEL_AT(k)	((struct model_at){ __FILE__, __LINE__, (k) })
+#define MODEL_AT(k)	((struct model_at){ __FILE__, __LINE__, (k), __func__ })
 /* The unary plus takes the qualifiers off. */
 #define MODEL_VALUE(p, v)	((__typeof__(+*(p)))(v))
 

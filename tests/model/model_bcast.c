@@ -594,5 +594,5 @@ int main(int argc, char **argv)
 		{ 0 },
 	};
 
-	return model_main(argc, argv, tests, "shmipc/bcast.h");
+	return model_main(argc, argv, tests, "shmipc/bcast.h", NULL);
 }

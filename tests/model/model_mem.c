@@ -317,7 +317,7 @@ uint64_t model_load(struct model_at at, const volatile void *p, size_t bytes)
 
 uint64_t model_await(const volatile void *p)
 {
-	struct model_at at = { NULL, 0, MODEL_AWAIT };
+	struct model_at at = { NULL, 0, MODEL_AWAIT, "" };
 	struct model_loc *l = loc_get(p, 8);
 	int lo = model_me->last_read[index_of(l)] + 1;
 
@@ -591,7 +591,7 @@ void model_copy(struct model_at at, void *dst, const void *src, size_t n)
 
 void *model_memcpy(const char *file, int line, void *dst, const void *src, size_t n)
 {
-	struct model_at at = { file, line, MODEL_PLAIN_WRITE };
+	struct model_at at = { file, line, MODEL_PLAIN_WRITE, "" };
 
 	if (!model_me)
 		return memcpy(dst, src, n);
@@ -606,7 +606,7 @@ void *model_memcpy(const char *file, int line, void *dst, const void *src, size_
 /* The kernel's lock on the word's bucket orders a wake before the waits after it. */
 int model_futex_wait(const volatile void *p, uint32_t val, int peer)
 {
-	struct model_at at = { NULL, 0, MODEL_FUTEX_WAIT };
+	struct model_at at = { NULL, 0, MODEL_FUTEX_WAIT, "" };
 	struct model_thread *t = model_me;
 	struct model_loc *l = loc_get(p, 8);
 
@@ -633,7 +633,7 @@ int model_futex_wait(const volatile void *p, uint32_t val, int peer)
 
 void model_futex_wake(const volatile void *p)
 {
-	struct model_at at = { NULL, 0, MODEL_FUTEX_WAKE };
+	struct model_at at = { NULL, 0, MODEL_FUTEX_WAKE, "" };
 	struct model_loc *l = loc_get(p, 8);
 	int i;
 

@@ -138,6 +138,11 @@ int main(int argc, char **argv)
 		{ "a ring is there whole or not at all", setup_init, begin_init, finish_init, 0 },
 		{ 0 },
 	};
+	static const struct model_except excepts[] = {
+		{ "shmipc_ring_check", MODEL_BARRIER_LIGHT,
+		  "keeps the compiler from reading the header twice; a hostile writer is no thread here" },
+		{ 0 },
+	};
 
-	return model_main(argc, argv, tests, "shmipc/ring.h");
+	return model_main(argc, argv, tests, "shmipc/ring.h", excepts);
 }

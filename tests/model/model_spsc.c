@@ -640,5 +640,5 @@ int main(int argc, char **argv)
 		{ 0 },
 	};
 
-	return model_main(argc, argv, tests, "shmipc/spsc.h");
+	return model_main(argc, argv, tests, "shmipc/spsc.h", NULL);
 }
