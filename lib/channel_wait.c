@@ -115,20 +115,27 @@ struct sleep_on {
 /* Readers share one want: the largest counts, as all who sleep are caught up. */
 static bool raise_want(const struct sleep_on *s)
 {
-	__u64 was = shmipc_load_relaxed(s->want);
+	__u64 was;
 	int tries;
 
 	if (!s->many) {
 		shmipc_store_relaxed(s->want, s->want_pos);
 		return true;
 	}
+	/* W5 <- W4: what the reader who wrote it had seen. */
+	was = shmipc_load_acquire(s->want);
 	/* Bounded: a hostile reader may write it all the time. */
 	for (tries = 0; was != s->want_pos && tries < 64; tries++) {
-		/* A0 <- R0: more than we want: the tail has moved, or a hostile reader lies. */
+		/*
+		 * A0 <- R0: who wants more than we do has read our next message,
+		 * or has begun at the tail: we see it too, and must not hide
+		 * that want. Where we see neither, a hostile reader lies.
+		 */
 		if (was > s->want_pos &&
-		    shmipc_cursor_pos(shmipc_load_acquire(s->word)) >= s->until_pos)
+		    (shmipc_load_acquire(s->hdr) ||
+		     shmipc_cursor_pos(shmipc_load_acquire(s->word)) >= s->until_pos))
 			return false;
-		/* Orders nothing by itself: W1 <- W0 follows in shmipc_barrier_heavy(). */
+		/* W4 -> W5; and W1 <- W0 follows in shmipc_barrier_heavy(). */
 		if (shmipc_cas_acq_rel(s->want, &was, s->want_pos))
 			break;
 	}
