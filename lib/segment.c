@@ -56,7 +56,7 @@ int shmipc_segment_read(struct shmipc_segment *seg, const char *name)
 	int ret;
 
 	memcpy(&seg->hdr, seg->base, sizeof(seg->hdr));	/* once */
-	shmipc_barrier_light();	/* and the compiler does not read it again */
+	shmipc_compiler_barrier();	/* and the compiler does not read it again */
 	ret = shmipc_hdr_check(&seg->hdr, seg->bytes, name);
 	if (ret || seg->hdr.kind == SHMIPC_KIND_RAW)
 		return ret;

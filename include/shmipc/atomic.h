@@ -42,6 +42,9 @@
 #endif
 #endif
 
+/* Orders nothing for others: what was copied before this is not read again. */
+#define shmipc_compiler_barrier()	__atomic_signal_fence(__ATOMIC_SEQ_CST)
+
 #ifdef SHMIPC_MODEL
 #include "model_atomic.h"
 #else

@@ -20,8 +20,9 @@
  * Going: when the other side has left or died, the consumer and the readers
  * first get all that was published, then -EPIPE; the producer gets -EPIPE at
  * once. (A consumer that came and left between two calls of the producer is
- * noticed when the ring is full, or by shmipc_channel_peer().) shmipc_channel_peer() tells leaving from dying. When somebody takes the
- * other end anew, the channel works again.
+ * noticed when the ring is full, or by shmipc_channel_peer().) The latter tells
+ * leaving from dying. When somebody takes the other end anew, the channel works
+ * again.
  *
  * One thread at a time on one channel.
  */

@@ -185,7 +185,7 @@ static inline int shmipc_ring_check(void *mem, uint64_t bytes, struct shmipc_rin
 	if (!magic)
 		return -EAGAIN;
 	memcpy(&h, hdr, sizeof(h));	/* once */
-	shmipc_barrier_light();		/* and the compiler does not read it again */
+	shmipc_compiler_barrier();	/* and the compiler does not read it again */
 	if (magic != SHMIPC_RING_MAGIC)
 		return -EPROTO;
 	if (h.version != SHMIPC_LAYOUT_MAJOR || h.incompat)

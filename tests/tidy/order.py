@@ -17,7 +17,7 @@ FLOOR = {noun: floor for floor, nouns in {
 
 INCLUDE = re.compile(r"^[ \t]*#[ \t]*include[ \t]+([<\"])([^>\"]+)[>\"]", re.M)
 # A ring is pure memory: of the system it knows types, memcpy and error numbers.
-PURE = {"errno.h", "stddef.h", "stdint.h", "string.h", "linux/types.h"}
+PURE = {"errno.h", "stddef.h", "stdint.h", "string.h", "linux/types.h", "linux/ioctl.h"}
 
 
 def floor_of(path):
@@ -80,8 +80,6 @@ UNTAGGED = {
     # The definition, and the fence that stands for it elsewhere.
     ("lib/internal.h", "bool shmipc_barrier_heavy(void);"),
     ("lib/wait.c", "bool shmipc_barrier_heavy(void)"),
-    # Towards the compiler: a copy is a copy.
-    ("lib/segment.c", "shmipc_barrier_light();"),
     # Towards the kernel, which walks the list of a thread that has ended.
     ("lib/keeper.c", "shmipc_barrier_light();"),
 }
