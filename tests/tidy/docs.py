@@ -7,7 +7,7 @@ import subprocess
 import ctext
 
 # Known to the library or the tests, and to no header.
-ENVIRONMENT = {"SHMIPC_DIR", "SHMIPC_SEED"}
+ENVIRONMENT = {"SHMIPC_DIR", "SHMIPC_BACKEND", "SHMIPC_SEED"}
 WORD = re.compile(r"\b(?:shmipc|SHMIPC)_[A-Za-z0-9_]+\b")
 OPTION = re.compile(r"(?<![\w-])--([a-z][a-z0-9-]*)")
 ERROR = re.compile(r"(?<!\w)-(E[A-Z0-9]{2,})\b")

@@ -10,7 +10,8 @@ LINES = (("tests/", 700, 100), ("", 600, 70))
 COLUMNS = 112       # aim at 100
 
 UAPI = "GPL-2.0-only WITH Linux-syscall-note"
-LICENSES = (("LICENSES/", None), ("include/uapi/", UAPI), ("kmod/", "GPL-2.0-only"), ("", "MIT"))
+LICENSES = (("LICENSES/", None), ("include/uapi/", UAPI), ("kmod/kmod.mk", "MIT"),
+            ("kmod/", "GPL-2.0-only"), ("", "MIT"))
 
 
 def spdx(tree):
@@ -28,7 +29,7 @@ def spdx(tree):
 
 # Written so that this file does not contain them.
 FORBIDDEN = [(re.compile(pattern), why) for pattern, why in (
-    (r"/(?:work|farm|home|root)" + r"/", "a path of one machine"),
+    (r"(?<![\w})])/(?:work|farm|home|root)" + r"/", "a path of one machine"),
     (r"https?:" + r"//", "a host"),
     (r"\bdebian\." + r"org|\bgithub\." + r"com", "a host"),
     (r"\b(?:TO" + r"DO|FIX" + r"ME|XX" + r"X|HA" + r"CK)\b", "unfinished"),
