@@ -127,6 +127,7 @@ static int reader(struct other *me, void *arg)
 	size_t max = shmipc_ring_max_payload(SHMIPC_KIND_BCAST, word_get(SIZE)), len = 0;
 	struct shmipc_channel *ch;
 	unsigned char *buf;
+	bool left = false;
 	int ret;
 
 	(void)me;
@@ -159,6 +160,11 @@ static int reader(struct other *me, void *arg)
 		} else if (ret != -ETIMEDOUT) {
 			WRONG("recv: %d", ret);
 			break;
+		} else if (stopping() && shmipc_channel_peer(ch) == SHMIPC_PEER_LEFT) {
+			/* It left before we came, and so we wait for the next one. */
+			if (left)
+				break;
+			left = true;	/* but what it published comes first */
 		}
 	}
 	if (shmipc_channel_get_stat(ch, &st) || st.lost != lost || st.pending)
