@@ -567,6 +567,8 @@ TEST_F(peer, close_waits_once_for_all_who_claim_to_be_dying)
 {
 	struct other o;
 
+	if (env_on_dev())
+		SKIP(return, "the kernel writes the table, and nobody can claim a thing");
 	site_end(&self->s);
 	ASSERT_EQ(0, site_make(&self->s, ANON, SHMIPC_KIND_BCAST, 4096));
 	ASSERT_EQ(0, site_open(&self->s, &self->ch, SHMIPC_ROLE_READER, NULL));
