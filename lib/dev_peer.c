@@ -6,10 +6,13 @@
  * of the dead is torn down: what they say is always true, and nobody else can
  * write it. So no lock is asked.
  *
- * Sleepers sleep in the device, not in the kernel's futexes: the kernel module
- * cannot wake those when a peer dies, and a word that the dying peer's robust
- * list could mark would have to lie in memory that it may write. One call
- * watches the position and the peer.
+ * Sleepers sleep in the device, not in the kernel's futexes, although a futex on
+ * the same memory is faster (make compare shows by how much). The module cannot
+ * wake futex sleepers when a peer dies or leaves, and they would find out by the
+ * tick of channel_wait.c only. To have the kernel mark a futex word at a death,
+ * as keeper.c does on mem, that word would have to lie where its owner may write
+ * it; then a hostile owner could withhold its death. One call in the device
+ * watches the position and the peer, and no peer can hide from it.
  */
 #include <errno.h>
 #include <string.h>

@@ -4,9 +4,10 @@
  *
  * A segment has a name, an owner, a mode, a page size, and one thing in it (a
  * ring, or raw bytes). On the mem backend it is one file in the directory
- * SHMIPC_DIR (default /dev/shm/shmipc). It goes with its last peer unless it
- * was made persistent. What the killed leave behind is reaped by the next open
- * of the name, or by shmipc_segment_gc().
+ * SHMIPC_DIR (default /dev/shm/shmipc), on the dev backend it is of the kernel
+ * module; SHMIPC_BACKEND says which, see shmipc(7). It goes with its last peer
+ * unless it was made persistent. What the killed leave behind (on mem) is reaped
+ * by the next open of the name, or by shmipc_segment_gc().
  *
  * Threads: different handles may be used at the same time; one handle by one
  * thread at a time. After fork() a child holds no handle: those of its parent
@@ -161,8 +162,8 @@ int shmipc_segment_private(struct shmipc_segment **ret, const struct shmipc_segm
  * @ret:  the handle; shmipc_segment_fd() gives what to send over a socket
  * @opts: kind and sizes
  *
- * A memfd, sealed against growing, shrinking and further seals: no peer can
- * truncate it under another.
+ * On mem a memfd, sealed against growing, shrinking and further seals; on dev a
+ * descriptor of the device: no peer can truncate it under another.
  *
  * Return: 0; -EINVAL; -ENOMEM; -EOPNOTSUPP.
  */
@@ -174,9 +175,12 @@ int shmipc_segment_anon(struct shmipc_segment **ret, const struct shmipc_segment
  * @fd:   received; stays the caller's, and may be closed afterwards
  * @opts: what to insist on, or NULL
  *
- * Needs /proc, to have a file description (and so a liveness) of its own.
+ * Of whichever backend the descriptor is. To have a file description (and so a
+ * liveness) of its own it needs /proc for a memfd. Who may not open the device
+ * shares that of @fd, which is enough for one channel.
  *
- * Return: 0; -EINVAL not a memfd, not sealed, or other options;
+ * Return: 0; -EINVAL no memfd or not sealed, no segment of the device, or other
+ * options; -EACCES of the device and for reading only;
  * -EPROTONOSUPPORT; -EPROTO; -ENOMEM; -EOPNOTSUPP without /proc.
  */
 int shmipc_segment_from_fd(struct shmipc_segment **ret, int fd,
