@@ -47,6 +47,8 @@ static int do_info(struct file *file, void __user *uarg)
 		return err;
 	r.abi = SHMIPC_ABI_VERSION;
 	r.caps = SHMIPC_DEV_CAP_WAIT | SHMIPC_DEV_CAP_POLL;
+	if (IS_ENABLED(CONFIG_IO_URING))
+		r.caps |= SHMIPC_DEV_CAP_URING;
 	if (IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE) && PMD_SHIFT == SHMIPC_CHUNK_SHIFT)
 		r.caps |= SHMIPC_DEV_CAP_PMD;
 	r.layout_major = SHMIPC_LAYOUT_MAJOR;
@@ -254,11 +256,21 @@ static int do_detach(struct shmipc_file *sf, struct shmipc_segment *seg, fmode_t
 	return r.flags ? -EINVAL : shmipc_peer_detach(sf, seg);
 }
 
+/* Also for io_uring. */
+int shmipc_wait_read(struct shmipc_dev_wait *ret, const void __user *uarg)
+{
+	int err = ARG_READ(ret, shmipc_dev_wait, deadline_ns, uarg);
+
+	if (err)
+		return err;
+	return ret->flags & ~SHMIPC_DEV_EXCLUSIVE || ret->reserved ? -EINVAL : 0;
+}
+
 static int do_wait(struct shmipc_file *sf, struct shmipc_segment *seg, fmode_t mode,
 		   void __user *uarg)
 {
 	struct shmipc_dev_wait r;
-	int err = ARG_READ(&r, shmipc_dev_wait, deadline_ns, uarg);
+	int err = shmipc_wait_read(&r, uarg);
 
 	return err ? err : shmipc_wait(seg, &r);
 }

@@ -3,6 +3,7 @@
 #ifndef SHMIPC_COMPAT_H
 #define SHMIPC_COMPAT_H
 
+#include <linux/hrtimer.h>
 #include <linux/ipc_namespace.h>
 #include <linux/mm.h>
 #include <linux/nsproxy.h>
@@ -49,6 +50,60 @@ static inline unsigned int shmipc_ipc_ns_refs(struct ipc_namespace *ns)
 	return refcount_read(&ns->ns.count);
 #else
 	return refcount_read(&ns->ns.__ns_ref);
+#endif
+}
+
+/* io_uring commands: where the bytes of the sqe are, and how one ends. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0)
+#include <linux/io_uring.h>
+#else
+#include <linux/io_uring/cmd.h>
+#endif
+
+static inline const void *shmipc_uring_bytes(struct io_uring_cmd *cmd)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
+	return cmd->cmd;
+#else
+	return cmd->sqe->cmd;
+#endif
+}
+
+static inline void shmipc_uring_done(struct io_uring_cmd *cmd, int ret, unsigned int issue_flags)
+{
+	io_uring_cmd_done(cmd, ret, 0, issue_flags);
+}
+
+/* Before 6.7 nobody but us can cancel a command. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 7, 0)
+static inline bool shmipc_uring_is_cancel(unsigned int issue_flags)
+{
+	return false;
+}
+
+static inline void shmipc_uring_cancelable(struct io_uring_cmd *cmd, unsigned int issue_flags)
+{
+}
+#else
+static inline bool shmipc_uring_is_cancel(unsigned int issue_flags)
+{
+	return issue_flags & IO_URING_F_CANCEL;
+}
+
+static inline void shmipc_uring_cancelable(struct io_uring_cmd *cmd, unsigned int issue_flags)
+{
+	io_uring_cmd_mark_cancelable(cmd, issue_flags);
+}
+#endif
+
+static inline void shmipc_hrtimer_setup(struct hrtimer *timer,
+					enum hrtimer_restart (*fn)(struct hrtimer *))
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
+	hrtimer_init(timer, CLOCK_MONOTONIC, HRTIMER_MODE_ABS);
+	timer->function = fn;
+#else
+	hrtimer_setup(timer, fn, CLOCK_MONOTONIC, HRTIMER_MODE_ABS);
 #endif
 }
 

@@ -21,6 +21,8 @@ static int dev_open(struct inode *inode, struct file *file)
 		return -ENOMEM;
 	mutex_init(&sf->lock);
 	INIT_LIST_HEAD(&sf->peers);
+	spin_lock_init(&sf->uring_lock);
+	INIT_LIST_HEAD(&sf->uring_waits);
 	shmipc_poll_init(sf);
 	file->private_data = sf;
 	return 0;
@@ -63,6 +65,8 @@ static const struct file_operations dev_fops = {
 	.mmap			= shmipc_mmap,
 	.get_unmapped_area	= thp_get_unmapped_area,
 	.poll			= shmipc_poll,
+	.uring_cmd		= shmipc_uring_cmd,
+	.flush			= shmipc_flush,
 	.show_fdinfo		= dev_fdinfo,
 	.llseek			= noop_llseek,
 };

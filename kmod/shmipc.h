@@ -21,6 +21,7 @@
  *   owner->lock (spin)     the owner's list of peers
  *   bucket.wq.lock (spin)  sleepers of the words that hash there
  *   file->poll_wq.lock     pollers of one description
+ *   file->uring_lock       waits by io_uring through one description
  */
 #ifndef SHMIPC_MODULE_H
 #define SHMIPC_MODULE_H
@@ -123,6 +124,8 @@ struct shmipc_file {
 	struct shmipc_segment *seg;	/* set once; read by smp_load_acquire */
 	struct list_head peers;		/* seg->lock */
 	bool attached_once;
+	spinlock_t uring_lock;
+	struct list_head uring_waits;	/* uring_lock */
 	wait_queue_head_t poll_wq;
 	struct wait_queue_entry poll_entry;	/* in seg's bucket while poll_on */
 	bool poll_on;
@@ -152,8 +155,22 @@ struct shmipc_peer {
 	char comm[16];
 };
 
+/* What a waker says to those in a queue; words share queues. */
+struct shmipc_wake_key {
+	u64 off;
+	bool all;		/* a peer came or went */
+	u32 woken;		/* result */
+};
+
+/* What a sleeper sleeps on. */
+struct shmipc_watch {
+	const u32 *word;
+	const u32 *peer;	/* or NULL */
+	u32 val;
+	u32 peer_val;
+};
+
 /* memory.c */
-int shmipc_memory_init(void);
 int shmipc_memory_alloc(struct shmipc_memory *mem, u64 ctl_bytes, u64 data_off, u64 data_bytes,
 			bool huge, int node);
 void shmipc_memory_free(struct shmipc_memory *mem);
@@ -197,6 +214,11 @@ void shmipc_peer_info(struct shmipc_segment *seg, u32 slot, struct shmipc_dev_pe
 void shmipc_peer_exit(void);
 
 /* wait.c */
+struct wait_queue_head *shmipc_wait_queue(struct shmipc_segment *seg, u64 off);
+int shmipc_watch_init(struct shmipc_watch *w, struct shmipc_segment *seg, u64 off, u32 val,
+		      u32 peer, u32 peer_val);
+bool shmipc_watch_moved(const struct shmipc_watch *w);
+ktime_t shmipc_deadline_host(u64 ns);
 void shmipc_wait_init(struct shmipc_segment *seg);
 int shmipc_wait(struct shmipc_segment *seg, const struct shmipc_dev_wait *req);
 u32 shmipc_wake(struct shmipc_segment *seg, u64 off, u32 n);
@@ -207,10 +229,16 @@ void shmipc_poll_init(struct shmipc_file *sf);
 void shmipc_poll_exit(struct shmipc_file *sf, struct shmipc_segment *seg);
 __poll_t shmipc_poll(struct file *file, struct poll_table_struct *table);
 
+/* uring.c */
+struct io_uring_cmd;
+int shmipc_uring_cmd(struct io_uring_cmd *cmd, unsigned int issue_flags);
+int shmipc_flush(struct file *file, fl_owner_t id);
+
 /* mmap.c */
 int shmipc_mmap(struct file *file, struct vm_area_struct *vma);
 
 /* abi.c */
+int shmipc_wait_read(struct shmipc_dev_wait *ret, const void __user *uarg);
 long shmipc_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 
 /* debugfs.c */

@@ -17,28 +17,14 @@
 
 #include "trace.h"
 
-struct wake_key {
-	u64 off;
-	bool all;
-	u32 woken;
-};
-
 struct waiter {
 	struct wait_queue_entry entry;
 	u64 off;
 };
 
-/* What a sleeper sleeps on. */
-struct watch {
-	const u32 *word;
-	const u32 *peer;		/* or NULL */
-	u32 val;
-	u32 peer_val;
-};
-
-static struct shmipc_bucket *bucket_of(struct shmipc_segment *seg, u64 off)
+struct wait_queue_head *shmipc_wait_queue(struct shmipc_segment *seg, u64 off)
 {
-	return &seg->bucket[hash_64(off, ilog2(SHMIPC_BUCKETS))];
+	return &seg->bucket[hash_64(off, ilog2(SHMIPC_BUCKETS))].wq;
 }
 
 void shmipc_wait_init(struct shmipc_segment *seg)
@@ -49,8 +35,9 @@ void shmipc_wait_init(struct shmipc_segment *seg)
 		init_waitqueue_head(&seg->bucket[i].wq);
 }
 
-static int watch_init(struct watch *w, struct shmipc_segment *seg, u64 off, u32 val, u32 peer,
-		      u32 peer_val)
+/* Return: 0; -EINVAL; -EFAULT nothing is at @off. */
+int shmipc_watch_init(struct shmipc_watch *w, struct shmipc_segment *seg, u64 off, u32 val,
+		      u32 peer, u32 peer_val)
 {
 	if (!IS_ALIGNED(off, sizeof(u32)))
 		return -EINVAL;
@@ -65,12 +52,12 @@ static int watch_init(struct watch *w, struct shmipc_segment *seg, u64 off, u32 
 	return 0;
 }
 
-static bool watch_peer_moved(const struct watch *w)
+static bool watch_peer_moved(const struct shmipc_watch *w)
 {
 	return w->peer && (READ_ONCE(*w->peer) & ~SHMIPC_PEER_WATCHED) != w->peer_val;
 }
 
-static bool watch_moved(const struct watch *w)
+bool shmipc_watch_moved(const struct shmipc_watch *w)
 {
 	return READ_ONCE(*w->word) != w->val || watch_peer_moved(w);
 }
@@ -78,7 +65,7 @@ static bool watch_moved(const struct watch *w)
 static int wake_waiter(struct wait_queue_entry *entry, unsigned int mode, int flags, void *arg)
 {
 	struct waiter *w = container_of(entry, struct waiter, entry);
-	struct wake_key *key = arg;
+	struct shmipc_wake_key *key = arg;
 	int ret;
 
 	if (!key->all && key->off != w->off)
@@ -89,7 +76,7 @@ static int wake_waiter(struct wait_queue_entry *entry, unsigned int mode, int fl
 }
 
 /* A deadline of the caller's time namespace, in the kernel's own time. */
-static ktime_t deadline_host(u64 ns)
+ktime_t shmipc_deadline_host(u64 ns)
 {
 	struct timespec64 offset = { 0 };
 	s64 shift;
@@ -112,7 +99,7 @@ static int sleep_until(u64 deadline_ns)
 		schedule();
 		return 0;
 	}
-	until = deadline_host(deadline_ns);
+	until = shmipc_deadline_host(deadline_ns);
 	if (!schedule_hrtimeout_range(&until, current->timer_slack_ns, HRTIMER_MODE_ABS))
 		return -ETIMEDOUT;
 	return 0;
@@ -139,14 +126,12 @@ static bool unqueue(struct wait_queue_head *wq, struct waiter *w)
 int shmipc_wait(struct shmipc_segment *seg, const struct shmipc_dev_wait *req)
 {
 	struct waiter w = { .off = req->off };
-	struct wait_queue_head *wq = &bucket_of(seg, req->off)->wq;
-	struct watch watch;
+	struct wait_queue_head *wq = shmipc_wait_queue(seg, req->off);
+	struct shmipc_watch watch;
 	bool taken;
 	int err;
 
-	if (req->flags & ~SHMIPC_DEV_EXCLUSIVE || req->reserved)
-		return -EINVAL;
-	err = watch_init(&watch, seg, req->off, req->val, req->peer, req->peer_val);
+	err = shmipc_watch_init(&watch, seg, req->off, req->val, req->peer, req->peer_val);
 	if (err)
 		return err;
 
@@ -157,7 +142,7 @@ int shmipc_wait(struct shmipc_segment *seg, const struct shmipc_dev_wait *req)
 		prepare_to_wait_exclusive(wq, &w.entry, TASK_INTERRUPTIBLE);
 	else
 		prepare_to_wait(wq, &w.entry, TASK_INTERRUPTIBLE);
-	if (watch_moved(&watch)) {
+	if (shmipc_watch_moved(&watch)) {
 		err = -EAGAIN;
 	} else {
 		trace_shmipc_wait(seg, req->off, req->val);
@@ -173,28 +158,23 @@ int shmipc_wait(struct shmipc_segment *seg, const struct shmipc_dev_wait *req)
 	return err;
 }
 
-static void wake_bucket(struct shmipc_bucket *bucket, int n, struct wake_key *key)
-{
-	__wake_up(&bucket->wq, TASK_NORMAL, n, key);
-}
-
 /* Wake @n exclusive sleepers of a word (0: all), and all others. */
 u32 shmipc_wake(struct shmipc_segment *seg, u64 off, u32 n)
 {
-	struct wake_key key = { .off = off };
+	struct shmipc_wake_key key = { .off = off };
 
-	wake_bucket(bucket_of(seg, off), min_t(u32, n, INT_MAX), &key);
+	__wake_up(shmipc_wait_queue(seg, off), TASK_NORMAL, min_t(u32, n, INT_MAX), &key);
 	trace_shmipc_wake(seg, off, key.woken);
 	return key.woken;
 }
 
 void shmipc_wake_all(struct shmipc_segment *seg)
 {
-	struct wake_key key = { .all = true };
+	struct shmipc_wake_key key = { .all = true };
 	u32 i;
 
 	for (i = 0; i < SHMIPC_BUCKETS; i++)
-		wake_bucket(&seg->bucket[i], 0, &key);
+		__wake_up(&seg->bucket[i].wq, TASK_NORMAL, 0, &key);
 }
 
 /*
@@ -205,7 +185,7 @@ void shmipc_wake_all(struct shmipc_segment *seg)
 static int wake_pollers(struct wait_queue_entry *entry, unsigned int mode, int flags, void *arg)
 {
 	struct shmipc_file *sf = container_of(entry, struct shmipc_file, poll_entry);
-	struct wake_key *key = arg;
+	struct shmipc_wake_key *key = arg;
 
 	if (key->all)
 		wake_up_interruptible_poll(&sf->poll_wq, EPOLLIN | EPOLLRDNORM | EPOLLHUP);
@@ -226,7 +206,7 @@ static void poll_off_locked(struct shmipc_file *sf, struct shmipc_segment *seg)
 	if (!sf->poll_on)
 		return;
 	WRITE_ONCE(sf->poll_on, false);
-	remove_wait_queue(&bucket_of(seg, sf->poll_off)->wq, &sf->poll_entry);
+	remove_wait_queue(shmipc_wait_queue(seg, sf->poll_off), &sf->poll_entry);
 }
 
 void shmipc_poll_exit(struct shmipc_file *sf, struct shmipc_segment *seg)
@@ -237,12 +217,12 @@ void shmipc_poll_exit(struct shmipc_file *sf, struct shmipc_segment *seg)
 int shmipc_poll_set(struct shmipc_file *sf, struct shmipc_segment *seg,
 		    const struct shmipc_dev_poll *req)
 {
-	struct watch watch;
+	struct shmipc_watch watch;
 	int err;
 
 	if (req->flags & ~SHMIPC_DEV_POLL_ON || req->reserved)
 		return -EINVAL;
-	err = watch_init(&watch, seg, req->off, req->val, req->peer, req->peer_val);
+	err = shmipc_watch_init(&watch, seg, req->off, req->val, req->peer, req->peer_val);
 	if (err)
 		return err;
 	mutex_lock(&sf->lock);
@@ -252,7 +232,7 @@ int shmipc_poll_set(struct shmipc_file *sf, struct shmipc_segment *seg,
 	WRITE_ONCE(sf->poll_peer, req->peer);
 	WRITE_ONCE(sf->poll_peer_val, req->peer_val);
 	if (req->flags & SHMIPC_DEV_POLL_ON) {
-		add_wait_queue(&bucket_of(seg, req->off)->wq, &sf->poll_entry);
+		add_wait_queue(shmipc_wait_queue(seg, req->off), &sf->poll_entry);
 		WRITE_ONCE(sf->poll_on, true);
 	}
 	mutex_unlock(&sf->lock);
@@ -265,7 +245,7 @@ __poll_t shmipc_poll(struct file *file, struct poll_table_struct *table)
 {
 	struct shmipc_file *sf = file->private_data;
 	struct shmipc_segment *seg = shmipc_file_segment(sf);
-	struct watch watch;
+	struct shmipc_watch watch;
 	__poll_t events = 0;
 
 	if (!seg)
@@ -274,7 +254,7 @@ __poll_t shmipc_poll(struct file *file, struct poll_table_struct *table)
 	/* The queue, then the words: pairs with store, then wake. */
 	smp_mb();
 	if (!READ_ONCE(sf->poll_on) ||
-	    watch_init(&watch, seg, READ_ONCE(sf->poll_off), READ_ONCE(sf->poll_val),
+	    shmipc_watch_init(&watch, seg, READ_ONCE(sf->poll_off), READ_ONCE(sf->poll_val),
 		       READ_ONCE(sf->poll_peer), READ_ONCE(sf->poll_peer_val)))
 		return 0;
 	if (READ_ONCE(*watch.word) != watch.val)

@@ -346,8 +346,10 @@ struct shmipc_dev_detach {
  * @deadline_ns: absolute, CLOCK_MONOTONIC; ~0: none
  *
  * Any peer's coming, leaving or dying wakes every sleeper of the segment.
- * As an io_uring command: the struct is at sqe->addr, SHMIPC_IOC_WAIT in
- * sqe->cmd_op, and the result is in cqe->res.
+ * As an io_uring command: SHMIPC_IOC_WAIT in sqe->cmd_op, the address of the
+ * struct in the first eight bytes of sqe->cmd, read when the sqe is submitted;
+ * the result is in cqe->res. It is cancelled (ECANCELED) when the process closes
+ * any descriptor of the description, and from Linux 6.7 on by io_uring itself.
  *
  * Return: 0 woken (look again); EAGAIN a word differs; ETIMEDOUT; EINTR, or
  * restarted with the same deadline after a handler with SA_RESTART; EINVAL;

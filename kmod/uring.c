@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * uring.c - WAIT as a command of io_uring: the same sleep, without a thread
+ *
+ * Whatever comes first ends it: a wake, a peer that comes or goes, the deadline,
+ * the process closing the descriptor, io_uring itself (from 6.7 on). That one
+ * claims the wait and has the rest done in the submitter's context.
+ */
+#include <linux/fs.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+
+#include "compat.h"
+#include "shmipc.h"
+
+struct uring_wait {
+	struct wait_queue_entry entry;
+	struct hrtimer timer;
+	struct list_head node;		/* file->uring_lock */
+	struct io_uring_cmd *cmd;
+	struct shmipc_file *sf;
+	struct shmipc_segment *seg;	/* lives: the command holds the file */
+	fl_owner_t owner;		/* compared, never followed */
+	refcount_t refs;		/* who issues it; who ends it */
+	atomic_t claimed;
+	u64 off;
+	int result;
+};
+
+static struct uring_wait **wait_of(struct io_uring_cmd *cmd)
+{
+	BUILD_BUG_ON(sizeof(struct uring_wait *) > sizeof(cmd->pdu));
+	return (struct uring_wait **)(void *)cmd->pdu;
+}
+
+/* In the submitter's context, once. */
+static void wait_complete(struct io_uring_cmd *cmd, unsigned int issue_flags)
+{
+	struct uring_wait *w = *wait_of(cmd);
+	int result = w->result;
+
+	remove_wait_queue(shmipc_wait_queue(w->seg, w->off), &w->entry);
+	hrtimer_cancel(&w->timer);
+	spin_lock_irq(&w->sf->uring_lock);
+	list_del(&w->node);
+	spin_unlock_irq(&w->sf->uring_lock);
+	atomic_dec(&w->seg->waiters);
+	kfree(w);
+	shmipc_uring_done(cmd, result, issue_flags);
+}
+
+/*
+ * The last of two has it completed: who issues the wait, when it is all set up,
+ * and who ends it, which may be while it is being set up.
+ */
+static void wait_put(struct uring_wait *w)
+{
+	if (refcount_dec_and_test(&w->refs))
+		io_uring_cmd_complete_in_task(w->cmd, wait_complete);
+}
+
+/* From any context. True: it was us. */
+static bool wait_claim(struct uring_wait *w, int result)
+{
+	if (atomic_xchg(&w->claimed, 1))
+		return false;
+	w->result = result;
+	wait_put(w);
+	return true;
+}
+
+static int wait_wake(struct wait_queue_entry *entry, unsigned int mode, int flags, void *arg)
+{
+	struct uring_wait *w = container_of(entry, struct uring_wait, entry);
+	struct shmipc_wake_key *key = arg;
+
+	if ((!key->all && key->off != w->off) || !wait_claim(w, 0))
+		return 0;
+	key->woken++;
+	return 1;
+}
+
+static enum hrtimer_restart wait_expire(struct hrtimer *timer)
+{
+	(void)wait_claim(container_of(timer, struct uring_wait, timer), -ETIMEDOUT);
+	return HRTIMER_NORESTART;
+}
+
+static struct uring_wait *wait_new(struct io_uring_cmd *cmd, struct shmipc_file *sf,
+				   struct shmipc_segment *seg, const struct shmipc_dev_wait *req)
+{
+	struct uring_wait *w = kzalloc(sizeof(*w), GFP_KERNEL_ACCOUNT);
+
+	if (!w)
+		return NULL;
+	init_waitqueue_func_entry(&w->entry, wait_wake);
+	if (req->flags & SHMIPC_DEV_EXCLUSIVE)
+		w->entry.flags |= WQ_FLAG_EXCLUSIVE;
+	shmipc_hrtimer_setup(&w->timer, wait_expire);
+	w->cmd = cmd;
+	w->sf = sf;
+	w->seg = seg;
+	w->owner = current->files;
+	w->off = req->off;
+	refcount_set(&w->refs, 2);
+	*wait_of(cmd) = w;
+	return w;
+}
+
+static void wait_start(struct uring_wait *w, const struct shmipc_dev_wait *req)
+{
+	struct wait_queue_head *wq = shmipc_wait_queue(w->seg, w->off);
+
+	atomic_inc(&w->seg->waiters);
+	spin_lock_irq(&w->sf->uring_lock);
+	list_add(&w->node, &w->sf->uring_waits);
+	spin_unlock_irq(&w->sf->uring_lock);
+	if (w->entry.flags & WQ_FLAG_EXCLUSIVE)
+		add_wait_queue_exclusive(wq, &w->entry);
+	else
+		add_wait_queue(wq, &w->entry);
+	if (req->deadline_ns != U64_MAX)
+		hrtimer_start(&w->timer, shmipc_deadline_host(req->deadline_ns), HRTIMER_MODE_ABS);
+}
+
+static int uring_wait_issue(struct io_uring_cmd *cmd, struct shmipc_file *sf,
+			    struct shmipc_segment *seg, unsigned int issue_flags)
+{
+	struct shmipc_dev_wait req;
+	struct shmipc_watch watch;
+	struct uring_wait *w;
+	u64 uptr;
+	int err;
+
+	memcpy(&uptr, shmipc_uring_bytes(cmd), sizeof(uptr));
+	err = shmipc_wait_read(&req, u64_to_user_ptr(uptr));
+	if (err)
+		return err;
+	err = shmipc_watch_init(&watch, seg, req.off, req.val, req.peer, req.peer_val);
+	if (err)
+		return err;
+	w = wait_new(cmd, sf, seg, &req);
+	if (!w)
+		return -ENOMEM;
+	shmipc_uring_cancelable(cmd, issue_flags);
+	wait_start(w, &req);
+	/* The queue, then the words: pairs with store, then wake. */
+	smp_mb();
+	if (shmipc_watch_moved(&watch))
+		(void)wait_claim(w, -EAGAIN);
+	wait_put(w);
+	return -EIOCBQUEUED;
+}
+
+int shmipc_uring_cmd(struct io_uring_cmd *cmd, unsigned int issue_flags)
+{
+	struct shmipc_file *sf = cmd->file->private_data;
+	struct shmipc_segment *seg = shmipc_file_segment(sf);
+
+	if (shmipc_uring_is_cancel(issue_flags)) {
+		(void)wait_claim(*wait_of(cmd), -ECANCELED);
+		return 0;
+	}
+	if (cmd->cmd_op != SHMIPC_IOC_WAIT)
+		return -EOPNOTSUPP;
+	return seg ? uring_wait_issue(cmd, sf, seg, issue_flags) : -ENXIO;
+}
+
+/*
+ * Every close. A process that is killed closes too: its waits would otherwise
+ * hold the file, and nobody would ever end them.
+ */
+int shmipc_flush(struct file *file, fl_owner_t id)
+{
+	struct shmipc_file *sf = file->private_data;
+	struct uring_wait *w;
+
+	spin_lock_irq(&sf->uring_lock);
+	list_for_each_entry(w, &sf->uring_waits, node)
+		if (w->owner == id)
+			(void)wait_claim(w, -ECANCELED);
+	spin_unlock_irq(&sf->uring_lock);
+	return 0;
+}

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: MIT
+/* What people and tracers get to see: fdinfo, debugfs, tracepoints. */
+#include "dev.h"
+
+#define RW (PROT_READ | PROT_WRITE)
+#define TRACE "/sys/kernel/tracing/"
+
+/* All of a file, as far as it fits. */
+static char *slurp(const char *path)
+{
+	static char buf[1 << 18];
+	size_t n = 0;
+	ssize_t got;
+	int fd = open(path, O_RDONLY);
+
+	if (fd < 0)
+		return NULL;
+	while ((got = read(fd, buf + n, sizeof(buf) - 1 - n)) > 0)
+		n += (size_t)got;
+	close(fd);
+	buf[n] = 0;
+	return buf;
+}
+
+static int spit(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_TRUNC), ret;
+
+	if (fd < 0)
+		return -errno;
+	ret = write(fd, text, strlen(text)) == (ssize_t)strlen(text) ? 0 : -errno;
+	close(fd);
+	return ret;
+}
+
+/* A segment with a ring header, as the library makes it: the kernel finds the positions. */
+static int make_ring(const char *name)
+{
+	struct shmipc_ring_hdr *h;
+	struct make m;
+
+	make_init(&m, name, PAGE);
+	h = (struct shmipc_ring_hdr *)(void *)m.body;
+	memset(m.body, 0, sizeof(m.body));
+	h->prod_off = PAGE;
+	h->cons_off = 2 * PAGE;
+	return dev_make(&m);
+}
+
+TEST(fdinfo_and_debugfs_show_the_segment)
+{
+	int fd = make_ring("show/it"), other = dev_open("show/it");
+	uint64_t *prod, *cons;
+	char path[64], *text;
+
+	ASSERT_GE(fd, 0);
+	ASSERT_EQ(dev_attach(fd, SHMIPC_ROLE_PRODUCER), 0);
+	ASSERT_EQ(dev_attach(other, SHMIPC_ROLE_CONSUMER), 1);
+	prod = dev_map(fd, PROD_OFF, PAGE, RW);
+	cons = dev_map(other, CONS_OFF, PAGE, RW);
+	prod[0] = 4096 | 1;
+	cons[0] = 64;
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	text = slurp(path);
+	ASSERT_NE(text, NULL);
+	EXPECT_NE(strstr(text, "shmipc-name:\tshow/it\n"), NULL);
+	EXPECT_NE(strstr(text, "shmipc-opens:\t2\n"), NULL);
+	EXPECT_NE(strstr(text, "shmipc-peers:\t2 of 4\n"), NULL);
+	EXPECT_NE(strstr(text, "shmipc-published:\t4096\n"), NULL);
+	EXPECT_NE(strstr(text, "shmipc-consumed:\t64\n"), NULL);
+	text = slurp("/sys/kernel/debug/shmipc/segments");
+	ASSERT_NE(text, NULL);
+	EXPECT_NE(strstr(text, "shmipc-name:\tshow/it\n"), NULL);
+	EXPECT_NE(strstr(text, "peer:\t0 role 1 attached"), NULL);
+	EXPECT_NE(strstr(text, "peer:\t1 role 2 attached"), NULL);
+	munmap(prod, PAGE);
+	munmap(cons, PAGE);
+	close(other);
+	close(fd);
+	text = slurp("/sys/kernel/debug/shmipc/segments");
+	ASSERT_NE(text, NULL);
+	EXPECT_EQ(strstr(text, "show/it"), NULL);
+}
+
+/* A creator may describe a ring that is not there. */
+TEST(a_false_ring_header_leads_nowhere)
+{
+	static const uint64_t off[] = { 1, 8, 4 * PAGE, 1ull << 40, UINT64_MAX - 7 };
+	struct shmipc_ring_hdr *h;
+	struct make m;
+	char path[64];
+	size_t i;
+	int fd;
+
+	for (i = 0; i < sizeof(off) / sizeof(off[0]); i++) {
+		make_init(&m, NULL, PAGE);
+		h = (struct shmipc_ring_hdr *)(void *)m.body;
+		h->prod_off = off[i];
+		h->cons_off = off[i];
+		fd = dev_make(&m);
+		ASSERT_GE(fd, 0);
+		snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+		EXPECT_NE(slurp(path), NULL);
+		close(fd);
+	}
+}
+
+static int victim(void *arg)
+{
+	int fd = dev_open("show/trace");
+
+	(void)arg;
+	dev_attach(fd, SHMIPC_ROLE_CONSUMER);
+	return 0;
+}
+
+TEST(each_event_is_traced)
+{
+	static const char *const want[] = {
+		"shmipc_create: id=", "shmipc_open: id=", "shmipc_attach: id=", "shmipc_death: id=",
+		"shmipc_detach: id=", "shmipc_wait: id=", "shmipc_wait_end: id=",
+		"shmipc_wake: id=", "shmipc_destroy: id=",
+	};
+	uint64_t *prod;
+	char *text;
+	size_t i;
+	int fd;
+
+	if (access(TRACE "events/shmipc", F_OK))
+		SKIP(return, "no tracefs");
+	ASSERT_EQ(spit(TRACE "trace", ""), 0);
+	ASSERT_EQ(spit(TRACE "events/shmipc/enable", "1"), 0);
+	fd = make_ring("show/trace");
+	ASSERT_GE(fd, 0);
+	dev_attach(fd, SHMIPC_ROLE_PRODUCER);
+	prod = dev_map(fd, PROD_OFF, PAGE, RW);
+	prod[0] = 128;
+	EXPECT_EQ(in_child(victim, NULL), 0);
+	EXPECT_EQ(dev_wait(fd, SMALL_DATA_OFF, 0, SHMIPC_DEV_NO_PEER, 0, 0, 1), -ETIMEDOUT);
+	EXPECT_EQ(dev_wake(fd, SMALL_DATA_OFF, 1), 0);
+	munmap(prod, PAGE);
+	EXPECT_EQ(dev_detach(fd), 0);
+	close(fd);
+	ASSERT_EQ(spit(TRACE "events/shmipc/enable", "0"), 0);
+	text = slurp(TRACE "trace");
+	ASSERT_NE(text, NULL);
+	for (i = 0; i < sizeof(want) / sizeof(want[0]); i++) {
+		if (!strstr(text, want[i]))
+			TH_LOG("no %s", want[i]);
+		EXPECT_NE(strstr(text, want[i]), NULL);
+	}
+	EXPECT_NE(strstr(text, "name=show/trace"), NULL);
+	EXPECT_NE(strstr(text, "ret=-110 published=128 consumed=0"), NULL);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: MIT
+/* The device under io_uring: waits as commands, polls, fixed buffers. */
+#include <linux/io_uring.h>
+
+#include "dev.h"
+
+#define RW (PROT_READ | PROT_WRITE)
+#define WORD	SMALL_DATA_OFF
+
+struct ring {
+	int fd;
+	struct io_uring_params p;
+	unsigned char *sq, *cq;
+	struct io_uring_sqe *sqes;
+};
+
+/* 0, or -errno: io_uring is not there. */
+static int ring_make(struct ring *r)
+{
+	memset(r, 0, sizeof(*r));
+	r->fd = (int)syscall(__NR_io_uring_setup, 8, &r->p);
+	if (r->fd < 0)
+		return -errno;
+	r->sq = mmap(NULL, r->p.sq_off.array + r->p.sq_entries * 4, RW, MAP_SHARED, r->fd,
+		     IORING_OFF_SQ_RING);
+	r->cq = mmap(NULL, r->p.cq_off.cqes + r->p.cq_entries * sizeof(struct io_uring_cqe), RW,
+		     MAP_SHARED, r->fd, IORING_OFF_CQ_RING);
+	r->sqes = mmap(NULL, r->p.sq_entries * sizeof(struct io_uring_sqe), RW, MAP_SHARED, r->fd,
+		       IORING_OFF_SQES);
+	return r->sq == MAP_FAILED || r->cq == MAP_FAILED || (void *)r->sqes == MAP_FAILED ? -1 : 0;
+}
+
+static int ring_submit(struct ring *r, const struct io_uring_sqe *sqe)
+{
+	unsigned int *tail = (void *)(r->sq + r->p.sq_off.tail);
+	unsigned int *mask = (void *)(r->sq + r->p.sq_off.ring_mask);
+	unsigned int *array = (void *)(r->sq + r->p.sq_off.array), i = *tail & *mask;
+
+	r->sqes[i] = *sqe;
+	array[i] = i;
+	__atomic_store_n(tail, *tail + 1, __ATOMIC_RELEASE);
+	return (int)syscall(__NR_io_uring_enter, r->fd, 1, 0, 0, NULL, 0);
+}
+
+/* The next result; waits for it. */
+static int ring_reap(struct ring *r, uint64_t *ret_user)
+{
+	unsigned int *head = (void *)(r->cq + r->p.cq_off.head);
+	unsigned int *tail = (void *)(r->cq + r->p.cq_off.tail);
+	unsigned int *mask = (void *)(r->cq + r->p.cq_off.ring_mask);
+	struct io_uring_cqe *cqe = (void *)(r->cq + r->p.cq_off.cqes);
+	int res;
+
+	while (*head == __atomic_load_n(tail, __ATOMIC_ACQUIRE))
+		if (syscall(__NR_io_uring_enter, r->fd, 0, 1, IORING_ENTER_GETEVENTS, NULL, 0) < 0 &&
+		    errno != EINTR)
+			return -999;
+	cqe += *head & *mask;
+	res = cqe->res;
+	if (ret_user)
+		*ret_user = cqe->user_data;
+	__atomic_store_n(head, *head + 1, __ATOMIC_RELEASE);
+	return res;
+}
+
+static struct shmipc_dev_wait req;	/* read at submission */
+
+static int submit_wait(struct ring *r, int fd, uint64_t off, uint32_t val, uint32_t peer,
+		       uint32_t peer_val, uint32_t flags, uint64_t deadline, uint64_t user)
+{
+	struct io_uring_sqe sqe = { .opcode = IORING_OP_URING_CMD, .fd = fd, .user_data = user };
+	uint64_t ptr = (uintptr_t)&req;
+
+	req = (struct shmipc_dev_wait){ .size = sizeof(req), .flags = flags, .off = off, .val = val,
+					.peer = peer, .peer_val = peer_val, .deadline_ns = deadline };
+	sqe.off = SHMIPC_IOC_WAIT;	/* cmd_op */
+	memcpy(&sqe.addr3, &ptr, sizeof(ptr));	/* cmd */
+	return ring_submit(r, &sqe);
+}
+
+static int submit_simple(struct ring *r, int fd, uint64_t off, uint32_t val, uint64_t deadline,
+			 uint64_t user)
+{
+	return submit_wait(r, fd, off, val, SHMIPC_DEV_NO_PEER, 0, SHMIPC_DEV_EXCLUSIVE, deadline,
+			   user);
+}
+
+FIXTURE(uring) {
+	struct ring ring;
+	int fd;
+	uint32_t *word;
+};
+
+FIXTURE_SETUP(uring)
+{
+	int err = ring_make(&self->ring);
+
+	if (err)
+		SKIP(return, "no io_uring here: %d", err);
+	self->fd = dev_create("uring", PAGE);
+	ASSERT_GE(self->fd, 0);
+	ASSERT_EQ(dev_attach(self->fd, SHMIPC_ROLE_PRODUCER), 0);
+	self->word = dev_map(self->fd, WORD, PAGE, RW);
+	ASSERT_NE((void *)self->word, MAP_FAILED);
+}
+
+FIXTURE_TEARDOWN(uring)
+{
+	if (self->fd <= 0)
+		return;
+	munmap(self->word, PAGE);
+	close(self->fd);
+	close(self->ring.fd);
+}
+
+TEST_F(uring, a_wait_ends_by_a_wake)
+{
+	uint64_t user = 0;
+
+	ASSERT_EQ(submit_simple(&self->ring, self->fd, WORD, 0, UINT64_MAX, 7), 1);
+	ASSERT_EQ(dev_await_waiters(self->fd, 1), 0);
+	*self->word = 1;
+	EXPECT_EQ(dev_wake(self->fd, WORD, 1), 1);
+	EXPECT_EQ(ring_reap(&self->ring, &user), 0);
+	EXPECT_EQ(user, 7);
+	ASSERT_EQ(dev_await_waiters(self->fd, 0), 0);
+	EXPECT_EQ(dev_wake(self->fd, WORD, 1), 0);
+}
+
+TEST_F(uring, a_word_that_differs_is_no_sleep)
+{
+	ASSERT_EQ(submit_simple(&self->ring, self->fd, WORD, 5, UINT64_MAX, 0), 1);
+	EXPECT_EQ(ring_reap(&self->ring, NULL), -EAGAIN);
+	ASSERT_EQ(submit_wait(&self->ring, self->fd, WORD, 0, 0, 77, 0, UINT64_MAX, 0), 1);
+	EXPECT_EQ(ring_reap(&self->ring, NULL), -EAGAIN);
+}
+
+TEST_F(uring, a_wait_ends_at_its_deadline)
+{
+	uint64_t until = now_ns() + 30000000u;
+
+	ASSERT_EQ(submit_simple(&self->ring, self->fd, WORD, 0, until, 0), 1);
+	EXPECT_EQ(ring_reap(&self->ring, NULL), -ETIMEDOUT);
+	EXPECT_GE(now_ns(), until);
+	ASSERT_EQ(submit_simple(&self->ring, self->fd, WORD, 0, 0, 0), 1);
+	EXPECT_EQ(ring_reap(&self->ring, NULL), -ETIMEDOUT);
+}
+
+TEST_F(uring, each_wake_ends_one_exclusive_wait)
+{
+	uint64_t seen = 0, user, i;
+
+	for (i = 0; i < 4; i++)
+		ASSERT_EQ(submit_simple(&self->ring, self->fd, WORD, 0, UINT64_MAX, i), 1);
+	for (i = 0; i < 4; i++) {
+		EXPECT_EQ(dev_wake(self->fd, WORD, 1), 1);
+		EXPECT_EQ(ring_reap(&self->ring, &user), 0);
+		seen |= 1ull << user;
+	}
+	EXPECT_EQ(seen, 15);
+}
+
+static int attach_and_die(void *arg)
+{
+	(void)arg;
+	return dev_attach(dev_open("uring"), SHMIPC_ROLE_CONSUMER) == 1 ? 0 : 1;
+}
+
+TEST_F(uring, the_end_of_a_peer_ends_it)
+{
+	/* Its coming, and its death: two ends. */
+	ASSERT_EQ(submit_wait(&self->ring, self->fd, WORD, 0, 1, 0, 0, UINT64_MAX, 0), 1);
+	EXPECT_EQ(in_child(attach_and_die, NULL), 0);
+	EXPECT_EQ(ring_reap(&self->ring, NULL), 0);
+	ASSERT_EQ(submit_wait(&self->ring, self->fd, WORD, 0, 1, 0, 0, UINT64_MAX, 0), 1);
+	EXPECT_EQ(ring_reap(&self->ring, NULL), -EAGAIN);
+}
+
+TEST_F(uring, closing_cancels_it)
+{
+	int fd = dev_open("uring");
+
+	ASSERT_EQ(submit_simple(&self->ring, fd, WORD, 0, UINT64_MAX, 0), 1);
+	ASSERT_EQ(dev_await_waiters(self->fd, 1), 0);
+	close(fd);
+	EXPECT_EQ(ring_reap(&self->ring, NULL), -ECANCELED);
+	ASSERT_EQ(dev_await_waiters(self->fd, 0), 0);
+}
+
+static int wait_and_hang(void *arg)
+{
+	struct gate *g = arg;
+	struct ring r;
+
+	ring_make(&r);
+	submit_simple(&r, dev_open("uring"), WORD, 0, UINT64_MAX, 0);
+	gate_tell(g->to_parent[1], 'w');
+	pause();
+	return 0;
+}
+
+TEST_F(uring, a_killed_waiter_leaves_nothing)
+{
+	struct shmipc_dev_stat s;
+	uint64_t end = long_deadline();
+	struct gate g;
+	int status;
+	pid_t pid;
+
+	gate_make(&g);
+	pid = fork();
+	if (!pid)
+		_exit(wait_and_hang(&g));
+	ASSERT_EQ(gate_hear(g.to_parent[0]), 'w');
+	ASSERT_EQ(dev_await_waiters(self->fd, 1), 0);
+	kill(pid, SIGKILL);
+	ASSERT_EQ(waitpid(pid, &status, 0), pid);
+	ASSERT_EQ(dev_await_waiters(self->fd, 0), 0);
+	/* io_uring lets go of the file a little later. */
+	do {
+		ASSERT_EQ(dev_stat(self->fd, &s), 0);
+	} while (s.opens > 1 && now_ns() < end);
+	EXPECT_EQ(s.opens, 1);
+}
+
+TEST_F(uring, bad_commands)
+{
+	struct io_uring_sqe sqe = { .opcode = IORING_OP_URING_CMD, .fd = self->fd };
+	int unbound = dev_file();
+
+	sqe.off = SHMIPC_IOC_WAKE;
+	ASSERT_EQ(ring_submit(&self->ring, &sqe), 1);
+	EXPECT_EQ(ring_reap(&self->ring, NULL), -EOPNOTSUPP);
+	sqe.off = SHMIPC_IOC_WAIT;
+	ASSERT_EQ(ring_submit(&self->ring, &sqe), 1);
+	EXPECT_EQ(ring_reap(&self->ring, NULL), -EFAULT);
+	ASSERT_EQ(submit_simple(&self->ring, unbound, WORD, 0, 0, 0), 1);
+	EXPECT_EQ(ring_reap(&self->ring, NULL), -ENXIO);
+	ASSERT_EQ(submit_simple(&self->ring, self->fd, WORD + 1, 0, 0, 0), 1);
+	EXPECT_EQ(ring_reap(&self->ring, NULL), -EINVAL);
+	ASSERT_EQ(submit_simple(&self->ring, self->fd, WORD + PAGE, 0, 0, 0), 1);
+	EXPECT_EQ(ring_reap(&self->ring, NULL), -EFAULT);
+	ASSERT_EQ(submit_wait(&self->ring, self->fd, WORD, 0, 0, 0, 4, 0, 0), 1);
+	EXPECT_EQ(ring_reap(&self->ring, NULL), -EINVAL);
+	close(unbound);
+}
+
+/* Waits and wakes and closes by chance: each wait ends once. */
+TEST_F(uring, waits_and_their_ends_race)
+{
+	unsigned int seed = (unsigned int)now_ns(), i;
+	int status, res;
+	uint64_t user;
+	pid_t pid;
+
+	TH_LOG("seed %u", seed);
+	pid = fork();
+	if (!pid) {
+		int fd = dev_open("uring");
+
+		for (;;) {
+			dev_wake(fd, WORD, rand_r(&seed) % 3);
+			if (rand_r(&seed) % 8 == 0) {
+				dev_attach(fd, SHMIPC_ROLE_READER);
+				dev_detach(fd);
+			}
+		}
+	}
+	for (i = 0; i < 3000; i++) {
+		uint64_t wait_ns = rand_r(&seed) % 200000;
+		int fd = rand_r(&seed) % 4 ? self->fd : dev_open("uring");
+
+		ASSERT_EQ(submit_simple(&self->ring, fd, WORD, 0, now_ns() + wait_ns, i), 1);
+		if (fd != self->fd)
+			close(fd);
+		res = ring_reap(&self->ring, &user);
+		ASSERT_TRUE(res == 0 || res == -ETIMEDOUT || res == -ECANCELED);
+		ASSERT_EQ(user, i);
+	}
+	kill(pid, SIGKILL);
+	waitpid(pid, &status, 0);
+	ASSERT_EQ(dev_await_waiters(self->fd, 0), 0);
+}
+
+TEST_F(uring, poll_add_says_when_the_word_moved)
+{
+	struct io_uring_sqe sqe = { .opcode = IORING_OP_POLL_ADD, .fd = self->fd,
+				    .poll32_events = POLLIN };
+	struct shmipc_dev_poll set = { .size = sizeof(set), .flags = SHMIPC_DEV_POLL_ON,
+				       .off = WORD, .peer = SHMIPC_DEV_NO_PEER };
+
+	ASSERT_EQ(dev_ioctl(self->fd, SHMIPC_IOC_POLL_SET, &set), 0);
+	ASSERT_EQ(ring_submit(&self->ring, &sqe), 1);
+	*self->word = 1;
+	dev_wake(self->fd, WORD, 1);
+	EXPECT_EQ(ring_reap(&self->ring, NULL), POLLIN);
+}
+
+TEST_F(uring, fixed_buffers_where_the_kernel_allows)
+{
+	struct iovec io = { self->word, PAGE };
+
+	if (syscall(__NR_io_uring_register, self->ring.fd, IORING_REGISTER_BUFFERS, &io, 1))
+		SKIP(return, "this kernel registers no file pages: errno %d", errno);
+}
+
+TEST_HARNESS_MAIN
