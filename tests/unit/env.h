@@ -23,6 +23,13 @@
 #include <time.h>
 #include <shmipc/shmipc.h>
 
+/* A child of a process that has a keeper thread gets one of its own. */
+const char *__tsan_default_options(void);
+const char *__tsan_default_options(void)
+{
+	return "die_after_fork=0";
+}
+
 static char env_base[96];	/* of this program */
 static pid_t env_main;
 
