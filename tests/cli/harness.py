@@ -15,6 +15,7 @@ TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 SHMIPC = os.path.abspath(os.path.join(TOP, os.environ.get("B", "build"), "shmipc"))
 MAN = os.path.join(TOP, "tools", "man", "shmipc.1")
 DEADLINE_S = 60
+ON_DEV = os.environ.get("SHMIPC_BACKEND") == "dev"  # names in the kernel, and no files
 MIB = 1 << 20
 OK, FAIL, USAGE, PEER, TIMEOUT, LOST = range(6)
 
