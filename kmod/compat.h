@@ -71,8 +71,27 @@ static inline const void *shmipc_uring_bytes(struct io_uring_cmd *cmd)
 
 static inline void shmipc_uring_done(struct io_uring_cmd *cmd, int ret, unsigned int issue_flags)
 {
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 18, 0)
 	io_uring_cmd_done(cmd, ret, 0, issue_flags);
+#else
+	io_uring_cmd_done(cmd, ret, issue_flags);
+#endif
 }
+
+/* Makes @name, to be run in the submitter's context, of fn(cmd, issue_flags). */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 19, 0)
+#define SHMIPC_URING_TASK_WORK(name, fn)					\
+static void name(struct io_uring_cmd *cmd, unsigned int issue_flags)		\
+{										\
+	fn(cmd, issue_flags);							\
+}
+#else
+#define SHMIPC_URING_TASK_WORK(name, fn)					\
+static void name(struct io_tw_req tw_req, io_tw_token_t tw)			\
+{										\
+	fn(io_uring_cmd_from_tw(tw_req), IO_URING_CMD_TASK_WORK_ISSUE_FLAGS);	\
+}
+#endif
 
 /* Before 6.7 nobody but us can cancel a command. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 7, 0)

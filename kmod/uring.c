@@ -49,6 +49,8 @@ static void wait_complete(struct io_uring_cmd *cmd, unsigned int issue_flags)
 	shmipc_uring_done(cmd, result, issue_flags);
 }
 
+SHMIPC_URING_TASK_WORK(wait_complete_work, wait_complete)
+
 /*
  * The last of two has it completed: who issues the wait, when it is all set up,
  * and who ends it, which may be while it is being set up.
@@ -56,7 +58,7 @@ static void wait_complete(struct io_uring_cmd *cmd, unsigned int issue_flags)
 static void wait_put(struct uring_wait *w)
 {
 	if (refcount_dec_and_test(&w->refs))
-		io_uring_cmd_complete_in_task(w->cmd, wait_complete);
+		io_uring_cmd_complete_in_task(w->cmd, wait_complete_work);
 }
 
 /* From any context. True: it was us. */

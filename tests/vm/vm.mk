@@ -7,7 +7,7 @@
 #   make check-guest          the core's own tests on /dev/shmipc, on the kernel KERNEL
 #   make compare              what dev costs against mem, on the kernel KERNEL
 KERNEL	?= 6.1
-KERNELS	?= 6.1 6.12
+KERNELS	?= 6.1 6.12 7
 B	?= build
 KSELFTEST ?= $(shell tools/setup kselftest)
 
