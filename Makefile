@@ -117,7 +117,7 @@ clean:
 	rm -rf $(B)
 
 help:
-	@sed -n 's/^#: \{0,1\}//p' Makefile
+	@sed -n 's/^#: \{0,1\}//p' Makefile kmod/kmod.mk tests/vm/vm.mk
 
 -include $(OBJ:.o=.d)
 FORCE:

@@ -3,6 +3,7 @@
 #
 # Built in a copy below $(B), so that the sources stay clean and several kernels
 # can be served: KDIR is the build directory of the kernel to serve.
+#:  make modules        the kernel module, for KVER (default: the running kernel)
 B	?= build
 KVER	?= $(shell uname -r)
 KDIR	?= /lib/modules/$(KVER)/build
