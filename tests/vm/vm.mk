@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
 # vm.mk - tests of the module in an emulated machine; included by the top Makefile
 #
-#:  make vm                   a shell in a machine with the module loaded
-#:  make check-vm             the module's tests, on the kernel KERNEL
-#:  make check-kernels        the same on each of KERNELS
-#:  make check-guest          the core's own tests on /dev/shmipc, on the kernel KERNEL
-#:  make compare              what dev costs against mem, on the kernel KERNEL
+#:  make vm             a shell in a machine with the module loaded
+#:  make check-vm       the module's tests, on the kernel KERNEL
+#:  make check-kernels  the same on each of KERNELS
+#:  make check-guest    the core's own tests on /dev/shmipc, on the kernel KERNEL
+#:  make compare        what dev costs against mem, on the kernel KERNEL
 KERNEL	?= 6.1
 KERNELS	?= 6.1 6.12 7
 B	?= build
