@@ -235,7 +235,7 @@ static int set_owner(int fd, const char *name, const struct shmipc_segment *seg,
 	int err;
 
 	if (o->flags & SHMIPC_CHOWN && fchown(fd, o->uid, o->gid)) {
-		err = -errno;
+		err = errno == EPERM ? -EACCES : -errno;
 		return shmipc_fail(err, "shmipc: create \"%s\": owner %u:%u: %s (%s); only root may give files away",
 				   name, o->uid, o->gid, strerror(-err), shmipc_error_name(err));
 	}

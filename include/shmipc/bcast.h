@@ -10,7 +10,8 @@
  * lot it moves the floor past it: "records before this mark may be overwritten".
  * A reader looks at the floor after it has copied a message; the floor's line
  * changes once a lot, so the look is nearly always a hit in its own cache. The
- * price is that the history is 7/8 of the ring or a little more, not all of it.
+ * price is that the history is 7/8 of the ring or a little more, not all of it, and
+ * less where messages are long: they do not share a lot.
  * (A seqlock whose sequence covers a lot of records; compare the "tail intent"
  * of Aeron's broadcast buffer, which moves with each message.)
  *

@@ -186,7 +186,8 @@ static inline int shmipc_priv_channel_peer_moved(const struct shmipc_channel *ch
  * @ret_ptr:     until commit or abort
  * @deadline_ns: for room; absolute
  *
- * Publishes the batch, if there is one, before it sleeps for room.
+ * If there is no room, the batch so far is published: nobody makes room for
+ * what he cannot see.
  *
  * Return: 0; -EAGAIN full (deadline 0); -ETIMEDOUT; -EMSGSIZE can never fit;
  * -EPIPE; -EINTR; -EPROTO; -EINVAL not a producer's.

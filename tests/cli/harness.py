@@ -11,6 +11,10 @@ import subprocess
 import tempfile
 import time
 
+# Who runs us in the background may have had interrupts ignored, and commands would
+# inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 SHMIPC = os.path.abspath(os.path.join(TOP, os.environ.get("B", "build"), "shmipc"))
 MAN = os.path.join(TOP, "tools", "man", "shmipc.1")
