@@ -66,6 +66,7 @@ static void bind_locked(struct file *file, struct shmipc_segment *seg)
 	atomic_inc(&seg->opens);
 	/* Mappings are the mapping's whose pages they show. */
 	file->f_mapping = seg->mem.inode->i_mapping;
+	/* Pairs with shmipc_file_segment(). */
 	smp_store_release(&sf->seg, seg);
 }
 

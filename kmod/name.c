@@ -20,6 +20,7 @@
 
 #define SWEEP_PERIOD	(10 * HZ)
 
+/* The tree, and the last reference of each segment. */
 DEFINE_MUTEX(shmipc_names_lock);
 static struct rb_root names = RB_ROOT;
 
@@ -41,7 +42,7 @@ static bool name_ok(const char *name, u32 len)
 			if (p - name == len)
 				return true;
 			part = p + 1;
-		} else if (!isascii(*p) || (!isalnum(*p) && !strchr("._-", *p) ) || !*p) {
+		} else if (!isascii(*p) || (!isalnum(*p) && !strchr("._-", *p)) || !*p) {
 			return false;
 		}
 	}

@@ -56,6 +56,7 @@ static void slot_write_attached(struct shmipc_segment *seg, const struct shmipc_
 
 	/* The one before may have died: its word goes before the state says ATTACHED. */
 	WRITE_ONCE(s->word, 0);
+	/* After the word; see table.c of the library, which does the same. */
 	smp_store_release(&s->state, SHMIPC_PEER_ATTACHED);
 	/* Who reads the new generation sees no LEFT and no death of the old one. */
 	smp_store_release(&s->generation, peer->generation);
@@ -75,6 +76,7 @@ static void slot_write_gone(struct shmipc_segment *seg, const struct shmipc_peer
 	struct shmipc_peer_slot *s = shmipc_segment_slot(seg, peer->slot);
 
 	WRITE_ONCE(s->state, state);
+	/* The word last, here too. */
 	smp_store_release(&s->word, state == SHMIPC_PEER_DIED ?
 			  word_of(peer->generation) | SHMIPC_PEER_DEAD : 0);
 }

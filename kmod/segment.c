@@ -153,6 +153,7 @@ static void fill_header(const struct shmipc_segment *seg)
 	h->created_ns = seg->created_ns;
 	memcpy(h->id, seg->id, sizeof(h->id));
 	memcpy(h->name, seg->name, seg->name_len);
+	/* The magic last, as user space writes it. */
 	smp_store_release(&h->magic, SHMIPC_SEG_MAGIC);
 }
 

@@ -255,7 +255,7 @@ __poll_t shmipc_poll(struct file *file, struct poll_table_struct *table)
 	smp_mb();
 	if (!READ_ONCE(sf->poll_on) ||
 	    shmipc_watch_init(&watch, seg, READ_ONCE(sf->poll_off), READ_ONCE(sf->poll_val),
-		       READ_ONCE(sf->poll_peer), READ_ONCE(sf->poll_peer_val)))
+			      READ_ONCE(sf->poll_peer), READ_ONCE(sf->poll_peer_val)))
 		return 0;
 	if (READ_ONCE(*watch.word) != watch.val)
 		events |= EPOLLIN | EPOLLRDNORM;

@@ -153,4 +153,11 @@ TEST(each_event_is_traced)
 	EXPECT_NE(strstr(text, "ret=-110 published=128 consumed=0"), NULL);
 }
 
+TEST(the_modules_types_are_known_to_ebpf)
+{
+	if (access("/sys/kernel/btf/vmlinux", R_OK))
+		SKIP(return, "a kernel without BTF");
+	EXPECT_EQ(access("/sys/kernel/btf/shmipc", R_OK), 0);
+}
+
 TEST_HARNESS_MAIN

@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Random ioctls and mappings, from several processes at once, for a while.
+ *
+ * Nothing is expected of a single call but that it returns. Afterwards no
+ * segment, no byte and no sleeper may be left, and the kernel must not have
+ * complained. SHMIPC_FUZZ_SEED and SHMIPC_FUZZ_SECONDS (default 20) repeat a run.
+ */
+#include "dev.h"
+
+#define FILES	8
+#define MAPS	8
+#define WORKERS	4
+
+struct state {
+	unsigned int seed;
+	int fd[FILES];
+	struct {
+		char *at;
+		size_t bytes;
+		int prot;
+	} map[MAPS];
+	struct make m;
+	char scratch[8192];
+};
+
+static uint32_t rnd(struct state *s, uint32_t below)
+{
+	return (uint32_t)rand_r(&s->seed) % below;
+}
+
+/* Values at which things change. */
+static uint64_t odd_value(struct state *s)
+{
+	static const uint64_t v[] = {
+		0, 1, 2, 3, 4, 7, 8, 64, 4095, 4096, 4097, RING_OFF, PROD_OFF, CONS_OFF,
+		SMALL_DATA_OFF, SMALL_DATA_OFF + PAGE, MIB, 2 * MIB - 1, 2 * MIB, 2 * MIB + PAGE,
+		4 * MIB, 1ull << 31, UINT32_MAX, 1ull << 40, 1ull << 63, UINT64_MAX - 4095, UINT64_MAX,
+	};
+
+	return rnd(s, 4) ? v[rnd(s, sizeof(v) / sizeof(v[0]))] :
+			   (uint64_t)rand_r(&s->seed) << 31 ^ (uint64_t)rand_r(&s->seed);
+}
+
+static void *odd_pointer(struct state *s)
+{
+	switch (rnd(s, 8)) {
+	case 0:
+		return NULL;
+	case 1:
+		return (void *)(uintptr_t)odd_value(s);
+	case 2:
+		return s->map[rnd(s, MAPS)].at;
+	default:
+		return s->scratch + 8 * rnd(s, 64);
+	}
+}
+
+static const char *name(struct state *s)
+{
+	static const char *const names[] = { "fuzz/a", "fuzz/b", "fuzz/c" };
+
+	return names[rnd(s, 3)];
+}
+
+static void do_create(struct state *s, int fd)
+{
+	struct make *m = &s->m;
+	unsigned char *bytes = (unsigned char *)&m->req;
+	uint64_t v;
+
+	make_init(m, rnd(s, 4) ? name(s) : NULL, rnd(s, 4) ? PAGE * (1 + rnd(s, 8)) : 2 * MIB);
+	if (rnd(s, 16) == 0)
+		m->req.flags |= SHMIPC_DEV_PERSISTENT;
+	if (rnd(s, 3) == 0)
+		m->region[2].roles |= ROLE(NONE);
+	/* Usually good; sometimes one field is not. */
+	if (rnd(s, 3) == 0) {
+		v = odd_value(s);
+		memcpy(bytes + 4 * rnd(s, sizeof(m->req) / 4 - 1), &v, rnd(s, 2) ? 4 : 8);
+	}
+	if (m->req.data_bytes > 64 * MIB && m->req.data_bytes < 1ull << 44)
+		return;		/* would only test how long zeroing takes */
+	(void)dev_ioctl(fd, SHMIPC_IOC_CREATE, &m->req);
+}
+
+static void do_random(struct state *s, int fd)
+{
+	unsigned long cmd = _IO(SHMIPC_IOC_MAGIC, rnd(s, 16));
+	uint64_t *p = (uint64_t *)(void *)s->scratch;
+	uint32_t i;
+
+	if (cmd == SHMIPC_IOC_CREATE)
+		return;
+	for (i = 0; i < 32; i++)
+		p[i] = odd_value(s);
+	*(uint32_t *)(void *)s->scratch = rnd(s, 4) ? 8 + 8 * rnd(s, 40) : (uint32_t)odd_value(s);
+	if (cmd == SHMIPC_IOC_WAIT)	/* not for ever */
+		((struct shmipc_dev_wait *)(void *)s->scratch)->deadline_ns = now_ns() + rnd(s, 100000);
+	(void)dev_ioctl(fd, cmd, rnd(s, 8) ? s->scratch : odd_pointer(s));
+}
+
+static void do_map(struct state *s, int fd)
+{
+	static const int prot[] = { PROT_READ, PROT_READ | PROT_WRITE, PROT_NONE, PROT_WRITE,
+				    PROT_READ | PROT_EXEC };
+	static const uint64_t at[] = { 0, PAGE, RING_OFF, PROD_OFF, CONS_OFF, SMALL_DATA_OFF, 2 * MIB };
+	uint32_t i = rnd(s, MAPS);
+	size_t bytes = rnd(s, 2) ? PAGE : rnd(s, 2) ? 2 * MIB : SMALL_DATA_OFF + PAGE;
+	int p = prot[rnd(s, rnd(s, 3) ? 2 : 5)];
+	void *got;
+
+	if (s->map[i].at)
+		munmap(s->map[i].at, s->map[i].bytes);
+	got = mmap(NULL, bytes, p, rnd(s, 8) ? MAP_SHARED : MAP_PRIVATE, fd,
+		   (off_t)(rnd(s, 8) ? at[rnd(s, 7)] : odd_value(s) & ~4095ull));
+	s->map[i].at = got == MAP_FAILED ? NULL : got;
+	s->map[i].bytes = bytes;
+	s->map[i].prot = p;
+}
+
+/* Touch, split, move, advise: what can be done to a mapping. */
+static void do_mapped(struct state *s)
+{
+	uint32_t i = rnd(s, MAPS);
+	char *p = s->map[i].at;
+	size_t n = s->map[i].bytes;
+	int null = -1;
+
+	if (!p)
+		return;
+	switch (rnd(s, 7)) {
+	case 0:	/* read through the kernel: a hole is EFAULT, not a signal */
+		null = open("/dev/zero", O_RDWR);
+		if (s->map[i].prot & PROT_WRITE)
+			(void)!read(null, p, n > 65536 ? 65536 : n);
+		close(null);
+		break;
+	case 1:
+		(void)mprotect(p, PAGE, (int)rnd(s, 8));
+		break;
+	case 2:
+		(void)madvise(p + PAGE * rnd(s, (uint32_t)(n / PAGE)), PAGE, (int)rnd(s, 26));
+		break;
+	case 3:
+		(void)munmap(p + PAGE * rnd(s, (uint32_t)(n / PAGE)), PAGE);
+		break;
+	case 4:
+		(void)mremap(p, n, rnd(s, 2) ? n : n + PAGE, 0);
+		break;
+	case 5:
+		(void)msync(p, PAGE, MS_SYNC);
+		break;
+	default:
+		(void)mlock(p, PAGE);
+	}
+}
+
+static void do_good(struct state *s, int fd)
+{
+	switch (rnd(s, 8)) {
+	case 0:
+		do_create(s, fd);
+		break;
+	case 1:
+		(void)name_ioctl(fd, SHMIPC_IOC_OPEN, name(s));
+		break;
+	case 2:
+		(void)name_ioctl(fd, SHMIPC_IOC_UNLINK, name(s));
+		break;
+	case 3:
+		(void)dev_attach(fd, rnd(s, 4));
+		break;
+	case 4:
+		(void)dev_detach(fd);
+		break;
+	case 5:
+		(void)dev_wake(fd, SMALL_DATA_OFF + 4 * rnd(s, 4), rnd(s, 3));
+		break;
+	case 6:
+		(void)dev_wait(fd, SMALL_DATA_OFF + 4 * rnd(s, 4), 0, SHMIPC_DEV_NO_PEER, 0, rnd(s, 2),
+			       now_ns() + rnd(s, 50000));
+		break;
+	default: {
+		struct shmipc_dev_join r = { .size = sizeof(r), .fd = s->fd[rnd(s, FILES)] };
+
+		(void)dev_ioctl(fd, SHMIPC_IOC_JOIN, &r);
+	}
+	}
+}
+
+static void step(struct state *s)
+{
+	uint32_t i = rnd(s, FILES);
+	struct pollfd p;
+
+	switch (rnd(s, 10)) {
+	case 0:
+		close(s->fd[i]);
+		s->fd[i] = open(SHMIPC_DEVICE, rnd(s, 4) ? O_RDWR : (int)rnd(s, 2));
+		break;
+	case 1:
+		do_random(s, s->fd[i]);
+		break;
+	case 2:
+	case 3:
+		do_map(s, s->fd[i]);
+		break;
+	case 4:
+		do_mapped(s);
+		break;
+	case 5:
+		p = (struct pollfd){ .fd = s->fd[i], .events = (short)rnd(s, 65536) };
+		(void)poll(&p, 1, 0);
+		break;
+	default:
+		do_good(s, s->fd[i]);
+	}
+}
+
+/* Until killed, or by itself: both ways of ending are to be tested. */
+static void worker(unsigned int seed, uint64_t end)
+{
+	struct state *s = calloc(1, sizeof(*s));
+	uint64_t quit = 200 + seed % 3000;
+	int i;
+
+	s->seed = seed;
+	for (i = 0; i < FILES; i++)
+		s->fd[i] = dev_file();
+	while (now_ns() < end && quit--)
+		step(s);
+	_exit(0);
+}
+
+FIXTURE(fuzz) {
+	struct shmipc_dev_info before;
+};
+
+FIXTURE_SETUP(fuzz)
+{
+	ASSERT_EQ(dev_info(&self->before), 0);
+}
+
+FIXTURE_TEARDOWN(fuzz)
+{
+}
+
+TEST_F_TIMEOUT(fuzz, random_calls_leave_nothing, 3600)
+{
+	const char *env = getenv("SHMIPC_FUZZ_SEED"), *secs = getenv("SHMIPC_FUZZ_SECONDS");
+	unsigned int seed = env ? (unsigned int)strtoul(env, NULL, 10) : (unsigned int)now_ns();
+	uint64_t end = now_ns() + 1000000000ull * (secs ? strtoul(secs, NULL, 10) : 20);
+	struct shmipc_dev_info after;
+	unsigned int n = 0;
+	pid_t pid[WORKERS] = { 0 };
+	int i, status;
+
+	TH_LOG("seed %u", seed);
+	while (now_ns() < end) {
+		i = (int)(n % WORKERS);
+		if (pid[i]) {
+			if (n % 3)
+				kill(pid[i], SIGKILL);
+			ASSERT_EQ(waitpid(pid[i], &status, 0), pid[i]);
+		}
+		pid[i] = fork();
+		if (!pid[i])
+			worker(seed + n, end);
+		n++;
+		poll(NULL, 0, 5);
+	}
+	for (i = 0; i < WORKERS; i++) {
+		kill(pid[i], SIGKILL);
+		waitpid(pid[i], &status, 0);
+	}
+	TH_LOG("%u processes", n);
+	(void)dev_unlink("fuzz/a");
+	(void)dev_unlink("fuzz/b");
+	(void)dev_unlink("fuzz/c");
+	ASSERT_EQ(dev_info(&after), 0);
+	EXPECT_EQ(after.total_segs, self->before.total_segs);
+	EXPECT_EQ(after.total_bytes, self->before.total_bytes);
+}
+
+TEST_HARNESS_MAIN
