@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 # kmod.mk - the kernel module; included by the top Makefile
 #
-#   make modules              shmipc.ko in build/, for the kernel that runs
-#   make modules_install      into /lib/modules, with the files of kmod/install
+#:  make modules        the kernel module, for KVER (default: the running kernel)
+#:  make modules_install  into /lib/modules, with its udev rule and group
 #
 # Built in a copy below $(B), so that the sources stay clean and several kernels
 # can be served: KDIR is the build directory of the kernel to serve, KIMAGE its
