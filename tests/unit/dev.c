@@ -3,6 +3,7 @@
 #include <linux/shmipc.h>
 #include <sys/ioctl.h>
 #include "env.h"
+#include "channel.h"	/* of lib/ */
 
 static int device_there(void)
 {
@@ -202,6 +203,19 @@ TEST_F(creator, ring_that_its_producer_may_not_write_is_refused)
 	EXPECT_EQ(-EACCES, verdict(self)) TH_LOG("%s", shmipc_error_text());
 }
 
+/* The errno of mapping a page of the segment for writing. */
+static int map_again(struct shmipc_channel *ch, const unsigned char *at)
+{
+	const struct shmipc_segment *seg = shmipc_chan(ch)->seg;
+	void *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, seg->fd,
+		       (off_t)(at - seg->base));
+
+	if (p == MAP_FAILED)
+		return errno;
+	(void)munmap(p, 4096);
+	return 0;
+}
+
 /* A consumer cannot get at the records, nor a producer at the consumer's page. */
 TEST_F(creator, roles_are_enforced_by_the_page_tables)
 {
@@ -219,6 +233,11 @@ TEST_F(creator, roles_are_enforced_by_the_page_tables)
 	EXPECT_EQ(EACCES, errno);
 	EXPECT_EQ(-1, mprotect((void *)cons, 4096, PROT_READ | PROT_WRITE));
 	EXPECT_EQ(EACCES, errno);
+	/* Nor by a mapping of its own, with the descriptor that it has. */
+	EXPECT_EQ(EACCES, map_again(rx, (unsigned char *)data));
+	EXPECT_EQ(EACCES, map_again(tx, (unsigned char *)cons));
+	EXPECT_EQ(EACCES, map_again(tx, shmipc_chan(tx)->seg->base));
+	EXPECT_EQ(0, map_again(tx, tx->end.spsc_tx.data));
 	shmipc_channel_close(tx);
 	shmipc_channel_close(rx);
 }
