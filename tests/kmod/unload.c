@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: MIT
+/* Loading and unloading: refused while in use, complete afterwards, under fire. */
+#include "dev.h"
+
+#define MODULE	"/shmipc.ko"
+
+static int module_remove(void)
+{
+	return syscall(SYS_delete_module, "shmipc", O_NONBLOCK) ? -errno : 0;
+}
+
+static int module_insert(void)
+{
+	int fd = open(MODULE, O_RDONLY | O_CLOEXEC), ret;
+
+	if (fd < 0)
+		return -errno;
+	ret = syscall(SYS_finit_module, fd, "", 0) ? -errno : 0;
+	close(fd);
+	return ret;
+}
+
+/* Lines of a file that have @word. */
+static int lines_with(const char *path, const char *word)
+{
+	char line[1024];
+	int n = 0;
+	FILE *f = fopen(path, "re");
+
+	while (f && fgets(line, sizeof(line), f))
+		n += strstr(line, word) != NULL;
+	if (f)
+		fclose(f);
+	return n;
+}
+
+static long mem_available_kib(void)
+{
+	char line[256];
+	long kib = -1;
+	FILE *f = fopen("/proc/meminfo", "re");
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "MemFree: %ld", &kib) == 1)
+			break;
+	if (f)
+		fclose(f);
+	return kib;
+}
+
+FIXTURE(unload) {
+	bool loaded;
+};
+
+FIXTURE_SETUP(unload)
+{
+	if (access(MODULE, R_OK))
+		SKIP(return, "no " MODULE " to load again");
+	self->loaded = true;
+}
+
+FIXTURE_TEARDOWN(unload)
+{
+	if (self->loaded && access(SHMIPC_DEVICE, F_OK))
+		EXPECT_EQ(module_insert(), 0);
+}
+
+TEST_F(unload, refused_while_in_use)
+{
+	struct make m;
+	void *p;
+	int fd;
+
+	fd = dev_file();
+	EXPECT_EQ(module_remove(), -EAGAIN);
+	close(fd);
+
+	fd = dev_create("unload", PAGE);
+	ASSERT_GE(fd, 0);
+	p = dev_map(fd, 0, PAGE, PROT_READ);
+	close(fd);
+	EXPECT_EQ(module_remove(), -EAGAIN);
+	munmap(p, PAGE);
+
+	make_init(&m, "unload/persistent", PAGE);
+	m.req.flags = SHMIPC_DEV_PERSISTENT;
+	fd = dev_make(&m);
+	ASSERT_GE(fd, 0);
+	close(fd);
+	EXPECT_EQ(module_remove(), -EAGAIN);
+	EXPECT_EQ(dev_unlink("unload/persistent"), 0);
+}
+
+TEST_F(unload, complete_afterwards)
+{
+	ASSERT_EQ(dev_attach(dev_create("unload/attached", PAGE), SHMIPC_ROLE_PRODUCER), 0);
+	EXPECT_EQ(module_remove(), -EAGAIN);
+	closefrom(3);
+	ASSERT_EQ(module_remove(), 0);
+	EXPECT_NE(access(SHMIPC_DEVICE, F_OK), 0);
+	EXPECT_EQ(lines_with("/proc/modules", "shmipc "), 0);
+	EXPECT_EQ(lines_with("/proc/misc", "shmipc"), 0);
+	EXPECT_NE(access("/sys/kernel/debug/shmipc", F_OK), 0);
+	EXPECT_NE(access("/sys/kernel/tracing/events/shmipc", F_OK), 0);
+	ASSERT_EQ(module_insert(), 0);
+	EXPECT_EQ(access(SHMIPC_DEVICE, F_OK), 0);
+}
+
+static int use_and_die(void *arg)
+{
+	int fd = dev_create("unload/use", 4 * MIB);
+	char *p;
+
+	(void)arg;
+	dev_attach(fd, SHMIPC_ROLE_PRODUCER);
+	p = dev_map(fd, 2 * MIB, 4 * MIB, PROT_READ | PROT_WRITE);
+	memset(p, 1, 4 * MIB);
+	return 0;
+}
+
+static long inodes_in_use(void)
+{
+	long all = -1, unused = 0;
+	FILE *f = fopen("/proc/sys/fs/inode-nr", "re");
+
+	if (f && fscanf(f, "%ld %ld", &all, &unused) != 2)
+		all = -1;
+	if (f)
+		fclose(f);
+	return all - unused;
+}
+
+/* One page lost in each round would be seen, and so would an inode. */
+TEST_F_TIMEOUT(unload, nothing_is_lost_by_many_rounds, 600)
+{
+	long free_before, free_after, inodes_before, inodes_after;
+	int i;
+
+	for (i = 0; i < 50; i++)
+		ASSERT_EQ(in_child(use_and_die, NULL), 0);
+	free_before = mem_available_kib();
+	inodes_before = inodes_in_use();
+	for (i = 0; i < 1000; i++)
+		ASSERT_EQ(in_child(use_and_die, NULL), 0);
+	free_after = mem_available_kib();
+	inodes_after = inodes_in_use();
+	TH_LOG("free: %ld KiB before, %ld after; inodes: %ld, %ld", free_before, free_after,
+	       inodes_before, inodes_after);
+	EXPECT_GE(free_after, free_before - 3 * 1024);
+	EXPECT_LE(inodes_after, inodes_before + 100);
+}
+
+/* Opens, makes, maps, dies, while the module comes and goes. */
+static void user(unsigned int seed)
+{
+	int fd, i;
+
+	for (i = 0; i < 400; i++) {
+		fd = rand_r(&seed) % 2 ? dev_create("unload/race", PAGE) : dev_open("unload/race");
+		if (fd < 0)
+			continue;
+		dev_attach(fd, 1 + (uint32_t)rand_r(&seed) % 3);
+		dev_map(fd, 0, PAGE, PROT_READ);
+		if (rand_r(&seed) % 4)
+			dev_detach(fd);
+		munmap(dev_map(fd, 0, PAGE, PROT_READ), PAGE);
+		if (fd > 20 || rand_r(&seed) % 8 == 0)
+			_exit(0);
+		if (rand_r(&seed) % 4)
+			close(fd);
+	}
+	_exit(0);
+}
+
+TEST_F_TIMEOUT(unload, races_with_every_use, 600)
+{
+	unsigned int seed = (unsigned int)now_ns(), n;
+	int status, removed = 0, err;
+
+	TH_LOG("seed %u", seed);
+	for (n = 0; n < 300; n++) {
+		if (!fork())
+			user(seed + n);
+		if (n >= 3)
+			wait(&status);
+		err = module_remove();
+		if (!err) {
+			removed++;
+			ASSERT_EQ(module_insert(), 0);
+		} else {
+			ASSERT_EQ(err, -EAGAIN);
+		}
+	}
+	while (wait(&status) > 0)
+		;
+	ASSERT_EQ(module_remove(), 0);
+	ASSERT_EQ(module_insert(), 0);
+	TH_LOG("removed %d times", removed);
+}
+
+TEST_HARNESS_MAIN
