@@ -51,6 +51,25 @@ TEST(data_is_zero_and_mapped_by_2_mib)
 	EXPECT_EQ(smaps_kib(p, "FilePmdMapped"), 8 * 1024);
 }
 
+/* Pages that were just dirty come back as zeroes (Debian zeroes them twice by default). */
+TEST(used_memory_comes_back_zeroed)
+{
+	unsigned char *p;
+	int fd, round;
+
+	for (round = 0; round < 4; round++) {
+		fd = dev_create(NULL, 64 * MIB + 4 * PAGE);
+		ASSERT_GE(fd, 0);
+		ASSERT_EQ(dev_attach(fd, SHMIPC_ROLE_PRODUCER), 0);
+		p = dev_map(fd, 2 * MIB, 64 * MIB + 4 * PAGE, PROT_READ | PROT_WRITE);
+		ASSERT_NE(p, MAP_FAILED);
+		ASSERT_TRUE(all_zero(p, 64 * MIB + 4 * PAGE));
+		memset(p, 0xff, 64 * MIB + 4 * PAGE);
+		munmap(p, 64 * MIB + 4 * PAGE);
+		close(fd);
+	}
+}
+
 TEST(the_whole_segment_maps_the_data_by_2_mib_too)
 {
 	int fd = dev_create(NULL, 4 * MIB);
