@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Every allocation of every call fails once, on kernels with fault injection.
+ * The call says so, nothing is lost, and the same call works afterwards.
+ */
+#include "dev.h"
+
+#define RW (PROT_READ | PROT_WRITE)
+
+static int spit(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY), ret;
+
+	if (fd < 0)
+		return -errno;
+	ret = write(fd, text, strlen(text)) == (ssize_t)strlen(text) ? 0 : -errno;
+	close(fd);
+	return ret;
+}
+
+static int injector;
+
+static void arm(unsigned int n)
+{
+	char text[16];
+	int len = snprintf(text, sizeof(text), "%u", n);
+
+	if (pwrite(injector, text, (size_t)len, 0) != len)
+		abort();
+}
+
+/* Did the armed failure happen? */
+static bool disarm(void)
+{
+	char text[16] = "";
+
+	if (pread(injector, text, sizeof(text) - 1, 0) <= 0)
+		abort();
+	arm(0);
+	return atoi(text) == 0;
+}
+
+FIXTURE(failnth) {
+	struct shmipc_dev_info before;
+};
+
+FIXTURE_SETUP(failnth)
+{
+	injector = open("/proc/thread-self/fail-nth", O_RDWR);
+	if (injector < 0)
+		SKIP(return, "a kernel without fault injection");
+	(void)spit("/sys/kernel/debug/failslab/ignore-gfp-wait", "N");
+	(void)spit("/sys/kernel/debug/failslab/verbose", "0");
+	(void)spit("/sys/kernel/debug/fail_page_alloc/ignore-gfp-wait", "N");
+	(void)spit("/sys/kernel/debug/fail_page_alloc/min-order", "0");
+	(void)spit("/sys/kernel/debug/fail_page_alloc/verbose", "0");
+	ASSERT_EQ(dev_info(&self->before), 0);
+}
+
+FIXTURE_TEARDOWN(failnth)
+{
+	struct shmipc_dev_info after;
+
+	if (injector < 0)
+		return;
+	ASSERT_EQ(dev_info(&after), 0);
+	EXPECT_EQ(after.total_bytes, self->before.total_bytes);
+	EXPECT_EQ(after.total_segs, self->before.total_segs);
+}
+
+/* Calls under test; each gives 0 or a descriptor, or -errno, and leaves nothing. */
+static int call_open(void)
+{
+	return dev_file();
+}
+
+static int call_create(void)
+{
+	return dev_create("failnth", 16 * PAGE);
+}
+
+static int call_create_huge(void)
+{
+	return dev_create("failnth", 4 * MIB + PAGE);
+}
+
+static int held;	/* a segment that is there all the time */
+
+static int call_open_name(void)
+{
+	return dev_open("failnth/held");
+}
+
+static int call_attach(void)
+{
+	int ret = dev_attach(held, SHMIPC_ROLE_PRODUCER);
+
+	if (ret >= 0)
+		dev_detach(held);
+	return ret < 0 ? ret : 0;
+}
+
+static int call_map(void)
+{
+	volatile char *p = dev_map(held, 0, SMALL_DATA_OFF, PROT_READ);
+
+	if (p == MAP_FAILED)
+		return -errno;
+	munmap((void *)(uintptr_t)p, SMALL_DATA_OFF);
+	return 0;
+}
+
+static int call_wait(void)
+{
+	int ret = dev_wait(held, SMALL_DATA_OFF, 0, SHMIPC_DEV_NO_PEER, 0, 0, 1);
+
+	return ret == -ETIMEDOUT ? 0 : ret;
+}
+
+static int call_poll(void)
+{
+	struct shmipc_dev_poll r = { .size = sizeof(r), .flags = SHMIPC_DEV_POLL_ON,
+				     .peer = SHMIPC_DEV_NO_PEER };
+	struct pollfd p = { .fd = held, .events = POLLIN };
+	int ret = dev_ioctl(held, SHMIPC_IOC_POLL_SET, &r);
+
+	return ret ? ret : poll(&p, 1, 0) < 0 ? -errno : 0;
+}
+
+static int call_list(void)
+{
+	struct shmipc_dev_stat s = { .size = sizeof(s) };
+	struct shmipc_dev_list r = { .size = sizeof(r), .stat = (uintptr_t)&s };
+
+	return dev_ioctl(held, SHMIPC_IOC_LIST, &r);
+}
+
+static const struct {
+	const char *name;
+	int (*fn)(void);
+	int must_fail;		/* at least this many of its allocations are ours to fail */
+} calls[] = {
+	{ "open", call_open, 1 },
+	{ "create", call_create, 10 },
+	{ "create huge", call_create_huge, 8 },
+	{ "open by name", call_open_name, 1 },
+	{ "attach", call_attach, 1 },
+	{ "mmap", call_map, 1 },
+	{ "wait", call_wait, 0 },
+	{ "poll", call_poll, 0 },
+	{ "list", call_list, 0 },
+};
+
+TEST_F_TIMEOUT(failnth, each_allocation_of_each_call, 1800)
+{
+	unsigned int i, n;
+	int ret, failed;
+	bool hit;
+
+	held = dev_create("failnth/held", PAGE);
+	ASSERT_GE(held, 0);
+	for (i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+		failed = 0;
+		for (n = 1; n < 3000; n++) {
+			arm(n);
+			ret = calls[i].fn();
+			hit = disarm();
+			if (ret > 0)
+				close(ret);
+			if (!hit)
+				break;
+			failed += ret < 0;
+			/* ENOMEM, or it did without (a smaller page, a cache). */
+			if (ret < 0 && ret != -ENOMEM)
+				TH_LOG("%s, allocation %u: %d", calls[i].name, n, ret);
+			ASSERT_TRUE(ret >= 0 || ret == -ENOMEM);
+			ret = calls[i].fn();
+			ASSERT_GE(ret, 0);
+			if (ret > 0)
+				close(ret);
+		}
+		TH_LOG("%s: %u allocations, %d failures", calls[i].name, n - 1, failed);
+		EXPECT_GE(failed, calls[i].must_fail);
+		EXPECT_LT(n, 3000);
+	}
+	close(held);
+}
+
+TEST_HARNESS_MAIN
