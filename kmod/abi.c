@@ -243,7 +243,12 @@ static int do_attach(struct shmipc_file *sf, struct shmipc_segment *seg, fmode_t
 	if ((mode & (FMODE_READ | FMODE_WRITE)) != (FMODE_READ | FMODE_WRITE))
 		return -EBADF;
 	err = shmipc_peer_attach(sf, seg, &r);
-	return err ? err : ARG_WRITE(uarg, &r);
+	if (err)
+		return err;
+	err = ARG_WRITE(uarg, &r);
+	if (err)	/* as if it had not been: nobody knows of the slot */
+		(void)shmipc_peer_detach(sf, seg);
+	return err;
 }
 
 static int do_detach(struct shmipc_file *sf, struct shmipc_segment *seg, fmode_t mode,

@@ -273,6 +273,20 @@ TEST_F(bad, joining_a_descriptor)
 	close(fd);
 }
 
+/* The request can be read but not written: no role is taken. */
+TEST_F(bad, results_that_cannot_be_written)
+{
+	struct shmipc_dev_attach *at = mmap(NULL, PAGE, RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct shmipc_dev_stat s;
+
+	*at = (struct shmipc_dev_attach){ .size = sizeof(*at), .role = SHMIPC_ROLE_PRODUCER,
+					  .slot_max = SLOTS - 1 };
+	ASSERT_EQ(mprotect(at, PAGE, PROT_READ), 0);
+	EXPECT_EQ(dev_ioctl(self->fd, SHMIPC_IOC_ATTACH, at), -EFAULT);
+	ASSERT_EQ(dev_stat(self->fd, &s), 0);
+	EXPECT_EQ(s.attached, 0);
+}
+
 TEST_F(bad, a_descriptor_has_one_segment)
 {
 	struct make m;

@@ -197,6 +197,40 @@ TEST_F(waiting, a_killed_sleeper_leaves_nothing)
 	EXPECT_EQ(dev_wake(self->fd, WORD, 1), 0);
 }
 
+/* What WAKE counted, somebody's WAIT must report: also when it was just giving up. */
+TEST_F_TIMEOUT(waiting, a_wake_that_was_spent_is_reported, 120)
+{
+	unsigned int seed = (unsigned int)now_ns(), i, k;
+	uint64_t *count = mmap(NULL, PAGE, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0), spent = 0;
+	struct shmipc_dev_stat s;
+	int ret;
+
+	TH_LOG("seed %u", seed);
+	for (i = 0; i < 3; i++) {
+		if (fork())
+			continue;
+		seed += i;
+		for (k = 0; k < 3000; k++) {
+			ret = dev_wait(self->fd, WORD, 0, SHMIPC_DEV_NO_PEER, 0, SHMIPC_DEV_EXCLUSIVE,
+				       now_ns() + rand_r(&seed) % 100000);
+			if (!ret)
+				__atomic_fetch_add(&count[0], 1, __ATOMIC_RELAXED);
+		}
+		__atomic_fetch_add(&count[1], 1, __ATOMIC_RELEASE);
+		_exit(0);
+	}
+	while (__atomic_load_n(&count[1], __ATOMIC_ACQUIRE) < 3) {
+		ret = dev_wake(self->fd, WORD, 1);
+		ASSERT_GE(ret, 0);
+		spent += (unsigned int)ret;
+	}
+	EXPECT_EQ(reap_all(3), 0);
+	ASSERT_EQ(dev_stat(self->fd, &s), 0);
+	EXPECT_EQ(s.waiters, 0);
+	EXPECT_EQ(spent, count[0]);
+	EXPECT_GT(spent, 0);
+}
+
 /* Two processes hand a counter to and fro, asleep most of the time. */
 TEST_F(waiting, no_wake_is_lost)
 {
