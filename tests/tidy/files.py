@@ -12,7 +12,8 @@ COLUMNS = 112       # aim at 100
 UAPI = "GPL-2.0-only WITH Linux-syscall-note"
 LICENSES = (("LICENSES/", None), ("include/uapi/", UAPI), ("kmod/kmod.mk", "MIT"),
             ("kmod/", "GPL-2.0-only"),
-            ("Kbuild", "GPL-2.0-only"), ("dkms.conf", "GPL-2.0-only"), ("", "MIT"))
+            ("Kbuild", "GPL-2.0-only"), ("dkms.conf", "GPL-2.0-only"),
+            ("tests/vm/plant/", "GPL-2.0-only"), ("", "MIT"))
 
 
 def spdx(tree):
