@@ -49,6 +49,7 @@ enum shmipc_kind {
 	SHMIPC_KIND_RAW		= 1,	/* bytes; the user's business */
 	SHMIPC_KIND_SPSC	= 2,	/* lossless ring, one producer, one consumer */
 	SHMIPC_KIND_BCAST	= 3,	/* overwriting log, one producer, many readers */
+	SHMIPC_KIND_TOPIC	= 4,	/* publishers and subscribers: shmipc_topic.h */
 };
 
 enum shmipc_role {

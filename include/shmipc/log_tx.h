@@ -1,0 +1,479 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * log_tx.h - the publishing end of a log; see log.h
+ *
+ * Claim numbers, fill their entries, commit. A claim is never held while a user's
+ * code runs: it spans a copy of a cell at most, so that a death in it is rare and
+ * a publisher that is stopped just there the only one that others may wait for.
+ */
+#ifndef SHMIPC_LOG_TX_H
+#define SHMIPC_LOG_TX_H
+
+#include <shmipc/log.h>
+
+/* Does the process of publisher @slot live? Asked only when something is in the way. */
+typedef int (*shmipc_log_alive_fn)(void *arg, uint32_t slot);
+
+/* The publishing end. Private memory; the fields are not for users. */
+struct shmipc_log_tx {
+	unsigned char *entry;
+	uint64_t mask;
+	uint64_t stride;
+	uint64_t next;		/* single: number of the next message */
+	uint64_t limit;		/* numbers below may be claimed */
+	uint64_t info;		/* our slot, as it stands in an entry */
+	struct shmipc_pub_ctl *pub;
+	struct shmipc_sub_ctl *sub;
+	struct shmipc_pub_line *line;
+	uint64_t entries;
+	uint64_t sent;		/* by us and those before us in this slot */
+	uint64_t bytes;
+	uint32_t single;
+	uint32_t slot;
+	int full_fence;
+	const struct shmipc_log *log;
+};
+
+/* Not committed and not aborted: what is there is of a lap ago. */
+static inline int shmipc_log_pending(uint64_t word, uint64_t seq)
+{
+	uint64_t is = word >> 2;
+
+	return is < seq || (is == seq && !(word & 3));
+}
+
+static inline int shmipc_priv_log_covers(uint64_t claim, uint64_t seq)
+{
+	return claim != SHMIPC_CLAIM_NONE &&
+	       seq - (claim >> SHMIPC_CLAIM_BITS) < (claim & SHMIPC_CLAIM_MAX);
+}
+
+/* Slots of publishers to look at. */
+static inline uint32_t shmipc_priv_log_pubs(const struct shmipc_log *log)
+{
+	uint64_t n = shmipc_load_acquire(&log->pub->pubs_used);
+
+	return n < log->hdr.pubs ? (uint32_t)n : log->hdr.pubs;
+}
+
+static inline uint32_t shmipc_priv_log_subs(const struct shmipc_log *log)
+{
+	uint64_t n = shmipc_load_acquire(&log->sub->subs_used);
+
+	return n < log->hdr.subs ? (uint32_t)n : log->hdr.subs;
+}
+
+/**
+ * shmipc_log_orphan - will message @seq never come, as its publisher is dead?
+ * @log:   the log
+ * @seq:   its number
+ * @alive: asked of publishers that say that they have claimed it
+ * @arg:   for @alive
+ *
+ * Once true it stays so. Needs no right to write.
+ *
+ * Return: 1: it was claimed, it is not committed, and nobody alive has claimed it.
+ */
+static inline int shmipc_log_orphan(const struct shmipc_log *log, uint64_t seq,
+				    shmipc_log_alive_fn alive, void *arg)
+{
+	const struct shmipc_entry *e = shmipc_log_entry(log, seq);
+	uint32_t slot, n;
+
+	/* T1 <- T0: who has taken the number has said so before. */
+	if (shmipc_load_acquire(&log->pub->tail) <= seq)
+		return 0;
+	n = shmipc_priv_log_pubs(log);
+	for (slot = 0; slot < n; slot++)
+		/* L1 <- L0: who has let go of its claim has committed. */
+		if (shmipc_priv_log_covers(shmipc_load_acquire(&log->pub_line[slot].claim), seq) &&
+		    alive(arg, slot))
+			return 0;
+	/* A0 <- R0 */
+	return shmipc_log_pending(shmipc_load_acquire(&e->word), seq);
+}
+
+/**
+ * shmipc_log_abort - mark what a dead publisher had claimed
+ * @log:   the log
+ * @slot:  its slot; it is known to be dead
+ * @alive: asked of others that say they have claimed the same
+ * @arg:   for @alive
+ *
+ * By any publisher, at the same time as others.
+ *
+ * Return: messages aborted; who sleeps for them must be woken.
+ */
+static inline uint64_t shmipc_log_abort(const struct shmipc_log *log, uint32_t slot,
+					shmipc_log_alive_fn alive, void *arg)
+{
+	uint64_t claim = shmipc_load_acquire(&log->pub_line[slot].claim), seq, i, aborted = 0;
+	struct shmipc_entry *e;
+	__u64 word;
+
+	if (claim == SHMIPC_CLAIM_NONE)
+		return 0;
+	for (i = 0; i < (claim & SHMIPC_CLAIM_MAX); i++) {
+		seq = (claim >> SHMIPC_CLAIM_BITS) + i;
+		e = shmipc_log_entry(log, seq);
+		word = shmipc_load_acquire(&e->word);
+		if (!shmipc_log_pending(word, seq) || !shmipc_log_orphan(log, seq, alive, arg))
+			continue;
+		if (shmipc_cas_acq_rel(&e->word, &word, (__u64)(seq << 2 | SHMIPC_ENTRY_ABORTED)))
+			aborted++;
+	}
+	/*
+	 * The claim stays until the slot has a new owner: to take it away would be
+	 * to take away the new one's, if that claims the same number.
+	 */
+	return aborted;
+}
+
+/* The single publisher died: where did it stop? */
+static inline void shmipc_priv_log_resume_single(struct shmipc_log_tx *tx)
+{
+	const struct shmipc_log *log = tx->log;
+	uint64_t seq = shmipc_load_relaxed(&tx->pub->tail), i;
+	struct shmipc_entry *e;
+
+	/* Relaxed: with the slot we were given all that its last owner wrote. */
+	while (shmipc_log_resolved(shmipc_load_relaxed(&shmipc_log_entry(log, seq)->word), seq))
+		seq++;
+	/* It commits a batch from its end: what is behind the first was never seen. */
+	for (i = 1; i < log->hdr.entries; i++) {
+		e = shmipc_log_entry(log, seq + i);
+		if (!shmipc_log_pending(shmipc_load_relaxed(&e->word), seq + i))
+			shmipc_store_relaxed(&e->word, (__u64)0);
+	}
+	tx->next = seq;
+	/* R0 -> A0 */
+	shmipc_store_release(&tx->pub->tail, (__u64)seq);
+}
+
+/**
+ * shmipc_log_tx_init - become publisher @slot
+ * @tx:    caller's
+ * @log:   checked by shmipc_log_check(); must outlive @tx
+ * @slot:  the caller sees to it that nobody else has it
+ * @id:    random number of the publisher
+ * @alive: of the other publishers
+ * @arg:   for @alive
+ *
+ * Goes on where the last one in the slot stopped or died.
+ */
+static inline void shmipc_log_tx_init(struct shmipc_log_tx *tx, const struct shmipc_log *log,
+				      uint32_t slot, uint64_t id, shmipc_log_alive_fn alive,
+				      void *arg)
+{
+	memset(tx, 0, sizeof(*tx));
+	tx->log = log;
+	tx->entry = log->entry;
+	tx->mask = log->mask;
+	tx->stride = log->stride;
+	tx->entries = log->hdr.entries;
+	tx->pub = log->pub;
+	tx->sub = log->sub;
+	tx->line = &log->pub_line[slot];
+	tx->slot = slot;
+	tx->single = log->hdr.pubs == 1;
+	tx->info = (uint64_t)slot << SHMIPC_INFO_PUB;
+	tx->sent = shmipc_load_relaxed(&tx->line->sent);
+	tx->bytes = shmipc_load_relaxed(&tx->line->bytes);
+	if (tx->single)
+		shmipc_priv_log_resume_single(tx);
+	else
+		(void)shmipc_log_abort(log, slot, alive, arg);
+	shmipc_store_relaxed(&tx->line->wait_slot, (__u64)0);
+	shmipc_store_relaxed(&tx->line->id, (__u64)id);
+	/* L0 -> L1 */
+	shmipc_store_release(&tx->line->claim, (__u64)SHMIPC_CLAIM_NONE);
+	shmipc_priv_log_raise(&log->pub->pubs_used, (uint64_t)slot + 1);
+}
+
+/* How far may we claim by now? */
+static SHMIPC_COLD int shmipc_priv_log_limit(struct shmipc_log_tx *tx, uint64_t end)
+{
+	/* K1 <- K0: with clear comes the floor that it followed. */
+	tx->limit = shmipc_load_acquire(&tx->pub->clear) + tx->entries;
+	/* F0 -> F1: the floor is visible before any byte that is written after. */
+	shmipc_fence_release();
+	return end <= tx->limit;
+}
+
+/**
+ * shmipc_log_claim - take the next @n numbers
+ * @tx:      the publishing end
+ * @n:       1 to SHMIPC_CLAIM_MAX, and an eighth of the entries at most
+ * @ret_seq: the first
+ *
+ * Return: 0; -EAGAIN if there is no room: shmipc_log_make_room().
+ */
+static inline int shmipc_log_claim(struct shmipc_log_tx *tx, uint32_t n, uint64_t *ret_seq)
+{
+	__u64 seq;
+
+	if (tx->single) {
+		seq = tx->next;
+		if (shmipc_unlikely(seq + n > tx->limit) && !shmipc_priv_log_limit(tx, seq + n))
+			return -EAGAIN;
+		*ret_seq = seq;
+		return 0;
+	}
+	seq = shmipc_load_relaxed(&tx->pub->tail);
+	for (;;) {
+		if (shmipc_unlikely(seq + n > tx->limit) && !shmipc_priv_log_limit(tx, seq + n))
+			return -EAGAIN;
+		shmipc_store_relaxed(&tx->line->claim, seq << SHMIPC_CLAIM_BITS | n);
+		/* T0 -> T1: what we claim is in our line before the number is ours. */
+		if (shmipc_likely(shmipc_cas_acq_rel(&tx->pub->tail, &seq, seq + n)))
+			break;
+	}
+	*ret_seq = seq;
+	return 0;
+}
+
+/* Nothing was claimed: the intent must not keep the floor. */
+static inline void shmipc_log_unclaim(struct shmipc_log_tx *tx)
+{
+	if (!tx->single)
+		/* L0 -> L1 */
+		shmipc_store_release(&tx->line->claim, (__u64)SHMIPC_CLAIM_NONE);
+}
+
+static inline struct shmipc_entry *shmipc_log_tx_entry(const struct shmipc_log_tx *tx, uint64_t seq)
+{
+	return (struct shmipc_entry *)(void *)(tx->entry + (seq & tx->mask) * tx->stride);
+}
+
+/**
+ * shmipc_log_commit - make claimed messages visible
+ * @tx:    the publishing end
+ * @seq:   the first
+ * @n:     how many; all filled
+ * @state: SHMIPC_ENTRY_CELL or SHMIPC_ENTRY_POOL
+ * @bytes: of payload in all of them
+ *
+ * From the last to the first, and everyone reads them in their order: all of them
+ * become visible by the last store.
+ *
+ * Return: 1 if somebody sleeps for one of them (wake all who sleep on the word
+ * of @seq), else 0.
+ */
+static inline int shmipc_log_commit(struct shmipc_log_tx *tx, uint64_t seq, uint32_t n,
+				    enum shmipc_entry_state state, uint64_t bytes)
+{
+	uint64_t i = seq + n;
+
+	while (i-- > seq)
+		/* R0 -> A0: the entry and its message before its word. */
+		shmipc_store_release(&shmipc_log_tx_entry(tx, i)->word,
+				     (__u64)(i << 2 | (uint64_t)state));
+	tx->sent += n;
+	tx->bytes += bytes;
+	if (tx->single) {
+		tx->next = seq + n;
+		/* R0 -> A0: before the number that new subscribers begin with. */
+		shmipc_store_release(&tx->pub->tail, (__u64)tx->next);
+	} else {
+		/* L0 -> L1: committed before the claim goes. */
+		shmipc_store_release(&tx->line->claim, (__u64)SHMIPC_CLAIM_NONE);
+	}
+	shmipc_store_relaxed(&tx->line->sent, (__u64)tx->sent);
+	shmipc_store_relaxed(&tx->line->bytes, (__u64)tx->bytes);
+	/* W0 -> W1: the word, then want; the sleeper does it the other way round. */
+	if (shmipc_unlikely(tx->full_fence))
+		shmipc_fence_seq_cst();
+	else
+		shmipc_barrier_light();
+	return shmipc_load_relaxed(&tx->sub->want) > seq;
+}
+
+/**
+ * shmipc_log_fill - write a claimed message into its cell
+ * @tx:         the publishing end
+ * @seq:        its number
+ * @prefix:     what lies before the payload; may be NULL if @prefix_len is 0
+ * @prefix_len: a multiple of 8
+ * @buf:        the payload
+ * @len:        its bytes; with the prefix at most cell_bytes
+ * @flags:      SHMIPC_INFO_HEADERS or 0
+ */
+static inline void shmipc_log_fill(struct shmipc_log_tx *tx, uint64_t seq, const void *prefix,
+				   size_t prefix_len, const void *buf, size_t len, uint64_t flags)
+{
+	struct shmipc_entry *e = shmipc_log_tx_entry(tx, seq);
+	unsigned char *cell = shmipc_log_cell(e);
+
+	shmipc_store_relaxed(&e->info, (__u64)(tx->info | flags | (uint64_t)len |
+					       (uint64_t)(prefix_len / 8) << SHMIPC_INFO_PREFIX));
+	if (shmipc_unlikely(prefix_len)) {
+		shmipc_racy_write(cell, prefix, prefix_len);
+		cell += prefix_len;
+	}
+	shmipc_racy_write(cell, buf, len);
+}
+
+/* Where a claimed message lies in the pool; see shmipc_log_fill(). */
+static inline void shmipc_log_fill_pool(struct shmipc_log_tx *tx, uint64_t seq, size_t prefix_len,
+					size_t len, uint64_t flags, uint64_t off, uint64_t chunks)
+{
+	struct shmipc_entry *e = shmipc_log_tx_entry(tx, seq);
+	struct shmipc_entry_pool *p = (struct shmipc_entry_pool *)(void *)shmipc_log_cell(e);
+
+	shmipc_store_relaxed(&e->info, (__u64)(tx->info | flags | (uint64_t)len |
+					       (uint64_t)(prefix_len / 8) << SHMIPC_INFO_PREFIX));
+	shmipc_store_relaxed(&p->off, (__u64)off);
+	shmipc_store_relaxed(&p->chunks, (__u64)chunks);
+}
+
+/*
+ * Moving the floor.
+ */
+
+static inline void shmipc_priv_log_blocked(struct shmipc_log_block *b, enum shmipc_log_who who,
+					   uint32_t slot, uint64_t state, uint64_t pos)
+{
+	b->who = who;
+	b->slot = slot;
+	b->state = state;
+	b->policy = shmipc_sub_state_policy(state);
+	b->pos = pos;
+}
+
+/* The first number before @upto that publisher @slot has claimed and not committed. */
+static inline uint64_t shmipc_priv_log_claimed(const struct shmipc_log *log, uint32_t slot,
+					       uint64_t upto)
+{
+	/* T1 <- T0, by the tail that was read before; L1 <- L0. */
+	uint64_t claim = shmipc_load_acquire(&log->pub_line[slot].claim), seq, i;
+
+	if (claim == SHMIPC_CLAIM_NONE)
+		return upto;
+	for (i = 0; i < (claim & SHMIPC_CLAIM_MAX); i++) {
+		seq = (claim >> SHMIPC_CLAIM_BITS) + i;
+		if (seq >= upto)
+			break;
+		if (shmipc_log_pending(shmipc_load_acquire(&shmipc_log_entry(log, seq)->word), seq))
+			return seq;
+	}
+	return upto;
+}
+
+/* Where subscriber @slot is, if publishers wait for it; else @upto. */
+static inline uint64_t shmipc_priv_log_sub_pos(const struct shmipc_log *log, uint32_t slot,
+					       uint64_t upto, uint64_t *ret_state)
+{
+	const struct shmipc_sub_line *line = shmipc_log_sub(log, slot);
+	/* S1 <- S0: with the state comes the position that it begins with. */
+	uint64_t state = shmipc_load_acquire(&line->state), pos, cursor = SHMIPC_POS_NONE;
+	uint32_t group = shmipc_sub_state_group(state);
+
+	*ret_state = state;
+	if (shmipc_sub_state_policy(state) < SHMIPC_POLICY_LOSSLESS ||
+	    (shmipc_load_relaxed(&log->evicted[slot]) & SHMIPC_EVICTED_GENERATION) == state >> 16)
+		return upto;
+	/* G1 <- G0: before the position; who has moved the cursor has its own. */
+	if (group && group <= SHMIPC_TOPIC_GROUPS)
+		cursor = shmipc_load_acquire(&log->group[group - 1].cursor) - 1;
+	/* P1 <- P0: what is before its position it has read. */
+	pos = shmipc_load_acquire(&line->pos);
+	if (cursor < pos)
+		pos = cursor;
+	return pos < upto ? pos : upto;
+}
+
+/* How far, up to @upto, may entries be written over, as far as others go? */
+static inline uint64_t shmipc_priv_log_scan(const struct shmipc_log *log, uint32_t me,
+					    uint64_t upto, struct shmipc_log_block *b)
+{
+	uint32_t slot, n = shmipc_priv_log_pubs(log);
+	uint64_t at, state;
+
+	b->who = SHMIPC_LOG_NOBODY;
+	for (slot = 0; slot < n && log->hdr.pubs > 1; slot++) {
+		at = slot == me ? upto : shmipc_priv_log_claimed(log, slot, upto);
+		if (at < upto) {
+			shmipc_priv_log_blocked(b, SHMIPC_LOG_PUB, slot, 0, at);
+			upto = at;
+		}
+	}
+	n = shmipc_priv_log_subs(log);
+	for (slot = 0; slot < n; slot++) {
+		at = shmipc_priv_log_sub_pos(log, slot, upto, &state);
+		if (at < upto) {
+			shmipc_priv_log_blocked(b, SHMIPC_LOG_SUB, slot, state, at);
+			upto = at;
+		}
+	}
+	return upto;
+}
+
+/**
+ * shmipc_log_advance - give up old messages
+ * @tx:   a publishing end without a claim
+ * @need: messages before this one must go
+ * @want: and these may, while we are at it
+ * @b:    on -EAGAIN: who is in the way
+ *
+ * Return: 0; -EAGAIN if somebody needs what would go. What can go goes anyway.
+ */
+static SHMIPC_COLD int shmipc_log_advance(struct shmipc_log_tx *tx, uint64_t need, uint64_t want,
+					  struct shmipc_log_block *b)
+{
+	const struct shmipc_log *log = tx->log;
+	/* T1 <- T0: the claims of all that has been taken. */
+	uint64_t tail = shmipc_load_acquire(&log->pub->tail), to;
+
+	if (want > tail)
+		want = tail;
+	to = shmipc_priv_log_scan(log, tx->slot, want, b);
+	if (to < need)
+		return -EAGAIN;
+	shmipc_priv_log_raise(&log->pub->floor, to);
+	/*
+	 * D0 -> D1: the floor, then their lines. A subscriber writes its line and
+	 * looks at the floor then: it sees ours, or we see it.
+	 */
+	shmipc_fence_seq_cst();
+	to = shmipc_priv_log_scan(log, tx->slot, to, b);
+	/* K0 -> K1: the floor before what follows from it. */
+	shmipc_priv_log_raise(&log->pub->clear, to);
+	return shmipc_load_acquire(&log->pub->clear) >= need ? 0 : -EAGAIN;
+}
+
+/**
+ * shmipc_log_make_room - have room for @n more entries
+ * @tx: a publishing end
+ * @n:  as for shmipc_log_claim()
+ * @b:  on -EAGAIN: who is in the way, and where
+ *
+ * Return: 0: claim again; -EAGAIN.
+ */
+static SHMIPC_COLD int shmipc_log_make_room(struct shmipc_log_tx *tx, uint32_t n,
+					    struct shmipc_log_block *b)
+{
+	uint64_t seq = tx->single ? tx->next : shmipc_load_acquire(&tx->pub->tail);
+	uint64_t lot = tx->log->lot, need = seq + n - tx->entries;
+
+	shmipc_log_unclaim(tx);
+	if (seq + n <= tx->entries || shmipc_load_acquire(&tx->pub->clear) >= need)
+		return 0;
+	return shmipc_log_advance(tx, need, (need + lot - 1) / lot * lot, b);
+}
+
+/**
+ * shmipc_log_evict - publishers wait no longer for a subscriber
+ * @log:  the log
+ * @b:    as shmipc_log_advance() gave it
+ * @dead: it has died: what it holds is free, too
+ *
+ * One that lives finds out when it next reads; what it holds stays.
+ */
+static inline void shmipc_log_evict(const struct shmipc_log *log, const struct shmipc_log_block *b,
+				    int dead)
+{
+	shmipc_store_release(&log->evicted[b->slot],
+			     (__u64)(b->state >> 16 | (dead ? SHMIPC_EVICTED_DEAD : 0)));
+}
+
+#endif /* SHMIPC_LOG_TX_H */
