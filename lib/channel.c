@@ -137,7 +137,7 @@ static int attach_own(struct shmipc_channel **ret, struct shmipc_segment *seg,
 	c->gather_every = c->gather_in = SHMIPC_GATHER_EVERY;
 	c->pub.kind = seg->hdr.kind;
 	c->pub.role = role;
-	seg->channel = &c->pub;
+	seg->live = &c->pub.role;	/* NONE is 0 */
 	watch_peer(c);
 	/*
 	 * A reader writes nothing, so it may find its place first: who sees it
@@ -160,7 +160,7 @@ static int attach_own(struct shmipc_channel **ret, struct shmipc_segment *seg,
 leave_end:
 	seg->be->leave(&c->end);
 free_channel:
-	seg->channel = NULL;
+	seg->live = NULL;
 	free(c);
 close_segment:
 	shmipc_segment_close(seg);

@@ -97,12 +97,14 @@ static bool is_there(const struct shmipc_segment *seg, uint64_t bytes)
 static int check_ring(const struct shmipc_segment *seg, const char *name)
 {
 	const struct shmipc_ring *ring = &seg->ring;
-	const unsigned char *last = ring->cons ? (const unsigned char *)ring->cons :
-						 (const unsigned char *)ring->waiters;
+	struct shmipc_body b;
 
-	if (ring->data != seg->base + seg->hdr.data_off || ring->size > seg->hdr.data_bytes)
+	shmipc_body_of(seg, &b);
+	if (seg->hdr.kind == SHMIPC_KIND_TOPIC ?
+	    b.topic.data_off != seg->hdr.data_off - seg->hdr.body_off :
+	    ring->data != seg->base + seg->hdr.data_off || ring->size > seg->hdr.data_bytes)
 		return fail_proto(name, "its ring is not where its data are");
-	if (!is_there(seg, (uint64_t)(last - seg->base) + SHMIPC_CTL_PAGE))
+	if (!is_there(seg, seg->hdr.body_off + b.ctl_bytes))
 		return fail_proto(name, "pages of its ring are missing");
 	return 0;
 }
@@ -154,31 +156,12 @@ static int finish_open(struct shmipc_segment *seg, const char *name)
 
 /* Create */
 
-int shmipc_dev_spans(const struct shmipc_seg_hdr *h, const struct shmipc_ring_hdr *rh,
-		     enum shmipc_role role, struct shmipc_span span[SHMIPC_SPANS_MAX])
-{
-	uint64_t body = h->body_off, other = rh->cons_off ? rh->cons_off : rh->wait_off;
-
-	switch (role) {
-	case SHMIPC_ROLE_PRODUCER:	/* its page, the metadata, and the records */
-		span[0] = (struct shmipc_span){ body + rh->prod_off, other - rh->prod_off };
-		span[1] = (struct shmipc_span){ h->data_off, h->data_bytes };
-		return 2;
-	case SHMIPC_ROLE_CONSUMER:
-	case SHMIPC_ROLE_READER:
-		span[0] = (struct shmipc_span){ body + other, SHMIPC_CTL_PAGE };
-		return 1;
-	default:
-		return 0;
-	}
-}
-
 static void add_regions(struct shmipc_dev_create *r, struct shmipc_dev_region *region,
-			const struct shmipc_seg_hdr *h, const struct shmipc_ring_hdr *rh,
+			const struct shmipc_seg_hdr *h, const struct shmipc_body *b,
 			enum shmipc_role role, uint32_t max)
 {
 	struct shmipc_span span[SHMIPC_SPANS_MAX];
-	int i, n = shmipc_dev_spans(h, rh, role, span);
+	int i, n = shmipc_body_spans(h, b, role, span);
 
 	for (i = 0; i < n; i++)
 		region[r->nregions++] = (struct shmipc_dev_region){
@@ -187,8 +170,10 @@ static void add_regions(struct shmipc_dev_create *r, struct shmipc_dev_region *r
 }
 
 static void plan_roles(struct shmipc_dev_create *r, struct shmipc_dev_region *region,
-		       const struct shmipc_seg_hdr *h, const struct shmipc_ring_hdr *rh)
+		       const struct shmipc_seg_hdr *h, const struct shmipc_body *b)
 {
+	uint32_t from, to;
+
 	r->regions = (uintptr_t)region;
 	if (h->kind == SHMIPC_KIND_RAW) {
 		region[0] = (struct shmipc_dev_region){ .off = h->data_off, .bytes = h->data_bytes,
@@ -196,11 +181,14 @@ static void plan_roles(struct shmipc_dev_create *r, struct shmipc_dev_region *re
 		r->nregions = 1;
 		return;
 	}
-	add_regions(r, region, h, rh, SHMIPC_ROLE_PRODUCER, 1);
-	if (h->kind == SHMIPC_KIND_SPSC)
-		add_regions(r, region, h, rh, SHMIPC_ROLE_CONSUMER, 1);
-	else
-		add_regions(r, region, h, rh, SHMIPC_ROLE_READER, h->peers - 1);
+	shmipc_body_slots(h, b->topic.pubs, SHMIPC_ROLE_PRODUCER, &from, &to);
+	add_regions(r, region, h, b, SHMIPC_ROLE_PRODUCER, to - from);
+	if (h->kind == SHMIPC_KIND_SPSC) {
+		add_regions(r, region, h, b, SHMIPC_ROLE_CONSUMER, 1);
+		return;
+	}
+	shmipc_body_slots(h, b->topic.pubs, SHMIPC_ROLE_READER, &from, &to);
+	add_regions(r, region, h, b, SHMIPC_ROLE_READER, to - from);
 }
 
 static const char *limit_text(const struct shmipc_dev_create *r, int err)
@@ -234,18 +222,15 @@ static int fail_create(const struct shmipc_dev_create *r, const char *name, int 
 }
 
 /* What lies behind the peer table at first; the caller's to free. */
-static void *make_body(const struct shmipc_seg_hdr *h, const struct shmipc_ring_hdr *rh,
-		       uint64_t *ret_bytes)
+static void *make_body(const struct shmipc_seg_hdr *h, const struct shmipc_body *b)
 {
-	uint64_t other = rh->cons_off ? rh->cons_off : rh->wait_off;
-	uint64_t bytes = other + SHMIPC_CTL_PAGE;
-	void *body = aligned_alloc(SHMIPC_CTL_PAGE, bytes);
+	void *body = aligned_alloc(SHMIPC_CTL_PAGE,
+				   shmipc_priv_round_up(b->init_bytes, SHMIPC_CTL_PAGE));
 
 	if (!body)
 		return NULL;
-	memset(body, 0, bytes);
-	shmipc_segment_fill_ring(body, h, rh);
-	*ret_bytes = bytes;
+	memset(body, 0, b->init_bytes);
+	shmipc_body_init(body, h, b);
 	return body;
 }
 
@@ -282,11 +267,10 @@ static int create_on(int fd, const char *name, const struct shmipc_segment_opts 
 	struct shmipc_pages pages = { .asked = o->page, .node_asked = -1, .node_got = -1 };
 	struct shmipc_dev_region region[SHMIPC_DEV_REGIONS_MAX];
 	struct shmipc_dev_create r;
-	struct shmipc_ring_hdr rh;
 	struct shmipc_seg_hdr h;
-	uint64_t body_bytes = 0;
+	struct shmipc_body b;
 	void *body = NULL;
-	int ret = shmipc_opts_plan(&h, &rh, o, name, &pages);
+	int ret = shmipc_opts_plan(&h, &b, o, name, &pages);
 
 	if (ret)
 		return ret;
@@ -294,14 +278,14 @@ static int create_on(int fd, const char *name, const struct shmipc_segment_opts 
 		return shmipc_fail(-EINVAL, "shmipc: create \"%s\": %u peers; %s has at most %u (EINVAL)",
 				   name ? name : "", h.peers, SHMIPC_DEVICE, SHMIPC_DEV_PEERS_MAX);
 	plan_create(&r, &h, name, o);
-	plan_roles(&r, region, &h, &rh);
+	plan_roles(&r, region, &h, &b);
 	if (h.kind != SHMIPC_KIND_RAW) {
-		body = make_body(&h, &rh, &body_bytes);
+		body = make_body(&h, &b);
 		if (!body)
 			return shmipc_fail(-ENOMEM, "shmipc: no memory for a ring header (ENOMEM)");
 	}
 	r.body = (uintptr_t)body;
-	r.body_bytes = body_bytes;
+	r.body_bytes = b.init_bytes;
 	ret = shmipc_dev_ioctl(fd, SHMIPC_IOC_CREATE, &r);
 	free(body);
 	return ret ? fail_create(&r, name, ret) : 0;

@@ -6,6 +6,7 @@
 #include <linux/shmipc.h>
 
 #include "backend.h"
+#include "body.h"
 
 /* dev.c: descriptors, and their ioctls: 0 or -errno */
 int shmipc_dev_fd(int flags);		/* of the device; a text if that fails */
@@ -22,20 +23,6 @@ int shmipc_dev_wait(struct shmipc_segment *seg, const uint32_t *word, uint32_t v
 int shmipc_dev_wait_peer(struct shmipc_segment *seg, uint32_t slot, uint32_t peer_val,
 			 uint64_t until_ns);
 void shmipc_dev_wake(struct shmipc_segment *seg, const uint32_t *word);
-
-/*
- * What a role writes, in bytes from the segment's start; the kernel is told so
- * when the segment is made, and lets the role map that and nothing else.
- */
-struct shmipc_span {
-	uint64_t off;
-	uint64_t bytes;
-};
-
-#define SHMIPC_SPANS_MAX	2
-
-int shmipc_dev_spans(const struct shmipc_seg_hdr *h, const struct shmipc_ring_hdr *rh,
-		     enum shmipc_role role, struct shmipc_span span[SHMIPC_SPANS_MAX]);
 
 /* Page tables now, so that the first messages take no faults. */
 void shmipc_dev_prefault(unsigned char *base, struct shmipc_span span, bool writable);

@@ -26,16 +26,10 @@
 static int spans_of(const struct shmipc_segment *seg, enum shmipc_role role,
 		    struct shmipc_span span[SHMIPC_SPANS_MAX])
 {
-	const unsigned char *body = seg->base + seg->hdr.body_off;
-	const struct shmipc_ring *ring = &seg->ring;
-	struct shmipc_ring_hdr rh = { .prod_off = (uint64_t)((unsigned char *)ring->prod - body) };
+	struct shmipc_body b;
 
-	/* From our checked copy, not from what the creator wrote there. */
-	if (ring->cons)
-		rh.cons_off = (uint64_t)((unsigned char *)ring->cons - body);
-	else
-		rh.wait_off = (uint64_t)((unsigned char *)ring->waiters - body);
-	return shmipc_dev_spans(&seg->hdr, &rh, role, span);
+	shmipc_body_of(seg, &b);
+	return shmipc_body_spans(&seg->hdr, &b, role, span);
 }
 
 static int map_spans(struct shmipc_segment *seg, const struct shmipc_span *span, int n, int prot)
@@ -59,11 +53,13 @@ static void detach(struct shmipc_segment *seg)
 /* All that this end will touch: what others write, and what it writes itself. */
 static void prefault(struct shmipc_segment *seg, const struct shmipc_span *span, int n)
 {
-	struct shmipc_span ctl = { 0, (uint64_t)((unsigned char *)seg->ring.prod - seg->base) };
 	struct shmipc_span data = { seg->hdr.data_off, seg->hdr.data_bytes };
+	struct shmipc_span ctl = { 0, seg->hdr.body_off };
+	struct shmipc_body b;
 	int i;
 
-	ctl.bytes += 2 * SHMIPC_CTL_PAGE;
+	shmipc_body_of(seg, &b);
+	ctl.bytes += b.ctl_bytes;
 	shmipc_dev_prefault(seg->base, ctl, false);
 	shmipc_dev_prefault(seg->base, data, false);
 	for (i = 0; i < n; i++)

@@ -14,7 +14,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "channel.h"
+#include "internal.h"
 
 static pthread_mutex_t fork_mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
@@ -36,8 +36,8 @@ static void in_child(void)
 
 	for (seg = fork_first; seg; seg = seg->next) {
 		seg->dead = true;
-		if (seg->channel)	/* the inline parts refuse it */
-			seg->channel->role = SHMIPC_ROLE_NONE;
+		if (seg->live)	/* the inline parts refuse it */
+			*seg->live = 0;
 		if (seg->base)
 			(void)mmap(seg->base, seg->bytes, PROT_READ | PROT_WRITE,
 				   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);

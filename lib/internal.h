@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <shmipc/log.h>
 #include <shmipc/ring.h>
 #include <shmipc/segment.h>
 #include <shmipc/error.h>
@@ -15,6 +16,7 @@
 
 struct shmipc_backend;
 struct shmipc_pages;
+struct shmipc_body;
 
 /* error.c */
 
@@ -28,7 +30,7 @@ void shmipc_sleep_ns(uint64_t ns);	/* for retries at set-up only */
 
 /* options.c */
 int shmipc_opts_read(struct shmipc_segment_opts *o, const struct shmipc_segment_opts *user);
-int shmipc_opts_plan(struct shmipc_seg_hdr *h, struct shmipc_ring_hdr *rh,
+int shmipc_opts_plan(struct shmipc_seg_hdr *h, struct shmipc_body *b,
 		     const struct shmipc_segment_opts *o, const char *name,
 		     const struct shmipc_pages *pages);
 int shmipc_opts_match(const struct shmipc_segment_opts *o, const struct shmipc_seg_hdr *h,
@@ -55,7 +57,8 @@ struct shmipc_segment {
 	size_t bytes;
 	struct shmipc_seg_hdr hdr;	/* checked private copy */
 	struct shmipc_ring ring;	/* kinds with a ring */
-	struct shmipc_channel *channel;	/* that took it over, or NULL */
+	struct shmipc_log log;		/* topics */
+	uint32_t *live;			/* of the end that took it over, or NULL: 0 after fork */
 	struct shmipc_segment *prev;	/* fork.c */
 	struct shmipc_segment *next;
 };
@@ -63,10 +66,8 @@ struct shmipc_segment {
 /* segment.c */
 struct shmipc_segment *shmipc_segment_new(const struct shmipc_backend *be);
 int shmipc_segment_dup(struct shmipc_segment **ret, struct shmipc_segment *from);
-void shmipc_segment_fill_ring(void *body, const struct shmipc_seg_hdr *h,
-			      const struct shmipc_ring_hdr *rh);
 void shmipc_segment_fill(unsigned char *base, const struct shmipc_seg_hdr *h,
-			 const struct shmipc_ring_hdr *rh);
+			 const struct shmipc_body *b);
 int shmipc_segment_read(struct shmipc_segment *seg, const char *name);
 struct shmipc_peer_slot *shmipc_segment_slot(const struct shmipc_segment *seg, uint32_t slot);
 

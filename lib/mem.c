@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "body.h"
 #include "mem.h"
 #include "table.h"
 
@@ -187,16 +188,14 @@ int shmipc_mem_fill(struct shmipc_segment *seg, const char *name,
 	struct shmipc_pages pages = { .asked = o->page, .fs_page = shmipc_pages_of_fs(seg->fd),
 				      .node_asked = o->flags & SHMIPC_ON_NODE ? o->node : -1,
 				      .node_got = -1 };
-	struct shmipc_ring_hdr rh;
 	struct shmipc_seg_hdr h;
+	struct shmipc_body b;
 	uint64_t ctl, bytes;
-	int ret = shmipc_opts_plan(&h, &rh, o, name, &pages);
+	int ret = shmipc_opts_plan(&h, &b, o, name, &pages);
 
 	if (ret)
 		return ret;
-	ctl = h.kind == SHMIPC_KIND_RAW ? h.body_off : h.body_off + rh.meta_off + rh.meta_bytes +
-	      2 * SHMIPC_CTL_PAGE;
-	ctl = shmipc_priv_round_up(ctl, SHMIPC_CTL_PAGE);
+	ctl = shmipc_priv_round_up(h.body_off + b.ctl_bytes, SHMIPC_CTL_PAGE);
 	if (ctl > h.data_off)
 		ctl = h.data_off;
 	bytes = pages.fs_page ? shmipc_priv_round_up(h.total_bytes, pages.fs_page) : h.total_bytes;
@@ -213,7 +212,7 @@ int shmipc_mem_fill(struct shmipc_segment *seg, const char *name,
 	h.flags |= flags;
 	h.page_got = pages.got;
 	h.node_got = pages.node_got;
-	shmipc_segment_fill(seg->base, &h, &rh);
+	shmipc_segment_fill(seg->base, &h, &b);
 	ret = shmipc_segment_read(seg, name);
 	if (!ret)
 		return 0;

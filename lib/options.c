@@ -7,16 +7,11 @@
 #include <unistd.h>
 
 #include "backend.h"
+#include "body.h"
 
-#define RING_BYTES_DEFAULT	(UINT64_C(1) << 20)
 #define PEERS_DEFAULT		64u
 #define PEERS_MAX		65536u
 #define MODE_DEFAULT		0600u
-
-static bool is_ring(uint32_t kind)
-{
-	return kind == SHMIPC_KIND_SPSC || kind == SHMIPC_KIND_BCAST;
-}
 
 /* A private copy of the user's options, whatever age its struct has. */
 int shmipc_opts_read(struct shmipc_segment_opts *o, const struct shmipc_segment_opts *user)
@@ -34,9 +29,9 @@ int shmipc_opts_read(struct shmipc_segment_opts *o, const struct shmipc_segment_
 	if (o->flags & ~known)
 		return shmipc_fail(-EINVAL, "shmipc: options: unknown flags %#x (EINVAL)",
 				   o->flags & ~known);
-	if (o->kind > SHMIPC_KIND_BCAST)
+	if (o->kind > SHMIPC_KIND_TOPIC)
 		return shmipc_fail(-EINVAL, "shmipc: options: kind %u is none of 0..%d (EINVAL)",
-				   o->kind, SHMIPC_KIND_BCAST);
+				   o->kind, SHMIPC_KIND_TOPIC);
 	if (o->page && o->page != SHMIPC_PAGE_4K && o->page != SHMIPC_PAGE_2M &&
 	    o->page != SHMIPC_PAGE_1G)
 		return shmipc_fail(-EINVAL, "shmipc: options: page of %llu bytes is none of 4096, 2 MiB, 1 GiB, 0 for auto (EINVAL)",
@@ -67,26 +62,29 @@ int shmipc_opts_read(struct shmipc_segment_opts *o, const struct shmipc_segment_
 /**
  * shmipc_opts_plan - the header of a new segment, as far as it follows from options
  * @h:     filled in; what memory was obtained comes later
- * @rh:    ring header, for kinds with a ring
+ * @b:     what lies behind the peer table
  * @o:     checked options
  * @name:  or NULL
  * @pages: of what memory; says where the data should begin
  *
  * Return: 0, -EINVAL with a text.
  */
-int shmipc_opts_plan(struct shmipc_seg_hdr *h, struct shmipc_ring_hdr *rh,
+int shmipc_opts_plan(struct shmipc_seg_hdr *h, struct shmipc_body *b,
 		     const struct shmipc_segment_opts *o, const char *name, const struct shmipc_pages *pages)
 {
-	struct shmipc_ring_opts ro = { .kind = o->kind, .align = o->align,
-				       .size = o->bytes ? o->bytes : RING_BYTES_DEFAULT,
-				       .meta_bytes = o->meta_bytes };
-	uint64_t need, align;
+	const char *lack = NULL;
+	int ret;
 
 	memset(h, 0, sizeof(*h));
-	if (!is_ring(o->kind) && (o->kind != SHMIPC_KIND_RAW || !o->bytes))
+	if (!o->kind)
+		lack = "options do not say what kind to make";
+	else if (o->kind == SHMIPC_KIND_RAW && !o->bytes)
+		lack = "raw needs its number of bytes";
+	else if (o->kind == SHMIPC_KIND_TOPIC && !o->log)
+		lack = "a topic is made by shmipc_pub_open() or shmipc_sub_open()";
+	if (lack)
 		return shmipc_fail(-EINVAL, "shmipc: create \"%s\": %s (EINVAL)", name ? name : "",
-				   o->kind ? "raw needs its number of bytes" :
-				   "options do not say what kind to make");
+				   lack);
 	h->magic = SHMIPC_SEG_MAGIC;
 	h->layout_major = SHMIPC_LAYOUT_MAJOR;
 	h->layout_minor = SHMIPC_LAYOUT_MINOR;
@@ -94,25 +92,17 @@ int shmipc_opts_plan(struct shmipc_seg_hdr *h, struct shmipc_ring_hdr *rh,
 	h->kind = o->kind;
 	h->flags = o->flags & SHMIPC_PERSIST ? SHMIPC_SEG_PERSISTENT : 0;
 	h->peers = o->peers ? o->peers : o->kind == SHMIPC_KIND_SPSC ? 2 : PEERS_DEFAULT;
+	if (o->kind == SHMIPC_KIND_TOPIC)
+		h->peers = o->log->pubs + o->log->subs;
 	if (h->peers < 2)
 		h->peers = 2;
 	h->peer_bytes = sizeof(struct shmipc_peer_slot);
 	h->peers_off = SHMIPC_CTL_PAGE;
 	h->body_off = h->peers_off +
 		shmipc_priv_round_up((uint64_t)h->peers * h->peer_bytes, SHMIPC_CTL_PAGE);
-	if (is_ring(o->kind)) {
-		if (shmipc_ring_layout(&ro, rh, &need))
-			return shmipc_fail(-EINVAL, "shmipc: create \"%s\": bad ring options (EINVAL)",
-					   name ? name : "");
-		h->data_bytes = rh->size;
-		align = shmipc_pages_data_align(pages, h->data_bytes);
-		h->data_off = shmipc_priv_round_up(h->body_off + rh->data_off, align);
-		rh->data_off = h->data_off - h->body_off;
-	} else {
-		h->data_bytes = shmipc_priv_round_up(o->bytes, SHMIPC_CTL_PAGE);
-		align = shmipc_pages_data_align(pages, h->data_bytes);
-		h->data_off = shmipc_priv_round_up(h->body_off, align);
-	}
+	ret = shmipc_body_plan(b, h, o, name, pages);
+	if (ret)
+		return ret;
 	h->total_bytes = h->data_off + h->data_bytes;
 	h->page_asked = o->page;
 	h->node_asked = o->flags & SHMIPC_ON_NODE ? o->node : -1;
@@ -144,16 +134,16 @@ int shmipc_opts_match(const struct shmipc_segment_opts *o, const struct shmipc_s
 
 	if (o->kind && o->kind != h->kind)
 		return mismatch(name, "kind", o->kind, h->kind);
-	if (is_ring(h->kind))
+	if (shmipc_kind_is_ring(h->kind))
 		while (bytes < o->bytes)
 			bytes *= 2;
 	else
 		bytes = shmipc_priv_round_up(o->bytes, SHMIPC_CTL_PAGE);
 	if (o->bytes && bytes != h->data_bytes)
 		return mismatch(name, "size", bytes, h->data_bytes);
-	if (o->align && is_ring(h->kind) && o->align != ring->align)
+	if (o->align && shmipc_kind_is_ring(h->kind) && o->align != ring->align)
 		return mismatch(name, "align", o->align, ring->align);
-	if (o->meta_bytes && is_ring(h->kind) && o->meta_bytes != ring->meta_bytes)
+	if (o->meta_bytes && shmipc_kind_is_ring(h->kind) && o->meta_bytes != ring->meta_bytes)
 		return mismatch(name, "bytes of metadata", o->meta_bytes, ring->meta_bytes);
 	if (o->peers && o->peers != h->peers)
 		return mismatch(name, "number of peers", o->peers, h->peers);
@@ -199,7 +189,7 @@ int shmipc_hdr_check(const struct shmipc_seg_hdr *h, uint64_t file_bytes, const 
 	    h->body_off < h->peers_off + (uint64_t)h->peers * h->peer_bytes ||
 	    h->data_off < h->body_off || h->data_off > h->total_bytes ||
 	    h->data_bytes > h->total_bytes - h->data_off || h->hdr_bytes != sizeof(*h) ||
-	    h->kind < SHMIPC_KIND_RAW || h->kind > SHMIPC_KIND_BCAST ||
+	    h->kind < SHMIPC_KIND_RAW || h->kind > SHMIPC_KIND_TOPIC ||
 	    h->name[SHMIPC_NAME_MAX])
 		return shmipc_fail(-EPROTO, "shmipc: open \"%s\": its header is nonsense (EPROTO); remove it", n);
 	return 0;

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "backend.h"
+#include "body.h"
 
 /* The PID namespace that hints of pids are of. */
 uint32_t shmipc_my_pidns(void)
@@ -12,14 +13,6 @@ uint32_t shmipc_my_pidns(void)
 	struct stat st;
 
 	return stat("/proc/self/ns/pid", &st) ? 0 : (uint32_t)st.st_ino;
-}
-
-/* Slots of a role: one for producers and consumers, the rest for readers. */
-static void slots_of(const struct shmipc_segment *seg, enum shmipc_role role, uint32_t *ret_from,
-		     uint32_t *ret_to)
-{
-	*ret_from = role == SHMIPC_ROLE_PRODUCER ? 0 : 1;
-	*ret_to = role == SHMIPC_ROLE_READER ? seg->hdr.peers : *ret_from + 1;
 }
 
 /**
@@ -36,11 +29,15 @@ int shmipc_end_take(struct shmipc_end *e, struct shmipc_segment *seg, enum shmip
 	uint32_t from, to;
 	int ret;
 
-	slots_of(seg, role, &from, &to);
+	shmipc_body_slots(&seg->hdr, seg->log.hdr.pubs, role, &from, &to);
 	e->seg = seg;
 	ret = seg->be->take(e, role, from, to);
 	if (ret == -EBUSY && role == SHMIPC_ROLE_READER)
-		return shmipc_fail(-ENOSPC, "shmipc: attach \"%s\": all %u reader slots are taken (ENOSPC); make it with more peers",
+		return shmipc_fail(-ENOSPC, "shmipc: attach \"%s\": all %u readers' slots are taken (ENOSPC); make it with more %s",
+				   seg->hdr.name, to - from,
+				   seg->hdr.kind == SHMIPC_KIND_TOPIC ? "subscribers" : "peers");
+	if (ret == -EBUSY && to - from > 1)
+		return shmipc_fail(-EBUSY, "shmipc: attach \"%s\": all %u publishers' slots are taken (EBUSY); make it with more publishers",
 				   seg->hdr.name, to - from);
 	if (ret == -EBUSY) {
 		shmipc_slot_info(seg, from, &p);

@@ -5,18 +5,19 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "body.h"
 #include "table.h"
 
 int shmipc_private_create(struct shmipc_segment *seg, const struct shmipc_segment_opts *o)
 {
 	struct shmipc_pages pages = { .asked = o->page, .node_asked = -1, .node_got = -1 };
-	struct shmipc_ring_hdr rh;
+	struct shmipc_body b;
 	struct shmipc_seg_hdr h;
 	int ret;
 
 	if (o->flags & SHMIPC_ON_NODE)
 		pages.node_asked = o->node;
-	ret = shmipc_opts_plan(&h, &rh, o, NULL, &pages);
+	ret = shmipc_opts_plan(&h, &b, o, NULL, &pages);
 	if (ret)
 		return ret;
 	seg->mem = calloc(1, sizeof(*seg->mem));
@@ -37,7 +38,7 @@ int shmipc_private_create(struct shmipc_segment *seg, const struct shmipc_segmen
 	h.flags |= SHMIPC_SEG_PRIVATE;
 	h.page_got = pages.got;
 	h.node_got = pages.node_got;
-	shmipc_segment_fill(seg->base, &h, &rh);
+	shmipc_segment_fill(seg->base, &h, &b);
 	seg->mem->refs = 1;
 	seg->mem->base = seg->base;
 	seg->mem->bytes = seg->bytes;

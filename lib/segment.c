@@ -8,6 +8,7 @@
 #include <shmipc/bcast.h>
 
 #include "backend.h"
+#include "body.h"
 
 #define OPEN_TRIES	200
 
@@ -31,22 +32,11 @@ static void segment_free(struct shmipc_segment *seg)
 	free(seg);
 }
 
-/* Write the ring of a new segment at @body; all its memory up to the data is zero. */
-void shmipc_segment_fill_ring(void *body, const struct shmipc_seg_hdr *h,
-			      const struct shmipc_ring_hdr *rh)
-{
-	struct shmipc_ring_opts ro = { .kind = rh->kind, .align = rh->align, .size = rh->size,
-				       .meta_bytes = rh->meta_bytes, .data_off = rh->data_off };
-
-	(void)shmipc_ring_init(body, h->total_bytes - h->body_off, &ro);
-}
-
-/* Write header and ring of a new segment; all its memory is zero. */
+/* Write header and body of a new segment; all its memory is zero. */
 void shmipc_segment_fill(unsigned char *base, const struct shmipc_seg_hdr *h,
-			 const struct shmipc_ring_hdr *rh)
+			 const struct shmipc_body *b)
 {
-	if (h->kind != SHMIPC_KIND_RAW)
-		shmipc_segment_fill_ring(base + h->body_off, h, rh);
+	shmipc_body_init(base + h->body_off, h, b);
 	memcpy(base, h, sizeof(*h));
 }
 
@@ -58,17 +48,7 @@ int shmipc_segment_read(struct shmipc_segment *seg, const char *name)
 	memcpy(&seg->hdr, seg->base, sizeof(seg->hdr));	/* once */
 	shmipc_compiler_barrier();	/* and the compiler does not read it again */
 	ret = shmipc_hdr_check(&seg->hdr, seg->bytes, name);
-	if (ret || seg->hdr.kind == SHMIPC_KIND_RAW)
-		return ret;
-	ret = shmipc_ring_check(seg->base + seg->hdr.body_off,
-				seg->hdr.total_bytes - seg->hdr.body_off, &seg->ring);
-	if (!ret && seg->ring.kind != seg->hdr.kind)
-		ret = -EPROTO;
-	if (ret)
-		return shmipc_fail(ret == -EAGAIN ? -EPROTO : ret,
-				   "shmipc: open \"%s\": its ring header is nonsense or of another version (%s); remove it",
-				   name ? name : "", shmipc_error_name(ret == -EAGAIN ? -EPROTO : ret));
-	return 0;
+	return ret ? ret : shmipc_body_read(seg, name);
 }
 
 struct shmipc_peer_slot *shmipc_segment_slot(const struct shmipc_segment *seg, uint32_t slot)
@@ -293,8 +273,10 @@ static void read_info(const struct shmipc_segment *seg, struct shmipc_segment_in
 	ret->mode = h->mode;
 	ret->uid = h->uid;
 	ret->gid = h->gid;
-	ret->align = h->kind == SHMIPC_KIND_RAW ? 0 : seg->ring.align;
-	ret->meta_bytes = h->kind == SHMIPC_KIND_RAW ? 0 : seg->ring.meta_bytes;
+	ret->align = shmipc_kind_is_ring(h->kind) ? seg->ring.align : 0;
+	if (h->kind == SHMIPC_KIND_TOPIC)
+		ret->align = seg->log.hdr.align;
+	ret->meta_bytes = shmipc_kind_is_ring(h->kind) ? seg->ring.meta_bytes : 0;
 	ret->created_ns = h->created_ns;
 }
 
@@ -313,7 +295,11 @@ static void look_at_ring(struct shmipc_segment *seg, struct shmipc_segment_stat 
 	struct shmipc_bcast_rx rx;
 	uint64_t word;
 
-	if (seg->hdr.kind == SHMIPC_KIND_RAW)
+	if (seg->hdr.kind == SHMIPC_KIND_TOPIC) {
+		st->tail_seq = shmipc_load_relaxed(&seg->log.pub->tail);
+		st->head_seq = shmipc_load_relaxed(&seg->log.pub->floor);
+	}
+	if (!shmipc_kind_is_ring(seg->hdr.kind))
 		return;
 	if (!shmipc_cursor_read(&seg->ring.prod->tail, &word, &st->tail_seq))
 		st->tail_pos = shmipc_cursor_pos(word);

@@ -25,6 +25,7 @@ extern "C" {
 #endif
 
 struct shmipc_segment;
+struct shmipc_log_opts;
 
 /* shmipc_segment_opts.flags */
 #define SHMIPC_CREATE		0x01u	/* make it if it is not there */
@@ -54,6 +55,7 @@ struct shmipc_segment;
  * @node:         NUMA node, with SHMIPC_ON_NODE
  * @uid:          owner, with SHMIPC_CHOWN (needs privilege)
  * @gid:          group, with SHMIPC_CHOWN
+ * @log:          topics: how to make the log; set by shmipc_pub_open() and sub_open()
  *
  * All zero means: no wish. When the segment exists, each wish must be what its
  * creator asked for; otherwise the open fails with -EINVAL and the text names
@@ -72,6 +74,7 @@ struct shmipc_segment_opts {
 	int32_t node;
 	uint32_t uid;
 	uint32_t gid;
+	const struct shmipc_log_opts *log;
 };
 
 /* What the backend of a segment does, as opposed to asks for. */
