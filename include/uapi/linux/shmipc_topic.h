@@ -41,7 +41,7 @@
 #define SHMIPC_TOPIC_SUBS_MAX	3072u
 #define SHMIPC_TOPIC_HOLDS_MAX	1024u
 #define SHMIPC_TOPIC_GROUPS	64u
-#define SHMIPC_TOPIC_CELL_MAX	65536u
+#define SHMIPC_TOPIC_CELL_MAX	65520u	/* a stride of 64 KiB at most */
 #define SHMIPC_TOPIC_CHUNKS_MAX	65536u
 
 /* topic_hdr.meta: what each message carries before its payload, 8 bytes each, in this order. */
