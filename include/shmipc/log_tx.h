@@ -223,7 +223,11 @@ static inline int shmipc_log_claim(struct shmipc_log_tx *tx, uint32_t n, uint64_
 	for (;;) {
 		if (shmipc_unlikely(seq + n > tx->limit) && !shmipc_priv_log_limit(tx, seq + n))
 			return -EAGAIN;
-		shmipc_store_relaxed(&tx->line->claim, seq << SHMIPC_CLAIM_BITS | n);
+		/*
+		 * L0 -> L1: who sees this claim in place of our last one sees what
+		 * we have committed by that.
+		 */
+		shmipc_store_release(&tx->line->claim, seq << SHMIPC_CLAIM_BITS | n);
 		/* T0 -> T1: what we claim is in our line before the number is ours. */
 		if (shmipc_likely(shmipc_cas_acq_rel(&tx->pub->tail, &seq, seq + n)))
 			break;
