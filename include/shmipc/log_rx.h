@@ -63,10 +63,10 @@ static inline void shmipc_priv_log_set_pos(struct shmipc_log_rx *rx, uint64_t po
 		shmipc_store_release(&rx->line->pos, (__u64)pos);
 }
 
-/* Do publishers keep for us what the floor has passed? */
-static inline int shmipc_priv_log_kept(const struct shmipc_log_rx *rx)
+/* Do publishers keep message @seq for us, though the floor has passed it? */
+static inline int shmipc_priv_log_kept(const struct shmipc_log_rx *rx, uint64_t seq)
 {
-	return rx->evicted &&
+	return rx->evicted && seq >= rx->seq &&
 	       (shmipc_load_relaxed(rx->evicted) & SHMIPC_EVICTED_GENERATION) != rx->generation;
 }
 
@@ -79,7 +79,7 @@ static inline int shmipc_log_intact(const struct shmipc_log_rx *rx, uint64_t seq
 	/* F1 <- F0: whoever has seen a new byte sees the floor that allowed it. */
 	shmipc_fence_acquire();
 	return shmipc_likely(shmipc_load_relaxed(&rx->pub->floor) <= seq) ||
-	       shmipc_priv_log_kept(rx);
+	       shmipc_priv_log_kept(rx, seq);
 }
 
 /*
@@ -149,7 +149,7 @@ static SHMIPC_COLD int shmipc_priv_log_not_there(struct shmipc_log_rx *rx, uint6
 {
 	/* F1 <- F0 */
 	shmipc_fence_acquire();
-	if (shmipc_load_relaxed(&rx->pub->floor) > rx->seq && !shmipc_priv_log_kept(rx))
+	if (shmipc_load_relaxed(&rx->pub->floor) > rx->seq && !shmipc_priv_log_kept(rx, rx->seq))
 		return shmipc_priv_log_lapped(rx);
 	if (word >> 2 > rx->seq)	/* overwritten, and the floor has not moved */
 		return rx->err = -EPROTO;
@@ -276,7 +276,8 @@ static inline int shmipc_log_hold_take(struct shmipc_log_rx *rx, uint32_t i,
 	shmipc_store_relaxed(&rx->line->holding, (__u64)++rx->holding);
 	/* D1 -> D0: our hold, then the floor; who moves the floor looks at it then. */
 	shmipc_fence_seq_cst();
-	if (shmipc_load_relaxed(&rx->pub->floor) <= ref->seq || shmipc_priv_log_kept(rx))
+	if (shmipc_load_relaxed(&rx->pub->floor) <= ref->seq ||
+	    shmipc_priv_log_kept(rx, ref->seq))
 		return 1;
 	shmipc_store_relaxed(&h->seq, (__u64)0);
 	shmipc_store_relaxed(&rx->line->holding, (__u64)--rx->holding);
