@@ -471,13 +471,28 @@ static SHMIPC_COLD int shmipc_log_make_room(struct shmipc_log_tx *tx, uint32_t n
  * @b:    as shmipc_log_advance() gave it
  * @dead: it has died: what it holds is free, too
  *
- * One that lives finds out when it next reads; what it holds stays.
+ * One that lives finds out when it next reads; what it holds stays. Whoever
+ * has the slot by now, if it is not the one of @b, is left alone.
  */
 static inline void shmipc_log_evict(const struct shmipc_log *log, const struct shmipc_log_block *b,
 				    int dead)
 {
-	shmipc_store_release(&log->evicted[b->slot],
-			     (__u64)(b->state >> 16 | (dead ? SHMIPC_EVICTED_DEAD : 0)));
+	uint64_t generation = b->state >> 16, to;
+	__u64 *word = &log->evicted[b->slot];
+	/* E1 <- E0 */
+	__u64 was = shmipc_load_acquire(word);
+	int tries;
+
+	for (tries = 0; tries < 1024; tries++) {
+		if ((was & SHMIPC_EVICTED_GENERATION) > generation)
+			return;
+		to = generation | (dead ? SHMIPC_EVICTED_DEAD : 0);
+		if ((was & SHMIPC_EVICTED_GENERATION) == generation)
+			to |= was & SHMIPC_EVICTED_DEAD;
+		/* E0 -> E1 */
+		if (to == was || shmipc_cas_acq_rel(word, &was, (__u64)to))
+			return;
+	}
 }
 
 #endif /* SHMIPC_LOG_TX_H */
