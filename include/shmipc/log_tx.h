@@ -370,10 +370,11 @@ static inline uint64_t shmipc_priv_log_sub_pos(const struct shmipc_log *log, uin
 	const struct shmipc_sub_line *line = shmipc_log_sub(log, slot);
 	/* S1 <- S0: with the state comes the position that it begins with. */
 	uint64_t state = shmipc_load_acquire(&line->state), pos, cursor = SHMIPC_POS_NONE;
-	uint32_t group = shmipc_sub_state_group(state);
+	uint32_t group = shmipc_sub_state_group(state), policy = shmipc_sub_state_policy(state);
 
 	*ret_state = state;
-	if (shmipc_sub_state_policy(state) < SHMIPC_POLICY_LOSSLESS ||
+	if (policy < SHMIPC_POLICY_LOSSLESS || policy > SHMIPC_POLICY_EVICT ||
+	    !(log->hdr.policies >> policy & 1) ||
 	    (shmipc_load_relaxed(&log->evicted[slot]) & SHMIPC_EVICTED_GENERATION) == state >> 16)
 		return upto;
 	/* G1 <- G0: before the position; who has moved the cursor has its own. */
