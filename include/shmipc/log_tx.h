@@ -63,6 +63,26 @@ static inline uint32_t shmipc_priv_log_subs(const struct shmipc_log *log)
 	return n < log->hdr.subs ? (uint32_t)n : log->hdr.subs;
 }
 
+/* As shmipc_log_orphan(); publisher @dead is known to be dead. */
+static inline int shmipc_priv_log_orphan(const struct shmipc_log *log, uint64_t seq, uint32_t dead,
+					 shmipc_log_alive_fn alive, void *arg)
+{
+	const struct shmipc_entry *e = shmipc_log_entry(log, seq);
+	uint32_t slot, n;
+
+	/* T1 <- T0: who has taken the number has said so before. */
+	if (shmipc_load_acquire(&log->pub->tail) <= seq)
+		return 0;
+	n = shmipc_priv_log_pubs(log);
+	for (slot = 0; slot < n; slot++)
+		/* L1 <- L0: who has let go of its claim has committed. */
+		if (shmipc_priv_log_covers(shmipc_load_acquire(&log->pub_line[slot].claim), seq) &&
+		    slot != dead && alive(arg, slot))
+			return 0;
+	/* A0 <- R0 */
+	return shmipc_log_pending(shmipc_load_acquire(&e->word), seq);
+}
+
 /**
  * shmipc_log_orphan - will message @seq never come, as its publisher is dead?
  * @log:   the log
@@ -77,26 +97,13 @@ static inline uint32_t shmipc_priv_log_subs(const struct shmipc_log *log)
 static inline int shmipc_log_orphan(const struct shmipc_log *log, uint64_t seq,
 				    shmipc_log_alive_fn alive, void *arg)
 {
-	const struct shmipc_entry *e = shmipc_log_entry(log, seq);
-	uint32_t slot, n;
-
-	/* T1 <- T0: who has taken the number has said so before. */
-	if (shmipc_load_acquire(&log->pub->tail) <= seq)
-		return 0;
-	n = shmipc_priv_log_pubs(log);
-	for (slot = 0; slot < n; slot++)
-		/* L1 <- L0: who has let go of its claim has committed. */
-		if (shmipc_priv_log_covers(shmipc_load_acquire(&log->pub_line[slot].claim), seq) &&
-		    alive(arg, slot))
-			return 0;
-	/* A0 <- R0 */
-	return shmipc_log_pending(shmipc_load_acquire(&e->word), seq);
+	return shmipc_priv_log_orphan(log, seq, ~0u, alive, arg);
 }
 
 /**
  * shmipc_log_abort - mark what a dead publisher had claimed
  * @log:   the log
- * @slot:  its slot; it is known to be dead
+ * @slot:  its slot; who claimed there is known to be dead, and is not asked for
  * @alive: asked of others that say they have claimed the same
  * @arg:   for @alive
  *
@@ -117,7 +124,7 @@ static inline uint64_t shmipc_log_abort(const struct shmipc_log *log, uint32_t s
 		seq = (claim >> SHMIPC_CLAIM_BITS) + i;
 		e = shmipc_log_entry(log, seq);
 		word = shmipc_load_acquire(&e->word);
-		if (!shmipc_log_pending(word, seq) || !shmipc_log_orphan(log, seq, alive, arg))
+		if (!shmipc_log_pending(word, seq) || !shmipc_priv_log_orphan(log, seq, slot, alive, arg))
 			continue;
 		if (shmipc_cas_acq_rel(&e->word, &word, (__u64)(seq << 2 | SHMIPC_ENTRY_ABORTED)))
 			aborted++;
@@ -129,25 +136,36 @@ static inline uint64_t shmipc_log_abort(const struct shmipc_log *log, uint32_t s
 	return aborted;
 }
 
-/* The single publisher died: where did it stop? */
-static inline void shmipc_priv_log_resume_single(struct shmipc_log_tx *tx)
+/*
+ * The single publisher died: where did it stop? Return: messages aborted.
+ *
+ * It commits a batch from its end. What it has committed stays, as a subscriber
+ * with a stride may have read it; what is missing before that was never there.
+ */
+static inline uint64_t shmipc_priv_log_resume_single(struct shmipc_log_tx *tx)
 {
 	const struct shmipc_log *log = tx->log;
-	uint64_t seq = shmipc_load_relaxed(&tx->pub->tail), i;
+	uint64_t tail = shmipc_load_relaxed(&tx->pub->tail), next = tail, seq, aborted = 0, n;
 	struct shmipc_entry *e;
 
+	/* The tail is stored after each batch: no more than one can be beyond it. */
+	n = tx->entries < SHMIPC_CLAIM_MAX ? tx->entries : SHMIPC_CLAIM_MAX;
 	/* Relaxed: with the slot we were given all that its last owner wrote. */
-	while (shmipc_log_resolved(shmipc_load_relaxed(&shmipc_log_entry(log, seq)->word), seq))
-		seq++;
-	/* It commits a batch from its end: what is behind the first was never seen. */
-	for (i = 1; i < log->hdr.entries; i++) {
-		e = shmipc_log_entry(log, seq + i);
-		if (!shmipc_log_pending(shmipc_load_relaxed(&e->word), seq + i))
-			shmipc_store_relaxed(&e->word, (__u64)0);
+	for (seq = tail; seq < tail + n; seq++)
+		if (shmipc_log_resolved(shmipc_load_relaxed(&shmipc_log_entry(log, seq)->word), seq))
+			next = seq + 1;
+	for (seq = tail; seq < next; seq++) {
+		e = shmipc_log_entry(log, seq);
+		if (!shmipc_log_pending(shmipc_load_relaxed(&e->word), seq))
+			continue;
+		/* R0 -> A0: who sees it there sees the floor that allowed it. */
+		shmipc_store_release(&e->word, (__u64)(seq << 2 | SHMIPC_ENTRY_ABORTED));
+		aborted++;
 	}
-	tx->next = seq;
+	tx->next = next;
 	/* R0 -> A0 */
-	shmipc_store_release(&tx->pub->tail, (__u64)seq);
+	shmipc_store_release(&tx->pub->tail, (__u64)next);
+	return aborted;
 }
 
 /**
@@ -160,11 +178,16 @@ static inline void shmipc_priv_log_resume_single(struct shmipc_log_tx *tx)
  * @arg:   for @alive
  *
  * Goes on where the last one in the slot stopped or died.
+ *
+ * Return: messages that it had claimed and that are aborted now; who sleeps for
+ * them must be woken.
  */
-static inline void shmipc_log_tx_init(struct shmipc_log_tx *tx, const struct shmipc_log *log,
-				      uint32_t slot, uint64_t id, shmipc_log_alive_fn alive,
-				      void *arg)
+static inline uint64_t shmipc_log_tx_init(struct shmipc_log_tx *tx, const struct shmipc_log *log,
+					  uint32_t slot, uint64_t id, shmipc_log_alive_fn alive,
+					  void *arg)
 {
+	uint64_t aborted;
+
 	memset(tx, 0, sizeof(*tx));
 	tx->log = log;
 	tx->entry = log->entry;
@@ -180,14 +203,15 @@ static inline void shmipc_log_tx_init(struct shmipc_log_tx *tx, const struct shm
 	tx->sent = shmipc_load_relaxed(&tx->line->sent);
 	tx->bytes = shmipc_load_relaxed(&tx->line->bytes);
 	if (tx->single)
-		shmipc_priv_log_resume_single(tx);
+		aborted = shmipc_priv_log_resume_single(tx);
 	else
-		(void)shmipc_log_abort(log, slot, alive, arg);
+		aborted = shmipc_log_abort(log, slot, alive, arg);
 	shmipc_store_relaxed(&tx->line->wait_slot, (__u64)0);
 	shmipc_store_relaxed(&tx->line->id, (__u64)id);
 	/* L0 -> L1 */
 	shmipc_store_release(&tx->line->claim, (__u64)SHMIPC_CLAIM_NONE);
 	shmipc_priv_log_raise(&log->pub->pubs_used, (uint64_t)slot + 1);
+	return aborted;
 }
 
 /* How far may we claim by now? */
