@@ -284,13 +284,14 @@ static inline struct shmipc_entry *shmipc_log_tx_entry(const struct shmipc_log_t
  * From the last to the first, and everyone reads them in their order: all of them
  * become visible by the last store.
  *
- * Return: 1 if somebody sleeps for one of them (wake all who sleep on the word
- * of @seq), else 0.
+ * Return: 0 mostly; else somebody may sleep for one of so many messages, from @seq
+ * on: wake all who sleep on the word of each. (One is enough for those who take
+ * every message; with a stride they sleep on a later one.)
  */
-static inline int shmipc_log_commit(struct shmipc_log_tx *tx, uint64_t seq, uint32_t n,
-				    enum shmipc_entry_state state, uint64_t bytes)
+static inline uint32_t shmipc_log_commit(struct shmipc_log_tx *tx, uint64_t seq, uint32_t n,
+					 enum shmipc_entry_state state, uint64_t bytes)
 {
-	uint64_t i = seq + n;
+	uint64_t i = seq + n, want;
 
 	while (i-- > seq)
 		/* R0 -> A0: the entry and its message before its word. */
@@ -313,7 +314,10 @@ static inline int shmipc_log_commit(struct shmipc_log_tx *tx, uint64_t seq, uint
 		shmipc_fence_seq_cst();
 	else
 		shmipc_barrier_light();
-	return shmipc_load_relaxed(&tx->sub->want) > seq;
+	want = shmipc_load_relaxed(&tx->sub->want);
+	if (shmipc_likely(want <= seq))
+		return 0;
+	return want - seq < n ? (uint32_t)(want - seq) : n;
 }
 
 /**
