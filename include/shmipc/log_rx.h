@@ -39,6 +39,8 @@ struct shmipc_log_rx {
 	uint64_t lost_from;		/* with the last -ESTALE: ... */
 	uint64_t lost_to;		/* ... these numbers, the last not included */
 	const __u64 *evicted;		/* ours; NULL: publishers do not wait for us */
+	uint64_t told;			/* our position when we last looked who waits for it */
+	int full_fence;			/* publishers that sleep cannot run membarrier for us */
 	uint64_t generation;
 	struct shmipc_group_line *group;
 	uint64_t holding;
@@ -225,6 +227,34 @@ static inline int shmipc_log_peek(struct shmipc_log_rx *rx, struct shmipc_log_re
 }
 
 /**
+ * shmipc_log_moved - does a publisher sleep for a position that we have reached?
+ * @rx: the subscribing end
+ *
+ * shmipc_log_next() asks this. To be asked also when shmipc_log_peek() has not
+ * given a message, and after shmipc_log_step() and shmipc_log_jump(): they move on, too.
+ *
+ * Return: 1: who sleeps on our position must be woken; else 0.
+ */
+static inline int shmipc_log_moved(struct shmipc_log_rx *rx)
+{
+	uint64_t from = rx->told, want;
+
+	if (!rx->evicted || from == rx->seq)
+		return 0;
+	rx->told = rx->seq;
+	/* W2 -> W3: the position, then want; the sleeper does it the other way round. */
+	if (shmipc_unlikely(rx->full_fence))
+		shmipc_fence_seq_cst();
+	else
+		shmipc_barrier_light();
+	want = shmipc_load_relaxed(&rx->pub->room_want);
+	/* Several publishers share the word: who wants more hides who wants less. */
+	if (rx->log->hdr.pubs > 1)
+		return want > from;
+	return shmipc_priv_crossed(want, from, rx->seq);
+}
+
+/**
  * shmipc_log_next - done with the message last peeked: was it whole?
  * @rx: the subscribing end
  *
@@ -243,11 +273,7 @@ static inline int shmipc_log_next(struct shmipc_log_rx *rx)
 		return 0;
 	shmipc_priv_log_set_pos(rx, rx->seq);
 	shmipc_store_relaxed(&rx->line->received, (__u64)rx->received);
-	if (!rx->evicted)
-		return 0;
-	/* W2 -> W3: the position, then want; the sleeper does it the other way round. */
-	shmipc_barrier_light();
-	return shmipc_priv_crossed(shmipc_load_relaxed(&rx->pub->room_want), from, rx->seq);
+	return shmipc_log_moved(rx);
 }
 
 /* Step over a message whose publisher is dead; see shmipc_log_orphan(). */
@@ -389,6 +415,7 @@ static inline void shmipc_log_rx_join(struct shmipc_log_rx *rx, uint32_t slot, u
 	shmipc_priv_log_raise(&rx->log->sub->subs_used, (uint64_t)slot + 1);
 	if (policy >= SHMIPC_POLICY_LOSSLESS)
 		rx->evicted = &rx->log->evicted[slot];
+	rx->told = rx->seq;
 	/* S0 -> S1: the position before the state that makes it count. */
 	shmipc_store_release(&rx->line->state, (__u64)state);
 	if (!rx->evicted)

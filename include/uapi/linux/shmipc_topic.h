@@ -112,7 +112,8 @@ struct shmipc_topic_hdr {
  * @floor:     messages before this one may be overwritten; only grows
  * @clear:     entries before this one may be written over: no subscriber that
  *             publishers wait for is behind it, and no publisher is writing there
- * @room_want: a publisher sleeps until a subscriber's position gets here
+ * @room_want: a publisher sleeps until a subscriber's position gets here; of several
+ *             publishers the largest that one wants, which only grows
  * @pubs_used: slots of publishers that were ever taken are below this
  */
 struct shmipc_pub_ctl {
