@@ -43,6 +43,7 @@
 #define SHMIPC_LOG_ENTRIES_MIN	16u
 #define SHMIPC_LOG_ENTRIES_MAX	(1u << 26)
 #define SHMIPC_LOG_CELL_ALIGN	64u
+#define SHMIPC_LOG_TRIES	4096	/* at a word that others write, too */
 
 /**
  * struct shmipc_log_opts - what a log is made with; all must be given
@@ -344,7 +345,7 @@ static inline void shmipc_priv_log_raise(__u64 *word, uint64_t to)
 	__u64 was = shmipc_load_acquire(word);
 	int tries;
 
-	for (tries = 0; was < to && tries < 1024; tries++)
+	for (tries = 0; was < to && tries < SHMIPC_LOG_TRIES; tries++)
 		if (shmipc_cas_acq_rel(word, &was, (__u64)to))
 			return;
 }

@@ -199,12 +199,12 @@ static inline int shmipc_log_look(const struct shmipc_log_rx *rx, uint64_t seq,
 static inline int shmipc_log_peek(struct shmipc_log_rx *rx, struct shmipc_log_ref *ret)
 {
 	struct shmipc_entry *e;
-	uint64_t word;
+	uint64_t word, steps;
 	int bad;
 
 	if (shmipc_unlikely(rx->err))
 		return rx->err;
-	for (;;) {
+	for (steps = 0;; steps++) {
 		e = shmipc_log_rx_entry(rx, rx->seq);
 		/* A0 <- R0: with the word comes the entry, and the message. */
 		word = shmipc_load_acquire(&e->word);
@@ -212,6 +212,8 @@ static inline int shmipc_log_peek(struct shmipc_log_rx *rx, struct shmipc_log_re
 			return shmipc_priv_log_not_there(rx, word);
 		if (shmipc_likely((word & 3) != SHMIPC_ENTRY_ABORTED))
 			break;
+		if (steps > rx->mask)	/* more than there are entries: not for ever */
+			return -EAGAIN;
 		rx->aborted++;
 		rx->seq += rx->every;
 		shmipc_priv_log_set_pos(rx, rx->seq);
@@ -401,6 +403,7 @@ static inline void shmipc_log_rx_join(struct shmipc_log_rx *rx, uint32_t slot, u
 				      uint32_t group, uint64_t generation)
 {
 	uint64_t state = generation << 16 | (uint64_t)group << 8 | policy, floor;
+	int tries;
 	uint32_t i;
 
 	rx->line = shmipc_log_sub(rx->log, slot);
@@ -420,15 +423,18 @@ static inline void shmipc_log_rx_join(struct shmipc_log_rx *rx, uint32_t slot, u
 	shmipc_store_release(&rx->line->state, (__u64)state);
 	if (!rx->evicted)
 		return;
-	for (;;) {
+	/* Twice at most, if publishers are honest: they see our line by then. */
+	for (tries = 0; tries < SHMIPC_LOG_TRIES; tries++) {
 		/* D1 -> D0: our line, then the floor. */
 		shmipc_fence_seq_cst();
 		floor = shmipc_load_acquire(&rx->pub->floor);
 		if (floor <= rx->seq)
 			return;
 		rx->seq += (floor - rx->seq + rx->every - 1) / rx->every * rx->every;
+		rx->told = rx->seq;
 		shmipc_store_release(&rx->line->pos, (__u64)rx->seq);
 	}
+	rx->err = -EPROTO;
 }
 
 /* Others see us no longer. Holds go with it. */

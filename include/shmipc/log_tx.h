@@ -230,11 +230,13 @@ static SHMIPC_COLD int shmipc_priv_log_limit(struct shmipc_log_tx *tx, uint64_t 
  * @n:       1 to SHMIPC_CLAIM_MAX, and an eighth of the entries at most
  * @ret_seq: the first
  *
- * Return: 0; -EAGAIN if there is no room: shmipc_log_make_room().
+ * Return: 0; -EAGAIN if there is no room: shmipc_log_make_room(). (Also if others
+ * were faster a thousand times, which only the hostile are.)
  */
 static inline int shmipc_log_claim(struct shmipc_log_tx *tx, uint32_t n, uint64_t *ret_seq)
 {
 	__u64 seq;
+	int tries;
 
 	if (tx->single) {
 		seq = tx->next;
@@ -244,7 +246,7 @@ static inline int shmipc_log_claim(struct shmipc_log_tx *tx, uint32_t n, uint64_
 		return 0;
 	}
 	seq = shmipc_load_relaxed(&tx->pub->tail);
-	for (;;) {
+	for (tries = 0; tries < SHMIPC_LOG_TRIES; tries++) {
 		if (shmipc_unlikely(seq + n > tx->limit) && !shmipc_priv_log_limit(tx, seq + n))
 			return -EAGAIN;
 		/*
@@ -253,11 +255,12 @@ static inline int shmipc_log_claim(struct shmipc_log_tx *tx, uint32_t n, uint64_
 		 */
 		shmipc_store_release(&tx->line->claim, seq << SHMIPC_CLAIM_BITS | n);
 		/* T0 -> T1: what we claim is in our line before the number is ours. */
-		if (shmipc_likely(shmipc_cas_acq_rel(&tx->pub->tail, &seq, seq + n)))
-			break;
+		if (shmipc_likely(shmipc_cas_acq_rel(&tx->pub->tail, &seq, seq + n))) {
+			*ret_seq = seq;
+			return 0;
+		}
 	}
-	*ret_seq = seq;
-	return 0;
+	return -EAGAIN;
 }
 
 /* Nothing was claimed: the intent must not keep the floor. */
@@ -512,7 +515,7 @@ static inline void shmipc_log_evict(const struct shmipc_log *log, const struct s
 	__u64 was = shmipc_load_acquire(word);
 	int tries;
 
-	for (tries = 0; tries < 1024; tries++) {
+	for (tries = 0; tries < SHMIPC_LOG_TRIES; tries++) {
 		if ((was & SHMIPC_EVICTED_GENERATION) > generation)
 			return;
 		to = generation | (dead ? SHMIPC_EVICTED_DEAD : 0);
