@@ -339,7 +339,11 @@ static inline uint32_t shmipc_sub_state_group(uint64_t state)
 	return state >> 8 & 0xff;	/* 0: none, else group + 1 */
 }
 
-/* A word that only grows, written by many. Bounded: the others may be hostile. */
+/*
+ * A word that only grows, written by many. Bounded: the others may be hostile.
+ *
+ * Z0 -> Z1, Z1 <- Z0: who sees that it is there sees what the one who raised it saw.
+ */
 static inline void shmipc_priv_log_raise(__u64 *word, uint64_t to)
 {
 	__u64 was = shmipc_load_acquire(word);

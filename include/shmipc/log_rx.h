@@ -90,9 +90,11 @@ static inline int shmipc_log_intact(const struct shmipc_log_rx *rx, uint64_t seq
  */
 static SHMIPC_COLD int shmipc_priv_log_lapped(struct shmipc_log_rx *rx)
 {
+	/* Z1 <- Z0: with the floor comes the tail that it was taken from. */
 	uint64_t floor = shmipc_load_acquire(&rx->pub->floor), n;
 
-	if (floor <= rx->seq)		/* it only grows */
+	/* It only grows, and not beyond the tail. */
+	if (floor <= rx->seq || floor > shmipc_load_relaxed(&rx->pub->tail))
 		return rx->err = -EPROTO;
 	if (rx->evicted) {
 		rx->lost_from = rx->seq;
