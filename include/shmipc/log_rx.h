@@ -301,7 +301,8 @@ static inline int shmipc_log_hold_take(struct shmipc_log_rx *rx, uint32_t i,
 {
 	struct shmipc_hold *h = shmipc_log_hold(rx->line, i);
 
-	shmipc_store_relaxed(&h->chunks, (__u64)ref->chunks);
+	/* H0 -> H1: a hold that was here was let go of before it names other chunks. */
+	shmipc_store_release(&h->chunks, (__u64)ref->chunks);
 	shmipc_store_relaxed(&h->seq, (__u64)(ref->seq + 1));
 	shmipc_store_relaxed(&rx->line->holding, (__u64)++rx->holding);
 	/* D1 -> D0: our hold, then the floor; who moves the floor looks at it then. */

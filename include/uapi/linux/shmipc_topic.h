@@ -153,8 +153,9 @@ struct shmipc_pub_line {
 
 /*
  * A chunk of the pool. FREE: nobody's. OWNED: a publisher fills it. RETIRED: no
- * one fills it; it may be taken when its last message is before the floor and
- * nobody holds a message in it.
+ * one fills it; it may be taken when its last message is before clear and nobody
+ * holds a message in it. (Before the floor is not enough: a subscriber that came
+ * just then and loses nothing may still have to read it.)
  */
 #define SHMIPC_CHUNK_FREE	0ULL
 #define SHMIPC_CHUNK_OWNED	1ULL	/* bits 2..17 slot, 18..63 generation */
