@@ -199,7 +199,7 @@ static inline int shmipc_log_layout(const struct shmipc_log_opts *o, struct shmi
  * @bytes: at @mem; the data may be left out (they are zero)
  * @o:     options
  *
- * Return: 0; -EINVAL; -ENOSPC if @bytes do not hold the control pages.
+ * Return: 0; -EINVAL; -ENOSPC if @bytes do not hold the publishers' pages.
  */
 static inline int shmipc_log_init(void *mem, uint64_t bytes, const struct shmipc_log_opts *o)
 {
@@ -211,7 +211,7 @@ static inline int shmipc_log_init(void *mem, uint64_t bytes, const struct shmipc
 
 	if (ret)
 		return ret;
-	if (bytes < h.data_off && bytes < h.sub_off)
+	if (bytes < h.sub_off)
 		return -ENOSPC;
 	line = (struct shmipc_pub_line *)(void *)((unsigned char *)mem + h.pub_off +
 						  sizeof(struct shmipc_pub_ctl));
