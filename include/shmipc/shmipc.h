@@ -11,6 +11,7 @@
 #include <shmipc/error.h>
 #include <shmipc/segment.h>
 #include <shmipc/channel.h>
+#include <shmipc/discover.h>
 
 #define SHMIPC_VERSION_MAJOR	0
 #define SHMIPC_VERSION_MINOR	1
