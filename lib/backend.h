@@ -13,9 +13,12 @@
 /* A killed peer's lock goes when its memory has been torn down; this is ample. */
 #define DYING_PATIENCE_NS	UINT64_C(2000000000)
 
+struct shmipc_watch_ops;
+
 struct shmipc_backend {
 	const char *name;
 	uint32_t caps;		/* SHMIPC_CAP_* that do not depend on the kernel */
+	const struct shmipc_watch_ops *watch;	/* of names; see watch.h */
 
 	/* Make and open; -EEXIST if the name is taken. @h says where and how. */
 	int (*create)(struct shmipc_segment *seg, const char *name,
@@ -63,6 +66,8 @@ struct shmipc_backend {
 	void (*wake)(struct shmipc_segment *seg, const uint32_t *word);
 };
 
+extern const struct shmipc_watch_ops shmipc_watch_mem;
+extern const struct shmipc_watch_ops shmipc_watch_dev;
 extern const struct shmipc_backend shmipc_mem;		/* files by name, memfds */
 extern const struct shmipc_backend shmipc_dev;		/* the kernel module's */
 extern const struct shmipc_backend shmipc_private;	/* one process */

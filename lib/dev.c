@@ -454,6 +454,7 @@ static int dev_reap(const char *name)
 
 const struct shmipc_backend shmipc_dev = {
 	.name = "dev",
+	.watch = &shmipc_watch_dev,
 	.caps = SHMIPC_CAP_ROLES | SHMIPC_CAP_NO_TRUNCATE | SHMIPC_CAP_DEATH_WAKES | SHMIPC_CAP_WAITV,
 	.create = dev_create,
 	.open = dev_open,

@@ -507,6 +507,7 @@ const struct shmipc_locks shmipc_file_locks = {
 
 const struct shmipc_backend shmipc_mem = {
 	.name = "mem",
+	.watch = &shmipc_watch_mem,
 	.create = mem_create,
 	.open = mem_open,
 	.anon = shmipc_mem_anon,
