@@ -98,7 +98,7 @@ static void seg_free(struct shmipc_watch *w, struct watch_seg *s)
 	if (w->pid == getpid())	/* a child has not its memory */
 		w->ops->forget(s);
 	free(s->last);
-	free(s->end);
+	free(s->slot);
 	free(s);
 }
 

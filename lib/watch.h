@@ -22,6 +22,11 @@ enum watch_end {
 	END_BURIED	= 2,	/* the slot says attached, and the kernel that he is dead */
 };
 
+struct watch_slot {
+	uint64_t generation;	/* the last that was told, or that went before */
+	enum watch_end end;
+};
+
 /* A name that is there and matches. */
 struct watch_seg {
 	LIST_ENTRY(watch_seg) list;
@@ -35,7 +40,7 @@ struct watch_seg {
 	unsigned char *map;	/* mem: header and peer table */
 	size_t map_bytes;
 	struct shmipc_peer_slot *last;	/* as last settled; NULL: ends are not watched */
-	uint8_t *end;			/* enum watch_end */
+	struct watch_slot *slot;
 	uint32_t unsure;	/* ends here whose death only the lock tells */
 	uint64_t round;		/* of the last time that its name was seen */
 	uint64_t phase;		/* spreads the sure looks over the ticks */

@@ -68,38 +68,48 @@ static void tell_end(struct shmipc_watch *w, enum shmipc_event_type type, struct
 static void tell_gone(struct shmipc_watch *w, enum shmipc_event_type type, struct watch_seg *s,
 		      uint32_t slot)
 {
-	if (s->end[slot] == END_HERE)
+	if (s->slot[slot].end == END_HERE)
 		tell_end(w, type, s, slot, &s->last[slot], 0);
-	s->end[slot] = END_NONE;
+	s->slot[slot].end = END_NONE;
 }
 
 /* The slot is @now, and in @state for sure. */
 static void settle(struct shmipc_watch *w, struct watch_seg *s, uint32_t slot,
 		   const struct shmipc_peer_slot *now, enum shmipc_peer_state state)
 {
-	struct shmipc_peer_slot *last = &s->last[slot];
-	bool other = now->generation != last->generation;
+	struct watch_slot *is = &s->slot[slot];
+	bool other = now->generation != s->last[slot].generation;
 	bool attached = state == SHMIPC_PEER_ATTACHED, new;
 	uint64_t missed = 0;
 
-	if (other) {
+	if (other)
 		tell_gone(w, SHMIPC_EVENT_LOST, s, slot);
-		/* Before the watch is history. */
-		if (!w->baseline && now->generation > last->generation)
-			missed = now->generation - last->generation - 1;
-	}
-	new = s->end[slot] == END_NONE &&
+	/* Before the watch is history. */
+	if (!w->baseline && now->generation > is->generation)
+		missed = now->generation - is->generation - 1;
+	new = is->end == END_NONE &&
 	      (attached || (other && !w->baseline && state != SHMIPC_PEER_NONE));
-	*last = *now;
+	s->last[slot] = *now;
 	if (new) {
-		s->end[slot] = END_HERE;
+		is->end = END_HERE;
 		tell_end(w, SHMIPC_EVENT_JOINED, s, slot, now, missed);
 	}
+	if (new || w->baseline)
+		is->generation = now->generation;
 	if (attached)
 		return;
 	tell_gone(w, state == SHMIPC_PEER_DIED ? SHMIPC_EVENT_DIED : SHMIPC_EVENT_LEFT, s, slot);
-	if (state_of(now) == SHMIPC_PEER_ATTACHED || state_of(now) == PEER_UNCLEAR)
-		s->end[slot] = END_BURIED;
+	if (state_of(now) == SHMIPC_PEER_ATTACHED)
+		is->end = END_BURIED;
+}
+
+/* Killed while it came: it never was an end. Who was here before it has gone. */
+static void bury(struct shmipc_watch *w, struct watch_seg *s, uint32_t slot,
+		 const struct shmipc_peer_slot *now)
+{
+	tell_gone(w, SHMIPC_EVENT_LOST, s, slot);
+	s->last[slot] = *now;
+	s->slot[slot].end = END_BURIED;
 }
 
 /* One copy is no state; take the next ones until this slot stays as it is. */
@@ -128,8 +138,8 @@ static void look_at_slot(struct shmipc_watch *w, struct watch_seg *s, uint32_t s
 			 enum watch_how how)
 {
 	const struct shmipc_peer_slot *now = &w->now[slot];
+	bool changed = !same(now, &s->last[slot]), dead = false;
 	enum shmipc_peer_state state;
-	bool ask, changed = !same(now, &s->last[slot]);
 
 	if (changed && !settled(w, s, slot)) {
 		if (how == HOW_LAST)	/* there is no next look */
@@ -137,21 +147,22 @@ static void look_at_slot(struct shmipc_watch *w, struct watch_seg *s, uint32_t s
 		return;
 	}
 	state = state_of(now);
-	if (!changed)
+	if (!changed) {
 		s->last[slot] = *now;	/* as far as it does not matter */
-	if (!changed && (s->end[slot] == END_BURIED ||
-			 (state != SHMIPC_PEER_ATTACHED && state != PEER_UNCLEAR)))
-		return;
-	ask = how == HOW_SURE || needs_lock(now);
-	if (ask && how != HOW_LAST && w->ops->locks &&
-	    (state == SHMIPC_PEER_ATTACHED || state == PEER_UNCLEAR)) {
+		if (s->slot[slot].end == END_BURIED ||
+		    (state != SHMIPC_PEER_ATTACHED && state != PEER_UNCLEAR))
+			return;
+	}
+	if ((state == SHMIPC_PEER_ATTACHED || state == PEER_UNCLEAR) && w->ops->locks &&
+	    (how == HOW_SURE || (how == HOW_TICK && needs_lock(now)))) {
 		if (*locks == -1)
 			*locks = w->ops->locks(w, s);
-		if (*locks >= 0 && is_dead(w, s, slot, *locks))
-			state = SHMIPC_PEER_DIED;
+		dead = *locks >= 0 && is_dead(w, s, slot, *locks);
 	}
 	if (state != PEER_UNCLEAR)
-		settle(w, s, slot, now, state);
+		settle(w, s, slot, now, dead ? SHMIPC_PEER_DIED : state);
+	else if (dead)
+		bury(w, s, slot, now);
 	else if (now->generation != s->last[slot].generation)
 		tell_gone(w, SHMIPC_EVENT_LOST, s, slot);	/* another is on its way in */
 }
@@ -178,8 +189,8 @@ static int make_room(struct shmipc_watch *w, uint32_t slots)
 int shmipc_watch_ends_begin(struct shmipc_watch *w, struct watch_seg *s)
 {
 	s->last = calloc(s->peers, sizeof(*s->last));
-	s->end = calloc(s->peers, sizeof(*s->end));
-	return !s->last || !s->end || make_room(w, s->peers) ? -ENOMEM : 0;
+	s->slot = calloc(s->peers, sizeof(*s->slot));
+	return !s->last || !s->slot || make_room(w, s->peers) ? -ENOMEM : 0;
 }
 
 void shmipc_watch_ends(struct shmipc_watch *w, struct watch_seg *s, enum watch_how how)
@@ -199,7 +210,7 @@ void shmipc_watch_ends(struct shmipc_watch *w, struct watch_seg *s, enum watch_h
 		if (err)
 			break;
 		look_at_slot(w, s, slot, &locks, how);
-		unsure += s->end[slot] == END_HERE && needs_lock(&s->last[slot]);
+		unsure += s->slot[slot].end == END_HERE && needs_lock(&s->last[slot]);
 	}
 	/* Its bytes cannot be had, or nobody will look again. */
 	for (slot = 0; (err || how == HOW_LAST) && slot < s->peers; slot++)
