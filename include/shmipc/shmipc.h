@@ -12,6 +12,7 @@
 #include <shmipc/segment.h>
 #include <shmipc/channel.h>
 #include <shmipc/discover.h>
+#include <shmipc/headers.h>
 
 #define SHMIPC_VERSION_MAJOR	0
 #define SHMIPC_VERSION_MINOR	1

@@ -113,6 +113,53 @@ AT(shmipc_channel_stat, max_payload, 48);
 AT(shmipc_channel_stat, peer_state, 56);
 AT(shmipc_channel_stat, peer_pid, 60);
 
+SIZE(shmipc_headers, 256);
+AT(shmipc_headers, heap, 0);
+AT(shmipc_headers, cap, 8);
+AT(shmipc_headers, used, 12);
+AT(shmipc_headers, count, 16);
+AT(shmipc_headers, reserved0, 20);
+AT(shmipc_headers, room, 24);
+
+SIZE(shmipc_headers_view, 16);
+AT(shmipc_headers_view, ptr, 0);
+AT(shmipc_headers_view, bytes, 8);
+AT(shmipc_headers_view, count, 12);
+
+SIZE(shmipc_headers_iter, 296);
+AT(shmipc_headers_iter, ptr, 0);
+AT(shmipc_headers_iter, off, 8);
+AT(shmipc_headers_iter, end, 12);
+AT(shmipc_headers_iter, left, 16);
+AT(shmipc_headers_iter, key_len, 20);
+AT(shmipc_headers_iter, value, 24);
+AT(shmipc_headers_iter, len, 32);
+AT(shmipc_headers_iter, key, 36);
+AT(shmipc_headers_iter, reserved0, 292);
+
+SIZE(shmipc_msg_meta, 56);
+AT(shmipc_msg_meta, seq, 0);
+AT(shmipc_msg_meta, pub_id, 8);
+AT(shmipc_msg_meta, pub_seq, 16);
+AT(shmipc_msg_meta, mono_ns, 24);
+AT(shmipc_msg_meta, wall_ns, 32);
+AT(shmipc_msg_meta, payload, 40);
+AT(shmipc_msg_meta, len, 48);
+
+SIZE(shmipc_middleware, 16);
+AT(shmipc_middleware, fn, 0);
+AT(shmipc_middleware, arg, 8);
+
+SIZE(shmipc_middleware_chain, 16);
+AT(shmipc_middleware_chain, link, 0);
+AT(shmipc_middleware_chain, count, 8);
+AT(shmipc_middleware_chain, cap, 12);
+
+SIZE(shmipc_headers_const, 24);
+AT(shmipc_headers_const, key, 0);
+AT(shmipc_headers_const, value, 8);
+AT(shmipc_headers_const, len, 16);
+
 PIN(SHMIPC_CREATE == 1 && SHMIPC_EXCL == 2 && SHMIPC_PERSIST == 4);
 PIN(SHMIPC_ON_NODE == 8 && SHMIPC_CHOWN == 16);
 PIN(SHMIPC_START_NEW == 0 && SHMIPC_START_OLDEST == 1 && SHMIPC_START_NEWEST == 2);
@@ -120,3 +167,6 @@ PIN(SHMIPC_FOREVER == UINT64_MAX && SHMIPC_SPIN_NEVER == UINT64_MAX);
 PIN(SHMIPC_SPIN_ALWAYS == UINT64_MAX - 1);
 PIN(SHMIPC_CAP_ROLES == 1 && SHMIPC_CAP_NO_TRUNCATE == 2 && SHMIPC_CAP_DEATH_WAKES == 4);
 PIN(SHMIPC_CAP_WAITV == 8 && SHMIPC_CAP_MEMBARRIER == 16);
+PIN(SHMIPC_HEADERS_MAGIC == 0x6873 && SHMIPC_HEADERS_VERSION == 1 && SHMIPC_HEADERS_HDR == 16);
+PIN(SHMIPC_HEADERS_KEY_MAX == 255 && SHMIPC_HEADERS_VAL_MAX == 65536);
+PIN(SHMIPC_HEADERS_MAX == 1 << 20);

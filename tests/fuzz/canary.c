@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * canary: does fuzz/ring find anything? It must find each of these planted bugs
+ * canary: do the fuzzers find anything? They must find each of these planted bugs
  *
- * A copy of the headers loses one check, fuzz/ring is built against the copy and
- * run, and has to fail. Runs in the top directory of the source, with a compiler.
+ * A copy of the source loses one check, fuzz/ring or fuzz/headers is built against
+ * the copy and run, and has to fail. Runs in the top directory of the source, with
+ * a compiler.
  */
 #include <kselftest.h>
 #include <ftw.h>
@@ -13,23 +14,41 @@
 
 static const struct {
 	const char *what;
-	const char *file;	/* in include/shmipc */
+	const char *file;
 	const char *check;	/* taken out ... */
 	const char *instead;	/* ... for this */
 } planted[] = {
-	{ "spsc: a length may pass the end", "spsc.h", "&& len <= rx->size - off &&", "&&" },
-	{ "bcast: a length may pass the end", "bcast.h",
+	{ "spsc: a length may pass the end", "include/shmipc/spsc.h",
+	  "&& len <= rx->size - off &&", "&&" },
+	{ "bcast: a length may pass the end", "include/shmipc/bcast.h",
 	  "!shmipc_rec_is_data(word, rx->seq) || len > rx->size - off",
 	  "!shmipc_rec_is_data(word, rx->seq)" },
-	{ "ring: data may lie behind the memory", "ring.h",
+	{ "ring: data may lie behind the memory", "include/shmipc/ring.h",
 	  "if (need > bytes)", "if (0)" },
-	{ "spsc: the consumer may begin off alignment", "spsc.h",
+	{ "spsc: the consumer may begin off alignment", "include/shmipc/spsc.h",
 	  "if (rx->pos % rx->align != shmipc_rec_first(rx->align) % rx->align)", "if (0)" },
-	{ "spsc: the producer may begin off alignment", "spsc.h",
+	{ "spsc: the producer may begin off alignment", "include/shmipc/spsc.h",
 	  "if (pos % tx->align != shmipc_rec_first(tx->align) % tx->align ||", "if (" },
-	{ "bcast: a reader may begin off alignment", "bcast.h",
+	{ "bcast: a reader may begin off alignment", "include/shmipc/bcast.h",
 	  "pos % rx->align != shmipc_rec_first(rx->align) % rx->align) {", "0) {" },
+	{ "headers: a block may be longer than its memory", "lib/headers_view.c",
+	  "|| bytes > len)", ")" },
+	{ "headers: a header may pass the block's end", "lib/headers_view.c",
+	  "return bytes <= left ? bytes : 0;", "return bytes;" },
+	{ "headers: a key may be longer than its copy", "lib/headers_view.c",
+	  "*key_len > SHMIPC_HEADERS_KEY_MAX ||", "" },
+	{ "headers: a value may be of any length", "lib/headers_view.c",
+	  "|| *len > SHMIPC_HEADERS_VAL_MAX", "" },
+	{ "headers: a length behind the end is looked at", "lib/headers_view.c",
+	  "if (it->off == it->end)", "if (0)" },
+	{ "headers: what is loaded may have too few headers", "lib/headers_view.c",
+	  "return left ? -EPROTO : 0;", "return 0;" },
 };
+
+/* How to build what finds it, from the copy in its directory. */
+static const char build_ring[] = "tests/fuzz/ring.c -o %1$s/fuzz";
+static const char build_headers[] =
+	"-Ilib tests/fuzz/headers.c %1$s/lib/headers*.c %1$s/lib/error.c %1$s/lib/time.c -o %1$s/fuzz";
 
 static char dir[] = "/tmp/shmipc-canary.XXXXXX";
 
@@ -43,7 +62,7 @@ static int rm_one(const char *path, const struct stat *st, int type, struct FTW 
 
 static int sh(const char *fmt, ...)
 {
-	static char cmd[4096];
+	char cmd[4096];
 	va_list ap;
 
 	va_start(ap, fmt);
@@ -60,7 +79,7 @@ static int plant(unsigned int i)
 	size_t n;
 	FILE *f;
 
-	(void)snprintf(path, sizeof(path), "%s/include/shmipc/%s", dir, planted[i].file);
+	(void)snprintf(path, sizeof(path), "%s/%s", dir, planted[i].file);
 	f = fopen(path, "re");
 	if (!f)
 		return -1;
@@ -79,19 +98,22 @@ static int plant(unsigned int i)
 static void one(unsigned int i)
 {
 	const char *cc = getenv("CC");
+	char what[512];
 	int ret;
 
-	if (sh("rm -rf %s/include && cp -r include %s/include", dir, dir) || plant(i)) {
-		ksft_test_result_fail("%s: the check to take out is not in the header any more\n",
+	if (sh("rm -rf %1$s/include %1$s/lib && cp -r include lib %1$s", dir) || plant(i)) {
+		ksft_test_result_fail("%s: the check to take out is not there any more\n",
 				      planted[i].what);
 		return;
 	}
-	if (sh("%s -std=gnu11 -D_GNU_SOURCE -O1 -w -I%s/include -I%s/include/uapi -isystem `tools/setup kselftest` -pthread tests/fuzz/ring.c -o %s/ring",
-	       cc && *cc ? cc : "gcc", dir, dir, dir)) {
+	(void)snprintf(what, sizeof(what), strncmp(planted[i].file, "lib/", 4) ? build_ring :
+		       build_headers, dir);
+	if (sh("%1$s -std=gnu11 -D_GNU_SOURCE -O1 -w -I%2$s/include -I%2$s/include/uapi -isystem `tools/setup kselftest` -pthread %3$s",
+	       cc && *cc ? cc : "gcc", dir, what)) {
 		ksft_test_result_fail("%s: does not build\n", planted[i].what);
 		return;
 	}
-	ret = sh("STRESS_SECONDS=10 %s/ring >%s/out 2>&1", dir, dir);
+	ret = sh("STRESS_SECONDS=10 %1$s/fuzz >%1$s/out 2>&1", dir);
 	if (!WIFEXITED(ret) || WEXITSTATUS(ret) != 1 || sh("grep -q '^not ok' %s/out", dir))
 		ksft_test_result_fail("%s: not found\n", planted[i].what);
 	else
