@@ -127,6 +127,27 @@ TEST_F(headers, values_and_keys_may_be_of_the_builder_itself)
 	EXPECT_EQ(1, shmipc_headers_count(&self->h, NULL));
 }
 
+/* The key lies in what moves while those that have it are removed. */
+TEST_F(headers, a_key_of_the_builder_itself_stays_the_same_key)
+{
+	const void *key;
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		shmipc_headers_clear(&self->h);
+		ASSERT_EQ(0, add(&self->h, "k", "1"));
+		ASSERT_EQ(0, add(&self->h, "name", "k"));
+		ASSERT_EQ(0, add(&self->h, "other", "2"));
+		ASSERT_EQ(0, add(&self->h, "k", "3"));
+		ASSERT_EQ(0, shmipc_headers_get(&self->h, "name", 0, &key, NULL));
+		EXPECT_EQ(i ? 2 : 0, i ? (int)shmipc_headers_del(&self->h, (const char *)key) :
+			  shmipc_headers_set(&self->h, (const char *)key, "4", 1));
+		EXPECT_EQ(i ? 0 : 1, shmipc_headers_count(&self->h, "k"));
+		EXPECT_STREQ("k", nth(&self->h, "name", 0));
+		EXPECT_STREQ("2", nth(&self->h, "other", 0));
+	}
+}
+
 TEST_F(headers, a_few_short_ones_need_no_memory_from_the_heap)
 {
 	const struct shmipc_msg_meta meta = { .pub_id = 1, .pub_seq = 1000, };
@@ -320,6 +341,8 @@ TEST_F(headers, nonsense_is_refused_and_leaves_the_builder_as_it_was)
 		EXPECT_EQ(-EPROTO, shmipc_headers_view_init(&view, b, i));
 	for (i = 1; i < 8; i++)
 		EXPECT_EQ(-EINVAL, shmipc_headers_load(&self->h, b + i, sizeof(was) - i));
+	b[4] = 55;	/* what follows the block would not be aligned */
+	EXPECT_EQ(-EPROTO, shmipc_headers_view_init(&view, b, sizeof(was)));
 	EXPECT_EQ(2, shmipc_headers_count(&self->h, NULL));
 	EXPECT_STREQ("mm", nth(&self->h, "unit", 0));
 	(void)munmap(b - (PAGE - sizeof(was)), 2 * PAGE);
