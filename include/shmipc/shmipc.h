@@ -13,6 +13,7 @@
 #include <shmipc/channel.h>
 #include <shmipc/discover.h>
 #include <shmipc/headers.h>
+#include <shmipc/copier.h>
 
 #define SHMIPC_VERSION_MAJOR	0
 #define SHMIPC_VERSION_MINOR	1

@@ -41,6 +41,7 @@ struct bench_opts {
 	int wait_given;
 	int cpu[2];
 	int json;
+	const char *copier;		/* NULL: all */
 };
 
 /* What one side found in one step. NaN: it says nothing about that. */
@@ -50,6 +51,8 @@ struct bench_out {
 	double p50_ns;
 	double p99_ns;
 	double min_ns;
+	double in_bytes_per_s;	/* copier: into shared memory */
+	double out_bytes_per_s;	/* copier: out of it */
 	uint64_t msgs;
 	uint64_t lost;		/* bcast */
 	double cpu_share;	/* CPU time of this side by wall time of the step */
@@ -61,6 +64,7 @@ struct bench_shared {
 	uint32_t arrived;
 	uint32_t round;
 	uint64_t last;		/* throughput: number of messages, once it is known */
+	double in_bytes_per_s;	/* copier: side 0's, for side 1 */
 	char error[2][256];	/* what a side has to say when it fails */
 	struct bench_out out[BENCH_STEPS_MAX][2];
 };
@@ -103,6 +107,7 @@ enum bench_table {
 	BENCH_TABLE_RATE,
 	BENCH_TABLE_LOSSY,
 	BENCH_TABLE_RTT,
+	BENCH_TABLE_COPIER,
 };
 
 /*
@@ -147,6 +152,8 @@ struct bench_report {
 	struct bench_dist limit;	/* ns or bytes per second, as bench->ratio says */
 	struct bench_dist ratio;
 	struct bench_dist preempted;
+	struct bench_dist in_bytes_per_s;
+	struct bench_dist out_bytes_per_s;
 };
 
 /* time.c: a counter that is cheap to read, and figures */
@@ -210,6 +217,10 @@ extern struct bench_case bench_rtt_sleep;
 extern struct bench_case bench_peer_index;
 extern struct bench_case bench_peer_rtt[];
 extern const unsigned int bench_peer_rtt_count;
+
+/* copier.c */
+extern struct bench_case bench_copier;
+int bench_copiers(const char *name, int (*fn)(struct bench_case *c, void *arg), void *arg);
 
 /* report.c */
 void bench_report_head(const struct bench_opts *o);

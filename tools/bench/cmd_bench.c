@@ -18,6 +18,7 @@
 #define WHAT_BCAST	0x4u
 #define WHAT_RTT	0x8u
 #define WHAT_PEERS	0x10u
+#define WHAT_COPIER	0x20u
 
 static const struct {
 	const char *name;
@@ -28,11 +29,15 @@ static const struct {
 	{ "bcast", WHAT_BCAST },
 	{ "rtt", WHAT_RTT },
 	{ "peers", WHAT_PEERS },
+	{ "copier", WHAT_COPIER },
 	{ "all", WHAT_LIMITS | WHAT_SPSC | WHAT_BCAST | WHAT_RTT },
 };
 
 static const size_t size_rate[] = { 64, 256, 1264, 4096 };
 static const size_t size_rtt[] = { 64 };
+static const size_t size_copier[] = {
+	64, 256, 1024, 4096, 16384, 65536, 262144, 1 << 20, 4 << 20, 16 << 20, 64 << 20,
+};
 
 static void usage(FILE *f)
 {
@@ -44,9 +49,10 @@ static void usage(FILE *f)
 "  bcast            throughput of the overwriting log; what is lost is counted apart\n"
 "  rtt              a message there and back\n"
 "  peers            other ways to move a message, measured alike, to compare with\n"
-"  all              all of these but peers\n"
+"  copier           copies into shared memory and out of it, by each copier\n"
+"  all              all of these but peers and copier\n"
 "\n"
-"  --size N[,N...]  bytes of a message (64,256,1264,4096; rtt: 64)\n"
+"  --size N[,N...]  bytes of a message (64,256,1264,4096; rtt: 64; copier: 64 to 64m)\n"
 "  --seconds S      of one measurement (0.3)\n"
 "  --runs N         measurements that must count (9)\n"
 "  --cpus A,B       the producer's CPU and the consumer's\n"
@@ -55,6 +61,7 @@ static void usage(FILE *f)
 "  --ring BYTES     of records, k and m are understood (1m)\n"
 "  --align N        of payloads: 8, 16, 32, 64 (8)\n"
 "  --wait spin|block  never sleep, or sleep at once (spin; rtt: both)\n"
+"  --copier NAME    this one only (all that the processor can run)\n"
 "  --json           one object per line\n"
 "\n"
 "shmipc-bench(1) explains the figures.\n");
@@ -167,6 +174,18 @@ static int parse_align(const char *s, struct bench_opts *o)
 	return 0;
 }
 
+static int parse_copier(const char *s, struct bench_opts *o)
+{
+	const struct shmipc_copier *c;
+
+	if (shmipc_copier_find(&c, s)) {
+		fprintf(stderr, "%s\n", shmipc_error_text());
+		return -1;
+	}
+	o->copier = c->name;
+	return 0;
+}
+
 static int parse_ring(const char *s, struct bench_opts *o)
 {
 	unsigned long long v;
@@ -179,7 +198,7 @@ static int parse_ring(const char *s, struct bench_opts *o)
 }
 
 enum { OPT_SIZE = 256, OPT_SECONDS, OPT_RUNS, OPT_CPUS, OPT_PUBLISH, OPT_PAGE, OPT_RING,
-       OPT_ALIGN, OPT_WAIT, OPT_JSON };
+       OPT_ALIGN, OPT_WAIT, OPT_COPIER, OPT_JSON };
 
 static const struct option options[] = {
 	{ "size", required_argument, NULL, OPT_SIZE },
@@ -191,6 +210,7 @@ static const struct option options[] = {
 	{ "ring", required_argument, NULL, OPT_RING },
 	{ "align", required_argument, NULL, OPT_ALIGN },
 	{ "wait", required_argument, NULL, OPT_WAIT },
+	{ "copier", required_argument, NULL, OPT_COPIER },
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "help", no_argument, NULL, 'h' },
 	{ NULL, 0, NULL, 0 },
@@ -225,6 +245,8 @@ static int parse_option(int opt, struct bench_opts *o)
 		return parse_align(optarg, o);
 	case OPT_WAIT:
 		return parse_wait(optarg, o);
+	case OPT_COPIER:
+		return parse_copier(optarg, o);
 	case OPT_JSON:
 		o->json = 1;
 		return 0;
@@ -311,7 +333,7 @@ static int check_sizes(const struct bench_opts *o, unsigned int what)
 	uint64_t max = shmipc_ring_max_payload(kind, o->ring_bytes);
 	unsigned int i;
 
-	for (i = 0; i < o->sizes; i++) {
+	for (i = 0; i < o->sizes && what != WHAT_COPIER; i++) {
 		if (o->size[i] > max && what != WHAT_LIMITS) {
 			fprintf(stderr, "shmipc: bench: --size %zu: a ring of %llu bytes holds "
 				"messages of at most %llu (EMSGSIZE); use a larger --ring\n",
@@ -399,7 +421,13 @@ static int peers(const struct bench_opts *o)
 	return 0;
 }
 
-static int run_all(const struct bench_opts *o, unsigned int what)
+static int copier_sizes(struct bench_case *c, void *arg)
+{
+	return sizes(c, (const struct bench_opts *)arg, size_copier,
+		     sizeof(size_copier) / sizeof(size_copier[0]));
+}
+
+static int run_all(struct bench_opts *o, unsigned int what)
 {
 	unsigned int i;
 
@@ -414,6 +442,8 @@ static int run_all(const struct bench_opts *o, unsigned int what)
 	if (what & WHAT_RTT && round_trips(o))
 		return -1;
 	if (what & WHAT_PEERS && peers(o))
+		return -1;
+	if (what & WHAT_COPIER && bench_copiers(o->copier, copier_sizes, o))
 		return -1;
 	return 0;
 }

@@ -71,8 +71,11 @@ static void table_head(const struct bench_case *c)
 	case BENCH_TABLE_RTT:
 		printf("%22s %22s %8s ", "p50 ns", "p99 ns", "min ns");
 		break;
+	case BENCH_TABLE_COPIER:
+		printf("%22s %22s ", "GB/s in", "GB/s out");
+		break;
 	}
-	if (c->table != BENCH_TABLE_LIMIT)
+	if (c->table != BENCH_TABLE_LIMIT && c->table != BENCH_TABLE_COPIER)
 		printf("%18s ", "of the limit");
 	printf("%8s %5s\n", "probe ns", "runs");
 }
@@ -98,6 +101,10 @@ static void row_figures(const struct bench_report *r)
 		printf("%22s %22s %8.0f ", dist_text(&r->p50_ns, 1, a, sizeof(a)),
 		       dist_text(&r->p99_ns, 1, b, sizeof(b)), r->min_ns.median);
 		break;
+	case BENCH_TABLE_COPIER:
+		printf("%22s %22s ", dist_text(&r->in_bytes_per_s, 1e9, a, sizeof(a)),
+		       dist_text(&r->out_bytes_per_s, 1e9, b, sizeof(b)));
+		return;
 	}
 	printf("%18s ", dist_text(&r->ratio, 1, a, sizeof(a)));
 }
@@ -176,6 +183,8 @@ int bench_report_json(const struct bench_report *r, const struct bench_opts *o)
 	set_dist(j, "bytes_per_s", &r->bytes_per_s);
 	set_dist(j, "p50_ns", &r->p50_ns);
 	set_dist(j, "p99_ns", &r->p99_ns);
+	set_dist(j, "in_bytes_per_s", &r->in_bytes_per_s);
+	set_dist(j, "out_bytes_per_s", &r->out_bytes_per_s);
 	json_object_set_new(j, "min_ns", number(r->min_ns.min));
 	json_object_set_new(j, "lost", whole(r->lost.median));
 	json_object_set_new(j, "lost_share", number(r->lost_share.median));

@@ -114,6 +114,7 @@ static int do_step(struct bench_env *env, const struct bench_step *step)
 
 	out->msgs_per_s = out->bytes_per_s = NAN;
 	out->p50_ns = out->p99_ns = out->min_ns = NAN;
+	out->in_bytes_per_s = out->out_bytes_per_s = NAN;
 	env->seconds = step->seconds;
 	if (env->side == 0)
 		__atomic_store_n(&env->shared->last, UINT64_MAX, __ATOMIC_RELAXED);
