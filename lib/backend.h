@@ -64,6 +64,9 @@ struct shmipc_backend {
 	int (*wait_peer)(struct shmipc_segment *seg, uint32_t slot, uint32_t peer_val,
 			 uint64_t until_ns);
 	void (*wake)(struct shmipc_segment *seg, const uint32_t *word);
+	/* As wait, and the coming, leaving or dying of any peer in [0, slots) ends it. */
+	int (*wait_log)(struct shmipc_segment *seg, const uint32_t *word, uint32_t val,
+			uint32_t slots, uint64_t until_ns);
 };
 
 extern const struct shmipc_watch_ops shmipc_watch_mem;

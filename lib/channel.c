@@ -138,6 +138,7 @@ static int attach_own(struct shmipc_channel **ret, struct shmipc_segment *seg,
 	c->pub.kind = seg->hdr.kind;
 	c->pub.role = role;
 	seg->live = &c->pub.role;	/* NONE is 0 */
+	seg->nlive = 1;
 	watch_peer(c);
 	/*
 	 * A reader writes nothing, so it may find its place first: who sees it

@@ -474,4 +474,5 @@ const struct shmipc_backend shmipc_dev = {
 	.wait = shmipc_dev_wait,
 	.wait_peer = shmipc_dev_wait_peer,
 	.wake = shmipc_dev_wake,
+	.wait_log = shmipc_dev_wait_log,
 };

@@ -23,6 +23,8 @@ int shmipc_dev_wait(struct shmipc_segment *seg, const uint32_t *word, uint32_t v
 int shmipc_dev_wait_peer(struct shmipc_segment *seg, uint32_t slot, uint32_t peer_val,
 			 uint64_t until_ns);
 void shmipc_dev_wake(struct shmipc_segment *seg, const uint32_t *word);
+int shmipc_dev_wait_log(struct shmipc_segment *seg, const uint32_t *word, uint32_t val,
+			uint32_t slots, uint64_t until_ns);
 
 /* Page tables now, so that the first messages take no faults. */
 void shmipc_dev_prefault(unsigned char *base, struct shmipc_span span, bool writable);

@@ -191,3 +191,14 @@ void shmipc_dev_wake(struct shmipc_segment *seg, const uint32_t *word)
 	(void)ioctl(seg->fd, SHMIPC_IOC_WAKE, &r);
 	errno = saved;
 }
+
+/* Whoever comes or goes wakes every sleeper of the segment. */
+int shmipc_dev_wait_log(struct shmipc_segment *seg, const uint32_t *word, uint32_t val,
+			uint32_t slots, uint64_t until_ns)
+{
+	struct shmipc_dev_wait r = { .off = offset_of(seg, word), .val = val,
+				     .peer = SHMIPC_DEV_NO_PEER, .deadline_ns = until_ns };
+
+	(void)slots;
+	return dev_sleep(seg, &r);
+}

@@ -33,11 +33,13 @@ static void in_parent(void)
 static void in_child(void)
 {
 	struct shmipc_segment *seg;
+	uint32_t i;
 
 	for (seg = fork_first; seg; seg = seg->next) {
 		seg->dead = true;
-		if (seg->live)	/* the inline parts refuse it */
-			*seg->live = 0;
+		/* The inline parts refuse it. */
+		for (i = 0; seg->live && i < seg->nlive; i++)
+			seg->live[i] = 0;
 		if (seg->base)
 			(void)mmap(seg->base, seg->bytes, PROT_READ | PROT_WRITE,
 				   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);

@@ -102,6 +102,22 @@ unsigned char *shmipc_headers_room(struct shmipc_headers *h, uint32_t more)
 	return shmipc_headers_buf(h) + h->used;
 }
 
+SHMIPC_EXPORT int shmipc_headers_copy(struct shmipc_headers *h, const struct shmipc_headers *from)
+{
+	unsigned char *p;
+
+	if (h == from)
+		return 0;
+	shmipc_headers_clear(h);
+	p = shmipc_headers_room(h, from->used);
+	if (!p)
+		return -ENOMEM;
+	memcpy(p, start_of(from), from->used);
+	h->used = from->used;
+	h->count = from->count;
+	return 0;
+}
+
 static void write_entry(unsigned char *p, const char *key, uint32_t key_len, const void *value,
 			uint32_t len)
 {

@@ -52,19 +52,22 @@ struct shmipc_segment {
 	const struct shmipc_backend *be;
 	int fd;				/* -1: private */
 	bool dead;			/* inherited through fork */
+	bool read_only;			/* mapped so: looks, and takes no slot */
 	struct shmipc_memory *mem;
 	unsigned char *base;
 	size_t bytes;
 	struct shmipc_seg_hdr hdr;	/* checked private copy */
 	struct shmipc_ring ring;	/* kinds with a ring */
 	struct shmipc_log log;		/* topics */
-	uint32_t *live;			/* of the end that took it over, or NULL: 0 after fork */
+	uint32_t *live;			/* words of the end that took it over, or NULL: ... */
+	uint32_t nlive;			/* ... so many are 0 after fork */
 	struct shmipc_segment *prev;	/* fork.c */
 	struct shmipc_segment *next;
 };
 
 /* segment.c */
 struct shmipc_segment *shmipc_segment_new(const struct shmipc_backend *be);
+void shmipc_segment_free(struct shmipc_segment *seg);
 int shmipc_segment_dup(struct shmipc_segment **ret, struct shmipc_segment *from);
 void shmipc_segment_fill(unsigned char *base, const struct shmipc_seg_hdr *h,
 			 const struct shmipc_body *b);
@@ -105,6 +108,16 @@ void shmipc_wait_after_fork(void);
 int shmipc_futex_wait(const uint32_t *word, uint32_t val, const uint32_t *peer,
 		      uint32_t peer_val, uint64_t until_ns);
 void shmipc_futex_wake(const uint32_t *word, int n);
+
+/* While each of several words has its value; at most FUTEX_WAITV_MAX, 128. */
+struct shmipc_word {
+	const uint32_t *word;
+	uint32_t val;
+};
+
+#define SHMIPC_WORDS_MAX	128u
+
+int shmipc_futex_wait_words(const struct shmipc_word *w, uint32_t n, uint64_t until_ns);
 
 static inline const uint32_t *shmipc_low32(const __u64 *word)
 {

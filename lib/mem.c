@@ -364,7 +364,8 @@ static void leave_name(struct shmipc_segment *seg)
 
 static void mem_close(struct shmipc_segment *seg)
 {
-	if (seg->fd >= 0 && seg->hdr.name[0] && !(seg->hdr.flags & SHMIPC_SEG_PERSISTENT))
+	if (seg->fd >= 0 && !seg->read_only && seg->hdr.name[0] &&
+	    !(seg->hdr.flags & SHMIPC_SEG_PERSISTENT))
 		leave_name(seg);
 	if (seg->base)
 		(void)munmap(seg->base, seg->bytes);
@@ -526,4 +527,5 @@ const struct shmipc_backend shmipc_mem = {
 	.wait = shmipc_table_wait,
 	.wait_peer = shmipc_table_wait_peer,
 	.wake = shmipc_table_wake,
+	.wait_log = shmipc_table_wait_log,
 };

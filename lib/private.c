@@ -102,4 +102,5 @@ const struct shmipc_backend shmipc_private = {
 	.wait = shmipc_table_wait,
 	.wait_peer = shmipc_table_wait_peer,
 	.wake = shmipc_table_wake,
+	.wait_log = shmipc_table_wait_log,
 };

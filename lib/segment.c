@@ -26,7 +26,7 @@ struct shmipc_segment *shmipc_segment_new(const struct shmipc_backend *be)
 	return seg;
 }
 
-static void segment_free(struct shmipc_segment *seg)
+void shmipc_segment_free(struct shmipc_segment *seg)
 {
 	shmipc_fork_del(seg);
 	free(seg);
@@ -116,7 +116,7 @@ SHMIPC_EXPORT int shmipc_segment_open(struct shmipc_segment **ret, const char *n
 		return -ENOMEM;
 	err = open_or_create(seg, name, &o, &made);
 	if (err) {
-		segment_free(seg);
+		shmipc_segment_free(seg);
 		return err;
 	}
 	if (!made)
@@ -143,7 +143,7 @@ SHMIPC_EXPORT int shmipc_segment_private(struct shmipc_segment **ret,
 		return -ENOMEM;
 	err = shmipc_private_create(seg, &o);
 	if (err)
-		segment_free(seg);
+		shmipc_segment_free(seg);
 	else
 		*ret = seg;
 	return err;
@@ -164,7 +164,7 @@ SHMIPC_EXPORT int shmipc_segment_anon(struct shmipc_segment **ret,
 		return -ENOMEM;
 	err = be->anon(seg, &o);
 	if (err)
-		segment_free(seg);
+		shmipc_segment_free(seg);
 	else
 		*ret = seg;
 	return err;
@@ -184,7 +184,7 @@ SHMIPC_EXPORT int shmipc_segment_from_fd(struct shmipc_segment **ret, int fd,
 		return -ENOMEM;
 	err = seg->be->from_fd(seg, fd);
 	if (err) {
-		segment_free(seg);
+		shmipc_segment_free(seg);
 		return err;
 	}
 	err = shmipc_opts_match(&o, &seg->hdr, &seg->ring, NULL);
@@ -207,7 +207,7 @@ int shmipc_segment_dup(struct shmipc_segment **ret, struct shmipc_segment *from)
 		return -ENOMEM;
 	err = from->be->dup(seg, from);
 	if (err)
-		segment_free(seg);
+		shmipc_segment_free(seg);
 	else
 		*ret = seg;
 	return err;
@@ -221,7 +221,7 @@ SHMIPC_EXPORT void shmipc_segment_close(struct shmipc_segment *seg)
 		seg->be->close(seg);
 	else if (!seg->mem && seg->base)
 		(void)munmap(seg->base, seg->bytes);
-	segment_free(seg);
+	shmipc_segment_free(seg);
 }
 
 SHMIPC_EXPORT int shmipc_segment_fd(const struct shmipc_segment *seg)
@@ -344,7 +344,7 @@ SHMIPC_EXPORT int shmipc_segment_look(const char *name, struct shmipc_segment_st
 	seg->hdr.name[0] = 0;	/* looking never removes */
 	seg->be->close(seg);
 out:
-	segment_free(seg);
+	shmipc_segment_free(seg);
 	return err;
 }
 

@@ -184,6 +184,38 @@ int shmipc_table_wait_peer(struct shmipc_segment *seg, uint32_t slot, uint32_t p
 	return shmipc_futex_wait(&s->word, watched, NULL, 0, watch_until(seg, watched, until_ns));
 }
 
+/* Of more peers than one sleep can watch the rest is found out by ticks. */
+int shmipc_table_wait_log(struct shmipc_segment *seg, const uint32_t *word, uint32_t val,
+			  uint32_t slots, uint64_t until_ns)
+{
+	struct shmipc_word w[SHMIPC_WORDS_MAX] = { { word, val } };
+	uint32_t slot, watched, n = 1, i;
+	bool all = shmipc_wait_caps() & SHMIPC_CAP_WAITV;
+	struct shmipc_peer_slot *s;
+	uint64_t soon;
+	int ret;
+
+	for (slot = 0; slot < slots && all && seg->fd >= 0; slot++) {
+		s = shmipc_segment_slot(seg, slot);
+		watched = seg->read_only ? shmipc_load_relaxed(&s->word) : watch_word(s);
+		if (!word_attached(watched))
+			continue;
+		all = !seg->read_only && n < SHMIPC_WORDS_MAX &&
+		      (watched & SHMIPC_PEER_TID_MASK) != SHMIPC_PEER_NO_KEEPER;
+		if (all)
+			w[n++] = (struct shmipc_word){ &s->word, watched };
+	}
+	soon = shmipc_now_ns() + POLL_TICK_NS;
+	if (!all && soon < until_ns)
+		until_ns = soon;
+	ret = shmipc_futex_wait_words(w, n, until_ns);
+	/* The kernel wakes one watcher of a death: pass it on. */
+	for (i = 1; i < n; i++)
+		if (shmipc_load_relaxed(w[i].word) & SHMIPC_PEER_DEAD)
+			shmipc_futex_wake(w[i].word, INT_MAX);
+	return ret;
+}
+
 void shmipc_table_wake(struct shmipc_segment *seg, const uint32_t *word)
 {
 	(void)seg;

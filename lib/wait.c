@@ -91,6 +91,24 @@ int shmipc_futex_wait(const uint32_t *word, uint32_t val, const uint32_t *peer,
 	return ret;
 }
 
+int shmipc_futex_wait_words(const struct shmipc_word *w, uint32_t n, uint64_t until_ns)
+{
+	struct timespec until = { (time_t)(until_ns / 1000000000u),
+				  (long)(until_ns % 1000000000u) };
+	struct futex_waitv v[SHMIPC_WORDS_MAX];
+	int saved = errno, ret;
+	uint32_t i;
+
+	if (n == 1 || !(shmipc_wait_caps() & SHMIPC_CAP_WAITV))
+		return shmipc_futex_wait(w->word, w->val, NULL, 0, until_ns);
+	for (i = 0; i < n; i++)
+		v[i] = (struct futex_waitv){ .val = w[i].val, .uaddr = (uintptr_t)w[i].word,
+					     .flags = FUTEX_32 };
+	ret = wait_result(syscall(__NR_futex_waitv, v, n, 0, &until, CLOCK_MONOTONIC));
+	errno = saved;
+	return ret;
+}
+
 void shmipc_futex_wake(const uint32_t *word, int n)
 {
 	int saved = errno;

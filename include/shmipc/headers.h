@@ -98,6 +98,9 @@ int shmipc_headers_set(struct shmipc_headers *h, const char *key, const void *va
 /* shmipc_headers_del - remove all with this key. Return: how many there were. */
 size_t shmipc_headers_del(struct shmipc_headers *h, const char *key);
 
+/* shmipc_headers_copy - replace what is in the builder by what is in another. Return: 0, -ENOMEM. */
+int shmipc_headers_copy(struct shmipc_headers *h, const struct shmipc_headers *from);
+
 /* shmipc_headers_count - how many have this key; NULL: how many there are. */
 size_t shmipc_headers_count(const struct shmipc_headers *h, const char *key);
 

@@ -241,7 +241,7 @@ static inline int shmipc_log_peek(struct shmipc_log_rx *rx, struct shmipc_log_re
  */
 static inline int shmipc_log_moved(struct shmipc_log_rx *rx)
 {
-	uint64_t from = rx->told, want;
+	uint64_t from = rx->told;
 
 	if (!rx->evicted || from == rx->seq)
 		return 0;
@@ -251,11 +251,12 @@ static inline int shmipc_log_moved(struct shmipc_log_rx *rx)
 		shmipc_fence_seq_cst();
 	else
 		shmipc_barrier_light();
-	want = shmipc_load_relaxed(&rx->pub->room_want);
-	/* Several publishers share the word: who wants more hides who wants less. */
-	if (rx->log->hdr.pubs > 1)
-		return want > from;
-	return shmipc_priv_crossed(want, from, rx->seq);
+	/*
+	 * Of several publishers the word has the largest want: who wants less is
+	 * woken then, too. It comes to that, as nobody wants more than was claimed
+	 * already, which we can read without their help.
+	 */
+	return shmipc_priv_crossed(shmipc_load_relaxed(&rx->pub->room_want), from, rx->seq);
 }
 
 /**

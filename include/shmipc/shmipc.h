@@ -14,6 +14,10 @@
 #include <shmipc/discover.h>
 #include <shmipc/headers.h>
 #include <shmipc/copier.h>
+#include <shmipc/log.h>
+#include <shmipc/log_tx.h>
+#include <shmipc/log_rx.h>
+#include <shmipc/topic.h>
 
 #define SHMIPC_VERSION_MAJOR	0
 #define SHMIPC_VERSION_MINOR	1

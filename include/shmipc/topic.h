@@ -1,0 +1,580 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * topic.h - publish and subscribe by name, many to many, nothing lost in silence
+ *
+ * A topic is its name. shmipc_pub_open() and shmipc_sub_open() come in any order,
+ * from any processes; whoever is first makes it. There is one log for all: what a
+ * publication costs does not grow with the subscribers that keep up.
+ *
+ * Messages have numbers, which count from 0 without a gap. Small ones lie in the
+ * log itself; from a size on (shmipc_topic_opts.inline_bytes) they lie in the
+ * topic's pool, where they can be filled in place (shmipc_pub_loan()) and kept as
+ * long as one likes (shmipc_sub_take()).
+ *
+ * A subscriber chooses what happens when it falls behind: it loses messages and
+ * is told which (lossy), publishers wait for it (lossless), or they wait for a
+ * while and then cut it off (evict). What a publisher that died was about to
+ * publish is stepped over; its number stays unused and is counted as aborted.
+ *
+ * Deadlines are absolute, in nanoseconds of CLOCK_MONOTONIC. 0 never sleeps,
+ * SHMIPC_FOREVER has no end. Signals: as in channel.h.
+ *
+ * Threads: one at a time on one publisher or subscriber. Different ones are
+ * independent, also of one process. After fork() a child has none: every use of
+ * its parent's fails with -EINVAL, and they are closed there.
+ */
+#ifndef SHMIPC_TOPIC_H
+#define SHMIPC_TOPIC_H
+
+#include <shmipc/channel.h>
+#include <shmipc/copier.h>
+#include <shmipc/headers.h>
+#include <shmipc/log_rx.h>
+#include <shmipc/log_tx.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* shmipc_topic_opts.flags, beside SHMIPC_EXCL, PERSIST, ON_NODE, CHOWN of segment.h */
+#define SHMIPC_NO_CREATE	0x20u	/* fail with -ENOENT if it is not there */
+#define SHMIPC_NO_POOL		0x40u	/* messages of inline_bytes at most */
+
+/**
+ * struct shmipc_topic_opts - what to make, or what to insist on
+ * @struct_bytes: sizeof this struct
+ * @flags:        SHMIPC_PERSIST (history stays when all have gone) and so on
+ * @publishers:   at a time; 0: 64. 1 makes a topic that is published to without a
+ *                locked instruction, and a second publisher is refused
+ * @subscribers:  at a time; 0: 256. Those that only look do not count
+ * @history:      messages that are kept for who comes late; 0: 896
+ * @inline_bytes: messages up to this lie in the log, with their meta fields and
+ *                headers; 0: 240
+ * @pool_bytes:   for larger ones; 0: 8 MiB. The largest message is a little less
+ * @align:        of payloads: a power of two up to 4096; 0: 16
+ * @holds:        messages that one subscriber may hold; 0: 16
+ * @meta:         SHMIPC_META_*: what each message carries
+ * @policies:     1 << enum shmipc_policy, or-ed: what subscribers may choose; 0: all
+ * @evict_ns:     how long publishers wait for one of policy EVICT; 0: 100 ms
+ * @page:         as in struct shmipc_segment_opts, and so on to the end
+ *
+ * All zero means: no wish. When the topic exists, each wish must be what its
+ * creator asked for; otherwise the open fails with -EINVAL and the text names
+ * both values. Nothing is ever changed in silence.
+ */
+struct shmipc_topic_opts {
+	uint64_t struct_bytes;
+	uint32_t flags;
+	uint32_t publishers;
+	uint32_t subscribers;
+	uint32_t align;
+	uint64_t history;
+	uint64_t inline_bytes;
+	uint64_t pool_bytes;
+	uint32_t holds;
+	uint32_t meta;
+	uint32_t policies;
+	uint32_t mode;
+	uint64_t evict_ns;
+	uint64_t page;
+	int32_t node;
+	uint32_t uid;
+	uint32_t gid;
+	uint32_t reserved0;	/* 0 */
+};
+
+/* Publishers */
+
+/**
+ * struct shmipc_pub_opts - how to publish
+ * @struct_bytes: sizeof this struct
+ * @spin_ns:      as in struct shmipc_channel_opts; before sleeping for room
+ * @copier:       moves payloads into the topic; NULL: automatic. Must outlive the end
+ * @chain:        functions that fill the headers of each message; NULL: none.
+ *                Must outlive the end
+ * @pool_from:    messages from this size on go to the pool, though they would
+ *                fit the log; 0: those that do not fit
+ */
+struct shmipc_pub_opts {
+	uint64_t struct_bytes;
+	uint64_t spin_ns;
+	const struct shmipc_copier *copier;
+	const struct shmipc_middleware_chain *chain;
+	uint64_t pool_from;
+};
+
+/* One publisher. Made by the library; the fields are not for users. */
+struct shmipc_pub {
+	struct shmipc_log_tx tx;
+	uint32_t live;		/* both 0 after fork */
+	uint32_t plain_end;	/* shorter messages than this need no more than a copy */
+};
+
+/**
+ * shmipc_pub_open - publish on a topic, making it if it is not there
+ * @ret:   the publisher; shmipc_pub_close() it
+ * @name:  as for shmipc_segment_open()
+ * @topic: NULL: no wish
+ * @opts:  NULL: defaults
+ *
+ * Return: 0; -EBUSY all publishers' slots are taken by the living; otherwise as
+ * shmipc_segment_open().
+ */
+int shmipc_pub_open(struct shmipc_pub **ret, const char *name,
+		    const struct shmipc_topic_opts *topic, const struct shmipc_pub_opts *opts);
+
+/**
+ * shmipc_pub_close - leave; NULL is nothing
+ * @pub: gone afterwards, with loans that were not published
+ *
+ * What was published stays, as long as anybody has the topic open, or for ever
+ * if it is persistent.
+ */
+void shmipc_pub_close(struct shmipc_pub *pub);
+
+/* The parts that are not inline. */
+int shmipc_pub_slow_send(struct shmipc_pub *pub, const void *buf, size_t len, uint64_t deadline_ns);
+void shmipc_pub_slow_wake(struct shmipc_pub *pub, uint64_t seq, uint32_t n);
+
+/**
+ * shmipc_pub_send - publish a copy of a message
+ * @pub:         the publisher
+ * @buf:         the message
+ * @len:         bytes; 0 is a message, too
+ * @deadline_ns: for room, where a subscriber does not let go
+ *
+ * Return: 0; -EAGAIN no room now (deadline 0), -ETIMEDOUT: shmipc_pub_blocked()
+ * says who is in the way; -EMSGSIZE never fits; -EINTR; -EPROTO; -EINVAL; and
+ * what a copier or a function of the chain returns.
+ */
+static inline int shmipc_pub_send(struct shmipc_pub *pub, const void *buf, size_t len,
+				  uint64_t deadline_ns)
+{
+	uint64_t seq;
+	uint32_t wake;
+
+	if (shmipc_unlikely(len >= pub->plain_end || shmipc_log_claim(&pub->tx, 1, &seq)))
+		return shmipc_pub_slow_send(pub, buf, len, deadline_ns);
+	shmipc_log_fill(&pub->tx, seq, NULL, 0, buf, len, 0);
+	wake = shmipc_log_commit(&pub->tx, seq, 1, SHMIPC_ENTRY_CELL, len);
+	if (shmipc_unlikely(wake))
+		shmipc_pub_slow_wake(pub, seq, wake);
+	return 0;
+}
+
+/* A message of a batch. */
+struct shmipc_buf {
+	const void *ptr;
+	size_t len;
+};
+
+/**
+ * shmipc_pub_send_batch - publish several small messages at one moment
+ * @pub:         the publisher
+ * @v:           the messages; each must fit the log (inline_bytes)
+ * @n:           how many; at most an eighth of the history and 4095
+ * @deadline_ns: for room
+ *
+ * Nobody sees one of them before all are there, and no other publisher's message
+ * comes between.
+ *
+ * Return: 0; -E2BIG for @n; otherwise as shmipc_pub_send().
+ */
+int shmipc_pub_send_batch(struct shmipc_pub *pub, const struct shmipc_buf *v, uint32_t n,
+			  uint64_t deadline_ns);
+
+/**
+ * shmipc_pub_send_with - publish a copy of a message with headers of its own
+ * @headers: besides what the chain adds; not changed; NULL: none
+ *
+ * Arguments and return: otherwise as shmipc_pub_send().
+ */
+int shmipc_pub_send_with(struct shmipc_pub *pub, const struct shmipc_headers *headers,
+			 const void *buf, size_t len, uint64_t deadline_ns);
+
+/* Room for a message that is filled in place. The fields below @len are not for users. */
+struct shmipc_loan {
+	void *ptr;		/* aligned as the topic says */
+	size_t len;		/* as asked for */
+	uint64_t off;
+	uint64_t chunks;
+	uint32_t span;
+	uint32_t prefix_len;
+	void *block;
+	uint32_t headers_len;
+	uint32_t reserved0;
+};
+
+/**
+ * shmipc_pub_loan - room for a message, in the topic's pool
+ * @pub:         the publisher
+ * @len:         bytes
+ * @headers:     to go with it; the chain adds to them; NULL: none
+ * @ret:         until shmipc_pub_publish() or shmipc_pub_drop(); as many at a time
+ *               as the pool holds
+ * @deadline_ns: for room
+ *
+ * A loan holds up nobody, however long it lasts. The meta fields are those of the
+ * moment of publishing. Of a topic without a pool the room is private memory.
+ *
+ * Return: as shmipc_pub_send(); -ENOMEM.
+ */
+int shmipc_pub_loan(struct shmipc_pub *pub, size_t len, const struct shmipc_headers *headers,
+		    struct shmipc_loan *ret, uint64_t deadline_ns);
+
+/**
+ * shmipc_pub_publish - publish what was loaned; takes no longer for much than for little
+ * @pub:         the publisher
+ * @loan:        gone afterwards, unless this fails
+ * @len:         bytes, at most what was loaned
+ * @deadline_ns: for an entry in the log
+ *
+ * Return: 0; -EINVAL; otherwise as shmipc_pub_send().
+ */
+int shmipc_pub_publish(struct shmipc_pub *pub, struct shmipc_loan *loan, size_t len,
+		       uint64_t deadline_ns);
+
+/* Give a loan back, as if it never was. */
+void shmipc_pub_drop(struct shmipc_pub *pub, struct shmipc_loan *loan);
+
+/* Who was in the way when a publisher last got -EAGAIN or -ETIMEDOUT. */
+struct shmipc_blocked {
+	uint32_t role;		/* enum shmipc_role; NONE: nobody was */
+	uint32_t slot;		/* of the peer table */
+	uint32_t policy;	/* subscribers: enum shmipc_policy */
+	uint32_t pid;		/* a hint; 0 is unknown */
+	uint64_t pos;		/* where it is: number of a message */
+	uint64_t behind;	/* messages between it and the newest */
+	char comm[16];
+};
+
+int shmipc_pub_blocked(const struct shmipc_pub *pub, struct shmipc_blocked *ret);
+
+/* Counts of one publisher since it was opened. */
+struct shmipc_pub_stat {
+	uint64_t struct_bytes;	/* set by the caller */
+	uint64_t id;		/* random; what META_PUB_ID carries */
+	uint64_t sent;		/* messages */
+	uint64_t bytes;
+	uint64_t sleeps;	/* waits for room that slept */
+	uint64_t wakes;		/* times that it woke subscribers */
+	uint64_t evicted;	/* subscribers that it cut off */
+	uint64_t next;		/* number of the topic's next message */
+	uint64_t max_message;
+};
+
+int shmipc_pub_get_stat(const struct shmipc_pub *pub, struct shmipc_pub_stat *ret);
+int shmipc_pub_get_info(const struct shmipc_pub *pub, struct shmipc_segment_info *ret);
+
+/* Subscribers */
+
+/* Where to begin; the first three are enum shmipc_start of bcast.h. */
+#define SHMIPC_START_SEQ	3u	/* with message @start_seq, or the oldest after it */
+
+/* How to go on. */
+enum shmipc_iter {
+	SHMIPC_ITER_NEXT = 0,	/* one after another */
+	SHMIPC_ITER_NEWEST,	/* always with the newest; what is between is skipped */
+};
+
+#define SHMIPC_SUB_READ_ONLY	0x1u	/* needs no right to write; lossy; holds nothing */
+
+/**
+ * struct shmipc_sub_opts - how to subscribe
+ * @struct_bytes: sizeof this struct
+ * @spin_ns:      as in struct shmipc_channel_opts
+ * @start:        SHMIPC_START_NEW (default), OLDEST, NEWEST, SEQ
+ * @iter:         enum shmipc_iter
+ * @start_seq:    with START_SEQ
+ * @policy:       enum shmipc_policy; 0: lossy
+ * @group:        0: every subscriber gets every message; 1 to 64: each message
+ *                goes to one of the subscribers of this group, whoever is first.
+ *                A group goes on where it stopped; @start is for its first
+ * @flags:        SHMIPC_SUB_READ_ONLY
+ * @reserved0:    0
+ * @stride:       subscribers that share the log by number; 0 or 1: takes all
+ * @stride_at:    which of them this is: messages with number % @stride == @stride_at
+ * @copier:       moves payloads out of the topic; NULL: automatic
+ */
+struct shmipc_sub_opts {
+	uint64_t struct_bytes;
+	uint64_t spin_ns;
+	uint32_t start;
+	uint32_t iter;
+	uint64_t start_seq;
+	uint32_t policy;
+	uint32_t group;
+	uint32_t flags;
+	uint32_t reserved0;
+	uint64_t stride;
+	uint64_t stride_at;
+	const struct shmipc_copier *copier;
+};
+
+/* A message as a subscriber has it. */
+struct shmipc_msg {
+	const void *ptr;	/* payload, aligned as the topic says */
+	size_t len;
+	uint64_t seq;		/* number in the topic */
+	uint64_t pub_id;	/* 0 if the topic does not carry it; and so on */
+	uint64_t pub_seq;
+	uint64_t mono_ns;
+	uint64_t wall_ns;
+	const void *headers;	/* see shmipc_headers_view_init(); NULL: none */
+	size_t headers_len;
+	uint32_t pub_slot;	/* in the peer table, as long as it is the same */
+	uint32_t hold;		/* not for users */
+};
+
+/* One subscriber. Made by the library; the fields are not for users. */
+struct shmipc_sub {
+	struct shmipc_log_rx rx;
+	uint32_t live;		/* both 0 after fork */
+	uint32_t plain;		/* a copy is all there is to a message in a cell */
+	uint64_t last_seq;	/* number of the message last received */
+};
+
+/**
+ * shmipc_sub_open - subscribe to a topic, making it if it is not there
+ * @ret:   the subscriber; shmipc_sub_close() it
+ * @name:  as for shmipc_segment_open()
+ * @topic: NULL: no wish. READ_ONLY never makes one
+ * @opts:  NULL: defaults
+ *
+ * Return: 0; -ENOSPC all subscribers' slots are taken; -EOPNOTSUPP the topic does
+ * not admit the policy; otherwise as shmipc_segment_open().
+ */
+int shmipc_sub_open(struct shmipc_sub **ret, const char *name,
+		    const struct shmipc_topic_opts *topic, const struct shmipc_sub_opts *opts);
+
+/* Leave; NULL is nothing. What it holds goes; its thread is stopped. */
+void shmipc_sub_close(struct shmipc_sub *sub);
+
+int shmipc_sub_slow_recv(struct shmipc_sub *sub, void *buf, size_t cap, size_t *ret_len,
+			 uint64_t deadline_ns);
+void shmipc_sub_slow_wake(struct shmipc_sub *sub);
+
+/**
+ * shmipc_sub_recv - copy the next message out, sleeping if there is none
+ * @sub:         the subscriber
+ * @buf:         caller's; means something only when 0 is returned
+ * @cap:         bytes at @buf
+ * @ret_len:     bytes of payload; on -EMSGSIZE the bytes needed, the message stays
+ * @deadline_ns: absolute
+ *
+ * shmipc_sub_seq() tells its number. For headers and meta fields: shmipc_sub_take().
+ *
+ * Return: 0; -EAGAIN none (deadline 0); -ETIMEDOUT; -ESTALE messages were lost,
+ * shmipc_sub_lost() tells which, the next call goes on; -ECONNRESET cut off, as a
+ * subscriber of policy EVICT was too slow: close it; -EMSGSIZE; -EINTR; -EPROTO;
+ * -EINVAL. That no publisher is there is no error.
+ */
+static inline int shmipc_sub_recv(struct shmipc_sub *sub, void *buf, size_t cap, size_t *ret_len,
+				  uint64_t deadline_ns)
+{
+	struct shmipc_log_ref ref;
+	int ret;
+
+	if (shmipc_unlikely(!sub->plain) || shmipc_unlikely(shmipc_log_peek(&sub->rx, &ref)) ||
+	    shmipc_unlikely(ref.in_pool || ref.prefix_len || ref.len > cap))
+		return shmipc_sub_slow_recv(sub, buf, cap, ret_len, deadline_ns);
+	shmipc_racy_read(buf, ref.ptr, ref.len);
+	ret = shmipc_log_next(&sub->rx);
+	if (shmipc_unlikely(ret)) {
+		if (ret < 0)
+			return ret;
+		shmipc_sub_slow_wake(sub);
+	}
+	sub->last_seq = ref.seq;
+	*ret_len = ref.len;
+	return 0;
+}
+
+/* Number of the message last received or taken; SHMIPC_POS_NONE: none yet. */
+static inline uint64_t shmipc_sub_seq(const struct shmipc_sub *sub)
+{
+	return sub->last_seq;
+}
+
+/* Which messages the last -ESTALE or -ECONNRESET was about: *@ret_from up to, not with, *@ret_to. */
+static inline uint64_t shmipc_sub_lost(const struct shmipc_sub *sub, uint64_t *ret_from,
+				       uint64_t *ret_to)
+{
+	if (ret_from)
+		*ret_from = sub->rx.lost_from;
+	if (ret_to)
+		*ret_to = sub->rx.lost_to;
+	return (sub->rx.lost_to - sub->rx.lost_from + sub->rx.every - 1) / sub->rx.every;
+}
+
+/**
+ * shmipc_sub_take - have the next message in place, as long as one likes
+ * @sub:         the subscriber
+ * @ret:         until shmipc_sub_release()
+ * @deadline_ns: absolute
+ *
+ * A message of the pool is not copied, and no publisher overwrites it while it is
+ * held; a small one is copied into memory of the subscriber's. READ_ONLY copies
+ * all. As many at a time as the topic's @holds, in any order.
+ *
+ * Return: as shmipc_sub_recv(), without -EMSGSIZE; -ENOBUFS all holds are in use;
+ * -ENOMEM.
+ */
+int shmipc_sub_take(struct shmipc_sub *sub, struct shmipc_msg *ret, uint64_t deadline_ns);
+
+/**
+ * shmipc_sub_read_at - have a message by its number, wherever the subscriber is
+ * @sub: the subscriber; where it goes on does not change
+ * @seq: the number
+ * @ret: until shmipc_sub_release()
+ *
+ * Return: 0; -ESTALE no longer there; -EAGAIN not yet there; -ECANCELED it was
+ * aborted; -ENOBUFS; -ENOMEM; -EPROTO; -EINVAL.
+ */
+int shmipc_sub_read_at(struct shmipc_sub *sub, uint64_t seq, struct shmipc_msg *ret);
+
+/* Let a message go that was taken. */
+void shmipc_sub_release(struct shmipc_sub *sub, struct shmipc_msg *msg);
+
+/* The numbers of the oldest message that is there and of the next one to come. */
+int shmipc_sub_range(const struct shmipc_sub *sub, uint64_t *ret_oldest, uint64_t *ret_next);
+
+/**
+ * shmipc_sub_wait - wait until there is something to receive, or to be told
+ * @sub:         the subscriber
+ * @deadline_ns: absolute
+ *
+ * Return: 0; -EAGAIN, -ETIMEDOUT; -EINTR; -EINVAL.
+ */
+int shmipc_sub_wait(struct shmipc_sub *sub, uint64_t deadline_ns);
+
+/**
+ * shmipc_sub_wait_any - wait until one of several has something to receive
+ * @subs:        the subscribers, of any topics, of one backend; up to 65536
+ * @n:           how many
+ * @ret_first:   the index of one that has
+ * @deadline_ns: absolute
+ *
+ * Fair in the long run: the search begins behind the one that was found last.
+ *
+ * Return: 0; -EAGAIN, -ETIMEDOUT; -EINTR; -EINVAL; -ENOMEM.
+ */
+int shmipc_sub_wait_any(struct shmipc_sub *const *subs, size_t n, size_t *ret_first,
+			uint64_t deadline_ns);
+
+/**
+ * typedef shmipc_sub_fn - called on the library's thread for each message
+ * @sub: the subscriber; only shmipc_sub_stop() may be called with it
+ * @msg: until the function returns; NULL with @err
+ * @err: 0; -ESTALE: messages were lost, see shmipc_sub_lost(); anything else is
+ *       the last call: -ECONNRESET, -EPROTO, -ENOMEM
+ * @arg: as given
+ */
+typedef void (*shmipc_sub_fn)(struct shmipc_sub *sub, const struct shmipc_msg *msg, int err,
+			      void *arg);
+
+/**
+ * shmipc_sub_start - have a thread of the library receive
+ * @sub: the subscriber; the thread's from now on
+ * @fn:  called for each message
+ * @arg: for @fn
+ *
+ * Return: 0; -EBUSY it has a thread; -EAGAIN, -ENOMEM no thread; -EINVAL.
+ */
+int shmipc_sub_start(struct shmipc_sub *sub, shmipc_sub_fn fn, void *arg);
+
+/**
+ * shmipc_sub_stop - stop the thread
+ * @sub: the subscriber; the caller's again, unless this is called from @fn
+ *
+ * When it returns @fn is not running and will not be called again. Called from
+ * within @fn, it returns at once and @fn is not called again after it has
+ * returned; another shmipc_sub_stop() or shmipc_sub_close() then waits for the
+ * thread.
+ */
+void shmipc_sub_stop(struct shmipc_sub *sub);
+
+/* Counts of one subscriber since it was opened. */
+struct shmipc_sub_stat {
+	uint64_t struct_bytes;	/* set by the caller */
+	uint64_t next;		/* number of the message that it reads next */
+	uint64_t received;
+	uint64_t lost;
+	uint64_t aborted;	/* stepped over: their publishers died */
+	uint64_t skipped;	/* by SHMIPC_ITER_NEWEST */
+	uint64_t backlog;	/* messages between it and the newest */
+	uint64_t sleeps;
+	uint32_t policy;
+	uint32_t holds;		/* in use */
+};
+
+int shmipc_sub_get_stat(const struct shmipc_sub *sub, struct shmipc_sub_stat *ret);
+int shmipc_sub_get_info(const struct shmipc_sub *sub, struct shmipc_segment_info *ret);
+
+/* Looking at a topic */
+
+struct shmipc_topic_pub_info {
+	struct shmipc_peer_info peer;
+	uint64_t id;
+	uint64_t sent;		/* of all who ever had the slot */
+	uint64_t bytes;
+	uint64_t waits;
+	uint32_t waits_for;	/* peer slot plus 1; 0: nobody */
+	uint32_t chunks;	/* of the pool that it owns */
+};
+
+struct shmipc_topic_sub_info {
+	struct shmipc_peer_info peer;
+	uint32_t policy;
+	uint32_t group;		/* 0: none */
+	uint64_t pos;
+	uint64_t lag;		/* messages */
+	uint64_t received;
+	uint64_t lost;
+	uint32_t holding;
+	uint32_t evicted;	/* 1: publishers wait for it no longer */
+};
+
+/**
+ * struct shmipc_topic_stat - what a topic is and what goes on in it, at one moment
+ *
+ * @pub and @sub are the caller's, with room for @pub_cap and @sub_cap; @npubs and
+ * @nsubs say how many there are (attached, or dead and not yet replaced).
+ */
+struct shmipc_topic_stat {
+	uint64_t struct_bytes;	/* set by the caller */
+	struct shmipc_segment_info info;
+	int in_use;
+	struct shmipc_topic_opts opts;	/* as made, no zero for a default */
+	uint64_t max_message;
+	uint64_t tail;		/* number of the next message */
+	uint64_t floor;		/* and of the oldest kept */
+	uint64_t entries;
+	uint64_t chunk_bytes;
+	uint32_t chunks;
+	uint32_t chunks_free;	/* nobody's */
+	uint32_t chunks_owned;	/* being filled */
+	uint32_t chunks_held;	/* with a message that a subscriber holds */
+	struct shmipc_topic_pub_info *pub;
+	struct shmipc_topic_sub_info *sub;
+	uint32_t pub_cap;
+	uint32_t sub_cap;
+	uint32_t npubs;
+	uint32_t nsubs;
+};
+
+/**
+ * shmipc_topic_look - look at a topic by name without joining it
+ * @name: as for open
+ * @ret:  filled in
+ *
+ * Needs read permission only.
+ *
+ * Return: 0; -EINVAL not a topic; otherwise as shmipc_segment_look().
+ */
+int shmipc_topic_look(const char *name, struct shmipc_topic_stat *ret);
+
+#ifdef __cplusplus
+}
+#endif
+#endif /* SHMIPC_TOPIC_H */
