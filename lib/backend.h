@@ -15,6 +15,12 @@
 
 struct shmipc_watch_ops;
 
+/* A word of a segment. */
+struct shmipc_any {
+	struct shmipc_segment *seg;
+	struct shmipc_word w;
+};
+
 struct shmipc_backend {
 	const char *name;
 	uint32_t caps;		/* SHMIPC_CAP_* that do not depend on the kernel */
@@ -67,6 +73,8 @@ struct shmipc_backend {
 	/* As wait, and the coming, leaving or dying of any peer in [0, slots) ends it. */
 	int (*wait_log)(struct shmipc_segment *seg, const uint32_t *word, uint32_t val,
 			uint32_t slots, uint64_t until_ns);
+	/* While each of @n words, of any segments of this backend, has its value. */
+	int (*wait_any)(struct shmipc_any *any, size_t n, uint64_t until_ns);
 };
 
 extern const struct shmipc_watch_ops shmipc_watch_mem;

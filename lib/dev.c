@@ -475,4 +475,5 @@ const struct shmipc_backend shmipc_dev = {
 	.wait_peer = shmipc_dev_wait_peer,
 	.wake = shmipc_dev_wake,
 	.wait_log = shmipc_dev_wait_log,
+	.wait_any = shmipc_dev_wait_any,
 };

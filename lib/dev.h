@@ -23,6 +23,7 @@ int shmipc_dev_wait(struct shmipc_segment *seg, const uint32_t *word, uint32_t v
 int shmipc_dev_wait_peer(struct shmipc_segment *seg, uint32_t slot, uint32_t peer_val,
 			 uint64_t until_ns);
 void shmipc_dev_wake(struct shmipc_segment *seg, const uint32_t *word);
+int shmipc_dev_wait_any(struct shmipc_any *any, size_t n, uint64_t until_ns);
 int shmipc_dev_wait_log(struct shmipc_segment *seg, const uint32_t *word, uint32_t val,
 			uint32_t slots, uint64_t until_ns);
 

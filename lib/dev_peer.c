@@ -15,6 +15,8 @@
  * watches the position and the peer, and no peer can hide from it.
  */
 #include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -201,4 +203,33 @@ int shmipc_dev_wait_log(struct shmipc_segment *seg, const uint32_t *word, uint32
 
 	(void)slots;
 	return dev_sleep(seg, &r);
+}
+
+/* What makes the descriptor readable is of the description, and each handle has its own. */
+static int poll_set(const struct shmipc_any *a)
+{
+	struct shmipc_dev_poll r = { .size = sizeof(r), .flags = SHMIPC_DEV_POLL_ON,
+				     .off = offset_of(a->seg, a->w.word), .val = a->w.val,
+				     .peer = SHMIPC_DEV_NO_PEER };
+
+	return shmipc_dev_ioctl(a->seg->fd, SHMIPC_IOC_POLL_SET, &r);
+}
+
+int shmipc_dev_wait_any(struct shmipc_any *any, size_t n, uint64_t until_ns)
+{
+	uint64_t now = shmipc_now_ns(), ns = until_ns > now ? until_ns - now : 0;
+	struct timespec left = { (time_t)(ns / 1000000000u), (long)(ns % 1000000000u) };
+	struct pollfd *fd = calloc(n, sizeof(*fd));
+	int saved = errno, ret = fd ? 0 : -ENOMEM;
+	size_t i;
+
+	for (i = 0; i < n && !ret; i++) {
+		ret = poll_set(&any[i]);
+		fd[i] = (struct pollfd){ .fd = any[i].seg->fd, .events = POLLIN };
+	}
+	if (!ret && ppoll(fd, n, &left, NULL) < 0 && errno == EINTR)
+		ret = -EINTR;
+	free(fd);
+	errno = saved;
+	return ret;
 }

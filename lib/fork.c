@@ -49,6 +49,7 @@ static void in_child(void)
 	}
 	shmipc_keeper_after_fork();
 	shmipc_wait_after_fork();
+	shmipc_wait_words_after_fork();
 	pthread_mutex_unlock(&fork_mutex);
 }
 

@@ -100,6 +100,7 @@ uint32_t shmipc_my_pidns(void);
 uint32_t shmipc_wait_caps(void);	/* SHMIPC_CAP_WAITV, SHMIPC_CAP_MEMBARRIER */
 bool shmipc_barrier_heavy(void);	/* false: cannot */
 void shmipc_wait_after_fork(void);
+void shmipc_wait_words_after_fork(void);	/* wait_words.c */
 
 /*
  * Sleep while *@word == @val and *@peer == @peer_val, until @until_ns.

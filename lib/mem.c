@@ -528,4 +528,5 @@ const struct shmipc_backend shmipc_mem = {
 	.wait_peer = shmipc_table_wait_peer,
 	.wake = shmipc_table_wake,
 	.wait_log = shmipc_table_wait_log,
+	.wait_any = shmipc_table_wait_any,
 };

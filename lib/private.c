@@ -103,4 +103,5 @@ const struct shmipc_backend shmipc_private = {
 	.wait_peer = shmipc_table_wait_peer,
 	.wake = shmipc_table_wake,
 	.wait_log = shmipc_table_wait_log,
+	.wait_any = shmipc_table_wait_any,
 };

@@ -111,7 +111,7 @@ SHMIPC_EXPORT int shmipc_sub_open(struct shmipc_sub **ret, const char *name,
 {
 	struct shmipc_sub_opts o;
 	struct shmipc_sub_priv *s;
-	int err = opts_read(&o, opts);
+	int in_use, err = opts_read(&o, opts);
 
 	if (err)
 		return err;
@@ -120,8 +120,9 @@ SHMIPC_EXPORT int shmipc_sub_open(struct shmipc_sub **ret, const char *name,
 		return shmipc_fail(-ENOMEM, "shmipc: no memory for a subscriber (ENOMEM)");
 	(void)pthread_mutex_init(&s->thread_mutex, NULL);
 	(void)pthread_cond_init(&s->thread_cond, NULL);
-	err = o.flags & SHMIPC_SUB_READ_ONLY ? shmipc_topic_open_read_only(&s->t.seg, name, topic) :
-					       shmipc_topic_open(&s->t.seg, name, topic);
+	err = o.flags & SHMIPC_SUB_READ_ONLY ?
+	      shmipc_topic_open_read_only(&s->t.seg, name, topic, &in_use) :
+	      shmipc_topic_open(&s->t.seg, name, topic);
 	if (err)
 		goto free_sub;
 	err = take_end(s, &o);

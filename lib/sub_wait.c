@@ -95,7 +95,7 @@ static bool spin(const struct shmipc_sub_priv *s, uint64_t deadline_ns)
 }
 
 /* The message that we wait for was claimed by one that is dead: go on. */
-static bool step_over(struct shmipc_sub_priv *s)
+bool shmipc_sub_step_over(struct shmipc_sub_priv *s)
 {
 	struct shmipc_log_rx *rx = &s->sub.rx;
 	uint64_t seq = shmipc_sub_awaited(s);
@@ -109,16 +109,20 @@ static bool step_over(struct shmipc_sub_priv *s)
 	return true;
 }
 
-bool shmipc_sub_announce(struct shmipc_sub_priv *s, const uint32_t **ret_word, uint32_t *ret_val)
+void shmipc_sub_want(struct shmipc_sub_priv *s)
+{
+	if (s->group)
+		shmipc_sub_group_idle(s);
+	/* W1 <- W0 follows in shmipc_barrier_heavy(). */
+	if (s->sub.rx.line)
+		shmipc_priv_log_raise(&s->t.seg->log.sub->want, shmipc_sub_awaited(s) + 1);
+}
+
+bool shmipc_sub_look(const struct shmipc_sub_priv *s, const uint32_t **ret_word, uint32_t *ret_val)
 {
 	const struct shmipc_log_rx *rx = &s->sub.rx;
 	uint64_t seq = shmipc_sub_awaited(s), word;
 
-	if (rx->line) {
-		/* W1 <- W0: the want is visible before we look again. */
-		shmipc_priv_log_raise(&s->t.seg->log.sub->want, seq + 1);
-		(void)shmipc_barrier_heavy();
-	}
 	word = shmipc_load_acquire(&shmipc_log_rx_entry(rx, seq)->word);
 	*ret_word = shmipc_low32(&shmipc_log_rx_entry(rx, seq)->word);
 	*ret_val = (uint32_t)word;
@@ -149,17 +153,18 @@ int shmipc_sub_wait_entry(struct shmipc_sub_priv *s, uint64_t deadline_ns)
 			return 0;
 	}
 	if (!deadline_ns)
-		return step_over(s) ? 0 : -EAGAIN;
+		return shmipc_sub_step_over(s) ? 0 : -EAGAIN;
 	if (shmipc_now_ns() >= deadline_ns)
-		return step_over(s) ? 0 : -ETIMEDOUT;
-	if (spin(s, deadline_ns) || step_over(s))
+		return shmipc_sub_step_over(s) ? 0 : -ETIMEDOUT;
+	if (spin(s, deadline_ns) || shmipc_sub_step_over(s))
 		return 0;
 	now = shmipc_now_ns();
 	if (now >= deadline_ns)
 		return -ETIMEDOUT;
-	if (s->group)
-		shmipc_sub_group_idle(s);
-	if (!shmipc_sub_announce(s, &word, &val))
+	shmipc_sub_want(s);
+	if (s->sub.rx.line)
+		(void)shmipc_barrier_heavy();
+	if (!shmipc_sub_look(s, &word, &val))
 		return 0;
 	until = deadline_ns - now > tick_ns(s) ? now + tick_ns(s) : deadline_ns;
 	s->t.sleeps++;

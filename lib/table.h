@@ -30,6 +30,7 @@ int shmipc_table_wait_peer(struct shmipc_segment *seg, uint32_t slot, uint32_t p
 			   uint64_t until_ns);
 int shmipc_table_wait_log(struct shmipc_segment *seg, const uint32_t *word, uint32_t val,
 			  uint32_t slots, uint64_t until_ns);
+int shmipc_table_wait_any(struct shmipc_any *any, size_t n, uint64_t until_ns);
 void shmipc_table_wake(struct shmipc_segment *seg, const uint32_t *word);
 
 #endif /* SHMIPC_LIB_TABLE_H */

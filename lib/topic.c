@@ -182,13 +182,13 @@ int shmipc_topic_open(struct shmipc_segment **ret, const char *name,
 }
 
 int shmipc_topic_open_read_only(struct shmipc_segment **ret, const char *name,
-				const struct shmipc_topic_opts *opts)
+				const struct shmipc_topic_opts *opts, int *ret_in_use)
 {
 	const struct shmipc_backend *be = shmipc_backend_named();
 	struct shmipc_segment *seg;
 	struct shmipc_topic_opts o;
 	const char *reason;
-	int in_use, err = be ? opts_read(&o, opts) : -EINVAL;
+	int err = be ? opts_read(&o, opts) : -EINVAL;
 
 	if (err)
 		return err;
@@ -198,7 +198,7 @@ int shmipc_topic_open_read_only(struct shmipc_segment **ret, const char *name,
 	seg = shmipc_segment_new(be);
 	if (!seg)
 		return -ENOMEM;
-	err = be->look(seg, name, &in_use);
+	err = be->look(seg, name, ret_in_use);
 	if (err) {
 		shmipc_segment_free(seg);
 		return err;

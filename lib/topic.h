@@ -97,7 +97,7 @@ static inline struct shmipc_sub_priv *sub_priv(const struct shmipc_sub *sub)
 int shmipc_topic_open(struct shmipc_segment **ret, const char *name,
 		      const struct shmipc_topic_opts *opts);
 int shmipc_topic_open_read_only(struct shmipc_segment **ret, const char *name,
-				const struct shmipc_topic_opts *opts);
+				const struct shmipc_topic_opts *opts, int *ret_in_use);
 void shmipc_topic_opts_of(const struct shmipc_segment *seg, struct shmipc_topic_opts *ret);
 uint64_t shmipc_topic_max_message(const struct shmipc_log *log);
 /* Who sleeps for one of @n messages from @seq on. */
@@ -120,8 +120,14 @@ int shmipc_pub_wait(struct shmipc_pub_priv *p, const struct shmipc_log_block *b,
 bool shmipc_sub_ready(const struct shmipc_sub_priv *s);
 /* Number of the message that it waits for, and that message's entry. */
 uint64_t shmipc_sub_awaited(const struct shmipc_sub_priv *s);
-/* Say that we are going to sleep for it: whoever commits it wakes. false: no need to. */
-bool shmipc_sub_announce(struct shmipc_sub_priv *s, const uint32_t **ret_word, uint32_t *ret_val);
+/* It will never come, as its publisher is dead: we have gone on. */
+bool shmipc_sub_step_over(struct shmipc_sub_priv *s);
+/*
+ * Say that we are going to sleep for it: whoever commits it wakes. Then, after the
+ * dear half of the fence, look: false if there is no need to sleep on the word.
+ */
+void shmipc_sub_want(struct shmipc_sub_priv *s);
+bool shmipc_sub_look(const struct shmipc_sub_priv *s, const uint32_t **ret_word, uint32_t *ret_val);
 /* Nothing is there. 0: look again; -EAGAIN; -ETIMEDOUT; -EINTR */
 int shmipc_sub_wait_entry(struct shmipc_sub_priv *s, uint64_t deadline_ns);
 
