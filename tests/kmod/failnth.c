@@ -48,7 +48,7 @@ FIXTURE_SETUP(failnth)
 {
 	injector = open("/proc/thread-self/fail-nth", O_RDWR);
 	if (injector < 0)
-		SKIP(return, "a kernel without fault injection");
+		return;
 	(void)spit("/sys/kernel/debug/failslab/ignore-gfp-wait", "N");
 	(void)spit("/sys/kernel/debug/failslab/verbose", "0");
 	(void)spit("/sys/kernel/debug/fail_page_alloc/ignore-gfp-wait", "N");
@@ -157,6 +157,8 @@ TEST_F_TIMEOUT(failnth, each_allocation_of_each_call, 1800)
 	int ret, failed;
 	bool hit;
 
+	if (injector < 0)
+		SKIP(return, "a kernel without fault injection");
 	held = dev_create("failnth/held", PAGE);
 	ASSERT_GE(held, 0);
 	for (i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
