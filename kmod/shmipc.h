@@ -2,10 +2,10 @@
 /*
  * shmipc.h - what the parts of the module know of each other
  *
- *   file    a file description of the device; bound to one segment
- *   segment the memory, its regions, its peer table, its sleepers
- *   peer    an address space that holds a role, through a file
- *   owner   an address space, and the notifier that tells of its end
+ *   file:    a file description of the device; bound to one segment
+ *   segment: the memory, its regions, its peer table, its sleepers
+ *   peer:    an address space that holds a role, through a file
+ *   owner:   an address space, and the notifier that tells of its end
  *
  * References: a file holds its segment; a name holds a persistent one. A
  * segment holds the last peer of each slot. An attached peer's segment lives,

@@ -4,6 +4,7 @@
 #:  make vm             a shell in a machine with the module loaded
 #:  make check-vm       the module's tests, on the kernel KERNEL
 #:  make check-kernels  the same on each of KERNELS
+#:  make check-debug    the same on a kernel with KASAN and on one with KCSAN (built first: long)
 #:  make check-guest    the core's own tests on /dev/shmipc, on the kernel KERNEL
 #:  make compare        what dev costs against mem, on the kernel KERNEL
 KERNEL	?= 6.1
@@ -39,7 +40,10 @@ check-vm:
 check-kernels:
 	@B=$(B) tests/vm/check $(KERNELS)
 
+check-debug:
+	@B=$(B) tests/vm/check-debug
+
 vm:
 	@B=$(B) tests/vm/check -i $(KERNEL)
 
-.PHONY: check-guest compare vm vm-tests check-vm check-kernels
+.PHONY: check-guest compare vm vm-tests check-vm check-kernels check-debug
