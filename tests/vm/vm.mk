@@ -38,9 +38,11 @@ check-vm:
 	@B=$(B) tests/vm/check $(KERNEL)
 
 check-kernels:
+	@tools/setup kernels
 	@B=$(B) tests/vm/check $(KERNELS)
 
 check-debug:
+	@tools/setup kernels
 	@B=$(B) tests/vm/check-debug
 
 vm:
