@@ -15,7 +15,7 @@ KSELFTEST ?= $(shell tools/setup kselftest)
 # Static: the machine has nothing but busybox.
 VM_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/kmod/*.c))
 
-$(B)/tests/kmod/%: tests/kmod/%.c tests/kmod/dev.h $(wildcard include/uapi/linux/*.h)
+$(B)/tests/kmod/%: tests/kmod/%.c $(wildcard tests/kmod/*.h) $(wildcard include/uapi/linux/*.h)
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -g -Wall -Wextra -Wno-sign-compare -Iinclude/uapi -isystem $(KSELFTEST) -static -pthread $< -o $@
 
