@@ -34,18 +34,23 @@ static int lines_with(const char *path, const char *word)
 	return n;
 }
 
-static long mem_available_kib(void)
+/*
+ * Free pages, with those that each CPU keeps ready for the next who asks: from
+ * 6.7 on that may be an eighth of the memory, and MemFree leaves them out.
+ */
+static long free_kib(void)
 {
 	char line[256];
-	long kib = -1;
-	FILE *f = fopen("/proc/meminfo", "re");
+	long pages = 0, n;
+	FILE *f = fopen("/proc/zoneinfo", "re");
 
 	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "MemFree: %ld", &kib) == 1)
-			break;
+		if (sscanf(line, " nr_free_pages %ld", &n) == 1 ||
+		    sscanf(line, " count: %ld", &n) == 1)
+			pages += n;
 	if (f)
 		fclose(f);
-	return kib;
+	return pages * (long)(PAGE / 1024);
 }
 
 FIXTURE(unload) {
@@ -129,23 +134,30 @@ static long inodes_in_use(void)
 	return all - unused;
 }
 
-/* One page lost in each round would be seen, and so would an inode. */
+/*
+ * One page lost in each round would be seen, and so would an inode. KASAN keeps a
+ * 32nd of the memory from being used again, and kmemleak takes notes: where it is,
+ * it looks for what is small, and we for what is large.
+ */
 TEST_F_TIMEOUT(unload, nothing_is_lost_by_many_rounds, 600)
 {
-	long free_before, free_after, inodes_before, inodes_after;
+	long free_before, free_after, inodes_before, inodes_after, noise_kib = 3 * 1024;
 	int i;
+
+	if (!access("/sys/kernel/debug/kmemleak", F_OK))
+		noise_kib = 128 * 1024;
 
 	for (i = 0; i < 50; i++)
 		ASSERT_EQ(in_child(use_and_die, NULL), 0);
-	free_before = mem_available_kib();
+	free_before = free_kib();
 	inodes_before = inodes_in_use();
 	for (i = 0; i < 1000; i++)
 		ASSERT_EQ(in_child(use_and_die, NULL), 0);
-	free_after = mem_available_kib();
+	free_after = free_kib();
 	inodes_after = inodes_in_use();
 	TH_LOG("free: %ld KiB before, %ld after; inodes: %ld, %ld", free_before, free_after,
 	       inodes_before, inodes_after);
-	EXPECT_GE(free_after, free_before - 3 * 1024);
+	EXPECT_GE(free_after, free_before - noise_kib);
 	EXPECT_LE(inodes_after, inodes_before + 100);
 }
 
