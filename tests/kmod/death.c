@@ -4,10 +4,33 @@
  * is woken, before the parent of the victim hears of it.
  */
 #include <sys/prctl.h>
+#include <sys/stat.h>
 
 #include "dev.h"
 
 #define RW (PROT_READ | PROT_WRITE)
+#define CG "/sys/fs/cgroup/shmipc-death"	/* for who is to lack memory */
+
+static int write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY), ret;
+
+	if (fd < 0)
+		return -errno;
+	ret = write(fd, text, strlen(text)) == (ssize_t)strlen(text) ? 0 : -errno;
+	close(fd);
+	return ret;
+}
+
+/* Touch more than the cgroup has; the killer comes. */
+static void starve(void)
+{
+	char *p = mmap(NULL, 256 * MIB, RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (p != MAP_FAILED)
+		memset(p, 1, 256 * MIB);
+	_exit(96);	/* nobody came */
+}
 
 /* What a victim does besides holding its role. */
 struct victim {
@@ -33,6 +56,8 @@ static void victim_run(const struct victim *v, const char *name, struct gate *g,
 	char *p, *q;
 	pthread_t t;
 
+	if (!strcmp(v->how, "oom") && write_file(CG "/cgroup.procs", "0"))
+		_exit(95);
 	if (fd < 0 || dev_attach(fd, SHMIPC_ROLE_PRODUCER) != 0)
 		_exit(90);
 	p = dev_map(fd, SMALL_DATA_OFF, PAGE, RW);
@@ -62,6 +87,8 @@ static void victim_run(const struct victim *v, const char *name, struct gate *g,
 		_exit(0);
 	if (!strcmp(v->how, "abort"))
 		abort();
+	if (!strcmp(v->how, "oom"))
+		starve();
 	if (!strcmp(v->how, "exec"))
 		execl("/bin/sleep", "sleep", "1000", (char *)NULL);
 	if (!strcmp(v->how, "close")) {
@@ -149,6 +176,8 @@ static void victim_ends(struct __test_metadata *_metadata, const struct victim *
 	if (want_state == SHMIPC_PEER_DIED) {
 		if (strcmp(v->how, "exec")) {
 			ASSERT_EQ(waitpid(victim, &status, 0), victim);
+			if (!strcmp(v->how, "oom"))
+				EXPECT_EQ(WTERMSIG(status), SIGKILL);
 		} else {
 			ASSERT_EQ(await_comm(victim, "(sleep)"), 0);
 		}
@@ -200,6 +229,18 @@ ENDS(execs_another_program, SHMIPC_PEER_DIED, .how = "exec")
 ENDS(execs_with_threads, SHMIPC_PEER_DIED, .how = "exec", .threads = 4)
 ENDS(closes_and_unmaps, SHMIPC_PEER_LEFT, .how = "close")
 ENDS(detaches, SHMIPC_PEER_LEFT, .how = "detach")
+
+TEST(killed_for_want_of_memory)
+{
+	const struct victim v = { .how = "oom", .threads = 2 };
+
+	(void)write_file("/sys/fs/cgroup/cgroup.subtree_control", "+memory");
+	if (mkdir(CG, 0755) || access(CG "/memory.max", F_OK))
+		SKIP(return, "no memory cgroup");
+	ASSERT_EQ(write_file(CG "/memory.max", "33554432"), 0);
+	victim_ends(_metadata, &v, SHMIPC_PEER_DIED);
+	rmdir(CG);
+}
 
 static void *main_thread_has_gone(void *arg)
 {

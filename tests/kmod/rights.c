@@ -180,6 +180,57 @@ TEST(what_may_not_be_read_is_not_listed)
 	EXPECT_EQ(lists(NULL), 2);
 }
 
+/* As process 1 of a namespace of its own, beside a peer outside of it. */
+static int sees_pids(void *arg)
+{
+	struct shmipc_dev_peer peer;
+	int fd = dev_open("rights/pids");
+	struct gate *g = arg;
+
+	if (fd < 0 || dev_attach(fd, SHMIPC_ROLE_CONSUMER) != 1)
+		return 1;
+	if (dev_peer(fd, 0, &peer) || peer.state != SHMIPC_PEER_ATTACHED || peer.pid != 0)
+		return 2;
+	if (dev_peer(fd, 1, &peer) || peer.pid != 1)
+		return 3;
+	gate_tell(g->to_parent[1], 'a');
+	gate_hear(g->to_child[0]);
+	return 0;
+}
+
+static int in_pid_namespace(void *arg)
+{
+	return unshare(CLONE_NEWPID) ? 9 : in_child(sees_pids, arg);
+}
+
+TEST(pids_are_those_of_the_readers_namespace)
+{
+	int fd = dev_create("rights/pids", PAGE), status;
+	struct shmipc_dev_peer peer;
+	struct gate g;
+	pid_t pid;
+
+	ASSERT_GE(fd, 0);
+	ASSERT_EQ(dev_attach(fd, SHMIPC_ROLE_PRODUCER), 0);
+	gate_make(&g);
+	pid = fork();
+	if (!pid) {
+		status = in_pid_namespace(&g);
+		gate_tell(g.to_parent[1], 'x');
+		_exit(status);
+	}
+	EXPECT_EQ(gate_hear(g.to_parent[0]), 'a');
+	ASSERT_EQ(dev_peer(fd, 0, &peer), 0);
+	EXPECT_EQ(peer.pid, getpid());
+	ASSERT_EQ(dev_peer(fd, 1, &peer), 0);
+	EXPECT_GT(peer.pid, pid);	/* its child, as we call it */
+	gate_tell(g.to_child[1], 'g');
+	ASSERT_EQ(waitpid(pid, &status, 0), pid);
+	EXPECT_EQ(status, 0);
+	gate_close(&g);
+	close(fd);
+}
+
 static int param(const char *name, const char *value)
 {
 	char path[128];
