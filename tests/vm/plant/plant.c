@@ -10,7 +10,6 @@
  * kasan atomic: BUG: sleeping function called from invalid context
  * kcsan race: BUG: KCSAN: data-race
  */
-#include <linux/delay.h>
 #include <linux/kthread.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
@@ -58,7 +57,8 @@ static void plant_leak(void)
 static void plant_atomic(void)
 {
 	spin_lock(&spin);
-	msleep(1);
+	mutex_lock(&first);
+	mutex_unlock(&first);
 	spin_unlock(&spin);
 }
 
