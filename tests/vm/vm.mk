@@ -46,6 +46,7 @@ check-debug:
 	@B=$(B) tests/vm/check-debug
 
 vm:
+	@$(MAKE) -s B=$(B) all
 	@B=$(B) tests/vm/check -i $(KERNEL)
 
 .PHONY: check-guest compare vm vm-tests check-vm check-kernels check-debug
