@@ -6,13 +6,14 @@
  * of the dead is torn down: what they say is always true, and nobody else can
  * write it. So no lock is asked.
  *
- * Sleepers sleep in the device, not in the kernel's futexes, although a futex on
- * the same memory is faster (make compare shows by how much). The module cannot
- * wake futex sleepers when a peer dies or leaves, and they would find out by the
- * tick of channel_wait.c only. To have the kernel mark a futex word at a death,
- * as keeper.c does on mem, that word would have to lie where its owner may write
- * it; then a hostile owner could withhold its death. One call in the device
- * watches the position and the peer, and no peer can hide from it.
+ * Sleepers sleep in the device, not in the kernel's futexes. What a sleep needs is
+ * to watch the position and the peer at once: futex_waitv on two words of this
+ * memory is slower than the device, and a futex on the position alone is hardly
+ * faster (the last line of make compare). The module could wake neither of the two
+ * when a peer dies: that would be noticed by the tick of channel_wait.c. To have the
+ * kernel mark a futex word at a death, as keeper.c does on mem, that word would have
+ * to lie where its owner may write it; then a hostile owner could withhold its
+ * death. From the device no peer can hide it.
  */
 #include <errno.h>
 #include <poll.h>
