@@ -8,8 +8,8 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "dev.h"
@@ -113,27 +113,17 @@ static void dev_forget(struct watch_seg *s)
 	(void)s;
 }
 
-static int ask_peers(int fd, uint32_t slots, uint32_t pidns, struct shmipc_peer_slot *to)
+/* As the kernel wrote it: unlike PEERS it still has the pids of who has gone. */
+static int copy_table(int fd, uint32_t slots, struct shmipc_peer_slot *to)
 {
-	struct shmipc_dev_peer *p = calloc(slots, sizeof(*p));
-	struct shmipc_dev_peers r = { .size = sizeof(r), .count = slots, .peers = (uintptr_t)p,
-				      .peer_bytes = sizeof(*p) };
-	uint32_t i;
-	int ret = p ? shmipc_dev_ioctl(fd, SHMIPC_IOC_PEERS, &r) : -ENOMEM;
+	size_t bytes = SHMIPC_DEV_PEERS_OFF + slots * sizeof(*to);
+	unsigned char *p = mmap(NULL, bytes, PROT_READ, MAP_SHARED, fd, 0);
 
-	memset(to, 0, slots * sizeof(*to));
-	for (i = 0; !ret && i < r.count && i < slots; i++) {
-		to[i].word = p[i].word;
-		to[i].state = (uint8_t)p[i].state;
-		to[i].role = (uint8_t)p[i].role;
-		to[i].generation = p[i].generation;
-		to[i].since_ns = p[i].since_ns;
-		to[i].hint_pid = p[i].pid;
-		to[i].hint_pidns = pidns;
-		memcpy(to[i].comm, p[i].comm, sizeof(to[i].comm));
-	}
-	free(p);
-	return ret;
+	if (p == MAP_FAILED)
+		return -errno;
+	memcpy(to, p + SHMIPC_DEV_PEERS_OFF, slots * sizeof(*to));
+	(void)munmap(p, bytes);
+	return 0;
 }
 
 static int dev_table(struct shmipc_watch *w, const struct watch_seg *s,
@@ -142,10 +132,11 @@ static int dev_table(struct shmipc_watch *w, const struct watch_seg *s,
 	struct shmipc_dev_stat st;
 	int fd = bind_name(s->name, &st), ret;
 
+	(void)w;
 	if (fd < 0)
 		return fd;
 	ret = memcmp(st.id, s->id, sizeof(s->id)) || st.peers != s->peers ? -ENOENT :
-	      ask_peers(fd, s->peers, w->pidns, to);
+	      copy_table(fd, s->peers, to);
 	(void)close(fd);
 	return ret;
 }
