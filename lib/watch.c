@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "discover.h"
@@ -240,9 +241,18 @@ static void set_timer(struct shmipc_watch *w, uint64_t at_ns)
 	(void)timerfd_settime(w->timer, TFD_TIMER_ABSTIME, &t, NULL);
 }
 
+/* Of this thread: others that run in between are not our work. */
+static uint64_t worked_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
 static int look(struct shmipc_watch *w)
 {
-	uint64_t began = shmipc_now_ns(), took;
+	uint64_t began = shmipc_now_ns(), worked = worked_ns(), pause;
 	bool tick = began >= w->next_ns;
 	struct watch_seg *s;
 	int err;
@@ -255,8 +265,8 @@ static int look(struct shmipc_watch *w)
 			shmipc_watch_ends(w, s, (s->phase + w->ticks) % SURE_TICKS ? HOW_TICK :
 										     HOW_SURE);
 	w->ticks++;
-	took = WORK_SHARE * (shmipc_now_ns() - began);
-	w->next_ns = began + (took > period_ns(w) ? took : period_ns(w));
+	pause = w->baseline ? 0 : WORK_SHARE * (worked_ns() - worked);
+	w->next_ns = began + (pause > period_ns(w) ? pause : period_ns(w));
 	set_timer(w, w->next_ns);
 	w->ready = false;
 	return err;

@@ -2,6 +2,7 @@
 /* cmd_ls.c - shmipc ls: the segments that are there */
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <shmipc/error.h>
 #include "commands.h"
@@ -11,10 +12,11 @@
 #include "view.h"
 
 static const struct opts_command command = {
-	.name = "ls", .bit = FOR_LS, .args = "", .min_args = 0, .max_args = 0,
+	.name = "ls", .bit = FOR_LS, .args = "[PATTERN]...", .min_args = 0,
+	.max_args = INT_MAX,
 	.about =
 	"Lists the segments. State: in use; persistent (nobody is there, it stays);\n"
-	"leftover (its processes were killed; shmipc gc removes it).\n",
+	"leftover (its processes were killed; shmipc gc removes it).\n" PATTERNS_TEXT,
 };
 
 #define ROW	"%-24s %-6s %9s %7s %9s %-11s %-12s %s\n"
@@ -45,21 +47,24 @@ int cmd_ls(int argc, char **argv)
 	struct shmipc_segment_stat st;
 	struct view_names names;
 	struct opts o;
-	size_t i;
+	size_t i, rows = 0;
 	int err;
 
 	opts_parse(&o, &command, argc, argv);
+	opts_patterns(&o);
 	err = view_names(&names);
 	if (err) {
 		tool_error_lib("list", shmipc_segment_dir(), err);
 		return RC_FAIL;
 	}
-	if (!o.json && names.n)
-		printf(ROW, "NAME", "KIND", "SIZE", "PAGE", "PEERS", "STATE", "OWNER", "MODE");
 	for (i = 0; i < names.n; i++) {
+		if (!opts_matches(&o, names.name[i]))
+			continue;
 		err = view_look(names.name[i], &st);
 		if (err == -ENOENT)
 			continue;	/* went meanwhile */
+		if (!o.json && !rows++)
+			printf(ROW, "NAME", "KIND", "SIZE", "PAGE", "PEERS", "STATE", "OWNER", "MODE");
 		if (err) {
 			print_unseen(&o, names.name[i], err);
 			continue;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <shmipc/discover.h>
 #include "opts.h"
 #include "util.h"
 
@@ -13,6 +14,7 @@
 enum {
 	KEY_NODE = 256, KEY_MODE, KEY_ALIGN, KEY_PEERS, KEY_PERSIST, KEY_WAIT, KEY_FROM,
 	KEY_STRIDE, KEY_AT, KEY_WAIT_READERS, KEY_NO_DRAIN, KEY_FOLLOW, KEY_STRICT, KEY_REPEAT,
+	KEY_ENDS, KEY_NEW,
 };
 
 struct opt_def {
@@ -55,6 +57,9 @@ static const struct opt_def defs[] = {
 	{ "follow", KEY_FOLLOW, NULL, FOR_OUTPUT,
 	  "when the other side has ended, wait for the next one" },
 	{ "strict", KEY_STRICT, NULL, FOR_SUB, "lost messages make the exit code 5" },
+	{ "count", 'c', "N", FOR_WATCH, "end after N events" },
+	{ "ends", 'e', NULL, FOR_WATCH, "tell of producers, consumers and readers too" },
+	{ "new", KEY_NEW, NULL, FOR_WATCH, "do not tell what is there already" },
 	{ "dry-run", 'n', NULL, FOR_GC, "only say what would be removed" },
 	{ "force", 'f', NULL, FOR_RM, "a name that is not there is no error" },
 	{ "json", 'j', NULL, FOR_STREAM, "standard error carries objects, one a line" },
@@ -281,6 +286,12 @@ static void take(struct opts *o, int key, const char *arg)
 	case 'n':
 		o->dry_run = 1;
 		break;
+	case 'e':
+		o->ends = 1;
+		break;
+	case KEY_NEW:
+		o->only_new = 1;
+		break;
 	case 'h':
 		print_help(o->command);
 		exit(tool_flush());
@@ -367,4 +378,25 @@ const char *opts_name(const struct opts *o)
 		opts_refuse(o->command, "\"%s\" is not the name of a segment: %s (EINVAL)",
 			    o->args[0], reason);
 	return o->args[0];
+}
+
+void opts_patterns(const struct opts *o)
+{
+	const char *reason = "";
+	int i;
+
+	for (i = 0; i < o->nargs; i++)
+		if (shmipc_glob_check(o->args[i], &reason))
+			opts_refuse(o->command, "\"%s\" is no pattern of names: %s (EINVAL)",
+				    o->args[i], reason);
+}
+
+int opts_matches(const struct opts *o, const char *name)
+{
+	int i;
+
+	for (i = 0; i < o->nargs; i++)
+		if (shmipc_glob_match(o->args[i], name))
+			return 1;
+	return !o->nargs;
 }

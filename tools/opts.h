@@ -17,13 +17,14 @@ enum {
 	FOR_RM		= 1u << 6,
 	FOR_GC		= 1u << 7,
 	FOR_DOCTOR	= 1u << 8,
+	FOR_WATCH	= 1u << 9,
 };
 
 #define FOR_INPUT	(FOR_SEND | FOR_PUB)
 #define FOR_OUTPUT	(FOR_RECV | FOR_SUB)
 #define FOR_BCAST	(FOR_PUB | FOR_SUB)
 #define FOR_STREAM	(FOR_INPUT | FOR_OUTPUT)
-#define FOR_LOOK	(FOR_LS | FOR_STAT | FOR_RM | FOR_GC | FOR_DOCTOR)
+#define FOR_LOOK	(FOR_LS | FOR_STAT | FOR_RM | FOR_GC | FOR_DOCTOR | FOR_WATCH)
 #define FOR_ALL		(FOR_STREAM | FOR_LOOK)
 
 /* What a command is, for its --help. */
@@ -68,6 +69,8 @@ struct opts {
 	int quiet;
 	int dry_run;
 	int force;
+	int ends;
+	int only_new;
 
 	int nargs;
 	char **args;
@@ -84,6 +87,17 @@ struct opts {
  * is wrong. Segment names are not looked at.
  */
 void opts_parse(struct opts *o, const struct opts_command *command, int argc, char **argv);
+
+/* What the help of commands that take patterns says of them. */
+#define PATTERNS_TEXT								\
+	"With PATTERNs, only names that match one of them: * and ? stay within a part\n"	\
+	"between slashes, ** is any number of parts, [a-z] is one byte of these.\n"
+
+/* @o->args are patterns, checked; ends the process with RC_USAGE. */
+void opts_patterns(const struct opts *o);
+
+/* Does one of them match? 1 also if there is none. */
+int opts_matches(const struct opts *o, const char *name);
 
 /* The name in @o->args[0], checked; ends the process with RC_USAGE. */
 const char *opts_name(const struct opts *o);

@@ -17,6 +17,7 @@ static const struct {
 	{ "pub", cmd_pub, "standard input to any number of readers, waiting for none" },
 	{ "sub", cmd_sub, "what is published to standard output, losses counted" },
 	{ "ls", cmd_ls, "the segments that are there" },
+	{ "watch", cmd_watch, "segments and ends, as they appear and disappear" },
 	{ "stat", cmd_stat, "all about one segment" },
 	{ "rm", cmd_rm, "remove segments" },
 	{ "gc", cmd_gc, "remove what killed processes left behind" },

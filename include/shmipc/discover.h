@@ -156,8 +156,8 @@ int shmipc_watch_next(struct shmipc_watch *w, struct shmipc_event *ret, uint64_t
 int shmipc_watch_fd(const struct shmipc_watch *w);
 
 /*
- * Look every @tick_ns, 1 ms at least; 0: SHMIPC_WATCH_TICK_NS. When a look takes
- * long the next one comes later: looking takes a twentieth of the time at most.
+ * Look every @tick_ns, 1 ms at least; 0: SHMIPC_WATCH_TICK_NS. When a look is much
+ * work the next one comes later: it takes a twentieth of a CPU's time at most.
  */
 void shmipc_watch_set_tick(struct shmipc_watch *w, uint64_t tick_ns);
 
