@@ -63,8 +63,8 @@ static inline uint32_t shmipc_priv_log_subs(const struct shmipc_log *log)
 	return n < log->hdr.subs ? (uint32_t)n : log->hdr.subs;
 }
 
-/* As shmipc_log_orphan(); publisher @dead is known to be dead. */
-static inline int shmipc_priv_log_orphan(const struct shmipc_log *log, uint64_t seq, uint32_t dead,
+/* As shmipc_log_orphan(); slot @own is the caller's, who has claimed nothing. */
+static inline int shmipc_priv_log_orphan(const struct shmipc_log *log, uint64_t seq, uint32_t own,
 					 shmipc_log_alive_fn alive, void *arg)
 {
 	const struct shmipc_entry *e = shmipc_log_entry(log, seq);
@@ -77,7 +77,7 @@ static inline int shmipc_priv_log_orphan(const struct shmipc_log *log, uint64_t 
 	for (slot = 0; slot < n; slot++)
 		/* L1 <- L0: who has let go of its claim has committed. */
 		if (shmipc_priv_log_covers(shmipc_load_acquire(&log->pub_line[slot].claim), seq) &&
-		    slot != dead && alive(arg, slot))
+		    slot != own && alive(arg, slot))
 			return 0;
 	/* A0 <- R0 */
 	return shmipc_log_pending(shmipc_load_acquire(&e->word), seq);
@@ -100,20 +100,10 @@ static inline int shmipc_log_orphan(const struct shmipc_log *log, uint64_t seq,
 	return shmipc_priv_log_orphan(log, seq, ~0u, alive, arg);
 }
 
-/**
- * shmipc_log_abort - mark what a dead publisher had claimed
- * @log:   the log
- * @slot:  its slot; who claimed there is known to be dead, and is not asked for
- * @alive: asked of others that say they have claimed the same
- * @arg:   for @alive
- *
- * By any publisher, at the same time as others.
- *
- * Return: messages aborted; who sleeps for them must be woken.
- */
-static inline uint64_t shmipc_log_abort(const struct shmipc_log *log, uint32_t slot,
-					shmipc_log_alive_fn alive, void *arg)
+static inline uint64_t shmipc_priv_log_abort(const struct shmipc_log *log, uint32_t slot,
+					     uint32_t own, shmipc_log_alive_fn alive, void *arg)
 {
+	/* L1 <- L0 */
 	uint64_t claim = shmipc_load_acquire(&log->pub_line[slot].claim), seq, i, aborted = 0;
 	struct shmipc_entry *e;
 	__u64 word;
@@ -123,9 +113,12 @@ static inline uint64_t shmipc_log_abort(const struct shmipc_log *log, uint32_t s
 	for (i = 0; i < (claim & SHMIPC_CLAIM_MAX); i++) {
 		seq = (claim >> SHMIPC_CLAIM_BITS) + i;
 		e = shmipc_log_entry(log, seq);
+		/* A0 <- R0 */
 		word = shmipc_load_acquire(&e->word);
-		if (!shmipc_log_pending(word, seq) || !shmipc_priv_log_orphan(log, seq, slot, alive, arg))
+		if (!shmipc_log_pending(word, seq) ||
+		    !shmipc_priv_log_orphan(log, seq, own, alive, arg))
 			continue;
+		/* R0 -> A0: who sees it there sees the floor that allowed it. */
 		if (shmipc_cas_acq_rel(&e->word, &word, (__u64)(seq << 2 | SHMIPC_ENTRY_ABORTED)))
 			aborted++;
 	}
@@ -134,6 +127,24 @@ static inline uint64_t shmipc_log_abort(const struct shmipc_log *log, uint32_t s
 	 * to take away the new one's, if that claims the same number.
 	 */
 	return aborted;
+}
+
+/**
+ * shmipc_log_abort - mark what a dead publisher had claimed
+ * @log:   the log
+ * @slot:  its slot
+ * @alive: asked of all who say they have claimed the same, the slot's owner
+ *         included: it may be a new one by now
+ * @arg:   for @alive
+ *
+ * By any publisher, at the same time as others.
+ *
+ * Return: messages aborted; who sleeps for them must be woken.
+ */
+static inline uint64_t shmipc_log_abort(const struct shmipc_log *log, uint32_t slot,
+					shmipc_log_alive_fn alive, void *arg)
+{
+	return shmipc_priv_log_abort(log, slot, ~0u, alive, arg);
 }
 
 /*
@@ -205,7 +216,7 @@ static inline uint64_t shmipc_log_tx_init(struct shmipc_log_tx *tx, const struct
 	if (tx->single)
 		aborted = shmipc_priv_log_resume_single(tx);
 	else
-		aborted = shmipc_log_abort(log, slot, alive, arg);
+		aborted = shmipc_priv_log_abort(log, slot, slot, alive, arg);
 	shmipc_store_relaxed(&tx->line->wait_slot, (__u64)0);
 	shmipc_store_relaxed(&tx->line->id, (__u64)id);
 	/* L0 -> L1 */
