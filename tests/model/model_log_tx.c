@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: MIT */
+/* model_log_tx.c - claims, commits, deaths, aborts, and the floor */
+#include "model_log.h"
+
+/* Ends of threads that nobody may keep waiting. */
+static void all_ended(void)
+{
+	int i;
+
+	for (i = 0; i < 3; i++)
+		model_check(!th_tx[i] || model_state(th_tx[i]) == MODEL_RETURNED ||
+			    model_state(th_tx[i]) == MODEL_DIED, "publisher %d does not end", i);
+	model_check(!th_heir || model_state(th_heir) == MODEL_RETURNED, "the heir does not end");
+}
+
+/* The reader has come to the tail, and has got all that was committed on the way. */
+static void finish_at_tail(void)
+{
+	uint64_t tail = shmipc_load_relaxed(&logm.pub->tail), seq, committed = 0;
+
+	all_ended();
+	model_check(now.end[0] == tail, "the reader waits at %llu of %llu",
+		    (unsigned long long)now.end[0], (unsigned long long)tail);
+	for (seq = now.first[0]; seq < tail; seq++)
+		committed += now.tag[seq] != 0;
+	model_check(now.got[0] + now.lost[0] >= committed, "%llu committed, %llu received",
+		    (unsigned long long)committed, (unsigned long long)now.got[0]);
+}
+
+/* Unless it has come since we looked. */
+static void await_word(uint64_t seq)
+{
+	__u64 *word = &shmipc_log_entry(&logm, seq)->word;
+
+	if (shmipc_log_pending(shmipc_load_acquire(word), seq))
+		(void)model_await(word);
+}
+
+/*
+ * A reader for ever: it parks in the end. What does not come is asked for: by a
+ * bit per slot in @arg it knows who died.
+ */
+static void read_all(struct shmipc_log_rx *rx, uintptr_t dead)
+{
+	int ret;
+
+	for (;;) {
+		ret = log_read_one(rx, 0, 0);
+		if (ret != -EAGAIN)
+			continue;
+		now.covers = -1;
+		if (shmipc_log_orphan(&logm, rx->seq, log_alive, (void *)dead)) {
+			model_check(dead, "message %llu is no orphan: all live",
+				    (unsigned long long)rx->seq);
+			model_check(!now.tag[rx->seq], "message %llu is stepped over, and was there",
+				    (unsigned long long)rx->seq);
+			shmipc_log_step(rx);
+			now.aborted[0] = rx->aborted;
+			now.end[0] = rx->seq;
+		} else if (now.covers >= 0) {
+			(void)model_await(&logm.pub_line[now.covers].claim);
+		} else {
+			await_word(rx->seq);
+		}
+	}
+}
+
+static void reader(void *arg)
+{
+	struct shmipc_log_rx rx;
+
+	(void)arg;
+	log_begin_rx(&rx, 0, 1);
+	read_all(&rx, 0);
+}
+
+/* Knows that publisher 0 is dead, if it is. */
+static void knowing_reader(void *arg)
+{
+	struct shmipc_log_rx rx;
+	uintptr_t dead = model_join(th_tx[0]) == MODEL_DIED;
+
+	(void)arg;
+	log_begin_rx(&rx, 0, 1);
+	read_all(&rx, dead);
+}
+
+/* Waits for the words alone. */
+static void patient_reader(void *arg)
+{
+	struct shmipc_log_rx rx;
+
+	(void)arg;
+	log_begin_rx(&rx, 0, 1);
+	for (;;)
+		if (log_read_one(&rx, 0, 0) == -EAGAIN)
+			(void)model_await(&shmipc_log_entry(&logm, rx.seq)->word);
+}
+
+static void setup_empty(void)
+{
+	log_make(3, 2, 0);
+}
+
+static void setup_known(void)
+{
+	log_make(3, 2, 0);
+	logm.pub->pubs_used = 3;
+}
+
+static void setup_single(void)
+{
+	log_make(1, 2, 0);
+}
+
+static void twice(void *arg)
+{
+	struct shmipc_log_tx tx;
+
+	log_begin_tx(&tx, (uint32_t)(uintptr_t)arg, 0);
+	(void)log_put(&tx, 1);
+	(void)log_put(&tx, 1);
+}
+
+static void begin_two(void)
+{
+	log_reset();
+	th_tx[0] = model_spawn("pub 0", model_deep ? twice : log_tx_thread, (void *)0, 0);
+	th_tx[1] = model_spawn("pub 1", log_tx_thread, (void *)1, 0);
+	th_rx[0] = model_spawn("reader", patient_reader, NULL, 0);
+}
+
+static void begin_batches(void)
+{
+	log_reset();
+	th_tx[0] = model_spawn("pub 0", log_tx_batch, (void *)0, 0);
+	th_tx[1] = model_spawn("pub 1", log_tx_thread, (void *)1, 0);
+	th_rx[0] = model_spawn("reader", patient_reader, NULL, 0);
+}
+
+/* Nobody dies; the reader asks all the time. */
+static void begin_asks(void)
+{
+	log_reset();
+	th_tx[0] = model_spawn("pub 0", twice, (void *)0, 0);
+	th_rx[0] = model_spawn("reader", reader, NULL, 0);
+	if (model_deep)
+		th_tx[1] = model_spawn("pub 1", log_tx_thread, (void *)1, 0);
+}
+
+static void begin_dies(void)
+{
+	log_reset();
+	th_tx[0] = model_spawn("pub 0", log_tx_batch, (void *)0, 1);
+	th_tx[1] = model_spawn("pub 1", log_tx_thread, (void *)1, 0);
+	th_rx[0] = model_spawn("reader", knowing_reader, NULL, 0);
+}
+
+/* Marks what the dead one had claimed, and publishes. */
+static void aborter(void *arg)
+{
+	struct shmipc_log_tx tx;
+
+	log_begin_tx(&tx, (uint32_t)(uintptr_t)arg, 0);
+	if (model_join(th_tx[0]) == MODEL_DIED)
+		(void)shmipc_log_abort(&logm, 0, log_alive, (void *)1);
+	(void)log_put(&tx, 1);
+}
+
+static void heir(void *arg)
+{
+	struct shmipc_log_tx tx;
+	uintptr_t dead = model_join(th_tx[0]) == MODEL_DIED;
+
+	now.heir = 1;
+	log_begin_tx(&tx, (uint32_t)(uintptr_t)arg, dead);
+	(void)log_put(&tx, 1);
+}
+
+static void begin_aborted(void)
+{
+	log_reset();
+	th_tx[0] = model_spawn("pub 0", log_tx_batch, (void *)0, 1);
+	th_tx[1] = model_spawn("aborter", aborter, (void *)1, 0);
+	th_rx[0] = model_spawn("reader", patient_reader, NULL, 0);
+}
+
+static void begin_heir(void)
+{
+	log_reset();
+	th_tx[0] = model_spawn("pub 0", log_tx_thread, (void *)0, 1);
+	th_heir = model_spawn("heir", heir, (void *)0, 0);
+	th_rx[0] = model_spawn("reader", patient_reader, NULL, 0);
+}
+
+/* It only marks: knowing of the death, it comes late, and the slot has a new owner. */
+static void late_aborter(void *arg)
+{
+	(void)arg;
+	if (model_join(th_tx[0]) == MODEL_DIED)
+		(void)shmipc_log_abort(&logm, 0, log_alive, (void *)1);
+}
+
+static void begin_heir_and_aborter(void)
+{
+	log_reset();
+	th_tx[0] = model_spawn("pub 0", log_tx_thread, (void *)0, 1);
+	th_tx[1] = model_spawn("aborter", late_aborter, NULL, 0);
+	th_heir = model_spawn("heir", heir, (void *)0, 0);
+	th_rx[0] = model_spawn("reader", patient_reader, NULL, 0);
+}
+
+static void single_dies(void)
+{
+	log_reset();
+	th_tx[0] = model_spawn("pub 0", log_tx_batch, (void *)0, 1);
+	th_heir = model_spawn("heir", heir, (void *)0, 0);
+	th_rx[0] = model_spawn("reader", patient_reader, NULL, 0);
+}
+
+/* A stride of two sees the second of a batch before the first is there. */
+static void strided(void *arg)
+{
+	struct shmipc_log_rx rx;
+	struct shmipc_log_ref ref;
+	uint64_t buf[2];
+	int ret;
+
+	(void)arg;
+	shmipc_log_rx_init(&rx, &logm);
+	shmipc_log_rx_begin(&rx, 1, 2, 1);
+	for (;;) {
+		now.end[1] = rx.seq;
+		ret = shmipc_log_peek(&rx, &ref);
+		if (ret == -EAGAIN) {
+			(void)model_await(&shmipc_log_entry(&logm, rx.seq)->word);
+			continue;
+		}
+		model_check(!ret, "peek returned %d", ret);
+		log_copy(&ref, buf, 0);
+		model_check(!shmipc_log_next(&rx), "next");
+		log_check_words(buf, &ref);
+		model_check(!now.tag[ref.seq] || now.tag[ref.seq] == buf[0], "another message");
+		now.tag[ref.seq] = buf[0];	/* it was there, and so it stays */
+	}
+}
+
+static void begin_single_strided(void)
+{
+	single_dies();
+	th_rx[0] = 0;
+	th_rx[1] = model_spawn("strided", strided, NULL, 0);
+}
+
+static void finish_strided(void)
+{
+	uint64_t tail = shmipc_load_relaxed(&logm.pub->tail);
+
+	all_ended();
+	model_check(now.end[1] >= tail, "the strided reader waits at %llu of %llu",
+		    (unsigned long long)now.end[1], (unsigned long long)tail);
+}
+
+const struct model_test log_tx_tests[] = {
+	{ "two publishers, one order", setup_empty, begin_two, finish_at_tail, 0 },
+	{ "a batch and another publisher", setup_empty, begin_batches, finish_at_tail, 0 },
+	{ "nobody died, and nothing is an orphan", setup_empty, begin_asks, finish_at_tail, 0 },
+	{ "a publisher dies at any step, the reader steps over", setup_empty, begin_dies,
+	  finish_at_tail, 1 },
+	{ "a publisher dies at any step, another one aborts", setup_empty, begin_aborted,
+	  finish_at_tail, 1 },
+	{ "a publisher dies at any step, an heir aborts", setup_empty, begin_heir,
+	  finish_at_tail, 1 },
+	{ "an heir and another one abort", setup_known, begin_heir_and_aborter, finish_at_tail, 1 },
+	{ "a single publisher dies at any step", setup_single, single_dies, finish_at_tail, 1 },
+	{ "a single publisher dies, a stride reads", setup_single, begin_single_strided,
+	  finish_strided, 1 },
+	{ 0 },
+};
