@@ -424,6 +424,12 @@ static inline uint64_t shmipc_priv_log_sub_pos(const struct shmipc_log *log, uin
 		cursor = shmipc_load_acquire(&log->group[group - 1].cursor) - 1;
 	/* P1 <- P0: what is before its position it has read. */
 	pos = shmipc_load_acquire(&line->pos);
+	if (group && group <= SHMIPC_TOPIC_GROUPS && pos == cursor) {
+		/* Neither: the first of a group has made its position the cursor just now. */
+		/* G1 <- G0, P1 <- P0 */
+		cursor = shmipc_load_acquire(&log->group[group - 1].cursor) - 1;
+		pos = shmipc_load_acquire(&line->pos);
+	}
 	if (cursor < pos)
 		pos = cursor;
 	return pos < upto ? pos : upto;
