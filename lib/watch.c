@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -268,19 +269,22 @@ static int look(struct shmipc_watch *w)
 	pause = w->baseline ? 0 : WORK_SHARE * (worked_ns() - worked);
 	w->next_ns = began + (pause > period_ns(w) ? pause : period_ns(w));
 	set_timer(w, w->next_ns);
-	w->ready = false;
 	return err;
 }
 
-/* The descriptor that users poll says whether events wait, or when to look again. */
+/* The descriptor that users poll says also whether events wait. */
 static void show_ready(struct shmipc_watch *w)
 {
 	bool ready = w->first < w->n || w->failed;
+	eventfd_t none;
 
 	if (ready == w->ready)
 		return;
 	w->ready = ready;
-	set_timer(w, ready ? 1 : w->next_ns);
+	if (ready)
+		(void)eventfd_write(w->waiting, 1);
+	else
+		(void)eventfd_read(w->waiting, &none);
 }
 
 static int fetch(struct shmipc_watch *w, struct shmipc_event *ret)
@@ -361,6 +365,8 @@ SHMIPC_EXPORT void shmipc_watch_close(struct shmipc_watch *w)
 		seg_free(w, s);
 	}
 	w->ops->close(w);
+	if (w->waiting >= 0)
+		(void)close(w->waiting);
 	if (w->timer >= 0)
 		(void)close(w->timer);
 	if (w->epoll >= 0)
@@ -386,7 +392,10 @@ static int make_descriptors(struct shmipc_watch *w)
 	w->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (w->epoll >= 0)
 		w->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-	if (w->epoll < 0 || w->timer < 0 || epoll_ctl(w->epoll, EPOLL_CTL_ADD, w->timer, &in))
+	if (w->timer >= 0)
+		w->waiting = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (w->waiting < 0 || epoll_ctl(w->epoll, EPOLL_CTL_ADD, w->timer, &in) ||
+	    epoll_ctl(w->epoll, EPOLL_CTL_ADD, w->waiting, &in))
 		return fail_open(w, errno == ENFILE ? -EMFILE : -errno);
 	return 0;
 }
@@ -409,7 +418,7 @@ static struct shmipc_watch *new_watch(const struct shmipc_backend *be, const cha
 	w->pid = getpid();
 	w->pidns = shmipc_my_pidns();
 	w->tick_ns = SHMIPC_WATCH_TICK_NS;
-	w->epoll = w->timer = w->inotify = w->wd = -1;
+	w->epoll = w->timer = w->waiting = w->inotify = w->wd = -1;
 	return w;
 }
 

@@ -93,9 +93,10 @@ struct shmipc_watch {
 	int failed;		/* events were lost */
 	bool recheck;		/* a look failed for a lack of this process: all names again */
 
-	int epoll;		/* what the user polls: the two below */
-	int timer;
-	bool ready;		/* the timer says: events wait */
+	int epoll;		/* what the user polls: these, and inotify */
+	int timer;		/* it is time to look */
+	int waiting;		/* eventfd: events wait */
+	bool ready;		/* what it says */
 	uint64_t tick_ns;
 	uint64_t next_ns;	/* of the next look */
 	uint64_t ticks;

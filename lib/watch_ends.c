@@ -77,6 +77,8 @@ static void tell_gone(struct shmipc_watch *w, enum shmipc_event_type type, struc
 static void settle(struct shmipc_watch *w, struct watch_seg *s, uint32_t slot,
 		   const struct shmipc_peer_slot *now, enum shmipc_peer_state state)
 {
+	enum shmipc_event_type went = state == SHMIPC_PEER_DIED ? SHMIPC_EVENT_DIED :
+								  SHMIPC_EVENT_LEFT;
 	struct watch_slot *is = &s->slot[slot];
 	bool other = now->generation != s->last[slot].generation;
 	bool attached = state == SHMIPC_PEER_ATTACHED, new;
@@ -89,6 +91,8 @@ static void settle(struct shmipc_watch *w, struct watch_seg *s, uint32_t slot,
 		missed = now->generation - is->generation - 1;
 	new = is->end == END_NONE &&
 	      (attached || (other && !w->baseline && state != SHMIPC_PEER_NONE));
+	if (!attached)	/* as it was: the device forgets the pid of who went */
+		tell_gone(w, went, s, slot);
 	s->last[slot] = *now;
 	if (new) {
 		is->end = END_HERE;
@@ -98,7 +102,7 @@ static void settle(struct shmipc_watch *w, struct watch_seg *s, uint32_t slot,
 		is->generation = now->generation;
 	if (attached)
 		return;
-	tell_gone(w, state == SHMIPC_PEER_DIED ? SHMIPC_EVENT_DIED : SHMIPC_EVENT_LEFT, s, slot);
+	tell_gone(w, went, s, slot);
 	if (state_of(now) == SHMIPC_PEER_ATTACHED)
 		is->end = END_BURIED;
 }
