@@ -15,8 +15,14 @@
 #include "copier.h"
 
 /*
- * Below it waking the workers takes longer than they save. Pieces are large enough
- * that taking one, under the mutex, costs nothing.
+ * Below it waking the workers takes longer than they save. By the GB/s of
+ *
+ *	shmipc bench copier --size 512k,1m,2m,4m,8m
+ *
+ * on two CPUs of an AMD EPYC 9005 (Zen 5), that is with one worker, and a
+ * MT_MIN of 512 KiB: behind "auto" up to 1 MiB, even at 2 MiB, ahead by a third
+ * at 4 MiB. Pieces are large enough that taking one, under the mutex, costs
+ * nothing.
  */
 #define MT_MIN		((size_t)2 << 20)
 #define MT_PIECE	((size_t)256 << 10)
@@ -24,7 +30,8 @@
 
 static pthread_mutex_t mt_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t mt_work = PTHREAD_COND_INITIALIZER;	/* pieces, or the end */
-static pthread_cond_t mt_idle = PTHREAD_COND_INITIALIZER;	/* a copy is done */
+static pthread_cond_t mt_done = PTHREAD_COND_INITIALIZER;	/* the last piece is */
+static pthread_cond_t mt_ended = PTHREAD_COND_INITIALIZER;	/* who closed is ready */
 static pthread_once_t mt_once = PTHREAD_ONCE_INIT;
 
 static struct {
@@ -57,7 +64,8 @@ static void in_child(void)
 {
 	memset(&mt, 0, sizeof(mt));
 	(void)pthread_cond_init(&mt_work, NULL);
-	(void)pthread_cond_init(&mt_idle, NULL);
+	(void)pthread_cond_init(&mt_done, NULL);
+	(void)pthread_cond_init(&mt_ended, NULL);
 	pthread_mutex_unlock(&mt_lock);
 }
 
@@ -89,7 +97,7 @@ static void *worker(void *arg)
 	while (!mt.ending) {
 		take_pieces_locked();
 		if (mt.busy && !mt.pieces)
-			pthread_cond_broadcast(&mt_idle);
+			pthread_cond_signal(&mt_done);
 		if (!mt.ending && mt.next >= mt.n)
 			pthread_cond_wait(&mt_work, &mt_lock);
 	}
@@ -146,9 +154,8 @@ static void copy_locked(void *dst, const void *src, size_t n, shmipc_copy_fn *fn
 	pthread_cond_broadcast(&mt_work);
 	take_pieces_locked();
 	while (mt.pieces)
-		pthread_cond_wait(&mt_idle, &mt_lock);
+		pthread_cond_wait(&mt_done, &mt_lock);
 	mt.busy = false;
-	pthread_cond_broadcast(&mt_idle);	/* for shmipc_copier_mt_close() */
 }
 
 static int copy(void *dst, const void *src, size_t n, shmipc_copy_fn *fn)
@@ -188,9 +195,10 @@ SHMIPC_EXPORT void shmipc_copier_mt_close(void)
 
 	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &old);
 	pthread_mutex_lock(&mt_lock);
-	while (mt.busy || mt.ending)
-		pthread_cond_wait(&mt_idle, &mt_lock);
-	mt.ending = true;	/* from here on others copy alone, and wait to close */
+	while (mt.ending)
+		pthread_cond_wait(&mt_ended, &mt_lock);
+	/* A copy that has the workers loses them, and is finished by its caller. */
+	mt.ending = true;
 	n = mt.threads;
 	pthread_cond_broadcast(&mt_work);
 	pthread_mutex_unlock(&mt_lock);
@@ -200,7 +208,7 @@ SHMIPC_EXPORT void shmipc_copier_mt_close(void)
 	mt.threads = 0;
 	mt.tried = false;
 	mt.ending = false;
-	pthread_cond_broadcast(&mt_idle);
+	pthread_cond_broadcast(&mt_ended);
 	pthread_mutex_unlock(&mt_lock);
 	(void)pthread_setcancelstate(old, NULL);
 }

@@ -85,9 +85,9 @@ int shmipc_copier_each(int (*fn)(const struct shmipc_copier *copier, int err, vo
  * shmipc_copier_mt_close - end the threads of "mt"
  *
  * They are made by the first large copy: as many as there are processors for the
- * calling thread but one, 7 at most. This waits for a copy that is going on, ends
- * the threads and joins them; a later large copy makes new ones. A child of
- * fork() begins without threads. Nothing to do where "mt" was never used.
+ * calling thread but one, 7 at most. This ends them and joins them. A copy that is
+ * going on is finished by its caller alone; a later one makes new threads. A
+ * child of fork() begins without them. Any thread may call this, at any time.
  */
 void shmipc_copier_mt_close(void);
 
