@@ -160,6 +160,15 @@ AT(shmipc_headers_const, key, 0);
 AT(shmipc_headers_const, value, 8);
 AT(shmipc_headers_const, len, 16);
 
+SIZE(shmipc_copier, 56);
+AT(shmipc_copier, struct_bytes, 0);
+AT(shmipc_copier, name, 8);
+AT(shmipc_copier, alloc, 16);
+AT(shmipc_copier, free, 24);
+AT(shmipc_copier, to_shm, 32);
+AT(shmipc_copier, from_shm, 40);
+AT(shmipc_copier, arg, 48);
+
 PIN(SHMIPC_CREATE == 1 && SHMIPC_EXCL == 2 && SHMIPC_PERSIST == 4);
 PIN(SHMIPC_ON_NODE == 8 && SHMIPC_CHOWN == 16);
 PIN(SHMIPC_START_NEW == 0 && SHMIPC_START_OLDEST == 1 && SHMIPC_START_NEWEST == 2);
