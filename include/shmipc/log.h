@@ -342,11 +342,11 @@ static inline uint32_t shmipc_sub_state_group(uint64_t state)
 /*
  * A word that only grows, written by many. Bounded: the others may be hostile.
  *
- * Z0 -> Z1, Z1 <- Z0: who sees that it is there sees what the one who raised it saw.
+ * Z0 -> Z1: who acquires it sees what those who raised it had seen.
  */
 static inline void shmipc_priv_log_raise(__u64 *word, uint64_t to)
 {
-	__u64 was = shmipc_load_acquire(word);
+	__u64 was = shmipc_load_relaxed(word);
 	int tries;
 
 	for (tries = 0; was < to && tries < SHMIPC_LOG_TRIES; tries++)

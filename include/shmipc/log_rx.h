@@ -98,7 +98,7 @@ static SHMIPC_COLD int shmipc_priv_log_lapped(struct shmipc_log_rx *rx)
 		return rx->err = -EPROTO;
 	if (rx->evicted) {
 		rx->lost_from = rx->seq;
-		rx->lost_to = shmipc_load_acquire(&rx->pub->tail);
+		rx->lost_to = shmipc_load_relaxed(&rx->pub->tail);
 		return rx->err = -ECONNRESET;
 	}
 	n = (floor - rx->seq + rx->every - 1) / rx->every;
@@ -151,8 +151,7 @@ static inline int shmipc_priv_log_read_entry(const struct shmipc_log_rx *rx, str
 /* Neither there nor ours to step over: is it to come, or were we lapped? */
 static SHMIPC_COLD int shmipc_priv_log_not_there(struct shmipc_log_rx *rx, uint64_t word)
 {
-	/* F1 <- F0 */
-	shmipc_fence_acquire();
+	/* With a word of a later lap came the floor that allowed it: no fence is needed. */
 	if (shmipc_load_relaxed(&rx->pub->floor) > rx->seq && !shmipc_priv_log_kept(rx, rx->seq))
 		return shmipc_priv_log_lapped(rx);
 	if (word >> 2 > rx->seq)	/* overwritten, and the floor has not moved */
@@ -328,7 +327,7 @@ static inline uint64_t shmipc_log_newest(const struct shmipc_log_rx *rx, uint64_
 {
 	/* A0 <- R0 */
 	uint64_t seq = shmipc_load_acquire(&rx->pub->tail), word;
-	uint64_t floor = shmipc_load_acquire(&rx->pub->floor);
+	uint64_t floor = shmipc_load_relaxed(&rx->pub->floor);
 
 	if (from < floor)
 		from = floor;
@@ -378,11 +377,11 @@ static inline void shmipc_log_rx_init(struct shmipc_log_rx *rx, const struct shm
 static inline void shmipc_log_rx_begin(struct shmipc_log_rx *rx, uint32_t start, uint64_t every,
 				       uint64_t at)
 {
-	/* A0 <- R0 */
-	uint64_t seq = shmipc_load_acquire(&rx->pub->tail), newest;
+	/* Relaxed: what is there is said by the words of the entries. */
+	uint64_t seq = shmipc_load_relaxed(&rx->pub->tail), newest;
 
 	if (start == 1) {
-		seq = shmipc_load_acquire(&rx->pub->floor);
+		seq = shmipc_load_relaxed(&rx->pub->floor);
 	} else if (start == 2) {
 		newest = shmipc_log_newest(rx, 0);
 		if (newest != SHMIPC_POS_NONE)
@@ -423,20 +422,20 @@ static inline void shmipc_log_rx_join(struct shmipc_log_rx *rx, uint32_t slot, u
 	if (policy >= SHMIPC_POLICY_LOSSLESS)
 		rx->evicted = &rx->log->evicted[slot];
 	rx->told = rx->seq;
-	/* S0 -> S1: the position before the state that makes it count. */
-	shmipc_store_release(&rx->line->state, (__u64)state);
+	/* Relaxed: who sees the state alone is older than our fence, and we see its floor. */
+	shmipc_store_relaxed(&rx->line->state, (__u64)state);
 	if (!rx->evicted)
 		return;
 	/* Twice at most, if publishers are honest: they see our line by then. */
 	for (tries = 0; tries < SHMIPC_LOG_TRIES; tries++) {
 		/* D1 -> D0: our line, then the floor. */
 		shmipc_fence_seq_cst();
-		floor = shmipc_load_acquire(&rx->pub->floor);
+		floor = shmipc_load_relaxed(&rx->pub->floor);
 		if (floor <= rx->seq)
 			return;
 		rx->seq += (floor - rx->seq + rx->every - 1) / rx->every * rx->every;
 		rx->told = rx->seq;
-		shmipc_store_release(&rx->line->pos, (__u64)rx->seq);
+		shmipc_store_relaxed(&rx->line->pos, (__u64)rx->seq);
 	}
 	rx->err = -EPROTO;
 }

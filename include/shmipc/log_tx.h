@@ -51,14 +51,16 @@ static inline int shmipc_priv_log_covers(uint64_t claim, uint64_t seq)
 /* Slots of publishers to look at. */
 static inline uint32_t shmipc_priv_log_pubs(const struct shmipc_log *log)
 {
-	uint64_t n = shmipc_load_acquire(&log->pub->pubs_used);
+	/* Relaxed: whoever has claimed what we look for raised it before. */
+	uint64_t n = shmipc_load_relaxed(&log->pub->pubs_used);
 
 	return n < log->hdr.pubs ? (uint32_t)n : log->hdr.pubs;
 }
 
 static inline uint32_t shmipc_priv_log_subs(const struct shmipc_log *log)
 {
-	uint64_t n = shmipc_load_acquire(&log->sub->subs_used);
+	/* Relaxed: whoever came before our fence raised it before; others see our floor. */
+	uint64_t n = shmipc_load_relaxed(&log->sub->subs_used);
 
 	return n < log->hdr.subs ? (uint32_t)n : log->hdr.subs;
 }
@@ -79,8 +81,7 @@ static inline int shmipc_priv_log_orphan(const struct shmipc_log *log, uint64_t 
 		if (shmipc_priv_log_covers(shmipc_load_acquire(&log->pub_line[slot].claim), seq) &&
 		    slot != own && alive(arg, slot))
 			return 0;
-	/* A0 <- R0 */
-	return shmipc_log_pending(shmipc_load_acquire(&e->word), seq);
+	return shmipc_log_pending(shmipc_load_relaxed(&e->word), seq);
 }
 
 /**
@@ -103,8 +104,8 @@ static inline int shmipc_log_orphan(const struct shmipc_log *log, uint64_t seq,
 static inline uint64_t shmipc_priv_log_abort(const struct shmipc_log *log, uint32_t slot,
 					     uint32_t own, shmipc_log_alive_fn alive, void *arg)
 {
-	/* L1 <- L0 */
-	uint64_t claim = shmipc_load_acquire(&log->pub_line[slot].claim), seq, i, aborted = 0;
+	/* Relaxed: whoever knows of a death sees all that the dead one wrote. */
+	uint64_t claim = shmipc_load_relaxed(&log->pub_line[slot].claim), seq, i, aborted = 0;
 	struct shmipc_entry *e;
 	__u64 word;
 
@@ -113,8 +114,7 @@ static inline uint64_t shmipc_priv_log_abort(const struct shmipc_log *log, uint3
 	for (i = 0; i < (claim & SHMIPC_CLAIM_MAX); i++) {
 		seq = (claim >> SHMIPC_CLAIM_BITS) + i;
 		e = shmipc_log_entry(log, seq);
-		/* A0 <- R0 */
-		word = shmipc_load_acquire(&e->word);
+		word = shmipc_load_relaxed(&e->word);
 		if (!shmipc_log_pending(word, seq) ||
 		    !shmipc_priv_log_orphan(log, seq, own, alive, arg))
 			continue;
@@ -491,7 +491,7 @@ static SHMIPC_COLD int shmipc_log_advance(struct shmipc_log_tx *tx, uint64_t nee
 	to = shmipc_priv_log_scan(log, tx->slot, to, b);
 	/* K0 -> K1: the floor before what follows from it. */
 	shmipc_priv_log_raise(&log->pub->clear, to);
-	return shmipc_load_acquire(&log->pub->clear) >= need ? 0 : -EAGAIN;
+	return shmipc_load_relaxed(&log->pub->clear) >= need ? 0 : -EAGAIN;
 }
 
 /**
@@ -505,11 +505,12 @@ static SHMIPC_COLD int shmipc_log_advance(struct shmipc_log_tx *tx, uint64_t nee
 static SHMIPC_COLD int shmipc_log_make_room(struct shmipc_log_tx *tx, uint32_t n,
 					    struct shmipc_log_block *b)
 {
-	uint64_t seq = tx->single ? tx->next : shmipc_load_acquire(&tx->pub->tail);
+	/* Relaxed: the claim that follows looks again. */
+	uint64_t seq = tx->single ? tx->next : shmipc_load_relaxed(&tx->pub->tail);
 	uint64_t lot = tx->log->lot, need = seq + n - tx->entries;
 
 	shmipc_log_unclaim(tx);
-	if (seq + n <= tx->entries || shmipc_load_acquire(&tx->pub->clear) >= need)
+	if (seq + n <= tx->entries || shmipc_load_relaxed(&tx->pub->clear) >= need)
 		return 0;
 	return shmipc_log_advance(tx, need, (need + lot - 1) / lot * lot, b);
 }
@@ -528,8 +529,7 @@ static inline void shmipc_log_evict(const struct shmipc_log *log, const struct s
 {
 	uint64_t generation = b->state >> 16, to;
 	__u64 *word = &log->evicted[b->slot];
-	/* E1 <- E0 */
-	__u64 was = shmipc_load_acquire(word);
+	__u64 was = shmipc_load_relaxed(word);
 	int tries;
 
 	for (tries = 0; tries < SHMIPC_LOG_TRIES; tries++) {
@@ -538,7 +538,7 @@ static inline void shmipc_log_evict(const struct shmipc_log *log, const struct s
 		to = generation | (dead ? SHMIPC_EVICTED_DEAD : 0);
 		if ((was & SHMIPC_EVICTED_GENERATION) == generation)
 			to |= was & SHMIPC_EVICTED_DEAD;
-		/* E0 -> E1 */
+		/* E0 -> E1: of the dead: all that it read, before what it holds may go. */
 		if (to == was || shmipc_cas_acq_rel(word, &was, (__u64)to))
 			return;
 	}
