@@ -375,8 +375,12 @@ static inline int shmipc_sub_recv(struct shmipc_sub *sub, void *buf, size_t cap,
 	struct shmipc_log_ref ref;
 	int ret;
 
-	if (shmipc_unlikely(!sub->plain) || shmipc_unlikely(shmipc_log_peek(&sub->rx, &ref)) ||
-	    shmipc_unlikely(ref.in_pool || ref.prefix_len || ref.len > cap))
+	if (shmipc_unlikely(!sub->plain))
+		return shmipc_sub_slow_recv(sub, buf, cap, ret_len, deadline_ns);
+	ret = shmipc_log_peek(&sub->rx, &ref);
+	if (shmipc_unlikely(ret) && ret != -EAGAIN)
+		return ret;	/* told once: the slow part would go on behind it */
+	if (shmipc_unlikely(ret || ref.in_pool || ref.prefix_len || ref.len > cap))
 		return shmipc_sub_slow_recv(sub, buf, cap, ret_len, deadline_ns);
 	shmipc_racy_read(buf, ref.ptr, ref.len);
 	ret = shmipc_log_next(&sub->rx);
