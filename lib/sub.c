@@ -42,10 +42,11 @@ static int begin(struct shmipc_sub_priv *s, const struct shmipc_sub_opts *o)
 
 	shmipc_log_rx_begin(rx, o->start == SHMIPC_START_SEQ ? 1 : o->start, o->stride,
 			    o->stride_at);
+	tail = shmipc_load_acquire(&rx->pub->tail);
+	s->asked_for = o->start != SHMIPC_START_NEW && rx->seq < tail;
 	if (o->start != SHMIPC_START_SEQ)
 		return 0;
 	floor = shmipc_load_acquire(&rx->pub->floor);
-	tail = shmipc_load_acquire(&rx->pub->tail);
 	if (o->start_seq > tail)
 		return shmipc_fail(-EINVAL, "shmipc: subscribe to \"%s\": message %llu is to be the first, and the next is %llu (EINVAL)",
 				   s->t.seg->hdr.name, (unsigned long long)o->start_seq,
@@ -54,6 +55,7 @@ static int begin(struct shmipc_sub_priv *s, const struct shmipc_sub_opts *o)
 	if (o->start_seq >= floor || o->policy == SHMIPC_POLICY_LOSSY)
 		rx->seq = o->start_seq;
 	rx->seq += (o->stride_at + o->stride - rx->seq % o->stride) % o->stride;
+	s->asked_for = rx->seq < tail;
 	return 0;
 }
 
@@ -197,13 +199,13 @@ SHMIPC_EXPORT void shmipc_sub_slow_wake(struct shmipc_sub *sub)
 							     &sub->rx.line->pos));
 }
 
-/* To the newest of what is unread, if that is how we go on. */
+/* To the newest of what is unread, if that is how we go on: not to the first message. */
 static void skip(struct shmipc_sub_priv *s)
 {
 	struct shmipc_log_rx *rx = &s->sub.rx;
 	uint64_t newest;
 
-	if (s->iter != SHMIPC_ITER_NEWEST)
+	if (s->iter != SHMIPC_ITER_NEWEST || s->asked_for)
 		return;
 	newest = shmipc_log_newest(rx, rx->seq);
 	if (newest == SHMIPC_POS_NONE || newest <= rx->seq)
@@ -222,6 +224,11 @@ int shmipc_sub_peek(struct shmipc_sub_priv *s, struct shmipc_log_ref *ret)
 		return shmipc_sub_group_peek(s, ret);
 	skip(s);
 	err = shmipc_log_peek(&s->sub.rx, ret);
+	if (err && s->asked_for) {	/* it is lost, or not yet there at all */
+		s->asked_for = false;
+		if (err == -EAGAIN)
+			return shmipc_sub_peek(s, ret);
+	}
 	/* What was stepped over or skipped may be what a publisher waits for. */
 	if (err && shmipc_log_moved(&s->sub.rx))
 		shmipc_sub_slow_wake(&s->sub);
@@ -237,6 +244,7 @@ static int done(struct shmipc_sub_priv *s, uint64_t seq)
 		return ret;
 	if (ret)
 		shmipc_sub_slow_wake(&s->sub);
+	s->asked_for = false;
 	s->sub.last_seq = seq;
 	return 0;
 }

@@ -67,6 +67,7 @@ struct shmipc_sub_priv {
 	uint32_t nholds;
 	struct shmipc_sub_hold *hold;
 	uint64_t skipped;
+	bool asked_for;			/* the next message is the one to begin with */
 	bool group_has;			/* the message at our place is ours alone */
 	/* the reader of a stream waits a moment before it looks */
 	uint64_t gather_seq;

@@ -274,7 +274,8 @@ int shmipc_pub_get_info(const struct shmipc_pub *pub, struct shmipc_segment_info
 /* How to go on. */
 enum shmipc_iter {
 	SHMIPC_ITER_NEXT = 0,	/* one after another */
-	SHMIPC_ITER_NEWEST,	/* always with the newest; what is between is skipped */
+	SHMIPC_ITER_NEWEST,	/* always with the newest; what is between is skipped. A first
+				 * message that START names and that is there comes before */
 };
 
 #define SHMIPC_SUB_READ_ONLY	0x1u	/* needs no right to write; lossy; holds nothing */
