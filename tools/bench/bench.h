@@ -28,6 +28,24 @@ enum bench_wait {
 	BENCH_SLEEP,
 };
 
+/* Of the topics' benches. */
+struct bench_topic_opts {
+	unsigned int publishers;
+	unsigned int subscribers;
+	uint32_t policy;		/* enum shmipc_policy */
+	int loan;
+	int meta;
+	int headers;
+	int made_for;			/* 0: both; BENCH_FOR_ONE, BENCH_FOR_MANY */
+	uint64_t inline_bytes;		/* these three: 0: the library's default */
+	uint64_t history;
+	uint64_t pool_bytes;
+};
+
+#define BENCH_FOR_ONE		1	/* publisher; to be or-ed */
+#define BENCH_FOR_MANY		2
+#define BENCH_ENDS_MAX		1024	/* publishers, or subscribers */
+
 struct bench_opts {
 	size_t size[BENCH_SIZES_MAX];
 	unsigned int sizes;		/* 0: each bench has its own default */
@@ -42,6 +60,7 @@ struct bench_opts {
 	int cpu[2];
 	int json;
 	const char *copier;		/* NULL: all */
+	struct bench_topic_opts topic;
 };
 
 /* What one side found in one step. NaN: it says nothing about that. */
@@ -108,6 +127,7 @@ enum bench_table {
 	BENCH_TABLE_LOSSY,
 	BENCH_TABLE_RTT,
 	BENCH_TABLE_COPIER,
+	BENCH_TABLE_CALL,
 };
 
 /*
@@ -126,6 +146,14 @@ struct bench_case {
 	enum bench_wait wait;
 	uint64_t page_got;	/* found by prepare() */
 	const char *backend;	/* found by prepare(); NULL: no backend */
+	const struct bench_topic *topic;	/* NULL: none */
+};
+
+/* A bench of topics. */
+struct bench_topic {
+	struct bench_case bench;	/* first: a bench_case with table and limit set */
+	int single;			/* the topic is made for one publisher */
+	int ring_limit;			/* the yardstick is the spsc ring */
 };
 
 /* Distribution over runs. */
@@ -146,6 +174,7 @@ struct bench_report {
 	struct bench_dist p50_ns;
 	struct bench_dist p99_ns;
 	struct bench_dist min_ns;
+	struct bench_dist received;
 	struct bench_dist lost;
 	struct bench_dist lost_share;
 	struct bench_dist probe_ns;
@@ -218,6 +247,30 @@ extern struct bench_case bench_peer_index;
 extern struct bench_case bench_peer_rtt[];
 extern const unsigned int bench_peer_rtt_count;
 
+/* topic.c */
+extern struct bench_topic bench_topic_single;
+extern struct bench_topic bench_topic_many;
+
+/* topic_time.c */
+extern struct bench_topic bench_topic_publish;
+extern struct bench_topic bench_topic_loan;
+extern struct bench_topic bench_topic_rtt;
+
+/* topic_opts.c; @fn: measures a case with each size, @size if none are asked for */
+enum {
+	BENCH_OPT_PUBLISHERS = 512, BENCH_OPT_SUBSCRIBERS, BENCH_OPT_POLICY, BENCH_OPT_MADE_FOR,
+	BENCH_OPT_INLINE, BENCH_OPT_HISTORY, BENCH_OPT_POOL, BENCH_OPT_LOAN, BENCH_OPT_META,
+	BENCH_OPT_HEADERS,
+};
+
+typedef int bench_sizes_fn(struct bench_case *c, const struct bench_opts *o, const size_t *size,
+			   size_t n);
+int bench_topic_option(int opt, const char *arg, struct bench_topic_opts *t);
+int bench_topic_rates(const struct bench_opts *o, bench_sizes_fn *fn);
+int bench_topic_publishes(const struct bench_opts *o, bench_sizes_fn *fn);
+int bench_topic_loans(const struct bench_opts *o, bench_sizes_fn *fn);
+int bench_topic_rtts(const struct bench_opts *o, bench_sizes_fn *fn);
+
 /* copier.c */
 extern struct bench_case bench_copier;
 int bench_copiers(const char *name, int (*fn)(struct bench_case *c, void *arg), void *arg);
@@ -227,6 +280,10 @@ void bench_report_head(const struct bench_opts *o);
 void bench_report_text(const struct bench_report *r);
 int bench_report_json(const struct bench_report *r, const struct bench_opts *o);
 
+/* cmd_bench.c: a number with k or m after it; what is wrong with an option */
+int bench_number(const char *s, unsigned long long min, unsigned long long max,
+		 unsigned long long *ret);
+int bench_bad(const char *option, const char *value, const char *want);
 int cmd_bench(int argc, char **argv);
 
 #endif /* SHMIPC_BENCH_H */

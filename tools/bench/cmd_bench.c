@@ -19,6 +19,11 @@
 #define WHAT_RTT	0x8u
 #define WHAT_PEERS	0x10u
 #define WHAT_COPIER	0x20u
+#define WHAT_TOPIC	0x40u
+#define WHAT_PUBLISH	0x80u
+#define WHAT_LOAN	0x100u
+#define WHAT_TOPIC_RTT	0x200u
+#define WHAT_TOPICS	(WHAT_TOPIC | WHAT_PUBLISH | WHAT_LOAN | WHAT_TOPIC_RTT)
 
 static const struct {
 	const char *name;
@@ -30,6 +35,10 @@ static const struct {
 	{ "rtt", WHAT_RTT },
 	{ "peers", WHAT_PEERS },
 	{ "copier", WHAT_COPIER },
+	{ "topic", WHAT_TOPIC },
+	{ "topic-publish", WHAT_PUBLISH },
+	{ "topic-loan", WHAT_LOAN },
+	{ "topic-rtt", WHAT_TOPIC_RTT },
 	{ "all", WHAT_LIMITS | WHAT_SPSC | WHAT_BCAST | WHAT_RTT },
 };
 
@@ -49,8 +58,12 @@ static void usage(FILE *f)
 "  bcast            throughput of the overwriting log; what is lost is counted apart\n"
 "  rtt              a message there and back\n"
 "  peers            other ways to move a message, measured alike, to compare with\n"
+"  topic            throughput of topics made for one publisher and for many\n"
+"  topic-publish    what a publication costs, with many subscribers and with one\n"
+"  topic-loan       from the publication of a loan to its receipt\n"
+"  topic-rtt        a message there on one topic and back on another\n"
 "  copier           copies into shared memory and out of it, by each copier\n"
-"  all              all of these but peers and copier\n"
+"  all              limits, spsc, bcast, rtt\n"
 "\n"
 "  --size N[,N...]  bytes of a message (64,256,1264,4096; rtt: 64; copier: 64 to 64m)\n"
 "  --seconds S      of one measurement (0.3)\n"
@@ -62,12 +75,21 @@ static void usage(FILE *f)
 "  --align N        of payloads: 8, 16, 32, 64 (8)\n"
 "  --wait spin|block  never sleep, or sleep at once (spin; rtt: both)\n"
 "  --copier NAME    this one only (all that the processor can run)\n"
+"\n"
+"topics:\n"
+"  --publishers N, --subscribers N  (1; topic-publish: 16 subscribers)\n"
+"  --policy lossless|lossy|evict    of the subscribers (lossless)\n"
+"  --made-for one|many  publishers (both; with more than one publisher: many)\n"
+"  --loan           fill in place and take in place, instead of copies\n"
+"  --inline BYTES, --history N, --pool BYTES  of the topic (the library's)\n"
+"  --meta, --headers  with all meta fields; with a chain that adds a header\n"
+"\n"
 "  --json           one object per line\n"
 "\n"
 "shmipc-bench(1) explains the figures.\n");
 }
 
-static int bad(const char *option, const char *value, const char *want)
+int bench_bad(const char *option, const char *value, const char *want)
 {
 	fprintf(stderr, "shmipc: bench: --%s \"%s\": want %s (EINVAL); see shmipc bench --help\n",
 		option, value, want);
@@ -93,8 +115,8 @@ static int number_at(const char *s, unsigned long long *ret, char **end)
 	return 0;
 }
 
-static int number(const char *s, unsigned long long min, unsigned long long max,
-		  unsigned long long *ret)
+int bench_number(const char *s, unsigned long long min, unsigned long long max,
+		 unsigned long long *ret)
 {
 	char *end;
 
@@ -115,7 +137,7 @@ static int parse_sizes(const char *s, struct bench_opts *o)
 		if (!*end)
 			return 0;
 	}
-	return bad("size", s, want);
+	return bench_bad("size", s, want);
 }
 
 static int parse_cpus(const char *s, struct bench_opts *o)
@@ -123,9 +145,9 @@ static int parse_cpus(const char *s, struct bench_opts *o)
 	unsigned long long a, b;
 	char *end;
 
-	if (number_at(s, &a, &end) || *end != ',' || number(end + 1, 0, CPU_SETSIZE - 1, &b) ||
+	if (number_at(s, &a, &end) || *end != ',' || bench_number(end + 1, 0, CPU_SETSIZE - 1, &b) ||
 	    a >= CPU_SETSIZE)
-		return bad("cpus", s, "two CPU numbers with a comma between them, as 0,1");
+		return bench_bad("cpus", s, "two CPU numbers with a comma between them, as 0,1");
 	o->cpu[0] = (int)a;
 	o->cpu[1] = (int)b;
 	return 0;
@@ -138,7 +160,7 @@ static int parse_page(const char *s, struct bench_opts *o)
 	else if (!strcmp(s, "2m"))
 		o->page = SHMIPC_PAGE_2M;
 	else
-		return bad("page", s, "4k or 2m");
+		return bench_bad("page", s, "4k or 2m");
 	return 0;
 }
 
@@ -150,7 +172,7 @@ static int parse_wait(const char *s, struct bench_opts *o)
 	else if (!strcmp(s, "block"))
 		o->wait = BENCH_SLEEP;
 	else
-		return bad("wait", s, "spin or block");
+		return bench_bad("wait", s, "spin or block");
 	return 0;
 }
 
@@ -160,7 +182,7 @@ static int parse_seconds(const char *s, struct bench_opts *o)
 
 	o->seconds = strtod(s, &end);
 	if (end == s || *end || !(o->seconds >= 0.001 && o->seconds <= 3600))
-		return bad("seconds", s, "0.001 to 3600");
+		return bench_bad("seconds", s, "0.001 to 3600");
 	return 0;
 }
 
@@ -168,8 +190,8 @@ static int parse_align(const char *s, struct bench_opts *o)
 {
 	unsigned long long v;
 
-	if (number(s, 8, 64, &v) || (v & (v - 1)))
-		return bad("align", s, "8, 16, 32 or 64");
+	if (bench_number(s, 8, 64, &v) || (v & (v - 1)))
+		return bench_bad("align", s, "8, 16, 32 or 64");
 	o->align = (uint32_t)v;
 	return 0;
 }
@@ -190,8 +212,8 @@ static int parse_ring(const char *s, struct bench_opts *o)
 {
 	unsigned long long v;
 
-	if (number(s, SHMIPC_RING_SIZE_MIN, SHMIPC_RING_SIZE_MAX, &v))
-		return bad("ring", s, "4096 bytes to 4 GiB");
+	if (bench_number(s, SHMIPC_RING_SIZE_MIN, SHMIPC_RING_SIZE_MAX, &v))
+		return bench_bad("ring", s, "4096 bytes to 4 GiB");
 	for (o->ring_bytes = SHMIPC_RING_SIZE_MIN; o->ring_bytes < v;)
 		o->ring_bytes *= 2;
 	return 0;
@@ -211,6 +233,16 @@ static const struct option options[] = {
 	{ "align", required_argument, NULL, OPT_ALIGN },
 	{ "wait", required_argument, NULL, OPT_WAIT },
 	{ "copier", required_argument, NULL, OPT_COPIER },
+	{ "publishers", required_argument, NULL, BENCH_OPT_PUBLISHERS },
+	{ "subscribers", required_argument, NULL, BENCH_OPT_SUBSCRIBERS },
+	{ "policy", required_argument, NULL, BENCH_OPT_POLICY },
+	{ "made-for", required_argument, NULL, BENCH_OPT_MADE_FOR },
+	{ "inline", required_argument, NULL, BENCH_OPT_INLINE },
+	{ "history", required_argument, NULL, BENCH_OPT_HISTORY },
+	{ "pool", required_argument, NULL, BENCH_OPT_POOL },
+	{ "loan", no_argument, NULL, BENCH_OPT_LOAN },
+	{ "meta", no_argument, NULL, BENCH_OPT_META },
+	{ "headers", no_argument, NULL, BENCH_OPT_HEADERS },
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "help", no_argument, NULL, 'h' },
 	{ NULL, 0, NULL, 0 },
@@ -226,15 +258,15 @@ static int parse_option(int opt, struct bench_opts *o)
 	case OPT_SECONDS:
 		return parse_seconds(optarg, o);
 	case OPT_RUNS:
-		if (number(optarg, 1, BENCH_RUNS_MAX, &v))
-			return bad("runs", optarg, "1 to 1000");
+		if (bench_number(optarg, 1, BENCH_RUNS_MAX, &v))
+			return bench_bad("runs", optarg, "1 to 1000");
 		o->runs = (unsigned int)v;
 		return 0;
 	case OPT_CPUS:
 		return parse_cpus(optarg, o);
 	case OPT_PUBLISH:
-		if (number(optarg, 1, 1u << 20, &v))
-			return bad("publish", optarg, "1 to 1048576 messages");
+		if (bench_number(optarg, 1, 1u << 20, &v))
+			return bench_bad("publish", optarg, "1 to 1048576 messages");
 		o->publish = (unsigned int)v;
 		return 0;
 	case OPT_PAGE:
@@ -251,7 +283,7 @@ static int parse_option(int opt, struct bench_opts *o)
 		o->json = 1;
 		return 0;
 	default:
-		return -1;
+		return bench_topic_option(opt, optarg, &o->topic);
 	}
 }
 
@@ -333,7 +365,8 @@ static int check_sizes(const struct bench_opts *o, unsigned int what)
 	uint64_t max = shmipc_ring_max_payload(kind, o->ring_bytes);
 	unsigned int i;
 
-	for (i = 0; i < o->sizes && what != WHAT_COPIER; i++) {
+	/* Topics: throughput is compared with a ring, the others with themselves. */
+	for (i = 0; i < o->sizes && what & ~(WHAT_COPIER | (WHAT_TOPICS & ~WHAT_TOPIC)); i++) {
 		if (o->size[i] > max && what != WHAT_LIMITS) {
 			fprintf(stderr, "shmipc: bench: --size %zu: a ring of %llu bytes holds "
 				"messages of at most %llu (EMSGSIZE); use a larger --ring\n",
@@ -445,6 +478,14 @@ static int run_all(struct bench_opts *o, unsigned int what)
 		return -1;
 	if (what & WHAT_COPIER && bench_copiers(o->copier, copier_sizes, o))
 		return -1;
+	if (what & WHAT_TOPIC && bench_topic_rates(o, sizes))
+		return -1;
+	if (what & WHAT_PUBLISH && bench_topic_publishes(o, sizes))
+		return -1;
+	if (what & WHAT_LOAN && bench_topic_loans(o, sizes))
+		return -1;
+	if (what & WHAT_TOPIC_RTT && bench_topic_rtts(o, sizes))
+		return -1;
 	return 0;
 }
 
@@ -462,7 +503,7 @@ int cmd_bench(int argc, char **argv)
 {
 	struct bench_opts o = {
 		.seconds = 0.3, .runs = 9, .publish = 1, .ring_bytes = 1u << 20, .align = 8,
-		.cpu = { -1, -1 },
+		.cpu = { -1, -1 }, .topic = { .publishers = 1, .policy = SHMIPC_POLICY_LOSSLESS },
 	};
 	unsigned int what;
 	static char name[] = "shmipc: bench";
@@ -489,6 +530,8 @@ int cmd_bench(int argc, char **argv)
 		usage(stderr);
 		return EXIT_USAGE;
 	}
+	if (!o.topic.subscribers)
+		o.topic.subscribers = what == WHAT_PUBLISH ? 16 : 1;
 	if (choose_cpus(&o) || check_sizes(&o, what))
 		return EXIT_USAGE;
 	bench_ticks_calibrate();

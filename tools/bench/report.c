@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <shmipc/shmipc.h>
+
 #include "bench.h"
 
 static const char *wait_name(enum bench_wait wait)
@@ -48,14 +50,24 @@ static const char *dist_text(const struct bench_dist *d, double unit, char *buf,
 	return buf;
 }
 
+/* What the ratio of a table is to. */
+static const char *yardstick(const struct bench_case *c)
+{
+	if (!c->topic || c->table == BENCH_TABLE_RTT)
+		return "of the limit";
+	if (c->table == BENCH_TABLE_CALL)
+		return c == &bench_topic_loan.bench ? "of 4 KiB" : "of 1 subscriber";
+	return "of the spsc ring";
+}
+
 /* Lossless and lossy figures have tables of their own. */
 static void table_head(const struct bench_case *c)
 {
-	static int last = -1;
+	static const struct bench_case *last;
 
-	if (last == (int)c->table)
+	if (last && last->table == c->table && !strcmp(yardstick(last), yardstick(c)))
 		return;
-	last = (int)c->table;
+	last = c;
 	printf("\n%-16s %7s %5s %5s ", c->table == BENCH_TABLE_LIMIT ? "limit" : "bench", "size",
 	       "wait", "page");
 	switch (c->table) {
@@ -74,9 +86,12 @@ static void table_head(const struct bench_case *c)
 	case BENCH_TABLE_COPIER:
 		printf("%22s %22s ", "GB/s in", "GB/s out");
 		break;
+	case BENCH_TABLE_CALL:
+		printf("%22s %22s %8s ", "p50 ns a message", "p99 ns", "min ns");
+		break;
 	}
 	if (c->table != BENCH_TABLE_LIMIT && c->table != BENCH_TABLE_COPIER)
-		printf("%18s ", "of the limit");
+		printf("%18s ", yardstick(c));
 	printf("%8s %5s\n", "probe ns", "runs");
 }
 
@@ -98,6 +113,7 @@ static void row_figures(const struct bench_report *r)
 			printf("%8.3f ", r->lost_share.median * 100);
 		break;
 	case BENCH_TABLE_RTT:
+	case BENCH_TABLE_CALL:
 		printf("%22s %22s %8.0f ", dist_text(&r->p50_ns, 1, a, sizeof(a)),
 		       dist_text(&r->p99_ns, 1, b, sizeof(b)), r->min_ns.median);
 		break;
@@ -153,6 +169,27 @@ static void set_dist(json_t *j, const char *key, const struct bench_dist *d)
 	json_object_set_new(j, name, number(d->max));
 }
 
+static const char *policy_name(uint32_t policy)
+{
+	return policy == SHMIPC_POLICY_LOSSY ? "lossy" :
+	       policy == SHMIPC_POLICY_LOSSLESS ? "lossless" : "evict";
+}
+
+static json_t *topic_setting(const struct bench_topic *t, const struct bench_opts *o)
+{
+	const struct bench_topic_opts *w = &o->topic;
+
+	if (!t)
+		return json_null();
+	return json_pack("{s:i,s:i,s:b,s:s,s:s,s:s?,s:I,s:I,s:b,s:b}",
+			 "publishers", t->single ? 1 : (int)w->publishers,
+			 "subscribers", (int)w->subscribers, "single", t->single,
+			 "policy", policy_name(w->policy), "way", w->loan ? "loan" : "copy",
+			 "copier", o->copier, "inline_bytes", (json_int_t)w->inline_bytes,
+			 "history", (json_int_t)w->history, "meta", w->meta,
+			 "headers", w->headers);
+}
+
 static void set_setting(json_t *j, const struct bench_report *r, const struct bench_opts *o)
 {
 	const struct bench_case *c = r->bench;
@@ -169,6 +206,7 @@ static void set_setting(json_t *j, const struct bench_report *r, const struct be
 	json_object_set_new(j, "wait", json_string(wait_name(c->wait)));
 	json_object_set_new(j, "cpus", json_pack("[i,i]", o->cpu[0], o->cpu[1]));
 	json_object_set_new(j, "seconds", json_real(o->seconds));
+	json_object_set_new(j, "topic", topic_setting(c->topic, o));
 }
 
 /* Return: 0, or -1 without memory. */
@@ -186,6 +224,7 @@ int bench_report_json(const struct bench_report *r, const struct bench_opts *o)
 	set_dist(j, "in_bytes_per_s", &r->in_bytes_per_s);
 	set_dist(j, "out_bytes_per_s", &r->out_bytes_per_s);
 	json_object_set_new(j, "min_ns", number(r->min_ns.min));
+	json_object_set_new(j, "received", whole(r->received.median));
 	json_object_set_new(j, "lost", whole(r->lost.median));
 	json_object_set_new(j, "lost_share", number(r->lost_share.median));
 	json_object_set_new(j, "runs", json_integer(r->runs));

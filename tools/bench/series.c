@@ -174,7 +174,8 @@ static double value_of(const struct bench_case *c, const struct run_result *r, i
 	case 9:	return ratio_of(c, r);
 	case 10: return r->preempted;
 	case 11: return r->out.in_bytes_per_s;
-	default: return r->out.out_bytes_per_s;
+	case 12: return r->out.out_bytes_per_s;
+	default: return (double)r->out.msgs;
 	}
 }
 
@@ -185,7 +186,7 @@ static void sum_up(const struct bench_case *c, const struct run_result *r, unsig
 	struct bench_dist *dist[] = {
 		&ret->msgs_per_s, &ret->bytes_per_s, &ret->p50_ns, &ret->p99_ns, &ret->min_ns,
 		&ret->lost, &ret->lost_share, &ret->probe_ns, &ret->limit, &ret->ratio,
-		&ret->preempted, &ret->in_bytes_per_s, &ret->out_bytes_per_s,
+		&ret->preempted, &ret->in_bytes_per_s, &ret->out_bytes_per_s, &ret->received,
 	};
 	static double v[TRIES * BENCH_RUNS_MAX];
 	unsigned int i, used;
