@@ -319,6 +319,17 @@ static int new_span(struct shmipc_pool *p, uint32_t *ret)
 	return 0;
 }
 
+/*
+ * As the log does, messages are given up an eighth at a time: it takes a walk over
+ * all lines and all chunks. Of a few large ones that is none but what must go.
+ */
+static uint64_t enough(const struct shmipc_pool *p, uint64_t need)
+{
+	uint64_t tail = shmipc_load_relaxed(&p->log->pub->tail);
+
+	return tail > need ? need + (tail - need) / SHMIPC_LOG_LOTS : need;
+}
+
 /* @n chunks of our own, old messages being given up for them if need be. */
 static int take_chunks(struct shmipc_pool *p, uint32_t n, uint32_t *ret_first,
 		       struct shmipc_log_block *b)
@@ -340,7 +351,7 @@ static int take_chunks(struct shmipc_pool *p, uint32_t n, uint32_t *ret_first,
 			return -EAGAIN;
 		if (need <= p->seen)
 			continue;	/* somebody was quicker, or one was rescued */
-		ret = shmipc_log_advance(p->tx, need, need, b);
+		ret = shmipc_log_advance(p->tx, need, enough(p, need), b);
 		if (ret)
 			return ret;
 	}
