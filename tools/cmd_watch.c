@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <shmipc/discover.h>
@@ -79,7 +81,24 @@ static void print_text(const struct shmipc_event *e, const char *name)
 	putchar('\n');
 }
 
-static int print_events(struct shmipc_watch *w, const struct opts *o)
+/*
+ * The next event; -EINTR when a signal asks us to end. Signals are blocked but
+ * while we sleep, so that none comes unseen between looking at the flag and that.
+ */
+static int next_event(struct shmipc_watch *w, struct shmipc_event *e, const sigset_t *open)
+{
+	struct pollfd p = { .fd = shmipc_watch_fd(w), .events = POLLIN };
+	int err;
+
+	while ((err = shmipc_watch_next(w, e, 0)) == -EAGAIN) {
+		(void)ppoll(&p, 1, NULL, open);
+		if (tool_stop)
+			return -EINTR;
+	}
+	return err;
+}
+
+static int print_events(struct shmipc_watch *w, const struct opts *o, const sigset_t *open)
 {
 	struct shmipc_event e = { .struct_bytes = sizeof(e) };
 	char name[sizeof(e.name)];
@@ -87,11 +106,9 @@ static int print_events(struct shmipc_watch *w, const struct opts *o)
 	int err;
 
 	while (!o->count || n < o->count) {
-		if (tool_stop)
-			return RC_SIGNAL + tool_stop;
-		err = shmipc_watch_next(w, &e, SHMIPC_FOREVER);
+		err = next_event(w, &e, open);
 		if (err == -EINTR)
-			continue;
+			return RC_SIGNAL + tool_stop;
 		if (err) {
 			tool_error_lib("watch", "", err);
 			return RC_FAIL;
@@ -112,6 +129,7 @@ static int print_events(struct shmipc_watch *w, const struct opts *o)
 
 int cmd_watch(int argc, char **argv)
 {
+	sigset_t stops, open;
 	struct shmipc_watch *w;
 	uint32_t flags = 0;
 	struct opts o;
@@ -120,6 +138,11 @@ int cmd_watch(int argc, char **argv)
 	opts_parse(&o, &command, argc, argv);
 	opts_patterns(&o);
 	tool_catch_signals();
+	sigemptyset(&stops);
+	sigaddset(&stops, SIGINT);
+	sigaddset(&stops, SIGTERM);
+	sigaddset(&stops, SIGHUP);
+	(void)sigprocmask(SIG_BLOCK, &stops, &open);
 	if (o.ends)
 		flags |= SHMIPC_WATCH_ENDS;
 	if (o.only_new)
@@ -130,7 +153,7 @@ int cmd_watch(int argc, char **argv)
 		tool_error_lib("watch", shmipc_segment_dir(), err);
 		return RC_FAIL;
 	}
-	rc = print_events(w, &o);
+	rc = print_events(w, &o, &open);
 	shmipc_watch_close(w);
 	return rc;
 }

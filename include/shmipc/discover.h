@@ -143,7 +143,8 @@ int shmipc_watch_open(struct shmipc_watch **ret, const char *pattern, uint32_t k
  * @deadline_ns: absolute CLOCK_MONOTONIC; 0 never sleeps; UINT64_MAX for ever
  *
  * Return: 0; -EAGAIN none and the deadline was 0; -ETIMEDOUT; -EINTR a signal
- * handler ran, with SA_RESTART or without; -EINVAL @ret->struct_bytes, or in a
+ * handler ran while it slept, with SA_RESTART or without; one that runs while it
+ * looks is not noticed: who waits for signals uses shmipc_watch_fd(); -EINVAL @ret->struct_bytes, or in a
  * child after fork(); -ENOMEM events were lost: close it; -EACCES the directory
  * came back and may not be read.
  */
