@@ -11,8 +11,7 @@ FLOOR = {noun: floor for floor, nouns in {
     1: "atomic",
     2: "record ring spsc mpsc mpmc bcast seqlock",
     3: "error segment backend internal mem dev private options table",
-    4: "channel peer wait keeper loan headers fork time glob discover watch",
-    4: "channel peer wait keeper loan headers copier fork time",
+    4: "channel peer wait keeper loan headers copier fork time glob discover watch",
     5: "topic queue service state heap shmipc ffi version",
 }.items() for noun in nouns.split()}
 
