@@ -91,7 +91,7 @@ static void settle(struct shmipc_watch *w, struct watch_seg *s, uint32_t slot,
 		missed = now->generation - is->generation - 1;
 	new = is->end == END_NONE &&
 	      (attached || (other && !w->baseline && state != SHMIPC_PEER_NONE));
-	if (!attached)	/* as it was: the device forgets the pid of who went */
+	if (!attached)	/* as it was when it was told as joined */
 		tell_gone(w, went, s, slot);
 	s->last[slot] = *now;
 	if (new) {

@@ -210,9 +210,7 @@ static void note_end(struct name *n, const struct shmipc_event *e)
 	}
 	if (!s->here || s->generation != e->end.generation || s->pid != e->end.pid)
 		WRONG("%s slot %u went, and was not there", e->name, e->end.slot);
-	/* The device does not tell the pid of who came and went unseen. */
-	if (e->type == SHMIPC_EVENT_DIED && !killed[e->end.pid % PIDS] &&
-	    !(env_on_dev() && !e->end.pid))
+	if (e->type == SHMIPC_EVENT_DIED && !killed[e->end.pid % PIDS])
 		WRONG("%s slot %u died, and nobody killed %u", e->name, e->end.slot, e->end.pid);
 	s->here = false;
 }

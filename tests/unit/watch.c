@@ -298,7 +298,7 @@ TEST_F(watch, the_descriptor_is_readable_when_there_is_something)
 	ASSERT_EQ(0, watcher_make(&self->seg[0], "a", SHMIPC_KIND_RAW, 0));
 	ASSERT_EQ(0, watcher_make(&self->seg[1], "b", SHMIPC_KIND_RAW, 0));
 	ASSERT_EQ(0, shmipc_watch_open(&self->w, NULL, SHMIPC_KIND_ANY, 0));
-	/* Events wait: readable, by a timer, until the last one is fetched. */
+	/* Events wait: readable until the last one is fetched. */
 	EXPECT_EQ(1, polls(self->w, 30000));
 	SAYS("appeared a");
 	EXPECT_EQ(1, polls(self->w, 30000));
