@@ -7,7 +7,12 @@
 
 #define PAGE		4096u
 #define EDGE		64u		/* bytes around a copy that are looked at */
-#define LONG_BYTES	((size_t)5 << 20)	/* long enough for "mt" to use its threads */
+/* Long enough for "mt" to use its threads; this sanitizer copies byte by byte. */
+#ifdef SHMIPC_TSAN
+#define LONG_BYTES	(((size_t)2 << 20) + PAGE)
+#else
+#define LONG_BYTES	((size_t)5 << 20)
+#endif
 
 enum { MAX_COPIERS = 16 };
 
@@ -87,7 +92,7 @@ static int both_ways(const struct shmipc_copier *c, const struct mem *m, unsigne
 }
 
 /* One byte too far is a fault: right after one guard page, right before another. */
-TEST_F(copier, every_size_at_the_border_of_what_may_be_touched)
+TEST_F_TIMEOUT(copier, every_size_at_the_border_of_what_may_be_touched, 300)
 {
 	const struct shmipc_copier *c;
 	unsigned char *s, *d;
@@ -110,7 +115,7 @@ TEST_F(copier, every_size_at_the_border_of_what_may_be_touched)
 	}
 }
 
-TEST_F(copier, every_misalignment_of_both_sides)
+TEST_F_TIMEOUT(copier, every_misalignment_of_both_sides, 300)
 {
 	static const size_t size[] = {
 		0, 1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 95, 96, 127, 128, 129,
@@ -139,14 +144,14 @@ TEST_F(copier, every_misalignment_of_both_sides)
 	}
 }
 
-TEST_F(copier, long_copies_end_where_they_should)
+TEST_F_TIMEOUT(copier, long_copies_end_where_they_should, 300)
 {
 	struct rng r = { self->seed };
 	size_t n, size[24] = { LONG_BYTES, LONG_BYTES - 1, 1 << 20, (2 << 20) - 1, 2 << 20,
-			       (2 << 20) + 1, 65535, 65536, 65537, (4 << 20) + 4097 };
+			       (2 << 20) + 1, 65535, 65536, 65537 };
 	unsigned int i, k;
 
-	for (k = 10; k < ARRAY_SIZE(size); k++)
+	for (k = 9; k < ARRAY_SIZE(size); k++)
 		size[k] = rng_below(&r, LONG_BYTES + 1);
 	for (i = 0; i < copiers; i++) {
 		for (k = 0; k < ARRAY_SIZE(size); k += rng_few(100) < 100 ? 5 : 1) {
@@ -245,8 +250,8 @@ TEST_F(copier, a_table_of_the_user_is_checked)
 	good.free = NULL;
 	good.name = NULL;
 	EXPECT_EQ(0, shmipc_copier_read(&c, &good));
-	EXPECT_EQ(copier[0]->alloc, c.alloc);
-	EXPECT_EQ(copier[0]->free, c.free);
+	EXPECT_TRUE(c.alloc == copier[0]->alloc);
+	EXPECT_TRUE(c.free == copier[0]->free);
 	EXPECT_NE(NULL, c.name);
 	memset(&c, 0, sizeof(c));
 	good.alloc = no_alloc;
@@ -287,6 +292,8 @@ static int publisher(struct other *me, void *arg)
 		__atomic_store_n(&two.told, i, __ATOMIC_RELEASE);
 		while (__atomic_load_n(&two.seen, __ATOMIC_ACQUIRE) != i)
 			sched_yield();
+		if (__atomic_load_n(&two.stop, __ATOMIC_RELAXED))
+			break;
 	}
 	return 0;
 }
@@ -303,22 +310,24 @@ static int start_two(struct other *o, const struct shmipc_copier *c, unsigned ch
 }
 
 /* Stores that go around the cache are not ordered by themselves. */
-TEST_F(copier, what_was_copied_is_there_when_it_is_published)
+TEST_F_TIMEOUT(copier, what_was_copied_is_there_when_it_is_published, 300)
 {
 	const uint64_t rounds = rng_few(20000);
 	unsigned char *mine = (unsigned char *)calloc(1, 8192);
 	unsigned int i;
 	struct other o;
-	uint64_t k;
+	uint64_t k, end;
 
 	for (i = 0; i < copiers; i++) {
+		end = now_ns() + 1000000000u;	/* where two threads have one CPU */
 		ASSERT_EQ(0, start_two(&o, copier[i], self->dst.ptr + 5, 4096 + 64, rounds,
 				       publisher));
-		for (k = 1; k <= rounds; k++) {
+		for (k = 1; k <= rounds && !two.stop; k++) {
 			while (__atomic_load_n(&two.told, __ATOMIC_ACQUIRE) != k)
 				sched_yield();
 			ASSERT_EQ(0, two.c->from_shm(mine, two.shared, two.n, two.c->arg));
 			ASSERT_EQ(0, others(mine, two.n, (unsigned char)k)) TH_LOG("%s", two.c->name);
+			__atomic_store_n(&two.stop, now_ns() > end, __ATOMIC_RELAXED);
 			__atomic_store_n(&two.seen, k, __ATOMIC_RELEASE);
 		}
 		EXPECT_EQ(0, other_end(&o));
@@ -341,7 +350,7 @@ static int scribbler(struct other *me, void *arg)
 }
 
 /* Torn bytes are what happens then; nothing else is. */
-TEST_F(copier, a_source_that_changes_meanwhile_tears_the_copy_and_nothing_else)
+TEST_F_TIMEOUT(copier, a_source_that_changes_meanwhile_tears_the_copy_and_nothing_else, 300)
 {
 	size_t n = LONG_BYTES / 2, bad, k;
 	unsigned char *d = self->dst.ptr;
@@ -371,12 +380,25 @@ static int threads(void)
 	return env_count("/proc/self/task");
 }
 
+/* A sanitizer and an emulator have threads of their own, now and then. */
+static int threads_are_ours(void)
+{
+	return !getenv("SHMIPC_TEST_SANITIZER") && !on_qemu();
+}
+
+static int threads_are(int n)
+{
+	return threads() == n || !threads_are_ours();
+}
+
 /* A thread that was joined is in /proc a moment longer. 1; 0 if they stay. */
 static int threads_become(int n)
 {
 	const struct timespec ms = { 0, 1000000 };
 	int i;
 
+	if (!threads_are_ours())
+		return 1;
 	for (i = 0; i < 20000 && threads() != n; i++)
 		(void)nanosleep(&ms, NULL);
 	return threads() == n;
@@ -407,18 +429,18 @@ static int mt_copy(const struct mem *src, const struct mem *dst)
 	return copy_well(mt()->to_shm, dst, dst->ptr, src->ptr, LONG_BYTES);
 }
 
-TEST_F(copier, mt_makes_its_threads_for_long_copies_and_close_joins_them)
+TEST_F_TIMEOUT(copier, mt_makes_its_threads_for_long_copies_and_close_joins_them, 300)
 {
 	int before = threads(), round;
 
 	shmipc_copier_mt_close();	/* of nothing */
 	for (round = 0; round < 3; round++) {
 		ASSERT_EQ(0, copy_well(mt()->to_shm, &self->dst, self->dst.ptr, self->src.ptr, 65536));
-		EXPECT_EQ(before, threads());
+		EXPECT_TRUE(threads_are(before));
 		ASSERT_EQ(0, mt_copy(&self->src, &self->dst));
-		EXPECT_EQ(before + workers(), threads());
+		EXPECT_TRUE(threads_are(before + workers()));
 		ASSERT_EQ(0, mt_copy(&self->src, &self->dst));
-		EXPECT_EQ(before + workers(), threads());
+		EXPECT_TRUE(threads_are(before + workers()));
 		shmipc_copier_mt_close();
 		shmipc_copier_mt_close();
 		EXPECT_TRUE(threads_become(before));
@@ -447,7 +469,7 @@ static int copy_often(struct other *me, void *arg)
 	return 0;
 }
 
-TEST_F(copier, mt_serves_several_threads_at_once_while_others_close_it)
+TEST_F_TIMEOUT(copier, mt_serves_several_threads_at_once_while_others_close_it, 300)
 {
 	struct many m = { &self->src, 0, rng_few(40) }, closing = { &self->src, 1, rng_few(40) };
 	struct other o[5];
@@ -461,41 +483,48 @@ TEST_F(copier, mt_serves_several_threads_at_once_while_others_close_it)
 	EXPECT_TRUE(threads_become(before));
 }
 
+/* "dup thread with used id": it believes that the parent's threads are still there. */
+#ifdef SHMIPC_TSAN
+#define NEED_THREADS_IN_CHILD()	SKIP(return, "ThreadSanitizer knows no threads of a forked child")
+#else
+#define NEED_THREADS_IN_CHILD()	((void)0)
+#endif
+
 static int child(struct other *me, void *arg)
 {
-	const struct many *m = (const struct many *)arg;
-
-	CHECK(threads() == 1);
+	CHECK(threads_are(1));
 	CHECK(!copy_often(me, arg));
-	CHECK(threads() == 1 + workers() || m->closes);
+	CHECK(threads_are(1 + workers()));
 	shmipc_copier_mt_close();
 	CHECK(threads_become(1));
 	return 0;
 }
 
-TEST_F(copier, mt_works_in_a_child_and_goes_on_in_the_parent)
+TEST_F_TIMEOUT(copier, mt_works_in_a_child_and_goes_on_in_the_parent, 300)
 {
 	struct many m = { &self->src, 0, 2 };
 	int before = threads();
 	struct other o;
 
+	NEED_THREADS_IN_CHILD();
 	ASSERT_EQ(0, mt_copy(&self->src, &self->dst));
 	ASSERT_EQ(0, other_start(&o, 0, child, &m));
 	EXPECT_EQ(0, other_end(&o));
-	EXPECT_EQ(before + workers(), threads());
+	EXPECT_TRUE(threads_are(before + workers()));
 	ASSERT_EQ(0, mt_copy(&self->src, &self->dst));
 	shmipc_copier_mt_close();
 	EXPECT_TRUE(threads_become(before));
 }
 
 /* At the fork somebody has the workers, or ends them. */
-TEST_F(copier, mt_works_in_a_child_that_was_forked_in_the_middle_of_a_copy)
+TEST_F_TIMEOUT(copier, mt_works_in_a_child_that_was_forked_in_the_middle_of_a_copy, 300)
 {
 	struct many m = { &self->src, 0, rng_few(40) }, closing = { &self->src, 1, rng_few(40) };
 	struct many once = { &self->src, 0, 1 };
 	struct other o[2], c;
 	uint64_t i;
 
+	NEED_THREADS_IN_CHILD();
 	ASSERT_EQ(0, other_start(&o[0], 1, copy_often, &m));
 	ASSERT_EQ(0, other_start(&o[1], 1, copy_often, &closing));
 	for (i = 0; i < rng_few(20); i++) {
