@@ -106,6 +106,7 @@ struct model_except {
 	const char *func;
 	enum model_kind kind;
 	const char *why;
+	int variant;		/* 1 acquire, 2 release of an update; 0: all of it */
 };
 
 /**

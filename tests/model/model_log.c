@@ -2,7 +2,7 @@
 /* model_log.c - the log of a topic: what all its tests share, and their list */
 #include "model_log.h"
 
-#define TESTS	31
+#define TESTS	63
 
 struct shmipc_log logm;
 unsigned char log_mem[32 * SHMIPC_CTL_PAGE] __attribute__((aligned(4096)));
@@ -34,10 +34,10 @@ void log_make(uint32_t pubs, uint32_t subs, uint64_t n)
 	memset(&now, 0, sizeof(now));
 	if (!n)
 		return;
+	logm.pub->pubs_used = pubs;	/* or the threads try to raise it, in all orders */
 	log_begin_tx(&tx, 0, 0);
 	while (n--)
 		(void)log_put(&tx, 1);
-	logm.pub->pubs_used = pubs;
 }
 
 void log_reset(void)
@@ -198,13 +198,25 @@ void log_tx_batch(void *arg)
 
 int main(int argc, char **argv)
 {
+	static const char update[] = "of an update only the release is needed; there is no name for that";
+	static const struct model_except excepts[] = {
+		{ "shmipc_priv_log_raise", MODEL_CAS, update, 1 },
+		{ "shmipc_log_claim", MODEL_CAS, update, 1 },
+		{ "shmipc_priv_log_abort", MODEL_CAS, update, 1 },
+		{ "shmipc_log_evict", MODEL_CAS, update, 1 },
+		{ "shmipc_log_hold_take", MODEL_STORE_RELEASE,
+		  "against loads that see a store that comes later because of them", 0 },
+		{ 0 },
+	};
 	static struct model_test all[TESTS + 1];
 	const struct model_test *t;
 	int n = 0;
 
 	for (t = log_tx_tests; t->name && n < TESTS; t++)
 		all[n++] = *t;
+	for (t = log_floor_tests; t->name && n < TESTS; t++)
+		all[n++] = *t;
 	for (t = log_rx_tests; t->name && n < TESTS; t++)
 		all[n++] = *t;
-	return model_main(argc, argv, all, "shmipc/log", NULL);
+	return model_main(argc, argv, all, "shmipc/log", excepts);
 }

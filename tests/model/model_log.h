@@ -2,9 +2,10 @@
 /*
  * model_log.h - a small log for the model tests, and what their threads do
  *
- *   model_log.c      the log, the list of tests
- *   model_log_tx.c   claims, deaths, aborts, the floor
- *   model_log_rx.c   subscribers that join, hold, sleep, share
+ *   model_log.c        the log, the list of tests
+ *   model_log_tx.c     claims, commits, deaths, aborts
+ *   model_log_floor.c  old messages go
+ *   model_log_rx.c     subscribers that hold, sleep, share
  *
  * 16 entries of 16 bytes. A message is its tag twice, so that a torn one is seen.
  */
@@ -30,7 +31,8 @@ struct log_now {
 	int heir;			/* the dead publisher's slot has a new owner */
 	int covers;			/* slot of the living that claims what was asked, or -1 */
 	int full_fence;
-	int done;
+	int leaves;			/* the holder leaves with what it holds */
+	unsigned taken[LOG_SEQS];	/* of a group: how often */
 };
 extern struct log_now now;
 
@@ -62,6 +64,6 @@ void log_begin_rx(struct shmipc_log_rx *rx, int i, uint32_t start);
 void log_tx_thread(void *arg);
 void log_tx_batch(void *arg);
 
-extern const struct model_test log_tx_tests[], log_rx_tests[];
+extern const struct model_test log_tx_tests[], log_floor_tests[], log_rx_tests[];
 
 #endif /* MODEL_LOG_H */

@@ -11,11 +11,11 @@
 #include "model_priv.h"
 
 #define SITES	128
-#define TESTS	32
+#define TESTS	64
 
 static struct site {
 	struct model_at at;
-	uint32_t tests;		/* that come by here */
+	uint64_t tests;		/* that come by here */
 } sites[SITES];
 static int n_sites, test_now;
 static const char *owned;
@@ -77,14 +77,14 @@ void model_site_seen(struct model_at at)
 	for (i = 0; i < n_sites; i++) {
 		if (sites[i].at.line == at.line && sites[i].at.kind == at.kind &&
 		    sites[i].at.file == at.file) {
-			sites[i].tests |= 1u << test_now;
+			sites[i].tests |= 1ULL << test_now;
 			return;
 		}
 	}
 	if (!owned || !strstr(at.file, owned) || n_sites == SITES)
 		return;
 	sites[n_sites].at = at;
-	sites[n_sites++].tests = 1u << test_now;
+	sites[n_sites++].tests = 1ULL << test_now;
 }
 
 static void run_test(const struct model_test *test, double limit)
@@ -127,7 +127,7 @@ static void run_mutation(const struct model_test *tests, const int *order, int n
 	model_mutation.at = site->at;
 	model_mutation.variant = v;
 	for (i = 0; i < n; i++) {
-		if (!(site->tests & 1u << order[i]))
+		if (!(site->tests & 1ULL << order[i]))
 			continue;
 		tried++;
 		model_explore(&tests[order[i]], limit, &r);
@@ -159,13 +159,14 @@ static int by_line(const void *a, const void *b)
 }
 
 /* Is this barrier here for what no model sees? Then say so. */
-static int excepted(const struct model_except *e, const struct site *site)
+static int excepted(const struct model_except *e, const struct site *site, int v)
 {
 	for (; e && e->func; e++) {
-		if (strcmp(e->func, site->at.func) || e->kind != site->at.kind)
+		if (strcmp(e->func, site->at.func) || e->kind != site->at.kind ||
+		    (e->variant && e->variant != v))
 			continue;
-		printf("skip %s:%d %s: %s\n", short_name(site->at.file), site->at.line,
-		       kind_name(site->at.kind), e->why);
+		printf("skip %s:%d %s %s: %s\n", short_name(site->at.file), site->at.line,
+		       kind_name(site->at.kind), variant(site->at.kind, v), e->why);
 		skipped++;
 		return 1;
 	}
@@ -200,10 +201,9 @@ int model_main(int argc, char **argv, const struct model_test *tests, const char
 	qsort(sites, (size_t)n_sites, sizeof(*sites), by_line);
 	broken = failed;
 	for (i = 0; !broken && i < n_sites; i++) {
-		if (excepted(excepts, &sites[i]))
-			continue;
 		for (v = 1; variant(sites[i].at.kind, v); v++)
-			run_mutation(tests, order, n, &sites[i], v, limit);
+			if (!excepted(excepts, &sites[i], v))
+				run_mutation(tests, order, n, &sites[i], v, limit);
 	}
 	printf("%d passed, %d failed, %d skipped\n", passed, failed, skipped);
 	return failed != 0;
