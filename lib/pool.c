@@ -8,7 +8,9 @@
  * retired chunk may be taken by any publisher when its last message was given up
  * (is before clear) and nobody holds one that lies in it. So a message costs no work when
  * it goes, and what a publisher that died had owned is retired by the next that
- * looks for room.
+ * looks for room. The chunk that a publisher is filling is retired whenever no
+ * loan in it is out, and taken back for the next message if nobody else was in
+ * need of it: publishers that do nothing keep nothing.
  *
  * Who holds what is collected in one walk over the subscribers' lines, after clear
  * was read and a full fence. A hold that comes later is of a message that was not
@@ -38,15 +40,25 @@ void shmipc_pool_init(struct shmipc_pool *p, struct shmipc_log_tx *tx, uint64_t 
 	p->cursor = p->log->hdr.chunks ? tx->slot % p->log->hdr.chunks : 0;
 }
 
+/* The chunk word of a span that owes no message. */
+static uint64_t retired(const struct shmipc_pool_span *s)
+{
+	return s->last ? (s->last - 1) << 2 | SHMIPC_CHUNK_RETIRED : SHMIPC_CHUNK_FREE;
+}
+
+static void release(struct shmipc_pool *p, const struct shmipc_pool_span *s)
+{
+	uint32_t i;
+
+	for (i = 0; i < s->count && !s->idle; i++)
+		/* R2 -> R3: its messages were written before. */
+		shmipc_store_release(&p->log->chunk[s->first + i], (__u64)retired(s));
+}
+
 /* A span that gets no more, and owes no message: anyone may have it in time. */
 static void retire(struct shmipc_pool *p, struct shmipc_pool_span *s)
 {
-	uint64_t word = s->last ? (s->last - 1) << 2 | SHMIPC_CHUNK_RETIRED : SHMIPC_CHUNK_FREE;
-	uint32_t i;
-
-	for (i = 0; i < s->count; i++)
-		/* R2 -> R3: its messages were written before. */
-		shmipc_store_release(&p->log->chunk[s->first + i], (__u64)word);
+	release(p, s);
 	s->count = 0;
 }
 
@@ -61,6 +73,21 @@ static void close_open(struct shmipc_pool *p)
 	p->open = p->spans;
 	if (!s->loans)
 		retire(p, s);
+}
+
+/* Is the open span ours again? What others publish has other numbers: no word comes back. */
+static bool reopen(struct shmipc_pool *p)
+{
+	struct shmipc_pool_span *s = &p->span[p->open];
+	__u64 word = retired(s);
+
+	/* R3 <- R2 */
+	if (s->idle && !shmipc_cas_acq_rel(&p->log->chunk[s->first], &word, (__u64)p->tag)) {
+		close_open(p);
+		return false;
+	}
+	s->idle = false;
+	return true;
 }
 
 /* Loans that were not published go, too: nobody will publish them. */
@@ -385,7 +412,7 @@ int shmipc_pool_take(struct shmipc_pool *p, uint64_t bytes, struct shmipc_pool_b
 	if (p->open < p->spans) {
 		struct shmipc_pool_span *s = &p->span[p->open];
 
-		if (bytes <= h->chunk_bytes - s->used) {
+		if (bytes <= h->chunk_bytes - s->used && reopen(p)) {
 			put(p, p->open, bytes, ret);
 			return 0;
 		}
@@ -396,6 +423,10 @@ int shmipc_pool_take(struct shmipc_pool *p, uint64_t bytes, struct shmipc_pool_b
 	err = new_span(p, &span);
 	if (!err)
 		err = take_chunks(p, (uint32_t)n, &first, b);
+	if (err == -EAGAIN && p->open < p->spans && !p->span[p->open].loans) {
+		close_open(p);		/* perhaps that was in the way */
+		err = take_chunks(p, (uint32_t)n, &first, b);
+	}
 	if (err)
 		return err;
 	p->span[span] = (struct shmipc_pool_span){ .first = first, .count = (uint32_t)n };
@@ -409,8 +440,14 @@ int shmipc_pool_take(struct shmipc_pool *p, uint64_t bytes, struct shmipc_pool_b
 
 static void loan_over(struct shmipc_pool *p, struct shmipc_pool_span *s)
 {
-	if (!--s->loans && !s->open)
+	if (--s->loans)
+		return;
+	if (!s->open) {
 		retire(p, s);
+	} else if (!p->tx->single) {	/* a single one's are in nobody's way but its own */
+		release(p, s);
+		s->idle = true;
+	}
 }
 
 void shmipc_pool_published(struct shmipc_pool *p, const struct shmipc_pool_block *blk, uint64_t seq)

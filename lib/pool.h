@@ -13,6 +13,7 @@ struct shmipc_pool_span {
 	uint32_t count;		/* 0: this place in the table is free */
 	uint32_t loans;		/* not published yet */
 	bool open;		/* more may be put into it */
+	bool idle;		/* open, and anyone may take it from us meanwhile */
 	uint64_t used;		/* bytes */
 	uint64_t last;		/* its last message, plus 1; 0: none */
 };
