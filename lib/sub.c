@@ -154,7 +154,7 @@ free_sub:
 
 static void free_copy(struct shmipc_sub_priv *s, struct shmipc_sub_hold *h)
 {
-	if (s->t.copier->free)
+	if (s->own_copier && s->t.copier->free)
 		s->t.copier->free(h->copy, s->t.copier->arg);
 	else
 		free(h->copy);
@@ -327,8 +327,9 @@ static int copy_room(struct shmipc_sub_priv *s, struct shmipc_sub_hold *h, size_
 		return 0;
 	free_copy(s, h);
 	bytes = shmipc_priv_round_up(bytes, align);
-	h->copy = s->t.copier->alloc ? s->t.copier->alloc(bytes, s->t.copier->arg) :
-				       aligned_alloc(align, bytes);
+	/* The library's copiers do not care what it is; theirs is not aligned as topics are. */
+	h->copy = s->own_copier && s->t.copier->alloc ?
+		  s->t.copier->alloc(bytes, s->t.copier->arg) : aligned_alloc(align, bytes);
 	if (!h->copy)
 		return -ENOMEM;
 	h->cap = bytes;
