@@ -275,7 +275,7 @@ static void note_block(struct shmipc_pool *p, uint32_t chunk, struct shmipc_log_
 		b->who = SHMIPC_LOG_SUB;
 		b->slot = h->slot;
 		b->state = h->state;
-		b->policy = shmipc_sub_state_policy(h->state);
+		b->policy = SHMIPC_POLICY_DEFAULT;	/* to cut it off would free nothing */
 		b->pos = shmipc_load_relaxed(&shmipc_log_sub(p->log, h->slot)->pos);
 	} else if (chunk_state(word) == SHMIPC_CHUNK_OWNED) {
 		b->who = SHMIPC_LOG_PUB;

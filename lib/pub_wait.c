@@ -31,7 +31,8 @@ static void note(struct shmipc_pub_priv *p, const struct shmipc_log_block *b)
 	shmipc_slot_info(p->t.seg, peer_of(p, b), &info);
 	p->blocked.role = b->who == SHMIPC_LOG_SUB ? SHMIPC_ROLE_READER : SHMIPC_ROLE_PRODUCER;
 	p->blocked.slot = info.slot;
-	p->blocked.policy = b->policy;
+	if (b->who == SHMIPC_LOG_SUB)
+		p->blocked.policy = shmipc_sub_state_policy(b->state);
 	p->blocked.pid = info.pid;
 	p->blocked.pos = b->pos;
 	p->blocked.behind = tail > b->pos ? tail - b->pos : 0;

@@ -421,10 +421,24 @@ static int take_ref(struct shmipc_sub_priv *s, const struct shmipc_log_ref *ref,
 	return 0;
 }
 
+static void unhold(struct shmipc_sub_priv *s, uint32_t i)
+{
+	struct shmipc_log_rx *rx = &s->sub.rx;
+
+	shmipc_log_unhold(rx, i);
+	/* W2 -> W3: the hold, then want. Who looked before we let go finds out by its tick. */
+	if (rx->full_fence)
+		shmipc_fence_seq_cst();
+	else
+		shmipc_barrier_light();
+	if (shmipc_load_relaxed(&rx->pub->room_want) > rx->seq)
+		shmipc_sub_slow_wake(&s->sub);
+}
+
 static void drop_hold(struct shmipc_sub_priv *s, uint32_t i)
 {
 	if (s->hold[i].in_pool && s->sub.rx.line)
-		shmipc_log_unhold(&s->sub.rx, i);
+		unhold(s, i);
 	s->hold[i].in_pool = false;
 	s->hold[i].used = false;
 }
