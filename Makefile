@@ -62,7 +62,7 @@ $(B)/libshmipc.so: $(B)/libshmipc.so.$(VERSION)
 	ln -sf $(<F) $@
 
 $(B)/shmipc: $(TOOL_OBJ) $(B)/libshmipc.a
-	$(CC) -o $@ $^ $(ALL_LDFLAGS) -ljansson
+	$(CC) -o $@ $^ $(ALL_LDFLAGS) -ljansson -lm
 
 $(EXAMPLES) $(TESTS): $(B)/%: $(B)/obj/%.o $(B)/libshmipc.a
 	@mkdir -p $(@D)

@@ -8,6 +8,7 @@
 #include "commands.h"
 #include "json.h"
 #include "opts.h"
+#include "topic_view.h"
 #include "util.h"
 #include "view.h"
 
@@ -16,16 +17,23 @@ static const struct opts_command command = {
 	.max_args = INT_MAX,
 	.about =
 	"Lists the segments. State: in use; persistent (nobody is there, it stays);\n"
-	"leftover (its processes were killed; shmipc gc removes it).\n" PATTERNS_TEXT,
+	"leftover (its processes were killed; shmipc gc removes it). Peers: those that are\n"
+	"there and room for how many; of topics publishers > subscribers.\n" PATTERNS_TEXT,
 };
 
 #define ROW	"%-24s %-6s %9s %7s %9s %-11s %-12s %s\n"
 
-static void print_row(const struct shmipc_segment_stat *st)
+/* @topic: NULL if it is none, or has just gone. */
+static void print_row(const struct shmipc_segment_stat *st, const struct shmipc_topic_stat *topic)
 {
 	char size[TEXT_BYTES], page[TEXT_BYTES], peers[TEXT_BYTES], user[TEXT_BYTES], mode[8];
 
-	snprintf(peers, sizeof(peers), "%" PRIu32 "/%" PRIu32, view_attached(st), st->info.peers);
+	if (topic)
+		snprintf(peers, sizeof(peers), "%" PRIu32 ">%" PRIu32, topic_pubs(topic),
+			 topic_subs(topic));
+	else
+		snprintf(peers, sizeof(peers), "%" PRIu32 "/%" PRIu32, view_attached(st),
+			 st->info.peers);
 	snprintf(mode, sizeof(mode), "%04o", st->info.mode & 07777);
 	printf(ROW, st->info.name, kind_word(st->info.kind),
 	       format_bytes(st->info.data_bytes, size), format_bytes(st->info.page_got, page),
@@ -40,6 +48,26 @@ static void print_unseen(const struct opts *o, const char *name, int err)
 					    "error", shmipc_error_name(err)));
 	else
 		printf(ROW, name, "?", "?", "?", "?", "unreadable", "?", shmipc_error_name(err));
+}
+
+static void print_one(const struct opts *o, const char *name, const struct shmipc_segment_stat *st)
+{
+	int is_topic = st->info.kind == SHMIPC_KIND_TOPIC;
+	struct shmipc_topic_stat topic;
+	json_t *obj;
+
+	if (is_topic && view_topic_look(name, &topic))
+		is_topic = 0;
+	if (o->json) {
+		obj = view_json(st);
+		if (obj && is_topic)
+			topic_add_row(obj, &topic);
+		json_line(stdout, obj);
+	} else {
+		print_row(st, is_topic ? &topic : NULL);
+	}
+	if (is_topic)
+		view_topic_done(&topic);
 }
 
 int cmd_ls(int argc, char **argv)
@@ -69,10 +97,7 @@ int cmd_ls(int argc, char **argv)
 			print_unseen(&o, names.name[i], err);
 			continue;
 		}
-		if (o.json)
-			json_line(stdout, view_json(&st));
-		else
-			print_row(&st);
+		print_one(&o, names.name[i], &st);
 		view_done(&st);
 	}
 	view_names_done(&names);

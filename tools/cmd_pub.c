@@ -1,53 +1,52 @@
 // SPDX-License-Identifier: MIT
-/* cmd_pub.c - shmipc pub: standard input to any number of readers */
+/* cmd_pub.c - shmipc pub: standard input to any number of subscribers */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 #include "commands.h"
 #include "input.h"
 #include "util.h"
+#include "view.h"
 
 #define LOOK_NS		(5 * NS_PER_MS)
-#define PEERS_LOOKED_AT	1024
 
 static const struct opts_command command = {
-	.name = "pub", .bit = FOR_PUB, .args = "NAME", .min_args = 1, .max_args = 1,
+	.name = "pub", .bit = FOR_PUB, .args = "TOPIC", .min_args = 1, .max_args = 1,
 	.about =
-	"Publishes standard input in the log NAME, for any number of shmipc sub NAME and\n"
-	"other readers. Waits for nobody: old messages are written over, and a reader\n"
-	"that falls behind is told how many it lost. When pub ends, readers get what is\n"
-	"still in the ring; without readers the ring goes, unless --persist was given.\n",
+	"Publishes standard input on TOPIC, for any number of shmipc sub TOPIC and other\n"
+	"subscribers, together with any number of other publishers. Either side may start\n"
+	"first. It waits only for subscribers that asked for it (--policy lossless or\n"
+	"evict). The topic goes when all have gone, unless --persist was given.\n",
 };
 
-/* How many readers are there now? */
-static uint64_t count_readers(const struct stream *s)
+/* How many subscribers are there now, that will get the next message? */
+static uint64_t count_subs(const struct stream *s)
 {
-	struct shmipc_peer_info peers[PEERS_LOOKED_AT];
-	struct shmipc_segment_stat st = {
-		.info.struct_bytes = sizeof(st.info),
-		.peer = peers, .peer_cap = PEERS_LOOKED_AT,
-	};
+	struct shmipc_topic_stat st;
 	uint64_t n = 0;
 	uint32_t i;
 
-	if (shmipc_segment_look(s->name, &st))
+	if (view_topic_look(s->name, &st))
 		return 0;
-	for (i = 0; i < st.npeers && i < PEERS_LOOKED_AT; i++)
-		n += peers[i].role == SHMIPC_ROLE_READER && peers[i].state == SHMIPC_PEER_ATTACHED;
+	/* One without a policy yet has only just come, and may not have begun. */
+	for (i = 0; i < st.nsubs; i++)
+		n += st.sub[i].peer.state == SHMIPC_PEER_ATTACHED && st.sub[i].policy;
+	view_topic_done(&st);
 	return n;
 }
 
-static int wait_readers(struct stream *s)
+static int wait_subs(struct stream *s)
 {
 	const struct timespec pause = { .tv_nsec = LOOK_NS };
 	uint64_t n;
 	int rc;
 
 	for (;;) {
-		n = count_readers(s);
-		if (n >= s->o->wait_readers)
+		n = count_subs(s);
+		if (n >= s->o->wait_subs)
 			break;
-		rc = stream_idle(s, n, "readers");
+		rc = stream_idle(s, n, "subscribers");
 		if (rc)
 			return rc;
 		nanosleep(&pause, NULL);
@@ -56,17 +55,28 @@ static int wait_readers(struct stream *s)
 	return RC_OK;
 }
 
+static int check_room(const struct stream *s)
+{
+	struct shmipc_topic_stat st;
+	uint32_t room;
+
+	if (!s->o->wait_subs || view_topic_look(s->name, &st))
+		return RC_OK;
+	room = st.opts.subscribers;
+	view_topic_done(&st);
+	if (s->o->wait_subs <= room)
+		return RC_OK;
+	tool_error("\"%s\": --wait-subscribers %" PRIu64 ", and this topic has room for %" PRIu32
+		   "; make it with a larger --subscribers", s->name, s->o->wait_subs, room);
+	return RC_FAIL;
+}
+
 static int run(struct stream *s, struct input *in)
 {
-	int rc;
+	int rc = check_room(s);
 
-	if (s->o->wait_readers >= s->info.peers) {
-		tool_error("\"%s\": --wait-readers %" PRIu64 ", and this segment has room for %"
-			   PRIu32 " peers with us; make it with a larger --peers", s->name,
-			   s->o->wait_readers, s->info.peers);
-		return RC_FAIL;
-	}
-	rc = s->o->wait_readers ? wait_readers(s) : RC_OK;
+	if (!rc && s->o->wait_subs)
+		rc = wait_subs(s);
 	if (rc)
 		return rc;
 	s->begin_ns = tool_now_ns();
@@ -88,7 +98,7 @@ int cmd_pub(int argc, char **argv)
 	rc = input_open(&in, &o);
 	if (rc)
 		return rc;
-	rc = stream_open(&s, &o, SHMIPC_ROLE_PRODUCER);
+	rc = topic_pub_open(&s, &o);
 	if (!rc)
 		rc = run(&s, &in);
 	rc = stream_close(&s, rc);

@@ -14,14 +14,14 @@ static const struct opts_command command = {
 
 static int run(struct stream *s, struct input *in)
 {
-	int rc = s->o->no_drain ? RC_OK : stream_wait_peer(s);
+	int rc = s->o->no_drain ? RC_OK : ring_wait_peer(s);
 
 	if (rc)
 		return rc;
 	s->begin_ns = tool_now_ns();
 	rc = input_feed(in, s);
 	if (!rc && !s->o->no_drain)
-		rc = stream_drain(s);
+		rc = ring_drain(s);
 	s->end_ns = tool_now_ns();
 	return rc;
 }
@@ -39,7 +39,7 @@ int cmd_send(int argc, char **argv)
 	rc = input_open(&in, &o);
 	if (rc)
 		return rc;
-	rc = stream_open(&s, &o, SHMIPC_ROLE_PRODUCER);
+	rc = ring_open(&s, &o, SHMIPC_ROLE_PRODUCER);
 	if (!rc)
 		rc = run(&s, &in);
 	rc = stream_close(&s, rc);

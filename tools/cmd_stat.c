@@ -7,6 +7,7 @@
 #include "commands.h"
 #include "json.h"
 #include "opts.h"
+#include "topic_view.h"
 #include "util.h"
 #include "view.h"
 
@@ -75,7 +76,7 @@ static void add_lists(json_t *obj, const struct shmipc_segment_stat *st)
 	json_object_set_new(obj, "peers", peers);
 }
 
-static void print_json(const struct shmipc_segment_stat *st)
+static void print_json(const struct shmipc_segment_stat *st, const struct shmipc_topic_stat *topic)
 {
 	json_t *obj = view_json(st);
 	char id[33];
@@ -95,6 +96,8 @@ static void print_json(const struct shmipc_segment_stat *st)
 		add(obj, "used_bytes", minus(st->tail_pos, st->head_pos));
 		add(obj, "backlog", minus(st->tail_seq, st->head_seq));
 	}
+	if (topic)
+		topic_add_all(obj, topic);
 	add_lists(obj, st);
 	json_line(stdout, obj);
 }
@@ -164,8 +167,37 @@ static void print_peers(const struct shmipc_segment_stat *st)
 	}
 }
 
+static void print_text(const struct shmipc_segment_stat *st, const struct shmipc_topic_stat *topic)
+{
+	print_segment(st);
+	if (is_ring(st))
+		print_ring(st);
+	if (topic) {
+		topic_print(topic);
+		topic_print_ends(topic);
+	} else {
+		print_peers(st);
+	}
+}
+
+/* What a topic has besides; *@ret_topic NULL: it is none. */
+static int look_at_topic(const char *name, const struct shmipc_segment_stat *st,
+			 struct shmipc_topic_stat *topic, struct shmipc_topic_stat **ret_topic)
+{
+	int err;
+
+	*ret_topic = NULL;
+	if (st->info.kind != SHMIPC_KIND_TOPIC)
+		return 0;
+	err = view_topic_look(name, topic);
+	if (!err)
+		*ret_topic = topic;
+	return err;
+}
+
 int cmd_stat(int argc, char **argv)
 {
+	struct shmipc_topic_stat topic, *is_topic;
 	struct shmipc_segment_stat st;
 	const char *name;
 	struct opts o;
@@ -178,14 +210,15 @@ int cmd_stat(int argc, char **argv)
 		tool_error_lib("stat", name, err);
 		return RC_FAIL;
 	}
-	if (o.json) {
-		print_json(&st);
-	} else {
-		print_segment(&st);
-		if (is_ring(&st))
-			print_ring(&st);
-		print_peers(&st);
-	}
+	err = look_at_topic(name, &st, &topic, &is_topic);
+	if (err)
+		tool_error_lib("stat", name, err);
+	else if (o.json)
+		print_json(&st, is_topic);
+	else
+		print_text(&st, is_topic);
+	if (is_topic)
+		view_topic_done(is_topic);
 	view_done(&st);
-	return tool_flush();
+	return err ? RC_FAIL : tool_flush();
 }

@@ -22,10 +22,26 @@
 #define AHEAD_BYTES	((size_t)256 << 10)
 #define POLL_MS		100
 
+/* --message: all is read before it begins. */
+static int open_message(struct input *in, const struct opts *o)
+{
+	*in = (struct input){
+		.name = "--message", .fd = STDIN_FILENO, .eof = 1, .rounds = o->repeat - 1,
+		.end = strlen(o->message), .cap = strlen(o->message) + 1,
+		.buf = (unsigned char *)strdup(o->message),
+	};
+	if (in->buf)
+		return RC_OK;
+	tool_error("--message: no memory for %zu bytes (ENOMEM)", in->cap);
+	return RC_FAIL;
+}
+
 int input_open(struct input *in, const struct opts *o)
 {
 	struct stat st;
 
+	if (o->message)
+		return open_message(in, o);
 	*in = (struct input){ .name = "standard input", .rounds = o->repeat - 1 };
 	if (o->file) {
 		in->name = o->file;
@@ -60,7 +76,7 @@ void input_close(struct input *in)
 static int wait_input(struct input *in, struct stream *s)
 {
 	struct pollfd p = { .fd = in->fd, .events = POLLIN };
-	enum shmipc_peer_state peer;
+	int rc;
 
 	while (!in->is_file) {
 		if (tool_stop)
@@ -68,13 +84,17 @@ static int wait_input(struct input *in, struct stream *s)
 		if (poll(&p, 1, POLL_MS) > 0)
 			return RC_OK;
 		progress_tick(&s->progress, s->bytes, tool_now_ns());
-		if (s->info.kind != SHMIPC_KIND_SPSC)
-			continue;
-		peer = shmipc_channel_peer(s->ch);
-		if (peer == SHMIPC_PEER_DIED || (peer == SHMIPC_PEER_LEFT && !s->o->no_drain))
-			return stream_fail(s, -EPIPE);
+		rc = s->ops->check(s);
+		if (rc)
+			return rc;
 	}
 	return RC_OK;
+}
+
+/* --count: all that is wanted has been sent. */
+static int enough(const struct stream *s)
+{
+	return s->o->count && s->messages >= s->o->count;
 }
 
 /* Another round over the same file? */
@@ -124,8 +144,8 @@ static int feed_direct(struct input *in, struct stream *s, size_t size, int fill
 	void *room;
 	int rc;
 
-	while (!in->eof) {
-		rc = stream_reserve(s, size, &room);
+	while (!in->eof && !enough(s)) {
+		rc = s->ops->reserve(s, size, &room);
 		if (rc)
 			return rc;
 		have = 0;
@@ -136,10 +156,10 @@ static int feed_direct(struct input *in, struct stream *s, size_t size, int fill
 			have += n;
 		} while (fill && n && have < size);
 		if (!have) {
-			shmipc_channel_abort(s->ch);
+			s->ops->abort(s);
 			break;
 		}
-		rc = stream_commit(s, have);
+		rc = s->ops->commit(s, have);
 		if (rc)
 			return rc;
 		progress_tick(&s->progress, s->bytes, tool_now_ns());
@@ -182,13 +202,13 @@ static int cut_blocks(struct input *in, struct stream *s, size_t size)
 	size_t n;
 	int rc;
 
-	while (in->start < in->end) {
+	while (in->start < in->end && !enough(s)) {
 		n = in->end - in->start;
 		if (n < size && !in->eof)
 			break;
 		if (n > size)
 			n = size;
-		rc = stream_send(s, in->buf + in->start, n);
+		rc = s->ops->send(s, in->buf + in->start, n);
 		if (rc)
 			return rc;
 		in->start += n;
@@ -198,9 +218,10 @@ static int cut_blocks(struct input *in, struct stream *s, size_t size)
 
 static int refuse_line(const struct input *in, const struct stream *s, size_t len)
 {
-	tool_error("input \"%s\": line %" PRIu64 " has %s%zu bytes, and this ring holds messages of "
-		   "up to %" PRIu64 " (EMSGSIZE); make it larger with --ring", in->name,
-		   s->messages + 1, in->eof ? "" : "at least ", len, s->max_payload);
+	tool_error("input \"%s\": line %" PRIu64 " has %s%zu bytes, and this %s holds messages of "
+		   "up to %" PRIu64 " (EMSGSIZE); make it larger with %s", in->name,
+		   s->messages + 1, in->eof ? "" : "at least ", len, s->ops->what, s->max_payload,
+		   s->ops->larger);
 	return RC_FAIL;
 }
 
@@ -211,7 +232,7 @@ static int cut_lines(struct input *in, struct stream *s, size_t *seen)
 	size_t n;
 	int rc;
 
-	while (in->start < in->end) {
+	while (in->start < in->end && !enough(s)) {
 		from = in->buf + in->start;
 		n = in->end - in->start;
 		/* The first @seen bytes hold no newline: each byte is looked at once. */
@@ -223,7 +244,7 @@ static int cut_lines(struct input *in, struct stream *s, size_t *seen)
 		*seen = n;
 		if (!nl && !in->eof)
 			break;
-		rc = stream_send(s, from, n);
+		rc = s->ops->send(s, from, n);
 		if (rc)
 			return rc;
 		in->start += n;
@@ -237,7 +258,7 @@ static int feed_cut(struct input *in, struct stream *s, size_t size)
 	size_t seen = 0;
 	int rc;
 
-	while (!in->eof) {
+	while (!in->eof && !enough(s)) {
 		rc = read_ahead(in, s);
 		if (!rc)
 			rc = size ? cut_blocks(in, s, size) : cut_lines(in, s, &seen);
@@ -247,17 +268,60 @@ static int feed_cut(struct input *in, struct stream *s, size_t size)
 	return RC_OK;
 }
 
+/* What one read gives is a message. */
+static int feed_reads(struct input *in, struct stream *s, size_t size)
+{
+	size_t n;
+	int rc;
+
+	in->buf = malloc(size);
+	if (!in->buf) {
+		tool_error("input \"%s\": no memory for %zu bytes (ENOMEM)", in->name, size);
+		return RC_FAIL;
+	}
+	while (!in->eof && !enough(s)) {
+		rc = read_some(in, s, in->buf, size, &n);
+		if (!rc && n)
+			rc = s->ops->send(s, in->buf, n);
+		if (rc)
+			return rc;
+		progress_tick(&s->progress, s->bytes, tool_now_ns());
+	}
+	return RC_OK;
+}
+
+static int feed_message(struct input *in, struct stream *s)
+{
+	int rc;
+
+	if (in->end > s->max_payload) {
+		tool_error("--message has %zu bytes, and this %s holds messages of up to %" PRIu64
+			   " (EMSGSIZE); make it larger with %s", in->end, s->ops->what,
+			   s->max_payload, s->ops->larger);
+		return RC_FAIL;
+	}
+	do {
+		if (tool_stop)
+			return RC_SIGNAL + tool_stop;
+		rc = s->ops->send(s, in->buf, in->end);
+		progress_tick(&s->progress, s->bytes, tool_now_ns());
+	} while (!rc && in->rounds-- && !enough(s));
+	return rc;
+}
+
 int input_feed(struct input *in, struct stream *s)
 {
 	uint64_t size = s->o->size;
 
 	s->progress.total_bytes = in->total_bytes;
 	if (size > s->max_payload) {
-		tool_error("\"%s\": --size %" PRIu64 ", and this ring holds messages of up to "
-			   "%" PRIu64 " bytes (EMSGSIZE); make it larger with --ring", s->name, size,
-			   s->max_payload);
+		tool_error("\"%s\": --size %" PRIu64 ", and this %s holds messages of up to "
+			   "%" PRIu64 " bytes (EMSGSIZE); make it larger with %s", s->name, size,
+			   s->ops->what, s->max_payload, s->ops->larger);
 		return RC_FAIL;
 	}
+	if (s->o->message)
+		return feed_message(in, s);
 	if (s->o->lines)
 		return feed_cut(in, s, 0);
 	if (size && size < DIRECT_BYTES)
@@ -265,5 +329,7 @@ int input_feed(struct input *in, struct stream *s)
 	if (size)
 		return feed_direct(in, s, (size_t)size, 1);
 	size = s->max_payload < BLOCK_BYTES ? s->max_payload : BLOCK_BYTES;
+	if (s->ops->room_costs)
+		return feed_reads(in, s, (size_t)size);
 	return feed_direct(in, s, (size_t)size, 0);
 }

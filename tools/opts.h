@@ -4,7 +4,7 @@
 #define TOOLS_OPTS_H
 
 #include <stdint.h>
-#include <shmipc/channel.h>
+#include <shmipc/topic.h>
 
 /* Which commands take an option. */
 enum {
@@ -18,14 +18,18 @@ enum {
 	FOR_GC		= 1u << 7,
 	FOR_DOCTOR	= 1u << 8,
 	FOR_WATCH	= 1u << 9,
+	FOR_HZ		= 1u << 10,
+	FOR_BW		= 1u << 11,
 };
 
 #define FOR_INPUT	(FOR_SEND | FOR_PUB)
 #define FOR_OUTPUT	(FOR_RECV | FOR_SUB)
-#define FOR_BCAST	(FOR_PUB | FOR_SUB)
+#define FOR_RING	(FOR_SEND | FOR_RECV)
+#define FOR_TOPIC	(FOR_PUB | FOR_SUB)
 #define FOR_STREAM	(FOR_INPUT | FOR_OUTPUT)
+#define FOR_RATE	(FOR_HZ | FOR_BW)
 #define FOR_LOOK	(FOR_LS | FOR_STAT | FOR_RM | FOR_GC | FOR_DOCTOR | FOR_WATCH)
-#define FOR_ALL		(FOR_STREAM | FOR_LOOK)
+#define FOR_ALL		(FOR_STREAM | FOR_RATE | FOR_LOOK)
 
 /* What a command is, for its --help. */
 struct opts_command {
@@ -37,33 +41,70 @@ struct opts_command {
 	const char *about;	/* whole lines */
 };
 
+/* How sub writes a message; DEFAULT: raw, or lines on a terminal. */
+enum { FORMAT_DEFAULT, FORMAT_RAW, FORMAT_LINES, FORMAT_HEX, FORMAT_JSON };
+
+/* An option that may be given several times. */
+#define OPTS_MANY	64u
+struct opts_many {
+	const char *text[OPTS_MANY];
+	unsigned int n;
+};
+
 struct opts {
 	const struct opts_command *command;
 	/* what is moved */
 	const char *file;	/* NULL: standard input or output */
+	const char *message;	/* NULL: the input's */
 	int lines;
 	uint64_t size;		/* 0: as it comes */
 	uint64_t repeat;
 	uint64_t count;		/* 0: no limit */
+	double rate;		/* messages a second; 0: no limit */
+	struct opts_many headers;
+	/* what is left out of it, and how the rest is shown */
+	struct opts_many filters;
+	const char *match;
+	uint32_t format;
+	int show_headers;
 	/* the segment, when it has to be made */
 	uint64_t ring;
 	uint64_t page;
 	uint64_t align;
-	uint64_t peers;
 	uint32_t mode;
 	int32_t node;
 	int has_node;
 	int persist;
+	/* the topic, too; 0: no wish */
+	uint32_t publishers;
+	uint32_t subscribers;
+	uint64_t history;
+	uint64_t inline_bytes;
+	uint64_t pool;
+	int no_pool;
+	uint32_t holds;
+	uint32_t meta;
+	uint32_t policies;
+	uint64_t evict_ns;
 	/* the end */
 	uint64_t spin_ns;
 	uint64_t timeout_ns;	/* SHMIPC_FOREVER: none */
-	uint32_t start;
-	uint64_t stride;
-	uint64_t at;
-	uint64_t wait_readers;
+	uint64_t wait_subs;
 	int no_drain;
 	int follow;
+	uint32_t start;
+	uint64_t start_seq;
+	int newest;
+	uint32_t policy;
+	uint32_t group;
+	uint64_t stride;
+	uint64_t at;
+	int read_only;
+	int until_gone;
 	int strict;
+	/* hz, bw */
+	uint64_t window;
+	uint64_t every_ns;
 	/* what is told */
 	int json;
 	int quiet;

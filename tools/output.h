@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* output.h - messages from a ring to standard output or a file */
+/* output.h - messages to standard output or a file */
 #ifndef TOOLS_OUTPUT_H
 #define TOOLS_OUTPUT_H
 
 #include "stream.h"
+
+/* From here on bytes are written from where they lie; below, they are gathered. */
+#define OUTPUT_DIRECT_BYTES	((size_t)32 << 10)
 
 struct output {
 	const char *name;	/* for messages */
@@ -18,11 +21,20 @@ struct output {
 /* Open @o->file, or take standard output. */
 int output_open(struct output *out, const struct opts *o);
 
+/* Write all these bytes, now or later. */
+int output_put(struct output *out, struct stream *s, const void *from, size_t len);
+
+/* Room for @len bytes at @buf + @len; then output_grow() says that they are there. */
+int output_room(struct output *out, struct stream *s, size_t len);
+void *output_grow(struct output *out, size_t len);
+
+int output_flush(struct output *out, struct stream *s);
+
 /*
- * All that comes to the output, until the other side has gone, --count is
- * reached, or something is wrong. RC_OK: the proper end.
+ * Nothing came: write what has gathered for long enough, else see to signals and
+ * --timeout. *@ret_deadline_ns: how long the next look for a message may sleep.
  */
-int output_drain(struct output *out, struct stream *s);
+int output_wait(struct output *out, struct stream *s, uint64_t *ret_deadline_ns);
 
 /* Write what has gathered, and close. */
 int output_close(struct output *out, struct stream *s, int rc);

@@ -14,8 +14,10 @@ static const struct {
 } commands[] = {
 	{ "send", cmd_send, "standard input into a lossless ring" },
 	{ "recv", cmd_recv, "a lossless ring to standard output" },
-	{ "pub", cmd_pub, "standard input to any number of readers, waiting for none" },
-	{ "sub", cmd_sub, "what is published to standard output, losses counted" },
+	{ "pub", cmd_pub, "publish standard input on a topic, for any number of subscribers" },
+	{ "sub", cmd_sub, "what is published on a topic to standard output, losses counted" },
+	{ "hz", cmd_hz, "how often, and how regularly, is published on topics" },
+	{ "bw", cmd_bw, "how many bytes a second are published on topics" },
 	{ "ls", cmd_ls, "the segments that are there" },
 	{ "watch", cmd_watch, "segments and ends, as they appear and disappear" },
 	{ "stat", cmd_stat, "all about one segment" },

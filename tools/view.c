@@ -18,7 +18,7 @@ static const char *word(const char *const *words, size_t n, uint32_t at)
 
 const char *kind_word(uint32_t kind)
 {
-	static const char *const words[] = { "unknown", "raw", "spsc", "bcast" };
+	static const char *const words[] = { "unknown", "raw", "spsc", "bcast", "topic" };
 
 	return word(words, COUNT(words), kind);
 }
@@ -28,6 +28,13 @@ const char *role_word(uint32_t role)
 	static const char *const words[] = { "none", "producer", "consumer", "reader" };
 
 	return word(words, COUNT(words), role);
+}
+
+const char *policy_word(uint32_t policy)
+{
+	static const char *const words[] = { "unknown", "lossy", "lossless", "evict" };
+
+	return word(words, COUNT(words), policy);
 }
 
 const char *peer_state_word(uint32_t state)
@@ -90,6 +97,37 @@ void view_done(struct shmipc_segment_stat *st)
 {
 	free(st->peer);
 	st->peer = NULL;
+}
+
+int view_topic_look(const char *name, struct shmipc_topic_stat *st)
+{
+	int err;
+
+	memset(st, 0, sizeof(*st));
+	st->struct_bytes = sizeof(*st);
+	err = shmipc_topic_look(name, st);
+	if (err)
+		return err;
+	st->pub_cap = st->opts.publishers;
+	st->sub_cap = st->opts.subscribers;
+	st->pub = calloc(st->pub_cap + 1, sizeof(*st->pub));
+	st->sub = calloc(st->sub_cap + 1, sizeof(*st->sub));
+	err = st->pub && st->sub ? shmipc_topic_look(name, st) : -ENOMEM;
+	if (err)
+		view_topic_done(st);
+	if (st->npubs > st->pub_cap)
+		st->npubs = st->pub_cap;	/* removed and made anew in between */
+	if (st->nsubs > st->sub_cap)
+		st->nsubs = st->sub_cap;
+	return err;
+}
+
+void view_topic_done(struct shmipc_topic_stat *st)
+{
+	free(st->pub);
+	free(st->sub);
+	st->pub = NULL;
+	st->sub = NULL;
 }
 
 uint32_t view_attached(const struct shmipc_segment_stat *st)

@@ -4,10 +4,11 @@
 #define TOOLS_VIEW_H
 
 #include <jansson.h>
-#include <shmipc/segment.h>
+#include <shmipc/topic.h>
 
 const char *kind_word(uint32_t kind);
 const char *role_word(uint32_t role);
+const char *policy_word(uint32_t policy);
 const char *peer_state_word(uint32_t state);
 
 /* "in use", "persistent" (and nobody there) or "leftover". */
@@ -25,6 +26,10 @@ const char *cap_word(uint32_t caps, unsigned int n);
  */
 int view_look(const char *name, struct shmipc_segment_stat *st);
 void view_done(struct shmipc_segment_stat *st);
+
+/* The same of a topic: shmipc_topic_look(). */
+int view_topic_look(const char *name, struct shmipc_topic_stat *st);
+void view_topic_done(struct shmipc_topic_stat *st);
 
 /* Peers that are attached now. */
 uint32_t view_attached(const struct shmipc_segment_stat *st);
