@@ -229,6 +229,14 @@ static void begin_pool_join_hold(void)
 	begin_pool(pool_joiner, "");
 }
 
+static void begin_pool_join_other(void)
+{
+	log_reset();
+	th_tx[0] = model_spawn("advancer", pool_advancer, (void *)0, 0);
+	th_tx[1] = model_spawn("taker", pool_taker, NULL, 0);
+	th_rx[0] = model_spawn("joiner", pool_joiner, NULL, 0);
+}
+
 static void begin_hold_leave(void)
 {
 	begin_hold();
@@ -462,7 +470,7 @@ static void setup_room(void)
 static void setup_room_aborted(void)
 {
 	setup_room();
-	shmipc_log_entry(&logm, 1)->word |= SHMIPC_ENTRY_ABORTED;
+	shmipc_log_entry(&logm, 0)->word |= SHMIPC_ENTRY_ABORTED;
 }
 
 static void begin_room(void)
@@ -633,6 +641,8 @@ const struct model_test log_rx_tests[] = {
 	{ "a copy from the pool without a hold", setup_pool_lossy, begin_copy, finish, 0 },
 	{ "a lossless reader joins, its message is in the pool", setup_pool, begin_pool_join,
 	  finish, 0 },
+	{ "a lossless reader joins, another one wants the chunk", setup_pool,
+	  begin_pool_join_other, finish, 0 },
 	{ "a lossless reader joins and holds", setup_pool, begin_pool_join_hold, finish, 0 },
 	{ "no wake is lost while a reader falls asleep", setup_empty, begin_sleep, finish_sleep, 0 },
 	{ "no wake is lost, full fences", setup_empty, begin_sleep_fence, finish_sleep, 0 },

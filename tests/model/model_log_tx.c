@@ -97,6 +97,28 @@ static void patient_reader(void *arg)
 			(void)model_await(&shmipc_log_entry(&logm, rx.seq)->word);
 }
 
+static void whole_reader(void *arg)
+{
+	struct shmipc_log_rx rx;
+	int ret;
+
+	(void)arg;
+	log_begin_rx(&rx, 0, 1);
+	while (rx.seq < 2) {
+		ret = log_read_one(&rx, 0, 0);
+		model_check(!ret || !rx.seq, "a batch came in parts");
+		if (ret)
+			await_word(rx.seq);
+	}
+}
+
+static void begin_whole(void)
+{
+	log_reset();
+	th_tx[0] = model_spawn("pub 0", log_tx_batch, (void *)0, 0);
+	th_rx[0] = model_spawn("reader", whole_reader, NULL, 0);
+}
+
 static void setup_empty(void)
 {
 	log_make(3, 2, 0);
@@ -342,6 +364,7 @@ static void finish_strided(void)
 const struct model_test log_tx_tests[] = {
 	{ "two publishers, one order", setup_empty, begin_two, finish_at_tail, 0 },
 	{ "a batch and another publisher", setup_empty, begin_batches, finish_at_tail, 0 },
+	{ "a batch comes whole", setup_single, begin_whole, finish_at_tail, 0 },
 	{ "nobody died, and nothing is an orphan", setup_empty, begin_asks, finish_at_tail, 0 },
 	{ "a publisher dies at any step, the reader steps over", setup_empty, begin_dies,
 	  finish_at_tail, 1 },
