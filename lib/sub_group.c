@@ -17,20 +17,6 @@ static void set_pos(struct shmipc_sub_priv *s, uint64_t pos)
 	shmipc_store_release(&s->sub.rx.line->pos, (__u64)pos);
 }
 
-/* Who is first says where the group begins. */
-void shmipc_sub_group_join(struct shmipc_sub_priv *s)
-{
-	__u64 none = 0;
-
-	/* G0 -> G1 */
-	(void)shmipc_cas_acq_rel(&s->sub.rx.group->cursor, &none, (__u64)(s->sub.rx.seq + 1));
-	set_pos(s, SHMIPC_POS_NONE);
-}
-
-void shmipc_sub_group_idle(struct shmipc_sub_priv *s)
-{
-	set_pos(s, SHMIPC_POS_NONE);
-}
 
 /* From message @from to @to, if nobody else was quicker. */
 static bool move(struct shmipc_sub_priv *s, uint64_t from, uint64_t to)
@@ -48,6 +34,49 @@ static bool move(struct shmipc_sub_priv *s, uint64_t from, uint64_t to)
 	return true;
 }
 
+static int note_lost(struct shmipc_sub_priv *s, uint64_t from, uint64_t to)
+{
+	struct shmipc_log_rx *rx = &s->sub.rx;
+
+	rx->lost_from = from;
+	rx->lost_to = to;
+	rx->lost += to - from;
+	shmipc_store_relaxed(&rx->line->lost, (__u64)rx->lost);
+	return -ESTALE;
+}
+
+/*
+ * Who is first says where the group begins. While nobody was there nobody waited
+ * for it: whoever comes then steps over what has gone, and tells of it.
+ */
+void shmipc_sub_group_join(struct shmipc_sub_priv *s)
+{
+	struct shmipc_log_rx *rx = &s->sub.rx;
+	uint64_t floor, seq;
+	__u64 cursor = 0;
+	int tries;
+
+	/* G0 -> G1 */
+	(void)shmipc_cas_acq_rel(&rx->group->cursor, &cursor, (__u64)(rx->seq + 1));
+	for (tries = 0; tries < SHMIPC_LOG_TRIES; tries++) {
+		/* D1 -> D0: that we are here, then the floor. */
+		shmipc_fence_seq_cst();
+		floor = shmipc_load_acquire(&rx->pub->floor);
+		cursor = shmipc_load_acquire(&rx->group->cursor);
+		seq = cursor - 1;
+		if (!cursor || seq >= floor)
+			break;
+		if (move(s, seq, floor)) {
+			(void)note_lost(s, seq, floor);
+			s->group_lost = true;
+		}
+	}
+	/* What the group comes to is kept for us from here on. */
+	if (cursor && cursor - 1 < rx->seq)
+		rx->seq = cursor - 1;
+	set_pos(s, SHMIPC_POS_NONE);
+}
+
 void shmipc_sub_group_step(struct shmipc_sub_priv *s, uint64_t seq)
 {
 	if (move(s, seq, seq + 1))
@@ -60,20 +89,15 @@ static int lapped(struct shmipc_sub_priv *s, uint64_t seq)
 	struct shmipc_log_rx *rx = &s->sub.rx;
 	uint64_t floor = shmipc_load_acquire(&rx->pub->floor);
 
-	if (rx->evicted && !shmipc_priv_log_kept(rx, seq)) {
+	if (rx->evicted &&
+	    (shmipc_load_relaxed(rx->evicted) & SHMIPC_EVICTED_GENERATION) == rx->generation) {
 		rx->lost_from = seq;
-		rx->lost_to = floor;
+		rx->lost_to = shmipc_load_acquire(&rx->pub->tail);
 		return rx->err = -ECONNRESET;
 	}
 	if (floor <= seq)
 		return rx->err = -EPROTO;
-	if (!move(s, seq, floor))
-		return 0;
-	rx->lost_from = seq;
-	rx->lost_to = floor;
-	rx->lost += floor - seq;
-	shmipc_store_relaxed(&rx->line->lost, (__u64)rx->lost);
-	return -ESTALE;
+	return move(s, seq, floor) ? note_lost(s, seq, floor) : 0;
 }
 
 /* The group's next message, with our position at it. false: it has moved on. */
@@ -91,23 +115,17 @@ static bool settle(struct shmipc_sub_priv *s, uint64_t *ret_seq)
 	return shmipc_load_acquire(&rx->group->cursor) == cursor;
 }
 
-int shmipc_sub_group_peek(struct shmipc_sub_priv *s, struct shmipc_log_ref *ret)
+/* As shmipc_sub_group_peek(); on failure our position may still be that of a message. */
+static int peek(struct shmipc_sub_priv *s, struct shmipc_log_ref *ret)
 {
 	struct shmipc_log_rx *rx = &s->sub.rx;
 	uint64_t seq;
 	int err, tries;
 
-	if (rx->err)
-		return rx->err;
 	if (s->group_has) {	/* it was too large for the buffer */
 		err = shmipc_log_look(rx, rx->seq, ret);
-		if (err != -ESTALE)
-			return err;
-		s->group_has = false;
-		rx->lost_from = rx->seq;
-		rx->lost_to = rx->seq + 1;
-		rx->lost++;
-		return -ESTALE;
+		s->group_has = err != -ESTALE;
+		return s->group_has ? err : note_lost(s, rx->seq, rx->seq + 1);
 	}
 	for (tries = 0; tries < 100000; tries++) {
 		if (!settle(s, &seq))
@@ -132,6 +150,22 @@ int shmipc_sub_group_peek(struct shmipc_sub_priv *s, struct shmipc_log_ref *ret)
 	return -EAGAIN;
 }
 
+int shmipc_sub_group_peek(struct shmipc_sub_priv *s, struct shmipc_log_ref *ret)
+{
+	int err = s->sub.rx.err;
+
+	if (!err && s->group_lost) {
+		s->group_lost = false;
+		err = -ESTALE;
+	}
+	if (!err)
+		err = peek(s, ret);
+	/* Publishers keep nothing for one who perhaps does not come back. */
+	if (err && !s->group_has)
+		set_pos(s, SHMIPC_POS_NONE);
+	return err;
+}
+
 /* 0; -ESTALE: what was read was overwritten meanwhile. */
 int shmipc_sub_group_done(struct shmipc_sub_priv *s)
 {
@@ -140,13 +174,8 @@ int shmipc_sub_group_done(struct shmipc_sub_priv *s)
 
 	s->group_has = false;
 	set_pos(s, SHMIPC_POS_NONE);
-	if (!whole) {
-		rx->lost_from = rx->seq;
-		rx->lost_to = rx->seq + 1;
-		rx->lost++;
-		shmipc_store_relaxed(&rx->line->lost, (__u64)rx->lost);
-		return -ESTALE;
-	}
+	if (!whole)
+		return note_lost(s, rx->seq, rx->seq + 1);
 	rx->received++;
 	shmipc_store_relaxed(&rx->line->received, (__u64)rx->received);
 	return 0;

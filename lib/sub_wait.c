@@ -111,8 +111,6 @@ bool shmipc_sub_step_over(struct shmipc_sub_priv *s)
 
 void shmipc_sub_want(struct shmipc_sub_priv *s)
 {
-	if (s->group)
-		shmipc_sub_group_idle(s);
 	/* W1 <- W0 follows in shmipc_barrier_heavy(). */
 	if (s->sub.rx.line)
 		shmipc_priv_log_raise(&s->t.seg->log.sub->want, shmipc_sub_awaited(s) + 1);

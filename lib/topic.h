@@ -69,6 +69,7 @@ struct shmipc_sub_priv {
 	uint64_t skipped;
 	bool asked_for;			/* the next message is the one to begin with */
 	bool group_has;			/* the message at our place is ours alone */
+	bool group_lost;		/* it came to what had gone: to be told */
 	/* the reader of a stream waits a moment before it looks */
 	uint64_t gather_seq;
 	uint32_t gather_every;
@@ -134,7 +135,6 @@ int shmipc_sub_wait_entry(struct shmipc_sub_priv *s, uint64_t deadline_ns);
 
 /* sub_group.c: as shmipc_log_peek(), of a group's member; done: it has been read */
 void shmipc_sub_group_join(struct shmipc_sub_priv *s);
-void shmipc_sub_group_idle(struct shmipc_sub_priv *s);
 void shmipc_sub_group_step(struct shmipc_sub_priv *s, uint64_t seq);
 int shmipc_sub_group_peek(struct shmipc_sub_priv *s, struct shmipc_log_ref *ret);
 int shmipc_sub_group_done(struct shmipc_sub_priv *s);
