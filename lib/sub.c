@@ -286,23 +286,21 @@ SHMIPC_EXPORT int shmipc_sub_slow_recv(struct shmipc_sub *sub, void *buf, size_t
 	struct shmipc_log_ref ref;
 	int ret;
 
-	for (;;) {
-		ret = next(s, &ref, deadline_ns);
-		if (ret)
-			return ret;
-		if (ref.len > cap && shmipc_log_intact(&sub->rx, ref.seq)) {
-			*ret_len = ref.len;
-			return -EMSGSIZE;
-		}
-		if (ref.len > cap)
-			continue;	/* overwritten: peek tells */
-		ret = copy_out(s, buf, &ref);
-		if (!ret)
-			ret = done(s, ref.seq);
-		if (!ret)
-			*ret_len = ref.len;
+	ret = next(s, &ref, deadline_ns);
+	if (ret)
 		return ret;
+	if (ref.len > cap) {
+		if (!shmipc_log_intact(&sub->rx, ref.seq))
+			return done(s, ref.seq);	/* tells what was lost */
+		*ret_len = ref.len;
+		return -EMSGSIZE;
 	}
+	ret = copy_out(s, buf, &ref);
+	if (!ret)
+		ret = done(s, ref.seq);
+	if (!ret)
+		*ret_len = ref.len;
+	return ret;
 }
 
 /* Messages that are taken */
@@ -406,7 +404,7 @@ static int take_copy(struct shmipc_sub_priv *s, const struct shmipc_log_ref *ref
 	return 0;
 }
 
-/* 0; 1: too late, look again; -errno. */
+/* 0; 1: too late; -errno. */
 static int take_ref(struct shmipc_sub_priv *s, const struct shmipc_log_ref *ref, uint32_t i,
 		    struct shmipc_msg *ret)
 {
@@ -451,24 +449,20 @@ SHMIPC_EXPORT int shmipc_sub_take(struct shmipc_sub *sub, struct shmipc_msg *ret
 	uint32_t i;
 	int err;
 
-	for (;;) {
-		err = next(s, &ref, deadline_ns);
-		if (err)
-			return err;
-		if (!free_hold(s, &i))
-			return -ENOBUFS;
-		err = take_ref(s, &ref, i, ret);
-		if (err == 1)
-			continue;	/* peek tells what was lost */
-		if (!err)
-			err = done(s, ref.seq);
-		if (err) {
-			drop_hold(s, i);
-			return err;
-		}
-		s->hold[i].used = true;
-		return 0;
+	err = next(s, &ref, deadline_ns);
+	if (err)
+		return err;
+	if (!free_hold(s, &i))
+		return -ENOBUFS;
+	err = take_ref(s, &ref, i, ret);
+	if (err >= 0)		/* if it was too late, this tells what was lost */
+		err = done(s, ref.seq);
+	if (err) {
+		drop_hold(s, i);
+		return err;
 	}
+	s->hold[i].used = true;
+	return 0;
 }
 
 SHMIPC_EXPORT int shmipc_sub_read_at(struct shmipc_sub *sub, uint64_t seq, struct shmipc_msg *ret)
@@ -489,9 +483,9 @@ SHMIPC_EXPORT int shmipc_sub_read_at(struct shmipc_sub *sub, uint64_t seq, struc
 	if (!free_hold(s, &i))
 		return -ENOBUFS;
 	err = take_ref(s, &ref, i, ret);
-	if (!err && !s->hold[i].in_pool) {
+	if (!err) {
 		shmipc_fence_acquire();
-		/* F1 <- F0 */
+		/* F1 <- F0; a hold of what was only kept for another would be none */
 		err = shmipc_load_relaxed(&sub->rx.pub->floor) > seq;
 	}
 	if (err) {
