@@ -247,4 +247,39 @@ TEST_F(topic_hold, unread_is_not_held_but_waited_for)
 	EXPECT_EQ(10000, get_len(self->sub, n, 10000));
 }
 
+/* The floor has passed it, and nobody has written over it yet, or ever will. */
+TEST_F(topic_hold, given_up_and_not_yet_overwritten)
+{
+	struct shmipc_sub *sub[3];
+	unsigned char buf[16];
+	uint64_t from, to;
+	size_t len;
+	int i;
+
+	if (variant->policy != SHMIPC_POLICY_LOSSY)
+		SKIP(return, "for others it is kept");
+	for (i = 0; i < 3; i++) {
+		ASSERT_EQ(0, sub_open(&sub[i], NULL, SHMIPC_START_NEW, 0));
+	}
+	for (i = 0; i < 8; i++) {
+		ASSERT_EQ(0, put_len(self->pub, (uint64_t)i, 1000));
+	}
+	for (i = 0; i < 3; i++) {
+		ASSERT_EQ(1000, get_len(sub[0], (uint64_t)i, 1000));
+		ASSERT_EQ(1000, get_len(sub[1], (uint64_t)i, 1000));
+		ASSERT_EQ(1000, get_len(sub[2], (uint64_t)i, 1000));
+	}
+	ASSERT_EQ(0, put_range(self->pub, 8, 65));	/* over number 0, and not over 3 */
+	EXPECT_EQ(-ESTALE, shmipc_sub_take(sub[0], &self->m[0], 0));
+	EXPECT_EQ(-ESTALE, shmipc_sub_recv(sub[1], buf, sizeof(buf), &len, 0)) TH_LOG("too small, too");
+	EXPECT_EQ(-ESTALE, get_len(sub[2], 3, 1000));
+	for (i = 0; i < 3; i++) {
+		EXPECT_EQ(5, shmipc_sub_lost(sub[i], &from, &to));
+		EXPECT_EQ(3, from);
+		EXPECT_EQ(8, to);
+		EXPECT_EQ(8, get(sub[i]));
+		shmipc_sub_close(sub[i]);
+	}
+}
+
 TEST_HARNESS_MAIN
