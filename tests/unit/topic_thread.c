@@ -1,0 +1,333 @@
+// SPDX-License-Identifier: MIT
+/* topic_thread: a callback on a thread of the library, and how it ends */
+#include "topic_ends.h"
+
+FIXTURE(topic_thread) {
+	struct env env;
+	struct shmipc_topic_opts t;
+	struct shmipc_pub *pub;
+	struct shmipc_sub *sub;
+	uint64_t calls;
+	uint64_t sum;
+	uint64_t stop_at;	/* calls; then the function stops itself */
+	uint64_t lost;
+	int last_err;
+	int inside;
+	int wait_fd;		/* the function reads a byte from here each time */
+	bool wrong;
+};
+
+FIXTURE_SETUP(topic_thread)
+{
+	env_set_up(&self->env);
+	self->t = topic_small();
+	self->t.evict_ns = 1000000;
+	self->wait_fd = -1;
+	ASSERT_EQ(0, shmipc_pub_open(&self->pub, TOPIC, &self->t, NULL))
+		TH_LOG("%s", shmipc_error_text());
+	ASSERT_EQ(0, sub_open(&self->sub, NULL, SHMIPC_START_NEW, SHMIPC_POLICY_LOSSLESS));
+}
+
+FIXTURE_TEARDOWN(topic_thread)
+{
+	shmipc_sub_close(self->sub);
+	shmipc_pub_close(self->pub);
+	env_tear_down(&self->env);
+}
+
+static uint64_t calls(FIXTURE_DATA(topic_thread) *self)
+{
+	return __atomic_load_n(&self->calls, __ATOMIC_ACQUIRE);
+}
+
+static void until_calls(FIXTURE_DATA(topic_thread) *self, uint64_t n)
+{
+	while (calls(self) < n)
+		(void)sched_yield();
+}
+
+static void until_inside(FIXTURE_DATA(topic_thread) *self)
+{
+	while (!__atomic_load_n(&self->inside, __ATOMIC_ACQUIRE))
+		(void)sched_yield();
+}
+
+static void fn(struct shmipc_sub *sub, const struct shmipc_msg *m, int err, void *arg)
+{
+	FIXTURE_DATA(topic_thread) *self = arg;
+	uint64_t from, to, n = __atomic_load_n(&self->calls, __ATOMIC_RELAXED);
+	char c;
+
+	if (__atomic_exchange_n(&self->inside, 1, __ATOMIC_ACQ_REL))
+		self->wrong = true;
+	if (self->wait_fd >= 0 && read(self->wait_fd, &c, 1) != 1)
+		self->wrong = true;
+	if (err == -ESTALE)
+		self->lost += shmipc_sub_lost(sub, &from, &to);
+	if (err) {
+		self->last_err = err;
+		self->wrong |= m != NULL;
+	} else {
+		self->sum += *(const uint64_t *)m->ptr;
+	}
+	if (self->stop_at && n + 1 == self->stop_at)
+		shmipc_sub_stop(sub);
+	__atomic_store_n(&self->inside, 0, __ATOMIC_RELEASE);
+	__atomic_store_n(&self->calls, n + 1, __ATOMIC_RELEASE);
+}
+
+TEST_F(topic_thread, is_called_for_each_message)
+{
+	uint64_t i;
+
+	ASSERT_EQ(0, put_range(self->pub, 0, 10));
+	ASSERT_EQ(0, shmipc_sub_start(self->sub, fn, self));
+	EXPECT_EQ(-EBUSY, shmipc_sub_start(self->sub, fn, self));
+	for (i = 10; i < 2000; i++) {
+		ASSERT_EQ(0, put_until(self->pub, i, SOON));
+	}
+	until_calls(self, 2000);
+	shmipc_sub_stop(self->sub);
+	EXPECT_EQ(2000, calls(self));
+	EXPECT_EQ(1999 * 1000, self->sum);
+	EXPECT_FALSE(self->wrong);
+}
+
+TEST_F(topic_thread, no_call_after_stop_has_returned)
+{
+	uint64_t n;
+	int i, k;
+
+	for (k = 0; k < 200; k++) {
+		ASSERT_EQ(0, shmipc_sub_start(self->sub, fn, self));
+		for (i = 0; i < k % 5; i++) {
+			ASSERT_EQ(0, put_until(self->pub, 1, SOON));
+		}
+		shmipc_sub_stop(self->sub);
+		n = calls(self);
+		EXPECT_EQ(0, self->inside);
+		ASSERT_EQ(0, put_until(self->pub, 1, SOON));
+		ASSERT_EQ(n, calls(self));
+		/* The subscriber is ours again, and nothing was lost. */
+		while (get(self->sub) == 1)
+			n++;
+		__atomic_store_n(&self->calls, n, __ATOMIC_RELEASE);
+	}
+	EXPECT_EQ(n, pub_stat(self->pub).sent);
+	shmipc_sub_stop(self->sub);	/* none: nothing */
+	EXPECT_EQ(-EINVAL, shmipc_sub_start(self->sub, NULL, NULL));
+}
+
+TEST_F(topic_thread, stopped_while_it_sleeps)
+{
+	int k;
+
+	for (k = 0; k < 20; k++) {
+		ASSERT_EQ(0, shmipc_sub_start(self->sub, fn, self));
+		if (k % 2) {
+			ASSERT_EQ(0, put(self->pub, 0));
+			until_calls(self, (uint64_t)k / 2 + 1);
+		}
+		shmipc_sub_stop(self->sub);
+	}
+	EXPECT_EQ(10, calls(self));
+}
+
+TEST_F(topic_thread, stops_itself)
+{
+	self->stop_at = 3;
+	ASSERT_EQ(0, put_range(self->pub, 0, 10));
+	ASSERT_EQ(0, shmipc_sub_start(self->sub, fn, self));
+	until_calls(self, 3);
+	shmipc_sub_stop(self->sub);
+	EXPECT_EQ(3, calls(self)) TH_LOG("not once more");
+	EXPECT_EQ(3, get(self->sub)) TH_LOG("and what it did not take is there");
+	/* And again. */
+	self->stop_at = 5;
+	ASSERT_EQ(0, shmipc_sub_start(self->sub, fn, self));
+	until_calls(self, 5);
+	shmipc_sub_stop(self->sub);
+	EXPECT_EQ(6, get(self->sub));
+}
+
+TEST_F(topic_thread, closed_after_it_stopped_itself)
+{
+	self->stop_at = 1;
+	ASSERT_EQ(0, put(self->pub, 0));
+	ASSERT_EQ(0, shmipc_sub_start(self->sub, fn, self));
+	until_calls(self, 1);
+	shmipc_sub_close(self->sub);
+	self->sub = NULL;
+	EXPECT_EQ(1, calls(self));
+}
+
+/* Close comes while the function runs: it waits for it. */
+static int lets_it_go_on(struct other *me, void *arg)
+{
+	FIXTURE_DATA(topic_thread) *self = arg;
+
+	(void)self;
+	CHECK(hear(me) == 1);
+	(void)nanosleep(&(struct timespec){ 0, 2000000 }, NULL);
+	CHECK(write((int)hear(me), "c", 1) == 1);
+	return 0;
+}
+
+TEST_F(topic_thread, closed_while_the_function_runs)
+{
+	int p[2];
+	struct other o;
+
+	ASSERT_EQ(0, pipe2(p, O_CLOEXEC));
+	self->wait_fd = p[0];
+	ASSERT_EQ(0, put_range(self->pub, 0, 5));
+	ASSERT_EQ(0, shmipc_sub_start(self->sub, fn, self));
+	until_inside(self);
+	ASSERT_EQ(0, other_start(&o, 1, lets_it_go_on, self));
+	tell(&o, 1);
+	tell(&o, (uint64_t)p[1]);
+	shmipc_sub_close(self->sub);
+	self->sub = NULL;
+	EXPECT_EQ(1, calls(self)) TH_LOG("it had returned, and was not called again");
+	EXPECT_EQ(0, self->inside);
+	EXPECT_EQ(0, other_end(&o));
+	close(p[0]);
+	close(p[1]);
+}
+
+static int stops(struct other *me, void *arg)
+{
+	FIXTURE_DATA(topic_thread) *self = arg;
+
+	tell(me, 1);
+	shmipc_sub_stop(self->sub);
+	return 0;
+}
+
+/* Two stop it at once, and it itself as well: all return, and nobody waits for himself. */
+TEST_F(topic_thread, stopped_by_several_at_once)
+{
+	struct other o[2];
+	int k, i;
+
+	for (k = 0; k < 30; k++) {
+		self->stop_at = calls(self) + 1 + (uint64_t)k % 3;
+		ASSERT_EQ(0, shmipc_sub_start(self->sub, fn, self));
+		for (i = 0; i < 3; i++) {
+			ASSERT_EQ(0, put_until(self->pub, 1, SOON));
+		}
+		for (i = 0; i < 2; i++) {
+			ASSERT_EQ(0, other_start(&o[i], 1, stops, self));
+			ASSERT_EQ(1, hear(&o[i]));
+		}
+		shmipc_sub_stop(self->sub);
+		for (i = 0; i < 2; i++) {
+			EXPECT_EQ(0, other_end(&o[i]));
+		}
+		while (get(self->sub) >= 0)
+			continue;
+	}
+	EXPECT_FALSE(self->wrong);
+}
+
+/* What ends it: it is told once, and stop is still needed and returns. */
+TEST_F(topic_thread, told_when_it_is_cut_off)
+{
+	int p[2], i;
+
+	shmipc_sub_close(self->sub);
+	ASSERT_EQ(0, sub_open(&self->sub, NULL, SHMIPC_START_NEW, SHMIPC_POLICY_EVICT));
+	ASSERT_EQ(0, pipe2(p, O_CLOEXEC));
+	self->wait_fd = p[0];
+	ASSERT_EQ(0, shmipc_sub_start(self->sub, fn, self));
+	for (i = 0; i < 300; i++) {
+		ASSERT_EQ(0, put_until(self->pub, 1, SOON));
+	}
+	ASSERT_EQ(4, write(p[1], "cccc", 4));
+	until_calls(self, 2);
+	shmipc_sub_stop(self->sub);
+	EXPECT_EQ(2, calls(self));
+	EXPECT_EQ(-ECONNRESET, self->last_err);
+	EXPECT_FALSE(self->wrong);
+	close(p[0]);
+	close(p[1]);
+}
+
+TEST_F(topic_thread, told_what_was_lost_and_goes_on)
+{
+	int p[2], i;
+
+	shmipc_sub_close(self->sub);
+	ASSERT_EQ(0, sub_open(&self->sub, NULL, SHMIPC_START_NEW, SHMIPC_POLICY_LOSSY));
+	ASSERT_EQ(0, pipe2(p, O_CLOEXEC));
+	self->wait_fd = p[0];
+	ASSERT_EQ(0, put(self->pub, 1));
+	ASSERT_EQ(0, shmipc_sub_start(self->sub, fn, self));
+	until_inside(self);
+	ASSERT_EQ(0, put_range(self->pub, 1, 300));
+	for (i = 0; i < 300; i++) {
+		ASSERT_EQ(1, write(p[1], "c", 1));
+	}
+	while (calls(self) + self->lost < 301)
+		(void)sched_yield();
+	shmipc_sub_stop(self->sub);
+	EXPECT_EQ(-ESTALE, self->last_err);
+	EXPECT_EQ(sub_stat(self->sub).lost, self->lost);
+	EXPECT_EQ(300, sub_stat(self->sub).received + self->lost);
+	EXPECT_EQ(calls(self), sub_stat(self->sub).received + 1);
+	close(p[0]);
+	close(p[1]);
+}
+
+/* In place: what it gets lies in the pool, and is let go of afterwards. */
+static void big(struct shmipc_sub *sub, const struct shmipc_msg *m, int err, void *arg)
+{
+	FIXTURE_DATA(topic_thread) *self = arg;
+
+	(void)sub;
+	self->wrong |= err || !msg_is(m, calls(self), 5000);
+	__atomic_fetch_add(&self->calls, 1, __ATOMIC_RELEASE);
+}
+
+TEST_F(topic_thread, holds_one_message_at_a_time)
+{
+	uint64_t i;
+
+	ASSERT_EQ(0, shmipc_sub_start(self->sub, big, self));
+	for (i = 0; i < 500; i++) {
+		unsigned char buf[5000];
+
+		msg_fill(buf, sizeof(buf), SEED, i);
+		ASSERT_EQ(0, shmipc_pub_send(self->pub, buf, sizeof(buf), SOON));
+	}
+	until_calls(self, 500);
+	shmipc_sub_stop(self->sub);
+	EXPECT_FALSE(self->wrong);
+	EXPECT_EQ(0, shmipc_pool_count_held(log_of(self->pub)));
+}
+
+/* Signals are for the program's threads. */
+static void on_signal(int sig)
+{
+	(void)sig;
+}
+
+TEST_F(topic_thread, takes_no_signals)
+{
+	sigset_t all, got, old;
+	struct timespec none = { 0, 0 };
+
+	(void)signal(SIGUSR1, on_signal);
+	ASSERT_EQ(0, shmipc_sub_start(self->sub, fn, self));
+	(void)sigemptyset(&all);
+	(void)sigaddset(&all, SIGUSR1);
+	(void)pthread_sigmask(SIG_BLOCK, &all, &old);
+	(void)kill(getpid(), SIGUSR1);
+	(void)sigpending(&got);
+	EXPECT_EQ(1, sigismember(&got, SIGUSR1));
+	EXPECT_EQ(SIGUSR1, sigtimedwait(&all, NULL, &none));
+	(void)pthread_sigmask(SIG_SETMASK, &old, NULL);
+	shmipc_sub_stop(self->sub);
+}
+
+TEST_HARNESS_MAIN
