@@ -51,7 +51,7 @@ static int opts_read(struct shmipc_topic_opts *o, const struct shmipc_topic_opts
 	if (o->history > SHMIPC_LOG_ENTRIES_MAX / 2)
 		return bad("history", o->history, "the most is 33554432 messages");
 	if (o->inline_bytes > SHMIPC_TOPIC_CELL_MAX)
-		return bad("inline_bytes", o->inline_bytes, "the most is 65536");
+		return bad("inline_bytes", o->inline_bytes, "the most is 65520");
 	if (o->pool_bytes > UINT64_C(1) << 40 || (o->pool_bytes && o->flags & SHMIPC_NO_POOL))
 		return bad("pool_bytes", o->pool_bytes, "the most is 1 TiB, and none with NO_POOL");
 	if (o->holds > SHMIPC_TOPIC_HOLDS_MAX)
@@ -185,11 +185,15 @@ int shmipc_topic_open_read_only(struct shmipc_segment **ret, const char *name,
 				const struct shmipc_topic_opts *opts, int *ret_in_use)
 {
 	const struct shmipc_backend *be = shmipc_backend_named();
+	struct shmipc_segment_opts so;
 	struct shmipc_segment *seg;
 	struct shmipc_topic_opts o;
+	struct shmipc_log_opts l;
 	const char *reason;
 	int err = be ? opts_read(&o, opts) : -EINVAL;
 
+	if (!err && o.flags & SHMIPC_EXCL)
+		err = bad("flags", o.flags, "EXCL of one that may only read and makes nothing");
 	if (err)
 		return err;
 	if (shmipc_name_check(name, &reason))
@@ -207,6 +211,11 @@ int shmipc_topic_open_read_only(struct shmipc_segment **ret, const char *name,
 	if (seg->hdr.kind != SHMIPC_KIND_TOPIC)
 		err = shmipc_fail(-EINVAL, "shmipc: open \"%s\": kind %u is no topic (EINVAL)", name,
 				  seg->hdr.kind);
+	if (!err) {
+		plan(&l, &o);
+		to_segment_opts(&so, &o, &l);
+		err = shmipc_opts_match(&so, &seg->hdr, &seg->ring, name);
+	}
 	if (!err)
 		err = match(seg, &o);
 	if (err)
