@@ -141,6 +141,7 @@ SHMIPC_EXPORT void shmipc_pub_close(struct shmipc_pub *pub)
 		shmipc_pool_exit(&p->pool);
 	else			/* the memory that it speaks of is the parent's */
 		free(p->pool.span), free(p->pool.held);
+	shmipc_loan_free_all(p);
 	p->t.seg->live = NULL;
 	shmipc_topic_end_close(&p->t);
 	shmipc_headers_free(&p->headers);
@@ -459,40 +460,31 @@ SHMIPC_EXPORT int shmipc_pub_send_with(struct shmipc_pub *pub, const struct shmi
 
 /* Loans */
 
-/* Of a topic without a pool: private memory, copied at last. The headers are behind it. */
+/* Of a topic without a pool: private memory, copied at last. */
 static int loan_private(struct shmipc_pub_priv *p, const struct outgoing *out, size_t len,
 			struct shmipc_loan *ret)
 {
-	size_t align = p->t.seg->log.hdr.align > 64 ? p->t.seg->log.hdr.align : 64;
-	size_t bytes = shmipc_priv_round_up(len, 8);
-	unsigned char *block;
-	int err = 0;
+	struct shmipc_loan l = { .len = len, .prefix_len = (uint32_t)out->prefix_len,
+				 .headers_len = (uint32_t)out->headers_len };
+	int err = out->prefix_len + len > p->cell_max ? -EMSGSIZE : shmipc_loan_alloc(p, &l);
 
-	if (out->prefix_len + len > p->cell_max)
-		return -EMSGSIZE;
-	block = aligned_alloc(align, shmipc_priv_round_up(bytes + out->headers_len + 1, align));
-	if (!block)
-		return -ENOMEM;
-	if (out->headers_len)
-		err = shmipc_headers_save(&p->headers, block + bytes, out->headers_len);
-	if (err) {
-		free(block);
-		return err;
-	}
-	*ret = (struct shmipc_loan){ .ptr = block, .len = len, .block = block,
-				     .prefix_len = (uint32_t)out->prefix_len,
-				     .headers_len = (uint32_t)out->headers_len };
-	return 0;
+	if (!err && l.headers_len)
+		err = shmipc_headers_save(&p->headers, shmipc_loan_headers(&l), l.headers_len);
+	if (!err)
+		*ret = l;
+	else if (l.block)
+		shmipc_loan_free(&l);
+	return err;
 }
 
 static int publish_private(struct shmipc_pub_priv *p, struct shmipc_loan *loan,
 			   const struct outgoing *out, size_t len, uint64_t deadline_ns)
 {
-	unsigned char *headers = (unsigned char *)loan->block + shmipc_priv_round_up(loan->len, 8);
-	int ret = send_cell(p, out, out->headers_len ? headers : NULL, loan->block, len, deadline_ns);
+	int ret = send_cell(p, out, out->headers_len ? shmipc_loan_headers(loan) : NULL,
+			    loan->block, len, deadline_ns);
 
 	if (!ret)
-		free(loan->block);
+		shmipc_loan_free(loan);
 	return ret;
 }
 
@@ -514,7 +506,6 @@ SHMIPC_EXPORT int shmipc_pub_loan(struct shmipc_pub *pub, size_t len,
 	if (err)
 		return err;
 	room = pool_prefix(p, out.prefix_len);
-	memset(ret, 0, sizeof(*ret));
 	if (!p->t.seg->log.hdr.chunks)
 		return loan_private(p, &out, len, ret);
 	err = take_block(p, room + len, &blk, deadline_ns);
@@ -561,7 +552,7 @@ SHMIPC_EXPORT void shmipc_pub_drop(struct shmipc_pub *pub, struct shmipc_loan *l
 	if (!loan->ptr)
 		return;
 	if (loan->block)
-		free(loan->block);
+		shmipc_loan_free(loan);
 	else if (pub->live)
 		shmipc_pool_dropped(&p->pool, &blk);
 	loan->ptr = NULL;

@@ -33,6 +33,7 @@ struct shmipc_pub_priv {
 	struct shmipc_headers headers;	/* of the message in hand */
 	unsigned char *prefix;		/* of a message for a cell */
 	size_t prefix_cap;
+	struct shmipc_loan_node *loans;	/* of private memory */
 	uint64_t cell_max;		/* payload and prefix that go into a cell */
 	uint64_t opened_sent;
 	uint64_t opened_bytes;
@@ -115,6 +116,12 @@ bool shmipc_topic_sub_alive(struct shmipc_segment *seg, uint32_t slot, uint64_t 
 /* pub_wait.c */
 int shmipc_pub_wait(struct shmipc_pub_priv *p, const struct shmipc_log_block *b, uint64_t need,
 		    uint64_t deadline_ns);
+
+/* pub_loan.c: loans that are private memory; @loan has its lengths, and gets ptr and block */
+int shmipc_loan_alloc(struct shmipc_pub_priv *p, struct shmipc_loan *loan);
+unsigned char *shmipc_loan_headers(const struct shmipc_loan *loan);
+void shmipc_loan_free(struct shmipc_loan *loan);
+void shmipc_loan_free_all(struct shmipc_pub_priv *p);
 
 #define TOPIC_GATHER_EVERY	16u	/* waits between the first trials */
 
