@@ -338,7 +338,7 @@ SHMIPC_EXPORT int shmipc_pub_send_batch(struct shmipc_pub *pub, const struct shm
 	if (n > SHMIPC_CLAIM_MAX || n > p->t.seg->log.lot)
 		return -E2BIG;
 	for (i = 0; i < n; i++)
-		if (v[i].len + prefix_len > p->t.seg->log.hdr.cell_bytes)
+		if (v[i].len > p->t.seg->log.hdr.cell_bytes - prefix_len)
 			return -EMSGSIZE;
 	ret = claim(p, n, &seq, deadline_ns);
 	if (ret)
