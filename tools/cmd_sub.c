@@ -36,6 +36,7 @@ struct sub {
 	struct output out;
 	struct message m;
 	struct gone gone;
+	int seen;		/* messages, or losses: somebody has published */
 };
 
 /* The publishers that there have been. */
@@ -93,7 +94,7 @@ static int all_gone(struct sub *b)
 		return 0;
 	b->gone.next_ns = now + GONE_LOOK_NS;
 	if (!count_pubs(b, &pubs) &&
-	    (pubs.there || (pubs.came == b->gone.came && !b->s.messages && !b->s.lost))) {
+	    (pubs.there || (pubs.came == b->gone.came && !b->seen))) {
 		b->gone.looks = 0;
 		return 0;
 	}
@@ -122,6 +123,7 @@ static void tell_lost(struct sub *b)
 	uint64_t from, to, n = shmipc_sub_lost(s->sub, &from, &to), every = s->o->stride, last;
 
 	s->lost += n;
+	b->seen = 1;
 	if (!n)
 		return;
 	last = from + (n - 1) * every;
@@ -157,6 +159,7 @@ static int write_message(struct sub *b, const struct shmipc_msg *msg)
 		return stream_fail(s, rc);
 	s->idle_since_ns = 0;
 	b->gone.looks = 0;
+	b->seen = 1;
 	if (!rc) {
 		s->filtered++;
 		return RC_OK;

@@ -42,15 +42,16 @@ def rm_says_what_is_not_there():
 @case
 def stat_and_ls_say_what_there_is():
     r = Run("recv", "--ring", "2M", "--page", "4k", "a/b.c-1")
-    q = Run("sub", "--peers", "5", "zz")
+    q = Run("sub", "--subscribers", "5", "zz")
     attached("a/b.c-1", "consumer")
     attached("zz", "reader")
     rows = objects(run("ls", "--json").out)
     equal([x["name"] for x in rows], ["a/b.c-1", "zz"], "names in ls")
     keys = ["name", "kind", "backend", "state", "persistent", "data_bytes", "total_bytes",
             "page_bytes", "page_asked", "attached", "slots", "mode", "uid", "gid", "user", "group"]
-    for row in rows:
-        equal(list(row), keys, "keys of ls")
+    equal(list(rows[0]), keys, "keys of ls")
+    equal(list(rows[1]), keys + ["publishers", "subscribers", "messages", "max_lag", "lost"],
+          "keys of ls of a topic")
     st = stat("a/b.c-1")
     equal(list(st), keys + ["id", "created_ns", "node_asked", "node", "align", "meta_bytes",
                             "tail_pos", "tail_seq", "head_pos", "head_seq", "used_bytes",
@@ -59,12 +60,12 @@ def stat_and_ls_say_what_there_is():
           ("spsc", 2 * MIB, 4096, 2, os.getuid()))
     equal([(p["role"], p["state"], p["pid"], p["comm"]) for p in st["peers"]],
           [("consumer", "attached", r.p.pid, "shmipc")])
-    equal((rows[1]["kind"], rows[1]["slots"]), ("bcast", 5))
+    equal((rows[1]["kind"], rows[1]["slots"]), ("topic", 69))
     text = run("ls").out.decode()
     check(re.search(r"^a/b\.c-1 +spsc +2 MiB +4 KiB +1/2 +in use +\S+ +0600$", text, re.M), text)
     text = run("stat", "zz").out.decode()
-    check(re.search(r"^kind +bcast$", text, re.M) and
-          re.search(r"reader +attached +pid %d" % q.p.pid, text), text)
+    check(re.search(r"^kind +topic$", text, re.M) and
+          re.search(r"attached +pid %d" % q.p.pid, text), text)
     for x in r, q:
         x.kill(signal.SIGINT).ends(130)
     nothing_left()

@@ -51,7 +51,7 @@ def watch_tells_segments():
     events = objects(w.out)
     for e in events:
         equal(list(e), ["event", "name", "kind", "id", "error", "noticed_ns"], "keys of watch")
-        equal((e["name"], e["kind"], e["error"]), ("a/b", "bcast", None))
+        equal((e["name"], e["kind"], e["error"]), ("a/b", "topic", None))
     equal([e["event"] for e in events], ["appeared", "gone"])
     equal(events[0]["id"], events[1]["id"])
 

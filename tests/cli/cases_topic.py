@@ -1,0 +1,389 @@
+# SPDX-License-Identifier: MIT
+"""pub and sub: losses, beginnings, policies, strides and groups."""
+import signal
+import subprocess
+
+from harness import (FAIL, LOST, MIB, OK, PEER, TIMEOUT, USAGE, Run, attached, bytes_of, case,
+                     check, equal, file_of, nothing_left, number, objects, run, stat, stdin_of,
+                     stopped, until)
+
+UNTIL_GONE = ("sub", "--json", "--until-gone")
+
+
+def subscribed(n, name="t"):
+    """n subscribers that will get the next message."""
+    def look():
+        st = stat(name)
+        return st and sum(s["policy"] != "unknown" for s in st["subscriber"]) >= n
+    until(look, "%d subscribers of %s" % (n, name))
+
+
+def publish_to(subs, n, *pub):
+    """One line to each subscriber; then the rest of n lines while the subscribers stand still."""
+    subscribed(len(subs))
+    p = Run("pub", "--json", "--lines", *pub, "t", stdin=subprocess.PIPE)
+    lines = [b"%d\n" % i for i in range(n)]
+    p.stdin.write(b"".join(lines[:len(subs)]))
+    p.stdin.flush()
+    for s in subs:
+        until(lambda s=s: s.out, "the first line")
+        stopped(s)
+    p.stdin.write(b"".join(lines[len(subs):]))
+    p.stdin.close()
+    equal(p.ends(OK).summary["messages"], n)
+    for s in subs:
+        s.kill(signal.SIGCONT)
+
+
+def lost_numbers(s, every=1):
+    """The numbers that its events say were lost."""
+    missing = []
+    for e in s.events:
+        if e["event"] == "lost":
+            numbers = range(e["first_seq"], e["last_seq"] + 1, every)
+            equal(len(numbers), e["messages"], "messages of an event")
+            missing += numbers
+    return missing
+
+
+@case
+def losses_are_counted_exactly():
+    n = 20000
+    s = Run(*UNTIL_GONE, "--history", "64", "t")
+    publish_to([s], n)
+    s.ends(OK)
+    got = [int(x) for x in s.out.split()]
+    missing = lost_numbers(s)
+    check(missing and got, s.err)
+    equal(len(missing), s.summary["lost"], "losses in the events")
+    equal(len(got), s.summary["messages"])
+    equal(sorted(got + missing), list(range(n)), "every number once")
+    nothing_left()
+
+
+@case
+def losses_are_told_in_words_and_strict_makes_them_fail():
+    for strict, code in ((), OK), (("--strict",), LOST):
+        s = Run("sub", "--until-gone", "--history", "64", *strict, "t")
+        publish_to([s], 20000)
+        s.ends(code)
+        lost = number(r"lost (\d+) messages, numbers 1 to", s.err)
+        check("lost %d messages\n" % lost in s.err, s.err)
+        equal(lost + len(s.out.split()), 20000)
+    s = Run("sub", "--until-gone", "--strict", "t")
+    publish_to([s], 100)
+    s.ends(OK)
+
+
+@case
+def subscribers_share_by_stride():
+    n = 20000
+    subs = [Run(*UNTIL_GONE, "--history", "64", "--stride", "3/%d" % k, "t") for k in range(3)]
+    publish_to(subs, n)
+    for k, s in enumerate(subs):
+        s.ends(OK)
+        got = [int(x) for x in s.out.split()]
+        missing = lost_numbers(s, 3)
+        equal(sorted(got + missing), list(range(k, n, 3)), "share of %d" % k)
+        equal(len(missing), s.summary["lost"])
+    nothing_left()
+
+
+@case
+def a_group_shares_what_comes():
+    n = 500
+    subs = [Run(*UNTIL_GONE, "--policy", "lossless", "--group", "7", "t") for _ in range(3)]
+    subscribed(3)
+    text = b"".join(b"%d\n" % i for i in range(n))
+    run("pub", "--lines", "t", stdin=stdin_of(text))
+    got = []
+    for s in subs:
+        got += s.ends(OK).out.split()
+    equal(sorted(map(int, got)), list(range(n)), "each message went to one of them")
+    nothing_left()
+
+
+@case
+def publishers_wait_for_a_lossless_subscriber():
+    n = 5000
+    s = Run(*UNTIL_GONE, "--policy", "lossless", "--history", "64", "t")
+    subscribed(1)
+    p = Run("pub", "--json", "--lines", "t", stdin=stdin_of(b"".join(b"%d\n" % i for i in range(n))))
+    equal([int(x) for x in s.ends(OK).out.split()], list(range(n)))
+    p.ends(OK)
+    equal(s.summary["lost"], 0)
+    nothing_left()
+
+
+@case
+def a_publisher_says_who_is_in_its_way():
+    s = Run("sub", "--policy", "lossless", "--history", "64", "t")
+    subscribed(1)
+    stopped(s)
+    p = run("pub", "--timeout", "0.3", "--message", "x", "--repeat", "10000", "t", code=TIMEOUT)
+    check("lossless subscriber" in p.err and "pid %d" % s.p.pid in p.err, p.err)
+    check("ETIMEDOUT" in p.err and "messages behind" in p.err, p.err)
+    p = Run("pub", "--message", "x", "--repeat", "10000", "t")
+    until(lambda: any(x["waits_for"] is not None for x in stat("t")["publisher"]), "a waiting publisher")
+    slot = stat("t")["subscriber"][0]["slot"]
+    equal([x["waits_for"] for x in stat("t")["publisher"] if x["state"] == "attached"], [slot])
+    s.kill().wait()     # and what it lets go goes to the publisher at once
+    p.ends(OK)
+    nothing_left()
+
+
+@case
+def a_subscriber_that_is_too_slow_is_cut_off():
+    s = Run("sub", "--json", "--policy", "evict", "--evict-after", "0.05", "--history", "64", "t")
+    subscribed(1)
+    stopped(s)
+    p = run("pub", "--json", "--message", "x", "--repeat", "10000", "t")
+    equal((p.summary["messages"], p.summary["evicted"]), (10000, 1))
+    check(stat("t")["subscriber"][0]["evicted"], stat("t"))
+    check("cut off" in run("stat", "t").out.decode())
+    s.kill(signal.SIGCONT).ends(LOST)
+    error = [e for e in s.events if e["event"] == "error"][0]["message"]
+    check("ECONNRESET" in error and "cut off" in error, error)
+    nothing_left()
+
+
+@case
+def a_policy_that_is_not_admitted_is_refused():
+    s = Run("sub", "--policies", "lossy,evict", "t")
+    subscribed(1)
+    equal(stat("t")["policies"], ["lossy", "evict"])
+    r = run("sub", "--policy", "lossless", "t", code=FAIL)
+    check("EOPNOTSUPP" in r.err and "lossless" in r.err, r.err)
+    s.kill(signal.SIGINT).ends(130)
+
+
+@case
+def a_subscriber_that_keeps_up_loses_nothing():
+    with file_of(bytes_of(MIB // 2)) as name:
+        subs = [Run(*UNTIL_GONE, "t") for _ in range(3)]
+        subscribed(3)
+        run("pub", "--file", name, "--size", "1000", "--wait-subscribers", "3", "t")
+        for s in subs:
+            s.ends(OK)
+            check(s.out == bytes_of(MIB // 2))
+            equal(s.summary["lost"], 0)
+    nothing_left()
+
+
+@case
+def large_messages_go_through_the_pool():
+    data = bytes_of(4 * MIB + 5)
+    with file_of(data) as name:
+        s = Run(*UNTIL_GONE, "--policy", "lossless", "t")
+        run("pub", "--file", name, "--size", "100K", "--wait-subscribers", "1", "t")
+        s.ends(OK)
+        check(s.out == data, len(s.out))
+    nothing_left()
+
+
+@case
+def a_subscriber_that_is_seen_gets_all():
+    for _ in range(30):
+        s = Run("sub", "--until-gone", "t")
+        run("pub", "--wait-subscribers", "1", "t", stdin=stdin_of(b"abcde"))
+        equal(s.ends(OK).out, b"abcde")
+
+
+@case
+def wait_subscribers_waits():
+    p = Run("pub", "--json", "--wait-subscribers", "2", "t", stdin=stdin_of(b"abcde"))
+    attached("t", "producer")
+    a = Run("sub", "--until-gone", "t")
+    subscribed(1)
+    equal(stat("t")["messages"], 0)
+    b = Run("sub", "--until-gone", "t")
+    for x in p, a, b:
+        x.ends(OK)
+    equal((a.out, b.out), (b"abcde", b"abcde"))
+    p = run("pub", "--wait-subscribers", "257", "t", code=FAIL)
+    check("257" in p.err and "--subscribers" in p.err, p.err)
+    p = run("pub", "--wait-subscribers", "1", "--timeout", "0.2", "t", code=TIMEOUT)
+    nothing_left()
+
+
+@case
+def where_a_subscriber_begins():
+    run("pub", "--persist", "--size", "1", "t", stdin=stdin_of(b"abcde"))
+
+    def begin(where):
+        return run("sub", "--until-gone", "--from", where, "t").out
+    equal((begin("oldest"), begin("newest"), begin("3"), begin("0")),
+          (b"abcde", b"e", b"de", b"abcde"))
+    r = run("sub", "--from", "6", "t", code=FAIL)
+    check("EINVAL" in r.err and "6" in r.err, r.err)
+    s = Run("sub", "--until-gone", "--from", "new", "t")
+    subscribed(1)
+    run("pub", "--size", "1", "t", stdin=stdin_of(b"fgh"))
+    equal(s.ends(OK).out, b"fgh")
+    equal(run("sub", "--from", "oldest", "--count", "7", "t").out, b"abcdefg")
+    run("rm", "t")
+    nothing_left()
+
+
+@case
+def newest_skips_what_is_between():
+    s = Run(*UNTIL_GONE, "--newest", "t")
+    publish_to([s], 500)
+    s.ends(OK)
+    got = [int(x) for x in s.out.split()]
+    equal((got[0], got[-1]), (0, 499))
+    equal(got, sorted(got))
+    equal((len(got) + s.summary["skipped"], s.summary["lost"]), (500, 0))
+
+
+@case
+def a_subscriber_does_not_end_with_its_publishers():
+    s = Run("sub", "--lines", "t")
+    subscribed(1)
+    run("pub", "t", stdin=stdin_of(b"abcde"))
+    until(lambda: s.out == b"abcde\n", "the first publisher's")
+    p = Run("pub", "t", stdin=subprocess.PIPE)
+    attached("t", "producer")
+    p.kill().wait()
+    p.stdin.close()
+    run("pub", "t", stdin=stdin_of(b"fg"))
+    until(lambda: s.out == b"abcde\nfg\n", "the last publisher's")
+    s.kill(signal.SIGINT).ends(130)
+    nothing_left()
+
+
+@case
+def until_gone_waits_for_the_last_publisher():
+    s = Run(*UNTIL_GONE, "t")
+    subscribed(1)
+    a, b = (Run("pub", "--lines", "t", stdin=subprocess.PIPE) for _ in range(2))
+    attached("t", "producer", 2)
+    for p, text in (a, b"a\n"), (b, b"b\n"):
+        p.stdin.write(text)
+        p.stdin.close()
+        p.ends(OK)
+        until(lambda: text in s.out, "its line")
+        equal(s.p.poll() is None, p is a or None if p is a else s.p.poll() is None)
+    equal(s.ends(OK).out, b"a\nb\n")
+    nothing_left()
+
+
+@case
+def a_killed_publisher_is_told_until_gone():
+    s = Run("sub", "--until-gone", "t")
+    subscribed(1)
+    p = Run("pub", "--lines", "t", stdin=subprocess.PIPE)
+    p.stdin.write(b"one\n")
+    p.stdin.flush()
+    until(lambda: s.out == b"one\n", "the first line")
+    p.kill().wait()
+    p.stdin.close()
+    s.ends(PEER)
+    check("publisher" in s.err and "was killed" in s.err, s.err)
+    nothing_left()
+
+
+@case
+def count_and_rate_and_repeat():
+    s = Run("sub", "--until-gone", "--lines", "t")
+    p = run("pub", "--json", "--wait-subscribers", "1", "--message", "hello", "--repeat", "9",
+            "--count", "3", "--rate", "1000", "t")
+    equal((p.summary["messages"], p.summary["bytes"]), (3, 15))
+    check(p.summary["seconds"] >= 0.002, p.summary)    # two intervals of a millisecond
+    equal(s.ends(OK).out, b"hello\n" * 3)
+    s = Run("sub", "--count", "2", "--until-gone", "t")
+    p = run("pub", "--wait-subscribers", "1", "--lines", "--count", "3", "t",
+            stdin=stdin_of(b"a\nb\nc\nd\n"))
+    equal(s.ends(OK).out, b"a\nb\n")
+    with file_of(b"ab\n") as name:
+        s = Run("sub", "--until-gone", "t")
+        run("pub", "--wait-subscribers", "1", "--file", name, "--repeat", "3", "t")
+        equal(s.ends(OK).out, b"ab\n" * 3)
+    nothing_left()
+
+
+@case
+def many_publishers_are_one_topic():
+    with file_of(b"".join(b"%d\n" % i for i in range(2000))) as name:
+        s = Run(*UNTIL_GONE, "--policy", "lossless", "--meta", "pub-id,pub-seq", "--format", "json", "t")
+        subscribed(1)
+        pubs = [Run("pub", "--lines", "--file", name, "t") for _ in range(3)]
+        for p in pubs:
+            p.ends(OK)
+        rows = objects(s.ends(OK).out)
+    equal([x["seq"] for x in rows], list(range(6000)), "one order, without a gap")
+    for pub in {x["pub_id"] for x in rows}:
+        own = [x for x in rows if x["pub_id"] == pub]
+        equal([x["pub_seq"] for x in own], list(range(2000)))
+        equal([x["payload"] for x in own], ["%d\n" % i for i in range(2000)])
+    nothing_left()
+
+
+@case
+def messages_and_their_numbers_that_never_fit_are_refused():
+    s = Run("sub", "--pool", "64K", "t")
+    subscribed(1)
+    for args, text in ((["--size", "65K"], "66560"), (["--message", "x" * 70000], "70000")):
+        p = run("pub", *args, "t", code=FAIL)
+        check("EMSGSIZE" in p.err and "--pool" in p.err and text in p.err, p.err)
+    s.kill(signal.SIGINT).ends(130)
+    s = Run("sub", "--pool", "0", "--inline", "1000", "t")
+    subscribed(1)
+    equal(stat("t")["pool_bytes"], 0)
+    check("pool      none" in run("stat", "t").out.decode())
+    with file_of(b"short\n" + b"x" * 1500 + b"\n") as name:
+        p = run("pub", "--lines", "--file", name, "t", code=FAIL)
+    check("line 2" in p.err and "EMSGSIZE" in p.err, p.err)
+    s.kill(signal.SIGINT).ends(130)
+    nothing_left()
+
+
+@case
+def other_wishes_than_the_creators_are_named_with_both_values():
+    s = Run("sub", "--history", "100", "--publishers", "3", "--meta", "mono", "t")
+    subscribed(1)
+    for option, wish, found in (("--history", "200", ("200", "100")), ("--meta", "all", ("15", "4")),
+                                ("--publishers", "4", ("4", "3"))):
+        p = run("pub", option, wish, "t", code=FAIL)
+        check("EINVAL" in p.err and all(number(r"\b(%s)\b" % x, p.err) for x in found), p.err)
+    run("pub", "--history", "100", "-m", "x", "t")
+    r = run("recv", "t", code=FAIL)     # another kind
+    check("EINVAL" in r.err, r.err)
+    s.kill(signal.SIGINT).ends(130)
+    nothing_left()
+
+
+@case
+def a_full_house_is_refused():
+    s = Run("sub", "--subscribers", "1", "--publishers", "1", "t")
+    subscribed(1)
+    r = run("sub", "t", code=FAIL)
+    check("ENOSPC" in r.err, r.err)
+    p = Run("pub", "t", stdin=subprocess.PIPE)
+    attached("t", "producer")
+    r = run("pub", "-m", "x", "t", code=FAIL)
+    check("EBUSY" in r.err, r.err)
+    p.stdin.close()
+    p.ends(OK)
+    s.kill(signal.SIGINT).ends(130)
+    nothing_left()
+
+
+@case
+def wrong_use_of_topics_is_refused():
+    for args in (["pub"], ["sub"], ["sub", "a", "b"], ["sub", "--stride", "3", "a"],
+                 ["sub", "--stride", "3/3", "a"], ["sub", "--stride", "0/0", "a"],
+                 ["sub", "--from", "here", "a"], ["sub", "--policy", "kind", "a"],
+                 ["sub", "--policies", "lossy,", "a"], ["sub", "--meta", "x", "a"],
+                 ["sub", "--group", "65", "a"], ["sub", "--group", "1", "--newest", "a"],
+                 ["sub", "--filter", "x", "a"], ["sub", "--filter", "=x", "a"],
+                 ["sub", "--format", "xml", "a"], ["sub", "--headers", "--format", "raw", "a"],
+                 ["sub", "--headers", "a"], ["sub", "--lines", "--format", "hex", "a"],
+                 ["sub", "--read-only", "--policy", "lossless", "a"],
+                 ["pub", "--header", "x", "a"], ["pub", "--rate", "0", "a"],
+                 ["pub", "--message", "x", "--lines", "a"], ["pub", "--strict", "a"],
+                 ["pub", "--evict-after", "0", "a"], ["pub", "--ring", "1M", "a"],
+                 ["hz", "--window", "1"], ["hz", "--every", "0"], ["hz", "a//b"], ["bw", "[a"]):
+        r = run(*args, code=USAGE)
+        check("usage" in r.err or "--help" in r.err, args, r.err)
+    nothing_left()
