@@ -263,7 +263,6 @@ def until_gone_waits_for_the_last_publisher():
         p.stdin.close()
         p.ends(OK)
         until(lambda: text in s.out, "its line")
-        equal(s.p.poll() is None, p is a or None if p is a else s.p.poll() is None)
     equal(s.ends(OK).out, b"a\nb\n")
     nothing_left()
 
