@@ -23,43 +23,35 @@ static const struct opts_command command = {
 	"how many, and which, each time.\n",
 };
 
-/* --until-gone: the publishers that were ever there. */
-struct gone {
-	uint64_t came;		/* when we began: how many had come, without those there */
-	uint64_t died;		/* when we began: sum of the dead's generations */
-	int looks;		/* since all had gone */
-	uint64_t next_ns;
+/* The publishers that there have been. */
+struct pubs {
+	uint8_t id[16];		/* of the topic */
+	uint64_t came;		/* how many */
+	uint64_t died;		/* sum of the dead's generations */
+	uint64_t there;		/* how many are there */
 };
 
 struct sub {
 	struct stream s;
 	struct output out;
 	struct message m;
-	struct gone gone;
+	struct pubs before;	/* when we began; .came without those who were there */
+	int gone_looks;		/* since all publishers had gone */
+	uint64_t gone_next_ns;
 	int seen;		/* messages, or losses: somebody has published */
 };
 
-/* The publishers that there have been. */
-struct pubs {
-	uint64_t came;		/* how many */
-	uint64_t died;		/* sum of the dead's generations */
-	uint64_t there;		/* how many are there */
-};
-
-static int count_pubs(struct sub *b, struct pubs *ret)
+static int count_pubs(const char *name, struct pubs *ret)
 {
 	struct shmipc_segment_stat st;
 	const struct shmipc_peer_info *p;
 	uint32_t i;
-	int err = view_look(b->s.name, &st);
+	int err = view_look(name, &st);
 
-	*ret = (struct pubs){ 0, 0, 0 };
+	memset(ret, 0, sizeof(*ret));
 	if (err)
 		return err;
-	if (memcmp(st.info.id, b->s.info.id, sizeof(st.info.id))) {
-		view_done(&st);
-		return -ENOENT;
-	}
+	memcpy(ret->id, st.info.id, sizeof(ret->id));
 	for (i = 0; i < st.npeers; i++) {
 		p = &st.peer[i];
 		if (p->role != SHMIPC_ROLE_PRODUCER)
@@ -73,14 +65,28 @@ static int count_pubs(struct sub *b, struct pubs *ret)
 	return 0;
 }
 
-static void gone_begin(struct sub *b)
+/* Before we open it: one may come and go while we do. */
+static void gone_begin(struct sub *b, const struct opts *o)
 {
-	struct pubs pubs;
+	if (o->until_gone && !count_pubs(opts_name(o), &b->before))
+		b->before.came -= b->before.there;
+}
 
-	if (!b->s.o->until_gone || count_pubs(b, &pubs))
-		return;
-	b->gone.came = pubs.came - pubs.there;
-	b->gone.died = pubs.died;
+/* How it is now. -ENOENT: the topic has gone. */
+static int gone_look(const struct sub *b, struct pubs *ret)
+{
+	int err = count_pubs(b->s.name, ret);
+
+	if (!err && memcmp(ret->id, b->s.info.id, sizeof(ret->id)))
+		err = -ENOENT;
+	/* What was there before was another topic. */
+	if (!err && memcmp(b->before.id, ret->id, sizeof(ret->id)))
+		return 0;
+	if (!err) {
+		ret->came -= b->before.came;
+		ret->died = ret->died > b->before.died;
+	}
+	return err;
 }
 
 /* Nothing comes. 1: and nothing will, as all publishers have gone. */
@@ -90,17 +96,16 @@ static int all_gone(struct sub *b)
 	uint64_t now = tool_now_ns();
 	struct pubs pubs;
 
-	if (!b->s.o->until_gone || now < b->gone.next_ns)
+	if (!b->s.o->until_gone || now < b->gone_next_ns)
 		return 0;
-	b->gone.next_ns = now + GONE_LOOK_NS;
-	if (!count_pubs(b, &pubs) &&
-	    (pubs.there || (pubs.came == b->gone.came && !b->seen))) {
-		b->gone.looks = 0;
+	b->gone_next_ns = now + GONE_LOOK_NS;
+	if (!gone_look(b, &pubs) && (pubs.there || (!pubs.came && !b->seen))) {
+		b->gone_looks = 0;
 		return 0;
 	}
 	/* The first look may have come before their last messages. */
 	shmipc_sub_get_stat(b->s.sub, &st);
-	return ++b->gone.looks > (st.backlog ? GONE_LOOKS : 1);
+	return ++b->gone_looks > (st.backlog ? GONE_LOOKS : 1);
 }
 
 static int end_gone(struct sub *b)
@@ -108,7 +113,7 @@ static int end_gone(struct sub *b)
 	struct pubs pubs;
 
 	b->s.end_ns = tool_now_ns();
-	if (count_pubs(b, &pubs) || pubs.died <= b->gone.died)
+	if (gone_look(b, &pubs) || !pubs.died)
 		return RC_OK;
 	progress_clear(&b->s.progress);
 	tool_error("\"%s\": a publisher was killed, or ended in mid-stream (EPIPE); got %" PRIu64
@@ -158,7 +163,7 @@ static int write_message(struct sub *b, const struct shmipc_msg *msg)
 	if (rc < 0)
 		return stream_fail(s, rc);
 	s->idle_since_ns = 0;
-	b->gone.looks = 0;
+	b->gone_looks = 0;
 	b->seen = 1;
 	if (!rc) {
 		s->filtered++;
@@ -221,7 +226,7 @@ static int drain(struct sub *b)
 
 int cmd_sub(int argc, char **argv)
 {
-	struct sub b = { .gone.came = 0 };
+	struct sub b = { .gone_looks = 0 };
 	struct opts o;
 	int rc;
 
@@ -232,11 +237,10 @@ int cmd_sub(int argc, char **argv)
 	if (rc)
 		return rc;
 	message_init(&b.m, &o, &b.out);
+	gone_begin(&b, &o);
 	rc = topic_sub_open(&b.s, &o);
-	if (!rc) {
-		gone_begin(&b);
+	if (!rc)
 		rc = drain(&b);
-	}
 	rc = output_close(&b.out, &b.s, rc);
 	if (!rc && b.s.lost && o.strict)
 		rc = RC_LOST;

@@ -66,8 +66,9 @@ def the_receiver_is_killed_in_mid_file():
 def the_receiver_is_killed_while_the_sender_waits_for_input():
     r = Run("recv", "t")
     s = Run("send", "t", stdin=subprocess.PIPE)
-    attached("t", "producer")
-    attached("t", "consumer")
+    s.stdin.write(b"x")
+    s.stdin.flush()
+    until(lambda: r.out == b"x", "a sender that has seen the receiver")
     r.kill().wait()
     s.ends(PEER)
     s.stdin.close()
