@@ -125,6 +125,7 @@ static int add_held(struct shmipc_pool *p, const struct shmipc_pool_held *h)
 static int see_line(struct shmipc_pool *p, uint32_t slot)
 {
 	struct shmipc_sub_line *line = shmipc_log_sub(p->log, slot);
+	/* E1 <- E0: of one that is dead, what it held has been read. */
 	uint64_t evicted = shmipc_load_acquire(&p->log->evicted[slot]), chunks;
 	struct shmipc_pool_held h = { .slot = slot };
 	uint32_t i;
@@ -222,6 +223,7 @@ static bool claim(struct shmipc_pool *p, uint32_t first, uint32_t n)
 	__u64 word;
 
 	for (i = 0; i < n; i++) {
+		/* R3 <- R2: who had it is through with it. */
 		word = shmipc_load_acquire(&p->log->chunk[first + i]);
 		if ((chunk_state(word) != SHMIPC_CHUNK_FREE &&
 		     (chunk_state(word) != SHMIPC_CHUNK_RETIRED || (word >> 2) + 1 > p->seen)) ||
@@ -297,6 +299,7 @@ static uint64_t find_oldest(struct shmipc_pool *p, uint32_t n, struct shmipc_log
 
 	for (at = 0; at < chunks; at++) {
 		is = look(p, at, &last);
+		/* R3 <- R2 */
 		if (is == CHUNK_OWNED && rescue(p, at, shmipc_load_acquire(&p->log->chunk[at])))
 			is = look(p, at, &last);
 		if (is == CHUNK_OWNED || is == CHUNK_HELD) {

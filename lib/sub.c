@@ -42,6 +42,7 @@ static int begin(struct shmipc_sub_priv *s, const struct shmipc_sub_opts *o)
 
 	shmipc_log_rx_begin(rx, o->start == SHMIPC_START_SEQ ? 1 : o->start, o->stride,
 			    o->stride_at);
+	/* A0 <- R0, Z1 <- Z0 */
 	tail = shmipc_load_acquire(&rx->pub->tail);
 	s->asked_for = o->start != SHMIPC_START_NEW && rx->seq < tail;
 	if (o->start != SHMIPC_START_SEQ)
@@ -474,7 +475,10 @@ SHMIPC_EXPORT int shmipc_sub_read_at(struct shmipc_sub *sub, uint64_t seq, struc
 
 	if (!sub->live || seq > ~UINT64_C(0) >> 2)
 		return -EINVAL;
-	/* Not what is only kept for a slow one: the floor has passed it for all others. */
+	/*
+	 * Z1 <- Z0. Not what is only kept for a slow one: the floor has passed it for
+	 * all others.
+	 */
 	if (shmipc_load_acquire(&sub->rx.pub->floor) > seq)
 		return -ESTALE;
 	err = shmipc_log_look(&sub->rx, seq, &ref);
@@ -484,8 +488,8 @@ SHMIPC_EXPORT int shmipc_sub_read_at(struct shmipc_sub *sub, uint64_t seq, struc
 		return -ENOBUFS;
 	err = take_ref(s, &ref, i, ret);
 	if (!err) {
-		shmipc_fence_acquire();
 		/* F1 <- F0; a hold of what was only kept for another would be none */
+		shmipc_fence_acquire();
 		err = shmipc_load_relaxed(&sub->rx.pub->floor) > seq;
 	}
 	if (err) {
@@ -514,6 +518,7 @@ SHMIPC_EXPORT int shmipc_sub_range(const struct shmipc_sub *sub, uint64_t *ret_o
 {
 	if (!sub->live)
 		return -EINVAL;
+	/* Z1 <- Z0, A0 <- R0 */
 	*ret_oldest = shmipc_load_acquire(&sub->rx.pub->floor);
 	*ret_next = shmipc_load_acquire(&sub->rx.pub->tail);
 	return 0;

@@ -87,6 +87,7 @@ void shmipc_sub_group_step(struct shmipc_sub_priv *s, uint64_t seq)
 static int lapped(struct shmipc_sub_priv *s, uint64_t seq)
 {
 	struct shmipc_log_rx *rx = &s->sub.rx;
+	/* Z1 <- Z0 */
 	uint64_t floor = shmipc_load_acquire(&rx->pub->floor);
 
 	if (rx->evicted &&
@@ -104,12 +105,13 @@ static int lapped(struct shmipc_sub_priv *s, uint64_t seq)
 static bool settle(struct shmipc_sub_priv *s, uint64_t *ret_seq)
 {
 	struct shmipc_log_rx *rx = &s->sub.rx;
+	/* G1 <- G0 */
 	uint64_t cursor = shmipc_load_acquire(&rx->group->cursor);
 
 	if (!cursor)		/* a hostile member */
 		return false;
 	set_pos(s, cursor - 1);
-	/* D1 -> D0: our position, then the cursor that publishers look at first. */
+	/* D1 <- D0: our position, then the cursor that publishers look at first. */
 	shmipc_fence_seq_cst();
 	*ret_seq = cursor - 1;
 	return shmipc_load_acquire(&rx->group->cursor) == cursor;

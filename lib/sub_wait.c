@@ -26,6 +26,7 @@ uint64_t shmipc_sub_awaited(const struct shmipc_sub_priv *s)
 
 	if (!s->group || s->group_has)
 		return rx->seq;
+	/* G1 <- G0 */
 	cursor = shmipc_load_acquire(&rx->group->cursor);
 	return cursor ? cursor - 1 : rx->seq;
 }
@@ -121,6 +122,7 @@ bool shmipc_sub_look(const struct shmipc_sub_priv *s, const uint32_t **ret_word,
 	const struct shmipc_log_rx *rx = &s->sub.rx;
 	uint64_t seq = shmipc_sub_awaited(s), word;
 
+	/* A0 <- R0 */
 	word = shmipc_load_acquire(&shmipc_log_rx_entry(rx, seq)->word);
 	*ret_word = shmipc_low32(&shmipc_log_rx_entry(rx, seq)->word);
 	*ret_val = (uint32_t)word;
@@ -160,6 +162,7 @@ int shmipc_sub_wait_entry(struct shmipc_sub_priv *s, uint64_t deadline_ns)
 	if (now >= deadline_ns)
 		return -ETIMEDOUT;
 	shmipc_sub_want(s);
+	/* W1 <- W0: our want is visible before we look again. */
 	if (s->sub.rx.line)
 		(void)shmipc_barrier_heavy();
 	if (!shmipc_sub_look(s, &word, &val))

@@ -105,6 +105,7 @@ SHMIPC_EXPORT int shmipc_topic_look(const char *name, struct shmipc_topic_stat *
 	(void)shmipc_segment_get_info(seg, &ret->info);
 	shmipc_topic_opts_of(seg, &ret->opts);
 	ret->max_message = shmipc_topic_max_message(&seg->log);
+	/* A0 <- R0, Z1 <- Z0 */
 	ret->tail = shmipc_load_acquire(&seg->log.pub->tail);
 	ret->floor = shmipc_load_acquire(&seg->log.pub->floor);
 	ret->entries = seg->log.hdr.entries;

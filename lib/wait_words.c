@@ -48,7 +48,7 @@ static void *waiter_main(void *arg)
 		/* From here on the caller may take the work away: its word first. */
 		done = t->done;
 		/* J2 -> J3 */
-		(void)__atomic_fetch_add(done, 1, __ATOMIC_ACQ_REL);
+		(void)shmipc_fetch_add_acq_rel(done, 1);
 		shmipc_futex_wake(done, INT_MAX);
 	}
 	return NULL;

@@ -59,6 +59,7 @@
 	__atomic_compare_exchange_n((p), (expected), (v), 0,		\
 				    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)
 #define shmipc_fetch_or_acq_rel(p, v)	__atomic_fetch_or((p), (v), __ATOMIC_ACQ_REL)
+#define shmipc_fetch_add_acq_rel(p, v)	__atomic_fetch_add((p), (v), __ATOMIC_ACQ_REL)
 #define shmipc_exchange_acq_rel(p, v)	__atomic_exchange_n((p), (v), __ATOMIC_ACQ_REL)
 
 #ifdef SHMIPC_TSAN

@@ -219,7 +219,7 @@ static inline int shmipc_log_init(void *mem, uint64_t bytes, const struct shmipc
 		line[i].claim = SHMIPC_CLAIM_NONE;
 	memcpy((unsigned char *)mem + sizeof(h.magic), (unsigned char *)&h + sizeof(h.magic),
 	       sizeof(h) - sizeof(h.magic));
-	/* I0 -> I1: the whole log is there before its magic. */
+	/* Q0 -> Q1: the whole log is there before its magic. */
 	shmipc_store_release((__u64 *)mem, SHMIPC_TOPIC_MAGIC);
 	return 0;
 }
@@ -262,7 +262,7 @@ static inline int shmipc_log_check(void *mem, uint64_t bytes, struct shmipc_log 
 
 	if ((uintptr_t)mem % SHMIPC_LINE || bytes < 4 * SHMIPC_CTL_PAGE)
 		return -EPROTO;
-	/* I1 <- I0: with the magic comes the rest. */
+	/* Q1 <- Q0: with the magic comes the rest. */
 	magic = shmipc_load_acquire((const __u64 *)mem);
 	if (!magic)
 		return -EAGAIN;

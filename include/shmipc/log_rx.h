@@ -305,7 +305,7 @@ static inline int shmipc_log_hold_take(struct shmipc_log_rx *rx, uint32_t i,
 	shmipc_store_release(&h->chunks, (__u64)ref->chunks);
 	shmipc_store_relaxed(&h->seq, (__u64)(ref->seq + 1));
 	shmipc_store_relaxed(&rx->line->holding, (__u64)++rx->holding);
-	/* D1 -> D0: our hold, then the floor; who moves the floor looks at it then. */
+	/* D1 <- D0: our hold, then the floor; who moves the floor looks at it then. */
 	shmipc_fence_seq_cst();
 	if (shmipc_load_relaxed(&rx->pub->floor) <= ref->seq ||
 	    shmipc_priv_log_kept(rx, ref->seq))
@@ -334,6 +334,7 @@ static inline uint64_t shmipc_log_newest(const struct shmipc_log_rx *rx, uint64_
 	if (seq > from + rx->mask + 1)	/* nonsense, or we were lapped meanwhile */
 		from = seq - rx->mask - 1;
 	while (seq-- > from) {
+		/* A0 <- R0 */
 		word = shmipc_load_acquire(&shmipc_log_rx_entry(rx, seq)->word);
 		if (word >> 2 == seq && (word & 3) && (word & 3) != SHMIPC_ENTRY_ABORTED)
 			return seq;
@@ -428,7 +429,7 @@ static inline void shmipc_log_rx_join(struct shmipc_log_rx *rx, uint32_t slot, u
 		return;
 	/* Twice at most, if publishers are honest: they see our line by then. */
 	for (tries = 0; tries < SHMIPC_LOG_TRIES; tries++) {
-		/* D1 -> D0: our line, then the floor. */
+		/* D1 <- D0: our line, then the floor. */
 		shmipc_fence_seq_cst();
 		floor = shmipc_load_relaxed(&rx->pub->floor);
 		if (floor <= rx->seq)
@@ -445,6 +446,7 @@ static inline void shmipc_log_rx_leave(struct shmipc_log_rx *rx)
 {
 	uint32_t i;
 
+	/* H0 -> H1, S0 -> S1: what we read of them before they may go. */
 	for (i = 0; i < rx->log->hdr.holds; i++)
 		shmipc_store_release(&shmipc_log_hold(rx->line, i)->seq, (__u64)0);
 	shmipc_store_release(&rx->line->holding, (__u64)0);

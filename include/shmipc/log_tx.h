@@ -399,6 +399,7 @@ static inline uint64_t shmipc_priv_log_claimed(const struct shmipc_log *log, uin
 		seq = (claim >> SHMIPC_CLAIM_BITS) + i;
 		if (seq >= upto)
 			break;
+		/* A0 <- R0 */
 		if (shmipc_log_pending(shmipc_load_acquire(&shmipc_log_entry(log, seq)->word), seq))
 			return seq;
 	}
@@ -410,7 +411,7 @@ static inline uint64_t shmipc_priv_log_sub_pos(const struct shmipc_log *log, uin
 					       uint64_t upto, uint64_t *ret_state)
 {
 	const struct shmipc_sub_line *line = shmipc_log_sub(log, slot);
-	/* S1 <- S0: with the state comes the position that it begins with. */
+	/* S1 <- S0: who has left has read all that it held. */
 	uint64_t state = shmipc_load_acquire(&line->state), pos, cursor = SHMIPC_POS_NONE;
 	uint32_t group = shmipc_sub_state_group(state), policy = shmipc_sub_state_policy(state);
 

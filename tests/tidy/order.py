@@ -9,10 +9,10 @@ import ctext
 # A file includes from its own floor or from below.
 FLOOR = {noun: floor for floor, nouns in {
     1: "atomic",
-    2: "record ring spsc mpsc mpmc bcast seqlock",
-    3: "error segment backend internal mem dev private options table",
+    2: "record ring spsc mpsc mpmc bcast seqlock log",
+    3: "error segment backend internal body pool mem dev private options table",
     4: "channel peer wait keeper loan headers copier fork time glob discover watch",
-    5: "topic queue service state heap shmipc ffi version",
+    5: "topic pub sub queue service state heap shmipc ffi version",
 }.items() for noun in nouns.split()}
 
 INCLUDE = re.compile(r"^[ \t]*#[ \t]*include[ \t]+([<\"])([^>\"]+)[>\"]", re.M)
@@ -71,7 +71,7 @@ def module(tree):
 
 TAG = re.compile(r"\b([A-Z]\d+) (->|<-) ([A-Z]\d+)\b")
 # What needs a tag: a call of one of these, or a mention in another macro.
-ORDERED = re.compile(r"\bshmipc_(?:load_acquire|store_release|cas_acq_rel|fetch_or_acq_rel|"
+ORDERED = re.compile(r"\bshmipc_(?:load_acquire|store_release|cas_acq_rel|fetch_(?:or|add)_acq_rel|"
                      r"exchange_acq_rel|fence_\w+|barrier_\w+)\(")
 TAG_LINES = 8       # a tag stands in a comment that ends at most so far above
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* wait_any.c - a subscriber that waits for any of several topics */
+/* sub_any.c - a subscriber that waits for any of several topics */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -77,6 +77,7 @@ static int sleep_once(struct shmipc_sub *const *subs, size_t n, struct shmipc_an
 
 	for (i = 0; i < n; i++)
 		shmipc_sub_want(sub_priv(subs[i]));
+	/* W1 <- W0: what we want is visible before we look again. */
 	(void)shmipc_barrier_heavy();
 	for (i = 0; i < n; i++) {
 		any[i].seg = sub_priv(subs[i])->t.seg;
