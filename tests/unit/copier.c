@@ -61,6 +61,12 @@ FIXTURE_TEARDOWN(copier)
 	env_tear_down(&self->env);
 }
 
+/* 1; where code is slow, @step: of all sizes and alignments some are tried. */
+static size_t few(size_t step)
+{
+	return rng_few(100) < 100 ? step : 1;
+}
+
 /* Bytes of @p that are not @byte. */
 static size_t others(const unsigned char *p, size_t n, unsigned char byte)
 {
@@ -101,7 +107,7 @@ TEST_F_TIMEOUT(copier, every_size_at_the_border_of_what_may_be_touched, 300)
 
 	for (i = 0; i < copiers; i++) {
 		c = copier[i];
-		for (n = 0; n <= PAGE + 4; n++) {
+		for (n = 0; n <= PAGE + 4; n += few(11)) {
 			s = self->src.ptr;
 			d = self->dst.ptr;
 			ASSERT_EQ(0, both_ways(c, &self->dst, d, s, n)) TH_LOG("%s, %zu", c->name, n);
@@ -122,7 +128,6 @@ TEST_F_TIMEOUT(copier, every_misalignment_of_both_sides, 300)
 		159, 160, 191, 192, 193, 255, 256, 257, 319, 320, 321, 383, 384, 511, 512, 513,
 		1000, 2047, 4095, 4096, 4097, 12287, 12288,
 	};
-	uint64_t step = rng_few(100) < 100 ? 7 : 1;
 	const struct shmipc_copier *c;
 	unsigned char *d;
 	unsigned int i, k;
@@ -131,8 +136,8 @@ TEST_F_TIMEOUT(copier, every_misalignment_of_both_sides, 300)
 	for (i = 0; i < copiers; i++) {
 		c = copier[i];
 		for (k = 0; k < ARRAY_SIZE(size); k++) {
-			for (a = 0; a <= 64; a++) {
-				for (b = 0; b <= 64; b += step) {
+			for (a = 0; a <= 64; a += few(5)) {
+				for (b = 0; b <= 64; b += few(7)) {
 					d = self->dst.ptr + EDGE + b;
 					ASSERT_EQ(0, both_ways(c, &self->dst, d, self->src.ptr + a,
 							       size[k]))
@@ -154,7 +159,7 @@ TEST_F_TIMEOUT(copier, long_copies_end_where_they_should, 300)
 	for (k = 9; k < ARRAY_SIZE(size); k++)
 		size[k] = rng_below(&r, LONG_BYTES + 1);
 	for (i = 0; i < copiers; i++) {
-		for (k = 0; k < ARRAY_SIZE(size); k += rng_few(100) < 100 ? 5 : 1) {
+		for (k = 0; k < ARRAY_SIZE(size); k += (unsigned int)few(5)) {
 			n = size[k];
 			ASSERT_EQ(0, both_ways(copier[i], &self->dst, self->dst.ptr + LONG_BYTES - n,
 					       self->src.ptr, n)) TH_LOG("%s, %zu", copier[i]->name, n);
@@ -371,7 +376,7 @@ TEST_F_TIMEOUT(copier, a_source_that_changes_meanwhile_tears_the_copy_and_nothin
 	unsigned int i, round;
 	struct other o;
 
-	if (rng_few(100) < 100)
+	if (few(2) > 1)
 		n = 65536;
 	memset(self->src.ptr, 0, n);
 	for (i = 0; i < copiers; i++) {
