@@ -63,10 +63,20 @@
 #define shmipc_exchange_acq_rel(p, v)	__atomic_exchange_n((p), (v), __ATOMIC_ACQ_REL)
 
 #ifdef SHMIPC_TSAN
-/* ThreadSanitizer knows no fences; the racy copies below are ordered instead. */
+/*
+ * ThreadSanitizer knows no fences; the racy copies below are ordered instead. What a
+ * full fence keeps apart, a locked instruction does.
+ */
+static inline void shmipc_priv_fence_locked(void)
+{
+	int word = 0;
+
+	(void)__atomic_fetch_add(&word, 0, __ATOMIC_SEQ_CST);
+}
+
 #define shmipc_fence_acquire()		((void)0)
 #define shmipc_fence_release()		((void)0)
-#define shmipc_fence_seq_cst()		((void)0)
+#define shmipc_fence_seq_cst()		shmipc_priv_fence_locked()
 #else
 #define shmipc_fence_acquire()		__atomic_thread_fence(__ATOMIC_ACQUIRE)
 #define shmipc_fence_release()		__atomic_thread_fence(__ATOMIC_RELEASE)
