@@ -2,9 +2,9 @@
 /*
  * canary: do the fuzzers find anything? They must find each of these planted bugs
  *
- * A copy of the source loses one check, fuzz/ring or fuzz/headers is built against
- * the copy and run, and has to fail. Runs in the top directory of the source, with
- * a compiler.
+ * A copy of the source loses one check, fuzz/ring, fuzz/log or fuzz/headers is built
+ * against the copy and run, and has to fail. Runs in the top directory of the source,
+ * with a compiler.
  */
 #include <kselftest.h>
 #include <ftw.h>
@@ -43,9 +43,21 @@ static const struct {
 	  "if (it->off == it->end)", "if (0)" },
 	{ "headers: what is loaded may have too few headers", "lib/headers_view.c",
 	  "return left ? -EPROTO : 0;", "return 0;" },
+	{ "log: entries may lie behind the memory", "include/shmipc/log.h", "need > bytes)", "0)" },
+	{ "log: a message may be longer than its cell", "include/shmipc/log_rx.h",
+	  "ret->prefix_len + ret->len <= rx->cell_bytes", "1" },
+	{ "log: a message may pass the end of the pool", "include/shmipc/log_rx.h",
+	  "|| need > total - off", "" },
+	{ "log: a message may begin behind the pool", "include/shmipc/log_rx.h",
+	  "|| off >= total", "" },
+	{ "log: more publishers than there are slots", "include/shmipc/log_tx.h",
+	  "n < log->hdr.pubs ? (uint32_t)n : log->hdr.pubs", "(uint32_t)n" },
+	{ "log: more subscribers than there are slots", "include/shmipc/log_tx.h",
+	  "n < log->hdr.subs ? (uint32_t)n : log->hdr.subs", "(uint32_t)n" },
 };
 
 /* How to build what finds it, from the copy in its directory. */
+static const char build_log[] = "tests/fuzz/log.c -o %1$s/fuzz";
 static const char build_ring[] = "tests/fuzz/ring.c -o %1$s/fuzz";
 static const char build_headers[] =
 	"-Ilib tests/fuzz/headers.c %1$s/lib/headers*.c %1$s/lib/error.c %1$s/lib/time.c -o %1$s/fuzz";
@@ -106,8 +118,8 @@ static void one(unsigned int i)
 				      planted[i].what);
 		return;
 	}
-	(void)snprintf(what, sizeof(what), strncmp(planted[i].file, "lib/", 4) ? build_ring :
-		       build_headers, dir);
+	(void)snprintf(what, sizeof(what), !strncmp(planted[i].file, "lib/", 4) ? build_headers :
+		       strstr(planted[i].file, "/log") ? build_log : build_ring, dir);
 	if (sh("%1$s -std=gnu11 -D_GNU_SOURCE -O1 -w -I%2$s/include -I%2$s/include/uapi -isystem `tools/setup kselftest` -pthread %3$s",
 	       cc && *cc ? cc : "gcc", dir, what)) {
 		ksft_test_result_fail("%s: does not build\n", planted[i].what);
