@@ -33,7 +33,7 @@ FIXTURE(log_model) {
 	struct sub sub[SUBS];
 	uint64_t dead;		/* mask of publishers */
 	uint64_t tail, first;
-	uint64_t got, lost, stepped, deaths, blocked, cut;
+	uint64_t got, lost, stepped, deaths, blocked, cut, wrong;
 };
 
 FIXTURE_VARIANT(log_model) {
@@ -110,8 +110,10 @@ static void claim(FIXTURE_DATA(log_model) *self, struct pub *p)
 	}
 	p->n = n;
 	for (i = p->seq; i < p->seq + n; i++) {
-		if (i != self->tail++ || *state_of(self, i) == PENDING)
-			abort();
+		/* In order; and nobody is still writing in these entries. */
+		self->wrong += i != self->tail++;
+		self->wrong += i >= self->first + self->l.log.hdr.entries &&
+			       *state_of(self, i - self->l.log.hdr.entries) == PENDING;
 		*state_of(self, i) = PENDING;
 		shmipc_log_fill(&p->tx, i, NULL, 0, &i, sizeof(i), 0);
 	}
@@ -245,6 +247,7 @@ TEST_F(log_model, agrees_on_every_step)
 				       (unsigned long long)s->next, (unsigned long long)self->tail);
 			}
 		}
+		ASSERT_EQ(0, self->wrong);
 		ASSERT_LE(self->l.log.pub->clear, self->l.log.pub->floor);
 		ASSERT_LE(self->l.log.pub->floor, self->l.log.pub->tail);
 	}
