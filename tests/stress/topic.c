@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: MIT
+/*
+ * topic: many publishers, many subscribers, all sizes, none of them killed
+ *
+ * Lossless: each subscriber gets each publisher's messages once, in order, whole,
+ * and all see the same order. Lossy: what each received and what it was told to
+ * have lost is what was published, exactly. Evicted ones come again.
+ *
+ * STRESS_PUBS, STRESS_SUBS   how many (4, 4)
+ * STRESS_MESSAGES            of each publisher; otherwise as many as there is time for
+ * STRESS_HISTORY             entries (500)
+ */
+#include "topic_load.h"
+
+enum { DONE, SENT, ORDER = 32 };	/* sh->word[] */
+
+static uint64_t pubs, subs, messages, history;
+static uint32_t policy;
+
+static struct shmipc_topic_opts topic_opts(void)
+{
+	return (struct shmipc_topic_opts){
+		.struct_bytes = sizeof(struct shmipc_topic_opts),
+		.publishers = (uint32_t)pubs + 1, .subscribers = (uint32_t)subs, .history = history,
+		.pool_bytes = 4 << 20, .holds = KEEP, .evict_ns = 2000000,
+	};
+}
+
+/* Number @arg: as many as was said, or until the time is over, and then a last one. */
+static int publishes(struct other *me, void *arg)
+{
+	struct load_pub *p = calloc(1, sizeof(*p));
+	uint64_t key;
+
+	CHECK(p);
+	p->who = (uint32_t)(uintptr_t)arg;
+	p->r.state = stress_seed ^ rng_mix((uintptr_t)arg + 100);
+	CHECK(shmipc_pub_open(&p->pub, TOPIC, NULL, NULL) == 0);
+	tell(me, 1);
+	CHECK(hear(me) == 1);
+	while (messages ? p->n < messages : stress_time_left()) {
+		if (sh->bad || load_publish(p, messages ? (uint32_t)(messages - p->n) : BATCH_MAX))
+			break;
+		if (p->n % 64 == 0)
+			beat();
+	}
+	__atomic_fetch_add(&sh->total[0], p->n, __ATOMIC_RELAXED);
+	word_set(SENT + (int)p->who % 24, p->n);
+	key = load_key(p->who, LAST);
+	load_fill(p->big, key);
+	if (shmipc_pub_send(p->pub, p->big, load_len(key), shmipc_deadline_in(PATIENCE_NS)))
+		load_blocked(p, 0);
+	__atomic_fetch_add(&sh->word[DONE], 1, __ATOMIC_RELEASE);
+	shmipc_pub_close(p->pub);
+	free(p);
+	return 0;
+}
+
+/* A sum over the order in which they came; who lost none must come to the same one. */
+static uint64_t order_of(struct load_sub *s, uint64_t sum)
+{
+	return rng_mix(sum ^ shmipc_sub_seq(s->sub) ^ s->got);
+}
+
+static int subscribes(struct other *me, void *arg)
+{
+	struct load_sub *s = calloc(1, sizeof(*s));
+	struct shmipc_sub_opts o = { .struct_bytes = sizeof(o), .policy = policy };
+	uint64_t sum = 0, evicted = 0, i;
+	int ret;
+
+	CHECK(s);
+	s->r.state = stress_seed ^ rng_mix((uintptr_t)arg + 200);
+	CHECK(load_sub_begin(s, &o) == 0);
+	tell(me, 1);
+	while (!sh->bad) {
+		ret = load_receive(s, UINT64_C(20000000));
+		if (ret == -ECONNRESET && policy == SHMIPC_POLICY_EVICT) {
+			load_sub_end(s);
+			CHECK(load_sub_begin(s, &o) == 0);
+			evicted++;
+			continue;
+		}
+		if (!ret) {
+			sum = order_of(s, sum);
+			if (s->got % 64 == 0)
+				beat();
+			/* Slow ones and slower ones. */
+			if (policy != SHMIPC_POLICY_LOSSLESS && rng_chance(&s->r, 2000))
+				nap_ns(rng_below(&s->r, 4000000));
+			continue;
+		}
+		if (ret != -ETIMEDOUT && ret != -EINTR)
+			WRONG("receive: %s", shmipc_error_name(ret));
+		if (word_get(DONE) == pubs && load_receive(s, 0) == -EAGAIN)
+			break;
+	}
+	load_sums(s);
+	while (s->nheld)
+		load_let_go(s, 0);
+	if (policy == SHMIPC_POLICY_LOSSLESS) {
+		if (s->ended != pubs || s->got != sh->total[0] + pubs)
+			WRONG("%llu received of %llu", (unsigned long long)s->got,
+			      (unsigned long long)(sh->total[0] + pubs));
+		for (i = 0; i < pubs; i++)
+			if (s->from[i].count != word_get(SENT + (int)i) + 1)
+				WRONG("%llu of publisher %d, which sent %llu",
+				      (unsigned long long)s->from[i].count - 1, (int)i,
+				      (unsigned long long)word_get(SENT + (int)i));
+	}
+	if (policy == SHMIPC_POLICY_LOSSY && s->got + s->lost != sh->total[0] + pubs)
+		WRONG("%llu received and %llu lost of %llu", (unsigned long long)s->got,
+		      (unsigned long long)s->lost, (unsigned long long)(sh->total[0] + pubs));
+	__atomic_fetch_add(&sh->total[1], s->got, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&sh->total[2], s->lost, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&sh->total[3], evicted, __ATOMIC_RELAXED);
+	word_set(ORDER + (int)(uintptr_t)arg % 32, sum);
+	load_sub_end(s);
+	free(s);
+	return 0;
+}
+
+static void run(const char *what, unsigned int share)
+{
+	struct shmipc_topic_opts t = topic_opts();
+	struct other p[24], s[32];
+	struct shmipc_pub *keep;
+	uint64_t i, began;
+
+	stress_part(share);
+	if (shmipc_pub_open(&keep, TOPIC, &t, NULL))
+		ksft_exit_fail_msg("cannot begin: %s\n", shmipc_error_text());
+	for (i = 0; i < subs; i++)
+		if (other_start(&s[i], 0, subscribes, (void *)(uintptr_t)i) || hear(&s[i]) != 1)
+			ksft_exit_fail_msg("subscriber\n");
+	for (i = 0; i < pubs; i++)
+		if (other_start(&p[i], 0, publishes, (void *)(uintptr_t)i) || hear(&p[i]) != 1)
+			ksft_exit_fail_msg("publisher\n");
+	began = now_ns();
+	for (i = 0; i < pubs; i++)
+		tell(&p[i], 1);
+	for (i = 0; i < pubs; i++)
+		if (other_end(&p[i]))
+			WRONG("publisher %d did not end well", (int)i);
+	for (i = 0; i < subs; i++) {
+		if (other_end(&s[i]))
+			WRONG("subscriber %d did not end well", (int)i);
+		if (policy == SHMIPC_POLICY_LOSSLESS && word_get(ORDER + (int)i) != word_get(ORDER))
+			WRONG("subscribers 0 and %d saw another order", (int)i);
+	}
+	shmipc_pub_close(keep);
+	ksft_print_msg("%s: %llu published, %llu received, %llu lost, %llu evicted, %.1f s\n", what,
+		       (unsigned long long)sh->total[0], (unsigned long long)sh->total[1],
+		       (unsigned long long)sh->total[2], (unsigned long long)sh->total[3],
+		       (double)(now_ns() - began) / 1e9);
+}
+
+int main(void)
+{
+	stress_begin("stress/topic", 4);
+	pubs = env_number("STRESS_PUBS", 4) % 24;
+	subs = env_number("STRESS_SUBS", 4) % 32;
+	messages = env_number("STRESS_MESSAGES", 0);
+	history = env_number("STRESS_HISTORY", 500);
+	policy = SHMIPC_POLICY_LOSSLESS;
+	run("lossless", 35);
+	ksft_test_result(!sh->bad && sh->total[1] == (sh->total[0] + pubs) * subs,
+			 "lossless: each message once, in order, whole, in one order for all\n");
+	policy = SHMIPC_POLICY_LOSSY;
+	run("lossy", 35);
+	ksft_test_result(!sh->bad && sh->total[1] + sh->total[2] == (sh->total[0] + pubs) * subs,
+			 "lossy: received and lost are all, exactly\n");
+	policy = SHMIPC_POLICY_EVICT;
+	run("evict", 30);
+	ksft_test_result(!sh->bad && sh->total[1], "evict: who was cut off comes again\n");
+	ksft_test_result(env_count("/proc/self/fd") == stress_env.fds && !env_files(&stress_env),
+			 "no descriptor and no file is left\n");
+	ksft_exit(ksft_get_fail_cnt() == 0);
+}
