@@ -59,7 +59,7 @@ void shmipc_sub_group_join(struct shmipc_sub_priv *s)
 	/* G0 -> G1 */
 	(void)shmipc_cas_acq_rel(&rx->group->cursor, &cursor, (__u64)(rx->seq + 1));
 	for (tries = 0; tries < SHMIPC_LOG_TRIES; tries++) {
-		/* D1 -> D0: that we are here, then the floor. */
+		/* D1 <- D0: that we are here, then the floor. */
 		shmipc_fence_seq_cst();
 		floor = shmipc_load_acquire(&rx->pub->floor);
 		cursor = shmipc_load_acquire(&rx->group->cursor);
