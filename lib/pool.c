@@ -22,6 +22,7 @@
 #include "pool.h"
 
 #define BLOCK_ALIGN	64u
+#define NEAR		8u	/* chunks that are looked at first */
 
 static uint64_t chunk_state(uint64_t word)
 {
@@ -240,14 +241,13 @@ static bool claim(struct shmipc_pool *p, uint32_t first, uint32_t n)
 	return false;
 }
 
-/* The first run of @n ready chunks from the cursor on, taken. */
-static bool find_ready(struct shmipc_pool *p, uint32_t n, uint32_t *ret_first)
+/* The first run of @n ready chunks among the next @most from the cursor on, taken. */
+static bool find_ready(struct shmipc_pool *p, uint32_t n, uint32_t most, uint32_t *ret_first)
 {
 	uint32_t chunks = p->log->hdr.chunks, at = p->cursor, run = 0, looked;
 	uint64_t last;
 
-	/* A run does not go around the end, so a lap and a run are looked at. */
-	for (looked = 0; looked < chunks + n; looked++, at++) {
+	for (looked = 0; looked < most; looked++, at++) {
 		if (at >= chunks) {
 			at = 0;
 			run = 0;
@@ -364,16 +364,19 @@ static uint64_t enough(const struct shmipc_pool *p, uint64_t need)
 static int take_chunks(struct shmipc_pool *p, uint32_t n, uint32_t *ret_first,
 		       struct shmipc_log_block *b)
 {
+	/* A run does not go around the end, so a lap and a run are looked at. */
+	uint32_t all = p->log->hdr.chunks + n;
 	uint64_t need;
 	int ret, tries;
 
-	if (find_ready(p, n, ret_first))
+	/* Chunks are used in turn: if none of the next is ready, it takes more than a look. */
+	if (find_ready(p, n, n + NEAR, ret_first))
 		return 0;
 	for (tries = 0; tries < 64; tries++) {
 		ret = see_holds(p);
 		if (ret)
 			return ret;
-		if (find_ready(p, n, ret_first))
+		if (find_ready(p, n, all, ret_first))
 			return 0;
 		b->who = SHMIPC_LOG_NOBODY;
 		need = find_oldest(p, n, b);
@@ -391,10 +394,11 @@ static int take_chunks(struct shmipc_pool *p, uint32_t n, uint32_t *ret_first,
 static void put(struct shmipc_pool *p, uint32_t span, uint64_t bytes, struct shmipc_pool_block *ret)
 {
 	struct shmipc_pool_span *s = &p->span[span];
-	uint64_t size = p->log->hdr.chunk_bytes, off = s->first * size + s->used;
+	int shift = __builtin_ctzll(p->log->hdr.chunk_bytes);
+	uint64_t off = ((uint64_t)s->first << shift) + s->used;
 
 	ret->off = off;
-	ret->chunks = ((off + bytes - 1) / size) << 32 | off / size;
+	ret->chunks = ((off + bytes - 1) >> shift) << 32 | off >> shift;
 	ret->span = span;
 	s->used += bytes;
 	s->loans++;

@@ -121,11 +121,12 @@ static SHMIPC_COLD int shmipc_priv_log_in_pool(const struct shmipc_log_rx *rx,
 	const struct shmipc_topic_hdr *h = &rx->log->hdr;
 	uint64_t total = h->chunks * h->chunk_bytes, need = ret->prefix_len + ret->len;
 	uint64_t off = shmipc_load_relaxed(&p->off), first, last;
+	int shift = __builtin_ctzll(h->chunk_bytes);	/* a power of two; division is dear */
 
 	if (!total || off >= total || need > total - off)
 		return 0;
-	first = off / h->chunk_bytes;
-	last = (off + (need ? need - 1 : 0)) / h->chunk_bytes;
+	first = off >> shift;
+	last = (off + (need ? need - 1 : 0)) >> shift;
 	ret->chunks = last << 32 | first;	/* our own sum: not what the cell says */
 	ret->ptr = rx->log->pool + off;
 	ret->in_pool = 1;
