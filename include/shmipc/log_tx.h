@@ -376,6 +376,8 @@ static inline void shmipc_log_fill_pool(struct shmipc_log_tx *tx, uint64_t seq, 
  * Moving the floor.
  */
 
+#define SHMIPC_LOG_PAUSES	64	/* between two looks at those who are in the way */
+
 static inline void shmipc_priv_log_blocked(struct shmipc_log_block *b, enum shmipc_log_who who,
 					   uint32_t slot, uint64_t state, uint64_t pos)
 {
@@ -495,6 +497,26 @@ static SHMIPC_COLD int shmipc_log_advance(struct shmipc_log_tx *tx, uint64_t nee
 	return shmipc_load_relaxed(&log->pub->clear) >= need ? 0 : -EAGAIN;
 }
 
+/*
+ * Who writes right behind a subscriber takes its lines away while it reads them,
+ * and looking where it is takes its own line: both get slow. So wait a moment for
+ * all of a lot, looking rarely, as long as it moves; then take what there is.
+ */
+static inline void shmipc_priv_log_await_lot(const struct shmipc_log_tx *tx, uint64_t want)
+{
+	struct shmipc_log_block b;
+	uint64_t was = 0, at;
+	int looks, i;
+
+	for (looks = 0; looks < SHMIPC_CREDIT_SPINS; looks++, was = at) {
+		at = shmipc_priv_log_scan(tx->log, tx->slot, want, &b);
+		if (at >= want || at == was)
+			break;
+		for (i = 0; i < SHMIPC_LOG_PAUSES && (uint64_t)i < want - at; i++)
+			shmipc_cpu_relax();
+	}
+}
+
 /**
  * shmipc_log_make_room - have room for @n more entries
  * @tx: a publishing end
@@ -508,12 +530,14 @@ static SHMIPC_COLD int shmipc_log_make_room(struct shmipc_log_tx *tx, uint32_t n
 {
 	/* Relaxed: the claim that follows looks again. */
 	uint64_t seq = tx->single ? tx->next : shmipc_load_relaxed(&tx->pub->tail);
-	uint64_t lot = tx->log->lot, need = seq + n - tx->entries;
+	uint64_t lot = tx->log->lot, need = seq + n - tx->entries, want;
 
 	shmipc_log_unclaim(tx);
 	if (seq + n <= tx->entries || shmipc_load_relaxed(&tx->pub->clear) >= need)
 		return 0;
-	return shmipc_log_advance(tx, need, (need + lot - 1) / lot * lot, b);
+	want = (need + lot - 1) / lot * lot;
+	shmipc_priv_log_await_lot(tx, want);
+	return shmipc_log_advance(tx, need, want, b);
 }
 
 /**
