@@ -255,7 +255,8 @@ int main(void)
 	if (shmipc_pub_open(&keep, TOPIC, &t, NULL))
 		ksft_exit_fail_msg("cannot begin: %s\n", shmipc_error_text());
 	shmipc_pub_close(keep);
-	for (i = 0; i < all; i++)
+	/* Subscribers first: the first old one sees all that is claimed. */
+	for (i = all; i-- > 0;)
 		start(&o[i], i);
 	while (stress_time_left() && !sh->bad) {
 		nap_ns(wait_ns / 2 + rng_below(&r, wait_ns + 1));
