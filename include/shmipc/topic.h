@@ -49,7 +49,7 @@ extern "C" {
  * @subscribers:  at a time; 0: 256. Those that only look do not count
  * @history:      messages that are kept for who comes late; 0: 896
  * @inline_bytes: messages up to this lie in the log, with their meta fields and
- *                headers; 0: 240
+ *                headers; 0: 1008
  * @pool_bytes:   for larger ones; 0: 8 MiB. The largest message is a little less
  * @align:        of payloads: a power of two up to 4096; 0: 16
  * @holds:        messages that one subscriber may hold; 0: 16
