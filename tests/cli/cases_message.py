@@ -8,7 +8,7 @@ import signal
 import subprocess
 
 from harness import (DEADLINE_S, FAIL, OK, ON_DEV, SHMIPC, TIMEOUT, Run, Skip, attached, case, check,
-                     children, equal, nothing_left, objects, run, stat, stdin_of, until)
+                     children, equal, nothing_left, objects, run, stat, stdin_of, stopped, until)
 
 
 def leave(*pub, stdin=b"", name="t"):
@@ -251,6 +251,19 @@ def hz_waits_for_topics_and_sees_the_next_of_the_name():
               "a full window")
         run("rm", "a/b", "c")
         until(lambda: [x["there"] for x in objects(w.out)[-2:]] == [False, False], "no topics")
+    leave("--message", "x", name="c")
+    until(lambda: objects(w.out)[-1]["there"], "the topic")
+    stopped(w)      # so that it does not see that there was none in between
+    run("rm", "c")
+    leave("--message", "x", name="c")
+    w.kill(signal.SIGCONT)
+    seen = objects(w.out)[-1]["messages"]
+
+    def goes_on():
+        leave("--message", "x", name="c")
+        return objects(w.out)[-1]["messages"] > seen + 1
+    until(goes_on, "messages of the new topic")
+    run("rm", "c")
     w.kill(signal.SIGTERM).ends(143)
     nothing_left()
 
