@@ -290,7 +290,8 @@ int main(void)
 		WRONG("%llu aborted", (unsigned long long)word_get(ABORTED));
 	ksft_print_msg("%llu kills, %llu received by the two old ones, %llu aborted of %llu that were claimed, %llu evicted, longest call %.1f ms\n",
 		       (unsigned long long)kills, (unsigned long long)sh->total[1],
-		       (unsigned long long)word_get(ABORTED), (unsigned long long)word_get(CLAIMED), (unsigned long long)word_get(EVICTED),
+		       (unsigned long long)word_get(ABORTED), (unsigned long long)word_get(CLAIMED),
+		       (unsigned long long)word_get(EVICTED),
 		       (double)word_get(LONGEST) / 1e6);
 	ksft_test_result(!sh->bad && kills && sh->total[1], "whoever is killed, the others go on and all sums hold\n");
 	nothing_is_missing();
