@@ -320,6 +320,7 @@ static inline void shmipc_log_unhold(struct shmipc_log_rx *rx, uint32_t i)
 {
 	/* H0 -> H1: what we read of it before it may go. */
 	shmipc_store_release(&shmipc_log_hold(rx->line, i)->seq, (__u64)0);
+	/* H0 -> H1 */
 	shmipc_store_release(&rx->line->holding, (__u64)--rx->holding);
 }
 
@@ -335,8 +336,7 @@ static inline uint64_t shmipc_log_newest(const struct shmipc_log_rx *rx, uint64_
 	if (seq > from + rx->mask + 1)	/* nonsense, or we were lapped meanwhile */
 		from = seq - rx->mask - 1;
 	while (seq-- > from) {
-		/* A0 <- R0 */
-		word = shmipc_load_acquire(&shmipc_log_rx_entry(rx, seq)->word);
+		word = shmipc_load_relaxed(&shmipc_log_rx_entry(rx, seq)->word);
 		if (word >> 2 == seq && (word & 3) && (word & 3) != SHMIPC_ENTRY_ABORTED)
 			return seq;
 	}
@@ -447,10 +447,12 @@ static inline void shmipc_log_rx_leave(struct shmipc_log_rx *rx)
 {
 	uint32_t i;
 
-	/* H0 -> H1, S0 -> S1: what we read of them before they may go. */
 	for (i = 0; i < rx->log->hdr.holds; i++)
+		/* H0 -> H1 */
 		shmipc_store_release(&shmipc_log_hold(rx->line, i)->seq, (__u64)0);
+	/* H0 -> H1 */
 	shmipc_store_release(&rx->line->holding, (__u64)0);
+	/* S0 -> S1: what we have read before it may go. */
 	shmipc_store_release(&rx->line->state, (__u64)0);
 	rx->line = NULL;
 }

@@ -392,8 +392,8 @@ static inline void shmipc_priv_log_blocked(struct shmipc_log_block *b, enum shmi
 static inline uint64_t shmipc_priv_log_claimed(const struct shmipc_log *log, uint32_t slot,
 					       uint64_t upto)
 {
-	/* T1 <- T0, by the tail that was read before; L1 <- L0. */
-	uint64_t claim = shmipc_load_acquire(&log->pub_line[slot].claim), seq, i;
+	/* Relaxed: the tail was acquired before, and a full fence follows. */
+	uint64_t claim = shmipc_load_relaxed(&log->pub_line[slot].claim), seq, i;
 
 	if (claim == SHMIPC_CLAIM_NONE)
 		return upto;
@@ -401,8 +401,7 @@ static inline uint64_t shmipc_priv_log_claimed(const struct shmipc_log *log, uin
 		seq = (claim >> SHMIPC_CLAIM_BITS) + i;
 		if (seq >= upto)
 			break;
-		/* A0 <- R0 */
-		if (shmipc_log_pending(shmipc_load_acquire(&shmipc_log_entry(log, seq)->word), seq))
+		if (shmipc_log_pending(shmipc_load_relaxed(&shmipc_log_entry(log, seq)->word), seq))
 			return seq;
 	}
 	return upto;
@@ -413,8 +412,8 @@ static inline uint64_t shmipc_priv_log_sub_pos(const struct shmipc_log *log, uin
 					       uint64_t upto, uint64_t *ret_state)
 {
 	const struct shmipc_sub_line *line = shmipc_log_sub(log, slot);
-	/* S1 <- S0: who has left has read all that it held. */
-	uint64_t state = shmipc_load_acquire(&line->state), pos, cursor = SHMIPC_POS_NONE;
+	/* Relaxed: a full fence follows before anything that goes is written over. */
+	uint64_t state = shmipc_load_relaxed(&line->state), pos, cursor = SHMIPC_POS_NONE;
 	uint32_t group = shmipc_sub_state_group(state), policy = shmipc_sub_state_policy(state);
 
 	*ret_state = state;
