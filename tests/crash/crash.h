@@ -53,7 +53,7 @@ struct scenario {
 };
 
 extern const struct scenario segment_scenarios[], attach_scenarios[], spsc_scenarios[],
-			     bcast_scenarios[], sleep_scenarios[];
+			     bcast_scenarios[], sleep_scenarios[], topic_scenarios[];
 
 /* Say what was wrong, unless something was already, and end the process. */
 void wrong(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));

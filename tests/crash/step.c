@@ -327,7 +327,7 @@ static void work(struct tally *tally, char **argv)
 {
 	static const struct scenario *const all[] = {
 		segment_scenarios, attach_scenarios, spsc_scenarios, bcast_scenarios,
-		sleep_scenarios,
+		sleep_scenarios, topic_scenarios,
 	};
 	const struct scenario *s;
 	uint32_t at = 0, mine_is;
