@@ -3,7 +3,7 @@
 import signal
 import subprocess
 
-from harness import (FAIL, LOST, MIB, OK, PEER, TIMEOUT, USAGE, Run, attached, bytes_of, case,
+from harness import (FAIL, LOST, MIB, OK, ON_DEV, PEER, TIMEOUT, USAGE, Run, attached, bytes_of, case,
                      check, equal, file_of, nothing_left, number, objects, run, stat, stdin_of,
                      stopped, until)
 
@@ -347,6 +347,24 @@ def other_wishes_than_the_creators_are_named_with_both_values():
     r = run("recv", "t", code=FAIL)     # another kind
     check("EINVAL" in r.err, r.err)
     s.kill(signal.SIGINT).ends(130)
+    nothing_left()
+
+
+@case
+def what_killed_ends_leave_is_removed_by_gc():
+    s = Run("sub", "t")
+    subscribed(1)
+    p = Run("pub", "t", stdin=subprocess.PIPE)
+    attached("t", "producer")
+    for x in stopped(s), p:
+        x.kill().wait()
+    p.stdin.close()
+    if ON_DEV:      # the kernel keeps nothing for the dead
+        until(lambda: stat("t") is None, "no leftover")
+        return
+    until(lambda: stat("t")["state"] == "leftover", "a leftover")
+    equal([x["state"] for k in ("publisher", "subscriber") for x in stat("t")[k]], ["died", "died"])
+    equal(run("gc").out, b"t: removed\n")
     nothing_left()
 
 
