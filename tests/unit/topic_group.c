@@ -275,7 +275,7 @@ TEST_F(topic_group, killed_members_hold_up_nobody)
 		missing += !seen[k];
 	}
 	if (variant->policy != SHMIPC_POLICY_LOSSY) {
-		EXPECT_LE(missing, dead);
+		EXPECT_LE(missing, (uint64_t)dead);
 	}
 }
 
