@@ -142,6 +142,7 @@ static int holds(struct other *me, void *arg)
 
 TEST_F(topic_hold, what_the_killed_held_comes_back)
 {
+	static unsigned char buf[262144];
 	struct other o;
 	int i;
 
@@ -157,12 +158,7 @@ TEST_F(topic_hold, what_the_killed_held_comes_back)
 		EXPECT_EQ(256 + SIGKILL, other_kill(&o));
 		/* Known at once where the kernel says so, else with the next tick. */
 		EXPECT_EQ(0, put_len(self->pub, 1, 0) ? 1 : 0);
-		{
-			unsigned char *buf = calloc(1, 262144);
-
-			EXPECT_EQ(0, shmipc_pub_send(self->pub, buf, 262144, SOON));
-			free(buf);
-		}
+		EXPECT_EQ(0, shmipc_pub_send(self->pub, buf, sizeof(buf), SOON));
 		EXPECT_EQ(0, shmipc_pool_count_held(log_of(self->pub)));
 	}
 }
