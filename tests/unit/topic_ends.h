@@ -17,12 +17,12 @@
 #define SEED	4
 #define SOON	shmipc_deadline_in(UINT64_C(20000000000))	/* for what must come; never waited for */
 
-/* Few of all: 64 entries in lots of 8, a pool of 64 chunks of 4 KiB. */
+/* Few of all: 64 entries in lots of 8 with 240 bytes each, a pool of 64 chunks of 4 KiB. */
 static inline struct shmipc_topic_opts topic_small(void)
 {
 	return (struct shmipc_topic_opts){
 		.struct_bytes = sizeof(struct shmipc_topic_opts), .publishers = 8, .subscribers = 16,
-		.history = 40, .pool_bytes = 256 * 1024, .holds = 4,
+		.history = 40, .inline_bytes = 240, .pool_bytes = 256 * 1024, .holds = 4,
 	};
 }
 

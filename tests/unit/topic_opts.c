@@ -70,7 +70,7 @@ TEST_F(topic_opts, defaults)
 	EXPECT_EQ(64, h->pubs);
 	EXPECT_EQ(256, h->subs);
 	EXPECT_EQ(896, h->keep);
-	EXPECT_EQ(240, h->cell_bytes);
+	EXPECT_EQ(1008, h->cell_bytes);
 	EXPECT_EQ(8 << 20, h->chunks * h->chunk_bytes);
 	EXPECT_EQ(16, h->align);
 	EXPECT_EQ(16, h->holds);
