@@ -45,24 +45,43 @@ enum shmipc_peer_state shmipc_table_state(struct shmipc_segment *seg, uint32_t s
 	return SHMIPC_PEER_ATTACHED;
 }
 
-/* Lock the first free slot in [@from, @to); -EBUSY with *@ret_dying if one may soon be. */
-static int lock_slot(struct shmipc_segment *seg, uint32_t from, uint32_t to, uint32_t *ret_slot,
-		     bool *ret_dying)
+/* Lock the first free slot in [@from, @to), of those whose words say so or of all. */
+static int try_slots(struct shmipc_segment *seg, uint32_t from, uint32_t to, bool all,
+		     uint32_t *ret_slot)
 {
 	uint32_t slot;
 	int ret;
 
-	*ret_dying = false;
 	for (slot = from; slot < to; slot++) {
+		if (!all && word_attached(shmipc_load_relaxed(&shmipc_segment_slot(seg, slot)->word)))
+			continue;
 		ret = shmipc_locks(seg)->lock(seg, slot);
 		if (ret != -EBUSY) {
 			*ret_slot = slot;
 			return ret;
 		}
-		if (shmipc_table_state(seg, slot, false) != SHMIPC_PEER_ATTACHED)
-			*ret_dying = true;
 	}
 	return -EBUSY;
+}
+
+/*
+ * A free slot; -EBUSY with *@ret_dying if one may soon be. To ask the kernel takes
+ * a time that grows with the number of locks: of thousands of peers each would
+ * ask for all those before it.
+ */
+static int lock_slot(struct shmipc_segment *seg, uint32_t from, uint32_t to, uint32_t *ret_slot,
+		     bool *ret_dying)
+{
+	int ret = try_slots(seg, from, to, false, ret_slot);
+	uint32_t slot;
+
+	*ret_dying = false;
+	if (ret == -EBUSY)	/* words may be wrong */
+		ret = try_slots(seg, from, to, true, ret_slot);
+	for (slot = from; ret == -EBUSY && slot < to; slot++)
+		if (shmipc_table_state(seg, slot, false) != SHMIPC_PEER_ATTACHED)
+			*ret_dying = true;
+	return ret;
 }
 
 static void write_slot(struct shmipc_end *e, enum shmipc_role role)
