@@ -61,8 +61,20 @@ $(B)/libshmipc.so: $(B)/libshmipc.so.$(VERSION)
 	ln -sf $(<F) $(B)/libshmipc.so.$(SOMAJOR)
 	ln -sf $(<F) $@
 
+# Other libraries that `shmipc bench peers` compares with: those that are there.
+has	= $(shell echo '\#include <$(2)>' | $(CC) $(3) -E -x c - >/dev/null 2>&1 && echo $(1))
+IOX_INC	:= $(addprefix -isystem ,$(wildcard /usr/include/iceoryx/v2*))
+PEERS	:= $(call has,zmq,zmq.h) $(call has,nng,nng/nng.h) \
+	   $(call has,iceoryx,iceoryx_binding_c/publisher.h,$(IOX_INC))
+PEER_zmq	:= -lzmq
+PEER_nng	:= -lnng
+PEER_iceoryx	:= -liceoryx_binding_c
+$(B)/obj/tools/bench/other_zmq.o: ALL_CFLAGS += $(if $(filter zmq,$(PEERS)),-DWITH_ZMQ)
+$(B)/obj/tools/bench/other_nng.o: ALL_CFLAGS += $(if $(filter nng,$(PEERS)),-DWITH_NNG)
+$(B)/obj/tools/bench/other_iceoryx.o: ALL_CFLAGS += $(if $(filter iceoryx,$(PEERS)),-DWITH_ICEORYX $(IOX_INC))
+
 $(B)/shmipc: $(TOOL_OBJ) $(B)/libshmipc.a
-	$(CC) -o $@ $^ $(ALL_LDFLAGS) -ljansson -lm
+	$(CC) -o $@ $^ $(ALL_LDFLAGS) -ljansson -lm $(foreach p,$(PEERS),$(PEER_$(p)))
 
 $(EXAMPLES) $(TESTS): $(B)/%: $(B)/obj/%.o $(B)/libshmipc.a
 	@mkdir -p $(@D)

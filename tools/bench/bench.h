@@ -271,6 +271,9 @@ int bench_topic_publishes(const struct bench_opts *o, bench_sizes_fn *fn);
 int bench_topic_loans(const struct bench_opts *o, bench_sizes_fn *fn);
 int bench_topic_rtts(const struct bench_opts *o, bench_sizes_fn *fn);
 
+/* others.c */
+int bench_others(const struct bench_opts *o, bench_sizes_fn *fn);
+
 /* copier.c */
 extern struct bench_case bench_copier;
 int bench_copiers(const char *name, int (*fn)(struct bench_case *c, void *arg), void *arg);

@@ -451,7 +451,10 @@ static int peers(const struct bench_opts *o)
 		if (sizes(c, o, size_rtt, sizeof(size_rtt) / sizeof(size_rtt[0])))
 			return -1;
 	}
-	return 0;
+	/* The library's own topics among the others' ways. */
+	if (bench_topic_rates(o, sizes) || bench_topic_rtts(o, sizes))
+		return -1;
+	return bench_others(o, sizes);
 }
 
 static int copier_sizes(struct bench_case *c, void *arg)

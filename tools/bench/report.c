@@ -53,11 +53,11 @@ static const char *dist_text(const struct bench_dist *d, double unit, char *buf,
 /* What the ratio of a table is to. */
 static const char *yardstick(const struct bench_case *c)
 {
-	if (!c->topic || c->table == BENCH_TABLE_RTT)
+	if (c->limit[0].side[0] == bench_spsc.step.side[0])
+		return "of the spsc ring";
+	if (c->table != BENCH_TABLE_CALL)
 		return "of the limit";
-	if (c->table == BENCH_TABLE_CALL)
-		return c == &bench_topic_loan.bench ? "of 4 KiB" : "of 1 subscriber";
-	return "of the spsc ring";
+	return c == &bench_topic_loan.bench ? "of 4 KiB" : "of 1 subscriber";
 }
 
 /* Lossless and lossy figures have tables of their own. */
