@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: MIT
+"""shmipc bench on topics: short runs, in which every message is checked."""
+import os
+
+from harness import USAGE, Skip, case, check, equal, objects, run
+
+KEYS = {"bench", "size", "msgs_per_s", "bytes_per_s", "p50_ns", "p99_ns", "min_ns", "received",
+        "lost", "lost_share", "runs", "discarded", "noisy", "probe_ns", "limit",
+        "ratio_to_limit", "backend", "page_bytes", "cpus", "seconds", "wait", "topic"}
+TOPIC = {"publishers", "subscribers", "single", "policy", "way", "copier", "inline_bytes",
+         "history", "meta", "headers"}
+
+
+def bench(*args):
+    if len(os.sched_getaffinity(0)) < 2:
+        raise Skip("two processes that spin need two CPUs")
+    found = objects(run("bench", *args, "--seconds", "0.005", "--runs", "1", "--json").out)
+    for o in found:
+        equal(KEYS - set(o), set(), "keys that are missing")
+        equal(set(o["topic"]), TOPIC, "keys of topic")
+        check(o["received"] > 0, o)
+    return found
+
+
+@case
+def bench_topic_has_a_row_for_one_publisher_and_one_for_many():
+    found = bench("topic", "--size", "64,4096")
+    equal([(o["bench"], o["size"], o["topic"]["single"]) for o in found],
+          [("topic-single", 64, True), ("topic-single", 4096, True),
+           ("topic-many", 64, False), ("topic-many", 4096, False)])
+    for o in found:
+        equal(o["topic"]["policy"], "lossless")
+        equal(o["lost"], None, "a lossless row has no losses")
+        check(o["msgs_per_s"] > 0 and o["ratio_to_limit"] > 0, o)
+
+
+@case
+def bench_topic_counts_losses_in_rows_of_their_own():
+    for o in bench("topic", "--size", "64", "--policy", "lossy", "--made-for", "many"):
+        equal(o["topic"]["policy"], "lossy")
+        check(o["lost"] is not None and 0 <= o["lost_share"] <= 1, o)
+
+
+@case
+def bench_topic_takes_publishers_subscribers_loans_meta_and_headers():
+    o, = bench("topic", "--size", "1264", "--publishers", "3", "--subscribers", "4", "--loan",
+               "--meta", "--headers")
+    equal(o["topic"]["publishers"], 3)
+    equal(o["topic"]["subscribers"], 4)
+    equal(o["topic"]["way"], "loan")
+    check(o["topic"]["meta"] and o["topic"]["headers"], o)
+
+
+@case
+def bench_topic_sleeps_instead_of_spinning():
+    for o in bench("topic", "--size", "64", "--wait", "block"):
+        equal(o["wait"], "block")
+
+
+@case
+def bench_topic_times_a_publication_a_loan_and_a_round_trip():
+    for what, size in (("topic-publish", 64), ("topic-loan", 65536), ("topic-rtt", 64)):
+        o, = bench(what, "--size", str(size))
+        equal(o["bench"], what)
+        check(o["p50_ns"] > 0 and o["p99_ns"] >= o["p50_ns"], o)
+
+
+@case
+def bench_topic_refuses_options_that_mean_nothing():
+    for option, value in (("--policy", "some"), ("--made-for", "all"), ("--publishers", "0"),
+                          ("--subscribers", "x"), ("--inline", "1g"), ("--history", "-1")):
+        err = run("bench", "topic", option, value, code=USAGE).err
+        check(option in err and value in err and "EINVAL" in err, err)
