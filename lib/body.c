@@ -33,6 +33,16 @@ static int plan_ring(struct shmipc_body *b, struct shmipc_seg_hdr *h,
 	return 0;
 }
 
+/* The pages of a topic before its data, without what only aligns those. */
+static uint64_t log_ctl_bytes(const struct shmipc_topic_hdr *t)
+{
+	uint64_t end = t->sub_off + sizeof(struct shmipc_sub_ctl) +
+		       SHMIPC_TOPIC_GROUPS * sizeof(struct shmipc_group_line) +
+		       t->subs * shmipc_log_sub_stride(t->holds);
+
+	return shmipc_priv_round_up(end, SHMIPC_CTL_PAGE);
+}
+
 static int plan_log(struct shmipc_body *b, struct shmipc_seg_hdr *h,
 		    const struct shmipc_segment_opts *o, const char *name,
 		    const struct shmipc_pages *pages)
@@ -52,8 +62,7 @@ static int plan_log(struct shmipc_body *b, struct shmipc_seg_hdr *h,
 		return shmipc_fail(-EINVAL, "shmipc: create \"%s\": no topic is so large (EINVAL)",
 				   name ? name : "");
 	h->data_bytes = need - b->topic.data_off;
-	b->ctl_bytes = b->topic.data_off;
-	b->init_bytes = b->topic.sub_off;
+	b->ctl_bytes = b->init_bytes = log_ctl_bytes(&b->topic);
 	return 0;
 }
 
@@ -124,7 +133,7 @@ void shmipc_body_of(const struct shmipc_segment *seg, struct shmipc_body *ret)
 	memset(ret, 0, sizeof(*ret));
 	if (seg->hdr.kind == SHMIPC_KIND_TOPIC) {
 		ret->topic = seg->log.hdr;
-		ret->ctl_bytes = ret->topic.data_off;
+		ret->ctl_bytes = log_ctl_bytes(&ret->topic);
 	} else if (shmipc_kind_is_ring(seg->hdr.kind)) {
 		/* From our checked copy, not from what the creator wrote there. */
 		ret->ring.prod_off = (uint64_t)((unsigned char *)ring->prod - body);
@@ -159,19 +168,14 @@ static int spans_of_ring(const struct shmipc_seg_hdr *h, const struct shmipc_rin
 static int spans_of_log(const struct shmipc_seg_hdr *h, const struct shmipc_topic_hdr *t,
 			enum shmipc_role role, struct shmipc_span *span)
 {
-	uint64_t sub_end;
-
 	switch (role) {
 	case SHMIPC_ROLE_PRODUCER:	/* their lines, and all messages */
 		span[0] = (struct shmipc_span){ h->body_off + t->pub_off, t->sub_off - t->pub_off };
 		span[1] = (struct shmipc_span){ h->data_off, h->data_bytes };
 		return 2;
 	case SHMIPC_ROLE_READER:
-		sub_end = t->sub_off + sizeof(struct shmipc_sub_ctl) +
-			  SHMIPC_TOPIC_GROUPS * sizeof(struct shmipc_group_line) +
-			  t->subs * shmipc_log_sub_stride(t->holds);
-		sub_end = shmipc_priv_round_up(sub_end, SHMIPC_CTL_PAGE);
-		span[0] = (struct shmipc_span){ h->body_off + t->sub_off, sub_end - t->sub_off };
+		span[0] = (struct shmipc_span){ h->body_off + t->sub_off,
+						log_ctl_bytes(t) - t->sub_off };
 		return 1;
 	default:
 		return 0;

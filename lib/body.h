@@ -11,7 +11,7 @@ struct shmipc_body {
 	struct shmipc_topic_hdr topic;
 	struct shmipc_log_opts log;
 	uint64_t ctl_bytes;	/* from the body's start: pages of headers and roles */
-	uint64_t init_bytes;	/* and of these, bytes that are not zero at first */
+	uint64_t init_bytes;	/* and of these, what the kernel is given when it makes them */
 };
 
 /*
