@@ -35,13 +35,13 @@ static void *thread_main(void *arg)
 
 	(void)prctl(PR_SET_NAME, "shmipc-sub");
 	do {
-		/* Ends at the latest when it is asked to stop: see shmipc_sub_stop(). */
+		/*
+		 * Ends at the latest when it is asked to stop: see shmipc_sub_stop().
+		 * What it has taken by then is told, or it would be lost.
+		 */
 		err = shmipc_sub_take(&s->sub, &m, SHMIPC_FOREVER);
-		if (stopping(s)) {
-			if (!err)
-				shmipc_sub_release(&s->sub, &m);
+		if (err == -EINTR && stopping(s))
 			break;
-		}
 	} while (deliver(s, &m, err));
 	return NULL;
 }

@@ -281,7 +281,8 @@ static inline int until_asleep(pid_t tid)
 
 	for (i = 0; i < 20000; i++) {
 		nr = asleep_in(tid);
-		if (nr == SYS_futex || nr == 449 /* futex_waitv */ || nr == SYS_ioctl)
+		if (nr == SYS_futex || nr == 449 /* futex_waitv */ || nr == SYS_ioctl ||
+		    nr == SYS_ppoll)
 			return 0;
 		(void)nanosleep(&ms, NULL);
 	}

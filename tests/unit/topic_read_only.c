@@ -177,7 +177,8 @@ TEST_F(topic_read_only, does_not_keep_the_name)
 	ASSERT_EQ(0, shmipc_sub_open(&self->sub, TOPIC, NULL, &self->o));
 	shmipc_pub_close(self->pub);
 	self->pub = NULL;
-	EXPECT_EQ(0, env_files(&self->env));
+	/* On the device a name stays as long as anybody has it open, if only to look. */
+	EXPECT_EQ(env_on_dev(), env_files(&self->env));
 	EXPECT_EQ(0, get_range(self->sub, 0, 5));
 	EXPECT_EQ(-EAGAIN, get(self->sub));
 }

@@ -239,7 +239,9 @@ TEST_F(topic_thread, told_when_it_is_cut_off)
 	ASSERT_EQ(0, sub_open(&self->sub, NULL, SHMIPC_START_NEW, SHMIPC_POLICY_EVICT));
 	ASSERT_EQ(0, pipe2(p, O_CLOEXEC));
 	self->wait_fd = p[0];
+	ASSERT_EQ(0, put(self->pub, 1));
 	ASSERT_EQ(0, shmipc_sub_start(self->sub, fn, self));
+	until_inside(self);
 	for (i = 0; i < 300; i++) {
 		ASSERT_EQ(0, put_until(self->pub, 1, SOON));
 	}
