@@ -49,7 +49,7 @@ TEST_F(topic_any, says_which_one_has)
 	for (i = 0; i < 40; i++) {
 		ASSERT_EQ(0, put(self->pub[i * 7 % 4], 5));
 		ASSERT_EQ(0, shmipc_sub_wait_any(self->sub, 4, &self->first, i % 2 ? 0 : SOON));
-		ASSERT_EQ(i * 7 % 4, self->first);
+		ASSERT_EQ((size_t)i * 7 % 4, self->first);
 		ASSERT_EQ(5, get(self->sub[self->first]));
 		ASSERT_EQ(-EAGAIN, shmipc_sub_wait_any(self->sub, 4, &self->first, 0));
 	}
@@ -95,7 +95,7 @@ TEST_F(topic_any, sleeper_is_woken_by_each)
 	for (i = 0; i < 8; i++) {
 		ASSERT_EQ(0, until_asleep(o.tid));
 		ASSERT_EQ(0, put(self->pub[i * 3 % 4], 7));
-		EXPECT_EQ(i * 3 % 4, hear(&o));
+		EXPECT_EQ((uint64_t)i * 3 % 4, hear(&o));
 	}
 	EXPECT_EQ(0, other_end(&o));
 }
