@@ -4,7 +4,8 @@
  *
  * Lossless: each subscriber gets each publisher's messages once, in order, whole,
  * and all see the same order. Lossy: what each received and what it was told to
- * have lost is what was published, exactly. Evicted ones come again.
+ * have lost is what was published, exactly. Evicted ones come again. Members of a
+ * group: what they received together is what was published, nothing twice.
  *
  * STRESS_PUBS, STRESS_SUBS   how many (4, 4)
  * STRESS_MESSAGES            of each publisher; otherwise as many as there is time for
@@ -15,7 +16,7 @@
 enum { DONE, SENT, ORDER = 32 };	/* sh->word[] */
 
 static uint64_t pubs, subs, messages, history;
-static uint32_t policy;
+static uint32_t policy, group;
 
 static struct shmipc_topic_opts topic_opts(void)
 {
@@ -30,7 +31,8 @@ static struct shmipc_topic_opts topic_opts(void)
 static int publishes(struct other *me, void *arg)
 {
 	struct load_pub *p = calloc(1, sizeof(*p));
-	uint64_t key;
+	uint64_t key, sum = 0;
+	uint32_t i;
 
 	CHECK(p);
 	p->who = (uint32_t)(uintptr_t)arg;
@@ -44,6 +46,9 @@ static int publishes(struct other *me, void *arg)
 		if (p->n % 64 == 0)
 			beat();
 	}
+	for (i = 0; i < p->n; i++)
+		sum += rng_mix(load_key(p->who, i));
+	__atomic_fetch_add(&sh->total[4], sum, __ATOMIC_RELAXED);
 	__atomic_fetch_add(&sh->total[0], p->n, __ATOMIC_RELAXED);
 	word_set(SENT + (int)p->who % 24, p->n);
 	key = load_key(p->who, LAST);
@@ -65,7 +70,7 @@ static uint64_t order_of(struct load_sub *s, uint64_t sum)
 static int subscribes(struct other *me, void *arg)
 {
 	struct load_sub *s = calloc(1, sizeof(*s));
-	struct shmipc_sub_opts o = { .struct_bytes = sizeof(o), .policy = policy };
+	struct shmipc_sub_opts o = { .struct_bytes = sizeof(o), .policy = policy, .group = group };
 	uint64_t sum = 0, evicted = 0, i;
 	int ret;
 
@@ -98,7 +103,7 @@ static int subscribes(struct other *me, void *arg)
 	load_sums(s);
 	while (s->nheld)
 		load_let_go(s, 0);
-	if (policy == SHMIPC_POLICY_LOSSLESS) {
+	if (policy == SHMIPC_POLICY_LOSSLESS && !group) {
 		if (s->ended != pubs || s->got != sh->total[0] + pubs)
 			WRONG("%llu received of %llu", (unsigned long long)s->got,
 			      (unsigned long long)(sh->total[0] + pubs));
@@ -114,6 +119,7 @@ static int subscribes(struct other *me, void *arg)
 	__atomic_fetch_add(&sh->total[1], s->got, __ATOMIC_RELAXED);
 	__atomic_fetch_add(&sh->total[2], s->lost, __ATOMIC_RELAXED);
 	__atomic_fetch_add(&sh->total[3], evicted, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&sh->total[5], s->sum, __ATOMIC_RELAXED);
 	word_set(ORDER + (int)(uintptr_t)arg % 32, sum);
 	load_sub_end(s);
 	free(s);
@@ -145,7 +151,7 @@ static void run(const char *what, unsigned int share)
 	for (i = 0; i < subs; i++) {
 		if (other_end(&s[i]))
 			WRONG("subscriber %d did not end well", (int)i);
-		if (policy == SHMIPC_POLICY_LOSSLESS && word_get(ORDER + (int)i) != word_get(ORDER))
+		if (policy == SHMIPC_POLICY_LOSSLESS && !group && word_get(ORDER + (int)i) != word_get(ORDER))
 			WRONG("subscribers 0 and %d saw another order", (int)i);
 	}
 	shmipc_pub_close(keep);
@@ -157,21 +163,27 @@ static void run(const char *what, unsigned int share)
 
 int main(void)
 {
-	stress_begin("stress/topic", 4);
+	stress_begin("stress/topic", 5);
 	pubs = env_number("STRESS_PUBS", 4) % 24;
 	subs = env_number("STRESS_SUBS", 4) % 32;
 	messages = env_number("STRESS_MESSAGES", 0);
 	history = env_number("STRESS_HISTORY", 500);
 	policy = SHMIPC_POLICY_LOSSLESS;
-	run("lossless", 35);
+	run("lossless", 30);
 	ksft_test_result(!sh->bad && sh->total[1] == (sh->total[0] + pubs) * subs,
 			 "lossless: each message once, in order, whole, in one order for all\n");
 	policy = SHMIPC_POLICY_LOSSY;
-	run("lossy", 35);
+	run("lossy", 30);
 	ksft_test_result(!sh->bad && sh->total[1] + sh->total[2] == (sh->total[0] + pubs) * subs,
 			 "lossy: received and lost are all, exactly\n");
+	policy = SHMIPC_POLICY_LOSSLESS;
+	group = 7;
+	run("group", 20);
+	ksft_test_result(!sh->bad && sh->total[1] == sh->total[0] + pubs && sh->total[4] == sh->total[5],
+			 "group: each message goes to one of it\n");
+	group = 0;
 	policy = SHMIPC_POLICY_EVICT;
-	run("evict", 30);
+	run("evict", 20);
 	ksft_test_result(!sh->bad && sh->total[1], "evict: who was cut off comes again\n");
 	ksft_test_result(env_count("/proc/self/fd") == stress_env.fds && !env_files(&stress_env),
 			 "no descriptor and no file is left\n");

@@ -162,6 +162,7 @@ struct load_sub {
 	uint64_t begin;		/* number of the first message */
 	uint64_t got;
 	uint64_t ended;		/* publishers that have said so */
+	uint64_t sum;		/* of the others' keys */
 	uint64_t lost;		/* as told */
 	int gaps;		/* it may miss some */
 	int counted;		/* each number is received, lost or aborted */
@@ -210,7 +211,10 @@ static inline void load_note(struct load_sub *s, uint64_t key)
 		f->n = n;
 		f->count++;
 	}
-	s->ended += n == LAST;
+	if (n == LAST)
+		s->ended++;
+	else
+		s->sum += rng_mix(key);
 }
 
 static inline void load_let_go(struct load_sub *s, uint32_t i)
