@@ -367,10 +367,11 @@ static void *vault_alloc(size_t bytes, void *arg)
 static void vault_free(void *ptr, void *arg)
 {
 	struct vault *v = arg;
-	unsigned char *p = (unsigned char *)ptr - 4096;
+	unsigned char *p = ptr;
 
 	if (!ptr)
 		return;
+	p -= 4096;
 	(void)mprotect(p, 4096, PROT_READ);
 	(void)munmap(p, rounded(*(size_t *)(void *)p));
 	v->frees++;
