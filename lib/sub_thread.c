@@ -77,12 +77,13 @@ out:
 /* It returns from its call, from a sleep within a tick, and begins no other. */
 static void ask_to_stop(struct shmipc_sub_priv *s)
 {
-	const struct shmipc_log_rx *rx = &s->sub.rx;
-	uint64_t seq = shmipc_sub_awaited(s);
+	const struct shmipc_log *log = &s->t.seg->log;
+	uint64_t seq;
 
 	/* B0 -> B1 */
 	shmipc_store_release(&s->stop, 1u);
-	s->t.seg->be->wake(s->t.seg, shmipc_low32(&shmipc_log_rx_entry(rx, seq)->word));
+	seq = shmipc_load_relaxed(&s->sleeps_for);
+	s->t.seg->be->wake(s->t.seg, shmipc_low32(&shmipc_log_entry(log, seq)->word));
 }
 
 /* The mutex is not held while the thread is joined: its function may want to stop, too. */

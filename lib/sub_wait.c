@@ -169,6 +169,10 @@ int shmipc_sub_wait_entry(struct shmipc_sub_priv *s, uint64_t deadline_ns)
 		return 0;
 	until = deadline_ns - now > tick_ns(s) ? now + tick_ns(s) : deadline_ns;
 	s->t.sleeps++;
+	/* Whoever stops our thread wakes us there. */
+	shmipc_store_relaxed(&s->sleeps_for, shmipc_sub_awaited(s));
+	if (shmipc_load_relaxed(&s->stop))
+		return 0;
 	ret = s->t.seg->be->wait_log(s->t.seg, word, val, shmipc_priv_log_pubs(&s->t.seg->log),
 				     until);
 	return ret == -EINTR ? ret : 0;

@@ -82,6 +82,7 @@ struct shmipc_sub_priv {
 	pthread_cond_t thread_cond;	/* thread_state has changed */
 	uint32_t thread_state;
 	uint32_t stop;			/* calls return -EINTR */
+	uint64_t sleeps_for;		/* number of the message that it last slept for */
 	shmipc_sub_fn fn;
 	void *fn_arg;
 };
