@@ -63,7 +63,7 @@ static void fn(struct shmipc_sub *sub, const struct shmipc_msg *m, int err, void
 	if (self->wait_fd >= 0 && read(self->wait_fd, &c, 1) != 1)
 		self->wrong = true;
 	if (err == -ESTALE)
-		self->lost += shmipc_sub_lost(sub, &from, &to);
+		__atomic_fetch_add(&self->lost, shmipc_sub_lost(sub, &from, &to), __ATOMIC_RELEASE);
 	if (err) {
 		self->last_err = err;
 		self->wrong |= m != NULL;
@@ -270,7 +270,7 @@ TEST_F(topic_thread, told_what_was_lost_and_goes_on)
 	for (i = 0; i < 300; i++) {
 		ASSERT_EQ(1, write(p[1], "c", 1));
 	}
-	while (calls(self) + self->lost < 301)
+	while (calls(self) + __atomic_load_n(&self->lost, __ATOMIC_ACQUIRE) < 301)
 		(void)sched_yield();
 	shmipc_sub_stop(self->sub);
 	EXPECT_EQ(-ESTALE, self->last_err);
