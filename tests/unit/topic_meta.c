@@ -369,7 +369,7 @@ static void vault_free(void *ptr, void *arg)
 	struct vault *v = arg;
 	unsigned char *p = ptr;
 
-	if (!ptr)
+	if (!p)
 		return;
 	p -= 4096;
 	(void)mprotect(p, 4096, PROT_READ);
