@@ -176,7 +176,8 @@ struct shmipc_buf {
  * @deadline_ns: for room
  *
  * Nobody sees one of them before all are there, and no other publisher's message
- * comes between.
+ * comes between. Of one that is killed just then the first may be aborted and the
+ * others come; never the first without the others.
  *
  * Return: 0; -E2BIG for @n; otherwise as shmipc_pub_send().
  */
