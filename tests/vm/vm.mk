@@ -3,8 +3,8 @@
 #
 #:  make vm             a shell in a machine with the module loaded
 #:  make check-vm       the module's tests, on the kernel KERNEL
-#:  make check-kernels  the same on each of KERNELS
-#:  make check-debug    the same on a kernel with KASAN and on one with KCSAN (built first: long)
+#:  make check-kernels  the same, and the core's own tests on /dev/shmipc, on each of KERNELS
+#:  make check-debug    the module's tests on a kernel with KASAN and on one with KCSAN (built first: long)
 #:  make check-guest    the core's own tests on /dev/shmipc, on the kernel KERNEL
 #:  make compare        what dev costs against mem, on the kernel KERNEL
 KERNEL	?= 6.1
@@ -39,7 +39,8 @@ check-vm:
 
 check-kernels:
 	@tools/setup kernels
-	@B=$(B) tests/vm/check $(KERNELS)
+	@$(MAKE) -s B=$(B) all tests
+	@B=$(B) tests/vm/each $(KERNELS)
 
 check-debug:
 	@tools/setup kernels
