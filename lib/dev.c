@@ -322,11 +322,12 @@ static int by_name(int fd, unsigned long cmd, const char *name)
 	return shmipc_dev_ioctl(fd, cmd, &r);
 }
 
-static int dev_open(struct shmipc_segment *seg, const char *name)
+/* A descriptor with these rights, bound to the segment of that name. */
+static int bind_name(struct shmipc_segment *seg, int flags, const char *name)
 {
 	int ret;
 
-	seg->fd = shmipc_dev_fd(O_RDWR);
+	seg->fd = shmipc_dev_fd(flags);
 	if (seg->fd < 0)
 		return seg->fd;
 	ret = by_name(seg->fd, SHMIPC_IOC_OPEN, name);
@@ -334,7 +335,14 @@ static int dev_open(struct shmipc_segment *seg, const char *name)
 		dev_close(seg);
 		return fail_name(ret, "open", name);
 	}
-	return finish_open(seg, name);
+	return 0;
+}
+
+static int dev_open(struct shmipc_segment *seg, const char *name)
+{
+	int ret = bind_name(seg, O_RDWR, name);
+
+	return ret ? ret : finish_open(seg, name);
 }
 
 /*
@@ -400,16 +408,10 @@ static int dev_unlink(const char *name)
 static int dev_look(struct shmipc_segment *seg, const char *name, int *ret_in_use)
 {
 	struct shmipc_dev_stat st = { .size = sizeof(st) };
-	int ret;
+	int ret = bind_name(seg, O_RDONLY, name);
 
-	seg->fd = shmipc_dev_fd(O_RDONLY);
-	if (seg->fd < 0)
-		return seg->fd;
-	ret = by_name(seg->fd, SHMIPC_IOC_OPEN, name);
-	if (ret) {
-		dev_close(seg);
-		return fail_name(ret, "open", name);
-	}
+	if (ret)
+		return ret;
 	ret = map_segment(seg, name);
 	if (!ret)
 		ret = shmipc_dev_ioctl(seg->fd, SHMIPC_IOC_STAT, &st);
