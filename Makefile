@@ -10,6 +10,7 @@
 #:  make clean          removes build/
 #:  make help           this text
 #:
+#:  EXTRA_CFLAGS=-DSHMIPC_NO_PROBES leaves the probes for tracers out
 #:  CC=clang, CFLAGS=, LDFLAGS= as usual; WERROR=-Werror; B=DIR builds elsewhere than in build/
 
 VERSION	:= 0.1.0

@@ -137,6 +137,7 @@ static int attach_own(struct shmipc_channel **ret, struct shmipc_segment *seg,
 	c->gather_every = c->gather_in = SHMIPC_GATHER_EVERY;
 	c->pub.kind = seg->hdr.kind;
 	c->pub.role = role;
+	c->pub.probe = role == SHMIPC_ROLE_PRODUCER ? &shmipc_probe_publishes : &shmipc_probe_takes;
 	seg->live = &c->pub.role;	/* NONE is 0 */
 	seg->nlive = 1;
 	watch_peer(c);
@@ -159,7 +160,7 @@ static int attach_own(struct shmipc_channel **ret, struct shmipc_segment *seg,
 	return 0;
 
 leave_end:
-	seg->be->leave(&c->end);
+	shmipc_end_leave(&c->end);
 free_channel:
 	seg->live = NULL;
 	free(c);
@@ -197,7 +198,7 @@ SHMIPC_EXPORT void shmipc_channel_close(struct shmipc_channel *ch)
 	if (!ch)
 		return;
 	if (!c->seg->dead) {
-		c->seg->be->leave(&c->end);
+		shmipc_end_leave(&c->end);
 		/*
 		 * Of a killed peer the locks may live a little longer. One patience
 		 * for all: a hostile peer can claim as many dead as there are slots.

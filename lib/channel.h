@@ -6,6 +6,7 @@
 #include <shmipc/channel.h>
 
 #include "backend.h"
+#include "probe.h"
 
 #define NO_SLOT		UINT32_MAX
 

@@ -72,6 +72,17 @@ SHMIPC_EXPORT enum shmipc_peer_state shmipc_channel_peer(struct shmipc_channel *
 	return c->seg->be->state(c->seg, c->peer_slot, true);
 }
 
+static void tell_death(struct shmipc_chan *c)
+{
+	struct shmipc_peer_info info;
+
+	if (!shmipc_probe_on(death))
+		return;
+	shmipc_slot_info(c->seg, c->peer_slot, &info);
+	if (info.state == SHMIPC_PEER_DIED)
+		shmipc_probe(death, c->seg, c->end.slot, c->peer_slot, info.pid, info.role);
+}
+
 /* The inline part saw the peer's word change: what is it? */
 SHMIPC_EXPORT int shmipc_channel_slow_peer(struct shmipc_channel *ch)
 {
@@ -81,11 +92,22 @@ SHMIPC_EXPORT int shmipc_channel_slow_peer(struct shmipc_channel *ch)
 	if (c->seg->dead)
 		return -EINVAL;
 	if (shmipc_chan_peer_gone(c)) {
+		tell_death(c);
 		ch->peer_seen = PEER_SEEN_NEVER;
 		return -EPIPE;
 	}
 	ch->peer_seen = word;
 	return 0;
+}
+
+/* Of the next message of this end. */
+static uint64_t number(const struct shmipc_channel *ch)
+{
+	if (ch->role == SHMIPC_ROLE_CONSUMER)
+		return ch->end.spsc_rx.seq;
+	if (ch->role == SHMIPC_ROLE_READER)
+		return ch->end.bcast_rx.seq;
+	return ch->kind == SHMIPC_KIND_SPSC ? ch->end.spsc_tx.seq : ch->end.bcast_tx.seq;
 }
 
 SHMIPC_EXPORT void shmipc_channel_slow_wake(struct shmipc_channel *ch)
@@ -98,7 +120,7 @@ SHMIPC_EXPORT void shmipc_channel_slow_wake(struct shmipc_channel *ch)
 	if (c->seg->dead)
 		return;
 	c->wakes++;
-	c->seg->be->wake(c->seg, shmipc_low32(&moved->word));
+	shmipc_wake(c->seg, c->end.slot, shmipc_low32(&moved->word), number(ch));
 }
 
 /* A position of the other side, and what to do to be woken at another. */
@@ -173,8 +195,12 @@ static int sleep_once(struct shmipc_chan *c, const struct sleep_on *s, uint64_t 
 	now = shmipc_now_ns();
 	until = deadline_ns - now > tick ? now + tick : deadline_ns;
 	c->sleeps++;
+	shmipc_probe(wait, c->seg, c->end.slot, shmipc_probe_off(c->seg, shmipc_low32(s->word)),
+		     number(&c->pub), c->pub.role);
 	ret = c->seg->be->wait(c->seg, shmipc_low32(s->word), (uint32_t)word, c->peer_slot,
 			       peer_word, until);
+	shmipc_probe(wait_end, c->seg, c->end.slot, shmipc_probe_off(c->seg, shmipc_low32(s->word)),
+		     (int64_t)ret, c->pub.role);
 	return ret == -EINTR ? ret : 0;
 }
 
@@ -318,9 +344,22 @@ SHMIPC_EXPORT int shmipc_channel_slow_empty(struct shmipc_channel *ch, int err,
 	if (shmipc_chan_peer_gone(c)) {
 		/* P0 <- P1: what it published before it went comes first. */
 		shmipc_fence_acquire();
-		return nothing_to_read(ch) ? -EPIPE : 0;
+		if (!nothing_to_read(ch))
+			return 0;
+		tell_death(c);
+		return -EPIPE;
 	}
 	return wait_for(c, &s, deadline_ns, SURE_TICK_NS);
+}
+
+static void tell_full(const struct shmipc_chan *c)
+{
+	const struct shmipc_spsc_tx *tx = &c->pub.end.spsc_tx;
+	uint64_t word, head = tx->pub_seq;
+
+	if (shmipc_probe_on(full) && !shmipc_cursor_read(&c->seg->ring.cons->head, &word, &head))
+		shmipc_probe(full, c->seg, c->end.slot, tx->seq, c->peer_slot,
+			     tx->pub_seq - head);
 }
 
 /* Waits for less than a lot are looked after soon, then less and less often. */
@@ -351,8 +390,11 @@ SHMIPC_EXPORT int shmipc_channel_slow_room(struct shmipc_channel *ch, size_t len
 	shmipc_channel_publish(ch);	/* nobody makes room for what he cannot see */
 	if (ch->kind == SHMIPC_KIND_BCAST)
 		return 0;
-	if (shmipc_chan_peer_gone(c))
+	if (shmipc_chan_peer_gone(c)) {
+		tell_death(c);
 		return -EPIPE;
+	}
+	tell_full(c);
 	end = tx->pos + shmipc_rec_pad(tx->pos, len, tx->size, tx->align);
 	end += shmipc_rec_advance(len, tx->align);
 	head = shmipc_cursor_pos(shmipc_load_relaxed(&ring->cons->head.word));

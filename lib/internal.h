@@ -93,6 +93,7 @@ struct shmipc_end {
 };
 
 int shmipc_end_take(struct shmipc_end *e, struct shmipc_segment *seg, enum shmipc_role role);
+void shmipc_end_leave(struct shmipc_end *e);
 void shmipc_slot_info(struct shmipc_segment *seg, uint32_t slot, struct shmipc_peer_info *ret);
 uint32_t shmipc_my_pidns(void);
 

@@ -6,6 +6,7 @@
 
 #include "backend.h"
 #include "body.h"
+#include "probe.h"
 
 /* The PID namespace that hints of pids are of. */
 uint32_t shmipc_my_pidns(void)
@@ -13,6 +14,11 @@ uint32_t shmipc_my_pidns(void)
 	struct stat st;
 
 	return stat("/proc/self/ns/pid", &st) ? 0 : (uint32_t)st.st_ino;
+}
+
+static uint64_t generation(const struct shmipc_end *e)
+{
+	return shmipc_load_relaxed(&shmipc_segment_slot(e->seg, e->slot)->generation);
 }
 
 /**
@@ -48,7 +54,16 @@ int shmipc_end_take(struct shmipc_end *e, struct shmipc_segment *seg, enum shmip
 	if (ret)
 		return shmipc_fail(ret, "shmipc: attach \"%s\": take a slot: %s (%s)", seg->hdr.name,
 				   strerror(-ret), shmipc_error_name(ret));
+	shmipc_probe(attach, seg, e->slot, role, generation(e), 0);
 	return 0;
+}
+
+void shmipc_end_leave(struct shmipc_end *e)
+{
+	shmipc_probe(detach, e->seg, e->slot,
+		     shmipc_load_relaxed(&shmipc_segment_slot(e->seg, e->slot)->role),
+		     generation(e), 0);
+	e->seg->be->leave(e);
 }
 
 void shmipc_slot_info(struct shmipc_segment *seg, uint32_t slot, struct shmipc_peer_info *ret)

@@ -56,13 +56,19 @@ static void resume(struct shmipc_pub_priv *p, uint64_t id)
 	uint64_t tail = shmipc_load_relaxed(&seg->log.pub->tail);
 	uint64_t claim = shmipc_load_relaxed(&seg->log.pub_line[p->t.end.slot].claim);
 
-	if (!shmipc_log_tx_init(&p->pub.tx, &seg->log, p->t.end.slot, id, shmipc_topic_pub_alive,
-				seg))
+	uint32_t slot = p->t.end.slot;
+	uint64_t n;
+
+	n = shmipc_log_tx_init(&p->pub.tx, &seg->log, slot, id, shmipc_topic_pub_alive, seg);
+	if (!n)
 		return;
-	if (p->pub.tx.single)
-		shmipc_topic_wake(seg, tail, (uint32_t)(p->pub.tx.next - tail));
-	else
-		shmipc_topic_wake(seg, claim >> SHMIPC_CLAIM_BITS, claim & SHMIPC_CLAIM_MAX);
+	if (p->pub.tx.single) {
+		shmipc_probe(abort, seg, slot, slot, tail, n);
+		shmipc_topic_wake(seg, slot, tail, (uint32_t)(p->pub.tx.next - tail));
+	} else {
+		shmipc_probe(abort, seg, slot, slot, claim >> SHMIPC_CLAIM_BITS, n);
+		shmipc_topic_wake(seg, slot, claim >> SHMIPC_CLAIM_BITS, claim & SHMIPC_CLAIM_MAX);
+	}
 }
 
 static int start(struct shmipc_pub_priv *p, const struct shmipc_pub_opts *o)
@@ -91,6 +97,7 @@ static int start(struct shmipc_pub_priv *p, const struct shmipc_pub_opts *o)
 	shmipc_pool_init(&p->pool, &p->pub.tx, generation, owner_lives, seg);
 	shmipc_headers_init(&p->headers);
 	set_plain(p, o);
+	p->pub.probe = &shmipc_probe_publishes;
 	p->pub.live = 1;
 	seg->live = &p->pub.live;	/* and plain_end behind it */
 	seg->nlive = 2;
@@ -123,7 +130,7 @@ SHMIPC_EXPORT int shmipc_pub_open(struct shmipc_pub **ret, const char *name,
 	return 0;
 
 leave:
-	p->t.seg->be->leave(&p->t.end);
+	shmipc_end_leave(&p->t.end);
 close_segment:
 	shmipc_segment_close(p->t.seg);
 free_pub:
@@ -158,14 +165,16 @@ SHMIPC_EXPORT void shmipc_pub_slow_wake(struct shmipc_pub *pub, uint64_t seq, ui
 	if (!pub->live)
 		return;
 	p->t.wakes++;
-	shmipc_topic_wake(p->t.seg, seq, n);
+	shmipc_topic_wake(p->t.seg, p->t.end.slot, seq, n);
 }
 
 static void commit(struct shmipc_pub_priv *p, uint64_t seq, uint32_t n,
 		   enum shmipc_entry_state state, uint64_t bytes)
 {
-	uint32_t wake = shmipc_log_commit(&p->pub.tx, seq, n, state, bytes);
+	uint32_t wake;
 
+	shmipc_probe_publish(p->t.seg, p->t.end.slot, seq, n, bytes);
+	wake = shmipc_log_commit(&p->pub.tx, seq, n, state, bytes);
 	if (wake)
 		shmipc_pub_slow_wake(&p->pub, seq, wake);
 }

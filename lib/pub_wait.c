@@ -39,17 +39,30 @@ static void note(struct shmipc_pub_priv *p, const struct shmipc_log_block *b)
 	memcpy(p->blocked.comm, info.comm, sizeof(p->blocked.comm));
 }
 
+static void tell_death(const struct shmipc_pub_priv *p, uint32_t peer, enum shmipc_role role)
+{
+	struct shmipc_peer_info info;
+
+	if (!shmipc_probe_on(death))
+		return;
+	shmipc_slot_info(p->t.seg, peer, &info);
+	shmipc_probe(death, p->t.seg, p->t.end.slot, peer, info.pid, role);
+}
+
 /* A publisher that died with numbers claimed: whoever sleeps for them goes on. */
 static bool bury_pub(struct shmipc_pub_priv *p, const struct shmipc_log_block *b)
 {
 	const struct shmipc_log *log = &p->t.seg->log;
-	uint64_t claim = shmipc_load_relaxed(&log->pub_line[b->slot].claim);
+	uint64_t claim = shmipc_load_relaxed(&log->pub_line[b->slot].claim), n;
 
 	if (shmipc_topic_pub_alive(p->t.seg, b->slot))
 		return false;
-	if (!shmipc_log_abort(log, b->slot, shmipc_topic_pub_alive, p->t.seg))
+	n = shmipc_log_abort(log, b->slot, shmipc_topic_pub_alive, p->t.seg);
+	if (!n)
 		return false;
-	shmipc_topic_wake(p->t.seg, claim >> SHMIPC_CLAIM_BITS, claim & SHMIPC_CLAIM_MAX);
+	tell_death(p, b->slot, SHMIPC_ROLE_PRODUCER);
+	shmipc_probe(abort, p->t.seg, p->t.end.slot, b->slot, claim >> SHMIPC_CLAIM_BITS, n);
+	shmipc_topic_wake(p->t.seg, p->t.end.slot, claim >> SHMIPC_CLAIM_BITS, claim & SHMIPC_CLAIM_MAX);
 	return true;
 }
 
@@ -98,6 +111,7 @@ static bool resolve(struct shmipc_pub_priv *p, const struct shmipc_log_block *b,
 	if (b->who != SHMIPC_LOG_SUB)
 		return false;
 	if (!sub_lives(p, b)) {
+		tell_death(p, peer_of(p, b), SHMIPC_ROLE_READER);
 		shmipc_log_evict(&seg->log, b, 1);
 		return true;
 	}
@@ -105,9 +119,10 @@ static bool resolve(struct shmipc_pub_priv *p, const struct shmipc_log_block *b,
 		return false;
 	shmipc_log_evict(&seg->log, b, 0);
 	p->evicted++;
+	shmipc_probe(evict, seg, p->t.end.slot, peer_of(p, b), b->policy, 0);
 	/* It may sleep, or look for more: it should know. */
 	line = shmipc_log_sub(&seg->log, b->slot);
-	seg->be->wake(seg, shmipc_low32(&line->pos));
+	shmipc_wake(seg, p->t.end.slot, shmipc_low32(&line->pos), need);
 	return true;
 }
 
@@ -179,10 +194,25 @@ static int sleep_for(struct shmipc_pub_priv *p, const struct shmipc_log_block *b
 	p->t.sleeps++;
 	shmipc_store_relaxed(&p->pub.tx.line->wait_slot, (__u64)peer + 1);
 	shmipc_store_relaxed(&p->pub.tx.line->waits, (__u64)++p->waits);
+	shmipc_probe(wait, p->t.seg, p->t.end.slot, shmipc_probe_off(p->t.seg, shmipc_low32(word)),
+		     need - 1 + log->hdr.entries, SHMIPC_ROLE_PRODUCER);
 	ret = p->t.seg->be->wait(p->t.seg, shmipc_low32(word), (uint32_t)val, peer,
 				 peer_word & ~SHMIPC_PEER_WATCHED, until_ns);
+	shmipc_probe(wait_end, p->t.seg, p->t.end.slot,
+		     shmipc_probe_off(p->t.seg, shmipc_low32(word)), (int64_t)ret,
+		     SHMIPC_ROLE_PRODUCER);
 	shmipc_store_relaxed(&p->pub.tx.line->wait_slot, (__u64)0);
 	return ret == -EINTR ? ret : 0;
+}
+
+static void tell_full(const struct shmipc_pub_priv *p, const struct shmipc_log_block *b,
+		      uint64_t need)
+{
+	uint64_t tail = shmipc_load_relaxed(&p->pub.tx.pub->tail);
+
+	shmipc_probe(full, p->t.seg, p->t.end.slot, need - 1 + p->t.seg->log.hdr.entries,
+		     b->who == SHMIPC_LOG_NOBODY ? SHMIPC_PROBE_NOBODY : peer_of(p, b),
+		     tail > b->pos ? tail - b->pos : 0);
 }
 
 /**
@@ -201,6 +231,7 @@ int shmipc_pub_wait(struct shmipc_pub_priv *p, const struct shmipc_log_block *b,
 
 	if (resolve(p, b, need, &until_ns))
 		return 0;
+	tell_full(p, b, need);
 	if (!deadline_ns) {
 		note(p, b);
 		return -EAGAIN;

@@ -135,6 +135,7 @@ SHMIPC_EXPORT int shmipc_sub_open(struct shmipc_sub **ret, const char *name,
 	if (err)
 		goto leave;
 	s->sub.plain = !s->group && !s->iter && !s->own_copier && !s->t.seg->log.hdr.meta;
+	s->sub.probe = &shmipc_probe_takes;
 	s->sub.live = 1;
 	s->t.seg->live = &s->sub.live;	/* and plain behind it */
 	s->t.seg->nlive = 2;
@@ -143,7 +144,7 @@ SHMIPC_EXPORT int shmipc_sub_open(struct shmipc_sub **ret, const char *name,
 
 leave:
 	if (!s->t.seg->read_only)
-		s->t.seg->be->leave(&s->t.end);
+		shmipc_end_leave(&s->t.end);
 	free(s->hold);
 close_segment:
 	shmipc_segment_close(s->t.seg);
@@ -175,8 +176,9 @@ SHMIPC_EXPORT void shmipc_sub_close(struct shmipc_sub *sub)
 	if (sub->live && sub->rx.line) {
 		shmipc_log_rx_leave(&sub->rx);
 		/* A publisher may sleep for us: it has room now. */
-		s->t.seg->be->wake(s->t.seg, shmipc_low32(&shmipc_log_sub(&s->t.seg->log,
-				   s->t.end.slot - s->t.seg->log.hdr.pubs)->pos));
+		shmipc_wake(s->t.seg, s->t.end.slot,
+			    shmipc_low32(&shmipc_log_sub(&s->t.seg->log, s->t.end.slot -
+							 s->t.seg->log.hdr.pubs)->pos), sub->rx.seq);
 	}
 	s->t.seg->live = NULL;
 	for (i = 0; i < s->nholds; i++) {
@@ -196,8 +198,20 @@ SHMIPC_EXPORT void shmipc_sub_slow_wake(struct shmipc_sub *sub)
 	if (!sub->live || !sub->rx.line)
 		return;
 	s->t.wakes++;
-	s->t.seg->be->wake(s->t.seg, shmipc_low32(s->group ? &sub->rx.group->cursor :
-							     &sub->rx.line->pos));
+	shmipc_wake(s->t.seg, s->t.end.slot, shmipc_low32(s->group ? &sub->rx.group->cursor :
+								     &sub->rx.line->pos),
+		    sub->rx.seq);
+}
+
+/* An error is on its way to the user: was something lost? */
+SHMIPC_EXPORT int shmipc_sub_slow_lost(struct shmipc_sub *sub, int err)
+{
+	const struct shmipc_sub_priv *s = sub_priv(sub);
+
+	if (sub->live && (err == -ESTALE || err == -ECONNRESET))
+		shmipc_probe(gap, s->t.seg, shmipc_topic_slot(&s->t), sub->rx.lost_from,
+			     sub->rx.lost_to, shmipc_sub_lost(sub, NULL, NULL));
+	return err;
 }
 
 /* To the newest of what is unread, if that is how we go on: not to the first message. */
@@ -236,17 +250,31 @@ int shmipc_sub_peek(struct shmipc_sub_priv *s, struct shmipc_log_ref *ret)
 	return err;
 }
 
-/* The message last peeked has been copied, or is held. -ESTALE: it was not whole. */
-static int done(struct shmipc_sub_priv *s, uint64_t seq)
+/* For probes: when it was published, if it says so. */
+static uint64_t stamp_of(const struct shmipc_sub_priv *s, const struct shmipc_log_ref *ref)
 {
+	uint32_t meta = s->t.seg->log.hdr.meta;
+	uint64_t ns, off = shmipc_log_meta_bytes(meta & (SHMIPC_META_MONO - 1));
+
+	if (!(meta & SHMIPC_META_MONO) || ref->prefix_len < off + sizeof(ns))
+		return 0;
+	shmipc_racy_read(&ns, ref->ptr + off, sizeof(ns));
+	return ns;
+}
+
+/* The message last peeked has been copied, or is held. -ESTALE: it was not whole. */
+static int done(struct shmipc_sub_priv *s, const struct shmipc_log_ref *ref)
+{
+	uint64_t mono_ns = shmipc_priv_traced(s->sub.probe) ? stamp_of(s, ref) : 0;
 	int ret = s->group ? shmipc_sub_group_done(s) : shmipc_log_next(&s->sub.rx);
 
 	if (ret < 0)
-		return ret;
+		return shmipc_sub_slow_lost(&s->sub, ret);
 	if (ret)
 		shmipc_sub_slow_wake(&s->sub);
 	s->asked_for = false;
-	s->sub.last_seq = seq;
+	s->sub.last_seq = ref->seq;
+	shmipc_probe_take(s->t.seg, shmipc_topic_slot(&s->t), ref->seq, ref->len, mono_ns);
 	return 0;
 }
 
@@ -262,7 +290,7 @@ static int next(struct shmipc_sub_priv *s, struct shmipc_log_ref *ref, uint64_t 
 			return -EINTR;
 		ret = shmipc_sub_peek(s, ref);
 		if (ret != -EAGAIN)
-			return ret;
+			return ret ? shmipc_sub_slow_lost(&s->sub, ret) : 0;
 		ret = shmipc_sub_wait_entry(s, deadline_ns);
 		if (ret)
 			return ret;
@@ -292,13 +320,13 @@ SHMIPC_EXPORT int shmipc_sub_slow_recv(struct shmipc_sub *sub, void *buf, size_t
 		return ret;
 	if (ref.len > cap) {
 		if (!shmipc_log_intact(&sub->rx, ref.seq))
-			return done(s, ref.seq);	/* tells what was lost */
+			return done(s, &ref);	/* tells what was lost */
 		*ret_len = ref.len;
 		return -EMSGSIZE;
 	}
 	ret = copy_out(s, buf, &ref);
 	if (!ret)
-		ret = done(s, ref.seq);
+		ret = done(s, &ref);
 	if (!ret)
 		*ret_len = ref.len;
 	return ret;
@@ -414,6 +442,7 @@ static int take_ref(struct shmipc_sub_priv *s, const struct shmipc_log_ref *ref,
 	if (!shmipc_log_hold_take(&s->sub.rx, i, ref))
 		return 1;
 	s->hold[i].in_pool = true;
+	shmipc_probe(hold, s->t.seg, s->t.end.slot, ref->seq, ref->len, 0);
 	fill_msg(ret, ref, i);
 	ret->ptr = ref->ptr + ref->prefix_len;
 	read_prefix(s, ret, ref, ref->ptr);
@@ -424,6 +453,8 @@ static void unhold(struct shmipc_sub_priv *s, uint32_t i)
 {
 	struct shmipc_log_rx *rx = &s->sub.rx;
 
+	shmipc_probe(release, s->t.seg, s->t.end.slot,
+		     shmipc_load_relaxed(&shmipc_log_hold(rx->line, i)->seq) - 1, 0, 0);
 	shmipc_log_unhold(rx, i);
 	/* W2 -> W3: the hold, then want. Who looked before we let go finds out by its tick. */
 	if (rx->full_fence)
@@ -457,7 +488,7 @@ SHMIPC_EXPORT int shmipc_sub_take(struct shmipc_sub *sub, struct shmipc_msg *ret
 		return -ENOBUFS;
 	err = take_ref(s, &ref, i, ret);
 	if (err >= 0)		/* if it was too late, this tells what was lost */
-		err = done(s, ref.seq);
+		err = done(s, &ref);
 	if (err) {
 		drop_hold(s, i);
 		return err;

@@ -74,6 +74,7 @@ static int sleep_once(struct shmipc_sub *const *subs, size_t n, struct shmipc_an
 		      uint64_t until_ns)
 {
 	size_t i;
+	int ret;
 
 	for (i = 0; i < n; i++)
 		shmipc_sub_want(sub_priv(subs[i]));
@@ -85,7 +86,12 @@ static int sleep_once(struct shmipc_sub *const *subs, size_t n, struct shmipc_an
 			return 0;
 		sub_priv(subs[i])->t.sleeps++;
 	}
-	return any->seg->be->wait_any(any, n, until_ns);
+	for (i = 0; i < n && shmipc_probe_on(wait); i++)
+		shmipc_sub_tell_wait(sub_priv(subs[i]), any[i].w.word);
+	ret = any->seg->be->wait_any(any, n, until_ns);
+	for (i = 0; i < n && shmipc_probe_on(wait_end); i++)
+		shmipc_sub_tell_waited(sub_priv(subs[i]), any[i].w.word, ret);
+	return ret;
 }
 
 SHMIPC_EXPORT int shmipc_sub_wait_any(struct shmipc_sub *const *subs, size_t n, size_t *ret_first,

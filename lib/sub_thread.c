@@ -83,7 +83,8 @@ static void ask_to_stop(struct shmipc_sub_priv *s)
 	/* B0 -> B1 */
 	shmipc_store_release(&s->stop, 1u);
 	seq = shmipc_load_relaxed(&s->sleeps_for);
-	s->t.seg->be->wake(s->t.seg, shmipc_low32(&shmipc_log_entry(log, seq)->word));
+	shmipc_wake(s->t.seg, shmipc_topic_slot(&s->t),
+		    shmipc_low32(&shmipc_log_entry(log, seq)->word), seq);
 }
 
 /* The mutex is not held while the thread is joined: its function may want to stop, too. */

@@ -103,6 +103,7 @@ bool shmipc_sub_step_over(struct shmipc_sub_priv *s)
 
 	if (!shmipc_log_orphan(&s->t.seg->log, seq, shmipc_topic_pub_alive, s->t.seg))
 		return false;
+	shmipc_probe(abort, s->t.seg, shmipc_topic_slot(&s->t), SHMIPC_PROBE_NOBODY, seq, 1);
 	if (s->group)
 		shmipc_sub_group_step(s, seq);
 	else
@@ -127,6 +128,18 @@ bool shmipc_sub_look(const struct shmipc_sub_priv *s, const uint32_t **ret_word,
 	*ret_word = shmipc_low32(&shmipc_log_rx_entry(rx, seq)->word);
 	*ret_val = (uint32_t)word;
 	return shmipc_log_pending(word, seq) && !shmipc_sub_ready(s);
+}
+
+void shmipc_sub_tell_wait(const struct shmipc_sub_priv *s, const uint32_t *word)
+{
+	shmipc_probe(wait, s->t.seg, shmipc_topic_slot(&s->t), shmipc_probe_off(s->t.seg, word),
+		     shmipc_sub_awaited(s), SHMIPC_ROLE_READER);
+}
+
+void shmipc_sub_tell_waited(const struct shmipc_sub_priv *s, const uint32_t *word, int ret)
+{
+	shmipc_probe(wait_end, s->t.seg, shmipc_topic_slot(&s->t),
+		     shmipc_probe_off(s->t.seg, word), (int64_t)ret, SHMIPC_ROLE_READER);
 }
 
 static uint64_t tick_ns(const struct shmipc_sub_priv *s)
@@ -173,7 +186,9 @@ int shmipc_sub_wait_entry(struct shmipc_sub_priv *s, uint64_t deadline_ns)
 	shmipc_store_relaxed(&s->sleeps_for, shmipc_sub_awaited(s));
 	if (shmipc_load_relaxed(&s->stop))
 		return 0;
+	shmipc_sub_tell_wait(s, word);
 	ret = s->t.seg->be->wait_log(s->t.seg, word, val, shmipc_priv_log_pubs(&s->t.seg->log),
 				     until);
+	shmipc_sub_tell_waited(s, word, ret);
 	return ret == -EINTR ? ret : 0;
 }

@@ -271,12 +271,13 @@ uint64_t shmipc_topic_max_message(const struct shmipc_log *log)
 	return max < SHMIPC_INFO_LEN ? max : SHMIPC_INFO_LEN;
 }
 
-void shmipc_topic_wake(struct shmipc_segment *seg, uint64_t seq, uint32_t n)
+void shmipc_topic_wake(struct shmipc_segment *seg, uint32_t slot, uint64_t seq, uint32_t n)
 {
 	uint32_t i;
 
 	for (i = 0; i < n; i++)
-		seg->be->wake(seg, shmipc_low32(&shmipc_log_entry(&seg->log, seq + i)->word));
+		shmipc_wake(seg, slot, shmipc_low32(&shmipc_log_entry(&seg->log, seq + i)->word),
+			    seq + i);
 }
 
 uint64_t shmipc_topic_spin_ns(uint64_t asked)
@@ -313,7 +314,7 @@ void shmipc_topic_end_close(struct shmipc_topic_end *t)
 	uint32_t slot;
 
 	if (!t->seg->dead && !t->seg->read_only) {
-		t->seg->be->leave(&t->end);
+		shmipc_end_leave(&t->end);
 		for (slot = 0; slot < t->seg->hdr.peers; slot++)
 			if (slot != t->end.slot)
 				t->seg->be->wait_gone(t->seg, slot, until_ns);

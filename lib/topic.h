@@ -10,6 +10,7 @@
 #include "backend.h"
 #include "body.h"
 #include "pool.h"
+#include "probe.h"
 
 #define TOPIC_SURE_TICK_NS	50000000u	/* look again, whoever forgets to wake us */
 #define TOPIC_CLAIM_TICK_NS	1000000u	/* where a message is claimed and not there */
@@ -24,6 +25,12 @@ struct shmipc_topic_end {
 	uint64_t sleeps;
 	uint64_t wakes;
 };
+
+/* For probes: who we are. */
+static inline uint32_t shmipc_topic_slot(const struct shmipc_topic_end *t)
+{
+	return t->seg->read_only ? SHMIPC_PROBE_NOBODY : t->end.slot;
+}
 
 struct shmipc_pub_priv {
 	struct shmipc_pub pub;		/* first: what the user has */
@@ -104,8 +111,8 @@ int shmipc_topic_open_read_only(struct shmipc_segment **ret, const char *name,
 				const struct shmipc_topic_opts *opts, int *ret_in_use);
 void shmipc_topic_opts_of(const struct shmipc_segment *seg, struct shmipc_topic_opts *ret);
 uint64_t shmipc_topic_max_message(const struct shmipc_log *log);
-/* Who sleeps for one of @n messages from @seq on. */
-void shmipc_topic_wake(struct shmipc_segment *seg, uint64_t seq, uint32_t n);
+/* Who sleeps for one of @n messages from @seq on; @slot is the caller's. */
+void shmipc_topic_wake(struct shmipc_segment *seg, uint32_t slot, uint64_t seq, uint32_t n);
 uint64_t shmipc_topic_spin_ns(uint64_t asked);
 void shmipc_topic_end_close(struct shmipc_topic_end *t);
 
@@ -138,6 +145,9 @@ bool shmipc_sub_step_over(struct shmipc_sub_priv *s);
  */
 void shmipc_sub_want(struct shmipc_sub_priv *s);
 bool shmipc_sub_look(const struct shmipc_sub_priv *s, const uint32_t **ret_word, uint32_t *ret_val);
+/* For probes: it sleeps on this word; and has slept. */
+void shmipc_sub_tell_wait(const struct shmipc_sub_priv *s, const uint32_t *word);
+void shmipc_sub_tell_waited(const struct shmipc_sub_priv *s, const uint32_t *word, int ret);
 /* Nothing is there. 0: look again; -EAGAIN; -ETIMEDOUT; -EINTR */
 int shmipc_sub_wait_entry(struct shmipc_sub_priv *s, uint64_t deadline_ns);
 

@@ -75,6 +75,7 @@ struct shmipc_channel {
 	uint32_t peer_seen;		/* as last looked into; no WATCHED bit */
 	uint32_t reserved0;
 	uint64_t lost_now;		/* with the last -ESTALE */
+	const uint32_t *probe;		/* not 0 while somebody traces this kind of end */
 };
 
 /**
@@ -172,6 +173,20 @@ int shmipc_channel_slow_room(struct shmipc_channel *ch, size_t len, int err, uin
 int shmipc_channel_slow_empty(struct shmipc_channel *ch, int err, uint64_t deadline_ns);
 int shmipc_channel_slow_peer(struct shmipc_channel *ch);
 void shmipc_channel_slow_wake(struct shmipc_channel *ch);
+void shmipc_channel_slow_publish(struct shmipc_channel *ch);
+int shmipc_channel_slow_release(struct shmipc_channel *ch);
+int shmipc_channel_slow_lost(struct shmipc_channel *ch, int err);
+
+/* Does somebody trace the messages? Then they go through the library. One load. */
+static inline int shmipc_priv_traced(const uint32_t *probe)
+{
+#ifdef SHMIPC_NO_PROBES
+	(void)probe;
+	return 0;
+#else
+	return shmipc_load_relaxed(probe) != 0;
+#endif
+}
 
 /* Has the other side come or gone since we last looked? One load. */
 static inline int shmipc_priv_channel_peer_moved(const struct shmipc_channel *ch)
@@ -246,9 +261,12 @@ static inline int shmipc_channel_commit(struct shmipc_channel *ch, size_t len)
 /* Make the batch visible, and wake who sleeps for it. */
 static inline void shmipc_channel_publish(struct shmipc_channel *ch)
 {
-	int wake = shmipc_likely(ch->kind == SHMIPC_KIND_SPSC) ?
-		shmipc_spsc_publish(&ch->end.spsc_tx) : shmipc_bcast_publish(&ch->end.bcast_tx);
+	int wake;
 
+	if (shmipc_unlikely(shmipc_priv_traced(ch->probe)))
+		shmipc_channel_slow_publish(ch);
+	wake = shmipc_likely(ch->kind == SHMIPC_KIND_SPSC) ?
+		shmipc_spsc_publish(&ch->end.spsc_tx) : shmipc_bcast_publish(&ch->end.bcast_tx);
 	if (shmipc_unlikely(wake))
 		shmipc_channel_slow_wake(ch);
 }
@@ -315,8 +333,10 @@ static inline int shmipc_channel_peek(struct shmipc_channel *ch, const void **re
 			ret = shmipc_bcast_peek(&ch->end.bcast_rx, ret_ptr, ret_len, &ch->lost_now);
 		else
 			return -EINVAL;
-		if (shmipc_likely(!ret) || ret == -ESTALE)
-			return ret;
+		if (shmipc_likely(!ret))
+			return 0;
+		if (ret == -ESTALE)
+			return shmipc_channel_slow_lost(ch, ret);
 		ret = shmipc_channel_slow_empty(ch, ret, deadline_ns);
 		if (ret)
 			return ret;
@@ -332,6 +352,10 @@ static inline int shmipc_channel_peek(struct shmipc_channel *ch, const void **re
  */
 static inline int shmipc_channel_release(struct shmipc_channel *ch)
 {
+	int ret;
+
+	if (shmipc_unlikely(shmipc_priv_traced(ch->probe)))
+		return shmipc_channel_slow_release(ch);
 	if (shmipc_likely(ch->role == SHMIPC_ROLE_CONSUMER)) {
 		if (shmipc_unlikely(shmipc_spsc_release(&ch->end.spsc_rx)))
 			shmipc_channel_slow_wake(ch);
@@ -339,7 +363,8 @@ static inline int shmipc_channel_release(struct shmipc_channel *ch)
 	}
 	if (ch->role != SHMIPC_ROLE_READER)
 		return -EINVAL;
-	return shmipc_bcast_release(&ch->end.bcast_rx, &ch->lost_now);
+	ret = shmipc_bcast_release(&ch->end.bcast_rx, &ch->lost_now);
+	return shmipc_likely(!ret) ? 0 : shmipc_channel_slow_lost(ch, ret);
 }
 
 /**

@@ -108,6 +108,7 @@ struct shmipc_pub {
 	struct shmipc_log_tx tx;
 	uint32_t live;		/* both 0 after fork */
 	uint32_t plain_end;	/* shorter messages than this need no more than a copy */
+	const uint32_t *probe;	/* not 0 while somebody traces what is published */
 };
 
 /**
@@ -153,7 +154,8 @@ static inline int shmipc_pub_send(struct shmipc_pub *pub, const void *buf, size_
 	uint64_t seq;
 	uint32_t wake;
 
-	if (shmipc_unlikely(len >= pub->plain_end || shmipc_log_claim(&pub->tx, 1, &seq)))
+	if (shmipc_unlikely(len >= pub->plain_end || shmipc_priv_traced(pub->probe) ||
+			    shmipc_log_claim(&pub->tx, 1, &seq)))
 		return shmipc_pub_slow_send(pub, buf, len, deadline_ns);
 	shmipc_log_fill(&pub->tx, seq, NULL, 0, buf, len, 0);
 	wake = shmipc_log_commit(&pub->tx, seq, 1, SHMIPC_ENTRY_CELL, len);
@@ -334,6 +336,7 @@ struct shmipc_sub {
 	uint32_t live;		/* both 0 after fork */
 	uint32_t plain;		/* a copy is all there is to a message in a cell */
 	uint64_t last_seq;	/* number of the message last received */
+	const uint32_t *probe;	/* not 0 while somebody traces what is received */
 };
 
 /**
@@ -355,6 +358,7 @@ void shmipc_sub_close(struct shmipc_sub *sub);
 int shmipc_sub_slow_recv(struct shmipc_sub *sub, void *buf, size_t cap, size_t *ret_len,
 			 uint64_t deadline_ns);
 void shmipc_sub_slow_wake(struct shmipc_sub *sub);
+int shmipc_sub_slow_lost(struct shmipc_sub *sub, int err);
 
 /**
  * shmipc_sub_recv - copy the next message out, sleeping if there is none
@@ -377,18 +381,18 @@ static inline int shmipc_sub_recv(struct shmipc_sub *sub, void *buf, size_t cap,
 	struct shmipc_log_ref ref;
 	int ret;
 
-	if (shmipc_unlikely(!sub->plain))
+	if (shmipc_unlikely(!sub->plain || shmipc_priv_traced(sub->probe)))
 		return shmipc_sub_slow_recv(sub, buf, cap, ret_len, deadline_ns);
 	ret = shmipc_log_peek(&sub->rx, &ref);
 	if (shmipc_unlikely(ret) && ret != -EAGAIN)
-		return ret;	/* told once: the slow part would go on behind it */
+		return shmipc_sub_slow_lost(sub, ret);	/* told once: the slow part would go on behind it */
 	if (shmipc_unlikely(ret || ref.in_pool || ref.prefix_len || ref.len > cap))
 		return shmipc_sub_slow_recv(sub, buf, cap, ret_len, deadline_ns);
 	shmipc_racy_read(buf, ref.ptr, ref.len);
 	ret = shmipc_log_next(&sub->rx);
 	if (shmipc_unlikely(ret)) {
 		if (ret < 0)
-			return ret;
+			return shmipc_sub_slow_lost(sub, ret);
 		shmipc_sub_slow_wake(sub);
 	}
 	sub->last_seq = ref.seq;

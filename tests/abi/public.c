@@ -94,7 +94,7 @@ AT(shmipc_channel_opts, reserved0, 20);
 AT(shmipc_channel_opts, stride, 24);
 AT(shmipc_channel_opts, stride_at, 32);
 
-SIZE(shmipc_channel, 184);
+SIZE(shmipc_channel, 192);
 AT(shmipc_channel, end, 0);
 AT(shmipc_channel, kind, 152);
 AT(shmipc_channel, role, 156);
@@ -102,6 +102,7 @@ AT(shmipc_channel, peer_word, 160);
 AT(shmipc_channel, peer_seen, 168);
 AT(shmipc_channel, reserved0, 172);
 AT(shmipc_channel, lost_now, 176);
+AT(shmipc_channel, probe, 184);
 
 SIZE(shmipc_channel_stat, 64);
 AT(shmipc_channel_stat, struct_bytes, 0);
@@ -209,10 +210,11 @@ AT(shmipc_pub_opts, copier, 16);
 AT(shmipc_pub_opts, chain, 24);
 AT(shmipc_pub_opts, pool_from, 32);
 
-SIZE(shmipc_pub, 128);
+SIZE(shmipc_pub, 136);
 AT(shmipc_pub, tx, 0);
 AT(shmipc_pub, live, 120);
 AT(shmipc_pub, plain_end, 124);
+AT(shmipc_pub, probe, 128);
 
 SIZE(shmipc_buf, 16);
 AT(shmipc_buf, ptr, 0);
@@ -276,11 +278,12 @@ AT(shmipc_msg, headers_len, 64);
 AT(shmipc_msg, pub_slot, 72);
 AT(shmipc_msg, hold, 76);
 
-SIZE(shmipc_sub, 184);
+SIZE(shmipc_sub, 192);
 AT(shmipc_sub, rx, 0);
 AT(shmipc_sub, live, 168);
 AT(shmipc_sub, plain, 172);
 AT(shmipc_sub, last_seq, 176);
+AT(shmipc_sub, probe, 184);
 
 SIZE(shmipc_sub_stat, 72);
 AT(shmipc_sub_stat, struct_bytes, 0);
