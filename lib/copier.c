@@ -71,9 +71,9 @@ static const struct {
 #endif
 	{ .copier = { COPIER("mt"), .to_shm = shmipc_copy_mt_in, .from_shm = shmipc_copy_mt_out } },
 #ifdef SHMIPC_COPIER_X86
-	{ .copier = { COPIER("auto"), WAYS(shmipc_copy_auto_avx2_in, shmipc_copy_auto_avx2_out) },
+	{ .copier = { COPIER("auto"), WAYS(shmipc_copy_auto_avx2_in, shmipc_copy_avx2) },
 	  .need = SHMIPC_CPU_AVX2 | SHMIPC_CPU_STRING },
-	{ .copier = { COPIER("auto"), WAYS(shmipc_copy_auto_base_in, shmipc_copy_auto_base_out) },
+	{ .copier = { COPIER("auto"), WAYS(shmipc_copy_auto_base_in, shmipc_copy_plain_out) },
 	  .need = SHMIPC_CPU_STRING },
 #endif
 	/* The C library knows its processors. */

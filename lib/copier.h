@@ -44,9 +44,7 @@ int shmipc_copy_avx2(void *dst, const void *src, size_t n, void *arg);
 int shmipc_copy_avx512(void *dst, const void *src, size_t n, void *arg);
 int shmipc_copy_nt(void *dst, const void *src, size_t n, void *arg);
 int shmipc_copy_auto_avx2_in(void *dst, const void *src, size_t n, void *arg);
-int shmipc_copy_auto_avx2_out(void *dst, const void *src, size_t n, void *arg);
 int shmipc_copy_auto_base_in(void *dst, const void *src, size_t n, void *arg);
-int shmipc_copy_auto_base_out(void *dst, const void *src, size_t n, void *arg);
 
 /* copier_mt.c */
 int shmipc_copy_mt_in(void *dst, const void *src, size_t n, void *arg);

@@ -46,15 +46,16 @@ def equal(found, expected, what=""):
         raise AssertionError("%s: found %r, expected %r" % (what, found, expected))
 
 
-def until(condition, what):
-    """The first true value of condition()."""
+def until(condition, what, said=None):
+    """The first true value of condition(). @said: a command to quote if there is none."""
     end = time.monotonic() + DEADLINE_S
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > end:
-            raise AssertionError("waited %d s for: %s" % (DEADLINE_S, what))
+            raise AssertionError("waited %d s for: %s%s" % (DEADLINE_S, what, said and "; %s said: %s" % (
+                " ".join(said.args), said.err) or ""))
         time.sleep(0.003)   # only how often we look
 
 
@@ -200,7 +201,7 @@ def full_ring(*send):
         stopped(r)
         s = Run("send", "--json", *send, "t", stdin=f)
         # 64 KiB a message: 1 MiB has no room for a 16th with its header.
-        until(lambda: (stat("t") or {}).get("backlog", 0) == 15, "a ring that is full")
+        until(lambda: (stat("t") or {}).get("backlog", 0) == 15, "a ring that is full", s)
         yield s, r, data
 
 
