@@ -201,7 +201,9 @@ def full_ring(*send):
         stopped(r)
         s = Run("send", "--json", *send, "t", stdin=f)
         # 64 KiB a message: 1 MiB has no room for a 16th with its header.
-        until(lambda: (stat("t") or {}).get("backlog", 0) == 15, "a ring that is full", s)
+        # One that gives up takes the name along.
+        until(lambda: s.p.poll() is not None or (stat("t") or {}).get("backlog", 0) == 15,
+              "a ring that is full", s)
         yield s, r, data
 
 
