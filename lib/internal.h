@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <shmipc/log.h>
+#include <shmipc/log_lend.h>
 #include <shmipc/ring.h>
 #include <shmipc/segment.h>
 #include <shmipc/error.h>

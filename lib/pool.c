@@ -191,7 +191,7 @@ static bool rescue(struct shmipc_pool *p, uint32_t chunk, __u64 word)
 	if (word == p->tag || slot >= p->log->hdr.pubs || p->owner_lives(p->arg, slot, word >> 18))
 		return false;
 	/* T1 <- T0: after its death, so behind all that it published. */
-	tail = shmipc_load_acquire(&p->log->pub->tail);
+	tail = shmipc_log_tail(p->log);
 	(void)shmipc_cas_acq_rel(&p->log->chunk[chunk], &word,
 				 (__u64)((tail ? tail - 1 : 0) << 2 | SHMIPC_CHUNK_RETIRED));
 	return true;
@@ -355,7 +355,7 @@ static int new_span(struct shmipc_pool *p, uint32_t *ret)
  */
 static uint64_t enough(const struct shmipc_pool *p, uint64_t need)
 {
-	uint64_t tail = shmipc_load_relaxed(&p->log->pub->tail);
+	uint64_t tail = shmipc_log_tail(p->log);
 
 	return tail > need ? need + (tail - need) / SHMIPC_LOG_LOTS : need;
 }

@@ -3,7 +3,7 @@
 #ifndef SHMIPC_LIB_POOL_H
 #define SHMIPC_LIB_POOL_H
 
-#include <shmipc/log_tx.h>
+#include <shmipc/log_floor.h>
 
 #include "internal.h"
 

@@ -6,6 +6,8 @@
 
 #include "topic.h"
 
+#define RECALL_SLEEP_NS	2000000u
+
 /* A message on its way: what it says of itself, and where it will lie. */
 struct outgoing {
 	size_t prefix_len;		/* meta fields and headers, in eights */
@@ -53,7 +55,7 @@ static void set_plain(struct shmipc_pub_priv *p, const struct shmipc_pub_opts *o
 static void resume(struct shmipc_pub_priv *p, uint64_t id)
 {
 	struct shmipc_segment *seg = p->t.seg;
-	uint64_t tail = shmipc_load_relaxed(&seg->log.pub->tail);
+	uint64_t tail = shmipc_log_tail(&seg->log);
 	uint64_t claim = shmipc_load_relaxed(&seg->log.pub_line[p->t.end.slot].claim);
 
 	uint32_t slot = p->t.end.slot;
@@ -69,6 +71,16 @@ static void resume(struct shmipc_pub_priv *p, uint64_t id)
 		shmipc_probe(abort, seg, slot, slot, claim >> SHMIPC_CLAIM_BITS, n);
 		shmipc_topic_wake(seg, slot, claim >> SHMIPC_CLAIM_BITS, claim & SHMIPC_CLAIM_MAX);
 	}
+}
+
+/*
+ * Where the kernel refuses us membarrier: a store stays no millisecond in a
+ * processor's buffer, whatever it does.
+ */
+static void recall_fence(void)
+{
+	if (!shmipc_barrier_heavy())
+		shmipc_sleep_ns(RECALL_SLEEP_NS);
 }
 
 static int start(struct shmipc_pub_priv *p, const struct shmipc_pub_opts *o)
@@ -92,6 +104,9 @@ static int start(struct shmipc_pub_priv *p, const struct shmipc_pub_opts *o)
 	generation = shmipc_load_relaxed(&shmipc_segment_slot(seg, p->t.end.slot)->generation);
 	resume(p, id);
 	p->pub.tx.full_fence = !(shmipc_wait_caps() & SHMIPC_CAP_MEMBARRIER);
+	p->pub.tx.fence = recall_fence;
+	if (!p->pub.tx.full_fence)
+		p->pub.tx.lend_after = SHMIPC_LEND_AFTER;
 	p->opened_sent = p->pub.tx.sent;
 	p->opened_bytes = p->pub.tx.bytes;
 	shmipc_pool_init(&p->pool, &p->pub.tx, generation, owner_lives, seg);
@@ -144,10 +159,12 @@ SHMIPC_EXPORT void shmipc_pub_close(struct shmipc_pub *pub)
 
 	if (!pub)
 		return;
-	if (pub->live)
+	if (pub->live) {
 		shmipc_pool_exit(&p->pool);
-	else			/* the memory that it speaks of is the parent's */
+		shmipc_log_tx_exit(&pub->tx);
+	} else {		/* the memory that it speaks of is the parent's */
 		free(p->pool.span), free(p->pool.held);
+	}
 	shmipc_loan_free_all(p);
 	p->t.seg->live = NULL;
 	shmipc_topic_end_close(&p->t);
@@ -191,7 +208,7 @@ static int claim(struct shmipc_pub_priv *p, uint32_t n, uint64_t *ret_seq, uint6
 	while (shmipc_log_claim(&p->pub.tx, n, ret_seq)) {
 		if (!shmipc_log_make_room(&p->pub.tx, n, &b))
 			continue;
-		seq = p->pub.tx.single ? p->pub.tx.next : shmipc_load_relaxed(&p->pub.tx.pub->tail);
+		seq = shmipc_log_tx_next(&p->pub.tx);
 		ret = shmipc_pub_wait(p, &b, seq + n - p->pub.tx.entries, deadline_ns);
 		if (ret)
 			return ret;
@@ -589,7 +606,7 @@ SHMIPC_EXPORT int shmipc_pub_get_stat(const struct shmipc_pub *pub, struct shmip
 	ret->sleeps = p->t.sleeps;
 	ret->wakes = p->t.wakes;
 	ret->evicted = p->evicted;
-	ret->next = shmipc_load_relaxed(&pub->tx.pub->tail);
+	ret->next = shmipc_log_tail(pub->tx.log);
 	ret->max_message = shmipc_topic_max_message(&p->t.seg->log);
 	return 0;
 }

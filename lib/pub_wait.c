@@ -23,7 +23,7 @@ static uint32_t peer_of(const struct shmipc_pub_priv *p, const struct shmipc_log
 static void note(struct shmipc_pub_priv *p, const struct shmipc_log_block *b)
 {
 	struct shmipc_peer_info info;
-	uint64_t tail = shmipc_load_relaxed(&p->pub.tx.pub->tail);
+	uint64_t tail = shmipc_log_tail(p->pub.tx.log);
 
 	memset(&p->blocked, 0, sizeof(p->blocked));
 	if (b->who == SHMIPC_LOG_NOBODY)
@@ -174,7 +174,7 @@ static int sleep_for(struct shmipc_pub_priv *p, const struct shmipc_log_block *b
 {
 	const struct shmipc_log *log = &p->t.seg->log;
 	const __u64 *word = word_of(p, b);
-	uint64_t want = b->pos + log->lot, tail = shmipc_load_relaxed(&log->pub->tail), val;
+	uint64_t want = b->pos + log->lot, tail = shmipc_log_tail(log), val;
 	uint32_t peer = peer_of(p, b), peer_word;
 	int ret;
 
@@ -208,7 +208,7 @@ static int sleep_for(struct shmipc_pub_priv *p, const struct shmipc_log_block *b
 static void tell_full(const struct shmipc_pub_priv *p, const struct shmipc_log_block *b,
 		      uint64_t need)
 {
-	uint64_t tail = shmipc_load_relaxed(&p->pub.tx.pub->tail);
+	uint64_t tail = shmipc_log_tail(p->pub.tx.log);
 
 	shmipc_probe(full, p->t.seg, p->t.end.slot, need - 1 + p->t.seg->log.hdr.entries,
 		     b->who == SHMIPC_LOG_NOBODY ? SHMIPC_PROBE_NOBODY : peer_of(p, b),

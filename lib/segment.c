@@ -296,7 +296,7 @@ static void look_at_ring(struct shmipc_segment *seg, struct shmipc_segment_stat 
 	uint64_t word;
 
 	if (seg->hdr.kind == SHMIPC_KIND_TOPIC) {
-		st->tail_seq = shmipc_load_relaxed(&seg->log.pub->tail);
+		st->tail_seq = shmipc_log_tail(&seg->log);
 		st->head_seq = shmipc_load_relaxed(&seg->log.pub->floor);
 	}
 	if (!shmipc_kind_is_ring(seg->hdr.kind))

@@ -43,7 +43,7 @@ static int begin(struct shmipc_sub_priv *s, const struct shmipc_sub_opts *o)
 	shmipc_log_rx_begin(rx, o->start == SHMIPC_START_SEQ ? 1 : o->start, o->stride,
 			    o->stride_at);
 	/* A0 <- R0, Z1 <- Z0 */
-	tail = shmipc_load_acquire(&rx->pub->tail);
+	tail = shmipc_log_tail(rx->log);
 	s->asked_for = o->start != SHMIPC_START_NEW && rx->seq < tail;
 	if (o->start != SHMIPC_START_SEQ)
 		return 0;
@@ -551,7 +551,7 @@ SHMIPC_EXPORT int shmipc_sub_range(const struct shmipc_sub *sub, uint64_t *ret_o
 		return -EINVAL;
 	/* Z1 <- Z0, A0 <- R0 */
 	*ret_oldest = shmipc_load_acquire(&sub->rx.pub->floor);
-	*ret_next = shmipc_load_acquire(&sub->rx.pub->tail);
+	*ret_next = shmipc_log_tail(sub->rx.log);
 	return 0;
 }
 
@@ -573,7 +573,7 @@ SHMIPC_EXPORT int shmipc_sub_get_stat(const struct shmipc_sub *sub, struct shmip
 
 	if (ret->struct_bytes != sizeof(*ret) || !sub->live)
 		return -EINVAL;
-	tail = shmipc_load_relaxed(&sub->rx.pub->tail);
+	tail = shmipc_log_tail(sub->rx.log);
 	ret->next = sub->rx.seq;
 	ret->received = sub->rx.received;
 	ret->lost = sub->rx.lost;

@@ -27,7 +27,7 @@ static bool step_over_any(struct shmipc_sub *const *subs, size_t n)
 	size_t i;
 
 	for (i = 0; i < n; i++)
-		if (shmipc_load_relaxed(&subs[i]->rx.pub->tail) > shmipc_sub_awaited(sub_priv(subs[i])))
+		if (shmipc_log_claimed(subs[i]->rx.log, shmipc_sub_awaited(sub_priv(subs[i]))))
 			any |= shmipc_sub_step_over(sub_priv(subs[i]));
 	return any;
 }

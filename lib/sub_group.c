@@ -93,7 +93,7 @@ static int lapped(struct shmipc_sub_priv *s, uint64_t seq)
 	if (rx->evicted &&
 	    (shmipc_load_relaxed(rx->evicted) & SHMIPC_EVICTED_GENERATION) == rx->generation) {
 		rx->lost_from = seq;
-		rx->lost_to = shmipc_load_acquire(&rx->pub->tail);
+		rx->lost_to = shmipc_log_tail(rx->log);
 		return rx->err = -ECONNRESET;
 	}
 	if (floor <= seq)

@@ -147,7 +147,8 @@ static uint64_t tick_ns(const struct shmipc_sub_priv *s)
 	if (s->t.seg->read_only)
 		return READ_ONLY_TICK_NS;
 	/* Claimed and not there: its publisher may have died just now. */
-	if (shmipc_load_relaxed(&s->sub.rx.pub->tail) > shmipc_sub_awaited(s))
+	if (shmipc_log_claimed(s->sub.rx.log, shmipc_sub_awaited(s)) ||
+	    shmipc_log_undecided(s->sub.rx.log))
 		return TOPIC_CLAIM_TICK_NS;
 	return TOPIC_SURE_TICK_NS;
 }

@@ -30,7 +30,7 @@ static void look_at_sub(struct shmipc_segment *seg, uint32_t slot, struct shmipc
 	const struct shmipc_log *log = &seg->log;
 	const struct shmipc_sub_line *line = shmipc_log_sub(log, slot);
 	uint64_t state = shmipc_load_relaxed(&line->state), pos = shmipc_load_relaxed(&line->pos);
-	uint64_t tail = shmipc_load_relaxed(&log->pub->tail), evicted, cursor;
+	uint64_t tail = shmipc_log_tail(log), evicted, cursor;
 
 	ret->policy = shmipc_sub_state_policy(state);
 	ret->group = shmipc_sub_state_group(state);
@@ -106,7 +106,7 @@ SHMIPC_EXPORT int shmipc_topic_look(const char *name, struct shmipc_topic_stat *
 	shmipc_topic_opts_of(seg, &ret->opts);
 	ret->max_message = shmipc_topic_max_message(&seg->log);
 	/* A0 <- R0, Z1 <- Z0 */
-	ret->tail = shmipc_load_acquire(&seg->log.pub->tail);
+	ret->tail = shmipc_log_tail(&seg->log);
 	ret->floor = shmipc_load_acquire(&seg->log.pub->floor);
 	ret->entries = seg->log.hdr.entries;
 	look_at_pool(&seg->log, ret);

@@ -7,7 +7,8 @@
  *
  *   claim    a publisher says in its own line which number it is about to take,
  *            then takes it by one compare-and-swap of the tail (with a single
- *            publisher: by nothing at all)
+ *            publisher: by nothing at all; one that is alone for a while has the
+ *            tail lent to it, see log_lend.h)
  *   commit   it fills the entry and stores the entry's word, which has the number
  *            in it. Readers look at that word alone; what is left of the lap
  *            before has a smaller number

@@ -10,7 +10,7 @@
 #ifndef SHMIPC_LOG_RX_H
 #define SHMIPC_LOG_RX_H
 
-#include <shmipc/log.h>
+#include <shmipc/log_lend.h>
 
 /* What a subscriber sees of an entry. Its numbers are checked, its bytes may change. */
 struct shmipc_log_ref {
@@ -94,11 +94,11 @@ static SHMIPC_COLD int shmipc_priv_log_lapped(struct shmipc_log_rx *rx)
 	uint64_t floor = shmipc_load_acquire(&rx->pub->floor), n;
 
 	/* It only grows, and not beyond the tail. */
-	if (floor <= rx->seq || floor > shmipc_load_relaxed(&rx->pub->tail))
+	if (floor <= rx->seq || floor > shmipc_log_tail(rx->log))
 		return rx->err = -EPROTO;
 	if (rx->evicted) {
 		rx->lost_from = rx->seq;
-		rx->lost_to = shmipc_load_relaxed(&rx->pub->tail);
+		rx->lost_to = shmipc_log_tail(rx->log);
 		return rx->err = -ECONNRESET;
 	}
 	n = (floor - rx->seq + rx->every - 1) / rx->every;
@@ -328,7 +328,7 @@ static inline void shmipc_log_unhold(struct shmipc_log_rx *rx, uint32_t i)
 static inline uint64_t shmipc_log_newest(const struct shmipc_log_rx *rx, uint64_t from)
 {
 	/* A0 <- R0 */
-	uint64_t seq = shmipc_load_acquire(&rx->pub->tail), word;
+	uint64_t seq = shmipc_log_tail(rx->log), word;
 	uint64_t floor = shmipc_load_relaxed(&rx->pub->floor);
 
 	if (from < floor)
@@ -379,8 +379,7 @@ static inline void shmipc_log_rx_init(struct shmipc_log_rx *rx, const struct shm
 static inline void shmipc_log_rx_begin(struct shmipc_log_rx *rx, uint32_t start, uint64_t every,
 				       uint64_t at)
 {
-	/* Relaxed: what is there is said by the words of the entries. */
-	uint64_t seq = shmipc_load_relaxed(&rx->pub->tail), newest;
+	uint64_t seq = shmipc_log_tail(rx->log), newest;
 
 	if (start == 1) {
 		seq = shmipc_load_relaxed(&rx->pub->floor);

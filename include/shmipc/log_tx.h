@@ -9,7 +9,7 @@
 #ifndef SHMIPC_LOG_TX_H
 #define SHMIPC_LOG_TX_H
 
-#include <shmipc/log.h>
+#include <shmipc/log_lend.h>
 
 /* Does the process of publisher @slot live? Asked only when something is in the way. */
 typedef int (*shmipc_log_alive_fn)(void *arg, uint32_t slot);
@@ -19,7 +19,7 @@ struct shmipc_log_tx {
 	unsigned char *entry;
 	uint64_t mask;
 	uint64_t stride;
-	uint64_t next;		/* single: number of the next message */
+	uint64_t next;		/* single, or lent: number of the next message; else after our last */
 	uint64_t limit;		/* numbers below may be claimed */
 	uint64_t info;		/* our slot, as it stands in an entry */
 	struct shmipc_pub_ctl *pub;
@@ -31,38 +31,29 @@ struct shmipc_log_tx {
 	uint32_t single;
 	uint32_t slot;
 	int full_fence;
+	uint32_t streak;	/* numbers that we took with nobody between */
+	uint64_t lent;		/* the tail, while it is lent to us; else 0 */
 	const struct shmipc_log *log;
+	uint32_t lend_after;	/* SHMIPC_LEND_NEVER, or set by who has a fence */
+	uint32_t reserved0;
+	void (*fence)(void);	/* the dear half of the asymmetric one */
 };
 
-/* Not committed and not aborted: what is there is of a lap ago. */
-static inline int shmipc_log_pending(uint64_t word, uint64_t seq)
+/*
+ * The number that the tail's owner said it takes, perhaps when that was recalled
+ * already. It counts if the owner is dead and, behind that, its line says so and
+ * the tail is not recalled: who recalls it from then on finds the same line.
+ */
+static SHMIPC_COLD int shmipc_priv_lent_orphan(const struct shmipc_log *log, uint64_t tail,
+					       uint64_t seq, uint32_t own,
+					       shmipc_log_alive_fn alive, void *arg)
 {
-	uint64_t is = word >> 2;
+	uint32_t slot = (uint32_t)(tail & SHMIPC_TAIL_SLOT);
 
-	return is < seq || (is == seq && !(word & 3));
-}
-
-static inline int shmipc_priv_log_covers(uint64_t claim, uint64_t seq)
-{
-	return claim != SHMIPC_CLAIM_NONE &&
-	       seq - (claim >> SHMIPC_CLAIM_BITS) < (claim & SHMIPC_CLAIM_MAX);
-}
-
-/* Slots of publishers to look at. */
-static inline uint32_t shmipc_priv_log_pubs(const struct shmipc_log *log)
-{
-	/* Relaxed: whoever has claimed what we look for raised it before. */
-	uint64_t n = shmipc_load_relaxed(&log->pub->pubs_used);
-
-	return n < log->hdr.pubs ? (uint32_t)n : log->hdr.pubs;
-}
-
-static inline uint32_t shmipc_priv_log_subs(const struct shmipc_log *log)
-{
-	/* Relaxed: whoever came before our fence raised it before; others see our floor. */
-	uint64_t n = shmipc_load_relaxed(&log->sub->subs_used);
-
-	return n < log->hdr.subs ? (uint32_t)n : log->hdr.subs;
+	if (slot == own || !shmipc_priv_lent_claim(log, tail, seq) || alive(arg, slot))
+		return 0;
+	return shmipc_priv_lent_claim(log, tail, seq) &&
+	       shmipc_log_pending(shmipc_load_relaxed(&shmipc_log_entry(log, seq)->word), seq);
 }
 
 /* As shmipc_log_orphan(); slot @own is the caller's, who has claimed nothing. */
@@ -70,10 +61,13 @@ static inline int shmipc_priv_log_orphan(const struct shmipc_log *log, uint64_t 
 					 shmipc_log_alive_fn alive, void *arg)
 {
 	const struct shmipc_entry *e = shmipc_log_entry(log, seq);
+	/* T1 <- T0: who has taken the number has said so before. */
+	uint64_t tail = shmipc_load_acquire(&log->pub->tail);
 	uint32_t slot, n;
 
-	/* T1 <- T0: who has taken the number has said so before. */
-	if (shmipc_load_acquire(&log->pub->tail) <= seq)
+	if (tail & SHMIPC_TAIL_LENT && shmipc_priv_lent_tail(log, tail) <= seq)
+		return shmipc_priv_lent_orphan(log, tail, seq, own, alive, arg);
+	if (tail <= seq)
 		return 0;
 	n = shmipc_priv_log_pubs(log);
 	for (slot = 0; slot < n; slot++)
@@ -179,6 +173,24 @@ static inline uint64_t shmipc_priv_log_resume_single(struct shmipc_log_tx *tx)
 	return aborted;
 }
 
+/* One of many died: it may have had the tail. */
+static inline uint64_t shmipc_priv_log_resume_many(struct shmipc_log_tx *tx,
+						   shmipc_log_alive_fn alive, void *arg)
+{
+	/* Relaxed: with the slot we were given all that its last owner wrote. */
+	uint64_t tail = shmipc_load_relaxed(&tx->pub->tail);
+
+	if (tail & SHMIPC_TAIL_LENT && (tail & SHMIPC_TAIL_SLOT) == tx->slot)
+		(void)shmipc_log_recall(tx->log, tx->slot, tx->fence);
+	return shmipc_priv_log_abort(tx->log, tx->slot, tx->slot, alive, arg);
+}
+
+/* Without the kernel's help: what others have stored is visible by and by. */
+static inline void shmipc_priv_log_fence(void)
+{
+	shmipc_fence_seq_cst();
+}
+
 /**
  * shmipc_log_tx_init - become publisher @slot
  * @tx:    caller's
@@ -210,13 +222,15 @@ static inline uint64_t shmipc_log_tx_init(struct shmipc_log_tx *tx, const struct
 	tx->line = &log->pub_line[slot];
 	tx->slot = slot;
 	tx->single = log->hdr.pubs == 1;
+	tx->lend_after = SHMIPC_LEND_NEVER;
+	tx->fence = shmipc_priv_log_fence;
 	tx->info = (uint64_t)slot << SHMIPC_INFO_PUB;
 	tx->sent = shmipc_load_relaxed(&tx->line->sent);
 	tx->bytes = shmipc_load_relaxed(&tx->line->bytes);
 	if (tx->single)
 		aborted = shmipc_priv_log_resume_single(tx);
 	else
-		aborted = shmipc_priv_log_abort(log, slot, slot, alive, arg);
+		aborted = shmipc_priv_log_resume_many(tx, alive, arg);
 	shmipc_store_relaxed(&tx->line->wait_slot, (__u64)0);
 	shmipc_store_relaxed(&tx->line->id, (__u64)id);
 	/* L0 -> L1 */
@@ -235,6 +249,53 @@ static SHMIPC_COLD int shmipc_priv_log_limit(struct shmipc_log_tx *tx, uint64_t 
 	return end <= tx->limit;
 }
 
+/* Nothing was claimed: the intent must not keep the floor. */
+static inline void shmipc_log_unclaim(struct shmipc_log_tx *tx)
+{
+	if (!tx->single)
+		/* L0 -> L1 */
+		shmipc_store_release(&tx->line->claim, (__u64)SHMIPC_CLAIM_NONE);
+}
+
+/* 0: somebody wants the tail back. */
+static inline int shmipc_priv_log_claim_lent(struct shmipc_log_tx *tx, uint64_t seq, uint32_t n)
+{
+	/* L0 -> L1; B1 <- B0: our line, then whether the tail is ours. */
+	shmipc_store_release(&tx->line->claim, seq << SHMIPC_CLAIM_BITS | n);
+	shmipc_barrier_light();
+	if (shmipc_unlikely(shmipc_load_relaxed(&tx->pub->tail) != tx->lent))
+		return 0;
+	tx->next = seq + n;
+	return 1;
+}
+
+/* The tail was lent to us, and somebody wants it back. 1: the numbers are ours yet. */
+static SHMIPC_COLD int shmipc_priv_log_give_back(struct shmipc_log_tx *tx, uint64_t seq, uint32_t n)
+{
+	tx->lent = 0;
+	tx->streak = 0;
+	if (tx->lend_after < SHMIPC_LEND_AFTER_MAX)
+		tx->lend_after *= 4;
+	(void)shmipc_log_recall(tx->log, tx->slot, tx->fence);
+	return shmipc_priv_log_ours(tx->log, seq, n, tx->slot);
+}
+
+/* What to make of the tail with the numbers before @seq: that, or it is lent to us. */
+static SHMIPC_COLD uint64_t shmipc_priv_log_borrow(struct shmipc_log_tx *tx, uint64_t seq)
+{
+	/* Relaxed: it counts with the compare-and-swap that follows. */
+	shmipc_store_relaxed(&tx->line->next, (__u64)seq);
+	return SHMIPC_TAIL_LENT | seq << SHMIPC_TAIL_START | tx->slot;
+}
+
+/* We do not publish any more: others need no fence to have the tail. */
+static inline void shmipc_log_tx_exit(struct shmipc_log_tx *tx)
+{
+	if (tx->lent)
+		(void)shmipc_log_recall(tx->log, tx->slot, tx->fence);
+	tx->lent = 0;
+}
+
 /**
  * shmipc_log_claim - take the next @n numbers
  * @tx:      the publishing end
@@ -246,6 +307,7 @@ static SHMIPC_COLD int shmipc_priv_log_limit(struct shmipc_log_tx *tx, uint64_t 
  */
 static inline int shmipc_log_claim(struct shmipc_log_tx *tx, uint32_t n, uint64_t *ret_seq)
 {
+	uint64_t to;
 	__u64 seq;
 	int tries;
 
@@ -256,30 +318,42 @@ static inline int shmipc_log_claim(struct shmipc_log_tx *tx, uint32_t n, uint64_
 		*ret_seq = seq;
 		return 0;
 	}
-	seq = shmipc_load_relaxed(&tx->pub->tail);
-	for (tries = 0; tries < SHMIPC_LOG_TRIES; tries++) {
+	if (tx->lent) {
+		seq = tx->next;
 		if (shmipc_unlikely(seq + n > tx->limit) && !shmipc_priv_log_limit(tx, seq + n))
 			return -EAGAIN;
+		*ret_seq = seq;
+		if (shmipc_likely(shmipc_priv_log_claim_lent(tx, seq, n)) ||
+		    shmipc_priv_log_give_back(tx, seq, n))
+			return 0;
+	}
+	seq = shmipc_load_relaxed(&tx->pub->tail);
+	for (tries = 0; tries < SHMIPC_LOG_TRIES; tries++) {
+		if (shmipc_unlikely(seq & SHMIPC_TAIL_LENT)) {
+			shmipc_log_unclaim(tx);
+			seq = shmipc_log_recall(tx->log, tx->slot, tx->fence);
+			continue;
+		}
+		if (shmipc_unlikely(seq + n > tx->limit) && !shmipc_priv_log_limit(tx, seq + n))
+			return -EAGAIN;
+		to = seq + n;
+		if (shmipc_unlikely(tx->streak >= tx->lend_after))
+			to = shmipc_priv_log_borrow(tx, to);
 		/*
 		 * L0 -> L1: who sees this claim in place of our last one sees what
 		 * we have committed by that.
 		 */
 		shmipc_store_release(&tx->line->claim, seq << SHMIPC_CLAIM_BITS | n);
 		/* T0 -> T1: what we claim is in our line before the number is ours. */
-		if (shmipc_likely(shmipc_cas_acq_rel(&tx->pub->tail, &seq, seq + n))) {
+		if (shmipc_likely(shmipc_cas_acq_rel(&tx->pub->tail, &seq, (__u64)to))) {
+			tx->streak = seq == tx->next ? tx->streak + 1 : 0;
+			tx->next = seq + n;
+			tx->lent = to & SHMIPC_TAIL_LENT ? to : 0;
 			*ret_seq = seq;
 			return 0;
 		}
 	}
 	return -EAGAIN;
-}
-
-/* Nothing was claimed: the intent must not keep the floor. */
-static inline void shmipc_log_unclaim(struct shmipc_log_tx *tx)
-{
-	if (!tx->single)
-		/* L0 -> L1 */
-		shmipc_store_release(&tx->line->claim, (__u64)SHMIPC_CLAIM_NONE);
 }
 
 static inline struct shmipc_entry *shmipc_log_tx_entry(const struct shmipc_log_tx *tx, uint64_t seq)
@@ -318,6 +392,9 @@ static inline uint32_t shmipc_log_commit(struct shmipc_log_tx *tx, uint64_t seq,
 		/* R0 -> A0: before the number that new subscribers begin with. */
 		shmipc_store_release(&tx->pub->tail, (__u64)tx->next);
 	} else {
+		if (tx->lent)
+			/* N0 -> N1: before the claim goes, and before what new subscribers begin with. */
+			shmipc_store_release(&tx->line->next, (__u64)tx->next);
 		/* L0 -> L1: committed before the claim goes. */
 		shmipc_store_release(&tx->line->claim, (__u64)SHMIPC_CLAIM_NONE);
 	}
@@ -370,202 +447,6 @@ static inline void shmipc_log_fill_pool(struct shmipc_log_tx *tx, uint64_t seq, 
 					       (uint64_t)(prefix_len / 8) << SHMIPC_INFO_PREFIX));
 	shmipc_store_relaxed(&p->off, (__u64)off);
 	shmipc_store_relaxed(&p->chunks, (__u64)chunks);
-}
-
-/*
- * Moving the floor.
- */
-
-#define SHMIPC_LOG_PAUSES	64	/* between two looks at those who are in the way */
-
-static inline void shmipc_priv_log_blocked(struct shmipc_log_block *b, enum shmipc_log_who who,
-					   uint32_t slot, uint64_t state, uint64_t pos)
-{
-	b->who = who;
-	b->slot = slot;
-	b->state = state;
-	b->policy = shmipc_sub_state_policy(state);
-	b->pos = pos;
-}
-
-/* The first number before @upto that publisher @slot has claimed and not committed. */
-static inline uint64_t shmipc_priv_log_claimed(const struct shmipc_log *log, uint32_t slot,
-					       uint64_t upto)
-{
-	/* Relaxed: the tail was acquired before, and a full fence follows. */
-	uint64_t claim = shmipc_load_relaxed(&log->pub_line[slot].claim), seq, i;
-
-	if (claim == SHMIPC_CLAIM_NONE)
-		return upto;
-	for (i = 0; i < (claim & SHMIPC_CLAIM_MAX); i++) {
-		seq = (claim >> SHMIPC_CLAIM_BITS) + i;
-		if (seq >= upto)
-			break;
-		if (shmipc_log_pending(shmipc_load_relaxed(&shmipc_log_entry(log, seq)->word), seq))
-			return seq;
-	}
-	return upto;
-}
-
-/* Where subscriber @slot is, if publishers wait for it; else @upto. */
-static inline uint64_t shmipc_priv_log_sub_pos(const struct shmipc_log *log, uint32_t slot,
-					       uint64_t upto, uint64_t *ret_state)
-{
-	const struct shmipc_sub_line *line = shmipc_log_sub(log, slot);
-	/* Relaxed: a full fence follows before anything that goes is written over. */
-	uint64_t state = shmipc_load_relaxed(&line->state), pos, cursor = SHMIPC_POS_NONE;
-	uint32_t group = shmipc_sub_state_group(state), policy = shmipc_sub_state_policy(state);
-
-	*ret_state = state;
-	if (policy < SHMIPC_POLICY_LOSSLESS || policy > SHMIPC_POLICY_EVICT ||
-	    !(log->hdr.policies >> policy & 1) ||
-	    (shmipc_load_relaxed(&log->evicted[slot]) & SHMIPC_EVICTED_GENERATION) == state >> 16)
-		return upto;
-	/* G1 <- G0: before the position; who has moved the cursor has its own. */
-	if (group && group <= SHMIPC_TOPIC_GROUPS)
-		cursor = shmipc_load_acquire(&log->group[group - 1].cursor) - 1;
-	/* P1 <- P0: what is before its position it has read. */
-	pos = shmipc_load_acquire(&line->pos);
-	if (group && group <= SHMIPC_TOPIC_GROUPS && pos == cursor) {
-		/* Neither: the first of a group has made its position the cursor just now. */
-		/* G1 <- G0, P1 <- P0 */
-		cursor = shmipc_load_acquire(&log->group[group - 1].cursor) - 1;
-		pos = shmipc_load_acquire(&line->pos);
-	}
-	if (cursor < pos)
-		pos = cursor;
-	return pos < upto ? pos : upto;
-}
-
-/* How far, up to @upto, may entries be written over, as far as others go? */
-static inline uint64_t shmipc_priv_log_scan(const struct shmipc_log *log, uint32_t me,
-					    uint64_t upto, struct shmipc_log_block *b)
-{
-	uint32_t slot, n = shmipc_priv_log_pubs(log);
-	uint64_t at, state;
-
-	b->who = SHMIPC_LOG_NOBODY;
-	for (slot = 0; slot < n && log->hdr.pubs > 1; slot++) {
-		at = slot == me ? upto : shmipc_priv_log_claimed(log, slot, upto);
-		if (at < upto) {
-			shmipc_priv_log_blocked(b, SHMIPC_LOG_PUB, slot, 0, at);
-			upto = at;
-		}
-	}
-	n = shmipc_priv_log_subs(log);
-	for (slot = 0; slot < n; slot++) {
-		at = shmipc_priv_log_sub_pos(log, slot, upto, &state);
-		if (at < upto) {
-			shmipc_priv_log_blocked(b, SHMIPC_LOG_SUB, slot, state, at);
-			upto = at;
-		}
-	}
-	return upto;
-}
-
-/**
- * shmipc_log_advance - give up old messages
- * @tx:   a publishing end without a claim
- * @need: messages before this one must go
- * @want: and these may, while we are at it
- * @b:    on -EAGAIN: who is in the way
- *
- * Return: 0; -EAGAIN if somebody needs what would go. What can go goes anyway.
- */
-static SHMIPC_COLD int shmipc_log_advance(struct shmipc_log_tx *tx, uint64_t need, uint64_t want,
-					  struct shmipc_log_block *b)
-{
-	const struct shmipc_log *log = tx->log;
-	/* T1 <- T0: the claims of all that has been taken. */
-	uint64_t tail = shmipc_load_acquire(&log->pub->tail), to;
-
-	if (want > tail)
-		want = tail;
-	to = shmipc_priv_log_scan(log, tx->slot, want, b);
-	if (to < need)
-		return -EAGAIN;
-	shmipc_priv_log_raise(&log->pub->floor, to);
-	/*
-	 * D0 -> D1: the floor, then their lines. A subscriber writes its line and
-	 * looks at the floor then: it sees ours, or we see it.
-	 */
-	shmipc_fence_seq_cst();
-	to = shmipc_priv_log_scan(log, tx->slot, to, b);
-	/* K0 -> K1: the floor before what follows from it. */
-	shmipc_priv_log_raise(&log->pub->clear, to);
-	return shmipc_load_relaxed(&log->pub->clear) >= need ? 0 : -EAGAIN;
-}
-
-/*
- * Who writes right behind a subscriber takes its lines away while it reads them,
- * and looking where it is takes its own line: both get slow. So wait a moment for
- * all of a lot, looking rarely, as long as it moves; then take what there is.
- */
-static inline void shmipc_priv_log_await_lot(const struct shmipc_log_tx *tx, uint64_t want)
-{
-	struct shmipc_log_block b;
-	uint64_t was = 0, at;
-	int looks, i;
-
-	for (looks = 0; looks < SHMIPC_CREDIT_SPINS; looks++, was = at) {
-		at = shmipc_priv_log_scan(tx->log, tx->slot, want, &b);
-		if (at >= want || at == was)
-			break;
-		for (i = 0; i < SHMIPC_LOG_PAUSES && (uint64_t)i < want - at; i++)
-			shmipc_cpu_relax();
-	}
-}
-
-/**
- * shmipc_log_make_room - have room for @n more entries
- * @tx: a publishing end
- * @n:  as for shmipc_log_claim()
- * @b:  on -EAGAIN: who is in the way, and where
- *
- * Return: 0: claim again; -EAGAIN.
- */
-static SHMIPC_COLD int shmipc_log_make_room(struct shmipc_log_tx *tx, uint32_t n,
-					    struct shmipc_log_block *b)
-{
-	/* Relaxed: the claim that follows looks again. */
-	uint64_t seq = tx->single ? tx->next : shmipc_load_relaxed(&tx->pub->tail);
-	uint64_t lot = tx->log->lot, need = seq + n - tx->entries, want;
-
-	shmipc_log_unclaim(tx);
-	if (seq + n <= tx->entries || shmipc_load_relaxed(&tx->pub->clear) >= need)
-		return 0;
-	want = (need + lot - 1) / lot * lot;
-	shmipc_priv_log_await_lot(tx, want);
-	return shmipc_log_advance(tx, need, want, b);
-}
-
-/**
- * shmipc_log_evict - publishers wait no longer for a subscriber
- * @log:  the log
- * @b:    as shmipc_log_advance() gave it
- * @dead: it has died: what it holds is free, too
- *
- * One that lives finds out when it next reads; what it holds stays. Whoever
- * has the slot by now, if it is not the one of @b, is left alone.
- */
-static inline void shmipc_log_evict(const struct shmipc_log *log, const struct shmipc_log_block *b,
-				    int dead)
-{
-	uint64_t generation = b->state >> 16, to;
-	__u64 *word = &log->evicted[b->slot];
-	__u64 was = shmipc_load_relaxed(word);
-	int tries;
-
-	for (tries = 0; tries < SHMIPC_LOG_TRIES; tries++) {
-		if ((was & SHMIPC_EVICTED_GENERATION) > generation)
-			return;
-		to = generation | (dead ? SHMIPC_EVICTED_DEAD : 0);
-		if ((was & SHMIPC_EVICTED_GENERATION) == generation)
-			to |= was & SHMIPC_EVICTED_DEAD;
-		/* E0 -> E1: of the dead: all that it read, before what it holds may go. */
-		if (to == was || shmipc_cas_acq_rel(word, &was, (__u64)to))
-			return;
-	}
 }
 
 #endif /* SHMIPC_LOG_TX_H */

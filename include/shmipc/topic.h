@@ -30,7 +30,7 @@
 #include <shmipc/copier.h>
 #include <shmipc/headers.h>
 #include <shmipc/log_rx.h>
-#include <shmipc/log_tx.h>
+#include <shmipc/log_floor.h>
 
 #ifdef __cplusplus
 extern "C" {

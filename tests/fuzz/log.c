@@ -12,7 +12,7 @@
  * headers with a planted bug, which it must find.
  */
 #include <shmipc/log_rx.h>
-#include <shmipc/log_tx.h>
+#include <shmipc/log_floor.h>
 #include "../stress/stress.h"
 #include "../unit/mem.h"
 

@@ -4,6 +4,7 @@
  *
  *   model_log.c        the log, the list of tests
  *   model_log_tx.c     claims, commits, deaths, aborts
+ *   model_log_lend.c   the tail lent and recalled
  *   model_log_floor.c  old messages go
  *   model_log_rx.c     subscribers that hold, sleep, share
  *
@@ -13,7 +14,7 @@
 #define MODEL_LOG_H
 
 #include <shmipc/log_rx.h>
-#include <shmipc/log_tx.h>
+#include <shmipc/log_floor.h>
 #include "model.h"
 
 #define LOG_SEQS	64	/* numbers, at most, in one test */
@@ -64,6 +65,16 @@ void log_begin_rx(struct shmipc_log_rx *rx, int i, uint32_t start);
 void log_tx_thread(void *arg);
 void log_tx_batch(void *arg);
 
-extern const struct model_test log_tx_tests[], log_floor_tests[], log_rx_tests[];
+/* Readers for ever: it waits for the words alone; it knows that publisher 0 is dead, if it is. */
+void log_patient_reader(void *arg);
+/* Asks for what does not come; a bit per slot in @dead: it knows who died. */
+void log_read_all(struct shmipc_log_rx *rx, uintptr_t dead);
+void log_knowing_reader(void *arg);
+
+/* Ends of threads that nobody may keep waiting; the reader has got all there is. */
+void log_all_ended(void);
+void log_finish_at_tail(void);
+
+extern const struct model_test log_tx_tests[], log_lend_tests[], log_floor_tests[], log_rx_tests[];
 
 #endif /* MODEL_LOG_H */

@@ -3,7 +3,7 @@
 #include "model_log.h"
 
 /* Ends of threads that nobody may keep waiting. */
-static void all_ended(void)
+void log_all_ended(void)
 {
 	int i;
 
@@ -14,11 +14,11 @@ static void all_ended(void)
 }
 
 /* The reader has come to the tail, and has got all that was committed on the way. */
-static void finish_at_tail(void)
+void log_finish_at_tail(void)
 {
-	uint64_t tail = shmipc_load_relaxed(&logm.pub->tail), seq, word, committed = 0;
+	uint64_t tail = shmipc_log_tail(&logm), seq, word, committed = 0;
 
-	all_ended();
+	log_all_ended();
 	model_check(now.end[0] == tail, "the reader waits at %llu of %llu",
 		    (unsigned long long)now.end[0], (unsigned long long)tail);
 	for (seq = now.first[0]; seq < tail; seq++) {
@@ -42,14 +42,16 @@ static void await_word(uint64_t seq)
  * A reader for ever: it parks in the end. What does not come is asked for: by a
  * bit per slot in @arg it knows who died.
  */
-static void read_all(struct shmipc_log_rx *rx, uintptr_t dead)
+void log_read_all(struct shmipc_log_rx *rx, uintptr_t dead)
 {
+	uint64_t tail;
 	int ret;
 
 	for (;;) {
 		ret = log_read_one(rx, 0, 0);
 		if (ret != -EAGAIN)
 			continue;
+		tail = shmipc_load_relaxed(&logm.pub->tail);
 		now.covers = -1;
 		if (shmipc_log_orphan(&logm, rx->seq, log_alive, (void *)dead)) {
 			model_check(!now.tag[rx->seq], "message %llu is stepped over, and was there",
@@ -59,6 +61,10 @@ static void read_all(struct shmipc_log_rx *rx, uintptr_t dead)
 			now.end[0] = rx->seq;
 		} else if (now.covers >= 0) {
 			(void)model_await(&logm.pub_line[now.covers].claim);
+		} else if (shmipc_load_relaxed(&logm.pub->tail) != tail) {
+			continue;
+		} else if (tail & SHMIPC_TAIL_RECALLED) {
+			(void)model_await(&logm.pub->tail);
 		} else {
 			await_word(rx->seq);
 		}
@@ -71,22 +77,22 @@ static void reader(void *arg)
 
 	(void)arg;
 	log_begin_rx(&rx, 0, 1);
-	read_all(&rx, 0);
+	log_read_all(&rx, 0);
 }
 
 /* Knows that publisher 0 is dead, if it is. */
-static void knowing_reader(void *arg)
+void log_knowing_reader(void *arg)
 {
 	struct shmipc_log_rx rx;
 	uintptr_t dead = model_join(th_tx[0]) == MODEL_DIED;
 
 	(void)arg;
 	log_begin_rx(&rx, 0, 1);
-	read_all(&rx, dead);
+	log_read_all(&rx, dead);
 }
 
 /* Waits for the words alone. */
-static void patient_reader(void *arg)
+void log_patient_reader(void *arg)
 {
 	struct shmipc_log_rx rx;
 
@@ -150,7 +156,7 @@ static void begin_two(void)
 	log_reset();
 	th_tx[0] = model_spawn("pub 0", model_deep ? twice : log_tx_thread, (void *)0, 0);
 	th_tx[1] = model_spawn("pub 1", log_tx_thread, (void *)1, 0);
-	th_rx[0] = model_spawn("reader", patient_reader, NULL, 0);
+	th_rx[0] = model_spawn("reader", log_patient_reader, NULL, 0);
 }
 
 static void begin_batches(void)
@@ -158,7 +164,7 @@ static void begin_batches(void)
 	log_reset();
 	th_tx[0] = model_spawn("pub 0", log_tx_batch, (void *)0, 0);
 	th_tx[1] = model_spawn("pub 1", log_tx_thread, (void *)1, 0);
-	th_rx[0] = model_spawn("reader", patient_reader, NULL, 0);
+	th_rx[0] = model_spawn("reader", log_patient_reader, NULL, 0);
 }
 
 /* Nobody dies; the reader asks all the time. */
@@ -176,7 +182,7 @@ static void begin_dies(void)
 	log_reset();
 	th_tx[0] = model_spawn("pub 0", log_tx_batch, (void *)0, 1);
 	th_tx[1] = model_spawn("pub 1", log_tx_thread, (void *)1, 0);
-	th_rx[0] = model_spawn("reader", knowing_reader, NULL, 0);
+	th_rx[0] = model_spawn("reader", log_knowing_reader, NULL, 0);
 }
 
 /* Marks what the dead one had claimed, and publishes. */
@@ -205,7 +211,7 @@ static void begin_aborted(void)
 	log_reset();
 	th_tx[0] = model_spawn("pub 0", log_tx_batch, (void *)0, 1);
 	th_tx[1] = model_spawn("aborter", aborter, (void *)1, 0);
-	th_rx[0] = model_spawn("reader", patient_reader, NULL, 0);
+	th_rx[0] = model_spawn("reader", log_patient_reader, NULL, 0);
 }
 
 static void begin_heir(void)
@@ -213,7 +219,7 @@ static void begin_heir(void)
 	log_reset();
 	th_tx[0] = model_spawn("pub 0", log_tx_thread, (void *)0, 1);
 	th_heir = model_spawn("heir", heir, (void *)0, 0);
-	th_rx[0] = model_spawn("reader", patient_reader, NULL, 0);
+	th_rx[0] = model_spawn("reader", log_patient_reader, NULL, 0);
 }
 
 /* It only marks: knowing of the death, it comes late, and the slot has a new owner. */
@@ -239,7 +245,7 @@ static void begin_heir_and_aborter(void)
 	th_tx[0] = model_spawn("pub 0", log_tx_thread, (void *)0, 1);
 	th_tx[1] = model_spawn("aborter", late_aborter, NULL, 0);
 	th_heir = model_spawn("heir", heir, (void *)0, 0);
-	th_rx[0] = model_spawn("reader", patient_reader, NULL, 0);
+	th_rx[0] = model_spawn("reader", log_patient_reader, NULL, 0);
 }
 
 static void single_dies(void)
@@ -247,7 +253,7 @@ static void single_dies(void)
 	log_reset();
 	th_tx[0] = model_spawn("pub 0", log_tx_batch, (void *)0, 1);
 	th_heir = model_spawn("heir", heir, (void *)0, 0);
-	th_rx[0] = model_spawn("reader", patient_reader, NULL, 0);
+	th_rx[0] = model_spawn("reader", log_patient_reader, NULL, 0);
 }
 
 /* A stride of two sees the second of a batch before the first is there. */
@@ -324,11 +330,6 @@ static void begin_newest_heir(void)
 	th_rx[0] = model_spawn("reader", newest, NULL, 0);
 }
 
-static void all_end(void)
-{
-	all_ended();
-}
-
 /* Looks at a number while it is written. */
 static void looks(void *arg)
 {
@@ -356,29 +357,29 @@ static void finish_strided(void)
 {
 	uint64_t tail = shmipc_load_relaxed(&logm.pub->tail);
 
-	all_ended();
+	log_all_ended();
 	model_check(now.end[1] >= tail, "the strided reader waits at %llu of %llu",
 		    (unsigned long long)now.end[1], (unsigned long long)tail);
 }
 
 const struct model_test log_tx_tests[] = {
-	{ "two publishers, one order", setup_empty, begin_two, finish_at_tail, 0 },
-	{ "a batch and another publisher", setup_empty, begin_batches, finish_at_tail, 0 },
-	{ "a batch comes whole", setup_single, begin_whole, finish_at_tail, 0 },
-	{ "nobody died, and nothing is an orphan", setup_empty, begin_asks, finish_at_tail, 0 },
+	{ "two publishers, one order", setup_empty, begin_two, log_finish_at_tail, 0 },
+	{ "a batch and another publisher", setup_empty, begin_batches, log_finish_at_tail, 0 },
+	{ "a batch comes whole", setup_single, begin_whole, log_finish_at_tail, 0 },
+	{ "nobody died, and nothing is an orphan", setup_empty, begin_asks, log_finish_at_tail, 0 },
 	{ "a publisher dies at any step, the reader steps over", setup_empty, begin_dies,
-	  finish_at_tail, 1 },
+	  log_finish_at_tail, 1 },
 	{ "a publisher dies at any step, another one aborts", setup_empty, begin_aborted,
-	  finish_at_tail, 1 },
+	  log_finish_at_tail, 1 },
 	{ "a publisher dies at any step, an heir aborts", setup_empty, begin_heir,
-	  finish_at_tail, 1 },
+	  log_finish_at_tail, 1 },
 	{ "an heir aborts, and nobody is known to be dead", setup_known, begin_heir_asks,
-	  finish_at_tail, 1 },
-	{ "a reader looks for the newest", setup_single, begin_newest, all_end, 0 },
-	{ "a reader looks for the newest, an heir comes", setup_single, begin_newest_heir, all_end, 1 },
-	{ "a reader looks at what is being written", setup_known, begin_looks, all_end, 0 },
-	{ "an heir and another one abort", setup_known, begin_heir_and_aborter, finish_at_tail, 1 },
-	{ "a single publisher dies at any step", setup_single, single_dies, finish_at_tail, 1 },
+	  log_finish_at_tail, 1 },
+	{ "a reader looks for the newest", setup_single, begin_newest, log_all_ended, 0 },
+	{ "a reader looks for the newest, an heir comes", setup_single, begin_newest_heir, log_all_ended, 1 },
+	{ "a reader looks at what is being written", setup_known, begin_looks, log_all_ended, 0 },
+	{ "an heir and another one abort", setup_known, begin_heir_and_aborter, log_finish_at_tail, 1 },
+	{ "a single publisher dies at any step", setup_single, single_dies, log_finish_at_tail, 1 },
 	{ "a single publisher dies, a stride reads", setup_single, begin_single_strided,
 	  finish_strided, 1 },
 	{ 0 },

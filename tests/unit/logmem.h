@@ -4,7 +4,7 @@
 #define TEST_LOGMEM_H
 
 #include <shmipc/log_rx.h>
-#include <shmipc/log_tx.h>
+#include <shmipc/log_floor.h>
 #include "mem.h"
 #include "rng.h"
 

@@ -35,7 +35,7 @@
 
 /* "shmipcTP" as it lies in memory. */
 #define SHMIPC_TOPIC_MAGIC	0x50546370696d6873ULL
-#define SHMIPC_TOPIC_VERSION	1
+#define SHMIPC_TOPIC_VERSION	2
 
 #define SHMIPC_TOPIC_PUBS_MAX	1024u
 #define SHMIPC_TOPIC_SUBS_MAX	3072u
@@ -106,9 +106,19 @@ struct shmipc_topic_hdr {
 	__u64	reserved0[2];
 };
 
+/*
+ * While one publisher is the only one that publishes, the tail is lent to it: the
+ * word says to whom and from which number on, and the number of the next message
+ * is in that publisher's line (next). Whoever else wants to publish recalls it.
+ */
+#define SHMIPC_TAIL_LENT	(1ULL << 63)
+#define SHMIPC_TAIL_RECALLED	(1ULL << 62)	/* by somebody: no number may be taken */
+#define SHMIPC_TAIL_START	10u		/* bits 10..61: the number */
+#define SHMIPC_TAIL_SLOT	0x3ffULL	/* bits 0..9: the publisher */
+
 /**
  * struct shmipc_pub_ctl - what all publishers write
- * @tail:      number of the next message
+ * @tail:      number of the next message, or SHMIPC_TAIL_LENT and so on
  * @floor:     messages before this one may be overwritten; only grows
  * @clear:     entries before this one may be written over: no subscriber that
  *             publishers wait for is behind it, and no publisher is writing there
@@ -140,6 +150,7 @@ struct shmipc_pub_ctl {
  * @waits:     times that it waited for a subscriber or for the pool
  * @wait_slot: peer slot of whom it waits for now, plus 1; 0: for nobody
  * @id:        random number of the publisher
+ * @next:      while the tail is lent to it: number of the next message
  */
 struct shmipc_pub_line {
 	__u64	claim;
@@ -148,7 +159,8 @@ struct shmipc_pub_line {
 	__u64	waits;
 	__u64	wait_slot;
 	__u64	id;
-	__u64	reserved0[2];
+	__u64	next;
+	__u64	reserved0;
 };
 
 /*
