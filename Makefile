@@ -30,7 +30,8 @@ ALL_CFLAGS = -std=c11 -D_GNU_SOURCE $(WARN) -Iinclude -Iinclude/uapi -fPIC -pthr
 ALL_LDFLAGS = -pthread $(LDFLAGS) $(EXTRA_LDFLAGS)
 
 LIB_OBJ	 := $(patsubst %.c,$(B)/obj/%.o,$(wildcard lib/*.c))
-TOOL_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(wildcard tools/*.c tools/bench/*.c))
+TOOL_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(wildcard tools/*.c tools/bench/*.c) \
+	    $(filter-out %.bpf.c,$(wildcard tools/trace/*.c)))
 EXAMPLES := $(patsubst %.c,$(B)/%,$(wildcard examples/*.c))
 # One program per file, on the harness of kselftest (see tools/setup).
 TESTS	 := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/*.c tests/stress/*.c tests/fuzz/*.c))
@@ -74,8 +75,34 @@ $(B)/obj/tools/bench/other_zmq.o: ALL_CFLAGS += $(if $(filter zmq,$(PEERS)),-DWI
 $(B)/obj/tools/bench/other_nng.o: ALL_CFLAGS += $(if $(filter nng,$(PEERS)),-DWITH_NNG)
 $(B)/obj/tools/bench/other_iceoryx.o: ALL_CFLAGS += $(if $(filter iceoryx,$(PEERS)),-DWITH_ICEORYX $(IOX_INC))
 
+# The eBPF programs of `shmipc trace`, where there is what builds them: each becomes
+# a header that carries it. Without, the command says what to install.
+BPF_CLANG ?= clang
+BPF_TARGET := $(shell uname -m | sed 's/x86_64/x86/; s/aarch64/arm64/')
+BPF_CFLAGS := -g -O2 $(WARN) -Wno-unused-parameter -Wno-sign-conversion -Wno-shorten-64-to-32 \
+	      -target bpf -mcpu=v3 -D__TARGET_ARCH_$(BPF_TARGET) \
+	      $(addprefix -isystem /usr/include/,$(shell $(CC) -print-multiarch))
+BPF_SRC	:= $(wildcard tools/trace/*.bpf.c)
+HAS_BPF	:= $(and $(shell command -v $(BPF_CLANG)),$(shell command -v bpftool),$(call has,yes,bpf/libbpf.h),$(call has,yes,libelf.h))
+ifneq ($(HAS_BPF),)
+BPF_SKEL := $(patsubst tools/trace/%.bpf.c,$(B)/gen/trace/%.skel.h,$(BPF_SRC))
+BPF_LIBS := -lbpf -lelf
+$(B)/obj/tools/trace/%.o $(B)/obj/tools/cmd_trace.o: ALL_CFLAGS += -DWITH_BPF -isystem $(B)/gen
+$(filter $(B)/obj/tools/trace/%,$(TOOL_OBJ)): $(BPF_SKEL)
+
+$(B)/gen/trace/%.bpf.o: tools/trace/%.bpf.c $(B)/flags
+	@mkdir -p $(@D)
+	$(BPF_CLANG) $(BPF_CFLAGS) $(WERROR) -MMD -MP -c $< -o $@
+
+# Linking leaves out what only debuggers want.
+$(B)/gen/trace/%.skel.h: $(B)/gen/trace/%.bpf.o
+	bpftool gen object $(@:.skel.h=.linked.o) $<
+	bpftool gen skeleton $(@:.skel.h=.linked.o) name $* > $@.new
+	mv $@.new $@
+endif
+
 $(B)/shmipc: $(TOOL_OBJ) $(B)/libshmipc.a
-	$(CC) -o $@ $^ $(ALL_LDFLAGS) -ljansson -lm $(foreach p,$(PEERS),$(PEER_$(p)))
+	$(CC) -o $@ $^ $(ALL_LDFLAGS) -ljansson -lm $(foreach p,$(PEERS),$(PEER_$(p))) $(BPF_LIBS)
 
 $(EXAMPLES) $(TESTS): $(B)/%: $(B)/obj/%.o $(B)/libshmipc.a
 	@mkdir -p $(@D)
@@ -132,7 +159,7 @@ clean:
 help:
 	@sed -n 's/^#: \{0,1\}//p' Makefile kmod/kmod.mk tests/vm/vm.mk
 
--include $(OBJ:.o=.d)
+-include $(OBJ:.o=.d) $(BPF_SRC:tools/trace/%.bpf.c=$(B)/gen/trace/%.bpf.d)
 FORCE:
 .PHONY: all lib examples tests tsan asan demo check install uninstall clean help FORCE
 

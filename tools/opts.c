@@ -100,7 +100,30 @@ static const struct opt_def defs[] = {
 	{ "dry-run", 'n', NULL, FOR_GC, "only say what would be removed" },
 	{ "force", 'f', NULL, FOR_RM, "a name that is not there is no error" },
 	{ "json", 'j', NULL, FOR_STREAM, "standard error carries objects, one a line" },
-	{ "json", 'j', NULL, FOR_LOOK | FOR_RATE, "objects, one a line" },
+	{ "events", KEY_EVENTS, "LIST", FOR_TRACE,
+	  "these events, with commas between them, or all; see below\n"
+	  "(all but publish, take, their _some, hold, release)" },
+	{ "histogram", KEY_HISTOGRAM, "WHAT", FOR_TRACE,
+	  "publish-to-receive, wait, wake, occupancy or hold: how\n"
+	  "long, or how many, per topic and per peer" },
+	{ "sample", KEY_SAMPLE, NULL, FOR_TRACE,
+	  "publish-to-receive of each 64th message only" },
+	{ "pid", 'p', "PID", FOR_TRACE, "only this process; may be given again" },
+	{ "cgroup", KEY_CGROUP, "DIR", FOR_TRACE, "only processes of this cgroup and those below" },
+	{ "duration", 'd', "SECONDS", FOR_TRACE, "end after so long (when interrupted)" },
+	{ "count", 'c', "N", FOR_TRACE, "end after N events" },
+	{ "every", KEY_EVERY, "SECONDS", FOR_TRACE,
+	  "show what a histogram has gathered so often (5)" },
+	{ "rate", KEY_RATE, "R", FOR_TRACE, "occupancy: look R times a second (100)" },
+	{ "buffer", KEY_BUFFER, "BYTES", FOR_TRACE,
+	  "room for events that are not shown yet (4M)" },
+	{ "record", KEY_RECORD, "FILE", FOR_TRACE, "write what is found into FILE, too" },
+	{ "read", KEY_READ, "FILE", FOR_TRACE,
+	  "show a recording, or make a --histogram or --plot of it" },
+	{ "plot", KEY_PLOT, "FILE", FOR_TRACE,
+	  "a picture (SVG) of the histogram; of occupancy over time;\n"
+	  "needs gnuplot" },
+	{ "json", 'j', NULL, FOR_LOOK | FOR_RATE | FOR_TRACE, "objects, one a line" },
 	{ "quiet", 'q', NULL, FOR_STREAM, "no progress and no summary" },
 	{ "help", 'h', NULL, FOR_ALL, "this text" },
 };
@@ -209,7 +232,7 @@ void opts_parse(struct opts *o, const struct opts_command *command, int argc, ch
 		.stride = 1,
 		.repeat = 1,
 		.window = 1000,
-		.every_ns = NS_PER_S,
+		.every_ns = command->bit & FOR_TRACE ? 5 * NS_PER_S : NS_PER_S,
 	};
 	make_tables(command->bit, longs, shorts);
 	opterr = 0;

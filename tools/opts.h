@@ -20,6 +20,7 @@ enum {
 	FOR_WATCH	= 1u << 9,
 	FOR_HZ		= 1u << 10,
 	FOR_BW		= 1u << 11,
+	FOR_TRACE	= 1u << 12,
 };
 
 #define FOR_INPUT	(FOR_SEND | FOR_PUB)
@@ -29,7 +30,7 @@ enum {
 #define FOR_STREAM	(FOR_INPUT | FOR_OUTPUT)
 #define FOR_RATE	(FOR_HZ | FOR_BW)
 #define FOR_LOOK	(FOR_LS | FOR_STAT | FOR_RM | FOR_GC | FOR_DOCTOR | FOR_WATCH)
-#define FOR_ALL		(FOR_STREAM | FOR_RATE | FOR_LOOK)
+#define FOR_ALL		(FOR_STREAM | FOR_RATE | FOR_LOOK | FOR_TRACE)
 
 /* What a command is, for its --help. */
 struct opts_command {
@@ -105,6 +106,17 @@ struct opts {
 	/* hz, bw */
 	uint64_t window;
 	uint64_t every_ns;
+	/* trace */
+	const char *events;
+	const char *histogram;
+	int sample;
+	struct opts_many pids;
+	const char *cgroup;
+	const char *record;
+	const char *read;
+	const char *plot;
+	uint64_t duration_ns;	/* 0: until it is interrupted */
+	uint64_t buffer;	/* bytes; 0: no wish */
 	/* what is told */
 	int json;
 	int quiet;

@@ -287,6 +287,14 @@ static void take_sub(struct opts *o, int key, const char *arg)
 	}
 }
 
+static void add_pid(struct opts *o, const char *text)
+{
+	a_number(o, "pid", text, 1, INT32_MAX);
+	if (o->pids.n == OPTS_MANY)
+		opts_refuse(o->command, "--pid: more than %u of them", OPTS_MANY);
+	o->pids.text[o->pids.n++] = text;
+}
+
 static double a_rate(const struct opts *o, const char *text)
 {
 	char *end;
@@ -335,6 +343,46 @@ static void take_end(struct opts *o, int key, const char *arg)
 	}
 }
 
+static void take_trace(struct opts *o, int key, const char *arg)
+{
+	switch (key) {
+	case KEY_EVENTS:
+		o->events = arg;
+		break;
+	case KEY_HISTOGRAM:
+		o->histogram = arg;
+		break;
+	case KEY_SAMPLE:
+		o->sample = 1;
+		break;
+	case 'p':
+		add_pid(o, arg);
+		break;
+	case KEY_CGROUP:
+		o->cgroup = arg;
+		break;
+	case 'd':
+		o->duration_ns = a_time(o, "duration", arg);
+		if (!o->duration_ns)
+			opts_refuse(o->command, "--duration: found \"%s\", expected more than 0", arg);
+		break;
+	case KEY_BUFFER:
+		o->buffer = a_size(o, "buffer", arg);
+		break;
+	case KEY_RECORD:
+		o->record = arg;
+		break;
+	case KEY_READ:
+		o->read = arg;
+		break;
+	case KEY_PLOT:
+		o->plot = arg;
+		break;
+	default:
+		take_end(o, key, arg);
+	}
+}
+
 void opts_take(struct opts *o, int key, const char *arg)
 {
 	switch (key) {
@@ -375,6 +423,9 @@ void opts_take(struct opts *o, int key, const char *arg)
 		o->only_new = 1;
 		break;
 	default:
-		take_end(o, key, arg);
+		if (o->command->bit & FOR_TRACE)
+			take_trace(o, key, arg);
+		else
+			take_end(o, key, arg);
 	}
 }

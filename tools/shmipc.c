@@ -20,6 +20,7 @@ static const struct {
 	{ "bw", cmd_bw, "how many bytes a second are published on topics" },
 	{ "ls", cmd_ls, "the segments that are there" },
 	{ "watch", cmd_watch, "segments and ends, as they appear and disappear" },
+	{ "trace", cmd_trace, "what publishers and subscribers do, and how long it takes" },
 	{ "stat", cmd_stat, "all about one segment" },
 	{ "rm", cmd_rm, "remove segments" },
 	{ "gc", cmd_gc, "remove what killed processes left behind" },

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: MIT
+/* cmd_trace.c - shmipc trace: what goes on in topics and rings, seen through eBPF */
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include "commands.h"
+#include "json.h"
+#include "opts.h"
+#include "util.h"
+#include "trace/events.h"
+#include "trace/trace.h"
+
+#define RECORDING	1	/* version of what --record writes */
+
+static const struct opts_command command = {
+	.name = "trace", .bit = FOR_TRACE, .args = "[PATTERN]...", .min_args = 0,
+	.max_args = INT_MAX,
+	.about =
+	"Shows what the ends of topics and rings do, as it happens; with --histogram how long\n"
+	"it takes. They run on as they are: nothing is restarted or linked. " PATTERNS_TEXT "\n"
+	"Events: publish, take: a message; publish_some, take_some: each 64th; full: no room for\n"
+	"it; wait, wait_end, wake: sleeping for one; gap: lost; hold, release: kept in place;\n"
+	"evict: cut off; abort: a dead publisher's; death; attach, detach: an end comes, goes.\n",
+};
+
+static uint32_t parse_events(const struct opts *o)
+{
+	const char *p = o->events;
+	uint32_t types = 0, type;
+	char words[256];
+	size_t n;
+
+	if (!p)
+		return EVENTS_DEFAULT;
+	if (!strcmp(p, "all"))
+		return (1u << TRACE_TYPES) - 1;
+	for (;; p += n + 1) {
+		n = strcspn(p, ",");
+		type = event_type(p, n);
+		if (type == TRACE_TYPES)
+			opts_refuse(&command, "--events: found \"%.*s\", expected some of %s",
+				    (int)n, p, event_words(words, sizeof(words)));
+		types |= 1u << type;
+		if (!p[n])
+			return types;
+	}
+}
+
+static void parse(struct trace_opts *t, const struct opts *o)
+{
+	t->o = o;
+	t->types = parse_events(o);
+	if (o->histogram)
+		t->what = hist_from_word(o->histogram);
+	if (o->histogram && t->what == HIST_NONE)
+		opts_refuse(&command, "--histogram: found \"%s\", expected publish-to-receive, wait, "
+			    "wake, occupancy or hold", o->histogram);
+	if (o->histogram && o->events)
+		opts_refuse(&command, "--histogram and --events exclude each other");
+	if (o->histogram && o->count)
+		opts_refuse(&command, "--count is of events; with --histogram use --duration");
+	if (o->sample && t->what != HIST_PUBLISH_TO_RECEIVE)
+		opts_refuse(&command, "--sample goes with --histogram publish-to-receive");
+	if (o->plot && !o->histogram && !o->read)
+		opts_refuse(&command, "--plot: of what? --histogram or --read says it");
+	if (o->read && (o->record || o->duration_ns || o->cgroup))
+		opts_refuse(&command, "--read excludes --record, --duration and --cgroup");
+	if (o->cgroup && t->what == HIST_OCCUPANCY)
+		opts_refuse(&command, "--cgroup cannot be told from outside: not with --histogram occupancy");
+	if (o->buffer > UINT64_C(1) << 30)
+		opts_refuse(&command, "--buffer: found %" PRIu64 ", expected at most 1G", o->buffer);
+}
+
+/* The kernel wants a power of two, and whole pages. */
+static void round_buffer(struct opts *o)
+{
+	uint64_t v = (uint64_t)sysconf(_SC_PAGESIZE);
+
+	while (o->buffer && v < o->buffer)
+		v *= 2;
+	o->buffer = o->buffer ? v : 0;
+}
+
+int trace_record_head(const struct trace_opts *t)
+{
+	json_line(t->record, json_pack("{s:s, s:i, s:s?, s:I}", "event", "recording", "version",
+				       RECORDING, "histogram", hist_word(t->what), "wall_ns",
+				       json_u64(event_wall_ns(tool_now_ns()))));
+	return trace_flush(t);
+}
+
+int trace_flush(const struct trace_opts *t)
+{
+	if (t->record && (fflush(t->record) || ferror(t->record))) {
+		tool_error("--record \"%s\": cannot write: %s; what was recorded is not whole",
+			   t->o->record, strerror(errno));
+		return RC_FAIL;
+	}
+	return tool_flush();
+}
+
+static int go(struct trace_opts *t)
+{
+	if (t->o->read)
+		return trace_again(t);
+	if (t->what == HIST_OCCUPANCY)
+		return trace_occupancy(t);
+	return t->what == HIST_NONE ? trace_live(t) : trace_gather(t);
+}
+
+int cmd_trace(int argc, char **argv)
+{
+	struct trace_opts t = { .what = HIST_NONE };
+	struct opts o;
+	int rc = RC_OK;
+
+	opts_parse(&o, &command, argc, argv);
+	opts_patterns(&o);
+	parse(&t, &o);
+	round_buffer(&o);
+	if (o.record) {
+		t.record = fopen(o.record, "we");
+		if (!t.record) {
+			tool_error("--record \"%s\": %s", o.record, strerror(errno));
+			return RC_FAIL;
+		}
+		rc = trace_record_head(&t);
+	}
+	if (!rc)
+		rc = go(&t);
+	if (t.record && fclose(t.record) && !rc) {
+		tool_error("--record \"%s\": cannot write: %s", o.record, strerror(errno));
+		rc = RC_FAIL;
+	}
+	return rc;
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * event.h - what the eBPF programs of `shmipc trace` tell the command
+ *
+ * Both sides include this. Times are CLOCK_MONOTONIC in nanoseconds; an id is the
+ * first eight bytes of a segment's; PIDs are those of the tracer's PID namespace,
+ * 0 for a process that cannot be seen from there.
+ */
+#ifndef TOOLS_TRACE_EVENT_H
+#define TOOLS_TRACE_EVENT_H
+
+#include <linux/types.h>
+
+/* The probes, in the order of the words in events.c. */
+enum trace_type {
+	TRACE_PUBLISH, TRACE_PUBLISH_SOME, TRACE_TAKE, TRACE_TAKE_SOME,
+	TRACE_FULL, TRACE_WAIT, TRACE_WAIT_END, TRACE_WAKE,
+	TRACE_GAP, TRACE_EVICT, TRACE_ABORT, TRACE_DEATH,
+	TRACE_HOLD, TRACE_RELEASE, TRACE_ATTACH, TRACE_DETACH,
+	TRACE_TYPES
+};
+
+#define TRACE_ARGS	4u	/* of a probe's own, after id, name and slot */
+#define TRACE_COMM	16u
+#define TRACE_NOBODY	0xffffffffu	/* instead of a slot */
+#define TRACE_NAME	208u	/* bytes of a segment's name, with its final 0 */
+
+struct trace_event {
+	__u64 mono_ns;
+	__u64 id;
+	__u64 arg[TRACE_ARGS];
+	__u64 took_ns;		/* take: since publish; wait_end: slept; release: held; 0: unknown */
+	__u32 type;
+	__u32 slot;
+	__s32 pid;		/* the process */
+	__s32 tid;		/* its thread */
+	char comm[TRACE_COMM];	/* of the process */
+};
+
+/* Which segments are known; one that is to be skipped costs a look and no more. */
+struct trace_name {
+	__u32 skip;
+	__u32 reserved0;
+	char name[TRACE_NAME];
+};
+
+/*
+ * Buckets: 16 in each power of two, so that one is a sixteenth of its values wide
+ * at most. Below 32 each value has its own; the last one takes all from 2^41 up
+ * (half an hour).
+ */
+#define TRACE_SUB_BITS	4u
+#define TRACE_SUBS	(1u << TRACE_SUB_BITS)
+#define TRACE_BITS	41u
+#define TRACE_BUCKETS	((TRACE_BITS - TRACE_SUB_BITS + 1u) * TRACE_SUBS)
+
+struct trace_hist_key {
+	__u64 id;
+	__u32 slot;
+	__s32 pid;
+};
+
+struct trace_hist {
+	__u64 count;
+	__u64 sum;
+	__u64 max;
+	char comm[TRACE_COMM];
+	__u64 bucket[TRACE_BUCKETS];
+};
+
+/* What a program does with its probe. */
+enum trace_mode {
+	TRACE_EVENTS,
+	TRACE_PUBLISH_TO_RECEIVE,
+	TRACE_SLEEP,			/* wait -> wait_end */
+	TRACE_WAKE_UP,			/* wake -> wait_end of the sleeper */
+	TRACE_HELD,			/* hold -> release */
+};
+
+#endif /* TOOLS_TRACE_EVENT_H */

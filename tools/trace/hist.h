@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * hist.h - histograms of topics and peers: gathered, shown, written, read again
+ *
+ * A bucket is as in event.h, so a percentile is within 7 % of the true one; values
+ * below 32 are exact.
+ */
+#ifndef TOOLS_TRACE_HIST_H
+#define TOOLS_TRACE_HIST_H
+
+#include <stdint.h>
+#include <stdio.h>
+#include <jansson.h>
+#include "event.h"
+
+enum hist_what {
+	HIST_NONE,
+	HIST_PUBLISH_TO_RECEIVE,
+	HIST_WAIT,
+	HIST_WAKE,
+	HIST_OCCUPANCY,
+	HIST_HOLD,
+	HIST_WHATS
+};
+
+/* "publish-to-receive"; NULL: none. */
+const char *hist_word(enum hist_what what);
+/* HIST_NONE: there is no such word. */
+enum hist_what hist_from_word(const char *word);
+/* "ns", or "messages". */
+const char *hist_unit(enum hist_what what);
+
+struct hist {
+	uint64_t count, sum, max;
+	uint64_t bucket[TRACE_BUCKETS];
+};
+
+unsigned int hist_bucket(uint64_t v);
+/* The least value of a bucket. */
+uint64_t hist_low(unsigned int bucket);
+
+void hist_add(struct hist *h, uint64_t v);
+void hist_merge(struct hist *to, const struct hist *from);
+/* What came since @before, of the same; the maximum as far as the buckets tell. */
+void hist_since(struct hist *ret, const struct hist *now, const struct hist *before);
+/* The value that @share of all are at or below, 0 to 1; 0 of nothing. */
+double hist_at(const struct hist *h, double share);
+
+/* Of one peer of one segment. */
+struct hist_row {
+	uint64_t id;
+	uint32_t slot;
+	int32_t pid;
+	char comm[TRACE_COMM];
+	char name[TRACE_NAME];
+	struct hist h;
+};
+
+struct hists {
+	enum hist_what what;
+	struct hist_row **row;
+	size_t n, cap;
+	uint64_t from_ns, to_ns;	/* CLOCK_REALTIME: what it is about */
+};
+
+/* The row of this peer, made if it is not there. NULL: no memory. */
+struct hist_row *hists_row(struct hists *hs, uint64_t id, uint32_t slot, int32_t pid,
+			   const char *name, const char *comm);
+void hists_done(struct hists *hs);
+
+/* Rows by name, then slot; so that those of a segment are side by side. */
+void hists_sort(struct hists *hs);
+
+/* All peers of the segment of row @i, in @ret. Return: the first row of the next segment. */
+size_t hists_segment(const struct hists *hs, size_t i, struct hist *ret);
+
+/* For people: bars and percentiles of each segment, percentiles of each peer. */
+void hists_print(FILE *to, struct hists *hs);
+
+/*
+ * Objects, one a line: of each segment (slot null), and of each of its peers.
+ * @span: "interval" or "all".
+ */
+void hists_json(FILE *to, struct hists *hs, const char *span);
+
+/**
+ * hists_from_json - add what an object of hists_json() says
+ * @hs:  HIST_NONE: takes the first one's
+ * @obj: the object
+ *
+ * Objects of whole segments and of all the time are passed over: they are in those
+ * of the peers and of the intervals.
+ *
+ * Return: 0; -ENOMSG it is none; -EINVAL it is a damaged one; -ENOMEM.
+ */
+int hists_from_json(struct hists *hs, const json_t *obj);
+
+#endif /* TOOLS_TRACE_HIST_H */

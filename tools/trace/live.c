@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: MIT
+/* live.c - events, as they come */
+#include "trace.h"
+#ifdef WITH_BPF
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <bpf/libbpf.h>
+#include "events.h"
+#include "rights.h"
+#include "session.h"
+#include "trace/trace.skel.h"
+#include "../json.h"
+#include "../util.h"
+
+#define LOOK_NS		(250 * NS_PER_MS)	/* how often lost events are looked for */
+
+struct live {
+	const struct trace_opts *t;
+	struct session s;
+	struct ring_buffer *ring;
+	uint64_t shown;
+	uint64_t lost;		/* as told so far */
+	int failed;		/* what is written goes nowhere */
+};
+
+static int enough(const struct live *l)
+{
+	return l->t->o->count && l->shown >= l->t->o->count;
+}
+
+static int on_event(void *arg, void *data, size_t bytes)
+{
+	const struct trace_event *e = data;
+	struct live *l = arg;
+	const struct named *n;
+	uint64_t wall;
+
+	if (bytes < sizeof(*e) || e->type >= TRACE_TYPES || enough(l))
+		return 0;
+	n = names_find(&l->s.names, e->id);
+	if (!n || !n->wanted)
+		return 0;
+	wall = event_wall_ns(e->mono_ns);
+	if (l->t->record)
+		json_line(l->t->record, event_json(e, n->name, wall));
+	if (l->t->o->json)
+		json_line(stdout, event_json(e, n->name, wall));
+	else
+		event_print(stdout, e, n->name, wall, &l->s.names);
+	l->shown++;
+	return 0;
+}
+
+static json_t *lost_json(uint64_t n, uint64_t total)
+{
+	return json_pack("{s:s, s:I, s:I, s:I}", "event", "lost", "wall_ns",
+			 json_u64(event_wall_ns(tool_now_ns())), "lost", json_u64(n), "total",
+			 json_u64(total));
+}
+
+static void tell_lost(struct live *l)
+{
+	uint64_t total = l->s.bpf->bss->events_lost, n = total - l->lost;
+
+	if (!n)
+		return;
+	l->lost = total;
+	if (l->t->record)
+		json_line(l->t->record, lost_json(n, total));
+	if (l->t->o->json)
+		json_line(stdout, lost_json(n, total));
+	else
+		printf("-- %" PRIu64 " events lost: they came faster than they could be shown "
+		       "(%" PRIu64 " in all); --events, PATTERNs, --histogram or a larger "
+		       "--buffer help\n", n, total);
+}
+
+static int go_on(struct live *l)
+{
+	int rc = RC_OK;
+
+	while (!rc && !session_over(&l->s) && !enough(l)) {
+		/* Who reads it waits for it. */
+		if (trace_flush(l->t))
+			return RC_FAIL;
+		rc = session_sleep(&l->s, tool_now_ns() + LOOK_NS, ring_buffer__epoll_fd(l->ring));
+		(void)ring_buffer__consume(l->ring);
+		tell_lost(l);
+	}
+	return rc;
+}
+
+int trace_live(const struct trace_opts *t)
+{
+	struct live l = { .t = t };
+	int rc = session_begin(&l.s, t->o, TRACE_EVENTS, t->types);
+
+	if (rc)
+		goto done;
+	l.ring = ring_buffer__new(bpf_map__fd(l.s.bpf->maps.events), on_event, &l, NULL);
+	if (!l.ring) {
+		rights_refused("map the ring buffer", -errno);
+		rc = RC_FAIL;
+		goto done;
+	}
+	rc = go_on(&l);
+	session_detach(&l.s);
+	(void)ring_buffer__consume(l.ring);
+	tell_lost(&l);
+	if (!rc)
+		rc = trace_flush(t);
+	if (!rc && !enough(&l))
+		rc = session_code();
+	ring_buffer__free(l.ring);
+done:
+	session_done(&l.s);
+	return rc;
+}
+#else
+#include "rights.h"
+
+int trace_live(const struct trace_opts *t)
+{
+	(void)t;
+	return rights_check();
+}
+#endif

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: MIT
+/*
+ * occupancy.c - how many messages each peer is behind, as the segments count themselves
+ *
+ * Read through mappings of their own, without eBPF: whoever may read a segment may
+ * do this. A bcast ring is left out; its readers write down nowhere where they are.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <time.h>
+#include <shmipc/discover.h>
+#include <shmipc/topic.h>
+#include "events.h"
+#include "names.h"
+#include "plot.h"
+#include "session.h"
+#include "trace.h"
+#include "../json.h"
+#include "../util.h"
+#include "../view.h"
+
+#define RATE_HZ		100.0	/* looks a second, without another wish */
+#define SHARE		20	/* looking takes one part in so many of the time at most */
+
+struct look {
+	const struct trace_opts *t;
+	struct hists all, before, interval;
+	struct plot_points points;
+	uint64_t wall_ns;
+	sigset_t open;
+	int shown;		/* an interval was */
+};
+
+static int wanted_pid(const struct opts *o, uint32_t pid)
+{
+	uint64_t v = 0;
+	unsigned int i;
+
+	for (i = 0; i < o->pids.n; i++)
+		if (!parse_number(o->pids.text[i], INT32_MAX, &v) && v == pid)
+			return 1;
+	return !o->pids.n;
+}
+
+static json_t *sample_json(const struct hist_row *r, uint64_t wall_ns, uint64_t behind)
+{
+	char id[ID_TEXT];
+
+	return json_pack("{s:s, s:I, s:s, s:s, s:i, s:i, s:s, s:I}", "event", "sample", "wall_ns",
+			 json_u64(wall_ns), "name", r->name, "id", id_text(r->id, id), "slot",
+			 (int)r->slot, "pid", (int)r->pid, "comm", r->comm, "behind",
+			 json_u64(behind));
+}
+
+static int sample(struct look *l, const struct shmipc_segment_info *info,
+		  const struct shmipc_peer_info *peer, uint64_t behind)
+{
+	char comm[sizeof(peer->comm) + 1];
+	struct hist_row *r;
+	size_t row;
+
+	if (peer->state != SHMIPC_PEER_ATTACHED || !wanted_pid(l->t->o, peer->pid))
+		return 0;
+	r = hists_row(&l->all, names_id(info->id), peer->slot, (int32_t)peer->pid, info->name,
+		      clean_text(peer->comm, sizeof(peer->comm), comm, sizeof(comm)));
+	if (!r)
+		return -ENOMEM;
+	hist_add(&r->h, behind);
+	if (l->t->record)
+		json_line(l->t->record, sample_json(r, l->wall_ns, behind));
+	for (row = 0; l->all.row[row] != r;)
+		row++;
+	return l->t->o->plot ? plot_add(&l->points, l->wall_ns, (uint32_t)row, behind) : 0;
+}
+
+static int sample_topic(struct look *l, const char *name)
+{
+	struct shmipc_topic_stat st;
+	uint32_t i;
+	int err = 0;
+
+	if (view_topic_look(name, &st))
+		return 0;	/* gone meanwhile */
+	for (i = 0; i < st.nsubs && !err; i++)
+		err = sample(l, &st.info, &st.sub[i].peer, st.sub[i].lag);
+	view_topic_done(&st);
+	return err;
+}
+
+static int sample_ring(struct look *l, const struct shmipc_segment_stat *st)
+{
+	uint32_t i;
+	int err = 0;
+
+	for (i = 0; i < st->npeers && !err; i++)
+		if (st->peer[i].role == SHMIPC_ROLE_CONSUMER)
+			err = sample(l, &st->info, &st->peer[i], st->tail_seq - st->head_seq);
+	return err;
+}
+
+static int look_at(const char *name, int err, const struct shmipc_segment_stat *st, void *arg)
+{
+	struct look *l = arg;
+
+	if (err || !st || !opts_matches(l->t->o, name))
+		return 0;
+	if (st->info.kind == SHMIPC_KIND_TOPIC)
+		return sample_topic(l, name);
+	return st->info.kind == SHMIPC_KIND_SPSC ? sample_ring(l, st) : 0;
+}
+
+static int look_once(struct look *l)
+{
+	l->wall_ns = event_wall_ns(tool_now_ns());
+	l->all.to_ns = l->wall_ns;
+	return shmipc_discover_each(NULL, SHMIPC_KIND_ANY, look_at, l);
+}
+
+static int show_interval(struct look *l)
+{
+	struct hist_row *now, *before, *since;
+	size_t i;
+
+	for (i = 0; i < l->all.n; i++) {
+		now = l->all.row[i];
+		before = hists_row(&l->before, now->id, now->slot, now->pid, now->name, now->comm);
+		since = hists_row(&l->interval, now->id, now->slot, now->pid, now->name, now->comm);
+		if (!before || !since)
+			return -ENOMEM;
+		hist_since(&since->h, &now->h, &before->h);
+		before->h = now->h;
+	}
+	l->interval.from_ns = l->interval.to_ns ? l->interval.to_ns : l->all.from_ns;
+	l->interval.to_ns = l->all.to_ns;
+	if (l->t->o->json)
+		hists_json(stdout, &l->interval, "interval");
+	else
+		hists_print(stdout, &l->interval);
+	l->shown = 1;
+	return trace_flush(l->t) ? -EPIPE : 0;
+}
+
+static void pause_until(const struct look *l, uint64_t until_ns)
+{
+	uint64_t now = tool_now_ns(), ns = until_ns > now ? until_ns - now : 0;
+	struct timespec ts = { .tv_sec = (time_t)(ns / NS_PER_S),
+			       .tv_nsec = (long)(ns % NS_PER_S) };
+
+	(void)ppoll(NULL, 0, &ts, &l->open);
+}
+
+static int go_on(struct look *l)
+{
+	const struct opts *o = l->t->o;
+	uint64_t period = (uint64_t)(1e9 / (o->rate > 0 ? o->rate : RATE_HZ));
+	uint64_t from = tool_now_ns(), now = from, next = from + o->every_ns, took;
+	uint64_t end = o->duration_ns ? from + o->duration_ns : UINT64_MAX;
+	int err = 0;
+
+	while (!err && !tool_stop && now < end) {
+		err = look_once(l);
+		took = tool_now_ns() - now;
+		if (!err && tool_now_ns() >= next && tool_now_ns() < end) {
+			err = show_interval(l);
+			next += o->every_ns;
+		}
+		now += SHARE * took > period ? SHARE * took : period;
+		pause_until(l, now < end ? now : end);
+		now = tool_now_ns();
+	}
+	return err;
+}
+
+static int show_all(struct look *l)
+{
+	const struct opts *o = l->t->o;
+	struct hists *hs = &l->all;
+	int rc;
+
+	if (o->json) {
+		hists_json(stdout, hs, "all");
+	} else {
+		printf("%sin all, %.1f s, messages that each is behind:\n", l->shown ? "\n" : "",
+		       (double)(hs->to_ns - hs->from_ns) / 1e9);
+		hists_print(stdout, hs);
+		if (!hs->n)
+			printf("nobody reads from a topic or a lossless ring that was asked for\n");
+	}
+	rc = trace_flush(l->t);
+	return rc;
+}
+
+int trace_occupancy(const struct trace_opts *t)
+{
+	struct look l = { .t = t, .all.what = t->what, .before.what = t->what,
+			  .interval.what = t->what };
+	int err, rc;
+
+	session_signals(&l.open);
+	l.all.from_ns = event_wall_ns(tool_now_ns());
+	err = go_on(&l);
+	if (err && err != -EPIPE)
+		tool_error_lib("look for segments in", shmipc_segment_dir(), err);
+	/* The picture knows the rows by their places, which sorting changes. */
+	rc = err ? RC_FAIL : t->o->plot ? plot_lag(t->o->plot, &l.all, &l.points) : RC_OK;
+	if (!rc)
+		rc = show_all(&l);
+	hists_done(&l.all);
+	hists_done(&l.before);
+	hists_done(&l.interval);
+	free(l.points.point);
+	return rc ? rc : session_code();
+}
