@@ -5,7 +5,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <gelf.h>
 #include <inttypes.h>
 #include <search.h>
 #include <stdio.h>
@@ -16,11 +15,10 @@
 #include <bpf/libbpf.h>
 #include "attach.h"
 #include "rights.h"
+#include "usdt.h"
 #include "../util.h"
 
 #define PROVIDER	"shmipc"
-#define NOTE_TYPE	3u	/* of <sys/sdt.h>'s notes, in a section of this name */
-#define NOTE_SECTION	".note.stapsdt"
 #define PATH_BYTES	4352u
 
 /* A file that was looked at. */
@@ -37,6 +35,8 @@ struct attach {
 	void *files;		/* of tsearch(3) */
 	struct bpf_link **links;
 	size_t nlinks, cap;
+	int *many;		/* links of many places */
+	size_t nmany;
 	unsigned int attached;
 	int err;
 };
@@ -50,55 +50,9 @@ static int by_inode(const void *a, const void *b)
 	return x->ino < y->ino ? -1 : x->ino > y->ino;
 }
 
-/* Which of the programs' probes the notes of @data name: one bit each. */
-static uint64_t probes_in(Elf_Data *data, const struct attach *a)
+void attach_prepare(struct bpf_object *obj)
 {
-	size_t at = 0, next, name_at, desc_at;
-	const char *provider, *probe, *end;
-	uint64_t found = 0;
-	unsigned int i;
-	GElf_Nhdr note;
-
-	while ((next = gelf_getnote(data, at, &note, &name_at, &desc_at)) > 0) {
-		at = next;
-		provider = (const char *)data->d_buf + desc_at + 3 * sizeof(uint64_t);
-		end = (const char *)data->d_buf + desc_at + note.n_descsz;
-		if (note.n_type != NOTE_TYPE || note.n_descsz < 3 * sizeof(uint64_t) + 3 || end[-1])
-			continue;
-		probe = provider + strlen(provider) + 1;
-		if (strcmp(provider, PROVIDER) || probe >= end)
-			continue;
-		for (i = 0; i < a->nprogs; i++)
-			if (!strcmp(a->progs[i].probe, probe))
-				found |= UINT64_C(1) << i;
-	}
-	return found;
-}
-
-static uint64_t probes_of_file(const char *path, const struct attach *a)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	Elf *elf = fd < 0 ? NULL : elf_begin(fd, ELF_C_READ, NULL);
-	Elf_Scn *section = NULL;
-	uint64_t found = 0;
-	GElf_Shdr header;
-	const char *name;
-	size_t names;
-
-	if (elf && elf_kind(elf) == ELF_K_ELF && gelf_getclass(elf) == ELFCLASS64 &&
-	    !elf_getshdrstrndx(elf, &names)) {
-		while ((section = elf_nextscn(elf, section))) {
-			if (!gelf_getshdr(section, &header) || header.sh_type != SHT_NOTE)
-				continue;
-			name = elf_strptr(elf, names, header.sh_name);
-			if (name && !strcmp(name, NOTE_SECTION))
-				found |= probes_in(elf_getdata(section, NULL), a);
-		}
-	}
-	elf_end(elf);
-	if (fd >= 0)
-		close(fd);
-	return found;
+	usdt_many_prepare(obj);
 }
 
 static int keep_link(struct attach *a, struct bpf_link *link)
@@ -118,21 +72,54 @@ static int keep_link(struct attach *a, struct bpf_link *link)
 	return 0;
 }
 
-static int attach_file(struct attach *a, const char *path, const char *shown, uint64_t probes)
+static int keep_many(struct attach *a, int fd)
+{
+	int *more = fd < 0 ? NULL : realloc(a->many, (a->nmany + 1) * sizeof(*more));
+
+	if (!more) {
+		if (fd >= 0)
+			close(fd);
+		return fd < 0 ? fd : -ENOMEM;
+	}
+	a->many = more;
+	a->many[a->nmany++] = fd;
+	return 0;
+}
+
+static int attach_prog(struct attach *a, const struct attach_prog *p, const char *path,
+		       const struct usdt_site *site, unsigned int nsites)
+{
+	pid_t pid = p->everybody ? 0 : a->pid;
+	struct bpf_link *link;
+
+	if (p->obj && usdt_many_is(p->prog))
+		return keep_many(a, usdt_many_attach(p->prog, p->obj, p->probe, pid, path, site,
+						     nsites));
+	link = bpf_program__attach_usdt(p->prog, pid ? pid : -1, path, PROVIDER, p->probe, NULL);
+	return link ? keep_link(a, link) : -errno;
+}
+
+static int has_probe(const char *probe, const struct usdt_site *site, unsigned int nsites)
+{
+	unsigned int i;
+
+	for (i = 0; i < nsites; i++)
+		if (!strcmp(site[i].probe, probe))
+			return 1;
+	return 0;
+}
+
+static int attach_file(struct attach *a, const char *path, const char *shown,
+		       const struct usdt_site *site, unsigned int nsites)
 {
 	char what[PATH_BYTES + 64];
-	struct bpf_link *link;
 	unsigned int i;
-	pid_t pid;
 	int err;
 
 	for (i = 0; i < a->nprogs; i++) {
-		if (!a->progs[i].prog || !(probes & UINT64_C(1) << i))
+		if (!a->progs[i].prog || !has_probe(a->progs[i].probe, site, nsites))
 			continue;
-		pid = a->pid && !a->progs[i].everybody ? a->pid : -1;
-		link = bpf_program__attach_usdt(a->progs[i].prog, pid, path, PROVIDER,
-						a->progs[i].probe, NULL);
-		err = link ? keep_link(a, link) : -errno;
+		err = attach_prog(a, &a->progs[i], path, site, nsites);
 		if (err) {
 			snprintf(what, sizeof(what), "attach to the probe \"%s\" of %s",
 				 a->progs[i].probe, shown);
@@ -161,9 +148,10 @@ static struct file *look_at(struct attach *a, pid_t pid, char *line)
 	char range[40], perms[5], path[PATH_BYTES];
 	struct file **found, *file;
 	unsigned int major, minor;
-	uint64_t ino, probes;
+	struct usdt_site *site;
 	struct stat st;
-	int shown = 0;
+	uint64_t ino;
+	int shown = 0, n;
 
 	if (sscanf(line, "%39s %4s %*x %x:%x %" SCNu64 " %n", range, perms, &major, &minor, &ino,
 		   &shown) < 5 || perms[2] != 'x' || !ino || line[shown] != '/')
@@ -184,10 +172,10 @@ static struct file *look_at(struct attach *a, pid_t pid, char *line)
 		a->err = found ? a->err : -ENOMEM;
 		return found ? *found : NULL;
 	}
-	probes = probes_of_file(path, a);
-	file->has_probes = !!probes;
-	if (probes)
-		a->err = attach_file(a, path, line + shown, probes);
+	n = usdt_sites(path, PROVIDER, &site);
+	file->has_probes = n > 0;
+	a->err = n > 0 ? attach_file(a, path, line + shown, site, (unsigned int)n) : n;
+	free(site);
 	return file;
 }
 
@@ -216,7 +204,6 @@ int attach_new(struct attach **ret, const struct attach_prog *progs, unsigned in
 
 	if (!a)
 		return -ENOMEM;
-	elf_version(EV_CURRENT);
 	a->progs = progs;
 	a->nprogs = n;
 	a->pid = pid;
@@ -259,6 +246,8 @@ void attach_free(struct attach *a)
 		return;
 	while (a->nlinks)
 		bpf_link__destroy(a->links[--a->nlinks]);
+	usdt_many_close(a->many, a->nmany);
+	free(a->many);
 	free(a->links);
 	tdestroy(a->files, free);
 	free(a);

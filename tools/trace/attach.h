@@ -12,15 +12,25 @@
 
 #include <sys/types.h>
 
+struct bpf_object;
 struct bpf_program;
 
 struct attach_prog {
 	const char *probe;
 	struct bpf_program *prog;	/* loaded; NULL: left out */
+	struct bpf_object *obj;		/* its; NULL: attach_prepare() was not called */
 	int everybody;			/* also with @pid of attach_new() */
 };
 
 struct attach;
+
+/**
+ * attach_prepare - have the programs of an object let go fast; before it is loaded
+ * @obj: opened
+ *
+ * Where the kernel cannot do that, this does nothing.
+ */
+void attach_prepare(struct bpf_object *obj);
 
 /**
  * attach_new - begin

@@ -169,10 +169,8 @@ int trace_gather(const struct trace_opts *t)
 		rc = show_interval(&g, 0);
 		next += t->o->every_ns;
 	}
-	if (!rc) {
-		session_detach(&g.s);
+	if (!rc)
 		rc = show_all(&g);
-	}
 	hists_done(&g.all);
 	hists_done(&g.before);
 	hists_done(&g.interval);

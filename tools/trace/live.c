@@ -105,7 +105,6 @@ int trace_live(const struct trace_opts *t)
 		goto done;
 	}
 	rc = go_on(&l);
-	session_detach(&l.s);
 	(void)ring_buffer__consume(l.ring);
 	tell_lost(&l);
 	if (!rc)

@@ -151,22 +151,31 @@ static void pause_until(const struct look *l, uint64_t until_ns)
 	(void)ppoll(NULL, 0, &ts, &l->open);
 }
 
+static uint64_t cpu_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
+}
+
 static int go_on(struct look *l)
 {
 	const struct opts *o = l->t->o;
 	uint64_t period = (uint64_t)(1e9 / (o->rate > 0 ? o->rate : RATE_HZ));
-	uint64_t from = tool_now_ns(), now = from, next = from + o->every_ns, took;
+	uint64_t from = tool_now_ns(), now = from, next = from + o->every_ns, ran;
 	uint64_t end = o->duration_ns ? from + o->duration_ns : UINT64_MAX;
 	int err = 0;
 
 	while (!err && !tool_stop && now < end) {
+		ran = cpu_ns();
 		err = look_once(l);
-		took = tool_now_ns() - now;
+		ran = cpu_ns() - ran;
 		if (!err && tool_now_ns() >= next && tool_now_ns() < end) {
 			err = show_interval(l);
 			next += o->every_ns;
 		}
-		now += SHARE * took > period ? SHARE * took : period;
+		now += SHARE * ran > period ? SHARE * ran : period;
 		pause_until(l, now < end ? now : end);
 		now = tool_now_ns();
 	}

@@ -68,6 +68,7 @@ static void choose_programs(struct session *s, uint32_t types)
 
 	for (i = 0; i < TRACE_TYPES; i++) {
 		s->progs[i].probe = event_word(i);
+		s->progs[i].obj = s->bpf->obj;
 		s->progs[i].prog = types & 1u << i ? all[i] : NULL;
 		bpf_program__set_autoload(all[i], !!s->progs[i].prog);
 	}
@@ -118,6 +119,7 @@ static int load(struct session *s, uint32_t mode, uint32_t types)
 	s->bpf->rodata->own_pidns = own_pidns();
 	s->bpf->rodata->own_pid = getpid();
 	choose_programs(s, types);
+	attach_prepare(s->bpf->obj);
 	if (s->o->buffer)
 		(void)bpf_map__set_max_entries(s->bpf->maps.events, (uint32_t)s->o->buffer);
 	err = trace__load(s->bpf);
