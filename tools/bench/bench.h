@@ -52,6 +52,7 @@ struct bench_opts {
 	double seconds;			/* of one measurement */
 	unsigned int runs;
 	unsigned int publish;		/* messages in a batch */
+	double rate;			/* topic-latency: messages a second */
 	uint64_t page;
 	uint64_t ring_bytes;
 	uint32_t align;
@@ -68,6 +69,7 @@ struct bench_out {
 	double msgs_per_s;
 	double bytes_per_s;
 	double p50_ns;
+	double p90_ns;
 	double p99_ns;
 	double min_ns;
 	double in_bytes_per_s;	/* copier: into shared memory */
@@ -128,6 +130,7 @@ enum bench_table {
 	BENCH_TABLE_RTT,
 	BENCH_TABLE_COPIER,
 	BENCH_TABLE_CALL,
+	BENCH_TABLE_LATENCY,
 };
 
 /*
@@ -142,6 +145,7 @@ struct bench_case {
 	int (*prepare)(struct bench_env *env);
 	void (*finish)(struct bench_env *env);
 	enum bench_table table;
+	int every_run;		/* counts, whatever the machine does besides; no probes */
 	int is_ring;		/* the size of the ring means something */
 	enum bench_wait wait;
 	uint64_t page_got;	/* found by prepare() */
@@ -154,6 +158,7 @@ struct bench_topic {
 	struct bench_case bench;	/* first: a bench_case with table and limit set */
 	int single;			/* the topic is made for one publisher */
 	int ring_limit;			/* the yardstick is the spsc ring */
+	int stamped;			/* messages say when they were published */
 };
 
 /* Distribution over runs. */
@@ -172,6 +177,7 @@ struct bench_report {
 	struct bench_dist msgs_per_s;
 	struct bench_dist bytes_per_s;
 	struct bench_dist p50_ns;
+	struct bench_dist p90_ns;
 	struct bench_dist p99_ns;
 	struct bench_dist min_ns;
 	struct bench_dist received;
@@ -256,6 +262,9 @@ extern struct bench_topic bench_topic_publish;
 extern struct bench_topic bench_topic_loan;
 extern struct bench_topic bench_topic_rtt;
 
+/* topic_latency.c */
+extern struct bench_topic bench_topic_latency;
+
 /* topic_opts.c; @fn: measures a case with each size, @size if none are asked for */
 enum {
 	BENCH_OPT_PUBLISHERS = 512, BENCH_OPT_SUBSCRIBERS, BENCH_OPT_POLICY, BENCH_OPT_MADE_FOR,
@@ -270,6 +279,7 @@ int bench_topic_rates(const struct bench_opts *o, bench_sizes_fn *fn);
 int bench_topic_publishes(const struct bench_opts *o, bench_sizes_fn *fn);
 int bench_topic_loans(const struct bench_opts *o, bench_sizes_fn *fn);
 int bench_topic_rtts(const struct bench_opts *o, bench_sizes_fn *fn);
+int bench_topic_latencies(const struct bench_opts *o, bench_sizes_fn *fn);
 
 /* others.c */
 int bench_others(const struct bench_opts *o, bench_sizes_fn *fn);

@@ -23,7 +23,8 @@
 #define WHAT_PUBLISH	0x80u
 #define WHAT_LOAN	0x100u
 #define WHAT_TOPIC_RTT	0x200u
-#define WHAT_TOPICS	(WHAT_TOPIC | WHAT_PUBLISH | WHAT_LOAN | WHAT_TOPIC_RTT)
+#define WHAT_LATENCY	0x400u
+#define WHAT_TOPICS	(WHAT_TOPIC | WHAT_PUBLISH | WHAT_LOAN | WHAT_TOPIC_RTT | WHAT_LATENCY)
 
 static const struct {
 	const char *name;
@@ -39,6 +40,7 @@ static const struct {
 	{ "topic-publish", WHAT_PUBLISH },
 	{ "topic-loan", WHAT_LOAN },
 	{ "topic-rtt", WHAT_TOPIC_RTT },
+	{ "topic-latency", WHAT_LATENCY },
 	{ "all", WHAT_LIMITS | WHAT_SPSC | WHAT_BCAST | WHAT_RTT },
 };
 
@@ -62,6 +64,7 @@ static void usage(FILE *f)
 "  topic-publish    what a publication costs, with many subscribers and with one\n"
 "  topic-loan       from the publication of a loan to its receipt\n"
 "  topic-rtt        a message there on one topic and back on another\n"
+"  topic-latency    from publish to receipt, of messages at a fixed rate\n"
 "  copier           copies into shared memory and out of it, by each copier\n"
 "  all              limits, spsc, bcast, rtt\n"
 "\n"
@@ -83,6 +86,7 @@ static void usage(FILE *f)
 "  --loan           fill in place and take in place, instead of copies\n"
 "  --inline BYTES, --history N, --pool BYTES  of the topic (the library's)\n"
 "  --meta, --headers  with all meta fields; with a chain that adds a header\n"
+"  --rate R         topic-latency: messages a second (1000)\n"
 "\n"
 "  --json           one object per line\n"
 "\n"
@@ -220,7 +224,7 @@ static int parse_ring(const char *s, struct bench_opts *o)
 }
 
 enum { OPT_SIZE = 256, OPT_SECONDS, OPT_RUNS, OPT_CPUS, OPT_PUBLISH, OPT_PAGE, OPT_RING,
-       OPT_ALIGN, OPT_WAIT, OPT_COPIER, OPT_JSON };
+       OPT_ALIGN, OPT_WAIT, OPT_COPIER, OPT_RATE, OPT_JSON };
 
 static const struct option options[] = {
 	{ "size", required_argument, NULL, OPT_SIZE },
@@ -233,6 +237,7 @@ static const struct option options[] = {
 	{ "align", required_argument, NULL, OPT_ALIGN },
 	{ "wait", required_argument, NULL, OPT_WAIT },
 	{ "copier", required_argument, NULL, OPT_COPIER },
+	{ "rate", required_argument, NULL, OPT_RATE },
 	{ "publishers", required_argument, NULL, BENCH_OPT_PUBLISHERS },
 	{ "subscribers", required_argument, NULL, BENCH_OPT_SUBSCRIBERS },
 	{ "policy", required_argument, NULL, BENCH_OPT_POLICY },
@@ -279,6 +284,11 @@ static int parse_option(int opt, struct bench_opts *o)
 		return parse_wait(optarg, o);
 	case OPT_COPIER:
 		return parse_copier(optarg, o);
+	case OPT_RATE:
+		if (bench_number(optarg, 1, 1u << 20, &v))
+			return bench_bad("rate", optarg, "1 to 1048576 messages a second");
+		o->rate = (double)v;
+		return 0;
 	case OPT_JSON:
 		o->json = 1;
 		return 0;
@@ -489,6 +499,8 @@ static int run_all(struct bench_opts *o, unsigned int what)
 		return -1;
 	if (what & WHAT_TOPIC_RTT && bench_topic_rtts(o, sizes))
 		return -1;
+	if (what & WHAT_LATENCY && bench_topic_latencies(o, sizes))
+		return -1;
 	return 0;
 }
 
@@ -505,7 +517,7 @@ static unsigned int what_of(const char *name)
 int cmd_bench(int argc, char **argv)
 {
 	struct bench_opts o = {
-		.seconds = 0.3, .runs = 9, .publish = 1, .ring_bytes = 1u << 20, .align = 8,
+		.seconds = 0.3, .runs = 9, .publish = 1, .rate = 1000, .ring_bytes = 1u << 20, .align = 8,
 		.cpu = { -1, -1 }, .topic = { .publishers = 1, .policy = SHMIPC_POLICY_LOSSLESS },
 	};
 	unsigned int what;

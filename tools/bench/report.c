@@ -89,8 +89,12 @@ static void table_head(const struct bench_case *c)
 	case BENCH_TABLE_CALL:
 		printf("%22s %22s %8s ", "p50 ns a message", "p99 ns", "min ns");
 		break;
+	case BENCH_TABLE_LATENCY:
+		break;
 	}
-	if (c->table != BENCH_TABLE_LIMIT && c->table != BENCH_TABLE_COPIER)
+	if (c->table == BENCH_TABLE_LATENCY)
+		printf("%22s %22s %22s ", "p50 ns", "p90 ns", "p99 ns");
+	else if (c->table != BENCH_TABLE_LIMIT && c->table != BENCH_TABLE_COPIER)
 		printf("%18s ", yardstick(c));
 	printf("%8s %5s\n", "probe ns", "runs");
 }
@@ -120,6 +124,11 @@ static void row_figures(const struct bench_report *r)
 	case BENCH_TABLE_COPIER:
 		printf("%22s %22s ", dist_text(&r->in_bytes_per_s, 1e9, a, sizeof(a)),
 		       dist_text(&r->out_bytes_per_s, 1e9, b, sizeof(b)));
+		return;
+	case BENCH_TABLE_LATENCY:
+		printf("%22s ", dist_text(&r->p50_ns, 1, a, sizeof(a)));
+		printf("%22s %22s ", dist_text(&r->p90_ns, 1, a, sizeof(a)),
+		       dist_text(&r->p99_ns, 1, b, sizeof(b)));
 		return;
 	}
 	printf("%18s ", dist_text(&r->ratio, 1, a, sizeof(a)));
@@ -220,6 +229,7 @@ int bench_report_json(const struct bench_report *r, const struct bench_opts *o)
 	set_dist(j, "msgs_per_s", &r->msgs_per_s);
 	set_dist(j, "bytes_per_s", &r->bytes_per_s);
 	set_dist(j, "p50_ns", &r->p50_ns);
+	set_dist(j, "p90_ns", &r->p90_ns);
 	set_dist(j, "p99_ns", &r->p99_ns);
 	set_dist(j, "in_bytes_per_s", &r->in_bytes_per_s);
 	set_dist(j, "out_bytes_per_s", &r->out_bytes_per_s);

@@ -113,7 +113,7 @@ static int do_step(struct bench_env *env, const struct bench_step *step)
 	uint64_t t1;
 
 	out->msgs_per_s = out->bytes_per_s = NAN;
-	out->p50_ns = out->p99_ns = out->min_ns = NAN;
+	out->p50_ns = out->p90_ns = out->p99_ns = out->min_ns = NAN;
 	out->in_bytes_per_s = out->out_bytes_per_s = NAN;
 	env->seconds = step->seconds;
 	if (env->side == 0)

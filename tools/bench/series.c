@@ -51,9 +51,10 @@ static int had_cpus(const struct bench_step *step, const struct bench_out out[2]
 	       (out[0].cpu_share >= CPU_SHARE_MIN && out[1].cpu_share >= CPU_SHARE_MIN);
 }
 
-static int two_cpus(const struct bench_opts *o)
+/* Probes are of use: both sides may have a CPU, and noisy runs are discarded. */
+static int can_probe(const struct bench_case *c, const struct bench_opts *o)
 {
-	return o->cpu[0] != o->cpu[1];
+	return !c->every_run && o->cpu[0] != o->cpu[1];
 }
 
 /* A few probes before the first run, so that there is something usual. */
@@ -86,16 +87,16 @@ static int one_run(struct bench_env *env, const struct bench_case *c, struct run
 	struct bench_out (*out)[2] = env->shared->out;
 	unsigned int n = 0, limits = 0, at, i;
 
-	if (two_cpus(env->opts))
+	if (can_probe(c, env->opts))
 		step[n++] = bench_probe;
 	for (i = 0; i < 2; i++)
-		if (c->limit[i].side[0] && (two_cpus(env->opts) || !c->limit[i].spins))
+		if (c->limit[i].side[0] && (can_probe(c, env->opts) || !c->limit[i].spins))
 			step[n + limits++] = c->limit[i];
 	n += limits;
 	at = n;
 	step[n] = c->step;
 	step[n++].seconds = env->opts->seconds;
-	if (two_cpus(env->opts))
+	if (can_probe(c, env->opts))
 		step[n++] = bench_probe;
 
 	if (bench_run(env, step, n))
@@ -110,7 +111,7 @@ static int one_run(struct bench_env *env, const struct bench_case *c, struct run
 	ret->quiet = 1;
 	for (i = 0; i < n; i++)
 		ret->quiet &= had_cpus(&step[i], out[i]);
-	if (two_cpus(env->opts)) {
+	if (can_probe(c, env->opts)) {
 		ret->probe_ns = out[0][0].p50_ns > out[n - 1][0].p50_ns ?
 			out[0][0].p50_ns : out[n - 1][0].p50_ns;
 		probe_add(out[0][0].p50_ns);
@@ -175,6 +176,7 @@ static double value_of(const struct bench_case *c, const struct run_result *r, i
 	case 10: return r->preempted;
 	case 11: return r->out.in_bytes_per_s;
 	case 12: return r->out.out_bytes_per_s;
+	case 13: return r->out.p90_ns;
 	default: return (double)r->out.msgs;
 	}
 }
@@ -186,7 +188,8 @@ static void sum_up(const struct bench_case *c, const struct run_result *r, unsig
 	struct bench_dist *dist[] = {
 		&ret->msgs_per_s, &ret->bytes_per_s, &ret->p50_ns, &ret->p99_ns, &ret->min_ns,
 		&ret->lost, &ret->lost_share, &ret->probe_ns, &ret->limit, &ret->ratio,
-		&ret->preempted, &ret->in_bytes_per_s, &ret->out_bytes_per_s, &ret->received,
+		&ret->preempted, &ret->in_bytes_per_s, &ret->out_bytes_per_s, &ret->p90_ns,
+		&ret->received,
 	};
 	static double v[TRIES * BENCH_RUNS_MAX];
 	unsigned int i, used;
@@ -246,7 +249,7 @@ int bench_series(struct bench_case *c, const struct bench_opts *o, size_t size,
 	ret->size = size;
 	if (env_init(&env, o, size))
 		return -1;
-	if (!probes && two_cpus(o) && first_probes(&env))
+	if (!probes && can_probe(c, o) && first_probes(&env))
 		return -1;
 	for (n = 0; quiet < o->runs && n < TRIES * o->runs; n++) {
 		progress(c, size, quiet, o->runs);

@@ -128,6 +128,7 @@ void bench_samples_into(struct bench_out *out, uint32_t *sample, size_t n)
 	qsort(sample, n, sizeof(*sample), by_u32);
 	out->min_ns = bench_ticks_ns(sample[0]);
 	out->p50_ns = at_rank(sample, n, n / 2);
+	out->p90_ns = at_rank(sample, n, n - 1 - n / 10);
 	out->p99_ns = at_rank(sample, n, n - 1 - n / 100);
 	out->msgs = n;
 }

@@ -73,7 +73,7 @@ static void wishes(const struct bench_env *env, struct shmipc_topic_opts *ret)
 		.history = t->history,
 		.inline_bytes = t->inline_bytes,
 		.pool_bytes = pool_for(env),
-		.meta = t->meta ? SHMIPC_META_ALL : 0,
+		.meta = t->meta ? SHMIPC_META_ALL : plan->stamped ? SHMIPC_META_MONO : 0,
 		.page = env->opts->page,
 	};
 }

@@ -9,6 +9,7 @@ static const size_t size_rate[] = { 64, 256, 1264, 4096 };
 static const size_t size_publish[] = { 64, 4096 };
 static const size_t size_loan[] = { 4096, 4 << 20 };
 static const size_t size_rtt[] = { 64, 4096 };
+static const size_t size_latency[] = { 64 };
 
 #define COUNT(a)	(sizeof(a) / sizeof((a)[0]))
 
@@ -142,4 +143,12 @@ int bench_topic_rtts(const struct bench_opts *o, bench_sizes_fn *fn)
 								 bench_limit_futex;
 	c->topic = &bench_topic_rtt;
 	return fn(c, o, size_rtt, COUNT(size_rtt));
+}
+
+/* From publish to receipt at a fixed rate: the subscriber sleeps, without another wish. */
+int bench_topic_latencies(const struct bench_opts *o, bench_sizes_fn *fn)
+{
+	bench_topic_latency.bench.wait = o->wait_given ? o->wait : BENCH_SLEEP;
+	bench_topic_latency.bench.topic = &bench_topic_latency;
+	return fn(&bench_topic_latency.bench, o, size_latency, COUNT(size_latency));
 }

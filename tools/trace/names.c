@@ -95,11 +95,13 @@ static int ask_programs(const struct names *names, uint64_t id, char name[TRACE_
 }
 #endif
 
+/* One that cannot be looked at, as in another directory, has the benefit of the doubt. */
 static int carries_stamps(const char *name)
 {
 	struct shmipc_topic_stat st = { .struct_bytes = sizeof(st) };
+	int err = shmipc_topic_look(name, &st);
 
-	return !shmipc_topic_look(name, &st) && st.opts.meta & SHMIPC_META_MONO;
+	return err ? err != -EINVAL : !!(st.opts.meta & SHMIPC_META_MONO);
 }
 
 static struct named *add(struct names *names, uint64_t id, const char *name)
@@ -135,6 +137,20 @@ const struct named *names_add(struct names *names, uint64_t id, const char *name
 	}
 	return n;
 }
+
+#ifdef WITH_BPF
+int names_learn(struct names *names)
+{
+	uint64_t id, *last = NULL;
+
+	while (!bpf_map_get_next_key(names->map, last, &id)) {
+		if (!names_find(names, id))
+			return -ENOMEM;
+		last = &id;
+	}
+	return 0;
+}
+#endif
 
 const struct named *names_find(struct names *names, uint64_t id)
 {

@@ -36,6 +36,8 @@ int session_code(void)
 #include <bpf/libbpf.h>
 #include "trace/trace.skel.h"
 
+#define LEARN_NS	(250 * NS_PER_MS)	/* how often segments are looked for that only programs saw */
+
 /* Which namespace the PIDs are of that we print. */
 static uint32_t own_pidns(void)
 {
@@ -225,6 +227,24 @@ static int joined(struct session *s, const struct shmipc_event *e)
 	return 0;
 }
 
+/*
+ * Segments of other directories, as containers have them, are seen by the programs
+ * alone. And if not all messages carry a stamp after all, publish is needed.
+ */
+static int learn(struct session *s)
+{
+	static const struct named unknown = { .wanted = 1 };
+
+	if (names_learn(&s->names)) {
+		tool_error("no memory for the names of segments (ENOMEM)");
+		return RC_FAIL;
+	}
+	if (s->bpf->bss->unpaired)
+		unstamped(&unknown, s);
+	s->learned_ns = tool_now_ns();
+	return RC_OK;
+}
+
 /* What came and went; new ends may bring new files. */
 static int serve(struct session *s)
 {
@@ -246,7 +266,7 @@ static int serve(struct session *s)
 	if (s->look_again && tool_now_ns() - s->looked_ns > 10 * s->look_took_ns &&
 	    look_everywhere(s))
 		return RC_FAIL;
-	return RC_OK;
+	return tool_now_ns() - s->learned_ns >= LEARN_NS ? learn(s) : RC_OK;
 }
 
 int session_sleep(struct session *s, uint64_t until_ns, int fd)
@@ -261,6 +281,8 @@ int session_sleep(struct session *s, uint64_t until_ns, int fd)
 	if (until_ns > s->end_ns)
 		until_ns = s->end_ns;
 	ns = until_ns > now ? until_ns - now : 0;
+	if (ns > LEARN_NS)
+		ns = LEARN_NS;
 	if (s->look_again && ns > 10 * s->look_took_ns)
 		ns = 10 * s->look_took_ns;
 	ts.tv_sec = (time_t)(ns / NS_PER_S);

@@ -23,6 +23,7 @@ struct session {
 	sigset_t open;		/* while it sleeps, signals come through */
 	uint64_t end_ns;	/* of --duration; UINT64_MAX: none */
 	int look_again;		/* an end of another PID namespace has come */
+	uint64_t learned_ns;
 	uint64_t looked_ns, look_took_ns;
 	uint32_t noted_pid;	/* has no probes, and that was said */
 };
