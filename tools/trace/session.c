@@ -200,8 +200,8 @@ int session_begin(struct session *s, const struct opts *o, uint32_t mode, uint32
 	}
 	if (look_everywhere(s))
 		return RC_FAIL;		/* said */
-	if (!attach_files(s->attach))
-		tool_note("no running process has a library with probes; waiting for one");
+	tool_note("listens to the probes in %u file%s, and in those that come",
+		  attach_files(s->attach), attach_files(s->attach) == 1 ? "" : "s");
 	s->end_ns = o->duration_ns ? tool_now_ns() + o->duration_ns : UINT64_MAX;
 	return RC_OK;
 }

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: MIT
+"""What the cases of `shmipc trace` have in common."""
+import functools
+import os
+import signal
+import subprocess
+import uuid
+
+from harness import OK, SHMIPC, Run, Skip, objects, until
+
+INTERRUPTED = 128 + signal.SIGINT
+
+
+@functools.lru_cache(maxsize=None)
+def why_no_bpf():
+    """The command's own words, or "" where eBPF can be used."""
+    p = subprocess.run([SHMIPC, "trace", "--duration", "0.001", "nothing-of-this-name"],
+                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    return p.stdout.decode().strip() if p.returncode else ""
+
+
+def needs_bpf():
+    if why_no_bpf():
+        raise Skip(why_no_bpf())
+
+
+def name():
+    """Of a topic that nobody else on this machine has: probes know no directories."""
+    return "trace-test/" + uuid.uuid4().hex[:12]
+
+
+def scratch(what):
+    return os.path.join(os.environ["SHMIPC_TRACE_TMP"], what + "-" + uuid.uuid4().hex[:8])
+
+
+class Trace(Run):
+    """A tracer on its probes."""
+
+    def __init__(self, *args, **kw):
+        needs_bpf()
+        super().__init__("trace", "--json", *args, **kw)
+        self.ready()
+
+    def ready(self):
+        until(lambda: "listens to the probes" in self.err or self.p.poll() is not None,
+              "a tracer that listens")
+        if self.p.poll() is not None:
+            raise AssertionError("the tracer ended at once: " + self.err)
+
+    def seen(self, event=None, **members):
+        """The events so far that are such ones."""
+        want = dict(members, **({"event": event} if event else {}))
+        return [o for o in objects(self.out) if all(o.get(k) == v for k, v in want.items())]
+
+    def until(self, n, event=None, **members):
+        until(lambda: len(self.seen(event, **members)) >= n, "%d of %s %s" % (n, event, members))
+        return self.seen(event, **members)
+
+    def stop(self, code=INTERRUPTED):
+        self.kill(signal.SIGINT)
+        return self.ends(code)
+
+
+def sub(topic, *args):
+    """A subscriber that is there."""
+    r = Run("sub", "--json", *args, topic)
+    attached_subs(topic, r)
+    return r
+
+
+def attached_subs(topic, r):
+    def look():
+        s = Run("stat", "--json", topic)
+        if s.wait() != OK:
+            return False
+        return any(p["pid"] == r.p.pid and p["state"] == "attached"
+                   for p in objects(s.out)[0]["subscriber"])
+    until(look, "a subscriber of " + topic)
+
+
+def publish(topic, n, *args):
+    return Run("pub", "--json", "--message", "hello", "--repeat", str(n), *args, topic)
+
+
+def all_of(trace, topic):
+    """What a histogram's last objects say of all the time: whole topic, and its peers."""
+    rows = [o for o in objects(trace.out) if o["span"] == "all" and o["name"] == topic]
+    return [o for o in rows if o["slot"] is None], [o for o in rows if o["slot"] is not None]
