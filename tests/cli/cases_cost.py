@@ -95,7 +95,7 @@ def help_and_the_manual_page_name_the_same_options():
             man += f.read()
     text = run("--help").out.decode()
     commands = re.findall(r"^  (\w+) ", text, re.M)
-    equal(commands, ["send", "recv", "pub", "sub", "hz", "bw", "ls", "watch", "stat", "rm",
+    equal(commands, ["send", "recv", "pub", "sub", "hz", "bw", "ls", "watch", "trace", "stat", "rm",
                      "gc", "doctor", "bench"])
     shared = {"Options of send and recv": ["send", "recv"], "Options of pub and sub": ["pub", "sub"],
               "Options of all four": ["send", "recv", "pub", "sub"],

@@ -17,7 +17,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 SHMIPC = os.path.abspath(os.path.join(TOP, os.environ.get("B", "build"), "shmipc"))
-MAN = [os.path.join(TOP, "tools", "man", page) for page in ("shmipc.1", "shmipc-topic.1")]
+MAN = [os.path.join(TOP, "tools", "man", page) for page in ("shmipc.1", "shmipc-topic.1", "shmipc-trace.1")]
 DEADLINE_S = 60
 ON_DEV = os.environ.get("SHMIPC_BACKEND") == "dev"  # names in the kernel, and no files
 MIB = 1 << 20

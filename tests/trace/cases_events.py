@@ -55,7 +55,6 @@ def a_full_topic_names_who_is_in_the_way():
     equal(o["pid"], p.p.pid, "who has no room")
     st = objects(run("stat", "--json", topic).out)[0]
     equal([x["slot"] for x in st["subscriber"] if x["pid"] == s.p.pid], [o["blocker"]], "blocker")
-    equal(o["policy"], "lossless")
     check(o["behind"] > 0, o)
     t.stop()
     p.kill(signal.SIGINT).ends(INTERRUPTED)

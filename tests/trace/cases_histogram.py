@@ -88,9 +88,9 @@ def a_batch_is_paired_message_by_message():
 @case
 def a_wait_is_from_sleep_to_wake():
     topic = name()
-    s = sub(topic, "--count", "1", "--wait", "block")
+    s = sub(topic, "--count", "50", "--wait", "block")
     t = Trace("--histogram", "wait", topic)
-    publish(topic, 1, "--wait-subscribers", "1").ends(OK)
+    publish(topic, 50, "--wait-subscribers", "1", "--rate", "500").ends(OK)
     s.ends(OK)
     t.stop()
     _, peers = all_of(t, topic)
@@ -126,7 +126,7 @@ def behind(topic, n, *args, prefix=()):
     """What occupancy says of a subscriber that is stopped, n messages behind."""
     s = sub(topic)
     stopped(s)
-    keep = Run("pub", "--lines", "--mode", "644", topic, stdin=stdin_of(b"x\n" * n))
+    keep = Run("pub", "--lines", topic, stdin=stdin_of(b"x\n" * n))
     keep.ends(OK)
     r = Run("trace", "--json", "--histogram", "occupancy", "--duration", "0.2", *args, topic,
             prefix=prefix).ends(OK)

@@ -87,9 +87,11 @@ static int count_in(struct again *g, const struct trace_event *e, const char *na
 
 static int pair_message(struct again *g, const struct trace_event *e, const char *name, uint64_t wall)
 {
+	int some = e->type == TRACE_PUBLISH_SOME || e->type == TRACE_TAKE_SOME, err = 0;
 	uint64_t i, then;
-	int err = 0;
 
+	if (some != g->t.o->sample)
+		return 0;	/* those numbers have both probes */
 	switch (e->type) {
 	case TRACE_PUBLISH:
 		for (i = 0; i < e->arg[2] && !err; i++)
@@ -216,7 +218,7 @@ static int take_hist(struct again *g, const json_t *obj)
 /* What else may stand in a recording. */
 static int take_other(struct again *g, const json_t *obj)
 {
-	const char *event, *word = NULL;
+	const char *event, *word;
 	json_int_t lost;
 	int version;
 
@@ -229,9 +231,9 @@ static int take_other(struct again *g, const json_t *obj)
 			printf("-- %" JSON_INTEGER_FORMAT " events were lost here\n", lost);
 		return 0;
 	}
-	if (strcmp(event, "recording") ||
-	    json_unpack((json_t *)obj, "{s:i, s?s?}", "version", &version, "histogram", &word))
+	if (strcmp(event, "recording") || json_unpack((json_t *)obj, "{s:i}", "version", &version))
 		return -EINVAL;
+	word = json_string_value(json_object_get(obj, "histogram"));
 	if (version != 1)
 		return -EPROTONOSUPPORT;
 	if (word && g->hs.what == HIST_NONE)

@@ -131,51 +131,70 @@ static int attach_file(struct attach *a, const char *path, const char *shown,
 	return 0;
 }
 
-/* The file as it can be opened from here: that of another mount namespace, or a removed one, too. */
-static int way_to(const char *range, pid_t pid, const char *shown, char path[PATH_BYTES],
-		  struct stat *st)
+/* The file, also of another mount namespace, or a removed one; -1: cannot be had. */
+static int open_mapped(const char *range, pid_t pid, const char *shown)
 {
+	char path[PATH_BYTES];
+	int fd;
+
 	snprintf(path, PATH_BYTES, "/proc/%d/map_files/%s", (int)pid, range);
-	if (!stat(path, st))
-		return 1;
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0)
+		return fd;
 	snprintf(path, PATH_BYTES, "/proc/%d/root%s", (int)pid, shown);
-	return !stat(path, st);
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+/* Not seen before: note it, and attach to what it has. Return: its note; NULL: no memory. */
+static struct file *see(struct attach *a, int fd, const struct stat *st, const char *shown)
+{
+	struct file **found, *file = calloc(1, sizeof(*file));
+	struct usdt_site *site;
+	char path[40];
+	int n;
+
+	if (!file)
+		goto no_memory;
+	file->dev = st->st_dev;
+	file->ino = st->st_ino;
+	found = tsearch(file, &a->files, by_inode);
+	if (!found || *found != file)
+		free(file);
+	if (!found)
+		goto no_memory;
+	if (*found != file)
+		return *found;
+	/* By our descriptor: the process may go meanwhile, and the name with it. */
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	n = usdt_sites(path, PROVIDER, &site);
+	file->has_probes = n > 0;
+	a->err = n > 0 ? attach_file(a, path, shown, site, (unsigned int)n) : n;
+	free(site);
+	return file;
+no_memory:
+	a->err = -ENOMEM;
+	return NULL;
 }
 
 /* One line of /proc/PID/maps. Return: the file, if it is an executable one. */
-static struct file *look_at(struct attach *a, pid_t pid, char *line)
+static const struct file *look_at(struct attach *a, pid_t pid, char *line)
 {
-	char range[40], perms[5], path[PATH_BYTES];
-	struct file **found, *file;
-	unsigned int major, minor;
-	struct usdt_site *site;
+	const struct file *file = NULL;
+	char range[40], perms[5];
 	struct stat st;
+	int shown = 0, fd;
 	uint64_t ino;
-	int shown = 0, n;
 
-	if (sscanf(line, "%39s %4s %*x %x:%x %" SCNu64 " %n", range, perms, &major, &minor, &ino,
-		   &shown) < 5 || perms[2] != 'x' || !ino || line[shown] != '/')
+	if (sscanf(line, "%39s %4s %*x %*x:%*x %" SCNu64 " %n", range, perms, &ino, &shown) < 3 ||
+	    perms[2] != 'x' || !ino || line[shown] != '/')
 		return NULL;
 	line[strcspn(line, "\n")] = 0;
-	if (!way_to(range, pid, line + shown, path, &st) || !S_ISREG(st.st_mode))
+	fd = open_mapped(range, pid, line + shown);
+	if (fd < 0)
 		return NULL;
-	file = calloc(1, sizeof(*file));
-	if (!file) {
-		a->err = -ENOMEM;
-		return NULL;
-	}
-	file->dev = st.st_dev;
-	file->ino = st.st_ino;
-	found = tsearch(file, &a->files, by_inode);
-	if (!found || *found != file) {
-		free(file);
-		a->err = found ? a->err : -ENOMEM;
-		return found ? *found : NULL;
-	}
-	n = usdt_sites(path, PROVIDER, &site);
-	file->has_probes = n > 0;
-	a->err = n > 0 ? attach_file(a, path, line + shown, site, (unsigned int)n) : n;
-	free(site);
+	if (!fstat(fd, &st) && S_ISREG(st.st_mode))
+		file = see(a, fd, &st, line + shown);
+	close(fd);
 	return file;
 }
 

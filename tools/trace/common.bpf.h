@@ -47,6 +47,7 @@ struct task_struct {
 #define PID_LEVELS	32	/* the kernel nests PID namespaces no deeper */
 
 /* Set by the command before loading: what is not asked for costs nothing. */
+const volatile __u32 only_names;	/* those that begin as one in the map of prefixes */
 const volatile __u32 only_cgroup;	/* the cgroup in the map of this name */
 const volatile __u32 only_pids;		/* the PIDs in the map of this name */
 const volatile __u32 own_pidns;		/* inode number of the tracer's PID namespace */
@@ -74,6 +75,18 @@ struct {
 	__uint(key_size, sizeof(__u32));
 	__uint(value_size, sizeof(__u32));
 } cgroups SEC(".maps");
+
+/*
+ * What names must begin with, for a pattern up to its first wildcard; a whole name
+ * has its final 0, too. The command sorts out the rest when it sees the name.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, 256);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(key_size, sizeof(__u32) + TRACE_NAME);
+	__uint(value_size, 1);
+} prefixes SEC(".maps");
 
 static const struct trace_name no_name;
 
@@ -120,8 +133,11 @@ static __noinline int learn(__u64 id, const char *name)
 		return 0;
 	}
 	n = bpf_map_lookup_elem(&names, &id);
-	if (n)
-		bpf_probe_read_user_str(n->name, sizeof(n->name), name);
+	if (!n)
+		return 0;
+	bpf_probe_read_user_str(n->name, sizeof(n->name), name);
+	n->prefix_bits = 8 * TRACE_NAME;
+	n->skip = only_names && !bpf_map_lookup_elem(&prefixes, &n->prefix_bits);
 	return 0;
 }
 
@@ -130,10 +146,11 @@ static __always_inline int segment_wanted(__u64 id, const char *name)
 {
 	struct trace_name *n = bpf_map_lookup_elem(&names, &id);
 
-	if (n)
-		return !n->skip;
-	learn(id, name);
-	return 1;
+	if (!n) {
+		learn(id, name);
+		n = bpf_map_lookup_elem(&names, &id);
+	}
+	return !n || !n->skip;
 }
 
 /* Is this process asked for? @ret is filled in. */

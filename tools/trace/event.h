@@ -20,7 +20,7 @@ enum trace_type {
 	TRACE_TYPES
 };
 
-#define TRACE_ARGS	4u	/* of a probe's own, after id, name and slot */
+#define TRACE_ARGS	3u	/* of a probe's own, after id, name and slot */
 #define TRACE_COMM	16u
 #define TRACE_NOBODY	0xffffffffu	/* instead of a slot */
 #define TRACE_NAME	208u	/* bytes of a segment's name, with its final 0 */
@@ -40,7 +40,7 @@ struct trace_event {
 /* Which segments are known; one that is to be skipped costs a look and no more. */
 struct trace_name {
 	__u32 skip;
-	__u32 reserved0;
+	__u32 prefix_bits;	/* with the name, a key of the map of prefixes */
 	char name[TRACE_NAME];
 };
 

@@ -21,7 +21,7 @@ static const struct {
 	[TRACE_PUBLISH_SOME] = { "publish_some", { "seq", "bytes", "n" }, NULL },
 	[TRACE_TAKE] = { "take", { "seq", "bytes", "published_ns" }, "latency_ns" },
 	[TRACE_TAKE_SOME] = { "take_some", { "seq", "bytes", "published_ns" }, "latency_ns" },
-	[TRACE_FULL] = { "full", { "seq", "blocker", "behind", "policy" }, NULL },
+	[TRACE_FULL] = { "full", { "seq", "blocker", "behind" }, NULL },
 	[TRACE_WAIT] = { "wait", { "off", "seq", "role" }, NULL },
 	[TRACE_WAIT_END] = { "wait_end", { "off", "ret", "role" }, "slept_ns" },
 	[TRACE_WAKE] = { "wake", { "off", "seq" }, NULL },
@@ -188,8 +188,6 @@ static void print_other_args(FILE *to, const struct trace_event *e, struct names
 		fprintf(to, "no room for message %llu: ", e->arg[0]);
 		print_peer(to, e->id, e->arg[1], names);
 		fprintf(to, " is %llu behind", e->arg[2]);
-		if (e->arg[3])
-			fprintf(to, ", %s", policy_word((uint32_t)e->arg[3]));
 		break;
 	case TRACE_GAP:
 		fprintf(to, "lost %llu messages, of %llu to %llu", e->arg[2], e->arg[0],

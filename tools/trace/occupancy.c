@@ -22,7 +22,7 @@
 #include "../view.h"
 
 #define RATE_HZ		100.0	/* looks a second, without another wish */
-#define SHARE		20	/* looking takes one part in so many of the time at most */
+#define SHARE		10	/* looking takes one part in so many of the time at most */
 
 struct look {
 	const struct trace_opts *t;
@@ -31,6 +31,10 @@ struct look {
 	uint64_t wall_ns;
 	sigset_t open;
 	int shown;		/* an interval was */
+	/* room for a topic's peers, kept from look to look */
+	struct shmipc_topic_pub_info *pub;
+	struct shmipc_topic_sub_info *sub;
+	uint32_t peers;
 };
 
 static int wanted_pid(const struct opts *o, uint32_t pid)
@@ -75,17 +79,29 @@ static int sample(struct look *l, const struct shmipc_segment_info *info,
 	return l->t->o->plot ? plot_add(&l->points, l->wall_ns, (uint32_t)row, behind) : 0;
 }
 
-static int sample_topic(struct look *l, const char *name)
+static int have_room(struct look *l, uint32_t peers)
 {
-	struct shmipc_topic_stat st;
-	uint32_t i;
-	int err = 0;
+	if (peers <= l->peers)
+		return 0;
+	free(l->pub);
+	free(l->sub);
+	l->pub = calloc(peers, sizeof(*l->pub));
+	l->sub = calloc(peers, sizeof(*l->sub));
+	l->peers = l->pub && l->sub ? peers : 0;
+	return l->peers ? 0 : -ENOMEM;
+}
 
-	if (view_topic_look(name, &st))
-		return 0;	/* gone meanwhile */
-	for (i = 0; i < st.nsubs && !err; i++)
+static int sample_topic(struct look *l, const char *name, uint32_t peers)
+{
+	int err = have_room(l, peers);
+	struct shmipc_topic_stat st = { .struct_bytes = sizeof(st), .pub = l->pub, .sub = l->sub,
+					.pub_cap = l->peers, .sub_cap = l->peers };
+	uint32_t i;
+
+	if (err || shmipc_topic_look(name, &st))
+		return err;	/* 0: gone meanwhile */
+	for (i = 0; i < st.nsubs && i < l->peers && !err; i++)
 		err = sample(l, &st.info, &st.sub[i].peer, st.sub[i].lag);
-	view_topic_done(&st);
 	return err;
 }
 
@@ -107,7 +123,7 @@ static int look_at(const char *name, int err, const struct shmipc_segment_stat *
 	if (err || !st || !opts_matches(l->t->o, name))
 		return 0;
 	if (st->info.kind == SHMIPC_KIND_TOPIC)
-		return sample_topic(l, name);
+		return sample_topic(l, name, st->info.peers);
 	return st->info.kind == SHMIPC_KIND_SPSC ? sample_ring(l, st) : 0;
 }
 
@@ -220,5 +236,7 @@ int trace_occupancy(const struct trace_opts *t)
 	hists_done(&l.before);
 	hists_done(&l.interval);
 	free(l.points.point);
+	free(l.pub);
+	free(l.sub);
 	return rc ? rc : session_code();
 }

@@ -37,6 +37,7 @@ int session_code(void)
 #include "trace/trace.skel.h"
 
 #define LEARN_NS	(250 * NS_PER_MS)	/* how often segments are looked for that only programs saw */
+#define PREFIXES	128	/* more patterns are looked at by the command alone */
 
 /* Which namespace the PIDs are of that we print. */
 static uint32_t own_pidns(void)
@@ -74,6 +75,33 @@ static void choose_programs(struct session *s, uint32_t types)
 		s->progs[i].prog = types & 1u << i ? all[i] : NULL;
 		bpf_program__set_autoload(all[i], !!s->progs[i].prog);
 	}
+}
+
+/* What a name must begin with to match; one without wildcards, all of it. */
+static int put_prefixes(struct session *s)
+{
+	struct {
+		uint32_t bits;
+		char text[TRACE_NAME];
+	} key;
+	uint8_t yes = 1;
+	size_t len;
+	int i;
+
+	for (i = 0; i < s->o->nargs && s->o->nargs <= PREFIXES; i++) {
+		memset(&key, 0, sizeof(key));
+		len = strcspn(s->o->args[i], "*?[\\");
+		/* "a/ ** /b" without the blanks is a/b, too. */
+		if (s->o->args[i][len] == '*' && len && s->o->args[i][len - 1] == '/')
+			len--;
+		if (len >= sizeof(key.text))
+			continue;	/* longer than any name */
+		memcpy(key.text, s->o->args[i], len);
+		key.bits = (uint32_t)(8 * (len + !s->o->args[i][len]));
+		if (bpf_map_update_elem(bpf_map__fd(s->bpf->maps.prefixes), &key, &yes, BPF_ANY))
+			return -errno;
+	}
+	return 0;
 }
 
 static int put_filters(struct session *s)
@@ -116,6 +144,7 @@ static int load(struct session *s, uint32_t mode, uint32_t types)
 		return RC_FAIL;
 	}
 	s->bpf->rodata->mode = mode;
+	s->bpf->rodata->only_names = s->o->nargs > 0 && s->o->nargs <= PREFIXES;
 	s->bpf->rodata->only_pids = s->o->pids.n;
 	s->bpf->rodata->only_cgroup = !!s->o->cgroup;
 	s->bpf->rodata->own_pidns = own_pidns();
@@ -129,9 +158,11 @@ static int load(struct session *s, uint32_t mode, uint32_t types)
 		rights_refused("load the eBPF programs", err);
 		return RC_FAIL;
 	}
-	err = put_filters(s);
+	err = put_prefixes(s);
+	if (!err)
+		err = put_filters(s);
 	if (err && !s->o->cgroup)
-		rights_refused("fill the map of PIDs", err);
+		rights_refused("fill the maps of filters", err);
 	return err ? RC_FAIL : RC_OK;
 }
 

@@ -144,9 +144,9 @@ static __always_inline __u64 since(__u64 then, __u64 now)
 	return then && now > then ? now - then : 0;
 }
 
-/* @a to @d: as the probe has them. */
+/* @a to @c: as the probe has them. */
 static __always_inline int tell(__u32 type, __u64 id, __u64 slot, const struct who *who,
-				__u64 now, __u64 took, __u64 a, __u64 b, __u64 c, __u64 d)
+				__u64 now, __u64 took, __u64 a, __u64 b, __u64 c)
 {
 	struct trace_event *e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
 
@@ -159,7 +159,6 @@ static __always_inline int tell(__u32 type, __u64 id, __u64 slot, const struct w
 	e->arg[0] = a;
 	e->arg[1] = b;
 	e->arg[2] = c;
-	e->arg[3] = d;
 	e->took_ns = took;
 	e->type = type;
 	e->slot = (__u32)slot;
@@ -172,13 +171,13 @@ static __always_inline int tell(__u32 type, __u64 id, __u64 slot, const struct w
 
 /* A probe of which nothing is asked but to be told. */
 static __always_inline int plain(__u32 type, __u64 id, const char *name, __u64 slot,
-				 __u64 a, __u64 b, __u64 c, __u64 d)
+				 __u64 a, __u64 b, __u64 c)
 {
 	struct who who = {};
 
 	if (!segment_wanted(id, name) || !process_wanted(&who))
 		return 0;
-	return tell(type, id, slot, &who, bpf_ktime_get_ns(), 0, a, b, c, d);
+	return tell(type, id, slot, &who, bpf_ktime_get_ns(), 0, a, b, c);
 }
 
 /* Messages */
@@ -203,7 +202,7 @@ static __always_inline int published(__u32 type, __u64 id, const char *name, __u
 	struct batch b = {};
 
 	if (mode == TRACE_EVENTS)
-		return plain(type, id, name, slot, seq, bytes, n, 0);
+		return plain(type, id, name, slot, seq, bytes, n);
 	/* Whoever takes it is asked for, or not; not who publishes it. */
 	if (!segment_wanted(id, name))
 		return 0;
@@ -226,7 +225,7 @@ static __always_inline int taken(__u32 type, __u64 id, const char *name, __u64 s
 	if (!segment_wanted(id, name) || !process_wanted(&who))
 		return 0;
 	if (mode == TRACE_EVENTS)
-		return tell(type, id, slot, &who, now, since(then, now), seq, bytes, mono_ns, 0);
+		return tell(type, id, slot, &who, now, since(then, now), seq, bytes, mono_ns);
 	if (!then)
 		then = began(id, seq, 0, 0);	/* others may take it, too */
 	if (!then)
@@ -266,7 +265,7 @@ SEC("usdt")
 int BPF_USDT(on_hold, __u64 id, const char *name, __u64 slot, __u64 seq, __u64 bytes)
 {
 	begin(id, seq, slot);
-	return mode == TRACE_EVENTS ? plain(TRACE_HOLD, id, name, slot, seq, bytes, 0, 0) : 0;
+	return mode == TRACE_EVENTS ? plain(TRACE_HOLD, id, name, slot, seq, bytes, 0) : 0;
 }
 
 SEC("usdt")
@@ -278,7 +277,7 @@ int BPF_USDT(on_release, __u64 id, const char *name, __u64 slot, __u64 seq)
 	if (!segment_wanted(id, name) || !process_wanted(&who))
 		return 0;
 	if (mode == TRACE_EVENTS)
-		return tell(TRACE_RELEASE, id, slot, &who, now, took, seq, 0, 0, 0);
+		return tell(TRACE_RELEASE, id, slot, &who, now, took, seq, 0, 0);
 	if (took)
 		count_in(id, (__u32)slot, &who, took);
 	else
@@ -297,7 +296,7 @@ SEC("usdt")
 int BPF_USDT(on_wait, __u64 id, const char *name, __u64 slot, __u64 off, __u64 seq, __u64 role)
 {
 	begin(id, off, (__u64)thread() << 32 | (__u32)slot);
-	return mode == TRACE_EVENTS ? plain(TRACE_WAIT, id, name, slot, off, seq, role, 0) : 0;
+	return mode == TRACE_EVENTS ? plain(TRACE_WAIT, id, name, slot, off, seq, role) : 0;
 }
 
 /* How long the thread has slept, or how long it took to run again once it was woken. */
@@ -323,7 +322,7 @@ int BPF_USDT(on_wait_end, __u64 id, const char *name, __u64 slot, __u64 off, __u
 	if (!segment_wanted(id, name) || !process_wanted(&who))
 		return 0;
 	if (mode == TRACE_EVENTS)
-		return tell(TRACE_WAIT_END, id, slot, &who, now, took, off, ret, role, 0);
+		return tell(TRACE_WAIT_END, id, slot, &who, now, took, off, ret, role);
 	if (took)
 		count_in(id, (__u32)slot, &who, took);
 	else if (mode == TRACE_SLEEP)
@@ -338,7 +337,7 @@ int BPF_USDT(on_wake, __u64 id, const char *name, __u64 slot, __u64 off, __u64 s
 	__u64 now = bpf_ktime_get_ns();
 
 	if (mode == TRACE_EVENTS)
-		return plain(TRACE_WAKE, id, name, slot, off, seq, 0, 0);
+		return plain(TRACE_WAKE, id, name, slot, off, seq, 0);
 	bpf_map_update_elem(&wakes, &key, &now, BPF_ANY);
 	return 0;
 }
@@ -346,8 +345,7 @@ int BPF_USDT(on_wake, __u64 id, const char *name, __u64 slot, __u64 off, __u64 s
 /* What went wrong, who came and went */
 
 SEC("usdt")
-int BPF_USDT(on_full, __u64 id, const char *name, __u64 slot, __u64 seq, __u64 who, __u64 behind,
-	     __u64 policy)
+int BPF_USDT(on_full, __u64 id, const char *name, __u64 slot, __u64 seq, __u64 who, __u64 behind)
 {
 	struct begun_key key = { .id = id, .by = slot };
 	struct full_seen now = { .seq = seq, .who = who }, *last;
@@ -357,43 +355,43 @@ int BPF_USDT(on_full, __u64 id, const char *name, __u64 slot, __u64 seq, __u64 w
 	if (last && last->seq == seq && last->who == who)
 		return 0;
 	bpf_map_update_elem(&fulls, &key, &now, BPF_ANY);
-	return plain(TRACE_FULL, id, name, slot, seq, who, behind, policy);
+	return plain(TRACE_FULL, id, name, slot, seq, who, behind);
 }
 
 SEC("usdt")
 int BPF_USDT(on_gap, __u64 id, const char *name, __u64 slot, __u64 from, __u64 to, __u64 lost)
 {
-	return plain(TRACE_GAP, id, name, slot, from, to, lost, 0);
+	return plain(TRACE_GAP, id, name, slot, from, to, lost);
 }
 
 SEC("usdt")
 int BPF_USDT(on_evict, __u64 id, const char *name, __u64 slot, __u64 who, __u64 policy)
 {
-	return plain(TRACE_EVICT, id, name, slot, who, policy, 0, 0);
+	return plain(TRACE_EVICT, id, name, slot, who, policy, 0);
 }
 
 SEC("usdt")
 int BPF_USDT(on_abort, __u64 id, const char *name, __u64 slot, __u64 who, __u64 seq, __u64 n)
 {
-	return plain(TRACE_ABORT, id, name, slot, who, seq, n, 0);
+	return plain(TRACE_ABORT, id, name, slot, who, seq, n);
 }
 
 SEC("usdt")
 int BPF_USDT(on_death, __u64 id, const char *name, __u64 slot, __u64 who, __u64 pid, __u64 role)
 {
-	return plain(TRACE_DEATH, id, name, slot, who, pid, role, 0);
+	return plain(TRACE_DEATH, id, name, slot, who, pid, role);
 }
 
 SEC("usdt")
 int BPF_USDT(on_attach, __u64 id, const char *name, __u64 slot, __u64 role, __u64 generation)
 {
-	return plain(TRACE_ATTACH, id, name, slot, role, generation, 0, 0);
+	return plain(TRACE_ATTACH, id, name, slot, role, generation, 0);
 }
 
 SEC("usdt")
 int BPF_USDT(on_detach, __u64 id, const char *name, __u64 slot, __u64 role, __u64 generation)
 {
-	return plain(TRACE_DETACH, id, name, slot, role, generation, 0, 0);
+	return plain(TRACE_DETACH, id, name, slot, role, generation, 0);
 }
 
 /* Helpers of the kernel that are for GPL-compatible programs only are used. */
