@@ -55,6 +55,7 @@ def a_full_topic_names_who_is_in_the_way():
     equal(o["pid"], p.p.pid, "who has no room")
     st = objects(run("stat", "--json", topic).out)[0]
     equal([x["slot"] for x in st["subscriber"] if x["pid"] == s.p.pid], [o["blocker"]], "blocker")
+    equal((o["blocker_pid"], o["blocker_comm"]), (s.p.pid, "shmipc"), "who it is")
     check(o["behind"] > 0, o)
     t.stop()
     p.kill(signal.SIGINT).ends(INTERRUPTED)

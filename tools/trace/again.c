@@ -144,7 +144,7 @@ static int pid_wanted(const struct opts *o, int32_t pid)
 	return !o->pids.n;
 }
 
-static int take_event(struct again *g, const json_t *obj)
+static int take_event(struct again *g, json_t *obj)
 {
 	const struct opts *o = g->t.o;
 	struct trace_event e;
@@ -167,14 +167,14 @@ static int take_event(struct again *g, const json_t *obj)
 	if (o->events && !(g->t.types & 1u << e.type))
 		return 0;
 	if (o->json)
-		json_line(stdout, event_json(&e, name, wall));
+		json_line(stdout, json_incref(obj));
 	else
 		event_print(stdout, &e, name, wall, NULL);
 	g->shown++;
 	return 0;
 }
 
-static int take_sample(struct again *g, const json_t *obj)
+static int take_sample(struct again *g, json_t *obj)
 {
 	const char *event, *name, *id_word, *comm;
 	json_int_t wall, behind;
@@ -183,9 +183,9 @@ static int take_sample(struct again *g, const json_t *obj)
 	uint64_t id;
 	size_t row;
 
-	if (json_unpack((json_t *)obj, "{s:s}", "event", &event) || strcmp(event, "sample"))
+	if (json_unpack(obj, "{s:s}", "event", &event) || strcmp(event, "sample"))
 		return -ENOMSG;
-	if (json_unpack((json_t *)obj, "{s:I, s:s, s:s, s:i, s:i, s:s, s:I}", "wall_ns", &wall,
+	if (json_unpack(obj, "{s:I, s:s, s:s, s:i, s:i, s:s, s:I}", "wall_ns", &wall,
 			"name", &name, "id", &id_word, "slot", &slot, "pid", &pid, "comm", &comm,
 			"behind", &behind) || id_from_text(id_word, &id))
 		return -EINVAL;
@@ -205,7 +205,7 @@ static int take_sample(struct again *g, const json_t *obj)
 	return plot_add(&g->points, (uint64_t)wall, (uint32_t)row, (uint64_t)behind);
 }
 
-static int take_hist(struct again *g, const json_t *obj)
+static int take_hist(struct again *g, json_t *obj)
 {
 	const char *name = json_string_value(json_object_get(obj, "name"));
 	int32_t pid = (int32_t)json_integer_value(json_object_get(obj, "pid"));
@@ -216,22 +216,22 @@ static int take_hist(struct again *g, const json_t *obj)
 }
 
 /* What else may stand in a recording. */
-static int take_other(struct again *g, const json_t *obj)
+static int take_other(struct again *g, json_t *obj)
 {
 	const char *event, *word;
 	json_int_t lost;
 	int version;
 
-	if (json_unpack((json_t *)obj, "{s:s}", "event", &event))
+	if (json_unpack(obj, "{s:s}", "event", &event))
 		return -EINVAL;
 	if (!strcmp(event, "lost")) {
-		if (json_unpack((json_t *)obj, "{s:I}", "lost", &lost))
+		if (json_unpack(obj, "{s:I}", "lost", &lost))
 			return -EINVAL;
 		if (g->hs.what == HIST_NONE && !g->t.o->json)
 			printf("-- %" JSON_INTEGER_FORMAT " events were lost here\n", lost);
 		return 0;
 	}
-	if (strcmp(event, "recording") || json_unpack((json_t *)obj, "{s:i}", "version", &version))
+	if (strcmp(event, "recording") || json_unpack(obj, "{s:i}", "version", &version))
 		return -EINVAL;
 	word = json_string_value(json_object_get(obj, "histogram"));
 	if (version != 1)
@@ -243,7 +243,7 @@ static int take_other(struct again *g, const json_t *obj)
 
 static int take_line(struct again *g, const char *line)
 {
-	static int (*const takers[])(struct again *, const json_t *) = {
+	static int (*const takers[])(struct again *, json_t *) = {
 		take_event, take_hist, take_sample, take_other,
 	};
 	json_t *obj = json_loads(line, 0, NULL);

@@ -74,6 +74,10 @@ void hists_sort(struct hists *hs);
 /* All peers of the segment of row @i, in @ret. Return: the first row of the next segment. */
 size_t hists_segment(const struct hists *hs, size_t i, struct hist *ret);
 
+#define VALUE_TEXT	24
+/* With its unit, but for numbers of messages. */
+const char *hist_value(enum hist_what what, double v, char text[VALUE_TEXT]);
+
 /* For people: bars and percentiles of each segment, percentiles of each peer. */
 void hists_print(FILE *to, struct hists *hs);
 

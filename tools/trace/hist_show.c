@@ -21,10 +21,10 @@ static const struct {
 
 #define PERCENTILES	(sizeof(percentiles) / sizeof(percentiles[0]))
 
-static const char *value_text(enum hist_what what, double v, char text[TIME_TEXT])
+const char *hist_value(enum hist_what what, double v, char text[VALUE_TEXT])
 {
 	if (what == HIST_OCCUPANCY)
-		snprintf(text, TIME_TEXT, "%.0f", v);
+		snprintf(text, VALUE_TEXT, "%.0f", v);
 	else
 		format_ns(v, text);
 	return text;
@@ -46,7 +46,7 @@ static void print_bars(FILE *to, enum hist_what what, const struct hist *h)
 {
 	static const char bar[BAR + 1] = "########################################";
 	unsigned int p, first = TRACE_BITS, last = 0;
-	char low[TIME_TEXT], high[TIME_TEXT];
+	char low[VALUE_TEXT], high[VALUE_TEXT];
 	uint64_t n, most = 0;
 
 	for (p = 0; p < TRACE_BITS; p++) {
@@ -60,21 +60,21 @@ static void print_bars(FILE *to, enum hist_what what, const struct hist *h)
 	for (p = first; p <= last && most; p++) {
 		n = power_count(h, p);
 		fprintf(to, "%10s to %-10s %10" PRIu64 " |%-*.*s|\n",
-			value_text(what, p ? (double)(UINT64_C(1) << p) : 0, low),
-			value_text(what, (double)(UINT64_C(2) << p) - (what == HIST_OCCUPANCY), high), n,
+			hist_value(what, p ? (double)(UINT64_C(1) << p) : 0, low),
+			hist_value(what, (double)(UINT64_C(2) << p) - (what == HIST_OCCUPANCY), high), n,
 			BAR, (int)((n * BAR + most - 1) / most), bar);
 	}
 }
 
 static void print_row(FILE *to, enum hist_what what, const char *label, const struct hist *h)
 {
-	char t[TIME_TEXT];
+	char t[VALUE_TEXT];
 	size_t i;
 
 	fprintf(to, "  %-36s %10" PRIu64, label, h->count);
 	for (i = 0; i < PERCENTILES; i++)
-		fprintf(to, " %9s", value_text(what, hist_at(h, percentiles[i].share), t));
-	fprintf(to, " %9s\n", value_text(what, (double)h->max, t));
+		fprintf(to, " %9s", hist_value(what, hist_at(h, percentiles[i].share), t));
+	fprintf(to, " %9s\n", hist_value(what, (double)h->max, t));
 }
 
 static void print_segment(FILE *to, const struct hists *hs, size_t from, size_t end,

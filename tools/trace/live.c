@@ -29,6 +29,22 @@ static int enough(const struct live *l)
 	return l->t->o->count && l->shown >= l->t->o->count;
 }
 
+/* Who it is about is known now, and not when it is read again. */
+static json_t *whole_json(struct live *l, const struct trace_event *e, const char *name,
+			  uint64_t wall)
+{
+	json_t *obj = event_json(e, name, wall);
+	uint64_t slot = e->type == TRACE_FULL ? e->arg[1] : e->arg[0];
+	struct names_peer p;
+
+	if (!obj || (e->type != TRACE_FULL && e->type != TRACE_EVICT) || slot == TRACE_NOBODY)
+		return obj;
+	p = names_peer(&l->s.names, e->id, (uint32_t)slot);
+	json_object_set_new(obj, "blocker_pid", json_integer(p.pid));
+	json_object_set_new(obj, "blocker_comm", json_string(p.comm));
+	return obj;
+}
+
 static int on_event(void *arg, void *data, size_t bytes)
 {
 	const struct trace_event *e = data;
@@ -43,9 +59,9 @@ static int on_event(void *arg, void *data, size_t bytes)
 		return 0;
 	wall = event_wall_ns(e->mono_ns);
 	if (l->t->record)
-		json_line(l->t->record, event_json(e, n->name, wall));
+		json_line(l->t->record, whole_json(l, e, n->name, wall));
 	if (l->t->o->json)
-		json_line(stdout, event_json(e, n->name, wall));
+		json_line(stdout, whole_json(l, e, n->name, wall));
 	else
 		event_print(stdout, e, n->name, wall, &l->s.names);
 	l->shown++;

@@ -9,7 +9,6 @@
 #include <unistd.h>
 #include <sys/wait.h>
 #include <shmipc/error.h>
-#include "events.h"
 #include "plot.h"
 #include "../util.h"
 
@@ -124,28 +123,25 @@ static void plot_segment(FILE *to, const struct hists *hs, const char *name, con
 		const char *label;
 		double share;
 	} marks[] = { { "p50", 0.5 }, { "p90", 0.9 }, { "p99", 0.99 }, { "p99.9", 0.999 } };
-	char t[TIME_TEXT], v[TIME_TEXT];
+	char v[VALUE_TEXT];
+	double at;
 	size_t i;
 
 	plot_bars(to, hs->what, h, n);
 	fprintf(to, "set title \"%s: %s, %" PRIu64 " counted, max %s\" noenhanced\n"
 		"unset arrow; unset label\n", name, hist_word(hs->what), h->count,
-		hs->what == HIST_OCCUPANCY ? "" : format_ns((double)h->max, t));
+		hist_value(hs->what, (double)h->max, v));
 	for (i = 0; i < sizeof(marks) / sizeof(marks[0]); i++) {
-		double at = hist_at(h, marks[i].share);
-
-		if (hs->what == HIST_OCCUPANCY)
-			snprintf(v, sizeof(v), "%.0f", at);
-		else
-			format_ns(at, v);
+		at = hist_at(h, marks[i].share);
+		hist_value(hs->what, at, v);
 		if (at < 0.5)
-			at = 0.5;
+			at = 0.5;	/* the axis is logarithmic */
 		fprintf(to, "set arrow from first %g, graph 0 to first %g, graph 1 nohead dt 2 lc "
 			"rgb \"#c04040\"\nset label \"%s %s\" at first %g, graph %g left offset "
 			"0.4,0 noenhanced front\n", at * scale(hs->what), at * scale(hs->what),
 			marks[i].label, v, at * scale(hs->what), 0.95 - 0.08 * (double)i);
 	}
-	fprintf(to, "plot $h%zu using 1:4:2:3 with boxxy notitle\n", n);
+	fprintf(to, "plot $h%zu using 1:4:2:3:(0):4 with boxxyerror notitle\n", n);
 }
 
 int plot_hists(const char *file, struct hists *hs)
@@ -168,7 +164,7 @@ int plot_hists(const char *file, struct hists *hs)
 	fprintf(to, "set terminal svg size %u,%zu background \"white\"\n"
 		"set multiplot layout %zu,1\nset logscale x\nset style fill solid 0.6\n"
 		"set xlabel \"%s\"\nset ylabel \"count\"\nset yrange [0:*]\nset grid\n"
-		"set linetype 1 lc rgb \"#4070b0\"\n", WIDTH, HEIGHT * segments, segments,
+		"set rmargin 10\nset linetype 1 lc rgb \"#4070b0\"\n", WIDTH, HEIGHT * segments, segments,
 		axis(hs->what));
 	for (i = 0; i < hs->n; i = next) {
 		next = hists_segment(hs, i, &all);
@@ -220,7 +216,7 @@ int plot_lag(const char *file, const struct hists *hs, const struct plot_points 
 		fprintf(to, "EOD\n");
 	}
 	fprintf(to, "set terminal svg size %u,%u background \"white\"\nset xlabel \"seconds\"\n"
-		"set ylabel \"messages behind\"\nset yrange [0:*]\nset grid\nset key outside bottom "
+		"set ylabel \"messages behind\"\nset yrange [0:*]\nset grid\nset key below "
 		"noenhanced\nplot ", WIDTH, 2 * HEIGHT);
 	for (row = 0; row < hs->n; row++) {
 		r = hs->row[row];
