@@ -74,13 +74,14 @@ def patterns_choose_the_segments():
     equal({o["name"] for o in objects(t.out)}, {topic}, "names")
 
 
-@case
-def a_pid_chooses_the_process():
+def pids_choose(two):
+    """One: the kernel traps no other process. Two: the programs sort them out."""
     topic = name()
     keep = sub(topic, "--until-gone")
     stopped(keep)
     p = Run("pub", "--lines", topic, stdin=subprocess.PIPE)
-    t = Trace("--events", "publish", "--pid", str(p.p.pid), topic)
+    more = ("--pid", str(keep.p.pid)) if two else ()
+    t = Trace("--events", "publish", "--pid", str(p.p.pid), *more, topic)
     publish(topic, 4).ends(OK)
     p.stdin.write(b"one\ntwo\n")
     p.stdin.close()
@@ -90,6 +91,16 @@ def a_pid_chooses_the_process():
     equal({o["pid"] for o in objects(t.out)}, {p.p.pid}, "processes")
     equal(len(objects(t.out)), 2, "events")
     keep.kill(signal.SIGCONT).ends(OK)
+
+
+@case
+def a_pid_chooses_the_process():
+    pids_choose(two=False)
+
+
+@case
+def pids_choose_the_processes():
+    pids_choose(two=True)
 
 
 def cgroup_dir():
