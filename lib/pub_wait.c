@@ -13,6 +13,7 @@
 
 #define TICK_FIRST_NS	1000000u
 #define SPIN_LOOKS	64
+#define SPIN_AGAIN_NS	UINT64_C(1000000)
 
 static uint32_t peer_of(const struct shmipc_pub_priv *p, const struct shmipc_log_block *b)
 {
@@ -150,6 +151,11 @@ static uint64_t tick_ns(struct shmipc_pub_priv *p, const struct shmipc_log_block
 	return b->who == SHMIPC_LOG_SUB ? ns : TICK_FIRST_NS;
 }
 
+/*
+ * Until the word moves. It may have moved for the last time between the look that
+ * found it in the way and ours, or its owner may have died: who always spins looks
+ * again now and then.
+ */
 static bool spin(struct shmipc_pub_priv *p, const __u64 *word, uint64_t deadline_ns)
 {
 	uint64_t was = shmipc_load_relaxed(word), now = shmipc_now_ns(), end;
@@ -157,7 +163,7 @@ static bool spin(struct shmipc_pub_priv *p, const __u64 *word, uint64_t deadline
 
 	if (!p->t.spin_ns)
 		return false;
-	end = p->t.spin_ns == SHMIPC_SPIN_ALWAYS ? deadline_ns : now + p->t.spin_ns;
+	end = now + (p->t.spin_ns == SHMIPC_SPIN_ALWAYS ? SPIN_AGAIN_NS : p->t.spin_ns);
 	do {
 		for (i = 0; i < SPIN_LOOKS; i++) {
 			if (shmipc_load_relaxed(word) != was)
@@ -166,7 +172,7 @@ static bool spin(struct shmipc_pub_priv *p, const __u64 *word, uint64_t deadline
 		}
 		now = shmipc_now_ns();
 	} while (now < end && now < deadline_ns);
-	return false;
+	return p->t.spin_ns == SHMIPC_SPIN_ALWAYS;
 }
 
 static int sleep_for(struct shmipc_pub_priv *p, const struct shmipc_log_block *b, uint64_t need,

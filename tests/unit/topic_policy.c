@@ -218,6 +218,47 @@ TEST_F(topic_policy, dead_lossless_subscriber_releases_the_publisher)
 	EXPECT_EQ(0, pub_stat(self->pub).evicted);
 }
 
+/* Until the thread has been on a CPU for so long. Return: 0, or -1. */
+static int until_ran(pid_t tid, unsigned long long ns)
+{
+	const struct timespec ms = { 0, 1000000 };
+	unsigned long long ran = 0;
+	char path[64];
+	FILE *f;
+	int i;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/schedstat", tid);
+	for (i = 0; i < 20000 && ran < ns; i++) {
+		f = fopen(path, "r");
+		if (!f || fscanf(f, "%llu", &ran) != 1)
+			i = 20000;
+		if (f)
+			fclose(f);
+		(void)nanosleep(&ms, NULL);
+	}
+	return ran < ns ? -1 : 0;
+}
+
+/* Who always spins sleeps never, and looks again nevertheless. */
+TEST_F(topic_policy, dead_lossless_subscriber_releases_a_publisher_that_spins)
+{
+	struct shmipc_pub_opts po = { .struct_bytes = sizeof(po), .spin_ns = SHMIPC_SPIN_ALWAYS };
+	struct other o, s;
+	int err;
+
+	shmipc_pub_close(self->pub);
+	ASSERT_EQ(0, shmipc_pub_open(&self->pub, TOPIC, &self->t, &po));
+	ASSERT_EQ(0, other_start(&s, 0, subscribes, (void *)(uintptr_t)SHMIPC_POLICY_LOSSLESS));
+	ASSERT_EQ(1, hear(&s));
+	(void)fill(self->pub, 0, &err);
+	EXPECT_EQ(-EAGAIN, err);
+	ASSERT_EQ(0, other_start(&o, 1, sends_one, self));
+	ASSERT_EQ(0, until_ran(o.tid, 10000000));
+	EXPECT_EQ(256 + SIGKILL, other_kill(&s));
+	EXPECT_EQ(1, hear(&o));
+	EXPECT_EQ(0, other_end(&o));
+}
+
 /* It is dead before the publisher looks: not one refusal. */
 TEST_F(topic_policy, dead_lossless_subscriber_is_never_in_the_way)
 {
