@@ -1,28 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* debugfs.c - /sys/kernel/debug/shmipc/segments: everything there is, for root */
+/*
+ * debugfs.c - for root, in /sys/kernel/debug/shmipc
+ *
+ *   segments  everything there is
+ *   sampler   what that does, and what it costs
+ */
 #include <linux/debugfs.h>
 #include <linux/module.h>
 #include <linux/seq_file.h>
 
 #include "shmipc.h"
 
-static DEFINE_MUTEX(segments_lock);
-static LIST_HEAD(segments);
 static struct dentry *dir;
-
-void shmipc_debugfs_add(struct shmipc_segment *seg)
-{
-	mutex_lock(&segments_lock);
-	list_add_tail(&seg->debugfs_node, &segments);
-	mutex_unlock(&segments_lock);
-}
-
-void shmipc_debugfs_del(struct shmipc_segment *seg)
-{
-	mutex_lock(&segments_lock);
-	list_del_init(&seg->debugfs_node);
-	mutex_unlock(&segments_lock);
-}
 
 /* Also for fdinfo. */
 void shmipc_segment_show(struct seq_file *m, struct shmipc_segment *seg)
@@ -55,23 +44,23 @@ static void peers_show(struct seq_file *m, struct shmipc_segment *seg)
 
 static void *segments_start(struct seq_file *m, loff_t *pos)
 {
-	mutex_lock(&segments_lock);
-	return seq_list_start(&segments, *pos);
+	mutex_lock(&shmipc_table_lock);
+	return seq_list_start(&shmipc_table, *pos);
 }
 
 static void *segments_next(struct seq_file *m, void *v, loff_t *pos)
 {
-	return seq_list_next(v, &segments, pos);
+	return seq_list_next(v, &shmipc_table, pos);
 }
 
 static void segments_stop(struct seq_file *m, void *v)
 {
-	mutex_unlock(&segments_lock);
+	mutex_unlock(&shmipc_table_lock);
 }
 
 static int segments_show(struct seq_file *m, void *v)
 {
-	struct shmipc_segment *seg = list_entry(v, struct shmipc_segment, debugfs_node);
+	struct shmipc_segment *seg = list_entry(v, struct shmipc_segment, table_node);
 
 	shmipc_segment_show(m, seg);
 	peers_show(m, seg);
@@ -87,11 +76,19 @@ static const struct seq_operations segments_sops = {
 };
 DEFINE_SEQ_ATTRIBUTE(segments);
 
+static int sampler_show(struct seq_file *m, void *v)
+{
+	shmipc_sample_show(m);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(sampler);
+
 /* Without debugfs nothing is shown, and that is all. */
 void shmipc_debugfs_init(void)
 {
 	dir = debugfs_create_dir("shmipc", NULL);
 	debugfs_create_file("segments", 0400, dir, NULL, &segments_fops);
+	debugfs_create_file("sampler", 0400, dir, NULL, &sampler_fops);
 }
 
 void shmipc_debugfs_exit(void)

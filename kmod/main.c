@@ -13,15 +13,19 @@ static int __init shmipc_init(void)
 
 	shmipc_debugfs_init();
 	ret = shmipc_dev_init();
-	if (ret)
+	if (ret) {
+		shmipc_sample_exit();
 		shmipc_debugfs_exit();
-	return ret;
+		return ret;
+	}
+	return 0;
 }
 
 /* Runs only when no descriptor, mapping or persistent segment is left. */
 static void __exit shmipc_exit(void)
 {
 	shmipc_dev_exit();
+	shmipc_sample_exit();
 	shmipc_debugfs_exit();
 	shmipc_name_exit();
 	shmipc_peer_exit();

@@ -25,12 +25,20 @@ struct shmipc_owner {
 
 static atomic_t owners = ATOMIC_INIT(0);
 
+static void peer_free_rcu(struct rcu_head *rcu)
+{
+	struct shmipc_peer *peer = container_of(rcu, struct shmipc_peer, rcu);
+
+	put_pid(peer->pid);
+	kfree(peer);
+}
+
+/* The sampler, and eBPF programs, look into slots without a lock. */
 static void peer_free(struct kref *ref)
 {
 	struct shmipc_peer *peer = container_of(ref, struct shmipc_peer, ref);
 
-	put_pid(peer->pid);
-	kfree(peer);
+	call_rcu(&peer->rcu, peer_free_rcu);
 }
 
 void shmipc_peer_get(struct shmipc_peer *peer)
@@ -100,9 +108,9 @@ static int peer_gone(struct shmipc_peer *peer, enum shmipc_peer_state state, boo
 		spin_unlock(&seg->lock);
 		return -EBUSY;
 	}
-	peer->state = state;
+	WRITE_ONCE(peer->state, state);
 	seg->role_count[peer->role]--;
-	seg->attached--;
+	WRITE_ONCE(seg->attached, seg->attached - 1);
 	list_del_init(&peer->file_node);
 	slot_write_gone(seg, peer, state);
 	spin_unlock(&seg->lock);
@@ -192,13 +200,21 @@ struct shmipc_peer *shmipc_peer_find_locked(struct shmipc_file *sf, struct mm_st
 	return NULL;
 }
 
+static struct shmipc_peer *slot_get_locked(const struct shmipc_segment *seg, u32 slot)
+{
+	return rcu_dereference_protected(seg->slot[slot], lockdep_is_held(&seg->lock));
+}
+
 static int slot_find_locked(const struct shmipc_segment *seg, u32 min, u32 max)
 {
+	const struct shmipc_peer *peer;
 	u32 i;
 
-	for (i = min; i <= max; i++)
-		if (!seg->slot[i] || seg->slot[i]->state != SHMIPC_PEER_ATTACHED)
+	for (i = min; i <= max; i++) {
+		peer = slot_get_locked(seg, i);
+		if (!peer || peer->state != SHMIPC_PEER_ATTACHED)
 			return i;
+	}
 	return -EBUSY;
 }
 
@@ -216,13 +232,13 @@ static int slot_take_locked(struct shmipc_file *sf, struct shmipc_segment *seg,
 	slot = slot_find_locked(seg, req->slot_min, req->slot_max);
 	if (slot < 0)
 		return slot;
-	old = seg->slot[slot];
+	old = slot_get_locked(seg, slot);
 	peer->slot = slot;
 	peer->generation = old ? old->generation + 1 : 1;
 	peer->state = SHMIPC_PEER_ATTACHED;
-	seg->slot[slot] = peer;
+	rcu_assign_pointer(seg->slot[slot], peer);
 	seg->role_count[peer->role]++;
-	seg->attached++;
+	WRITE_ONCE(seg->attached, seg->attached + 1);
 	list_add(&peer->file_node, &sf->peers);
 	WRITE_ONCE(sf->attached_once, true);
 	slot_write_attached(seg, peer);
@@ -246,6 +262,7 @@ static struct shmipc_peer *peer_new(struct shmipc_file *sf, struct shmipc_segmen
 	peer->file = sf;
 	peer->mm = current->mm;
 	peer->pid = get_pid(task_tgid(current));
+	peer->pid_nr = pid_nr(peer->pid);
 	peer->role = req->role;
 	peer->caps = req->caps;
 	peer->since_ns = ktime_get_real_ns();
@@ -327,12 +344,15 @@ int shmipc_peer_detach(struct shmipc_file *sf, struct shmipc_segment *seg)
 /* Of those who came through it, also the dead. */
 static void file_forget(struct shmipc_file *sf, struct shmipc_segment *seg)
 {
+	struct shmipc_peer *peer;
 	u32 i;
 
 	spin_lock(&seg->lock);
-	for (i = 0; i < seg->peers; i++)
-		if (seg->slot[i] && seg->slot[i]->file == sf)
-			seg->slot[i]->file = NULL;
+	for (i = 0; i < seg->peers; i++) {
+		peer = slot_get_locked(seg, i);
+		if (peer && peer->file == sf)
+			peer->file = NULL;
+	}
 	spin_unlock(&seg->lock);
 }
 
@@ -365,7 +385,7 @@ void shmipc_peer_info(struct shmipc_segment *seg, u32 slot, struct shmipc_dev_pe
 	memset(ret, 0, sizeof(*ret));
 	ret->slot = slot;
 	spin_lock(&seg->lock);
-	peer = seg->slot[slot];
+	peer = slot_get_locked(seg, slot);
 	if (peer) {
 		ret->state = peer->state;
 		ret->role = peer->role;
@@ -386,4 +406,5 @@ void shmipc_peer_exit(void)
 	/* Freed after a grace period; our code must outlive that. */
 	wait_var_event(&owners, !atomic_read(&owners));
 	mmu_notifier_synchronize();
+	rcu_barrier();
 }

@@ -107,25 +107,6 @@ static int fill_body(struct shmipc_segment *seg, const struct shmipc_dev_create 
 	return 0;
 }
 
-/* A position of a ring, if the creator's description of it leads to one. */
-static const u64 *position_at(const struct shmipc_segment *seg, u64 body, u64 off)
-{
-	if (!off || off > SHMIPC_DEV_BODY_MAX || !IS_ALIGNED(off, sizeof(u64)))
-		return NULL;
-	return shmipc_memory_addr(&seg->mem, body + off);
-}
-
-static void find_positions(struct shmipc_segment *seg)
-{
-	u64 body = SHMIPC_DEV_BODY_OFF(seg->peers);
-	const struct shmipc_ring_hdr *ring = shmipc_memory_addr(&seg->mem, body);
-
-	if (!ring || (seg->kind != SHMIPC_KIND_SPSC && seg->kind != SHMIPC_KIND_BCAST))
-		return;
-	seg->tail = position_at(seg, body, ring->prod_off);
-	seg->head = position_at(seg, body, ring->cons_off);
-}
-
 static void fill_header(const struct shmipc_segment *seg)
 {
 	struct shmipc_seg_hdr *h = shmipc_memory_addr(&seg->mem, 0);
@@ -187,7 +168,7 @@ static struct shmipc_segment *segment_new(const struct shmipc_dev_create *r)
 	kref_init(&seg->ref);
 	spin_lock_init(&seg->lock);
 	shmipc_wait_init(seg);
-	INIT_LIST_HEAD(&seg->debugfs_node);
+	INIT_LIST_HEAD(&seg->table_node);
 	seg->kind = r->kind;
 	seg->mode = r->mode;
 	seg->peers = r->peers;
@@ -246,7 +227,7 @@ int shmipc_segment_create(struct shmipc_segment **ret, struct shmipc_dev_create 
 	err = fill_body(seg, r);
 	if (err)
 		goto put;
-	find_positions(seg);
+	shmipc_state_find(seg);
 	fill_header(seg);
 	memcpy(r->id, seg->id, sizeof(r->id));
 	if (r->name) {
@@ -254,7 +235,7 @@ int shmipc_segment_create(struct shmipc_segment **ret, struct shmipc_dev_create 
 		if (err)
 			goto put;
 	}
-	shmipc_debugfs_add(seg);
+	shmipc_table_add(seg);
 	trace_shmipc_create(seg);
 	*ret = seg;
 	return 0;
@@ -270,19 +251,22 @@ void shmipc_segment_get(struct shmipc_segment *seg)
 
 static void segment_free(struct shmipc_segment *seg)
 {
+	struct shmipc_peer *peer;
 	u32 i;
 
-	if (!list_empty(&seg->debugfs_node)) {
+	if (!list_empty(&seg->table_node)) {
 		trace_shmipc_destroy(seg);
-		shmipc_debugfs_del(seg);
+		shmipc_table_del(seg);
 	}
-	for (i = 0; i < seg->peers; i++)
-		if (seg->slot[i])
-			shmipc_peer_put(seg->slot[i]);
+	for (i = 0; i < seg->peers; i++) {
+		peer = rcu_dereference_protected(seg->slot[i], true);
+		if (peer)
+			shmipc_peer_put(peer);
+	}
 	shmipc_memory_free(&seg->mem);
 	shmipc_limit_uncharge(seg);
 	kvfree(seg->slot);
-	kfree(seg);
+	kfree_rcu(seg, rcu);
 }
 
 /* The last one: nobody can find it by name any more once the lock is free. */

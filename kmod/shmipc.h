@@ -19,6 +19,8 @@
  *   mmap_lock              the kernel's; never taken under the spinlocks below
  *   seg->lock (spin)       peers, their slots, the files' lists of peers
  *   owner->lock (spin)     the owner's list of peers
+ *   table_lock (mutex)     all segments; while one is shown or sampled
+ *   sample_lock (mutex)    the sampler's thread
  *   bucket.wq.lock (spin)  sleepers of the words that hash there
  *   file->poll_wq.lock     pollers of one description
  *   file->uring_lock       waits by io_uring through one description
@@ -36,9 +38,11 @@
 #include <linux/mutex.h>
 #include <linux/pid.h>
 #include <linux/rbtree.h>
+#include <linux/rcupdate.h>
 #include <linux/spinlock.h>
 #include <linux/wait.h>
 #include <linux/shmipc.h>
+#include <linux/shmipc_bpf.h>
 
 #define SHMIPC_CHUNK_SHIFT	21
 #define SHMIPC_CHUNK_BYTES	(1ull << SHMIPC_CHUNK_SHIFT)
@@ -69,6 +73,23 @@ struct shmipc_bucket {
 	wait_queue_head_t wq;
 } ____cacheline_aligned_in_smp;
 
+/*
+ * Where the words are that say how far everybody is: offsets from the segment's
+ * start, or 0 for what is not there. Followed through shmipc_memory_addr() alone.
+ */
+struct shmipc_places {
+	u64 prod;		/* struct shmipc_prod, or shmipc_pub_ctl */
+	u64 cons;		/* struct shmipc_cons */
+	u64 capacity;		/* as its creator says */
+	/* Topics; pubs and subs are 0 elsewhere. */
+	u64 pub_lines;
+	u64 groups;
+	u64 sub_lines;
+	u64 sub_stride;
+	u32 pubs;
+	u32 subs;
+};
+
 struct shmipc_segment {
 	struct kref ref;
 
@@ -94,11 +115,18 @@ struct shmipc_segment {
 	struct shmipc_dev_region region[SHMIPC_DEV_REGIONS_MAX];
 	u16 role_max[SHMIPC_DEV_ROLES];
 
-	/* Of rings, in the control pages: where the positions are, or NULL. */
+	/* In the control pages: what is published and consumed, or NULL. */
 	const u64 *tail;
 	const u64 *head;
+	u64 pos_mask;			/* the bits of them that count */
+	struct shmipc_places at;
 
-	struct list_head debugfs_node;
+	/* table_lock; empty until it is whole */
+	struct list_head table_node;
+	struct hlist_node id_node;
+	atomic_t peeks;			/* who looks at it now, see table.c */
+	bool gone;
+	struct rcu_head rcu;
 
 	/* names_lock */
 	struct rb_node name_node;
@@ -110,7 +138,7 @@ struct shmipc_segment {
 	u64 charged;
 
 	spinlock_t lock;
-	struct shmipc_peer **slot;	/* the last one of each; its state says more */
+	struct shmipc_peer __rcu **slot; /* the last one of each; its state says more */
 	u32 role_count[SHMIPC_DEV_ROLES];
 	u32 attached;
 
@@ -143,6 +171,7 @@ struct shmipc_peer {
 	struct shmipc_file *file;	/* seg->lock; NULL when that has gone */
 	struct mm_struct *mm;		/* compared, never followed */
 	struct pid *pid;		/* of the thread group */
+	pid_t pid_nr;			/* the same, in the initial namespace */
 	struct list_head file_node;	/* seg->lock */
 	struct list_head owner_node;	/* owner->lock */
 	u32 slot;
@@ -153,6 +182,7 @@ struct shmipc_peer {
 	u64 generation;
 	s64 since_ns;
 	char comm[16];
+	struct rcu_head rcu;
 };
 
 /* What a waker says to those in a queue; words share queues. */
@@ -241,11 +271,32 @@ int shmipc_mmap(struct file *file, struct vm_area_struct *vma);
 int shmipc_wait_read(struct shmipc_dev_wait *ret, const void __user *uarg);
 long shmipc_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 
+/* table.c */
+extern struct mutex shmipc_table_lock;
+extern struct list_head shmipc_table;
+void shmipc_table_add(struct shmipc_segment *seg);
+void shmipc_table_del(struct shmipc_segment *seg);
+void shmipc_table_each(bool (*fn)(const struct shmipc_segment *seg));
+struct shmipc_segment *shmipc_table_peek(u64 id);
+void shmipc_table_unpeek(struct shmipc_segment *seg);
+
+/* state.c */
+void shmipc_state_find(struct shmipc_segment *seg);
+const struct shmipc_peer *shmipc_state_attached(const struct shmipc_segment *seg, u32 slot);
+void shmipc_state_read(const struct shmipc_segment *seg, struct shmipc_bpf_state *ret);
+void shmipc_state_peer(const struct shmipc_segment *seg, const struct shmipc_peer *peer,
+		       struct shmipc_bpf_peer *ret);
+void shmipc_state_slowest(struct shmipc_bpf_state *state, const struct shmipc_bpf_peer *peer);
+
+/* sample.c */
+int shmipc_sample_reg(void);
+void shmipc_sample_unreg(void);
+void shmipc_sample_exit(void);
+void shmipc_sample_show(struct seq_file *m);
+
 /* debugfs.c */
 void shmipc_debugfs_init(void);
 void shmipc_debugfs_exit(void);
-void shmipc_debugfs_add(struct shmipc_segment *seg);
-void shmipc_debugfs_del(struct shmipc_segment *seg);
 void shmipc_segment_show(struct seq_file *m, struct shmipc_segment *seg);
 
 /* dev.c */
@@ -270,12 +321,12 @@ static inline u64 shmipc_segment_id(const struct shmipc_segment *seg)
 /* For people and traces: peers can write these. */
 static inline u64 shmipc_segment_published(const struct shmipc_segment *seg)
 {
-	return seg->tail ? READ_ONCE(*seg->tail) & ~SHMIPC_CURSOR_PARITY : 0;
+	return seg->tail ? READ_ONCE(*seg->tail) & seg->pos_mask : 0;
 }
 
 static inline u64 shmipc_segment_consumed(const struct shmipc_segment *seg)
 {
-	return seg->head ? READ_ONCE(*seg->head) & ~SHMIPC_CURSOR_PARITY : 0;
+	return seg->head ? READ_ONCE(*seg->head) & seg->pos_mask : 0;
 }
 
 #endif /* SHMIPC_MODULE_H */

@@ -3,8 +3,9 @@
  * trace.h - tracepoints: segments, peers and sleepers come and go
  *
  * @id is the first eight bytes of the segment's id. @published and @consumed are
- * the ring's positions then, where the kernel knows them (else 0). The pointer
- * to the segment is there for eBPF.
+ * positions then, where the kernel knows them (else 0): of a ring in bytes, of a
+ * topic the numbers of the next message and of the first that is kept. The
+ * pointer to the segment is there for eBPF.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM shmipc
@@ -129,6 +130,95 @@ DEFINE_EVENT(shmipc_wakes, shmipc_wait_end,
 /* Somebody called WAKE; @ret is how many it woke. */
 DEFINE_EVENT(shmipc_wakes, shmipc_wake,
 	TP_PROTO(const struct shmipc_segment *seg, u64 off, int ret), TP_ARGS(seg, off, ret));
+
+/*
+ * The sampler's; see linux/shmipc_bpf.h for what is in each. They run it by being
+ * listened to. A slot of -1 is nobody's, a position of -1 is not known.
+ */
+TRACE_EVENT_FN(shmipc_sample,
+	TP_PROTO(const struct shmipc_segment *seg, const struct shmipc_bpf_state *state),
+	TP_ARGS(seg, state),
+	TP_STRUCT__entry(
+		__field(u64, id)
+		__field(u64, published)
+		__field(u64, consumed)
+		__field(u64, messages)
+		__field(u64, capacity)
+		__field(u64, lag)
+		__field(u64, behind)
+		__field(int, slot)
+		__field(int, pid)
+		__field(u32, kind)
+		__field(u32, attached)
+		__field(u32, waiters)
+		__array(char, name, 64)
+	),
+	TP_fast_assign(
+		__entry->id = state->id;
+		__entry->published = state->published;
+		__entry->consumed = state->consumed;
+		__entry->messages = state->messages;
+		__entry->capacity = state->capacity;
+		__entry->lag = state->lag;
+		__entry->behind = state->behind;
+		__entry->slot = state->slot;
+		__entry->pid = state->pid;
+		__entry->kind = state->kind;
+		__entry->attached = state->attached;
+		__entry->waiters = state->waiters;
+		strscpy(__entry->name, seg->name, sizeof(__entry->name));
+	),
+	TP_printk("id=%016llx name=%s kind=%u published=%llu consumed=%llu messages=%llu capacity=%llu lag=%llu behind=%llu slot=%d pid=%d attached=%u waiters=%u",
+		  __entry->id, __entry->name, __entry->kind, __entry->published,
+		  __entry->consumed, __entry->messages, __entry->capacity, __entry->lag,
+		  __entry->behind, __entry->slot, __entry->pid, __entry->attached,
+		  __entry->waiters),
+	shmipc_sample_reg, shmipc_sample_unreg
+);
+
+TRACE_EVENT_FN(shmipc_sample_peer,
+	TP_PROTO(const struct shmipc_segment *seg, const struct shmipc_peer *peer,
+		 const struct shmipc_bpf_peer *state),
+	TP_ARGS(seg, peer, state),
+	TP_STRUCT__entry(
+		__field(u64, id)
+		__field(s64, pos)
+		__field(u64, lag)
+		__field(u64, behind)
+		__field(u64, messages)
+		__field(u64, lost)
+		__field(u32, slot)
+		__field(u32, role)
+		__field(int, pid)
+		__field(u32, holding)
+		__field(u32, policy)
+		__field(u32, group)
+		__field(int, waits_for)
+		__array(char, comm, 16)
+	),
+	TP_fast_assign(
+		__entry->id = state->id;
+		__entry->pos = state->pos;
+		__entry->lag = state->lag;
+		__entry->behind = state->behind;
+		__entry->messages = state->messages;
+		__entry->lost = state->lost;
+		__entry->slot = state->slot;
+		__entry->role = state->role;
+		__entry->pid = state->pid;
+		__entry->holding = state->holding;
+		__entry->policy = state->policy;
+		__entry->group = state->group;
+		__entry->waits_for = state->waits_for;
+		memcpy(__entry->comm, state->comm, sizeof(__entry->comm));
+	),
+	TP_printk("id=%016llx slot=%u role=%u pid=%d comm=%s pos=%lld lag=%llu behind=%llu messages=%llu lost=%llu holding=%u policy=%u group=%u waits_for=%d",
+		  __entry->id, __entry->slot, __entry->role, __entry->pid, __entry->comm,
+		  __entry->pos, __entry->lag, __entry->behind, __entry->messages,
+		  __entry->lost, __entry->holding, __entry->policy, __entry->group,
+		  __entry->waits_for),
+	shmipc_sample_reg, shmipc_sample_unreg
+);
 
 #endif /* SHMIPC_TRACE_H */
 

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note */
+/*
+ * shmipc_bpf.h - what the kernel module tells eBPF programs and tracers
+ *
+ * Two functions of the module can be called by eBPF programs of the types
+ * TRACING (tp_btf, fentry and the like) and SYSCALL, in any context:
+ *
+ *   int bpf_shmipc_segment_state(__u64 id, struct shmipc_bpf_state *out, __u32 out__sz);
+ *   int bpf_shmipc_peer_state(__u64 id, __u32 slot, struct shmipc_bpf_peer *out, __u32 out__sz);
+ *
+ * @id is the first eight bytes of the segment's id, as every tracepoint gives it.
+ * They return 0; -ENOENT for no such segment; -ESRCH when nobody is attached to
+ * @slot; -EINVAL for an @out__sz below the first version of the struct. What the
+ * module does not know of a larger struct is zero, as is @out after an error.
+ *
+ * The same structs are the last argument of the tracepoints shmipc_sample and
+ * shmipc_sample_peer, which exist while somebody listens to them; the parameter
+ * sample_hz of the module is their rate.
+ *
+ * Positions are what peers wrote into memory that they share: for people and for
+ * measuring, not to be relied upon. They are numbers of messages in a topic, and
+ * bytes in a ring.
+ *
+ * Changes:
+ *   1  first version
+ */
+#ifndef _UAPI_LINUX_SHMIPC_BPF_H
+#define _UAPI_LINUX_SHMIPC_BPF_H
+
+#include <linux/types.h>
+
+/* In place of a slot: nobody in particular. */
+#define SHMIPC_BPF_NO_SLOT	0xffffffffu
+/* In place of a position: its owner keeps it to itself, or has none. */
+#define SHMIPC_BPF_NO_POS	(~0ULL)
+
+/**
+ * struct shmipc_bpf_state - a segment at this moment
+ * @id:        as asked for
+ * @published: position up to which messages are published
+ * @consumed:  spsc: the consumer's position; bcast, topic: messages before it may
+ *             be gone
+ * @messages:  published since the segment was made
+ * @capacity:  @published is never further than this from @consumed
+ * @lag:       of the receiver that is furthest behind, in positions
+ * @behind:    the same, in messages
+ * @slot:      its slot; SHMIPC_BPF_NO_SLOT if nobody's position is known
+ * @pid:       and its process, as the initial PID namespace knows it
+ * @kind:      enum shmipc_kind
+ * @slots:     in the peer table
+ * @attached:  of them, now
+ * @waiters:   that sleep in the device now
+ */
+struct shmipc_bpf_state {
+	__u64	id;
+	__u64	published;
+	__u64	consumed;
+	__u64	messages;
+	__u64	capacity;
+	__u64	lag;
+	__u64	behind;
+	__u32	slot;
+	__u32	pid;
+	__u32	kind;
+	__u32	slots;
+	__u32	attached;
+	__u32	waiters;
+};
+
+/**
+ * struct shmipc_bpf_peer - an attached peer at this moment
+ * @id:         of the segment
+ * @generation: of its slot
+ * @pos:        receivers: where it will read next; the producer of a ring: where it
+ *              has published up to; a publisher: the number that it has claimed and
+ *              not published yet; SHMIPC_BPF_NO_POS: not known
+ * @lag:        from @pos to what is published; 0 where @pos is not known
+ * @behind:     the same, in messages
+ * @messages:   that it received, or sent
+ * @lost:       messages that it was told it lost (subscribers)
+ * @slot:       in the peer table
+ * @role:       enum shmipc_role
+ * @pid:        of its process, as the initial PID namespace knows it
+ * @holding:    messages of the pool that it keeps in place (subscribers)
+ * @policy:     enum shmipc_policy (subscribers)
+ * @group:      1 and up; 0: none (subscribers)
+ * @waits_for:  slot of whom it waits for now, or SHMIPC_BPF_NO_SLOT (publishers)
+ * @reserved:   0
+ * @comm:       name of the process at attach
+ */
+struct shmipc_bpf_peer {
+	__u64	id;
+	__u64	generation;
+	__u64	pos;
+	__u64	lag;
+	__u64	behind;
+	__u64	messages;
+	__u64	lost;
+	__u32	slot;
+	__u32	role;
+	__u32	pid;
+	__u32	holding;
+	__u32	policy;
+	__u32	group;
+	__u32	waits_for;
+	__u32	reserved;
+	char	comm[16];
+};
+
+#endif /* _UAPI_LINUX_SHMIPC_BPF_H */
