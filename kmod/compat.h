@@ -3,6 +3,8 @@
 #ifndef SHMIPC_COMPAT_H
 #define SHMIPC_COMPAT_H
 
+#include <linux/btf.h>
+#include <linux/btf_ids.h>
 #include <linux/hrtimer.h>
 #include <linux/ipc_namespace.h>
 #include <linux/mm.h>
@@ -114,6 +116,23 @@ static inline void shmipc_uring_cancelable(struct io_uring_cmd *cmd, unsigned in
 	io_uring_cmd_mark_cancelable(cmd, issue_flags);
 }
 #endif
+
+/*
+ * Functions for eBPF programs. A kernel or a build without BTF leaves the ids of
+ * the set 0, or the set empty.
+ */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 9, 0)
+#define SHMIPC_KFUNCS_START(name)	BTF_SET8_START(name)
+#define SHMIPC_KFUNCS_END(name)		BTF_SET8_END(name)
+#else
+#define SHMIPC_KFUNCS_START(name)	BTF_KFUNCS_START(name)
+#define SHMIPC_KFUNCS_END(name)		BTF_KFUNCS_END(name)
+#endif
+
+static inline bool shmipc_kfunc_resolved(const struct btf_id_set8 *set)
+{
+	return READ_ONCE(set->cnt) && READ_ONCE(set->pairs[0].id);
+}
 
 static inline void shmipc_hrtimer_setup(struct hrtimer *timer,
 					enum hrtimer_restart (*fn)(struct hrtimer *))

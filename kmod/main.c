@@ -18,6 +18,7 @@ static int __init shmipc_init(void)
 		shmipc_debugfs_exit();
 		return ret;
 	}
+	shmipc_kfunc_init();
 	return 0;
 }
 

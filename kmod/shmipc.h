@@ -294,6 +294,11 @@ void shmipc_sample_unreg(void);
 void shmipc_sample_exit(void);
 void shmipc_sample_show(struct seq_file *m);
 
+/* kfunc.c */
+int bpf_shmipc_segment_state(u64 id, struct shmipc_bpf_state *out, u32 out__sz);
+int bpf_shmipc_peer_state(u64 id, u32 slot, struct shmipc_bpf_peer *out, u32 out__sz);
+void shmipc_kfunc_init(void);
+
 /* debugfs.c */
 void shmipc_debugfs_init(void);
 void shmipc_debugfs_exit(void);
