@@ -1,51 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* What people and tracers get to see: fdinfo, debugfs, tracepoints. */
-#include "dev.h"
-
-#define RW (PROT_READ | PROT_WRITE)
-#define TRACE "/sys/kernel/tracing/"
-
-/* All of a file, as far as it fits. */
-static char *slurp(const char *path)
-{
-	static char buf[1 << 18];
-	size_t n = 0;
-	ssize_t got;
-	int fd = open(path, O_RDONLY);
-
-	if (fd < 0)
-		return NULL;
-	while ((got = read(fd, buf + n, sizeof(buf) - 1 - n)) > 0)
-		n += (size_t)got;
-	close(fd);
-	buf[n] = 0;
-	return buf;
-}
-
-static int spit(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_TRUNC), ret;
-
-	if (fd < 0)
-		return -errno;
-	ret = write(fd, text, strlen(text)) == (ssize_t)strlen(text) ? 0 : -errno;
-	close(fd);
-	return ret;
-}
-
-/* A segment with a ring header, as the library makes it: the kernel finds the positions. */
-static int make_ring(const char *name)
-{
-	struct shmipc_ring_hdr *h;
-	struct make m;
-
-	make_init(&m, name, PAGE);
-	h = (struct shmipc_ring_hdr *)(void *)m.body;
-	memset(m.body, 0, sizeof(m.body));
-	h->prod_off = PAGE;
-	h->cons_off = 2 * PAGE;
-	return dev_make(&m);
-}
+#include "trace.h"
 
 TEST(fdinfo_and_debugfs_show_the_segment)
 {

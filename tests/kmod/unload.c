@@ -1,24 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Loading and unloading: refused while in use, complete afterwards, under fire. */
-#include "dev.h"
-
-#define MODULE	"/shmipc.ko"
-
-static int module_remove(void)
-{
-	return syscall(SYS_delete_module, "shmipc", O_NONBLOCK) ? -errno : 0;
-}
-
-static int module_insert(void)
-{
-	int fd = open(MODULE, O_RDONLY | O_CLOEXEC), ret;
-
-	if (fd < 0)
-		return -errno;
-	ret = syscall(SYS_finit_module, fd, "", 0) ? -errno : 0;
-	close(fd);
-	return ret;
-}
+#include "module.h"
 
 /* Lines of a file that have @word. */
 static int lines_with(const char *path, const char *word)
