@@ -13,11 +13,25 @@ B	?= build
 KSELFTEST ?= $(shell tools/setup kselftest)
 
 # Static: the machine has nothing but busybox.
-VM_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/kmod/*.c))
+VM_TESTS := $(patsubst %.c,$(B)/%,$(filter-out %.bpf.c,$(wildcard tests/kmod/*.c)))
 
 $(B)/tests/kmod/%: tests/kmod/%.c $(wildcard tests/kmod/*.h) $(wildcard include/uapi/linux/*.h)
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -g -Wall -Wextra -Wno-sign-compare -Iinclude/uapi -isystem $(KSELFTEST) -static -pthread $< -o $@
+
+# Programs for the kernel are compiled here and carried into the machine in the test;
+# without what that takes the test is there and skips.
+EBPF	:= $(and $(shell command -v clang),$(shell command -v bpftool),$(wildcard /usr/include/bpf/libbpf.h))
+EBPF_OBJ := $(B)/obj/tests/kmod
+
+$(EBPF_OBJ)/ebpf.skel.h: tests/kmod/ebpf.bpf.c tests/kmod/ebpf.h include/uapi/linux/shmipc_bpf.h
+	@mkdir -p $(@D)
+	clang -target bpf -O2 -g -Wall -Iinclude/uapi -isystem /usr/include/$(shell uname -m)-linux-gnu -c $< -o $(@D)/ebpf.bpf.o
+	bpftool gen skeleton $(@D)/ebpf.bpf.o name ebpf_bpf > $@.tmp && mv $@.tmp $@
+
+$(B)/tests/kmod/ebpf: tests/kmod/ebpf.c $(wildcard tests/kmod/*.h) $(wildcard include/uapi/linux/*.h) $(if $(EBPF),$(EBPF_OBJ)/ebpf.skel.h)
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -g -Wall -Wextra -Wno-sign-compare $(if $(EBPF),-DWITH_EBPF) -Iinclude/uapi -I$(EBPF_OBJ) -isystem $(KSELFTEST) -pthread $< -o $@ $(if $(EBPF),-lbpf)
 
 vm-tests: $(VM_TESTS)
 
