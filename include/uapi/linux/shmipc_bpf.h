@@ -9,9 +9,9 @@
  *   int bpf_shmipc_peer_state(__u64 id, __u32 slot, struct shmipc_bpf_peer *out, __u32 out__sz);
  *
  * @id is the first eight bytes of the segment's id, as every tracepoint gives it.
- * They return 0; -ENOENT for no such segment; -ESRCH when nobody is attached to
- * @slot; -EINVAL for an @out__sz below the first version of the struct. What the
- * module does not know of a larger struct is zero, as is @out after an error.
+ * They return 0 or, negative: ENOENT no such segment; ESRCH nobody is attached to
+ * @slot; EINVAL @out__sz is below the first version of the struct. What the module
+ * does not know of a larger struct is zero, as is @out after an error.
  *
  * The same structs are the last argument of the tracepoints shmipc_sample and
  * shmipc_sample_peer, which exist while somebody listens to them; the parameter
