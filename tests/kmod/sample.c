@@ -490,15 +490,22 @@ TEST_F_TIMEOUT(sample, looks_at_segments_that_die, 120)
 	EXPECT_GT(sampler("segments"), before);
 }
 
-/* Switches tracing on and off, whether the module is there or not. */
+/*
+ * Switches tracing on and off, whether the module is there or not. By name: on 6.1
+ * an open() of an event's own file races with its end, whosoever the module is.
+ */
 static void toggle(unsigned int seed)
 {
-	static const char *const what[] = { EVENTS "enable", ON_SEGMENTS, ON_PEERS };
+	static const char *const what[] = { "shmipc:*", "shmipc:shmipc_sample",
+					    "shmipc:shmipc_sample_peer", "!shmipc:*" };
 	static const char *const hz[] = { "1", "1000", "10000" };
-	int i;
+	int i, fd = open(TRACE "set_event", O_WRONLY | O_APPEND);
+	const char *event;
 
 	for (i = 0; i < 6; i++) {
-		(void)spit(what[rand_r(&seed) % 3], rand_r(&seed) % 4 ? "1" : "0");
+		event = what[rand_r(&seed) % 4];
+		if (write(fd, event, strlen(event)) < 0 && errno == EBADF)
+			_exit(1);
 		(void)spit(SAMPLE_HZ, hz[rand_r(&seed) % 3]);
 		sched_yield();
 	}

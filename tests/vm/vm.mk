@@ -7,6 +7,7 @@
 #:  make check-debug    the module's tests on a kernel with KASAN and on one with KCSAN (built first: long)
 #:  make check-guest    the core's own tests on /dev/shmipc, on the kernel KERNEL
 #:  make compare        what dev costs against mem, on the kernel KERNEL
+#:  make sample-cost    what the module's sampler costs, on the kernel KERNEL
 KERNEL	?= 6.1
 KERNELS	?= 6.1 6.12 7
 B	?= build
@@ -48,6 +49,13 @@ $(B)/tests/vm/compare: tests/vm/compare.c
 compare: $(B)/tests/vm/compare
 	@B=$(B) tests/vm/compare-run $(KERNEL)
 
+$(B)/tests/vm/sample-cost: tests/vm/sample-cost.c $(wildcard tests/kmod/*.h) $(wildcard include/uapi/linux/*.h)
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -g -Wall -Wextra -Wno-sign-compare -Iinclude/uapi -isystem $(KSELFTEST) -static -pthread $< -o $@
+
+sample-cost: $(B)/tests/vm/sample-cost
+	@B=$(B) tests/vm/sample-cost $(KERNEL)
+
 check-vm:
 	@B=$(B) tests/vm/check $(KERNEL)
 
@@ -64,4 +72,4 @@ vm:
 	@$(MAKE) -s B=$(B) all
 	@B=$(B) tests/vm/check -i $(KERNEL)
 
-.PHONY: check-guest compare vm vm-tests check-vm check-kernels check-debug
+.PHONY: check-guest compare sample-cost vm vm-tests check-vm check-kernels check-debug
