@@ -7,7 +7,7 @@
  * no thread, nothing runs.
  *
  * The thread keeps to a grid of 1/sample_hz seconds, and leaves out what would
- * take more than a tenth of a CPU, whatever there is to look at and whatever
+ * take more than about a tenth of a CPU, whatever there is to look at and whatever
  * programs listen; debugfs says how often that was.
  */
 #include <linux/hrtimer.h>
@@ -104,35 +104,42 @@ static bool sample_segment(const struct shmipc_segment *seg)
 	return true;
 }
 
+/* False: the rate is no longer @hz. Also ends when the thread should. */
+static bool sleep_until(ktime_t due, unsigned int hz)
+{
+	u64 slack = min_t(u64, NSEC_PER_SEC / hz / 16, NSEC_PER_MSEC);
+
+	for (;;) {
+		set_current_state(TASK_IDLE);
+		if (kthread_should_stop() || READ_ONCE(sample_hz) != hz || ktime_get() >= due)
+			break;
+		schedule_hrtimeout_range(&due, slack, HRTIMER_MODE_ABS);
+	}
+	__set_current_state(TASK_RUNNING);
+	return READ_ONCE(sample_hz) == hz;
+}
+
 /*
- * Until the next tick of the grid that has one at @last. The scheduler brings the
- * time that we took up to date when we sleep, so we look at it again afterwards.
+ * Until the next tick of the grid that has one at @last; @spent is what we had run
+ * for at the beginning of that. The scheduler brings what we have run for up to
+ * date when we sleep. So we look at it after that, and only once: the sleep that
+ * makes up for it costs something, too.
+ *
  * Return: that tick.
  */
 static ktime_t sample_sleep(ktime_t last, u64 spent)
 {
 	unsigned int hz = READ_ONCE(sample_hz);
-	u64 period = NSEC_PER_SEC / hz, took, ticks;
-	ktime_t began = ktime_get(), due, now;
+	u64 period = NSEC_PER_SEC / hz, ran, ticks;
+	bool same = sleep_until(ktime_add_ns(last, period), hz);
 
-	for (;;) {
-		set_current_state(TASK_IDLE);
-		now = ktime_get();
-		if (kthread_should_stop())
-			break;
-		if (READ_ONCE(sample_hz) != hz) {
-			__set_current_state(TASK_RUNNING);
-			return now;
-		}
-		took = READ_ONCE(current->se.sum_exec_runtime) - spent;
-		due = max(ktime_add_ns(last, period), ktime_add_ns(began, SHARE * took));
-		if (now >= due)
-			break;
-		schedule_hrtimeout_range(&due, min_t(u64, period / 16, NSEC_PER_MSEC),
-					 HRTIMER_MODE_ABS);
+	if (same) {
+		ran = READ_ONCE(current->se.sum_exec_runtime) - spent;
+		same = sleep_until(ktime_add_ns(last, SHARE * ran), hz);
 	}
-	__set_current_state(TASK_RUNNING);
-	ticks = div64_u64(ktime_sub(now, last), period);
+	if (!same)
+		return ktime_get();
+	ticks = div64_u64(ktime_sub(ktime_get(), last), period);
 	if (ticks > 1)
 		COUNT(skipped, ticks - 1);
 	return ktime_add_ns(last, ticks * period);

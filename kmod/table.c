@@ -8,6 +8,7 @@
  * looks any more; that is shorter than a grace period, and the last close() of a
  * segment should give its memory back at once.
  */
+#include <linux/bitmap.h>
 #include <linux/hashtable.h>
 #include <linux/rculist.h>
 #include <linux/sched.h>
@@ -17,12 +18,20 @@
 DEFINE_MUTEX(shmipc_table_lock);
 LIST_HEAD(shmipc_table);
 static DEFINE_HASHTABLE(by_id, 9);
+/* Which of its buckets hold any; table_lock. */
+static DECLARE_BITMAP(used, HASH_SIZE(by_id));
+
+static unsigned int bucket_of(const struct shmipc_segment *seg)
+{
+	return hash_min(shmipc_segment_id(seg), HASH_BITS(by_id));
+}
 
 void shmipc_table_add(struct shmipc_segment *seg)
 {
 	mutex_lock(&shmipc_table_lock);
 	list_add_tail(&seg->table_node, &shmipc_table);
-	hash_add_rcu(by_id, &seg->id_node, shmipc_segment_id(seg));
+	hlist_add_head_rcu(&seg->id_node, &by_id[bucket_of(seg)]);
+	__set_bit(bucket_of(seg), used);
 	mutex_unlock(&shmipc_table_lock);
 }
 
@@ -31,7 +40,9 @@ void shmipc_table_del(struct shmipc_segment *seg)
 {
 	mutex_lock(&shmipc_table_lock);
 	list_del_init(&seg->table_node);
-	hash_del_rcu(&seg->id_node);
+	hlist_del_init_rcu(&seg->id_node);
+	if (hlist_empty(&by_id[bucket_of(seg)]))
+		__clear_bit(bucket_of(seg), used);
 	mutex_unlock(&shmipc_table_lock);
 	WRITE_ONCE(seg->gone, true);
 	/* Gone, then the count: pairs with the one in peek(). */
@@ -51,20 +62,23 @@ void shmipc_table_del(struct shmipc_segment *seg)
 void shmipc_table_each(bool (*fn)(const struct shmipc_segment *seg))
 {
 	const struct shmipc_segment *seg;
+	unsigned int i = 0;
 	bool more = true;
-	unsigned int i;
 
-	for (i = 0; more && i < HASH_SIZE(by_id); i++) {
-		if (hlist_empty(&by_id[i]))
-			continue;
+	while (more) {
 		mutex_lock(&shmipc_table_lock);
-		hlist_for_each_entry(seg, &by_id[i], id_node) {
-			more = fn(seg);
-			if (!more)
-				break;
-			cond_resched();
+		i = find_next_bit(used, HASH_SIZE(by_id), i);
+		more = i < HASH_SIZE(by_id);
+		if (more) {
+			hlist_for_each_entry(seg, &by_id[i], id_node) {
+				more = fn(seg);
+				if (!more)
+					break;
+				cond_resched();
+			}
 		}
 		mutex_unlock(&shmipc_table_lock);
+		i++;
 	}
 }
 

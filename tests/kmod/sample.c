@@ -402,6 +402,28 @@ TEST_F_TIMEOUT(sample, the_rate_can_be_changed_and_is_checked, 40)
 	EXPECT_STREQ(slurp(SAMPLE_HZ), "10000\n");
 }
 
+/* More than it may take of a CPU: it leaves out some, and still comes to all. */
+TEST_F_TIMEOUT(sample, a_high_rate_with_much_to_look_at_goes_on, 60)
+{
+	int fd[16][SLOTS], i, j;
+	long long peers;
+	char name[32];
+
+	for (i = 0; i < 16; i++) {
+		snprintf(name, sizeof(name), "sample/much%d", i);
+		ASSERT_EQ(topic_ends(fd[i], name), 0);
+	}
+	ASSERT_EQ(spit(SAMPLE_HZ, "10000"), 0);
+	ASSERT_EQ(spit(ON_SEGMENTS, "1"), 0);
+	ASSERT_EQ(spit(ON_PEERS, "1"), 0);
+	peers = sampler("peers");
+	EXPECT_EQ(sampler_await_ticks(50), 0);
+	EXPECT_GE(sampler("peers") - peers, 50 * 16 * SLOTS);
+	for (i = 0; i < 16; i++)
+		for (j = 0; j < (int)SLOTS; j++)
+			close(fd[i][j]);
+}
+
 /* Listens as perf does, until it is killed. */
 static int listen_by_perf(void)
 {

@@ -7,7 +7,6 @@
  */
 #include "../kmod/trace.h"
 
-#define TOPICS	4
 #define SECONDS	20
 
 /* Of all CPUs together, in seconds. */
@@ -26,14 +25,15 @@ static double idle(void)
 /* How much of a CPU is not idle, in percent. */
 static double busy(void)
 {
-	struct timespec ten = { .tv_sec = SECONDS };
+	struct timespec time = { .tv_sec = SECONDS };
 	double from = idle(), cpus = (double)sysconf(_SC_NPROCESSORS_ONLN);
 
-	nanosleep(&ten, NULL);
+	nanosleep(&time, NULL);
 	return 100 * (cpus * SECONDS - (idle() - from)) / SECONDS;
 }
 
-static void row(const char *hz)
+/* @peers: listen to them, too. */
+static void row(uint32_t topics, const char *hz, bool peers)
 {
 	double before, with;
 	long long ticks, ns, skipped;
@@ -41,7 +41,8 @@ static void row(const char *hz)
 	if (spit(SAMPLE_HZ, hz))
 		exit(1);
 	before = busy();
-	if (spit(EVENTS "shmipc_sample/enable", "1") || spit(EVENTS "shmipc_sample_peer/enable", "1"))
+	if (spit(EVENTS "shmipc_sample/enable", "1") ||
+	    (peers && spit(EVENTS "shmipc_sample_peer/enable", "1")))
 		exit(1);
 	ticks = sampler("ticks");
 	skipped = sampler("skipped");
@@ -52,29 +53,41 @@ static void row(const char *hz)
 	ns = sampler("cpu-ns") - ns;
 	(void)spit(EVENTS "shmipc_sample/enable", "0");
 	(void)spit(EVENTS "shmipc_sample_peer/enable", "0");
-	printf("%6s Hz: %.2f %% of a CPU (%.2f without), %lld ns of its thread's a tick, %lld ticks, %lld left out\n",
-	       hz, with - before, before, ticks ? ns / ticks : 0, ticks, skipped);
+	printf("%2u topics of %u ends, %5s Hz, %2u events: %5.2f %% of a CPU, %6lld ns of the thread's a tick, %lld ticks, %lld left out\n",
+	       topics, SLOTS, hz, topics * (peers ? 1 + SLOTS : 1), with - before,
+	       ticks ? ns / ticks : 0, ticks, skipped);
+	fflush(stdout);
+}
+
+static void add_topic(uint32_t n)
+{
+	char name[32];
+	uint32_t i;
+	int fd;
+
+	snprintf(name, sizeof(name), "cost/%u", n);
+	fd = make_topic(name);
+	if (dev_attach(fd, SHMIPC_ROLE_PRODUCER))
+		exit(1);
+	for (i = 1; i < SLOTS; i++)
+		if (dev_attach(dev_open(name), SHMIPC_ROLE_READER) < 0)
+			exit(1);
 }
 
 int main(void)
 {
-	static const char *const hz[] = { "100", "1000", "10000" };
-	char name[32];
-	size_t i;
-	uint32_t j;
-	int fd;
+	static const uint32_t topics[] = { 0, 1, 4, 16 };
+	uint32_t i, n = 0;
 
-	for (i = 0; i < TOPICS; i++) {
-		snprintf(name, sizeof(name), "cost/%zu", i);
-		fd = make_topic(name);
-		if (dev_attach(fd, SHMIPC_ROLE_PRODUCER))
-			return 1;
-		for (j = 1; j < SLOTS; j++)
-			if (dev_attach(dev_open(name), SHMIPC_ROLE_READER) < 0)
-				return 1;
+	for (i = 0; i < sizeof(topics) / sizeof(topics[0]); i++) {
+		while (n < topics[i])
+			add_topic(n++);
+		row(n, "1000", true);
+		if (n == 4) {
+			row(n, "1000", false);
+			row(n, "100", true);
+			row(n, "10000", true);
+		}
 	}
-	printf("%d topics of %u ends each\n", TOPICS, SLOTS);
-	for (i = 0; i < sizeof(hz) / sizeof(hz[0]); i++)
-		row(hz[i]);
 	return 0;
 }
