@@ -282,6 +282,7 @@ void shmipc_table_unpeek(struct shmipc_segment *seg);
 
 /* state.c */
 void shmipc_state_find(struct shmipc_segment *seg);
+u64 shmipc_state_published(const struct shmipc_segment *seg);
 const struct shmipc_peer *shmipc_state_attached(const struct shmipc_segment *seg, u32 slot);
 void shmipc_state_read(const struct shmipc_segment *seg, struct shmipc_bpf_state *ret);
 void shmipc_state_peer(const struct shmipc_segment *seg, const struct shmipc_peer *peer,
@@ -326,7 +327,7 @@ static inline u64 shmipc_segment_id(const struct shmipc_segment *seg)
 /* For people and traces: peers can write these. */
 static inline u64 shmipc_segment_published(const struct shmipc_segment *seg)
 {
-	return seg->tail ? READ_ONCE(*seg->tail) & seg->pos_mask : 0;
+	return shmipc_state_published(seg);
 }
 
 static inline u64 shmipc_segment_consumed(const struct shmipc_segment *seg)

@@ -20,6 +20,28 @@ static u64 word_at(const struct shmipc_segment *seg, u64 off)
 	return word ? READ_ONCE(*word) : 0;
 }
 
+/* Number of a topic's next message, also while a publisher has the tail lent. */
+static u64 topic_tail(const struct shmipc_segment *seg)
+{
+	u64 tail = word_at(seg, seg->at.prod + offsetof(struct shmipc_pub_ctl, tail));
+	u64 slot = tail & SHMIPC_TAIL_SLOT, start, next = 0;
+
+	if (!(tail & SHMIPC_TAIL_LENT))
+		return tail;
+	start = (tail & ~(SHMIPC_TAIL_LENT | SHMIPC_TAIL_RECALLED)) >> SHMIPC_TAIL_START;
+	if (slot < seg->at.pubs)
+		next = word_at(seg, seg->at.pub_lines + slot * sizeof(struct shmipc_pub_line) +
+			       offsetof(struct shmipc_pub_line, next));
+	return max(start, next);
+}
+
+u64 shmipc_state_published(const struct shmipc_segment *seg)
+{
+	if (!seg->tail)
+		return 0;
+	return seg->at.pubs ? topic_tail(seg) : READ_ONCE(*seg->tail) & seg->pos_mask;
+}
+
 /* Of a struct shmipc_cursor: the number that goes with a position. */
 static u64 cursor_seq(const struct shmipc_segment *seg, u64 cursor, u64 word)
 {
@@ -120,7 +142,7 @@ static void topic_pub(const struct shmipc_segment *seg, struct shmipc_bpf_peer *
 	ret->pos = claim >> SHMIPC_CLAIM_BITS;
 	/* What is published after where it was, as in ring_peer(). */
 	smp_rmb();
-	tail = word_at(seg, seg->at.prod + offsetof(struct shmipc_pub_ctl, tail));
+	tail = topic_tail(seg);
 	ret->lag = tail > ret->pos ? tail - ret->pos : 0;
 	ret->behind = ret->lag;
 }
@@ -147,7 +169,7 @@ static void topic_sub(const struct shmipc_segment *seg, struct shmipc_bpf_peer *
 	}
 	/* And here. */
 	smp_rmb();
-	tail = word_at(seg, at->prod + offsetof(struct shmipc_pub_ctl, tail));
+	tail = topic_tail(seg);
 	ret->lag = ret->pos != SHMIPC_BPF_NO_POS && tail > ret->pos ? tail - ret->pos : 0;
 	ret->behind = ret->lag;
 }
@@ -218,8 +240,8 @@ void shmipc_state_read(const struct shmipc_segment *seg, struct shmipc_bpf_state
 		return;
 	ret->consumed = shmipc_segment_consumed(seg);
 	word = word_at(seg, at->prod);
-	ret->published = word & seg->pos_mask;
-	ret->messages = at->pubs ? word : cursor_seq(seg, at->prod, word);
+	ret->published = shmipc_state_published(seg);
+	ret->messages = at->pubs ? ret->published : cursor_seq(seg, at->prod, word);
 	if (seg->kind == SHMIPC_KIND_BCAST)
 		ret->consumed = bcast_floor(seg);
 }
