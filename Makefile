@@ -4,6 +4,7 @@
 #:  make                library (static and shared) and command
 #:  make demo           the main job, once: a real file from process to process
 #:  make check          all tests; make check GROUP="unit stress" runs these only
+#:  make pictures       those in the documents again, from real runs (needs tmux)
 #:  make install        into PREFIX (default /usr/local), below DESTDIR if given
 #:  make uninstall      the same files, gone
 #:  make tsan, asan     library, command and tests with sanitizers, in build/tsan, build/asan
@@ -101,8 +102,16 @@ $(B)/gen/trace/%.skel.h: $(B)/gen/trace/%.bpf.o
 	mv $@.new $@
 endif
 
+# What top and metrics are built with, where it is there.
+LOOKS	:= $(call has,ncurses,curses.h) $(call has,httpd,microhttpd.h)
+LOOK_ncurses	:= -lncursesw -ltinfo
+LOOK_httpd	:= -lmicrohttpd
+$(B)/obj/tools/top_%.o: ALL_CFLAGS += $(if $(filter ncurses,$(LOOKS)),-DWITH_NCURSES)
+$(B)/obj/tools/metrics_%.o: ALL_CFLAGS += $(if $(filter httpd,$(LOOKS)),-DWITH_HTTPD)
+
 $(B)/shmipc: $(TOOL_OBJ) $(B)/libshmipc.a
-	$(CC) -o $@ $^ $(ALL_LDFLAGS) -ljansson -lm $(foreach p,$(PEERS),$(PEER_$(p))) $(BPF_LIBS)
+	$(CC) -o $@ $^ $(ALL_LDFLAGS) -ljansson -lm $(foreach p,$(PEERS),$(PEER_$(p))) \
+		$(foreach l,$(LOOKS),$(LOOK_$(l))) $(BPF_LIBS)
 
 $(EXAMPLES) $(TESTS): $(B)/%: $(B)/obj/%.o $(B)/libshmipc.a
 	@mkdir -p $(@D)
@@ -127,6 +136,10 @@ demo:
 check:
 	@tools/setup check
 	@B=$(B) tests/run $(GROUP)
+
+# What the documents show, made again from real runs.
+pictures: $(B)/shmipc
+	B=$(B) tools/pictures/top tools/trace/pictures/top.svg
 
 DEST_BIN = $(DESTDIR)$(PREFIX)/bin
 DEST_LIB = $(DESTDIR)$(LIBDIR)
@@ -161,7 +174,7 @@ help:
 
 -include $(OBJ:.o=.d) $(BPF_SRC:tools/trace/%.bpf.c=$(B)/gen/trace/%.bpf.d)
 FORCE:
-.PHONY: all lib examples tests tsan asan demo check install uninstall clean help FORCE
+.PHONY: all lib examples tests tsan asan demo check pictures install uninstall clean help FORCE
 
 # The module, and the tests in an emulated machine.
 include kmod/kmod.mk tests/vm/vm.mk

@@ -69,6 +69,7 @@ void shmipc_end_leave(struct shmipc_end *e)
 void shmipc_slot_info(struct shmipc_segment *seg, uint32_t slot, struct shmipc_peer_info *ret)
 {
 	const struct shmipc_peer_slot *s = shmipc_segment_slot(seg, slot);
+	uint32_t pid;
 
 	memset(ret, 0, sizeof(*ret));
 	ret->slot = slot;
@@ -78,8 +79,10 @@ void shmipc_slot_info(struct shmipc_segment *seg, uint32_t slot, struct shmipc_p
 	ret->since_ns = shmipc_load_relaxed(&s->since_ns);
 	if (seg->be->pid)
 		ret->pid = seg->be->pid(seg, slot);
-	if (!ret->pid && shmipc_load_relaxed(&s->hint_pidns) == shmipc_my_pidns())
-		ret->pid = shmipc_load_relaxed(&s->hint_pid);
+	pid = shmipc_load_relaxed(&s->hint_pid);
+	/* Our own namespace costs a system call: not for each slot of a large table. */
+	if (!ret->pid && pid && shmipc_load_relaxed(&s->hint_pidns) == shmipc_my_pidns())
+		ret->pid = pid;
 	shmipc_racy_read(ret->comm, s->comm, sizeof(ret->comm));
 	ret->comm[sizeof(ret->comm) - 1] = 0;
 }

@@ -57,13 +57,13 @@ static void resume(struct shmipc_pub_priv *p, uint64_t id)
 	struct shmipc_segment *seg = p->t.seg;
 	uint64_t tail = shmipc_log_tail(&seg->log);
 	uint64_t claim = shmipc_load_relaxed(&seg->log.pub_line[p->t.end.slot].claim);
-
 	uint32_t slot = p->t.end.slot;
 	uint64_t n;
 
 	n = shmipc_log_tx_init(&p->pub.tx, &seg->log, slot, id, shmipc_topic_pub_alive, seg);
 	if (!n)
 		return;
+	shmipc_add_relaxed(&seg->log.pub->aborted, n);
 	if (p->pub.tx.single) {
 		shmipc_probe(abort, seg, slot, slot, tail, n);
 		shmipc_topic_wake(seg, slot, tail, (uint32_t)(p->pub.tx.next - tail));

@@ -61,6 +61,7 @@ static bool bury_pub(struct shmipc_pub_priv *p, const struct shmipc_log_block *b
 	n = shmipc_log_abort(log, b->slot, shmipc_topic_pub_alive, p->t.seg);
 	if (!n)
 		return false;
+	shmipc_add_relaxed(&log->pub->aborted, n);
 	tell_death(p, b->slot, SHMIPC_ROLE_PRODUCER);
 	shmipc_probe(abort, p->t.seg, p->t.end.slot, b->slot, claim >> SHMIPC_CLAIM_BITS, n);
 	shmipc_topic_wake(p->t.seg, p->t.end.slot, claim >> SHMIPC_CLAIM_BITS, claim & SHMIPC_CLAIM_MAX);
@@ -113,12 +114,13 @@ static bool resolve(struct shmipc_pub_priv *p, const struct shmipc_log_block *b,
 		return false;
 	if (!sub_lives(p, b)) {
 		tell_death(p, peer_of(p, b), SHMIPC_ROLE_READER);
-		shmipc_log_evict(&seg->log, b, 1);
+		(void)shmipc_log_evict(&seg->log, b, 1);
 		return true;
 	}
 	if (!patience_over(p, b, need, ret_until_ns))
 		return false;
-	shmipc_log_evict(&seg->log, b, 0);
+	if (shmipc_log_evict(&seg->log, b, 0))	/* not when another publisher was first */
+		shmipc_add_relaxed(&seg->log.pub->evictions, 1);
 	p->evicted++;
 	shmipc_probe(evict, seg, p->t.end.slot, peer_of(p, b), b->policy, 0);
 	/* It may sleep, or look for more: it should know. */

@@ -69,6 +69,23 @@ static void look_at_peers(struct shmipc_segment *seg, struct shmipc_topic_stat *
 	}
 }
 
+/* All lines: who has gone has left what he counted. */
+static void look_at_totals(const struct shmipc_log *log, struct shmipc_topic_stat *st)
+{
+	const struct shmipc_pub_line *line;
+	uint32_t i;
+
+	st->sent = st->bytes = st->waits = 0;
+	for (i = 0; i < log->hdr.pubs; i++) {
+		line = &log->pub_line[i];
+		st->sent += shmipc_load_relaxed(&line->sent);
+		st->bytes += shmipc_load_relaxed(&line->bytes);
+		st->waits += shmipc_load_relaxed(&line->waits);
+	}
+	st->aborted = shmipc_load_relaxed(&log->pub->aborted);
+	st->evictions = shmipc_load_relaxed(&log->pub->evictions);
+}
+
 static void look_at_pool(const struct shmipc_log *log, struct shmipc_topic_stat *st)
 {
 	uint32_t i;
@@ -109,6 +126,7 @@ SHMIPC_EXPORT int shmipc_topic_look(const char *name, struct shmipc_topic_stat *
 	ret->tail = shmipc_log_tail(&seg->log);
 	ret->floor = shmipc_load_acquire(&seg->log.pub->floor);
 	ret->entries = seg->log.hdr.entries;
+	look_at_totals(&seg->log, ret);
 	look_at_pool(&seg->log, ret);
 	look_at_peers(seg, ret);
 	shmipc_segment_close(seg);

@@ -21,6 +21,8 @@ enum {
 	FOR_HZ		= 1u << 10,
 	FOR_BW		= 1u << 11,
 	FOR_TRACE	= 1u << 12,
+	FOR_TOP		= 1u << 13,
+	FOR_METRICS	= 1u << 14,
 };
 
 #define FOR_INPUT	(FOR_SEND | FOR_PUB)
@@ -30,7 +32,7 @@ enum {
 #define FOR_STREAM	(FOR_INPUT | FOR_OUTPUT)
 #define FOR_RATE	(FOR_HZ | FOR_BW)
 #define FOR_LOOK	(FOR_LS | FOR_STAT | FOR_RM | FOR_GC | FOR_DOCTOR | FOR_WATCH)
-#define FOR_ALL		(FOR_STREAM | FOR_RATE | FOR_LOOK | FOR_TRACE)
+#define FOR_ALL		(FOR_STREAM | FOR_RATE | FOR_LOOK | FOR_TRACE | FOR_TOP | FOR_METRICS)
 
 /* What a command is, for its --help. */
 struct opts_command {
@@ -106,6 +108,7 @@ struct opts {
 	/* hz, bw */
 	uint64_t window;
 	uint64_t every_ns;
+	int every_given;
 	/* trace */
 	const char *events;
 	const char *histogram;
@@ -124,6 +127,11 @@ struct opts {
 	int force;
 	int ends;
 	int only_new;
+	/* top, metrics */
+	uint32_t sort;		/* enum top_sort */
+	int plain;
+	const char *textfile;
+	const char *listen;
 
 	int nargs;
 	char **args;

@@ -295,6 +295,30 @@ static void add_pid(struct opts *o, const char *text)
 	o->pids.text[o->pids.n++] = text;
 }
 
+/* In the order of enum top_sort. */
+static const char *const sorts[] = { "rate", "bytes", "occupancy", "lag", "losses", "name" };
+
+static void take_top(struct opts *o, int key, const char *arg)
+{
+	switch (key) {
+	case KEY_SORT:
+		o->sort = (uint32_t)a_word(o, "sort", arg, sorts, 6,
+					   "rate, bytes, occupancy, lag, losses or name");
+		break;
+	case KEY_PLAIN:
+		o->plain = 1;
+		break;
+	case KEY_TEXTFILE:
+		o->textfile = arg;
+		break;
+	case KEY_LISTEN:
+		o->listen = arg;
+		break;
+	default:
+		take_sub(o, key, arg);
+	}
+}
+
 static double a_rate(const struct opts *o, const char *text)
 {
 	char *end;
@@ -335,11 +359,12 @@ static void take_end(struct opts *o, int key, const char *arg)
 		break;
 	case KEY_EVERY:
 		o->every_ns = a_time(o, "every", arg);
+		o->every_given = 1;
 		if (o->every_ns < NS_PER_MS)
 			opts_refuse(o->command, "--every: found \"%s\", expected 0.001 or more", arg);
 		break;
 	default:
-		take_sub(o, key, arg);
+		take_top(o, key, arg);
 	}
 }
 

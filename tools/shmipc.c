@@ -18,6 +18,8 @@ static const struct {
 	{ "sub", cmd_sub, "what is published on a topic to standard output, losses counted" },
 	{ "hz", cmd_hz, "how often, and how regularly, is published on topics" },
 	{ "bw", cmd_bw, "how many bytes a second are published on topics" },
+	{ "top", cmd_top, "all segments, live: how fast, how full, who is slow" },
+	{ "metrics", cmd_metrics, "counters of all segments for Prometheus" },
 	{ "ls", cmd_ls, "the segments that are there" },
 	{ "watch", cmd_watch, "segments and ends, as they appear and disappear" },
 	{ "trace", cmd_trace, "what publishers and subscribers do, and how long it takes" },
@@ -34,7 +36,7 @@ static void usage(FILE *to)
 
 	fprintf(to, "usage: shmipc COMMAND [OPTION]... [NAME]\n\n");
 	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-		fprintf(to, "  %-8s%s\n", commands[i].name, commands[i].brief);
+		fprintf(to, "  %-9s%s\n", commands[i].name, commands[i].brief);
 	fprintf(to, "\nshmipc COMMAND --help says more. Segments are files in %s;\n"
 		"SHMIPC_DIR names another directory.\n\n%s", shmipc_segment_dir(), opts_exit_codes);
 }

@@ -59,6 +59,8 @@
 	__atomic_compare_exchange_n((p), (expected), (v), 0,		\
 				    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)
 #define shmipc_fetch_or_acq_rel(p, v)	__atomic_fetch_or((p), (v), __ATOMIC_ACQ_REL)
+/* Counters that order nothing. */
+#define shmipc_add_relaxed(p, v)	((void)__atomic_fetch_add((p), (v), __ATOMIC_RELAXED))
 #define shmipc_fetch_add_acq_rel(p, v)	__atomic_fetch_add((p), (v), __ATOMIC_ACQ_REL)
 #define shmipc_exchange_acq_rel(p, v)	__atomic_exchange_n((p), (v), __ATOMIC_ACQ_REL)
 

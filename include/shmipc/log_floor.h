@@ -192,8 +192,8 @@ static SHMIPC_COLD int shmipc_log_make_room(struct shmipc_log_tx *tx, uint32_t n
  * One that lives finds out when it next reads; what it holds stays. Whoever
  * has the slot by now, if it is not the one of @b, is left alone.
  */
-static inline void shmipc_log_evict(const struct shmipc_log *log, const struct shmipc_log_block *b,
-				    int dead)
+static inline int shmipc_log_evict(const struct shmipc_log *log, const struct shmipc_log_block *b,
+				   int dead)
 {
 	uint64_t generation = b->state >> 16, to;
 	__u64 *word = &log->evicted[b->slot];
@@ -202,14 +202,17 @@ static inline void shmipc_log_evict(const struct shmipc_log *log, const struct s
 
 	for (tries = 0; tries < SHMIPC_LOG_TRIES; tries++) {
 		if ((was & SHMIPC_EVICTED_GENERATION) > generation)
-			return;
+			return 0;
 		to = generation | (dead ? SHMIPC_EVICTED_DEAD : 0);
 		if ((was & SHMIPC_EVICTED_GENERATION) == generation)
 			to |= was & SHMIPC_EVICTED_DEAD;
+		if (to == was)
+			return 0;
 		/* E0 -> E1: of the dead: all that it read, before what it holds may go. */
-		if (to == was || shmipc_cas_acq_rel(word, &was, (__u64)to))
-			return;
+		if (shmipc_cas_acq_rel(word, &was, (__u64)to))
+			return 1;
 	}
+	return 0;
 }
 
 #endif /* SHMIPC_LOG_FLOOR_H */

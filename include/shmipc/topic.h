@@ -571,6 +571,12 @@ struct shmipc_topic_stat {
 	uint32_t sub_cap;
 	uint32_t npubs;
 	uint32_t nsubs;
+	/* since the topic was made, by all who ever published, gone or not */
+	uint64_t sent;		/* messages */
+	uint64_t bytes;
+	uint64_t waits;
+	uint64_t aborted;
+	uint64_t evictions;
 };
 
 /**

@@ -317,7 +317,7 @@ AT(shmipc_topic_sub_info, lost, 80);
 AT(shmipc_topic_sub_info, holding, 88);
 AT(shmipc_topic_sub_info, evicted, 92);
 
-SIZE(shmipc_topic_stat, 528);
+SIZE(shmipc_topic_stat, 568);
 AT(shmipc_topic_stat, struct_bytes, 0);
 AT(shmipc_topic_stat, info, 8);
 AT(shmipc_topic_stat, in_use, 336);
@@ -337,6 +337,11 @@ AT(shmipc_topic_stat, pub_cap, 512);
 AT(shmipc_topic_stat, sub_cap, 516);
 AT(shmipc_topic_stat, npubs, 520);
 AT(shmipc_topic_stat, nsubs, 524);
+AT(shmipc_topic_stat, sent, 528);
+AT(shmipc_topic_stat, bytes, 536);
+AT(shmipc_topic_stat, waits, 544);
+AT(shmipc_topic_stat, aborted, 552);
+AT(shmipc_topic_stat, evictions, 560);
 
 SIZE(shmipc_log_tx, 120);
 AT(shmipc_log_tx, entry, 0);

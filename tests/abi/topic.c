@@ -41,7 +41,9 @@ AT(shmipc_pub_ctl, pad1, 72);
 AT(shmipc_pub_ctl, clear, 128);
 AT(shmipc_pub_ctl, room_want, 136);
 AT(shmipc_pub_ctl, pubs_used, 144);
-AT(shmipc_pub_ctl, pad2, 152);
+AT(shmipc_pub_ctl, aborted, 152);
+AT(shmipc_pub_ctl, evictions, 160);
+AT(shmipc_pub_ctl, pad2, 168);
 
 SIZE(shmipc_pub_line, 64);
 AT(shmipc_pub_line, claim, 0);

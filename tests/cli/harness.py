@@ -6,8 +6,10 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -211,3 +213,48 @@ def number(pattern, text):
     m = re.search(pattern, text)
     check(m, text)
     return int(m.group(1))
+
+
+def run_case(fn):
+    try:
+        fn()
+        result = "ok"
+    except Skip as e:
+        result = "skip"
+        print("SKIP: %s" % e)
+    except Exception as e:
+        result = "not ok"
+        print("# %s: %s" % (type(e).__name__, str(e)[:3000]))
+    while children:
+        p = children.pop()
+        if p.poll() is None:
+            if result == "ok":
+                result = "not ok"
+                print("# a process did not end: %s" % p.args)
+            p.kill()
+        p.wait()
+    try:
+        if result == "ok":
+            nothing_left()
+    except AssertionError as e:
+        result = "not ok"
+        print("# left behind: %s" % e)
+    children.clear()
+    shutil.rmtree(os.environ["SHMIPC_DIR"], ignore_errors=True)
+    print("%s %s" % ("ok" if result == "skip" else result,
+                     fn.__name__.replace("_", " ") + (" # SKIP" if result == "skip" else "")))
+    sys.stdout.flush()
+    return result
+
+
+def main(words=()):
+    """Run those cases with one of the words in their names, each in a directory of its own."""
+    count = {"ok": 0, "not ok": 0, "skip": 0}
+    with tempfile.TemporaryDirectory(prefix="shmipc-cli-", dir="/dev/shm") as own:
+        os.chmod(own, 0o755)        # a case becomes another user
+        os.environ["SHMIPC_DIR"] = os.path.join(own, "dir")
+        for fn in cases:
+            if not words or any(w in fn.__name__ for w in words):
+                count[run_case(fn)] += 1
+    print("%d passed, %d failed, %d skipped" % (count["ok"], count["not ok"], count["skip"]))
+    return 0 if count["ok"] and not count["not ok"] else 1

@@ -21,7 +21,7 @@ def spdx(tree):
     for path, text in tree.texts.items():
         want = next(name for prefix, name in LICENSES if path.startswith(prefix))
         head = "\n".join(text.splitlines()[:3])
-        got = re.search(r"SPDX-License-Identifier: (.*?)\s*(?:\*/|-->)?\s*$", head, re.M)
+        got = re.search(r"SPDX-License-Identifier: (.*?)\s*(?:\*/|-->|\",)?\s*$", head, re.M)
         if want and (not got or got[1] != want):
             # Kernel code for user space's tests and tools may say so itself.
             if got and got[1] == "GPL-2.0-only" and path.endswith(".bpf.c"):
@@ -32,7 +32,7 @@ def spdx(tree):
 # Written so that this file does not contain them.
 FORBIDDEN = [(re.compile(pattern), why) for pattern, why in (
     (r"(?<![\w})])/(?:work|farm|home|root)" + r"/", "a path of one machine"),
-    (r"https?:" + r"//", "a host"),
+    (r"https?:" + r"//(?!www\.w3\.org/)", "a host"),   # but for names of formats
     (r"\bdebian\." + r"org|\bgithub\." + r"com", "a host"),
     (r"\b(?:TO" + r"DO|FIX" + r"ME|XX" + r"X|HA" + r"CK)\b", "unfinished"),
     (r"(?i)\b(?:clau" + r"de|chat" + r"gpt|ll" + r"m|copi" + r"lot)\b", "who wrote it"),

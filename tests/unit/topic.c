@@ -391,6 +391,7 @@ static int reserves(struct other *me, void *arg)
 /* AlephZero: leaves no trace. Ours is stepped over, and counted. */
 TEST_F(topic, killed_between_claim_and_commit)
 {
+	struct shmipc_topic_stat st = { .struct_bytes = sizeof(st) };
 	struct shmipc_msg m;
 	struct other o;
 	bool aborts = variant->publishers > 1;
@@ -413,6 +414,9 @@ TEST_F(topic, killed_between_claim_and_commit)
 	}
 	EXPECT_EQ(aborts, sub_stat(self->sub).aborted);
 	EXPECT_EQ(0, sub_stat(self->sub).lost);
+	ASSERT_EQ(0, shmipc_topic_look(TOPIC, &st));
+	EXPECT_EQ(aborts, st.aborted);
+	EXPECT_EQ(3, st.sent);
 }
 
 TEST_HARNESS_MAIN

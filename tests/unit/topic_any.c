@@ -254,6 +254,15 @@ TEST_F(topic_any, look_shows_what_is_there_and_joins_nothing)
 	st.sub_cap = 0;
 	ASSERT_EQ(0, shmipc_topic_look(names[0], &st));
 	EXPECT_EQ(2, st.nsubs);
+	/* What was done stays when who did it has gone. */
+	shmipc_pub_close(self->pub[0]);
+	self->pub[0] = NULL;
+	ASSERT_EQ(0, shmipc_topic_look(names[0], &st));
+	EXPECT_EQ(0, st.npubs);
+	EXPECT_EQ(10, st.sent);
+	EXPECT_EQ(5072, st.bytes);
+	EXPECT_EQ(0, st.waits);
+	EXPECT_EQ(0, st.aborted);
 	EXPECT_EQ(-ENOENT, shmipc_topic_look("none", &st));
 	EXPECT_EQ(-EINVAL, shmipc_topic_look("/none", &st));
 	st.struct_bytes = 8;

@@ -297,6 +297,7 @@ TEST_F(topic_policy, slowest_of_several_counts)
 
 TEST_F(topic_policy, evicted_and_both_are_told)
 {
+	struct shmipc_topic_stat st = { .struct_bytes = sizeof(st) };
 	uint64_t from, to, before, n;
 	struct shmipc_msg m, held;
 	int err;
@@ -315,6 +316,8 @@ TEST_F(topic_policy, evicted_and_both_are_told)
 	EXPECT_EQ(1, pub_stat(self->pub).evicted);
 	EXPECT_EQ(0, put_range(self->pub, n + 1, n + 200));
 	EXPECT_EQ(1, pub_stat(self->pub).evicted);
+	ASSERT_EQ(0, shmipc_topic_look(TOPIC, &st));
+	EXPECT_EQ(1, st.evictions);
 	EXPECT_EQ(-ECONNRESET, get(self->sub));
 	EXPECT_EQ(n + 199, shmipc_sub_lost(self->sub, &from, &to)) TH_LOG("all that it did not get");
 	EXPECT_EQ(1, from);

@@ -125,6 +125,8 @@ struct shmipc_topic_hdr {
  * @room_want: a publisher sleeps until a subscriber's position gets here; of several
  *             publishers the largest that one wants, which only grows
  * @pubs_used: slots of publishers that were ever taken are below this
+ * @aborted:   messages that never came, as their publishers died
+ * @evictions: subscribers that were cut off
  */
 struct shmipc_pub_ctl {
 	__u64	tail;
@@ -134,7 +136,9 @@ struct shmipc_pub_ctl {
 	__u64	clear;
 	__u64	room_want;
 	__u64	pubs_used;
-	__u64	pad2[5];
+	__u64	aborted;
+	__u64	evictions;
+	__u64	pad2[3];
 };
 
 #define SHMIPC_CLAIM_NONE	(~0ULL)

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: MIT
+"""Topics with subscribers that are behind by a known number of messages."""
+import contextlib
+import signal
+
+from harness import Run, attached, run, stat, stopped, until
+
+
+def slow_sub(name, *opts):
+    """A subscriber that takes nothing, as it is stopped."""
+    before = len((stat(name) or {"subscriber": []})["subscriber"])
+    r = Run("sub", "--quiet", *opts, name)
+    attached(name, "reader", before + 1)
+    return stopped(r)
+
+
+def publish(name, n, *opts):
+    run("pub", "--quiet", "--message", "hello", "--repeat", str(n), *opts, name)
+
+
+def ended(*subs):
+    for r in subs:
+        r.kill(signal.SIGKILL).wait()
+    run("gc")
+
+
+@contextlib.contextmanager
+def lagging(**lags):
+    """Topics by name, each with a subscriber so many messages behind."""
+    subs = {name: slow_sub(name, "--policy", "lossless") for name in lags}
+    for name, lag in lags.items():
+        publish(name, lag)
+    yield subs
+    ended(*subs.values())
+
+
+@contextlib.contextmanager
+def full(name):
+    """A topic that is full: the subscriber in the way, and the publisher that waits for it."""
+    sub = slow_sub(name, "--policy", "lossless")
+    pub = Run("pub", "--quiet", "--message", "hello", "--repeat", "1000000", name)
+    until(lambda: any(p["waits_for"] is not None for p in stat(name)["publisher"]),
+          "a publisher that waits")
+    yield sub, pub
+    pub.kill().wait()
+    ended(sub)
