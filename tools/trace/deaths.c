@@ -1,0 +1,409 @@
+// SPDX-License-Identifier: MIT
+/*
+ * deaths.c - shmipc trace --deaths: who held an end and died, and how
+ *
+ * That somebody died is learned from the peer tables, with read permission alone;
+ * how, from the kernel, by eBPF. The two meet by PID namespace and PID. A process
+ * is told once, with all its ends: for a moment its others are waited for.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <shmipc/discover.h>
+#include "deaths_tell.h"
+#include "exits.h"
+#include "pidfd.h"
+#include "process.h"
+#include "session.h"
+#include "who.h"
+#include "../util.h"
+
+/* The kernel may be a moment later than the tables, or earlier. */
+#define GRACE_NS	(400 * NS_PER_MS)
+#define ENDED_MAX	256u	/* at once, as they end */
+#define FAR_ENDS	64u	/* of one process, in segments that cannot be looked at */
+#define LOOK_NS		(20 * NS_PER_MS)	/* while one is not settled */
+
+struct deaths {
+	const struct opts *o;
+	struct shmipc_watch *watch;
+	struct exits *exits;
+	struct held *held;
+	size_t n, cap;
+	uint64_t told;
+	uint64_t end_ns;
+	int begun;		/* what was there at the start is known */
+	struct ended {
+		struct death_key who;
+		uint64_t due_ns;
+	} ended[ENDED_MAX];
+	unsigned int nended;
+	uint64_t lost;		/* as told so far */
+	sigset_t open;
+	int err;
+};
+
+static struct held *find(struct deaths *d, uint64_t id, uint32_t slot)
+{
+	size_t i;
+
+	for (i = 0; i < d->n; i++)
+		if (d->held[i].id == id && d->held[i].end.slot == slot)
+			return &d->held[i];
+	return NULL;
+}
+
+static void forget(struct deaths *d, struct held *h)
+{
+	pidfd_let_go(h->pidfd);
+	*h = d->held[--d->n];
+}
+
+static struct held *add(struct deaths *d)
+{
+	size_t cap = d->cap ? 2 * d->cap : 64;
+	struct held *more;
+
+	if (d->n == d->cap) {
+		more = realloc(d->held, cap * sizeof(*more));
+		if (!more) {
+			tool_error("out of memory (ENOMEM)");
+			d->err = -ENOMEM;
+			return NULL;
+		}
+		d->held = more;
+		d->cap = cap;
+	}
+	return &d->held[d->n++];
+}
+
+static uint64_t first_bytes(const uint8_t id[16])
+{
+	uint64_t v;
+
+	memcpy(&v, id, sizeof(v));
+	return v;
+}
+
+static void joined(struct deaths *d, const struct shmipc_event *e)
+{
+	struct held *h = find(d, first_bytes(e->id), e->end.slot);
+
+	if (h)			/* in the place of one who is dead and told */
+		pidfd_let_go(h->pidfd);
+	else
+		h = add(d);
+	if (!h)
+		return;
+	memset(h, 0, sizeof(*h));
+	h->id = first_bytes(e->id);
+	h->kind = e->kind;
+	h->end = e->end;
+	memcpy(h->name, e->name, sizeof(h->name));
+	h->who = process_of_end(e->name, e->end.slot, e->end.generation, e->end.pid);
+	h->pidfd = d->exits ? -1 : pidfd_hold(process_seen(h->who));
+	if (d->exits && d->begun)
+		exits_look(d->exits, (pid_t)process_seen(h->who));
+}
+
+static void went(struct deaths *d, const struct shmipc_event *e)
+{
+	struct held *h = find(d, first_bytes(e->id), e->end.slot);
+
+	if (!h || h->told || h->gone)
+		return;
+	if (e->type == SHMIPC_EVENT_LEFT) {
+		forget(d, h);
+		return;
+	}
+	h->gone = e->type;
+	h->noticed_ns = e->noticed_ns;
+	h->due_ns = tool_now_ns() + GRACE_NS;
+}
+
+/* All ends of one process: gone, or it is too late for them to be. */
+static int all_gone(const struct deaths *d, const struct held *of)
+{
+	size_t i;
+
+	for (i = 0; i < d->n; i++)
+		if (d->held[i].who.pid == of->who.pid && d->held[i].who.pidns == of->who.pidns &&
+		    !d->held[i].gone)
+			return 0;
+	return 1;
+}
+
+static int same_process(const struct held *a, const struct held *b)
+{
+	return a == b || (a->who.pid && a->who.pid == b->who.pid &&
+			  a->who.pidns == b->who.pidns);
+}
+
+/* The ends of a process that ended, together. */
+static void tell_all(struct deaths *d, struct held *first, const struct death_exit *how)
+{
+	const struct held *with[TELL_ENDS];
+	unsigned int n = 0;
+	size_t i;
+
+	for (i = 0; i < d->n; i++) {
+		struct held *h = &d->held[i];
+
+		if (!h->gone || h->told || !same_process(h, first))
+			continue;
+		h->told = 1;
+		if (n < TELL_ENDS)
+			with[n] = h;
+		n++;
+	}
+	tell_death(d->o, with, n, how);
+	d->told++;
+}
+
+/* Did somebody of this PID end while it held this? The PID may be another's by now. */
+static int how_it_ended(struct deaths *d, const struct held *h, struct death_exit *ret)
+{
+	struct death_key key = { h->who.pidns, (int32_t)h->who.pid };
+
+	if (d->exits)
+		return exits_find(d->exits, key, ret) &&
+		       event_wall_ns(ret->mono_ns) >= h->end.since_ns;
+	memset(ret, 0, sizeof(*ret));
+	ret->by_oom = DEATH_NOT_KNOWN;
+	memcpy(ret->comm, h->end.comm, sizeof(ret->comm));
+	ret->mono_ns = h->due_ns - GRACE_NS;
+	return pidfd_ended(h->pidfd, &ret->code);
+}
+
+/* Return: 1 when it is as settled as it will be. */
+static int settle(struct deaths *d, struct held *h)
+{
+	struct death_exit how;
+	int late = tool_now_ns() >= h->due_ns, seen = how_it_ended(d, h, &how);
+
+	if (!late && (!seen || !all_gone(d, h)))
+		return 0;
+	/* Nobody saw it leave or die: it died if it was killed. */
+	if (h->gone == SHMIPC_EVENT_LOST && (!seen || !(how.code & 0x7f)))
+		h->told = 1;
+	else
+		tell_all(d, h, seen ? &how : NULL);
+	return 1;
+}
+
+/* Return: is anything left to settle? */
+static int settle_all(struct deaths *d)
+{
+	int left = 0;
+	size_t i;
+
+	for (i = 0; i < d->n; i++)
+		if (d->held[i].gone && !d->held[i].told)
+			left |= !settle(d, &d->held[i]);
+	return left;
+}
+
+struct far {
+	struct deaths *d;
+	struct held held[FAR_ENDS];
+	unsigned int n;
+};
+
+static int knows(const struct deaths *d, uint64_t id)
+{
+	size_t i;
+
+	for (i = 0; i < d->n; i++)
+		if (d->held[i].id == id)
+			return 1;
+	return 0;
+}
+
+/* The watch sees to those that it knows. */
+static void add_far(const struct death_end_key *key, const struct death_end *end, const char *name,
+		    void *arg)
+{
+	struct far *f = arg;
+	const struct held *known = find(f->d, key->id, (uint32_t)key->slot);
+	struct held *h;
+
+	if ((known && known->end.generation == end->generation) || f->n == FAR_ENDS ||
+	    !opts_matches(f->d->o, name))
+		return;
+	h = &f->held[f->n++];
+	memset(h, 0, sizeof(*h));
+	h->id = key->id;
+	h->far = !knows(f->d, key->id);
+	h->end.slot = (uint32_t)key->slot;
+	h->end.role = end->role;
+	h->end.generation = end->generation;
+	h->who = (struct process_id){ end->who.pidns, (uint32_t)end->who.pid };
+	snprintf(h->name, sizeof(h->name), "%s", name);
+}
+
+static void tell_far(struct deaths *d, struct death_key who)
+{
+	const struct held *end[FAR_ENDS];
+	struct death_exit how;
+	struct far f = { .d = d };
+	unsigned int i;
+
+	exits_ends(d->exits, who, add_far, &f);
+	if (!f.n || !exits_find(d->exits, who, &how))
+		return;
+	for (i = 0; i < f.n; i++) {
+		f.held[i].noticed_ns = event_wall_ns(how.mono_ns);
+		end[i] = &f.held[i];
+	}
+	tell_death(d->o, end, f.n, &how);
+	d->told++;
+}
+
+/* One that took an end while we listened has ended: the tables may not show it. */
+static void ended(struct deaths *d, struct death_key who)
+{
+	struct ended *e;
+
+	if (d->nended == ENDED_MAX) {	/* too many to wait for what the tables say */
+		tell_far(d, d->ended[0].who);
+		d->ended[0] = d->ended[--d->nended];
+	}
+	e = &d->ended[d->nended++];
+	e->who = who;
+	e->due_ns = tool_now_ns() + GRACE_NS;
+}
+
+static void on_note(const struct death_note *n, void *arg)
+{
+	struct deaths *d = arg;
+	struct held *h = n->type == DEATH_ABORTED ? find(d, n->id, n->who) : NULL;
+
+	if (n->type == DEATH_ENDED)
+		ended(d, n->ended);
+	else if (h)
+		tell_abort(d->o, h, n);
+}
+
+/* Return: is anything left to tell? */
+static int tell_ended(struct deaths *d)
+{
+	unsigned int i, n = 0;
+
+	for (i = 0; i < d->nended; i++) {
+		if (tool_now_ns() < d->ended[i].due_ns)
+			d->ended[n++] = d->ended[i];
+		else
+			tell_far(d, d->ended[i].who);
+	}
+	d->nended = n;
+	return n > 0;
+}
+
+static int serve(struct deaths *d)
+{
+	struct shmipc_event e = { .struct_bytes = sizeof(e) };
+	int err = -EAGAIN;
+
+	while (!d->err && !(err = shmipc_watch_next(d->watch, &e, 0))) {
+		if (!opts_matches(d->o, e.name))
+			continue;
+		if (e.type == SHMIPC_EVENT_JOINED)
+			joined(d, &e);
+		else if (e.type > SHMIPC_EVENT_JOINED)
+			went(d, &e);
+	}
+	if (!d->err && err != -EAGAIN) {
+		tool_error_lib("watch", shmipc_segment_dir(), err);
+		d->err = err;
+	}
+	return d->err;
+}
+
+static void tell_lost(struct deaths *d)
+{
+	uint64_t lost = exits_lost(d->exits);
+
+	if (lost > d->lost)
+		tool_note("%" PRIu64 " events lost: they came faster than they could be told", lost - d->lost);
+	d->lost = lost;
+}
+
+static int over(const struct deaths *d)
+{
+	return tool_stop || (d->o->count && d->told >= d->o->count) || tool_now_ns() >= d->end_ns;
+}
+
+static void nap(const struct deaths *d, int soon)
+{
+	struct pollfd p[2] = {
+		{ .fd = shmipc_watch_fd(d->watch), .events = POLLIN },
+		{ .fd = exits_fd(d->exits), .events = POLLIN },
+	};
+	uint64_t now = tool_now_ns(), ns = d->end_ns > now ? d->end_ns - now : 0;
+	struct timespec ts;
+
+	if (soon && ns > LOOK_NS)
+		ns = LOOK_NS;
+	ts = (struct timespec){ (time_t)(ns / NS_PER_S), (long)(ns % NS_PER_S) };
+	(void)ppoll(p, 2, ns == UINT64_MAX ? NULL : &ts, &d->open);
+}
+
+static int go_on(struct deaths *d)
+{
+	int soon;
+
+	for (;;) {
+		if (serve(d))
+			return RC_FAIL;
+		exits_serve(d->exits);
+		if (!d->begun) {
+			d->begun = 1;
+			tool_note("watching %zu ends%s", d->n, d->exits ? "" :
+				  "; without eBPF it cannot be told who sent a signal, nor always how "
+				  "one died");
+		}
+		soon = settle_all(d);
+		soon |= tell_ended(d);
+		tell_lost(d);
+		if (tool_flush())
+			return RC_FAIL;
+		if (over(d))
+			break;
+		nap(d, soon);
+	}
+	return d->o->count && d->told >= d->o->count ? RC_OK : session_code();
+}
+
+int trace_deaths(const struct opts *o)
+{
+	struct deaths d = { .o = o, .end_ns = UINT64_MAX };
+	int err, rc;
+
+	session_signals(&d.open);
+	rc = tell_before(o);
+	if (!rc)
+		rc = exits_new(&d.exits, on_note, &d);
+	if (rc)
+		return rc;
+	/* Of several patterns each name is tried. */
+	err = shmipc_watch_open(&d.watch, o->nargs == 1 ? o->args[0] : NULL, SHMIPC_KIND_ANY,
+				SHMIPC_WATCH_ENDS);
+	if (err) {
+		tool_error_lib("watch", shmipc_segment_dir(), err);
+		rc = RC_FAIL;
+	} else {
+		if (o->duration_ns)
+			d.end_ns = tool_now_ns() + o->duration_ns;
+		rc = go_on(&d);
+		shmipc_watch_close(d.watch);
+	}
+	exits_free(d.exits);
+	while (d.n)
+		forget(&d, &d.held[d.n - 1]);
+	free(d.held);
+	return rc;
+}

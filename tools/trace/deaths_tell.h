@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/* deaths_tell.h - deaths, in words and in JSON */
+#ifndef TOOLS_TRACE_DEATHS_TELL_H
+#define TOOLS_TRACE_DEATHS_TELL_H
+
+#include <stdint.h>
+#include <shmipc/discover.h>
+#include "deaths.h"
+#include "events.h"
+#include "process.h"
+#include "../opts.h"
+
+#define TELL_ENDS	256u	/* of one process; of more only the number is told */
+
+/* An end, and who has it or had it. */
+struct held {
+	uint64_t id;
+	uint32_t kind;
+	uint32_t gone;		/* enum shmipc_event_type; 0: it is there */
+	int told;
+	int far;		/* its segment cannot be looked at */
+	int pidfd;		/* without eBPF; -1: none */
+	struct shmipc_peer_info end;
+	struct process_id who;
+	uint64_t noticed_ns;	/* CLOCK_REALTIME */
+	uint64_t due_ns;	/* when it is told, even if not all is known */
+	char name[SHMIPC_NAME_MAX + 8];
+};
+
+/**
+ * tell_death - a process has died
+ * @o:   the command's options
+ * @end: its ends, as many as there is room for
+ * @n:   how many it had
+ * @how: it ended; NULL: not known
+ */
+void tell_death(const struct opts *o, const struct held *const *end, unsigned int n,
+		const struct death_exit *how);
+
+/* Messages of a dead publisher will never come. */
+void tell_abort(const struct opts *o, const struct held *h, const struct death_note *n);
+
+/* Those who died before, and whose places nobody has taken. Return: RC_OK or RC_FAIL. */
+int tell_before(const struct opts *o);
+
+#endif /* TOOLS_TRACE_DEATHS_TELL_H */
