@@ -4,7 +4,7 @@
 #:  make                library (static and shared) and command
 #:  make demo           the main job, once: a real file from process to process
 #:  make check          all tests; make check GROUP="unit stress" runs these only
-#:  make pictures       those in the documents again, from real runs (needs tmux)
+#:  make pictures       those in the documents again, from real runs (needs tmux, gnuplot)
 #:  make install        into PREFIX (default /usr/local), below DESTDIR if given
 #:  make uninstall      the same files, gone
 #:  make tsan, asan     library, command and tests with sanitizers, in build/tsan, build/asan
@@ -109,9 +109,13 @@ LOOK_httpd	:= -lmicrohttpd
 $(B)/obj/tools/top_%.o: ALL_CFLAGS += $(if $(filter ncurses,$(LOOKS)),-DWITH_NCURSES)
 $(B)/obj/tools/metrics_%.o: ALL_CFLAGS += $(if $(filter httpd,$(LOOKS)),-DWITH_HTTPD)
 
+# Stacks of `shmipc trace --slow --stack`.
+DW_LIBS	:= $(call has,-ldw,elfutils/libdwfl.h)
+$(B)/obj/tools/trace/stack.o: ALL_CFLAGS += $(if $(DW_LIBS),-DWITH_DW)
+
 $(B)/shmipc: $(TOOL_OBJ) $(B)/libshmipc.a
 	$(CC) -o $@ $^ $(ALL_LDFLAGS) -ljansson -lm $(foreach p,$(PEERS),$(PEER_$(p))) \
-		$(foreach l,$(LOOKS),$(LOOK_$(l))) $(BPF_LIBS)
+		$(foreach l,$(LOOKS),$(LOOK_$(l))) $(BPF_LIBS) $(DW_LIBS)
 
 $(EXAMPLES) $(TESTS): $(B)/%: $(B)/obj/%.o $(B)/libshmipc.a
 	@mkdir -p $(@D)
@@ -140,6 +144,7 @@ check:
 # What the documents show, made again from real runs.
 pictures: $(B)/shmipc
 	B=$(B) tools/pictures/top tools/trace/pictures/top.svg
+	B=$(B) tools/pictures/trace tools/trace/pictures
 
 DEST_BIN = $(DESTDIR)$(PREFIX)/bin
 DEST_LIB = $(DESTDIR)$(LIBDIR)

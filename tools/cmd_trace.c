@@ -11,7 +11,9 @@
 #include "opts.h"
 #include "util.h"
 #include "trace/events.h"
+#include "trace/stack.h"
 #include "trace/trace.h"
+#include "trace/who.h"
 
 #define RECORDING	1	/* version of what --record writes */
 
@@ -21,6 +23,7 @@ static const struct opts_command command = {
 	.about =
 	"Shows what the ends of topics and rings do, as it happens; with --histogram how long\n"
 	"it takes. They run on as they are: nothing is restarted or linked. " PATTERNS_TEXT "\n"
+	"With --slow it says who holds whom up and who loses messages, with --deaths who died.\n\n"
 	"Events: publish, take: a message; publish_some, take_some: each 64th; full: no room for\n"
 	"it; wait, wait_end, wake: sleeping for one; gap: lost; hold, release: kept in place;\n"
 	"evict: cut off; abort: a dead publisher's; death; attach, detach: an end comes, goes.\n",
@@ -49,8 +52,28 @@ static uint32_t parse_events(const struct opts *o)
 	}
 }
 
+/* Those that name processes, and take little else. */
+static void parse_who(const struct opts *o)
+{
+	const char *what = o->slow ? "slow" : "deaths";
+
+	if (o->stack && !o->slow)
+		opts_refuse(&command, "--stack goes with --slow");
+	if (!o->slow && !o->deaths)
+		return;
+	if (o->slow && o->deaths)
+		opts_refuse(&command, "--slow and --deaths exclude each other; run two");
+	if (o->events || o->histogram || o->record || o->read || o->plot || o->sample || o->buffer)
+		opts_refuse(&command, "--%s excludes --events, --histogram, --sample, --buffer, "
+			    "--record, --read and --plot; --json can be kept in a file", what);
+	if (o->pids.n || o->cgroup)
+		opts_refuse(&command, "--%s is about all ends of a segment, as one depends on "
+			    "another: choose by PATTERN, not by --pid or --cgroup", what);
+}
+
 static void parse(struct trace_opts *t, const struct opts *o)
 {
+	parse_who(o);
 	t->o = o;
 	t->types = parse_events(o);
 	if (o->histogram)
@@ -104,6 +127,12 @@ int trace_flush(const struct trace_opts *t)
 
 static int go(struct trace_opts *t)
 {
+	if (t->o->stack && !stack_check())
+		return RC_FAIL;
+	if (t->o->deaths)
+		return trace_deaths(t->o);
+	if (t->o->slow)
+		return trace_slow(t->o);
 	if (t->o->read)
 		return trace_again(t);
 	if (t->what == HIST_OCCUPANCY)
@@ -121,6 +150,8 @@ int cmd_trace(int argc, char **argv)
 	opts_patterns(&o);
 	parse(&t, &o);
 	round_buffer(&o);
+	if (o.slow && !o.every_given)
+		o.every_ns = NS_PER_S;
 	if (o.record) {
 		t.record = fopen(o.record, "we");
 		if (!t.record) {

@@ -121,14 +121,20 @@ static const struct opt_def defs[] = {
 	{ "histogram", KEY_HISTOGRAM, "WHAT", FOR_TRACE,
 	  "publish-to-receive, wait, wake, occupancy or hold: how\n"
 	  "long, or how many, per topic and per peer" },
+	{ "slow", KEY_SLOW, NULL, FOR_TRACE, "who holds whom up, who loses messages, and why" },
+	{ "deaths", KEY_DEATHS, NULL, FOR_TRACE, "who had an end and died, and how" },
+	{ "stack", KEY_STACK, NULL, FOR_TRACE,
+	  "with --slow: what the threads of who is slow are doing;\n"
+	  "stops each of them for a moment" },
 	{ "sample", KEY_SAMPLE, NULL, FOR_TRACE,
 	  "publish-to-receive of each 64th message only" },
 	{ "pid", 'p', "PID", FOR_TRACE, "only this process; may be given again" },
 	{ "cgroup", KEY_CGROUP, "DIR", FOR_TRACE, "only processes of this cgroup and those below" },
 	{ "duration", 'd', "SECONDS", FOR_TRACE, "end after so long (when interrupted)" },
-	{ "count", 'c', "N", FOR_TRACE, "end after N events" },
+	{ "count", 'c', "N", FOR_TRACE, "end after N events, deaths, or reports of --slow" },
 	{ "every", KEY_EVERY, "SECONDS", FOR_TRACE,
-	  "show what a histogram has gathered so often (5)" },
+	  "show what a histogram has gathered so often (5); report\n"
+	  "who is slow so often (1)" },
 	{ "rate", KEY_RATE, "R", FOR_TRACE, "occupancy: look R times a second (100)" },
 	{ "buffer", KEY_BUFFER, "BYTES", FOR_TRACE,
 	  "room for events that are not shown yet (4M)" },

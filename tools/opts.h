@@ -110,6 +110,9 @@ struct opts {
 	uint64_t every_ns;
 	int every_given;
 	/* trace */
+	int slow;
+	int deaths;
+	int stack;
 	const char *events;
 	const char *histogram;
 	int sample;

@@ -377,6 +377,15 @@ static void take_trace(struct opts *o, int key, const char *arg)
 	case KEY_HISTOGRAM:
 		o->histogram = arg;
 		break;
+	case KEY_SLOW:
+		o->slow = 1;
+		break;
+	case KEY_DEATHS:
+		o->deaths = 1;
+		break;
+	case KEY_STACK:
+		o->stack = 1;
+		break;
 	case KEY_SAMPLE:
 		o->sample = 1;
 		break;

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+/* slow_show.h - what was found, in words and in JSON */
+#ifndef TOOLS_TRACE_SLOW_SHOW_H
+#define TOOLS_TRACE_SLOW_SHOW_H
+
+#include "slow_find.h"
+#include "../opts.h"
+
+/* One report on standard output, about the segments of @l. */
+void slow_show(const struct opts *o, const struct slow_report *r, const struct look *l);
+
+#endif /* TOOLS_TRACE_SLOW_SHOW_H */
