@@ -180,13 +180,19 @@ def perf_records_the_librarys_probes():
         raise Skip("no perf here")
     topic = name()
     p = flood(topic, "--rate", "1000")
-    out = subprocess.run([os.path.join(SCRIPTS, "perf-mem"), SHMIPC, "1", "publish"],
-                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+    def mem(probe):
+        """When nobody else on this machine uses perf so."""
+        def once():
+            r = subprocess.run([os.path.join(SCRIPTS, "perf-mem"), SHMIPC, "1", probe],
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            return None if b"already" in r.stdout else r
+        return until(once, "a machine without such probes")
+    out = mem("publish")
     text = out.stdout.decode()
     equal(out.returncode, 0, text)
     check(re.search(r"shmipc +%d .*sdt_shmipc:publish: .*arg5=200 arg6=1" % p.p.pid, text), text[:2000])
-    bad = subprocess.run([os.path.join(SCRIPTS, "perf-mem"), SHMIPC, "1", "nonsense"],
-                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    bad = mem("nonsense")
     equal(bad.returncode, 1)
     check(b'no probe "nonsense"' in bad.stdout, bad.stdout)
     left = subprocess.run(["perf", "probe", "-l"], stdout=subprocess.PIPE).stdout
