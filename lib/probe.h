@@ -8,7 +8,8 @@
  * hot path one load asks for two of them at once (struct shmipc_pub.probe and so
  * on); while somebody listens, the message goes through the library.
  *
- * All arguments are 64-bit integers, six at most (bpftrace has no more). The first three are the same everywhere:
+ * All arguments are 64-bit integers, six at most (bpftrace has no more). The first
+ * three are the same everywhere:
  *
  *   id     first eight bytes of the segment's id, as in the module's tracepoints
  *   name   address of the segment's name, which ends with 0

@@ -188,6 +188,7 @@ static inline uint64_t shmipc_priv_log_resume_many(struct shmipc_log_tx *tx,
 /* Without the kernel's help: what others have stored is visible by and by. */
 static inline void shmipc_priv_log_fence(void)
 {
+	/* B0 -> B1: as well as it can be had here. */
 	shmipc_fence_seq_cst();
 }
 

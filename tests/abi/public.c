@@ -210,11 +210,11 @@ AT(shmipc_pub_opts, copier, 16);
 AT(shmipc_pub_opts, chain, 24);
 AT(shmipc_pub_opts, pool_from, 32);
 
-SIZE(shmipc_pub, 136);
+SIZE(shmipc_pub, 160);
 AT(shmipc_pub, tx, 0);
-AT(shmipc_pub, live, 120);
-AT(shmipc_pub, plain_end, 124);
-AT(shmipc_pub, probe, 128);
+AT(shmipc_pub, live, 144);
+AT(shmipc_pub, plain_end, 148);
+AT(shmipc_pub, probe, 152);
 
 SIZE(shmipc_buf, 16);
 AT(shmipc_buf, ptr, 0);
@@ -343,7 +343,7 @@ AT(shmipc_topic_stat, waits, 544);
 AT(shmipc_topic_stat, aborted, 552);
 AT(shmipc_topic_stat, evictions, 560);
 
-SIZE(shmipc_log_tx, 120);
+SIZE(shmipc_log_tx, 144);
 AT(shmipc_log_tx, entry, 0);
 AT(shmipc_log_tx, mask, 8);
 AT(shmipc_log_tx, stride, 16);
@@ -359,7 +359,7 @@ AT(shmipc_log_tx, bytes, 88);
 AT(shmipc_log_tx, single, 96);
 AT(shmipc_log_tx, slot, 100);
 AT(shmipc_log_tx, full_fence, 104);
-AT(shmipc_log_tx, log, 112);
+AT(shmipc_log_tx, log, 120);
 
 SIZE(shmipc_log_rx, 168);
 AT(shmipc_log_rx, entry, 0);

@@ -52,7 +52,8 @@ AT(shmipc_pub_line, bytes, 16);
 AT(shmipc_pub_line, waits, 24);
 AT(shmipc_pub_line, wait_slot, 32);
 AT(shmipc_pub_line, id, 40);
-AT(shmipc_pub_line, reserved0, 48);
+AT(shmipc_pub_line, next, 48);
+AT(shmipc_pub_line, reserved0, 56);
 
 SIZE(shmipc_sub_ctl, 128);
 AT(shmipc_sub_ctl, want, 0);
@@ -98,7 +99,7 @@ PIN(sizeof(struct shmipc_entry) == SHMIPC_ENTRY_HDR);
 PIN(SHMIPC_TOPIC_MAGIC == ((__u64)'s' | (__u64)'h' << 8 | (__u64)'m' << 16 | (__u64)'i' << 24 |
 			   (__u64)'p' << 32 | (__u64)'c' << 40 | (__u64)'T' << 48 |
 			   (__u64)'P' << 56));
-PIN(SHMIPC_TOPIC_VERSION == 1 && SHMIPC_KIND_TOPIC == 4);
+PIN(SHMIPC_TOPIC_VERSION == 2 && SHMIPC_KIND_TOPIC == 4);
 PIN(SHMIPC_TOPIC_PUBS_MAX == 1024 && SHMIPC_TOPIC_SUBS_MAX == 3072);
 PIN(SHMIPC_TOPIC_HOLDS_MAX == 1024 && SHMIPC_TOPIC_GROUPS == 64);
 PIN(SHMIPC_TOPIC_CELL_MAX == 65520 && SHMIPC_TOPIC_CHUNKS_MAX == 65536);

@@ -10,7 +10,7 @@ import ctext
 FLOOR = {noun: floor for floor, nouns in {
     1: "atomic",
     2: "record ring spsc mpsc mpmc bcast seqlock log",
-    3: "error segment backend internal body pool mem dev private options table",
+    3: "error segment backend internal body pool mem dev private options probe table",
     4: "channel peer wait keeper loan headers copier fork time glob discover watch",
     5: "topic pub sub queue service state heap shmipc ffi version",
 }.items() for noun in nouns.split()}
