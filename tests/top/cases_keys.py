@@ -8,7 +8,10 @@ from topics import ended, lagging, publish, slow_sub
 
 
 def in_order(t, *names):
-    until(lambda: t.rows() == list(names), "rows %s, found:\n%s" % (" ".join(names), t.text()))
+    try:
+        until(lambda: t.rows() == list(names), "")
+    except AssertionError:
+        raise AssertionError("rows: expected %s, found:\n%s" % (names, t.text())) from None
 
 
 @case
@@ -136,7 +139,7 @@ def a_filter_that_nothing_passes_says_so():
 
 @case
 def keys_change_the_interval_and_pause():
-    with lagging(t=1), top() as t:
+    with lagging(t=1), top("--sort", "name") as t:
         t.shows("every 1 s")
         t.type("+")
         t.shows("every 2 s")
@@ -152,7 +155,7 @@ def keys_change_the_interval_and_pause():
         t.hides("any key goes back")
         check("other" not in t.rows(), t.text())
         t.type("p")
-        in_order(t, "t", "other")
+        in_order(t, "other", "t")
     run("rm", "other")
 
 

@@ -11,6 +11,8 @@ def slow_sub(name, *opts):
     before = len((stat(name) or {"subscriber": []})["subscriber"])
     r = Run("sub", "--quiet", *opts, name)
     attached(name, "reader", before + 1)
+    # It has its slot, and not until then a place and a policy.
+    until(lambda: all(s["policy"] != "unknown" for s in stat(name)["subscriber"]), "a place")
     return stopped(r)
 
 
@@ -21,7 +23,8 @@ def publish(name, n, *opts):
 def ended(*subs):
     for r in subs:
         r.kill(signal.SIGKILL).wait()
-    run("gc")
+        # Its locks may go a moment after it.
+        until(lambda name=r.args[-1]: run("gc") and not stat(name), "an end of " + r.args[-1])
 
 
 @contextlib.contextmanager
