@@ -25,6 +25,7 @@
 static struct shmipc_pub *pub;
 static struct shmipc_sub *sub, *lossy;
 static uint64_t pubs = 4, aborted, next_number = 1;
+static bool lends;		/* the tail, to the publisher of ours */
 
 static size_t len_of(uint64_t n)
 {
@@ -135,6 +136,8 @@ static void prepare(void)
 	uint64_t n;
 
 	pub = open_pub();
+	if (lends)
+		pub->tx.lend_after = 1;
 	sub = open_sub(SHMIPC_POLICY_LOSSLESS, 0, SHMIPC_START_NEW);
 	lossy = open_sub(SHMIPC_POLICY_LOSSY, 0, SHMIPC_START_NEW);
 	for (n = 1; n <= BEFORE; n++) {
@@ -143,6 +146,14 @@ static void prepare(void)
 		     (unsigned long long)n);
 	}
 	next_number = n;
+}
+
+/* Ours has the tail: the victim recalls it. */
+static void prepare_lent(void)
+{
+	lends = true;
+	prepare();
+	must(pub->tx.lent, "the tail is not lent");
 }
 
 /* A single publisher is the victim. */
@@ -241,6 +252,13 @@ static void setup_pub(void)
 		store_len[i] = fill_in(store[i], MINE + i);
 	pub = open_pub();
 	board->entered = 1;
+}
+
+/* The tail is lent to the victim with its third message. */
+static void setup_lent(void)
+{
+	setup_pub();
+	pub->tx.lend_after = 1;
 }
 
 static void setup_single(void)
@@ -552,6 +570,8 @@ static void check_group(void)
 
 const struct scenario topic_scenarios[] = {
 	{ "topic-send", 0, prepare, setup_pub, run_sends, NULL, check_pub },
+	{ "topic-send-lent", 0, prepare, setup_lent, run_sends, NULL, check_pub },
+	{ "topic-send-recalls", 0, prepare_lent, setup_pub, run_sends, NULL, check_pub },
 	{ "topic-send-single", 0, prepare_single, setup_single, run_sends, NULL, check_pub },
 	{ "topic-send-wakes", ASLEEP, prepare, setup_pub, run_one_send, NULL, check_pub_wakes },
 	{ "topic-batch", 0, prepare, setup_pub, run_batches, NULL, check_batches },
