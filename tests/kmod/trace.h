@@ -48,6 +48,13 @@ static inline bool can_trace(void)
 	return !access(EVENTS, F_OK);
 }
 
+/* In the test: this harness does not end one whose setup skips. */
+#define NEEDS_TRACING()								\
+	do {									\
+		if (!can_trace())						\
+			SKIP(return, "no tracefs");				\
+	} while (0)
+
 /* A number of /sys/kernel/debug/shmipc/sampler, or -1. */
 static inline long long sampler(const char *what)
 {
