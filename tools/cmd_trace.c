@@ -26,14 +26,15 @@ static const struct opts_command command = {
 	"With --slow it says who holds whom up and who loses messages, with --deaths who died.\n\n"
 	"Events: publish, take: a message; publish_some, take_some: each 64th; full: no room for\n"
 	"it; wait, wait_end, wake: sleeping for one; gap: lost; hold, release: kept in place;\n"
-	"evict: cut off; abort: a dead publisher's; death; attach, detach: an end comes, goes.\n",
+	"evict: cut off; abort: a dead publisher's; death; attach, detach: an end comes, goes.\n"
+	"Of the module alone: create, open, destroy: a segment; sample, sample_peer: how far it is.\n",
 };
 
 static uint32_t parse_events(const struct opts *o)
 {
 	const char *p = o->events;
 	uint32_t types = 0, type;
-	char words[256];
+	char words[320];
 	size_t n;
 
 	if (!p)
@@ -42,11 +43,11 @@ static uint32_t parse_events(const struct opts *o)
 		return (1u << TRACE_TYPES) - 1;
 	for (;; p += n + 1) {
 		n = strcspn(p, ",");
-		type = event_type(p, n);
-		if (type == TRACE_TYPES)
+		type = event_types(p, n);
+		if (!type)
 			opts_refuse(&command, "--events: found \"%.*s\", expected some of %s",
 				    (int)n, p, event_words(words, sizeof(words)));
-		types |= 1u << type;
+		types |= type;
 		if (!p[n])
 			return types;
 	}
@@ -71,6 +72,28 @@ static void parse_who(const struct opts *o)
 			    "another: choose by PATTERN, not by --pid or --cgroup", what);
 }
 
+/* What can be had from the sources that were asked for? */
+static void parse_source(const struct trace_opts *t, const struct opts *o)
+{
+	int bpf = opts_source(o, SOURCE_PROBES) || opts_source(o, SOURCE_MODULE);
+
+	if (o->slow || o->deaths || o->read || !o->sources)
+		return;
+	if (t->what == HIST_OCCUPANCY && !(o->sources & (SOURCE_MODULE | SOURCE_COUNTERS)))
+		opts_refuse(&command, "--source: probes do not say how full it is: expected module "
+			    "or counters");
+	if ((t->what == HIST_PUBLISH_TO_RECEIVE || t->what == HIST_HOLD) &&
+	    !opts_source(o, SOURCE_PROBES))
+		opts_refuse(&command, "--source: only probes know of messages, for --histogram %s",
+			    o->histogram);
+	if (t->what != HIST_OCCUPANCY && !bpf)
+		opts_refuse(&command, "--source: counters know of no events: expected probes or "
+			    "module; --slow, --deaths and --histogram occupancy take counters");
+	if (t->what == HIST_NONE && o->events && o->sources == SOURCE_MODULE &&
+	    !(t->types & TRACE_MODULE_TYPES))
+		opts_refuse(&command, "--events: \"%s\" come from probes alone", o->events);
+}
+
 static void parse(struct trace_opts *t, const struct opts *o)
 {
 	parse_who(o);
@@ -85,6 +108,7 @@ static void parse(struct trace_opts *t, const struct opts *o)
 		opts_refuse(&command, "--histogram and --events exclude each other");
 	if (o->histogram && o->count)
 		opts_refuse(&command, "--count is of events; with --histogram use --duration");
+	parse_source(t, o);
 	if (o->sample && t->what != HIST_PUBLISH_TO_RECEIVE)
 		opts_refuse(&command, "--sample goes with --histogram publish-to-receive");
 	if (o->plot && !o->histogram && !o->read)

@@ -126,6 +126,9 @@ static const struct opt_def defs[] = {
 	{ "stack", KEY_STACK, NULL, FOR_TRACE,
 	  "with --slow: what the threads of who is slow are doing;\n"
 	  "stops each of them for a moment" },
+	{ "source", KEY_SOURCE, "LIST", FOR_TRACE,
+	  "look at probes, module, counters or all, with commas\n"
+	  "between them (all that is there)" },
 	{ "sample", KEY_SAMPLE, NULL, FOR_TRACE,
 	  "publish-to-receive of each 64th message only" },
 	{ "pid", 'p', "PID", FOR_TRACE, "only this process; may be given again" },

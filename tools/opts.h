@@ -47,6 +47,9 @@ struct opts_command {
 /* How sub writes a message; DEFAULT: raw, or lines on a terminal. */
 enum { FORMAT_DEFAULT, FORMAT_RAW, FORMAT_LINES, FORMAT_HEX, FORMAT_JSON };
 
+/* What trace looks at. */
+enum { SOURCE_PROBES = 1u << 0, SOURCE_MODULE = 1u << 1, SOURCE_COUNTERS = 1u << 2 };
+
 /* An option that may be given several times. */
 #define OPTS_MANY	64u
 struct opts_many {
@@ -110,6 +113,7 @@ struct opts {
 	uint64_t every_ns;
 	int every_given;
 	/* trace */
+	uint32_t sources;	/* SOURCE_*, or-ed; 0: all that is there */
 	int slow;
 	int deaths;
 	int stack;
@@ -169,6 +173,12 @@ const char *opts_name(const struct opts *o);
 /* Ends the process with RC_USAGE, this message and a hint at --help. */
 void opts_refuse(const struct opts_command *command, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3), noreturn));
+
+/* May this SOURCE_* be looked at? */
+static inline int opts_source(const struct opts *o, uint32_t source)
+{
+	return !o->sources || (o->sources & source);
+}
 
 /* The exit codes, as text for --help. */
 extern const char opts_exit_codes[];

@@ -368,6 +368,15 @@ static void take_end(struct opts *o, int key, const char *arg)
 	}
 }
 
+/* The words are in the order of the bits. */
+static uint32_t a_source(const struct opts *o, const char *text)
+{
+	static const char *const words[] = { "probes", "module", "counters", "all" };
+	uint32_t bits = a_list(o, "source", text, words, 4, "words of probes, module, counters, all");
+
+	return bits & 1u << 3 ? 0 : bits;
+}
+
 static void take_trace(struct opts *o, int key, const char *arg)
 {
 	switch (key) {
@@ -385,6 +394,9 @@ static void take_trace(struct opts *o, int key, const char *arg)
 		break;
 	case KEY_STACK:
 		o->stack = 1;
+		break;
+	case KEY_SOURCE:
+		o->sources = a_source(o, arg);
 		break;
 	case KEY_SAMPLE:
 		o->sample = 1;

@@ -108,6 +108,16 @@ static int pair_message(struct again *g, const struct trace_event *e, const char
 	return 0;
 }
 
+static int is_wake(const struct trace_event *e)
+{
+	return e->type == TRACE_WAKE || (e->type == TRACE_MOD_WAKE && e->arg[1]);
+}
+
+static int is_wait_end(const struct trace_event *e)
+{
+	return e->type == TRACE_WAIT_END || e->type == TRACE_MOD_WAIT_END;
+}
+
 /* As the programs do it in the kernel. */
 static int pair(struct again *g, const struct trace_event *e, const char *name, uint64_t wall)
 {
@@ -117,13 +127,13 @@ static int pair(struct again *g, const struct trace_event *e, const char *name, 
 	case HIST_PUBLISH_TO_RECEIVE:
 		return pair_message(g, e, name, wall);
 	case HIST_WAIT:
-		return e->type == TRACE_WAIT_END ? count_in(g, e, name, wall, e->took_ns) : 0;
+		return is_wait_end(e) ? count_in(g, e, name, wall, e->took_ns) : 0;
 	case HIST_HOLD:
 		return e->type == TRACE_RELEASE ? count_in(g, e, name, wall, e->took_ns) : 0;
 	case HIST_WAKE:
-		if (e->type == TRACE_WAKE)
+		if (is_wake(e))
 			return begin(g, e, TRACE_WAKE, e->arg[0]);
-		if (e->type != TRACE_WAIT_END || !e->took_ns)
+		if (!is_wait_end(e) || !e->took_ns)
 			return 0;
 		woken = began(g, e, TRACE_WAKE, e->arg[0]);
 		return woken >= e->mono_ns - e->took_ns && woken < e->mono_ns ?
@@ -158,7 +168,7 @@ static int take_event(struct again *g, json_t *obj)
 		return 0;
 	/* Whoever publishes or wakes is asked by nobody: as in the kernel. */
 	if (g->hs.what != HIST_NONE && (e.type == TRACE_PUBLISH || e.type == TRACE_PUBLISH_SOME ||
-					e.type == TRACE_WAKE))
+					is_wake(&e)))
 		return pair(g, &e, name, wall);
 	if (!pid_wanted(o, e.pid))
 		return 0;

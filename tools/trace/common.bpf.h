@@ -14,8 +14,10 @@
 #include <linux/ptrace.h>
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
+#ifndef WITHOUT_USDT
 #define BPF_USDT_MAX_SPEC_CNT 2048
 #include <bpf/usdt.bpf.h>
+#endif
 #include "event.h"
 
 #define KERNEL_STRUCT __attribute__((preserve_access_index))
@@ -90,10 +92,9 @@ struct {
 
 static const struct trace_name no_name;
 
-/* The PID as the tracer's namespace has it; 0: it has none there. */
-static __always_inline __s32 pid_seen(struct task_struct *task)
+/* The number as the tracer's namespace has it; 0: it has none there. */
+static __always_inline __s32 pid_number(struct pid *pid)
 {
-	struct pid *pid = BPF_CORE_READ(task, thread_pid);
 	unsigned int level = BPF_CORE_READ(pid, level), i;
 	const void *at = __builtin_preserve_access_index(&pid->numbers[0]);
 	struct upid *u;
@@ -104,6 +105,25 @@ static __always_inline __s32 pid_seen(struct task_struct *task)
 			return BPF_CORE_READ(u, nr);
 	}
 	return 0;
+}
+
+/* As the process itself has it: the inode number of its PID namespace, and its PID in there. */
+static __always_inline void pid_at_home(struct pid *pid, __u32 *ret_ns, __s32 *ret_nr)
+{
+	unsigned int level = BPF_CORE_READ(pid, level);
+	const void *at = __builtin_preserve_access_index(&pid->numbers[0]);
+	struct upid *u;
+
+	if (level >= PID_LEVELS)
+		return;
+	u = (struct upid *)(at + level * bpf_core_type_size(struct upid));
+	*ret_ns = BPF_CORE_READ(u, ns, ns.inum);
+	*ret_nr = BPF_CORE_READ(u, nr);
+}
+
+static __always_inline __s32 pid_seen(struct task_struct *task)
+{
+	return pid_number(BPF_CORE_READ(task, thread_pid));
 }
 
 /* The process, not the thread. */

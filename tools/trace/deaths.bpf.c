@@ -86,19 +86,9 @@ static __always_inline struct death_note *new_note(__u32 type)
 	return d;
 }
 
-/* As the process itself has its PID. */
 static __always_inline void own_id(struct task_struct *leader, struct death_key *ret)
 {
-	struct pid *pid = BPF_CORE_READ(leader, thread_pid);
-	unsigned int level = BPF_CORE_READ(pid, level);
-	const void *at = __builtin_preserve_access_index(&pid->numbers[0]);
-	struct upid *u;
-
-	if (level >= PID_LEVELS)
-		return;
-	u = (struct upid *)(at + level * bpf_core_type_size(struct upid));
-	ret->pidns = BPF_CORE_READ(u, ns, ns.inum);
-	ret->pid = BPF_CORE_READ(u, nr);
+	pid_at_home(BPF_CORE_READ(leader, thread_pid), &ret->pidns, &ret->pid);
 }
 
 /* Signals by which nobody dies unless he wants to: CHLD, CONT, STOP to TTOU, URG, WINCH. */

@@ -16,6 +16,7 @@
 #include <shmipc/discover.h>
 #include "deaths_tell.h"
 #include "exits.h"
+#include "module.h"
 #include "pidfd.h"
 #include "process.h"
 #include "session.h"
@@ -26,12 +27,15 @@
 #define GRACE_NS	(400 * NS_PER_MS)
 #define ENDED_MAX	256u	/* at once, as they end */
 #define FAR_ENDS	64u	/* of one process, in segments that cannot be looked at */
+#define MODULE_NS	(250 * NS_PER_MS)	/* whether the module has come */
 #define LOOK_NS		(20 * NS_PER_MS)	/* while one is not settled */
 
 struct deaths {
 	const struct opts *o;
 	struct shmipc_watch *watch;
 	struct exits *exits;
+	struct module *module;
+	int had_module;		/* it listened, and that was said */
 	struct held *held;
 	size_t n, cap;
 	uint64_t told;
@@ -93,6 +97,8 @@ static void joined(struct deaths *d, const struct shmipc_event *e)
 {
 	struct held *h = find(d, first_bytes(e->id), e->end.slot);
 
+	if (h && h->by_module && h->end.generation == e->end.generation)
+		return;		/* it was faster than the table */
 	if (h)			/* in the place of one who is dead and told */
 		pidfd_let_go(h->pidfd);
 	else
@@ -122,6 +128,43 @@ static void went(struct deaths *d, const struct shmipc_event *e)
 	}
 	h->gone = e->type;
 	h->noticed_ns = e->noticed_ns;
+	h->due_ns = tool_now_ns() + GRACE_NS;
+}
+
+/* By the kernel module, at once: perhaps of one that the table has not shown yet. */
+static void died(const struct trace_event *e, void *arg)
+{
+	struct deaths *d = arg;
+	struct held *h = find(d, e->id, e->slot);
+	char name[TRACE_NAME];
+
+	module_name(d->module, e->id, name);
+	if (!*name || !opts_matches(d->o, name))
+		return;
+	if (h && h->end.generation == e->arg[1] && (h->told || h->gone))
+		return;
+	if (!h || h->end.generation != e->arg[1]) {
+		if (h)
+			pidfd_let_go(h->pidfd);
+		else
+			h = add(d);
+		if (!h)
+			return;
+		memset(h, 0, sizeof(*h));
+		h->id = e->id;
+		h->kind = (uint32_t)e->arg[4];
+		h->end.slot = e->slot;
+		h->end.role = (uint32_t)e->arg[0];
+		h->end.generation = e->arg[1];
+		h->end.pid = (uint32_t)e->pid;
+		h->pidfd = -1;
+		memcpy(h->end.comm, e->comm, sizeof(e->comm));
+		snprintf(h->name, sizeof(h->name), "%s", name);
+	}
+	h->by_module = 1;
+	h->gone = SHMIPC_EVENT_DIED;
+	h->who = (struct process_id){ (uint32_t)(e->arg[5] >> 32), (uint32_t)e->arg[5] };
+	h->noticed_ns = event_wall_ns(e->mono_ns);
 	h->due_ns = tool_now_ns() + GRACE_NS;
 }
 
@@ -303,11 +346,33 @@ static int tell_ended(struct deaths *d)
 	return n > 0;
 }
 
+static void tell_module(struct deaths *d)
+{
+	if (!module_on(d->module) || d->had_module)
+		return;
+	d->had_module = 1;
+	tool_note("listens to the kernel module");
+}
+
+/* It may come while we are here. */
+static void look_at_module(struct deaths *d)
+{
+	if (!d->module || d->had_module)
+		return;
+	if (module_look(d->module)) {	/* it is there, and that it does not work was said */
+		module_free(d->module);
+		d->module = NULL;
+	}
+	tell_module(d);
+}
+
 static int serve(struct deaths *d)
 {
 	struct shmipc_event e = { .struct_bytes = sizeof(e) };
 	int err = -EAGAIN;
 
+	look_at_module(d);
+	module_serve(d->module);
 	while (!d->err && !(err = shmipc_watch_next(d->watch, &e, 0))) {
 		if (!opts_matches(d->o, e.name))
 			continue;
@@ -325,7 +390,7 @@ static int serve(struct deaths *d)
 
 static void tell_lost(struct deaths *d)
 {
-	uint64_t lost = exits_lost(d->exits);
+	uint64_t lost = exits_lost(d->exits) + module_lost(d->module);
 
 	if (lost > d->lost)
 		tool_note("%" PRIu64 " events lost: they came faster than they could be told", lost - d->lost);
@@ -339,17 +404,20 @@ static int over(const struct deaths *d)
 
 static void nap(const struct deaths *d, int soon)
 {
-	struct pollfd p[2] = {
+	struct pollfd p[3] = {
 		{ .fd = shmipc_watch_fd(d->watch), .events = POLLIN },
 		{ .fd = exits_fd(d->exits), .events = POLLIN },
+		{ .fd = module_fd(d->module), .events = POLLIN },
 	};
 	uint64_t now = tool_now_ns(), ns = d->end_ns > now ? d->end_ns - now : 0;
 	struct timespec ts;
 
 	if (soon && ns > LOOK_NS)
 		ns = LOOK_NS;
+	if (d->module && !d->had_module && ns > MODULE_NS)
+		ns = MODULE_NS;
 	ts = (struct timespec){ (time_t)(ns / NS_PER_S), (long)(ns % NS_PER_S) };
-	(void)ppoll(p, 2, ns == UINT64_MAX ? NULL : &ts, &d->open);
+	(void)ppoll(p, 3, ns == UINT64_MAX ? NULL : &ts, &d->open);
 }
 
 static int go_on(struct deaths *d)
@@ -378,6 +446,25 @@ static int go_on(struct deaths *d)
 	return d->o->count && d->told >= d->o->count ? RC_OK : session_code();
 }
 
+static int begin(struct deaths *d)
+{
+	const struct opts *o = d->o;
+	const struct module_want want = { .o = o, .mode = TRACE_EVENTS,
+					  .types = 1u << TRACE_MOD_DEATH, .fn = died, .arg = d };
+	int rc = RC_OK;
+
+	if (opts_source(o, SOURCE_PROBES) || opts_source(o, SOURCE_MODULE))
+		rc = exits_new(&d->exits, opts_source(o, SOURCE_PROBES), on_note, d);
+	if (rc || !d->exits || !opts_source(o, SOURCE_MODULE))
+		return rc;
+	if (module_new(&d->module, &want) && o->sources == SOURCE_MODULE)
+		return RC_FAIL;
+	tell_module(d);
+	if (d->module && !d->had_module && o->sources)
+		tool_note("waits for the kernel module: %s", module_why_not());
+	return RC_OK;
+}
+
 int trace_deaths(const struct opts *o)
 {
 	struct deaths d = { .o = o, .end_ns = UINT64_MAX };
@@ -386,9 +473,9 @@ int trace_deaths(const struct opts *o)
 	session_signals(&d.open);
 	rc = tell_before(o);
 	if (!rc)
-		rc = exits_new(&d.exits, on_note, &d);
+		rc = begin(&d);
 	if (rc)
-		return rc;
+		goto done;
 	/* Of several patterns each name is tried. */
 	err = shmipc_watch_open(&d.watch, o->nargs == 1 ? o->args[0] : NULL, SHMIPC_KIND_ANY,
 				SHMIPC_WATCH_ENDS);
@@ -401,6 +488,8 @@ int trace_deaths(const struct opts *o)
 		rc = go_on(&d);
 		shmipc_watch_close(d.watch);
 	}
+done:
+	module_free(d.module);
 	exits_free(d.exits);
 	while (d.n)
 		forget(&d, &d.held[d.n - 1]);

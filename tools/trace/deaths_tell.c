@@ -115,8 +115,9 @@ static json_t *end_json(const struct held *h)
 {
 	char id[ID_TEXT];
 
-	return json_pack("{s:s, s:s, s:s, s:b, s:s, s:I, s:I, s:I}", "name", h->name, "id",
-			 id_text(h->id, id), "kind", kind_word(h->kind), "elsewhere", h->far, "role",
+	return json_pack("{s:s, s:s, s:s, s:b, s:s, s:s, s:I, s:I, s:I}", "name", h->name, "id",
+			 id_text(h->id, id), "kind", kind_word(h->kind), "elsewhere", h->far, "source",
+			 h->by_module ? "module" : h->far ? "probes" : "counters", "role",
 			 role_word(h->end.role), "slot", json_u64(h->end.slot), "generation",
 			 json_u64(h->end.generation), "since_ns", json_u64(h->end.since_ns));
 }

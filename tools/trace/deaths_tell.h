@@ -18,6 +18,7 @@ struct held {
 	uint32_t kind;
 	uint32_t gone;		/* enum shmipc_event_type; 0: it is there */
 	int told;
+	int by_module;		/* which told of it */
 	int far;		/* its segment cannot be looked at */
 	int pidfd;		/* without eBPF; -1: none */
 	struct shmipc_peer_info end;

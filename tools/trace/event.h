@@ -17,12 +17,22 @@ enum trace_type {
 	TRACE_FULL, TRACE_WAIT, TRACE_WAIT_END, TRACE_WAKE,
 	TRACE_GAP, TRACE_EVICT, TRACE_ABORT, TRACE_DEATH,
 	TRACE_HOLD, TRACE_RELEASE, TRACE_ATTACH, TRACE_DETACH,
+	TRACE_PROBES,
+	/* The tracepoints of the kernel module; some have a probe's word. */
+	TRACE_CREATE = TRACE_PROBES, TRACE_OPEN, TRACE_DESTROY,
+	TRACE_MOD_ATTACH, TRACE_MOD_DETACH, TRACE_MOD_DEATH,
+	TRACE_MOD_WAIT, TRACE_MOD_WAIT_END, TRACE_MOD_WAKE,
+	TRACE_SAMPLE, TRACE_SAMPLE_PEER,
 	TRACE_TYPES
 };
 
-#define TRACE_ARGS	3u	/* of a probe's own, after id, name and slot */
+#define TRACE_PROBE_TYPES	((1u << TRACE_PROBES) - 1)
+#define TRACE_MODULE_TYPES	(((1u << TRACE_TYPES) - 1) & ~TRACE_PROBE_TYPES)
+
+#define TRACE_ARGS	6u	/* of its own, after id, name and slot */
 #define TRACE_COMM	16u
 #define TRACE_NOBODY	0xffffffffu	/* instead of a slot */
+#define TRACE_PREFIXES	128	/* more patterns are looked at by the command alone */
 #define TRACE_NAME	208u	/* bytes of a segment's name, with its final 0 */
 
 struct trace_event {
@@ -75,6 +85,8 @@ enum trace_mode {
 	TRACE_SLEEP,			/* wait -> wait_end */
 	TRACE_WAKE_UP,			/* wake -> wait_end of the sleeper */
 	TRACE_HELD,			/* hold -> release */
+	TRACE_BEHIND,			/* what the module's sampler says of receivers, as events */
+	TRACE_WAITS,			/* and of publishers that wait: looks and hits */
 };
 
 #endif /* TOOLS_TRACE_EVENT_H */

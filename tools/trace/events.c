@@ -33,30 +33,51 @@ static const struct {
 	[TRACE_RELEASE] = { "release", { "seq" }, "held_ns" },
 	[TRACE_ATTACH] = { "attach", { "role", "generation" }, NULL },
 	[TRACE_DETACH] = { "detach", { "role", "generation" }, NULL },
+	[TRACE_CREATE] = { "create", { "kind", "bytes" }, NULL },
+	[TRACE_OPEN] = { "open", { "kind", "bytes" }, NULL },
+	[TRACE_DESTROY] = { "destroy", { "kind", "bytes" }, NULL },
+	[TRACE_MOD_ATTACH] = { "attach", { "role", "generation", "messages", "attached", "kind" }, NULL },
+	[TRACE_MOD_DETACH] = { "detach", { "role", "generation", "messages", "attached", "kind" }, NULL },
+	[TRACE_MOD_DEATH] = { "death", { "role", "generation", "messages", "attached", "kind" }, NULL },
+	[TRACE_MOD_WAIT] = { "wait", { "off", "val", "messages", "behind", "slowest" }, NULL },
+	[TRACE_MOD_WAIT_END] = { "wait_end", { "off", "ret" }, "slept_ns" },
+	[TRACE_MOD_WAKE] = { "wake", { "off", "woken" }, NULL },
+	[TRACE_SAMPLE] = { "sample", { "messages", "behind", "slowest", "attached", "waiters" }, NULL },
+	[TRACE_SAMPLE_PEER] = { "sample_peer",
+				{ "role", "behind", "messages", "lost", "waits_for", "policy" }, NULL },
 };
+
+static int is_of_module(uint32_t type)
+{
+	return !!(TRACE_MODULE_TYPES & 1u << type);
+}
 
 const char *event_word(uint32_t type)
 {
 	return type < TRACE_TYPES ? types[type].word : NULL;
 }
 
-uint32_t event_type(const char *word, size_t len)
+uint32_t event_types(const char *word, size_t len)
 {
-	uint32_t i;
+	uint32_t found = 0, i;
 
 	for (i = 0; i < TRACE_TYPES; i++)
 		if (strlen(types[i].word) == len && !memcmp(types[i].word, word, len))
-			break;
-	return i;
+			found |= 1u << i;
+	return found;
 }
 
+/* Some words come from both sources: those of probes, and then the rest. */
 const char *event_words(char *text, size_t cap)
 {
 	size_t n = 0;
 	uint32_t i;
 
 	for (i = 0; i < TRACE_TYPES && n < cap; i++)
-		n += (size_t)snprintf(text + n, cap - n, "%s%s", i ? ", " : "", types[i].word);
+		if (!is_of_module(i) ||
+		    event_types(types[i].word, strlen(types[i].word)) == 1u << i)
+			n += (size_t)snprintf(text + n, cap - n, "%s%s", i ? ", " : "",
+					      types[i].word);
 	return text;
 }
 
@@ -216,6 +237,70 @@ static void print_other_args(FILE *to, const struct trace_event *e, struct names
 	}
 }
 
+static void print_slowest(FILE *to, uint64_t id, uint64_t slot, uint64_t behind, struct names *names)
+{
+	if (slot == TRACE_NOBODY)
+		return;
+	fprintf(to, ", ");
+	print_peer(to, id, slot, names);
+	fprintf(to, " is %" PRIu64 " behind", behind);
+}
+
+static void print_sample(FILE *to, const struct trace_event *e, struct names *names)
+{
+	if (e->type == TRACE_SAMPLE) {
+		fprintf(to, "%llu messages, %llu ends, %llu asleep", e->arg[0], e->arg[3], e->arg[4]);
+		print_slowest(to, e->id, e->arg[2], e->arg[1], names);
+		return;
+	}
+	fprintf(to, "%s, %llu messages, %llu behind, %llu lost", role_word((uint32_t)e->arg[0]),
+		e->arg[2], e->arg[1], e->arg[3]);
+	if (e->arg[4] != TRACE_NOBODY) {
+		fprintf(to, ", waits for ");
+		print_peer(to, e->id, e->arg[4], names);
+	}
+}
+
+/* As the kernel module saw it. */
+static void print_module_args(FILE *to, const struct trace_event *e, struct names *names)
+{
+	int ret = (int)(int64_t)e->arg[1];
+	char t[TIME_TEXT];
+
+	switch (e->type) {
+	case TRACE_CREATE:
+	case TRACE_OPEN:
+	case TRACE_DESTROY:
+		fprintf(to, "%s, %llu B", kind_word((uint32_t)e->arg[0]), e->arg[1]);
+		break;
+	case TRACE_MOD_ATTACH:
+	case TRACE_MOD_DETACH:
+	case TRACE_MOD_DEATH:
+		fprintf(to, "%s as %s, generation %llu; %llu messages, %llu ends left",
+			e->type == TRACE_MOD_ATTACH ? "comes" :
+			e->type == TRACE_MOD_DETACH ? "goes" : "died",
+			role_word((uint32_t)e->arg[0]), e->arg[1], e->arg[2], e->arg[3]);
+		break;
+	case TRACE_MOD_WAIT:
+		fprintf(to, "sleeps at +0x%llx; %llu messages", e->arg[0], e->arg[2]);
+		print_slowest(to, e->id, e->arg[4], e->arg[3], names);
+		break;
+	case TRACE_MOD_WAIT_END:
+		fprintf(to, "runs again, from +0x%llx, slept %s", e->arg[0],
+			format_ns((double)e->took_ns, t));
+		if (ret)
+			fprintf(to, " (%s)", shmipc_error_name(ret));
+		break;
+	case TRACE_MOD_WAKE:
+		fprintf(to, "woke %llu at +0x%llx", e->arg[1], e->arg[0]);
+		break;
+	case TRACE_SAMPLE:
+	case TRACE_SAMPLE_PEER:
+		print_sample(to, e, names);
+		break;
+	}
+}
+
 void event_print(FILE *to, const struct trace_event *e, const char *name, uint64_t wall_ns,
 		 struct names *names)
 {
@@ -228,18 +313,25 @@ void event_print(FILE *to, const struct trace_event *e, const char *name, uint64
 		snprintf(slot, sizeof(slot), "%u", e->slot);
 	if (e->pid)
 		snprintf(pid, sizeof(pid), "%d", e->pid);
-	fprintf(to, "%s.%06" PRIu64 "  %-20s %-9s slot %-4s pid %-7s %-15s  ", when,
+	fprintf(to, "%s.%06" PRIu64 "  %-20s %-11s slot %-4s pid %-7s %-15s  ", when,
 		wall_ns % NS_PER_S / 1000, name, types[e->type].word, slot, pid,
 		clean_text(e->comm, sizeof(e->comm), comm, sizeof(comm)));
 	print_message_args(to, e);
 	print_wait_args(to, e);
 	print_other_args(to, e, names);
+	print_module_args(to, e, names);
 	fputc('\n', to);
 }
 
 static int is_word(const char *arg)
 {
-	return !strcmp(arg, "role") || !strcmp(arg, "policy");
+	return !strcmp(arg, "role") || !strcmp(arg, "policy") || !strcmp(arg, "kind");
+}
+
+static int is_slot(const char *arg)
+{
+	return !strcmp(arg, "blocker") || !strcmp(arg, "dead") || !strcmp(arg, "slowest") ||
+	       !strcmp(arg, "waits_for");
 }
 
 static json_t *arg_json(const char *arg, uint64_t v)
@@ -248,7 +340,9 @@ static json_t *arg_json(const char *arg, uint64_t v)
 		return json_string(role_word((uint32_t)v));
 	if (!strcmp(arg, "policy"))
 		return json_string(policy_word((uint32_t)v));
-	if ((!strcmp(arg, "blocker") || !strcmp(arg, "dead")) && v == TRACE_NOBODY)
+	if (!strcmp(arg, "kind"))
+		return json_string(kind_word((uint32_t)v));
+	if (is_slot(arg) && v == TRACE_NOBODY)
 		return json_null();
 	return json_integer((json_int_t)v);
 }
@@ -260,8 +354,9 @@ json_t *event_json(const struct trace_event *e, const char *name, uint64_t wall_
 	unsigned int i;
 
 	id_text(e->id, id);
-	obj = json_pack("{s:s, s:I, s:I, s:s, s:s, s:o, s:i, s:i, s:s}", "event",
-			types[e->type].word, "mono_ns", json_u64(e->mono_ns), "wall_ns",
+	obj = json_pack("{s:s, s:s, s:I, s:I, s:s, s:s, s:o, s:i, s:i, s:s}", "event",
+			types[e->type].word, "source",
+			is_of_module(e->type) ? "module" : "probes", "mono_ns", json_u64(e->mono_ns), "wall_ns",
 			json_u64(wall_ns), "name", name, "id", id, "slot",
 			e->slot == TRACE_NOBODY ? json_null() : json_integer(e->slot),
 			"pid", e->pid, "tid", e->tid,
@@ -280,7 +375,8 @@ static uint64_t word_number(const char *arg, const char *word)
 	uint32_t i;
 
 	for (i = 0; i < 8; i++)
-		if (!strcmp(word, *arg == 'r' ? role_word(i) : policy_word(i)))
+		if (!strcmp(word, *arg == 'r' ? role_word(i) : *arg == 'k' ? kind_word(i) :
+					       policy_word(i)))
 			break;
 	return i;
 }
@@ -296,6 +392,16 @@ static uint64_t arg_from_json(const json_t *obj, const char *arg)
 	return (uint64_t)json_integer_value(v);
 }
 
+/* A recording without the member "source" is of probes alone, and may have counters. */
+static uint32_t type_from_json(const json_t *obj, const char *word)
+{
+	const char *source = json_string_value(json_object_get(obj, "source"));
+	uint32_t of = source && !strcmp(source, "module") ? TRACE_MODULE_TYPES : TRACE_PROBE_TYPES;
+	uint32_t found = event_types(word, strlen(word)) & of;
+
+	return found ? (uint32_t)__builtin_ctz(found) : TRACE_TYPES;
+}
+
 int event_from_json(const json_t *obj, struct trace_event *ret, const char **ret_name,
 		    uint64_t *ret_wall_ns)
 {
@@ -308,7 +414,7 @@ int event_from_json(const json_t *obj, struct trace_event *ret, const char **ret
 	if (json_unpack((json_t *)obj, "{s:s}", "event", &word))
 		return -ENOMSG;
 	memset(ret, 0, sizeof(*ret));
-	ret->type = event_type(word, strlen(word));
+	ret->type = type_from_json(obj, word);
 	if (ret->type == TRACE_TYPES)
 		return -ENOMSG;
 	if (json_unpack((json_t *)obj, "{s:I, s:I, s:s, s:s, s:o, s:i, s:i, s:s}", "mono_ns", &mono,

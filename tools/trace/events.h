@@ -12,8 +12,8 @@
 /* "publish"; NULL: there is no such type. */
 const char *event_word(uint32_t type);
 
-/* Type of a word of @len bytes, or TRACE_TYPES. */
-uint32_t event_type(const char *word, size_t len);
+/* Those of a word of @len bytes, 1 << enum trace_type or-ed; 0: there is no such word. */
+uint32_t event_types(const char *word, size_t len);
 
 /* All words, with ", " between them. */
 const char *event_words(char *text, size_t cap);
@@ -23,7 +23,10 @@ const char *event_words(char *text, size_t cap);
 	(1u << TRACE_FULL | 1u << TRACE_WAIT | 1u << TRACE_WAIT_END |	\
 	 1u << TRACE_WAKE | 1u << TRACE_GAP | 1u << TRACE_EVICT |	\
 	 1u << TRACE_ABORT | 1u << TRACE_DEATH | 1u << TRACE_ATTACH |	\
-	 1u << TRACE_DETACH)
+	 1u << TRACE_DETACH | 1u << TRACE_CREATE | 1u << TRACE_DESTROY |	\
+	 1u << TRACE_MOD_ATTACH | 1u << TRACE_MOD_DETACH |		\
+	 1u << TRACE_MOD_DEATH | 1u << TRACE_MOD_WAIT |			\
+	 1u << TRACE_MOD_WAIT_END | 1u << TRACE_MOD_WAKE)
 
 /* CLOCK_REALTIME of a CLOCK_MONOTONIC time. */
 uint64_t event_wall_ns(uint64_t mono_ns);

@@ -24,6 +24,7 @@ struct exits {
 	struct attach *attach;
 	void (*note)(const struct death_note *n, void *arg);
 	void *arg;
+	int probes;
 	struct death_end_key key[MOST];
 };
 
@@ -60,7 +61,7 @@ static int load(struct exits *x)
 	return x->ring ? 0 : -errno;
 }
 
-int exits_new(struct exits **ret, void (*note)(const struct death_note *n, void *arg), void *arg)
+int exits_new(struct exits **ret, int probes, void (*note)(const struct death_note *n, void *arg), void *arg)
 {
 	struct exits *x;
 	int err;
@@ -73,6 +74,7 @@ int exits_new(struct exits **ret, void (*note)(const struct death_note *n, void 
 		tool_error("out of memory (ENOMEM)");
 		return RC_FAIL;
 	}
+	x->probes = probes;
 	x->note = note;
 	x->arg = arg;
 	rights_begin();
@@ -97,7 +99,7 @@ int exits_new(struct exits **ret, void (*note)(const struct death_note *n, void 
 
 void exits_look(struct exits *x, pid_t pid)
 {
-	if (x)	/* what it says is said; who died is known without */
+	if (x && x->probes)	/* what it says is said; who died is known without */
 		(void)attach_look(x->attach, pid);
 }
 
@@ -166,8 +168,9 @@ void exits_free(struct exits *x)
 }
 #else
 
-int exits_new(struct exits **ret, void (*note)(const struct death_note *n, void *arg), void *arg)
+int exits_new(struct exits **ret, int probes, void (*note)(const struct death_note *n, void *arg), void *arg)
 {
+	(void)probes;
 	(void)note;
 	(void)arg;
 	*ret = NULL;

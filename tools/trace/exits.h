@@ -12,12 +12,13 @@ struct exits;
 /**
  * exits_new - begin to listen
  * @ret:  exits_free() it; NULL: without eBPF, after a message that says why
+ * @probes: listen to the library's probes, too
  * @note: called by exits_serve() for what others noticed
  * @arg:  for @note
  *
  * Return: RC_OK, with or without eBPF; RC_FAIL after a message.
  */
-int exits_new(struct exits **ret, void (*note)(const struct death_note *n, void *arg), void *arg);
+int exits_new(struct exits **ret, int probes, void (*note)(const struct death_note *n, void *arg), void *arg);
 
 /* A process has come: it may have the library in a file of its own. 0: anyone may have. */
 void exits_look(struct exits *x, pid_t pid);

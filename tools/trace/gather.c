@@ -29,9 +29,11 @@ static const struct {
 } modes[HIST_WHATS] = {
 	[HIST_PUBLISH_TO_RECEIVE] = { TRACE_PUBLISH_TO_RECEIVE, 1u << TRACE_PUBLISH | 1u << TRACE_TAKE,
 				      1u << TRACE_PUBLISH_SOME | 1u << TRACE_TAKE_SOME },
-	[HIST_WAIT] = { TRACE_SLEEP, 1u << TRACE_WAIT | 1u << TRACE_WAIT_END, 0 },
-	[HIST_WAKE] = { TRACE_WAKE_UP,
-			1u << TRACE_WAIT | 1u << TRACE_WAIT_END | 1u << TRACE_WAKE, 0 },
+	[HIST_WAIT] = { TRACE_SLEEP, 1u << TRACE_WAIT | 1u << TRACE_WAIT_END |
+			1u << TRACE_MOD_WAIT | 1u << TRACE_MOD_WAIT_END, 0 },
+	[HIST_WAKE] = { TRACE_WAKE_UP, 1u << TRACE_WAIT | 1u << TRACE_WAIT_END |
+			1u << TRACE_WAKE | 1u << TRACE_MOD_WAIT | 1u << TRACE_MOD_WAIT_END |
+			1u << TRACE_MOD_WAKE, 0 },
 	[HIST_HOLD] = { TRACE_HELD, 1u << TRACE_HOLD | 1u << TRACE_RELEASE, 0 },
 };
 
@@ -121,9 +123,9 @@ static void tell_doubts(const struct gather *g)
 	if (bss->unpaired)
 		tool_note("%llu were not counted: they began before this did, or too much was "
 			  "under way at once", (unsigned long long)bss->unpaired);
-	if (bss->hists_lost)
+	if (session_hists_lost(&g->s))
 		tool_note("%llu were not counted: there are more than %u peers; a PATTERN or "
-			  "--pid chooses", (unsigned long long)bss->hists_lost,
+			  "--pid chooses", (unsigned long long)session_hists_lost(&g->s),
 			  bpf_map__max_entries(g->s.bpf->maps.hists));
 }
 

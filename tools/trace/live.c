@@ -45,6 +45,15 @@ static json_t *whole_json(struct live *l, const struct trace_event *e, const cha
 	return obj;
 }
 
+/* Who comes, goes and dies is told once: by the module, of its segments. */
+static int told_by_module(struct live *l, const struct trace_event *e, const struct named *n)
+{
+	if (TRACE_MODULE_TYPES & 1u << e->type)
+		names_on_device(&l->s.names, e->id);
+	return n->on_device && module_on(l->s.module) &&
+	       (e->type == TRACE_ATTACH || e->type == TRACE_DETACH || e->type == TRACE_DEATH);
+}
+
 static int on_event(void *arg, void *data, size_t bytes)
 {
 	const struct trace_event *e = data;
@@ -55,7 +64,7 @@ static int on_event(void *arg, void *data, size_t bytes)
 	if (bytes < sizeof(*e) || e->type >= TRACE_TYPES || enough(l))
 		return 0;
 	n = names_find(&l->s.names, e->id);
-	if (!n || !n->wanted)
+	if (!n || !n->wanted || told_by_module(l, e, n))
 		return 0;
 	wall = event_wall_ns(e->mono_ns);
 	if (l->t->record)
@@ -77,7 +86,7 @@ static json_t *lost_json(uint64_t n, uint64_t total)
 
 static void tell_lost(struct live *l)
 {
-	uint64_t total = l->s.bpf->bss->events_lost, n = total - l->lost;
+	uint64_t total = session_events_lost(&l->s), n = total - l->lost;
 
 	if (!n)
 		return;

@@ -164,11 +164,23 @@ const struct named *names_find(struct names *names, uint64_t id)
 	return names_add(names, id, name);
 }
 
+void names_on_device(struct names *names, uint64_t id)
+{
+	struct named *n = known(names, id);
+
+	if (n)
+		n->on_device = 1;
+}
+
 static int discovered(const char *name, int err, const struct shmipc_segment_stat *st, void *arg)
 {
 	if (err || !st)
 		return 0;	/* gone, or not ours to look at */
-	return names_add(arg, names_id(st->info.id), name) ? 0 : -ENOMEM;
+	if (!names_add(arg, names_id(st->info.id), name))
+		return -ENOMEM;
+	if (st->info.backend && !strcmp(st->info.backend, "dev"))
+		names_on_device(arg, names_id(st->info.id));
+	return 0;
 }
 
 int names_discover(struct names *names)

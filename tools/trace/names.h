@@ -20,6 +20,7 @@ struct names_peer {
 struct named {
 	uint64_t id;
 	int wanted;		/* the patterns match */
+	int on_device;		/* its segment is the kernel module's */
 	int stamped;		/* its messages say when they were published, or may do so */
 	char name[TRACE_NAME];
 	/* its peers as last looked up, by their slots */
@@ -51,6 +52,9 @@ const struct named *names_add(struct names *names, uint64_t id, const char *name
 
 /* Look it up; of one that nobody knows, the name is the id in digits. NULL: no memory. */
 const struct named *names_find(struct names *names, uint64_t id);
+
+/* It is the kernel module's, as it turned out. */
+void names_on_device(struct names *names, uint64_t id);
 
 /* Take those that only the programs have seen, as of other directories. Return: 0 or -ENOMEM. */
 int names_learn(struct names *names);

@@ -3,18 +3,22 @@
  * occupancy.c - how many messages each peer is behind, as the segments count themselves
  *
  * Read through mappings of their own, without eBPF: whoever may read a segment may
- * do this. A bcast ring is left out; its readers write down nowhere where they are.
+ * do this. Of segments on the device the module's sampler tells it, where it can be
+ * listened to. A bcast ring is left out; its readers write down nowhere where they are.
  */
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <shmipc/discover.h>
 #include <shmipc/topic.h>
 #include "events.h"
+#include "module.h"
 #include "names.h"
 #include "plot.h"
+#include "rights.h"
 #include "session.h"
 #include "trace.h"
 #include "../json.h"
@@ -31,6 +35,8 @@ struct look {
 	uint64_t wall_ns;
 	sigset_t open;
 	int shown;		/* an interval was */
+	struct module *module;
+	int err;		/* of the module's samples */
 	/* room for a topic's peers, kept from look to look */
 	struct shmipc_topic_pub_info *pub;
 	struct shmipc_topic_sub_info *sub;
@@ -58,17 +64,10 @@ static json_t *sample_json(const struct hist_row *r, uint64_t wall_ns, uint64_t 
 			 json_u64(behind));
 }
 
-static int sample(struct look *l, const struct shmipc_segment_info *info,
-		  const struct shmipc_peer_info *peer, uint64_t behind)
+static int add_sample(struct look *l, struct hist_row *r, uint64_t behind)
 {
-	char comm[sizeof(peer->comm) + 1];
-	struct hist_row *r;
 	size_t row;
 
-	if (peer->state != SHMIPC_PEER_ATTACHED || !wanted_pid(l->t->o, peer->pid))
-		return 0;
-	r = hists_row(&l->all, names_id(info->id), peer->slot, (int32_t)peer->pid, info->name,
-		      clean_text(peer->comm, sizeof(peer->comm), comm, sizeof(comm)));
 	if (!r)
 		return -ENOMEM;
 	hist_add(&r->h, behind);
@@ -77,6 +76,37 @@ static int sample(struct look *l, const struct shmipc_segment_info *info,
 	for (row = 0; l->all.row[row] != r;)
 		row++;
 	return l->t->o->plot ? plot_add(&l->points, l->wall_ns, (uint32_t)row, behind) : 0;
+}
+
+static int sample(struct look *l, const struct shmipc_segment_info *info,
+		  const struct shmipc_peer_info *peer, uint64_t behind)
+{
+	char comm[sizeof(peer->comm) + 1];
+
+	if (peer->state != SHMIPC_PEER_ATTACHED || !wanted_pid(l->t->o, peer->pid))
+		return 0;
+	return add_sample(l, hists_row(&l->all, names_id(info->id), peer->slot, (int32_t)peer->pid,
+				       info->name,
+				       clean_text(peer->comm, sizeof(peer->comm), comm, sizeof(comm))),
+			  behind);
+}
+
+/* As the module's sampler says it. */
+static void on_sample(const struct trace_event *e, void *arg)
+{
+	char comm[TRACE_COMM + 1], name[TRACE_NAME], clean[TRACE_NAME];
+	struct look *l = arg;
+
+	module_name(l->module, e->id, name);
+	clean_text(name, sizeof(name), clean, sizeof(clean));
+	if (l->err || !*name || !opts_matches(l->t->o, clean) ||
+	    !wanted_pid(l->t->o, (uint32_t)e->pid))
+		return;
+	l->wall_ns = event_wall_ns(e->mono_ns);
+	l->all.to_ns = l->wall_ns;
+	l->err = add_sample(l, hists_row(&l->all, e->id, e->slot, e->pid, clean,
+					 clean_text(e->comm, sizeof(e->comm), comm, sizeof(comm))),
+			    e->arg[1]);
 }
 
 static int have_room(struct look *l, uint32_t peers)
@@ -122,6 +152,8 @@ static int look_at(const char *name, int err, const struct shmipc_segment_stat *
 
 	if (err || !st || !opts_matches(l->t->o, name))
 		return 0;
+	if (module_on(l->module) && st->info.backend && !strcmp(st->info.backend, "dev"))
+		return 0;	/* its sampler tells of this one */
 	if (st->info.kind == SHMIPC_KIND_TOPIC)
 		return sample_topic(l, name, st->info.peers);
 	return st->info.kind == SHMIPC_KIND_SPSC ? sample_ring(l, st) : 0;
@@ -129,8 +161,17 @@ static int look_at(const char *name, int err, const struct shmipc_segment_stat *
 
 static int look_once(struct look *l)
 {
+	if (opts_source(l->t->o, SOURCE_MODULE)) {
+		if (l->module && module_look(l->module))
+			return -EPIPE;		/* said */
+		module_serve(l->module);
+		if (l->err)
+			return l->err;
+	}
 	l->wall_ns = event_wall_ns(tool_now_ns());
 	l->all.to_ns = l->wall_ns;
+	if (!opts_source(l->t->o, SOURCE_COUNTERS))
+		return 0;
 	return shmipc_discover_each(NULL, SHMIPC_KIND_ANY, look_at, l);
 }
 
@@ -217,6 +258,32 @@ static int show_all(struct look *l)
 	return rc;
 }
 
+/* Without the rights the counters do. */
+static int begin_module(struct look *l)
+{
+	const struct opts *o = l->t->o;
+	const struct module_want want = { .o = o, .mode = TRACE_BEHIND, .fn = on_sample, .arg = l };
+	int alone = o->sources == SOURCE_MODULE, rc = RC_OK;
+
+	if (!opts_source(o, SOURCE_MODULE))
+		return RC_OK;
+	if (alone)
+		rc = rights_check();
+	else if (module_there() != MODULE_THERE || !rights_there())
+		return RC_OK;
+	if (!rc)
+		rc = module_new(&l->module, &want);
+	if (rc)
+		return alone ? rc : RC_OK;	/* said */
+	if (o->rate > 0)
+		module_rate(l->module, o->rate);
+	if (module_on(l->module))
+		tool_note("listens to the sampler of the kernel module");
+	else
+		tool_note("waits for the kernel module: %s", module_why_not());
+	return RC_OK;
+}
+
 int trace_occupancy(const struct trace_opts *t)
 {
 	struct look l = { .t = t, .all.what = t->what, .before.what = t->what,
@@ -224,8 +291,14 @@ int trace_occupancy(const struct trace_opts *t)
 	int err, rc;
 
 	session_signals(&l.open);
+	rc = begin_module(&l);
+	if (rc)
+		return rc;
 	l.all.from_ns = event_wall_ns(tool_now_ns());
 	err = go_on(&l);
+	if (module_lost(l.module))
+		tool_note("%llu samples lost: they came faster than they could be counted",
+			  (unsigned long long)module_lost(l.module));
 	if (err && err != -EPIPE)
 		tool_error_lib("look for segments in", shmipc_segment_dir(), err);
 	/* The picture knows the rows by their places, which sorting changes. */
@@ -235,6 +308,7 @@ int trace_occupancy(const struct trace_opts *t)
 	hists_done(&l.all);
 	hists_done(&l.before);
 	hists_done(&l.interval);
+	module_free(l.module);
 	free(l.points.point);
 	free(l.pub);
 	free(l.sub);

@@ -6,6 +6,9 @@
 /* Return: RC_OK, or RC_FAIL after a message that says the next step. */
 int rights_check(void);
 
+/* The same without a message: 1 or 0. */
+int rights_there(void);
+
 /* Have what libbpf says kept, for rights_refused(); call it before libbpf. */
 void rights_begin(void);
 

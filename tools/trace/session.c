@@ -37,7 +37,6 @@ int session_code(void)
 #include "trace/trace.skel.h"
 
 #define LEARN_NS	(250 * NS_PER_MS)	/* how often segments are looked for that only programs saw */
-#define PREFIXES	128	/* more patterns are looked at by the command alone */
 
 /* Which namespace the PIDs are of that we print. */
 static uint32_t own_pidns(void)
@@ -49,7 +48,7 @@ static uint32_t own_pidns(void)
 
 static void choose_programs(struct session *s, uint32_t types)
 {
-	struct bpf_program *const all[TRACE_TYPES] = {
+	struct bpf_program *const all[TRACE_PROBES] = {
 		[TRACE_PUBLISH] = s->bpf->progs.on_publish,
 		[TRACE_PUBLISH_SOME] = s->bpf->progs.on_publish_some,
 		[TRACE_TAKE] = s->bpf->progs.on_take,
@@ -69,7 +68,12 @@ static void choose_programs(struct session *s, uint32_t types)
 	};
 	uint32_t i;
 
-	for (i = 0; i < TRACE_TYPES; i++) {
+	if (!opts_source(s->o, SOURCE_PROBES))
+		types = 0;
+	/* How long a sleep was is known from its beginning. */
+	if (types & 1u << TRACE_WAIT_END)
+		types |= 1u << TRACE_WAIT;
+	for (i = 0; i < TRACE_PROBES; i++) {
 		s->progs[i].probe = event_word(i);
 		s->progs[i].obj = s->bpf->obj;
 		s->progs[i].prog = types & 1u << i ? all[i] : NULL;
@@ -88,7 +92,7 @@ static int put_prefixes(struct session *s)
 	size_t len;
 	int i;
 
-	for (i = 0; i < s->o->nargs && s->o->nargs <= PREFIXES; i++) {
+	for (i = 0; i < s->o->nargs && s->o->nargs <= TRACE_PREFIXES; i++) {
 		memset(&key, 0, sizeof(key));
 		len = strcspn(s->o->args[i], "*?[\\");
 		/* "a/ ** /b" without the blanks is a/b, too. */
@@ -144,7 +148,9 @@ static int load(struct session *s, uint32_t mode, uint32_t types)
 		return RC_FAIL;
 	}
 	s->bpf->rodata->mode = mode;
-	s->bpf->rodata->only_names = s->o->nargs > 0 && s->o->nargs <= PREFIXES;
+	s->bpf->rodata->told = types;
+	s->bpf->rodata->both = opts_source(s->o, SOURCE_PROBES) && opts_source(s->o, SOURCE_MODULE);
+	s->bpf->rodata->only_names = s->o->nargs > 0 && s->o->nargs <= TRACE_PREFIXES;
 	s->bpf->rodata->only_pids = s->o->pids.n;
 	s->bpf->rodata->only_cgroup = !!s->o->cgroup;
 	s->bpf->rodata->own_pidns = own_pidns();
@@ -195,7 +201,7 @@ static void choose_everybody(struct session *s, uint32_t mode, uint32_t types)
 static int look_everywhere(struct session *s)
 {
 	uint64_t from = tool_now_ns();
-	int err = attach_look(s->attach, 0);
+	int err = opts_source(s->o, SOURCE_PROBES) ? attach_look(s->attach, 0) : 0;
 
 	if (!err && s->attach_more)
 		err = attach_look(s->attach_more, 0);
@@ -203,6 +209,50 @@ static int look_everywhere(struct session *s)
 	s->look_took_ns = s->looked_ns - from;
 	s->look_again = 0;
 	return err;
+}
+
+/* Modes in which the module has something to say. */
+static int begin_module(struct session *s, uint32_t mode, uint32_t types)
+{
+	const struct module_want want = { .o = s->o, .mode = mode, .types = types,
+					  .with = s->bpf->obj };
+
+	if (!opts_source(s->o, SOURCE_MODULE) || !(types & TRACE_MODULE_TYPES))
+		return RC_OK;
+	return module_new(&s->module, &want);
+}
+
+static void tell_sources(struct session *s)
+{
+	unsigned int files = attach_files(s->attach);
+	char probes[64] = "";
+
+	if (opts_source(s->o, SOURCE_PROBES))
+		snprintf(probes, sizeof(probes), "the probes in %u file%s, and in those that come",
+			 files, files == 1 ? "" : "s");
+	s->had_module = module_on(s->module);
+	if (!s->module)
+		tool_note("listens to %s", probes);
+	else if (s->had_module)
+		tool_note("listens to %s%sthe kernel module", probes, *probes ? "; and to " : "");
+	else if (*probes)
+		tool_note("listens to %s; %s", probes, module_why_not());
+	else
+		tool_note("waits for the kernel module: %s", module_why_not());
+}
+
+/* It may come while we are here. */
+static int look_at_module(struct session *s)
+{
+	if (!s->module || s->had_module)
+		return RC_OK;
+	if (module_look(s->module))
+		return RC_FAIL;
+	s->had_module = module_on(s->module);
+	if (s->had_module)
+		tool_note("the kernel module has come: listens to it, too; commands that are started "
+			  "now find the names on its device");
+	return RC_OK;
 }
 
 int session_begin(struct session *s, const struct opts *o, uint32_t mode, uint32_t types)
@@ -220,7 +270,7 @@ int session_begin(struct session *s, const struct opts *o, uint32_t mode, uint32
 	if (o->pids.n == 1)	/* others do not get any slower */
 		(void)parse_number(o->pids.text[0], INT32_MAX, &pid);
 	s->names.map = bpf_map__fd(s->bpf->maps.names);
-	err = attach_new(&s->attach, s->progs, TRACE_TYPES, (pid_t)pid);
+	err = attach_new(&s->attach, s->progs, TRACE_PROBES, (pid_t)pid);
 	if (!err)
 		err = shmipc_watch_open(&s->watch, NULL, SHMIPC_KIND_ANY, SHMIPC_WATCH_ENDS);
 	if (!err)
@@ -229,10 +279,9 @@ int session_begin(struct session *s, const struct opts *o, uint32_t mode, uint32
 		tool_error_lib("look for segments in", shmipc_segment_dir(), err);
 		return RC_FAIL;
 	}
-	if (look_everywhere(s))
+	if (look_everywhere(s) || begin_module(s, mode, types))
 		return RC_FAIL;		/* said */
-	tool_note("listens to the probes in %u file%s, and in those that come",
-		  attach_files(s->attach), attach_files(s->attach) == 1 ? "" : "s");
+	tell_sources(s);
 	s->end_ns = o->duration_ns ? tool_now_ns() + o->duration_ns : UINT64_MAX;
 	return RC_OK;
 }
@@ -241,6 +290,8 @@ static int joined(struct session *s, const struct shmipc_event *e)
 {
 	int err;
 
+	if (!opts_source(s->o, SOURCE_PROBES))
+		return 0;
 	if (!e->end.pid) {
 		s->look_again = 1;	/* of another PID namespace: it may be any process */
 		return 0;
@@ -248,7 +299,8 @@ static int joined(struct session *s, const struct shmipc_event *e)
 	err = attach_look(s->attach, (pid_t)e->end.pid);
 	if (!err && s->attach_more)
 		err = attach_look(s->attach_more, (pid_t)e->end.pid);
-	if (err || s->noted_pid == e->end.pid || attach_covers(s->attach, (pid_t)e->end.pid) ||
+	/* The module tells of it what it can. */
+	if (err || module_on(s->module) || s->noted_pid == e->end.pid || attach_covers(s->attach, (pid_t)e->end.pid) ||
 	    kill((pid_t)e->end.pid, 0))
 		return err;
 	s->noted_pid = e->end.pid;
@@ -273,7 +325,7 @@ static int learn(struct session *s)
 	if (s->bpf->bss->unpaired)
 		unstamped(&unknown, s);
 	s->learned_ns = tool_now_ns();
-	return RC_OK;
+	return look_at_module(s);
 }
 
 /* What came and went; new ends may bring new files. */
@@ -327,8 +379,19 @@ int session_over(const struct session *s)
 	return tool_stop || tool_now_ns() >= s->end_ns;
 }
 
+uint64_t session_events_lost(const struct session *s)
+{
+	return s->bpf->bss->events_lost + module_lost(s->module);
+}
+
+uint64_t session_hists_lost(const struct session *s)
+{
+	return s->bpf->bss->hists_lost + module_lost(s->module);
+}
+
 void session_detach(struct session *s)
 {
+	module_detach(s->module);
 	attach_free(s->attach);
 	attach_free(s->attach_more);
 	s->attach = NULL;
@@ -338,6 +401,7 @@ void session_detach(struct session *s)
 void session_done(struct session *s)
 {
 	session_detach(s);
+	module_free(s->module);
 	shmipc_watch_close(s->watch);
 	trace__destroy(s->bpf);
 	names_done(&s->names);

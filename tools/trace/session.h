@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include "attach.h"
 #include "event.h"
+#include "module.h"
 #include "names.h"
 
 struct trace;		/* of the skeleton */
@@ -19,6 +20,8 @@ struct session {
 	struct attach_prog progs[TRACE_TYPES];
 	struct attach_prog more;	/* of publish, when not all messages carry a stamp */
 	struct attach *attach, *attach_more;
+	struct module *module;	/* NULL: not asked for */
+	int had_module;		/* it listened, and that was said */
 	struct shmipc_watch *watch;
 	sigset_t open;		/* while it sleeps, signals come through */
 	uint64_t end_ns;	/* of --duration; UINT64_MAX: none */
@@ -48,6 +51,10 @@ int session_begin(struct session *s, const struct opts *o, uint32_t mode, uint32
  * Return: RC_OK, or another exit code after a message.
  */
 int session_sleep(struct session *s, uint64_t until_ns, int fd);
+
+/* Events, and peers' histograms, for which there was no room. */
+uint64_t session_events_lost(const struct session *s);
+uint64_t session_hists_lost(const struct session *s);
 
 /* A signal came, or --duration is over. */
 int session_over(const struct session *s);

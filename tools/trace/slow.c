@@ -12,6 +12,7 @@
 #include <shmipc/error.h>
 #include "blocked.h"
 #include "events.h"
+#include "rights.h"
 #include "session.h"
 #include "slow_show.h"
 #include "stack.h"
@@ -40,6 +41,8 @@ struct samples {
 struct slow_run {
 	const struct opts *o;
 	struct blocked *blocked;
+	struct module *module;
+	int had_module;		/* it listened, and that was said */
 	struct look often;	/* sampled */
 	struct look now;	/* once a report */
 	struct slow_report report;
@@ -115,10 +118,23 @@ static int look(struct look *l)
 	return err ? RC_FAIL : RC_OK;
 }
 
+/* Its sampler looks often enough. */
+static int all_on_device(const struct slow_run *r)
+{
+	size_t i;
+
+	for (i = 0; i < r->now.n; i++)
+		if (!r->now.seg[i]->info.backend || strcmp(r->now.seg[i]->info.backend, "dev"))
+			return 0;
+	return module_on(r->module);
+}
+
 static int sample(struct slow_run *r)
 {
 	size_t i;
 
+	if (!opts_source(r->o, SOURCE_COUNTERS) || all_on_device(r))
+		return RC_OK;
 	if (look(&r->often))
 		return RC_FAIL;
 	for (i = 0; i < r->often.n; i++)
@@ -126,13 +142,14 @@ static int sample(struct slow_run *r)
 	return RC_OK;
 }
 
-/* Is it known from the probes already? */
-static int is_traced(const struct slow_report *r, uint64_t id, uint32_t slot)
+/* Is it known from the probes already, or from the module? */
+static int is_known(const struct slow_report *r, uint64_t id, uint32_t slot)
 {
 	size_t i;
 
 	for (i = 0; i < r->npairs; i++)
-		if (r->pair[i].traced && r->pair[i].id == id && r->pair[i].slot == slot)
+		if ((r->pair[i].traced || r->pair[i].sampled) &&
+		    r->pair[i].id == id && r->pair[i].slot == slot)
 			return 1;
 	return 0;
 }
@@ -146,7 +163,7 @@ static void add_sampled(struct slow_report *r, const struct look_seg *s)
 
 	for (i = 0; v && i < v->n; i++) {
 		e = look_end_at(s, v->cell[i].slot);
-		if (!e || is_traced(r, s->id, v->cell[i].slot))
+		if (!e || is_known(r, s->id, v->cell[i].slot))
 			continue;
 		p = (struct slow_pair){ .id = s->id, .slot = e->slot, .who = v->cell[i].who,
 					.pid = e->pid };
@@ -154,6 +171,21 @@ static void add_sampled(struct slow_report *r, const struct look_seg *s)
 		memcpy(p.comm, e->comm, sizeof(p.comm));
 		slow_add_pair(r, &p);
 	}
+}
+
+/* By the module, of who says it himself by no probe. */
+static void add_waited(const struct slow_key *key, const struct slow_sum *sum, double share, void *arg)
+{
+	struct slow_report *r = arg;
+	struct slow_pair p = { .id = key->id, .slot = key->slot, .who = key->who, .sampled = 1,
+			       .pid = (uint32_t)sum->pid, .share = share };
+	size_t i;
+
+	for (i = 0; i < r->npairs; i++)
+		if (r->pair[i].traced && r->pair[i].id == key->id && r->pair[i].slot == key->slot)
+			return;
+	memcpy(p.comm, sum->comm, sizeof(p.comm));
+	slow_add_pair(r, &p);
 }
 
 static void add_traced(const struct slow_key *key, const struct slow_sum *sum, void *arg)
@@ -176,6 +208,15 @@ static void add_traced(const struct slow_key *key, const struct slow_sum *sum, v
 		slow_add_pair(r, &p);
 }
 
+/* The module knows who is furthest behind. */
+static void ask_taker(const struct slow_run *r, struct slow_far *far)
+{
+	struct shmipc_bpf_state now;
+
+	if (!module_ask(r->module, far->pair->id, &now) && now.slot == far->pair->who)
+		far->who.pid = (int32_t)now.pid;
+}
+
 /* Segments that cannot be looked at: what the probes say is all there is. */
 static void add_far(struct slow_run *r)
 {
@@ -187,9 +228,12 @@ static void add_far(struct slow_run *r)
 		if (look_by_id(&r->now, far.pair->id) || far.pair->share < SLOW_SHARE_MIN)
 			continue;
 		blocked_name(r->blocked, far.pair->id, far.name);
+		if (!*far.name)
+			module_name(r->module, far.pair->id, far.name);
 		if (!*far.name || !opts_matches(r->o, far.name))
 			continue;
-		(void)blocked_taker(r->blocked, far.pair->id, far.pair->who, &far.who);
+		if (!blocked_taker(r->blocked, far.pair->id, far.pair->who, &far.who))
+			ask_taker(r, &far);
 		slow_add_far(&r->report, &far);
 	}
 }
@@ -250,6 +294,8 @@ static int report(struct slow_run *r)
 	r->report.seconds = (double)(now - r->from_ns) / 1e9;
 	r->from_ns = now;
 	blocked_each(r->blocked, add_traced, &r->report);
+	module_waits(r->module, add_waited, &r->report);
+	r->report.module = r->module;
 	for (i = 0; i < r->often.n; i++) {
 		add_sampled(&r->report, r->often.seg[i]);
 		free(r->often.seg[i]->user);
@@ -270,6 +316,52 @@ static int report(struct slow_run *r)
 	look_at_new(r);
 	r->shown++;
 	return tool_flush();	/* who reads it waits for it */
+}
+
+static void tell_module(struct slow_run *r)
+{
+	if (module_on(r->module) && !r->had_module) {
+		r->had_module = 1;
+		tool_note("listens to the sampler of the kernel module");
+	}
+}
+
+/* It may come while we are here; what it does not tell, others do. */
+static int look_at_module(struct slow_run *r)
+{
+	if (!r->module || r->had_module)
+		return RC_OK;
+	if (module_look(r->module)) {
+		module_free(r->module);
+		r->module = NULL;
+		return r->o->sources == SOURCE_MODULE ? RC_FAIL : RC_OK;
+	}
+	tell_module(r);
+	return RC_OK;
+}
+
+/* What there is, of what was asked for. */
+static int begin(struct slow_run *r)
+{
+	const struct module_want want = { .o = r->o, .mode = TRACE_WAITS };
+	int bpf = opts_source(r->o, SOURCE_PROBES) || opts_source(r->o, SOURCE_MODULE);
+	int rc = RC_OK;
+
+	if (opts_source(r->o, SOURCE_PROBES)) {
+		rc = blocked_new(&r->blocked);
+		blocked_look(r->blocked, 0);
+	} else if (bpf) {
+		(void)rights_check();
+	}
+	if (!rc && opts_source(r->o, SOURCE_MODULE) && rights_there() &&
+	    module_new(&r->module, &want) && r->o->sources == SOURCE_MODULE)
+		rc = RC_FAIL;
+	tell_module(r);
+	if (r->module && !r->had_module && r->o->sources)
+		tool_note("waits for the kernel module: %s", module_why_not());
+	if (bpf && !r->blocked && !r->module)
+		tool_note("going on without: how long publishers wait is estimated from looking often");
+	return rc;
 }
 
 static void nap(const struct slow_run *r, uint64_t until_ns)
@@ -298,7 +390,7 @@ static int go_on(struct slow_run *r)
 		end = r->from_ns + r->o->duration_ns;
 	due = r->from_ns + (r->o->every_ns < FIRST_NS ? r->o->every_ns : FIRST_NS);
 	for (;;) {
-		if (sample(r))
+		if (sample(r) || look_at_module(r))
 			return RC_FAIL;
 		next = next_sample_ns(r);
 		nap(r, next < due ? next : due);
@@ -320,21 +412,20 @@ int trace_slow(const struct opts *o)
 	int rc;
 
 	session_signals(&r.open);
-	rc = blocked_new(&r.blocked);
+	rc = begin(&r);
 	if (rc)
-		return rc;
-	blocked_look(r.blocked, 0);
+		goto done;
 	if (o->stack)
 		tool_note("--stack stops each thread of who is slow for a moment, at most every %u s",
 			  (unsigned int)(STACK_EVERY_NS / NS_PER_S));
-	if (!r.blocked)
-		tool_note("going on without: how long publishers wait is estimated from looking often");
 	look_init(&r.often, o->args, o->nargs);
 	look_init(&r.now, o->args, o->nargs);
 	rc = go_on(&r);
 	look_done(&r.often);
 	look_done(&r.now);
 	slow_free(&r.report);
+done:
+	module_free(r.module);
 	blocked_free(r.blocked);
 	return rc;
 }

@@ -9,6 +9,7 @@
 #define TOOLS_TRACE_SLOW_FIND_H
 
 #include <jansson.h>
+#include "module.h"
 #include "process.h"
 #include "slow.h"
 #include "../look.h"
@@ -22,6 +23,7 @@ struct slow_pair {
 	uint32_t who;
 	uint32_t pid;
 	int traced;		/* by probes; otherwise by looking often */
+	int sampled;		/* it is the kernel module that looked */
 	double share;		/* of the time, 0 to 1 */
 	char comm[TRACE_COMM];
 };
@@ -68,6 +70,7 @@ struct slow_finding {
 
 struct slow_report {
 	double seconds;		/* that it is about */
+	const struct module *module;	/* to be asked; NULL: none */
 	struct slow_pair *pair;
 	size_t npairs, pairs_cap;
 	struct slow_gap *gap;

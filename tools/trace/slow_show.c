@@ -297,10 +297,11 @@ static json_t *waits_json(const struct slow_report *r, const struct look_seg *s,
 
 		if (p->id != s->id || (who != LOOK_NOBODY && p->who != who))
 			continue;
-		one = json_pack("{s:I, s:I, s:s, s:I, s:f, s:b}", "slot", json_u64(p->slot), "pid",
+		one = json_pack("{s:I, s:I, s:s, s:I, s:f, s:b, s:s}", "slot", json_u64(p->slot), "pid",
 				json_u64(p->pid), "comm",
 				clean_text(p->comm, sizeof(p->comm), comm, sizeof(comm)), "for_slot",
-				json_u64(p->who), "share", p->share, "traced", p->traced);
+				json_u64(p->who), "share", p->share, "traced", p->traced,
+				"source", p->traced ? "probes" : p->sampled ? "module" : "counters");
 		if (json_array_append_new(list, one)) {
 			json_decref(list);
 			return NULL;
@@ -309,16 +310,31 @@ static json_t *waits_json(const struct slow_report *r, const struct look_seg *s,
 	return list;
 }
 
+/* As the kernel module sees it at this moment. */
+static json_t *kernel_json(const struct slow_report *r, const struct look_seg *s)
+{
+	struct shmipc_bpf_state now;
+
+	if (module_ask(r->module, s->id, &now))
+		return NULL;
+	return json_pack("{s:I, s:I, s:I, s:I, s:o, s:I, s:I, s:I}", "messages",
+			 json_u64(now.messages), "published", json_u64(now.published), "capacity",
+			 json_u64(now.capacity), "behind", json_u64(now.behind), "slot",
+			 now.slot == SHMIPC_BPF_NO_SLOT ? json_null() : json_integer(now.slot),
+			 "pid", json_u64(now.pid), "attached", json_u64(now.attached), "waiters",
+			 json_u64(now.waiters));
+}
+
 static json_t *seg_json(const struct slow_report *r, const struct look_seg *s)
 {
 	const struct look_end *e = slowest(s);
 	char id[ID_TEXT];
 
-	return json_pack("{s:s, s:s, s:s, s:f, s:f, s:I, s:f, s:o?, s:o}", "name", s->name, "id",
+	return json_pack("{s:s, s:s, s:s, s:f, s:f, s:I, s:f, s:o?, s:o?, s:o}", "name", s->name, "id",
 			 id_text(s->id, id), "kind", kind_word(s->info.kind), "messages_s",
 			 s->messages_s, "occupancy", s->occupancy, "lost", json_u64(s->lost),
 			 "lost_s", s->lost_s, "slowest", e ? end_json(s, e, slow_pid(s, e)) : NULL,
-			 "waiting", waits_json(r, s, LOOK_NOBODY));
+			 "kernel", kernel_json(r, s), "waiting", waits_json(r, s, LOOK_NOBODY));
 }
 
 static json_t *finding_json(const struct slow_report *r, const struct slow_finding *f)
