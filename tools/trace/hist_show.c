@@ -138,7 +138,7 @@ static void row_json(FILE *to, const struct hists *hs, const struct hist_row *r,
 			"histogram", "histogram", hist_word(hs->what), "unit", hist_unit(hs->what),
 			"span", span, "from_ns", json_u64(hs->from_ns), "to_ns",
 			json_u64(hs->to_ns), "name", r->name, "id", id_text(r->id, id),
-			"slot", h == &r->h ? json_integer(r->slot) : json_null(),
+			"slot", h == &r->h ? json_integer((int32_t)r->slot) : json_null(),
 			"pid", h == &r->h ? json_integer(r->pid) : json_null(),
 			"comm", h == &r->h ? json_string(r->comm) : json_null());
 	if (obj) {
