@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: MIT
 """The kernel module's tracepoints, sampler and functions; run on the device alone."""
-import fcntl
 import os
+import re
 import shutil
 import signal
-import struct
 import subprocess
 import sys
 import time
@@ -33,9 +32,14 @@ class ModuleTrace(Trace):
         check(self.p.poll() is None, self.err)
 
 
-def sampler_runs():
+def sampler(what):
+    """A number of the module's sampler."""
     with open(SAMPLER) as f:
-        return int(f.read().split("running", 1)[1].split()[0])
+        return int(re.search(r"^%s:\s*(\d+)" % what, f.read(), re.M).group(1))
+
+
+def sampler_runs():
+    return sampler("running")
 
 
 def sampler_stops():
@@ -236,9 +240,9 @@ def on_the_device_who_has_no_probes_is_told_by_the_module():
 @case
 def on_the_device_publish_to_receive_is_told_by_probes():
     topic = name()
-    s = sub(topic, "--count", "50", "--policy", "lossless")
+    s = sub(topic, "--count", "50", "--policy", "lossless", "--meta", "mono")
     t = Trace("--histogram", "publish-to-receive", topic)
-    publish(topic, 50, "--wait-subscribers", "1", "--meta", "mono").ends(OK)
+    publish(topic, 50, "--wait-subscribers", "1").ends(OK)
     s.ends(OK)
     t.stop()
     whole, peers = all_of(t, topic)
@@ -258,7 +262,7 @@ def on_the_device_waits_and_wakes_are_measured_by_either():
             s.ends(OK)
             t.stop()
             rows = [o for o in all_of(t, topic)[1] if o["pid"] == s.p.pid]
-            check(len(rows) == 1 and 0 < rows[0]["count"] <= 51, source, what, t.out, t.err)
+            check(len(rows) == 1 and rows[0]["count"] > 0, source, what, t.out, t.err)
             equal(rows[0]["slot"] == -1, source == "module", "slot with " + source)
 
 
@@ -272,12 +276,10 @@ def on_the_device_occupancy_is_the_samplers():
     with open(RATE) as f:
         before = f.read()
     t = Run("trace", "--json", "--histogram", "occupancy", "--source", "module", "--rate", "50", topic)
-    until(lambda: sampler_runs(), "a sampler that runs")
-    with open(RATE) as f:
-        equal(f.read().strip(), "50", "its rate")
-    with open(SAMPLER) as f:
-        ticks = int(f.read().split("ticks", 1)[1].split()[0])
-    until(lambda: int(open(SAMPLER).read().split("ticks", 1)[1].split()[0]) > ticks + 5, "samples")
+    until(sampler_runs, "a sampler that runs")
+    until(lambda: sampler("hz") == 50, "its rate")
+    ticks = sampler("ticks")
+    until(lambda: sampler("ticks") > ticks + 5, "samples")
     t.kill(signal.SIGINT).ends(INTERRUPTED)
     peers = all_of(t, topic)[1]
     equal([(o["pid"], o["p50"], o["max"]) for o in peers], [(s.p.pid, 29, 29)])
