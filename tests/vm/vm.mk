@@ -3,9 +3,10 @@
 #
 #:  make vm             a shell in a machine with the module loaded
 #:  make check-vm       the module's tests, on the kernel KERNEL
-#:  make check-kernels  the same, and the core's own tests on /dev/shmipc, on each of KERNELS
+#:  make check-kernels  these three on each of KERNELS: check-vm, check-guest, check-trace
 #:  make check-debug    the module's tests on a kernel with KASAN and on one with KCSAN (built first: long)
 #:  make check-guest    the core's own tests on /dev/shmipc, on the kernel KERNEL
+#:  make check-trace    shmipc trace on /dev/shmipc, with real eBPF, on the kernel KERNEL
 #:  make compare        what dev costs against mem, on the kernel KERNEL
 #:  make sample-cost    what the module's sampler costs, on the kernel KERNEL
 KERNEL	?= 6.1
@@ -41,6 +42,10 @@ check-guest:
 	@$(MAKE) -s B=$(B) all tests
 	@B=$(B) tests/vm/core $(KERNEL)
 
+check-trace:
+	@$(MAKE) -s B=$(B) all
+	@B=$(B) tests/vm/trace $(KERNEL)
+
 $(B)/tests/vm/compare: tests/vm/compare.c
 	@mkdir -p $(@D)
 	@$(MAKE) -s B=$(B) lib
@@ -72,4 +77,4 @@ vm:
 	@$(MAKE) -s B=$(B) all
 	@B=$(B) tests/vm/check -i $(KERNEL)
 
-.PHONY: check-guest compare sample-cost vm vm-tests check-vm check-kernels check-debug
+.PHONY: check-guest check-trace compare sample-cost vm vm-tests check-vm check-kernels check-debug

@@ -57,6 +57,10 @@ struct {
 
 __u64 hits_lost;
 
+/*
+ * What a tracepoint gives may be NULL for all that newer kernels know, and is
+ * checked before anything is read.
+ */
 static __always_inline __u64 id_of(const struct shmipc_segment *seg)
 {
 	__u64 id = 0;
@@ -111,9 +115,14 @@ static __always_inline int peer_wanted(const struct shmipc_peer *peer, struct wh
 
 static __always_inline int segment(__u32 type, const struct shmipc_segment *seg)
 {
-	__u64 id = id_of(seg), arg[] = { BPF_CORE_READ(seg, kind), BPF_CORE_READ(seg, data_bytes) };
+	__u64 id, arg[2];
 	struct who who = {};
 
+	if (!seg)
+		return 0;
+	id = id_of(seg);
+	arg[0] = BPF_CORE_READ(seg, kind);
+	arg[1] = BPF_CORE_READ(seg, data_bytes);
 	if (!wanted(id, seg) || !process_wanted(&who))
 		return 0;
 	return tell_args(type, id, TRACE_NOBODY, &who, bpf_ktime_get_ns(), 0, arg, 2);
@@ -142,12 +151,15 @@ int BPF_PROG(on_destroy, const struct shmipc_segment *seg)
 static __always_inline int peer_event(__u32 type, const struct shmipc_segment *seg,
 				      const struct shmipc_peer *peer)
 {
-	__u64 id = id_of(seg), arg[6];
 	struct shmipc_bpf_state now = {};
 	struct who who = {};
 	__u32 pidns = 0;
 	__s32 pid = 0;
+	__u64 id, arg[6];
 
+	if (!seg || !peer)
+		return 0;
+	id = id_of(seg);
 	if (!wanted(id, seg) || !peer_wanted(peer, &who))
 		return 0;
 	(void)bpf_shmipc_segment_state(id, &now, sizeof(now));
@@ -186,8 +198,11 @@ int BPF_PROG(on_wait, const struct shmipc_segment *seg, __u64 off, __u32 val)
 {
 	struct shmipc_bpf_state now = {};
 	struct who who = {};
-	__u64 id = id_of(seg), arg[5];
+	__u64 id, arg[5];
 
+	if (!seg)
+		return 0;
+	id = id_of(seg);
 	if (is_probed() || !wanted(id, seg))
 		return 0;
 	begin(id, off, (__u64)thread() << 32 | TRACE_NOBODY);
@@ -206,11 +221,12 @@ int BPF_PROG(on_wait, const struct shmipc_segment *seg, __u64 off, __u32 val)
 SEC("tp_btf/shmipc_wait_end")
 int BPF_PROG(on_wait_end, const struct shmipc_segment *seg, __u64 off, int ret)
 {
-	__u64 id = id_of(seg), now = bpf_ktime_get_ns(), took, arg[2];
+	__u64 id, now = bpf_ktime_get_ns(), took, arg[2];
 	struct who who = {};
 
-	if (is_probed())
+	if (!seg || is_probed())
 		return 0;
+	id = id_of(seg);
 	took = slept(id, TRACE_NOBODY, off, now);
 	if (!took || !wanted(id, seg) || !process_wanted(&who))
 		return 0;
@@ -226,11 +242,14 @@ int BPF_PROG(on_wait_end, const struct shmipc_segment *seg, __u64 off, int ret)
 SEC("tp_btf/shmipc_wake")
 int BPF_PROG(on_wake, const struct shmipc_segment *seg, __u64 off, int ret)
 {
-	__u64 id = id_of(seg), now = bpf_ktime_get_ns();
-	struct begun_key key = { .id = id, .at = off };
+	struct begun_key key = { .at = off };
+	__u64 id, now = bpf_ktime_get_ns(), arg[2];
 	struct who who = {};
-	__u64 arg[2];
 
+	if (!seg)
+		return 0;
+	id = id_of(seg);
+	key.id = id;
 	if (is_probed() || !wanted(id, seg))
 		return 0;
 	if (mode != TRACE_EVENTS) {
@@ -271,7 +290,7 @@ int BPF_PROG(on_sample, const struct shmipc_segment *seg, const struct shmipc_bp
 	struct who nobody = {};
 	__u64 one = 1, *n, arg[6];
 
-	if (bpf_probe_read_kernel(&s, sizeof(s), state) || !wanted(s.id, seg))
+	if (!seg || !state || bpf_probe_read_kernel(&s, sizeof(s), state) || !wanted(s.id, seg))
 		return 0;
 	if (mode == TRACE_EVENTS) {
 		arg[0] = s.messages;
@@ -305,7 +324,8 @@ int BPF_PROG(on_sample_peer, const struct shmipc_segment *seg, const struct shmi
 	struct who who = {};
 	__u64 arg[6];
 
-	if (bpf_probe_read_kernel(&p, sizeof(p), state) || !wanted(p.id, seg))
+	if (!seg || !peer || !state || bpf_probe_read_kernel(&p, sizeof(p), state) ||
+	    !wanted(p.id, seg))
 		return 0;
 	if (mode == TRACE_WAITS) {
 		if (p.waits_for != SHMIPC_BPF_NO_SLOT)

@@ -149,7 +149,8 @@ static int load(struct session *s, uint32_t mode, uint32_t types)
 	}
 	s->bpf->rodata->mode = mode;
 	s->bpf->rodata->told = types;
-	s->bpf->rodata->both = opts_source(s->o, SOURCE_PROBES) && opts_source(s->o, SOURCE_MODULE);
+	s->bpf->rodata->both = opts_source(s->o, SOURCE_PROBES) &&
+			       opts_source(s->o, SOURCE_MODULE);
 	s->bpf->rodata->only_names = s->o->nargs > 0 && s->o->nargs <= TRACE_PREFIXES;
 	s->bpf->rodata->only_pids = s->o->pids.n;
 	s->bpf->rodata->only_cgroup = !!s->o->cgroup;
@@ -219,7 +220,7 @@ static int begin_module(struct session *s, uint32_t mode, uint32_t types)
 
 	if (!opts_source(s->o, SOURCE_MODULE) || !(types & TRACE_MODULE_TYPES))
 		return RC_OK;
-	return module_new(&s->module, &want);
+	return module_new(&s->module, &want) && s->o->sources == SOURCE_MODULE ? RC_FAIL : RC_OK;
 }
 
 static void tell_sources(struct session *s)
@@ -246,12 +247,15 @@ static int look_at_module(struct session *s)
 {
 	if (!s->module || s->had_module)
 		return RC_OK;
-	if (module_look(s->module))
-		return RC_FAIL;
+	if (module_look(s->module)) {	/* that it does not work was said */
+		module_free(s->module);
+		s->module = NULL;
+		return s->o->sources == SOURCE_MODULE ? RC_FAIL : RC_OK;
+	}
 	s->had_module = module_on(s->module);
 	if (s->had_module)
-		tool_note("the kernel module has come: listens to it, too; commands that are started "
-			  "now find the names on its device");
+		tool_note("the kernel module has come: listens to it, too; commands that "
+			  "are started now find the names on its device");
 	return RC_OK;
 }
 
@@ -300,8 +304,8 @@ static int joined(struct session *s, const struct shmipc_event *e)
 	if (!err && s->attach_more)
 		err = attach_look(s->attach_more, (pid_t)e->end.pid);
 	/* The module tells of it what it can. */
-	if (err || module_on(s->module) || s->noted_pid == e->end.pid || attach_covers(s->attach, (pid_t)e->end.pid) ||
-	    kill((pid_t)e->end.pid, 0))
+	if (err || module_on(s->module) || s->noted_pid == e->end.pid ||
+	    attach_covers(s->attach, (pid_t)e->end.pid) || kill((pid_t)e->end.pid, 0))
 		return err;
 	s->noted_pid = e->end.pid;
 	tool_note("pid %u has an end of \"%s\" and no probes that can be seen: its library was "
