@@ -106,7 +106,7 @@ TEST_F(lend, another_recalls_it_and_no_number_is_left_out)
 		for (i = 0; i < 10; i++)
 			ASSERT_EQ(0, put(self, &self->a));
 		ASSERT_EQ(0, put(self, &self->b));
-		EXPECT_EQ(round + 1, fences);
+		EXPECT_EQ((unsigned int)round + 1, fences);
 		EXPECT_EQ(self->v, self->l.log.pub->tail);
 		ASSERT_EQ(0, put(self, &self->a));	/* finds out */
 		EXPECT_EQ(0, self->a.lent);
