@@ -142,7 +142,7 @@ def on_the_device_a_killed_publisher_is_named():
     needs_bpf()
     topic = name()
     s = sub(topic, "--quiet")
-    for source, by in (("all", "module"), ("module", "module"), ("probes", "counters")):
+    for source, by in (("all", None), ("module", "module"), ("probes", "counters")):
         p = publisher(topic)
         t = Deaths("--source", source, topic)
         at = time.time_ns()
@@ -150,7 +150,8 @@ def on_the_device_a_killed_publisher_is_named():
         d = t.died()[0]
         equal((d["pid"], d["comm"], d["signal"], d["sender"]["pid"]),
               (p.p.pid, "shmipc", "SIGKILL", os.getpid()), source)
-        equal([(e["name"], e["role"], e["kind"], e["source"]) for e in d["ends"]],
+        # Of several that know it, one is a little faster than the others.
+        equal([(e["name"], e["role"], e["kind"], by and e["source"]) for e in d["ends"]],
               [(topic, "producer", "topic", by)], source)
         if by == "module":
             check(-50_000_000 < d["noticed_ns"] - at < 2_000_000_000, d["noticed_ns"] - at)
@@ -166,14 +167,14 @@ def on_the_device_who_dies_at_once_is_told_though_no_table_shows_it():
     topic = name()
     persistent(topic)
     t = Deaths("--source", "module", topic)
-    # It attaches and is gone before anybody looks at the table.
-    for _ in range(5):
-        s = Run("sub", "--quiet", "--count", "1", topic, prefix=("timeout", "-s", "KILL", "1"))
-        s.wait()
-    d = t.died(5)
-    equal({(x["comm"], x["signal"], x["ends"][0]["source"]) for x in d},
-          {("shmipc", "SIGKILL", "module")})
-    equal(len({x["pid"] for x in d}), 5, "processes")
+    stopped(t)
+    dead = [sub(topic, "--quiet") for _ in range(3)]
+    for r in dead:
+        r.kill().wait()
+    persistent(topic)       # takes one of their places, and leaves it
+    t.kill(signal.SIGCONT)
+    equal({(x["comm"], x["signal"], x["pid"], x["ends"][0]["source"]) for x in t.died(3)},
+          {("shmipc", "SIGKILL", r.p.pid, "module") for r in dead})
     t.stop()
     run("rm", topic)
 

@@ -93,29 +93,6 @@ static uint64_t first_bytes(const uint8_t id[16])
 	return v;
 }
 
-static void joined(struct deaths *d, const struct shmipc_event *e)
-{
-	struct held *h = find(d, first_bytes(e->id), e->end.slot);
-
-	if (h && h->by_module && h->end.generation == e->end.generation)
-		return;		/* it was faster than the table */
-	if (h)			/* in the place of one who is dead and told */
-		pidfd_let_go(h->pidfd);
-	else
-		h = add(d);
-	if (!h)
-		return;
-	memset(h, 0, sizeof(*h));
-	h->id = first_bytes(e->id);
-	h->kind = e->kind;
-	h->end = e->end;
-	memcpy(h->name, e->name, sizeof(h->name));
-	h->who = process_of_end(e->name, e->end.slot, e->end.generation, e->end.pid);
-	h->pidfd = d->exits ? -1 : pidfd_hold(process_seen(h->who));
-	if (d->exits && d->begun)
-		exits_look(d->exits, (pid_t)process_seen(h->who));
-}
-
 static void went(struct deaths *d, const struct shmipc_event *e)
 {
 	struct held *h = find(d, first_bytes(e->id), e->end.slot);
@@ -126,45 +103,11 @@ static void went(struct deaths *d, const struct shmipc_event *e)
 		forget(d, h);
 		return;
 	}
+	/* Asked alone, it is the module that says it. */
+	if (d->o->sources == SOURCE_MODULE && module_on(d->module))
+		return;
 	h->gone = e->type;
 	h->noticed_ns = e->noticed_ns;
-	h->due_ns = tool_now_ns() + GRACE_NS;
-}
-
-/* By the kernel module, at once: perhaps of one that the table has not shown yet. */
-static void died(const struct trace_event *e, void *arg)
-{
-	struct deaths *d = arg;
-	struct held *h = find(d, e->id, e->slot);
-	char name[TRACE_NAME];
-
-	module_name(d->module, e->id, name);
-	if (!*name || !opts_matches(d->o, name))
-		return;
-	if (h && h->end.generation == e->arg[1] && (h->told || h->gone))
-		return;
-	if (!h || h->end.generation != e->arg[1]) {
-		if (h)
-			pidfd_let_go(h->pidfd);
-		else
-			h = add(d);
-		if (!h)
-			return;
-		memset(h, 0, sizeof(*h));
-		h->id = e->id;
-		h->kind = (uint32_t)e->arg[4];
-		h->end.slot = e->slot;
-		h->end.role = (uint32_t)e->arg[0];
-		h->end.generation = e->arg[1];
-		h->end.pid = (uint32_t)e->pid;
-		h->pidfd = -1;
-		memcpy(h->end.comm, e->comm, sizeof(e->comm));
-		snprintf(h->name, sizeof(h->name), "%s", name);
-	}
-	h->by_module = 1;
-	h->gone = SHMIPC_EVENT_DIED;
-	h->who = (struct process_id){ (uint32_t)(e->arg[5] >> 32), (uint32_t)e->arg[5] };
-	h->noticed_ns = event_wall_ns(e->mono_ns);
 	h->due_ns = tool_now_ns() + GRACE_NS;
 }
 
@@ -222,11 +165,11 @@ static int how_it_ended(struct deaths *d, const struct held *h, struct death_exi
 	return pidfd_ended(h->pidfd, &ret->code);
 }
 
-/* Return: 1 when it is as settled as it will be. */
-static int settle(struct deaths *d, struct held *h)
+/* @now: no later. Return: 1 when it is as settled as it will be. */
+static int settle(struct deaths *d, struct held *h, int now)
 {
 	struct death_exit how;
-	int late = tool_now_ns() >= h->due_ns, seen = how_it_ended(d, h, &how);
+	int late = now || tool_now_ns() >= h->due_ns, seen = how_it_ended(d, h, &how);
 
 	if (!late && (!seen || !all_gone(d, h)))
 		return 0;
@@ -238,6 +181,74 @@ static int settle(struct deaths *d, struct held *h)
 	return 1;
 }
 
+/* Another one has the slot: who had it is told now, if not before. */
+static void make_way(struct deaths *d, struct held *h)
+{
+	if (h->gone && !h->told)
+		(void)settle(d, h, 1);
+	pidfd_let_go(h->pidfd);
+}
+
+static void joined(struct deaths *d, const struct shmipc_event *e)
+{
+	struct held *h = find(d, first_bytes(e->id), e->end.slot);
+
+	if (h && h->by_module && h->end.generation == e->end.generation)
+		return;		/* it was faster than the table */
+	if (h)
+		make_way(d, h);
+	else
+		h = add(d);
+	if (!h)
+		return;
+	memset(h, 0, sizeof(*h));
+	h->id = first_bytes(e->id);
+	h->kind = e->kind;
+	h->end = e->end;
+	memcpy(h->name, e->name, sizeof(h->name));
+	h->who = process_of_end(e->name, e->end.slot, e->end.generation, e->end.pid);
+	h->pidfd = d->exits ? -1 : pidfd_hold(process_seen(h->who));
+	if (d->exits && d->begun)
+		exits_look(d->exits, (pid_t)process_seen(h->who));
+}
+
+/* By the kernel module, at once: perhaps of one that the table has not shown yet. */
+static void died(const struct trace_event *e, void *arg)
+{
+	struct deaths *d = arg;
+	struct held *h = find(d, e->id, e->slot);
+	char name[TRACE_NAME];
+
+	module_name(d->module, e->id, name);
+	if (!*name || !opts_matches(d->o, name))
+		return;
+	if (h && h->end.generation == e->arg[1] && h->told)
+		return;
+	if (!h || h->end.generation != e->arg[1]) {
+		if (h)
+			make_way(d, h);
+		else
+			h = add(d);
+		if (!h)
+			return;
+		memset(h, 0, sizeof(*h));
+		h->id = e->id;
+		h->kind = (uint32_t)e->arg[4];
+		h->end.slot = e->slot;
+		h->end.role = (uint32_t)e->arg[0];
+		h->end.generation = e->arg[1];
+		h->end.pid = (uint32_t)e->pid;
+		h->pidfd = -1;
+		memcpy(h->end.comm, e->comm, sizeof(e->comm));
+		snprintf(h->name, sizeof(h->name), "%s", name);
+	}
+	h->by_module = 1;
+	h->gone = SHMIPC_EVENT_DIED;
+	h->who = (struct process_id){ (uint32_t)(e->arg[5] >> 32), (uint32_t)e->arg[5] };
+	h->noticed_ns = event_wall_ns(e->mono_ns);
+	h->due_ns = tool_now_ns() + GRACE_NS;
+}
+
 /* Return: is anything left to settle? */
 static int settle_all(struct deaths *d)
 {
@@ -246,7 +257,7 @@ static int settle_all(struct deaths *d)
 
 	for (i = 0; i < d->n; i++)
 		if (d->held[i].gone && !d->held[i].told)
-			left |= !settle(d, &d->held[i]);
+			left |= !settle(d, &d->held[i], 0);
 	return left;
 }
 
