@@ -72,7 +72,7 @@ def without_probes(topic, ms):
     """A process that sleeps so long on a word of the segment that is 0, and times out."""
     p = subprocess.run([sys.executable, "-c", WITHOUT_PROBES, topic, str(quiet_word(topic)), str(ms)],
                        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    equal((p.returncode, p.stdout.strip()), (0, b"110"), p.stderr)
+    equal((p.returncode, p.stdout.strip()), (0, b"110"), (p.stderr, run("ls").out))
 
 
 def quiet_word(topic):
