@@ -14,14 +14,14 @@ enum module_there module_there(void)
 
 const char *module_why_not(void)
 {
-	static const char *const why[] = {
-		[MODULE_NOT_LOADED] = "the kernel module is not loaded (modprobe shmipc)",
-		[MODULE_WITHOUT_BTF] = "the kernel module has no type information (BTF), as it was built "
-			"without pahole: its tracepoints are in tracefs alone, see perf-dev",
-		[MODULE_THERE] = "",
-	};
-
-	return why[module_there()];
+	switch (module_there()) {
+	case MODULE_NOT_LOADED:
+		return "the kernel module is not loaded (modprobe shmipc)";
+	case MODULE_WITHOUT_BTF:
+		return "the kernel module has no type information (BTF), as it was built without pahole: its tracepoints are in tracefs alone, see perf-dev";
+	default:
+		return "";
+	}
 }
 
 #ifdef WITH_BPF
