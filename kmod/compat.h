@@ -45,9 +45,14 @@ static inline void shmipc_ipc_ns_put(struct ipc_namespace *ns)
 	ns->ns.ops->put(&ns->ns);
 }
 
-/* How many references there are: when all are ours, the namespace is dead. */
+/*
+ * How many references there are: when all are ours, the namespace is dead. The
+ * initial one never is, and newer kernels do not count its references.
+ */
 static inline unsigned int shmipc_ipc_ns_refs(struct ipc_namespace *ns)
 {
+	if (ns->ns.inum == PROC_IPC_INIT_INO)
+		return UINT_MAX;
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 18, 0)
 	return refcount_read(&ns->ns.count);
 #else

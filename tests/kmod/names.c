@@ -223,7 +223,15 @@ TEST(a_dead_namespace_takes_its_persistent_segments_along)
 {
 	uint64_t end = long_deadline();
 	struct shmipc_dev_info before, after;
+	struct make m;
+	int fd;
 
+	/* Nobody has it open; and it is the only name of the initial namespace. */
+	make_init(&m, "names/stays", PAGE);
+	m.req.flags = SHMIPC_DEV_PERSISTENT;
+	fd = dev_make(&m);
+	ASSERT_GE(fd, 0);
+	close(fd);
 	ASSERT_EQ(dev_info(&before), 0);
 	ASSERT_EQ(in_child(persist_in_other_ns, NULL), 0);
 	ASSERT_EQ(dev_info(&after), 0);
@@ -233,6 +241,7 @@ TEST(a_dead_namespace_takes_its_persistent_segments_along)
 		ASSERT_EQ(dev_info(&after), 0);
 	} while (after.total_segs != before.total_segs && now_ns() < end);
 	EXPECT_EQ(after.total_segs, before.total_segs);
+	EXPECT_EQ(dev_unlink("names/stays"), 0);
 }
 
 FIXTURE(long_names) {
