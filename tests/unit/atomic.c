@@ -53,7 +53,7 @@ TEST(racy_copies_copy)
 }
 
 /* Where two CPUs have to share one, each round may take a slice of it. */
-#define ROUNDS	4000
+#define ROUNDS	500
 
 struct hand_over {
 	uint64_t payload[8];
