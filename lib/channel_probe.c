@@ -21,10 +21,12 @@ static uint64_t batch_bytes(const struct batch *b)
 {
 	uint64_t word = b->first_hdr, pos = b->pos, seq = b->seq, bytes = 0;
 
-	while (pos && pos < b->end) {
+	while (pos < b->end) {
 		if (shmipc_rec_is_data(word, seq))
 			bytes += shmipc_rec_len(word);
 		pos = shmipc_rec_next(word, pos, &seq, b->size, b->align);
+		if (!pos)
+			break;
 		word = shmipc_load_relaxed(shmipc_rec_hdr(b->data, pos, b->mask));
 	}
 	return bytes;

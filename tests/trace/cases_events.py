@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 
 from harness import (FAIL, OK, SHMIPC, USAGE, Run, Skip, case, check, children, equal, objects, run,
                      stopped, until)
@@ -26,6 +27,25 @@ def every_message_is_told_with_who_it_was():
               (topic, p.p.pid, "shmipc", 5, 1), "a publication")
     for o in t.seen("take"):
         equal((o["name"], o["pid"], o["comm"], o["bytes"]), (topic, s.p.pid, "shmipc", 5), "a take")
+
+
+@case
+def messages_of_a_ring_are_told_with_their_bytes():
+    for align in "8", "64":     # the first record lies elsewhere
+        ring = name()
+        t = Trace("--events", "publish,take", ring)
+        with tempfile.TemporaryFile() as f:
+            f.write(b"a\nbcd\nefghi\n")
+            f.seek(0)
+            s = Run("send", "-q", "-l", "--align", align, ring, stdin=f)
+            run("recv", "-q", "--align", align, ring)
+            s.ends(OK)
+        t.until(4)
+        t.stop()
+        equal([(o["seq"], o["bytes"]) for o in t.seen("take")], [(0, 2), (1, 4), (2, 6)], align)
+        told = t.seen("publish")
+        equal((sum(o["bytes"] for o in told), sum(o["n"] for o in told), told[0]["seq"]),
+              (12, 3, 0), "align " + align)
 
 
 @case
