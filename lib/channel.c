@@ -138,8 +138,13 @@ static int attach_own(struct shmipc_channel **ret, struct shmipc_segment *seg,
 	c->pub.kind = seg->hdr.kind;
 	c->pub.role = role;
 	c->pub.probe = role == SHMIPC_ROLE_PRODUCER ? &shmipc_probe_publishes : &shmipc_probe_takes;
+	c->pub.busy_tx = c->pub.busy_rx = &shmipc_probe_busy;
+	if (c->pub.kind == SHMIPC_KIND_SPSC)
+		*(role == SHMIPC_ROLE_PRODUCER ? &c->pub.busy_tx : &c->pub.busy_rx) = c->pub.probe;
 	seg->live = &c->pub.role;	/* NONE is 0 */
 	seg->nlive = 1;
+	seg->busy = &c->pub.busy_tx;	/* and busy_rx behind it */
+	seg->nbusy = 2;
 	watch_peer(c);
 	/*
 	 * A reader writes nothing, so it may find its place first: who sees it

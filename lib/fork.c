@@ -14,7 +14,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "internal.h"
+#include "probe.h"
 
 static pthread_mutex_t fork_mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
@@ -40,6 +40,8 @@ static void in_child(void)
 		/* The inline parts refuse it. */
 		for (i = 0; seg->live && i < seg->nlive; i++)
 			seg->live[i] = 0;
+		for (i = 0; seg->live && i < seg->nbusy; i++)
+			seg->busy[i] = &shmipc_probe_busy;
 		if (seg->base)
 			(void)mmap(seg->base, seg->bytes, PROT_READ | PROT_WRITE,
 				   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);

@@ -61,6 +61,8 @@ struct shmipc_segment {
 	struct shmipc_log log;		/* topics */
 	uint32_t *live;			/* words of the end that took it over, or NULL: ... */
 	uint32_t nlive;			/* ... so many are 0 after fork */
+	uint32_t nbusy;
+	const uint32_t **busy;		/* ... and so many of these point to shmipc_probe_busy */
 	struct shmipc_segment *prev;	/* fork.c */
 	struct shmipc_segment *next;
 };

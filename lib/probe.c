@@ -100,6 +100,8 @@ const uint32_t shmipc_probe_takes;
 
 #endif
 
+const uint32_t shmipc_probe_busy = 1;
+
 void shmipc_probe_publish(const struct shmipc_segment *seg, uint32_t slot, uint64_t seq, uint64_t n,
 			  uint64_t bytes)
 {

@@ -57,6 +57,9 @@
 extern const uint32_t shmipc_probe_publishes __attribute__((visibility("hidden")));
 extern const uint32_t shmipc_probe_takes __attribute__((visibility("hidden")));
 
+/* Never 0: in their place, for ends that go through the library anyhow. */
+extern const uint32_t shmipc_probe_busy __attribute__((visibility("hidden")));
+
 #if defined(__has_include) && !defined(SHMIPC_NO_PROBES)
 #if __has_include(<sys/sdt.h>)
 #define SHMIPC_WITH_PROBES

@@ -135,10 +135,12 @@ SHMIPC_EXPORT int shmipc_sub_open(struct shmipc_sub **ret, const char *name,
 	if (err)
 		goto leave;
 	s->sub.plain = !s->group && !s->iter && !s->own_copier && !s->t.seg->log.hdr.meta;
-	s->sub.probe = &shmipc_probe_takes;
+	s->sub.busy = s->sub.plain ? &shmipc_probe_takes : &shmipc_probe_busy;
 	s->sub.live = 1;
 	s->t.seg->live = &s->sub.live;	/* and plain behind it */
 	s->t.seg->nlive = 2;
+	s->t.seg->busy = &s->sub.busy;
+	s->t.seg->nbusy = 1;
 	*ret = &s->sub;
 	return 0;
 
@@ -265,7 +267,7 @@ static uint64_t stamp_of(const struct shmipc_sub_priv *s, const struct shmipc_lo
 /* The message last peeked has been copied, or is held. -ESTALE: it was not whole. */
 static int done(struct shmipc_sub_priv *s, const struct shmipc_log_ref *ref)
 {
-	uint64_t mono_ns = shmipc_priv_traced(s->sub.probe) ? stamp_of(s, ref) : 0;
+	uint64_t mono_ns = shmipc_priv_traced(&shmipc_probe_takes) ? stamp_of(s, ref) : 0;
 	int ret = s->group ? shmipc_sub_group_done(s) : shmipc_log_next(&s->sub.rx);
 
 	if (ret < 0)

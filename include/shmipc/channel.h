@@ -76,6 +76,8 @@ struct shmipc_channel {
 	uint32_t reserved0;
 	uint64_t lost_now;		/* with the last -ESTALE */
 	const uint32_t *probe;		/* not 0 while somebody traces this kind of end */
+	const uint32_t *busy_tx;	/* 0: spsc, a producer's, and nobody traces it */
+	const uint32_t *busy_rx;	/* 0: spsc, a consumer's, and nobody traces it */
 };
 
 /**
@@ -177,6 +179,21 @@ void shmipc_channel_slow_publish(struct shmipc_channel *ch);
 int shmipc_channel_slow_release(struct shmipc_channel *ch);
 int shmipc_channel_slow_lost(struct shmipc_channel *ch, int err);
 
+/*
+ * Nothing to ask for but that? A word that is 0 says so: a probe's pair, while nobody
+ * listens, of ends that are of the usual kind, and otherwise one that never is. So
+ * the probe costs a branch that would be there without it, too.
+ */
+static inline int shmipc_priv_plain(const uint32_t *busy)
+{
+#ifdef SHMIPC_NO_PROBES
+	(void)busy;
+	return 0;
+#else
+	return !shmipc_load_relaxed(busy);
+#endif
+}
+
 /* Does somebody trace the messages? Then they go through the library. One load. */
 static inline int shmipc_priv_traced(const uint32_t *probe)
 {
@@ -263,6 +280,11 @@ static inline void shmipc_channel_publish(struct shmipc_channel *ch)
 {
 	int wake;
 
+	if (shmipc_likely(shmipc_priv_plain(ch->busy_tx))) {
+		if (shmipc_unlikely(shmipc_spsc_publish(&ch->end.spsc_tx)))
+			shmipc_channel_slow_wake(ch);
+		return;
+	}
 	if (shmipc_unlikely(shmipc_priv_traced(ch->probe)))
 		shmipc_channel_slow_publish(ch);
 	wake = shmipc_likely(ch->kind == SHMIPC_KIND_SPSC) ?
@@ -354,6 +376,11 @@ static inline int shmipc_channel_release(struct shmipc_channel *ch)
 {
 	int ret;
 
+	if (shmipc_likely(shmipc_priv_plain(ch->busy_rx))) {
+		if (shmipc_unlikely(shmipc_spsc_release(&ch->end.spsc_rx)))
+			shmipc_channel_slow_wake(ch);
+		return 0;
+	}
 	if (shmipc_unlikely(shmipc_priv_traced(ch->probe)))
 		return shmipc_channel_slow_release(ch);
 	if (shmipc_likely(ch->role == SHMIPC_ROLE_CONSUMER)) {

@@ -336,8 +336,18 @@ struct shmipc_sub {
 	uint32_t live;		/* both 0 after fork */
 	uint32_t plain;		/* a copy is all there is to a message in a cell */
 	uint64_t last_seq;	/* number of the message last received */
-	const uint32_t *probe;	/* not 0 while somebody traces what is received */
+	const uint32_t *busy;	/* 0: plain, and nobody traces what is received */
 };
+
+/* Is a copy all there is to do? */
+static inline int shmipc_priv_sub_plain(const struct shmipc_sub *sub)
+{
+#ifdef SHMIPC_NO_PROBES
+	return sub->plain != 0;
+#else
+	return shmipc_priv_plain(sub->busy);
+#endif
+}
 
 /**
  * shmipc_sub_open - subscribe to a topic, making it if it is not there
@@ -381,7 +391,7 @@ static inline int shmipc_sub_recv(struct shmipc_sub *sub, void *buf, size_t cap,
 	struct shmipc_log_ref ref;
 	int ret;
 
-	if (shmipc_unlikely(!sub->plain || shmipc_priv_traced(sub->probe)))
+	if (shmipc_unlikely(!shmipc_priv_sub_plain(sub)))
 		return shmipc_sub_slow_recv(sub, buf, cap, ret_len, deadline_ns);
 	ret = shmipc_log_peek(&sub->rx, &ref);
 	if (shmipc_unlikely(ret) && ret != -EAGAIN)

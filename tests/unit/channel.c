@@ -363,6 +363,7 @@ TEST_F(channel, handles_inherited_through_fork_are_dead)
 	ASSERT_EQ(0, put(self, 0, 20));
 	ASSERT_EQ(20, take(self, 0));
 	ASSERT_EQ(0, put(self, 1, 21));
+	ASSERT_EQ(0, shmipc_channel_peek(self->rx, &p, &len, 0));
 	pid = fork();
 	if (!pid) {
 #define DEAD(call) do {								\
@@ -376,6 +377,7 @@ TEST_F(channel, handles_inherited_through_fork_are_dead)
 		DEAD(shmipc_channel_drain(self->tx, SHMIPC_FOREVER));
 		DEAD(shmipc_channel_wait_peer(self->tx, SHMIPC_FOREVER));
 		DEAD(shmipc_channel_get_stat(self->tx, &st));
+		DEAD(shmipc_channel_release(self->rx));
 		DEAD(shmipc_channel_recv(self->rx, b, 100, &len, SHMIPC_FOREVER));
 		DEAD(shmipc_channel_peek(self->rx, &p, &len, 0));
 		DEAD(shmipc_channel_wait_peer(self->rx, 0));

@@ -56,7 +56,8 @@ compare: $(B)/tests/vm/compare
 
 $(B)/tests/vm/sample-cost: tests/vm/sample-cost.c $(wildcard tests/kmod/*.h) $(wildcard include/uapi/linux/*.h)
 	@mkdir -p $(@D)
-	$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -g -Wall -Wextra -Wno-sign-compare -Iinclude/uapi -isystem $(KSELFTEST) -static -pthread $< -o $@
+	@$(MAKE) -s B=$(B) lib
+	$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -g -Wall -Wextra -Wno-sign-compare -Iinclude -Iinclude/uapi -isystem $(KSELFTEST) -static -pthread $< $(B)/libshmipc.a -o $@
 
 sample-cost: $(B)/tests/vm/sample-cost
 	@B=$(B) tests/vm/sample-cost $(KERNEL)
