@@ -140,13 +140,14 @@ static inline bool shmipc_kfunc_resolved(const struct btf_id_set8 *set)
 }
 
 static inline void shmipc_hrtimer_setup(struct hrtimer *timer,
-					enum hrtimer_restart (*fn)(struct hrtimer *))
+					enum hrtimer_restart (*fn)(struct hrtimer *),
+					enum hrtimer_mode mode)
 {
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
-	hrtimer_init(timer, CLOCK_MONOTONIC, HRTIMER_MODE_ABS);
+	hrtimer_init(timer, CLOCK_MONOTONIC, mode);
 	timer->function = fn;
 #else
-	hrtimer_setup(timer, fn, CLOCK_MONOTONIC, HRTIMER_MODE_ABS);
+	hrtimer_setup(timer, fn, CLOCK_MONOTONIC, mode);
 #endif
 }
 

@@ -3,34 +3,48 @@
  * sample.c - says again and again how far every segment and every peer is
  *
  * For who traces: the tracepoints shmipc_sample and shmipc_sample_peer start a
- * thread with their first listener and end it with their last. Nobody listens:
- * no thread, nothing runs.
+ * timer with their first listener and end it with their last. Nobody listens:
+ * no timer, nothing runs.
  *
- * The thread keeps to a grid of 1/sample_hz seconds, and leaves out what would
- * take more than about a tenth of a CPU, whatever there is to look at and whatever
- * programs listen; debugfs says how often that was.
+ * It looks from the timer's soft interrupt: to wake a thread for that costs more
+ * than to look at ten peers. A round of all segments is done in slices, and keeps
+ * to a grid of 1/sample_hz seconds. After a slice the others have the CPU for nine
+ * times as long as it took, so that it is no more than a tenth of a CPU, whatever
+ * there is to look at and whatever programs listen. Rounds that have no time are
+ * left out; debugfs says how often that was.
  */
 #include <linux/hrtimer.h>
-#include <linux/kthread.h>
 #include <linux/moduleparam.h>
-#include <linux/sched.h>
+#include <linux/sched/clock.h>
 #include <linux/seq_file.h>
 
+#include "compat.h"
 #include "trace.h"
 
 #define HZ_MAX		10000u
 #define SHARE		10u	/* one part in so many of a CPU, at most */
-#define PEERS_AT_ONCE	64u	/* looked at without letting others run */
+#define SLICE		64u	/* peers and segments looked at without letting others run */
 
 static unsigned int sample_hz = 100;
 
-/* Of the thread's coming and going; the thread itself never takes it. */
+/* Of the timer's coming and going; the timer itself never takes it. */
 static DEFINE_MUTEX(sample_lock);
-static struct task_struct *sampler;
+static struct hrtimer timer;
 static unsigned int listeners;
+static bool running;
 static bool closed;
 
-/* Written by the thread alone. */
+/* The timer's alone, and while it is stopped sample_lock's. */
+static struct {
+	struct shmipc_table_at at;	/* where it is */
+	struct shmipc_bpf_state state;	/* of the segment that it is in the middle of; its id, or 0 */
+	u32 slot;			/* of that, next to be looked at */
+	u32 seen;			/* of that: attached peers */
+	unsigned int left;		/* of this slice */
+	ktime_t tick;			/* when the round should have begun */
+} round;
+
+/* Written by the timer alone. */
 static struct {
 	u64 ticks;
 	u64 skipped;
@@ -40,6 +54,21 @@ static struct {
 } count;
 
 #define COUNT(what, n)	WRITE_ONCE(count.what, count.what + (n))
+
+/* It goes on where it was, and at once. */
+static void start_locked(void)
+{
+	round.tick = ktime_get();
+	hrtimer_start(&timer, round.tick, HRTIMER_MODE_ABS_SOFT);
+	running = true;
+}
+
+static void stop_locked(void)
+{
+	if (running)
+		hrtimer_cancel(&timer);
+	running = false;
+}
 
 static int hz_set(const char *text, const struct kernel_param *kp)
 {
@@ -52,9 +81,11 @@ static int hz_set(const char *text, const struct kernel_param *kp)
 	}
 	mutex_lock(&sample_lock);
 	WRITE_ONCE(sample_hz, hz);
-	/* It may sleep by the old rate, for up to a second. */
-	if (sampler)
-		wake_up_process(sampler);
+	/* It may wait by the old rate, for up to a second. */
+	if (running) {
+		stop_locked();
+		start_locked();
+	}
 	mutex_unlock(&sample_lock);
 	return 0;
 }
@@ -68,7 +99,7 @@ __MODULE_PARM_TYPE(sample_hz, "uint");
 MODULE_PARM_DESC(sample_hz, "samples a second while somebody listens, 1 to 10000 (100)");
 
 /* True if there is somebody in @slot. */
-static bool sample_peer(const struct shmipc_segment *seg, u32 slot, struct shmipc_bpf_state *state)
+static bool sample_peer(const struct shmipc_segment *seg, u32 slot)
 {
 	const struct shmipc_peer *peer;
 	struct shmipc_bpf_peer now;
@@ -77,115 +108,80 @@ static bool sample_peer(const struct shmipc_segment *seg, u32 slot, struct shmip
 	peer = shmipc_state_attached(seg, slot);
 	if (peer) {
 		shmipc_state_peer(seg, peer, &now);
-		shmipc_state_slowest(state, &now);
+		shmipc_state_slowest(&round.state, &now);
 		trace_shmipc_sample_peer(seg, peer, &now);
 	}
 	rcu_read_unlock();
 	return peer;
 }
 
-/* False: enough. The segment stays while we are here. */
+/* False: the slice is over, and it goes on here. */
 static bool sample_segment(const struct shmipc_segment *seg)
 {
-	struct shmipc_bpf_state state;
-	u32 i, seen = 0;
-
-	if (kthread_should_stop())
-		return false;
-	shmipc_state_read(seg, &state);
-	for (i = 0; i < seg->peers && seen < state.attached; i++) {
-		seen += sample_peer(seg, i, &state);
-		if (i % PEERS_AT_ONCE == PEERS_AT_ONCE - 1)
-			cond_resched();
+	if (round.state.id != shmipc_segment_id(seg)) {
+		shmipc_state_read(seg, &round.state);
+		round.slot = 0;
+		round.seen = 0;
 	}
-	trace_shmipc_sample(seg, &state);
+	for (; round.slot < seg->peers && round.seen < round.state.attached; round.slot++) {
+		if (!rcu_access_pointer(seg->slot[round.slot]))
+			continue;	/* nobody was ever there */
+		if (!round.left)
+			return false;
+		round.left--;
+		round.seen += sample_peer(seg, round.slot);
+	}
+	if (!round.left)
+		return false;
+	round.left--;
+	trace_shmipc_sample(seg, &round.state);
 	COUNT(segments, 1);
-	COUNT(peers, seen);
+	COUNT(peers, round.seen);
+	round.state.id = 0;
 	return true;
 }
 
-/* False: the rate is no longer @hz. Also ends when the thread should. */
-static bool sleep_until(ktime_t due, unsigned int hz)
+/* When the next round begins: at a tick of the grid, not before @from. */
+static ktime_t next_tick(ktime_t from, u64 period)
 {
-	u64 slack = min_t(u64, NSEC_PER_SEC / hz / 16, NSEC_PER_MSEC);
+	u64 ticks = 1;
 
-	for (;;) {
-		set_current_state(TASK_IDLE);
-		if (kthread_should_stop() || READ_ONCE(sample_hz) != hz || ktime_get() >= due)
-			break;
-		schedule_hrtimeout_range(&due, slack, HRTIMER_MODE_ABS);
-	}
-	__set_current_state(TASK_RUNNING);
-	return READ_ONCE(sample_hz) == hz;
+	if (ktime_after(from, ktime_add_ns(round.tick, period)))
+		ticks = DIV64_U64_ROUND_UP(ktime_to_ns(ktime_sub(from, round.tick)), period);
+	COUNT(ticks, 1);
+	COUNT(skipped, ticks - 1);
+	round.tick = ktime_add_ns(round.tick, ticks * period);
+	return round.tick;
 }
 
-/*
- * Until the next tick of the grid that has one at @last; @spent is what we had run
- * for at the beginning of that. The scheduler brings what we have run for up to
- * date when we sleep. So we look at it after that, and only once: the sleep that
- * makes up for it costs something, too.
- *
- * Return: that tick.
- */
-static ktime_t sample_sleep(ktime_t last, u64 spent)
+static enum hrtimer_restart sample_slice(struct hrtimer *unused)
 {
-	unsigned int hz = READ_ONCE(sample_hz);
-	u64 period = NSEC_PER_SEC / hz, ran, ticks;
-	bool same = sleep_until(ktime_add_ns(last, period), hz);
+	u64 began = local_clock(), period = NSEC_PER_SEC / READ_ONCE(sample_hz), ran;
+	ktime_t due;
+	bool whole;
 
-	if (same) {
-		ran = READ_ONCE(current->se.sum_exec_runtime) - spent;
-		same = sleep_until(ktime_add_ns(last, SHARE * ran), hz);
-	}
-	if (!same)
-		return ktime_get();
-	ticks = div64_u64(ktime_sub(ktime_get(), last), period);
-	if (ticks > 1)
-		COUNT(skipped, ticks - 1);
-	return ktime_add_ns(last, ticks * period);
+	round.left = SLICE;
+	whole = shmipc_table_walk(&round.at, sample_segment);
+	ran = local_clock() - began;
+	COUNT(cpu_ns, ran);
+	due = ktime_add_ns(ktime_get(), (SHARE - 1) * ran);
+	if (whole)
+		due = next_tick(due, period);
+	hrtimer_set_expires_range_ns(&timer, due, min_t(u64, period / 64, NSEC_PER_MSEC));
+	return HRTIMER_RESTART;
 }
 
-static int sample_run(void *unused)
-{
-	u64 spent = READ_ONCE(current->se.sum_exec_runtime), now;
-	ktime_t tick = ktime_get();
-
-	while (!kthread_should_stop()) {
-		shmipc_table_each(sample_segment);
-		COUNT(ticks, 1);
-		tick = sample_sleep(tick, spent);
-		now = READ_ONCE(current->se.sum_exec_runtime);
-		COUNT(cpu_ns, now - spent);
-		spent = now;
-	}
-	return 0;
-}
-
-/* Somebody listens to a tracepoint. Return: 0; -ENOMEM, -EINTR: no thread. */
+/* Somebody listens to a tracepoint. Return: 0. */
 int shmipc_sample_reg(void)
 {
-	struct task_struct *task;
-	int err = 0;
-
 	mutex_lock(&sample_lock);
-	if (!listeners && !closed) {
-		task = kthread_run(sample_run, NULL, "shmipc_sample");
-		if (IS_ERR(task))
-			err = PTR_ERR(task);
-		else
-			sampler = task;
+	if (!listeners++ && !closed) {
+		memset(&round, 0, sizeof(round));
+		shmipc_hrtimer_setup(&timer, sample_slice, HRTIMER_MODE_ABS_SOFT);
+		start_locked();
 	}
-	if (!err)
-		listeners++;
 	mutex_unlock(&sample_lock);
-	return err;
-}
-
-static void stop_locked(void)
-{
-	if (sampler)
-		kthread_stop(sampler);
-	sampler = NULL;
+	return 0;
 }
 
 /* And somebody does no longer. */
@@ -210,7 +206,7 @@ void shmipc_sample_show(struct seq_file *m)
 {
 	mutex_lock(&sample_lock);
 	seq_printf(m, "listening:\t%u\n", listeners);
-	seq_printf(m, "running:\t%u\n", !!sampler);
+	seq_printf(m, "running:\t%u\n", running);
 	mutex_unlock(&sample_lock);
 	seq_printf(m, "hz:\t%u\n", READ_ONCE(sample_hz));
 	seq_printf(m, "ticks:\t%llu\n", READ_ONCE(count.ticks));

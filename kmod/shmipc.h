@@ -19,8 +19,8 @@
  *   mmap_lock              the kernel's; never taken under the spinlocks below
  *   seg->lock (spin)       peers, their slots, the files' lists of peers
  *   owner->lock (spin)     the owner's list of peers
- *   table_lock (mutex)     all segments; while one is shown or sampled
- *   sample_lock (mutex)    the sampler's thread
+ *   table_lock (mutex)     all segments; while one is shown
+ *   sample_lock (mutex)    the sampler's coming and going
  *   bucket.wq.lock (spin)  sleepers of the words that hash there
  *   file->poll_wq.lock     pollers of one description
  *   file->uring_lock       waits by io_uring through one description
@@ -272,11 +272,15 @@ int shmipc_wait_read(struct shmipc_dev_wait *ret, const void __user *uarg);
 long shmipc_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 
 /* table.c */
+struct shmipc_table_at {
+	unsigned int bucket;
+	u64 id;				/* in that bucket; 0: its first */
+};
 extern struct mutex shmipc_table_lock;
 extern struct list_head shmipc_table;
 void shmipc_table_add(struct shmipc_segment *seg);
 void shmipc_table_del(struct shmipc_segment *seg);
-void shmipc_table_each(bool (*fn)(const struct shmipc_segment *seg));
+bool shmipc_table_walk(struct shmipc_table_at *at, bool (*fn)(const struct shmipc_segment *seg));
 struct shmipc_segment *shmipc_table_peek(u64 id);
 void shmipc_table_unpeek(struct shmipc_segment *seg);
 

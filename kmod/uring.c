@@ -98,7 +98,7 @@ static struct uring_wait *wait_new(struct io_uring_cmd *cmd, struct shmipc_file 
 	init_waitqueue_func_entry(&w->entry, wait_wake);
 	if (req->flags & SHMIPC_DEV_EXCLUSIVE)
 		w->entry.flags |= WQ_FLAG_EXCLUSIVE;
-	shmipc_hrtimer_setup(&w->timer, wait_expire);
+	shmipc_hrtimer_setup(&w->timer, wait_expire, HRTIMER_MODE_ABS);
 	w->cmd = cmd;
 	w->sf = sf;
 	w->seg = seg;

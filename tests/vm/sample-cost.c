@@ -155,7 +155,7 @@ static void row(uint32_t topics, const char *hz, bool peers)
 	skipped = sampler("skipped") - skipped;
 	ns = sampler("cpu-ns") - ns;
 	listen_to(peers, false);
-	printf("%2u topics of %u ends, %5s Hz, %2u events: %5.2f %% of a CPU, %6lld ns of the thread's a tick, %lld ticks, %lld left out\n",
+	printf("%2u topics of %u ends, %5s Hz, %2u events: %5.2f %% of a CPU, %6lld ns of looking a tick, %lld ticks, %lld left out\n",
 	       topics, SLOTS, hz, topics * (peers ? 1 + SLOTS : 1), with - before,
 	       ticks ? ns / ticks : 0, ticks, skipped);
 	fflush(stdout);
