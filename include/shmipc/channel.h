@@ -182,14 +182,15 @@ int shmipc_channel_slow_lost(struct shmipc_channel *ch, int err);
 /*
  * Nothing to ask for but that? A word that is 0 says so: a probe's pair, while nobody
  * listens, of ends that are of the usual kind, and otherwise one that never is. So
- * the probe costs a branch that would be there without it, too.
+ * the probe costs a branch that would be there without it, too, for @unprobed.
  */
-static inline int shmipc_priv_plain(const uint32_t *busy)
+static inline int shmipc_priv_plain(const uint32_t *busy, uint32_t unprobed)
 {
 #ifdef SHMIPC_NO_PROBES
 	(void)busy;
-	return 0;
+	return unprobed != 0;
 #else
+	(void)unprobed;
 	return !shmipc_load_relaxed(busy);
 #endif
 }
@@ -280,7 +281,7 @@ static inline void shmipc_channel_publish(struct shmipc_channel *ch)
 {
 	int wake;
 
-	if (shmipc_likely(shmipc_priv_plain(ch->busy_tx))) {
+	if (shmipc_likely(shmipc_priv_plain(ch->busy_tx, 0))) {
 		if (shmipc_unlikely(shmipc_spsc_publish(&ch->end.spsc_tx)))
 			shmipc_channel_slow_wake(ch);
 		return;
@@ -376,7 +377,7 @@ static inline int shmipc_channel_release(struct shmipc_channel *ch)
 {
 	int ret;
 
-	if (shmipc_likely(shmipc_priv_plain(ch->busy_rx))) {
+	if (shmipc_likely(shmipc_priv_plain(ch->busy_rx, 0))) {
 		if (shmipc_unlikely(shmipc_spsc_release(&ch->end.spsc_rx)))
 			shmipc_channel_slow_wake(ch);
 		return 0;

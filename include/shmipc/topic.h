@@ -339,15 +339,6 @@ struct shmipc_sub {
 	const uint32_t *busy;	/* 0: plain, and nobody traces what is received */
 };
 
-/* Is a copy all there is to do? */
-static inline int shmipc_priv_sub_plain(const struct shmipc_sub *sub)
-{
-#ifdef SHMIPC_NO_PROBES
-	return sub->plain != 0;
-#else
-	return shmipc_priv_plain(sub->busy);
-#endif
-}
 
 /**
  * shmipc_sub_open - subscribe to a topic, making it if it is not there
@@ -391,7 +382,7 @@ static inline int shmipc_sub_recv(struct shmipc_sub *sub, void *buf, size_t cap,
 	struct shmipc_log_ref ref;
 	int ret;
 
-	if (shmipc_unlikely(!shmipc_priv_sub_plain(sub)))
+	if (shmipc_unlikely(!shmipc_priv_plain(sub->busy, sub->plain)))
 		return shmipc_sub_slow_recv(sub, buf, cap, ret_len, deadline_ns);
 	ret = shmipc_log_peek(&sub->rx, &ref);
 	if (shmipc_unlikely(ret) && ret != -EAGAIN)
