@@ -34,6 +34,7 @@ struct bench_topic_opts {
 	unsigned int subscribers;
 	uint32_t policy;		/* enum shmipc_policy */
 	int loan;
+	int cold;			/* topic-loan: what it is compared with has cold caches, too */
 	int meta;
 	int headers;
 	int made_for;			/* 0: both; BENCH_FOR_ONE, BENCH_FOR_MANY */
@@ -268,7 +269,7 @@ extern struct bench_topic bench_topic_latency;
 /* topic_opts.c; @fn: measures a case with each size, @size if none are asked for */
 enum {
 	BENCH_OPT_PUBLISHERS = 512, BENCH_OPT_SUBSCRIBERS, BENCH_OPT_POLICY, BENCH_OPT_MADE_FOR,
-	BENCH_OPT_INLINE, BENCH_OPT_HISTORY, BENCH_OPT_POOL, BENCH_OPT_LOAN, BENCH_OPT_META,
+	BENCH_OPT_INLINE, BENCH_OPT_HISTORY, BENCH_OPT_POOL, BENCH_OPT_LOAN, BENCH_OPT_COLD, BENCH_OPT_META,
 	BENCH_OPT_HEADERS,
 };
 

@@ -84,6 +84,7 @@ static void usage(FILE *f)
 "  --policy lossless|lossy|evict    of the subscribers (lossless)\n"
 "  --made-for one|many  publishers (both; with more than one publisher: many)\n"
 "  --loan           fill in place and take in place, instead of copies\n"
+"  --cold           topic-loan: the 4 KiB that it is compared with have caches as cold\n"
 "  --inline BYTES, --history N, --pool BYTES  of the topic (the library's)\n"
 "  --meta, --headers  with all meta fields; with a chain that adds a header\n"
 "  --rate R         topic-latency: messages a second (1000)\n"
@@ -246,6 +247,7 @@ static const struct option options[] = {
 	{ "history", required_argument, NULL, BENCH_OPT_HISTORY },
 	{ "pool", required_argument, NULL, BENCH_OPT_POOL },
 	{ "loan", no_argument, NULL, BENCH_OPT_LOAN },
+	{ "cold", no_argument, NULL, BENCH_OPT_COLD },
 	{ "meta", no_argument, NULL, BENCH_OPT_META },
 	{ "headers", no_argument, NULL, BENCH_OPT_HEADERS },
 	{ "json", no_argument, NULL, OPT_JSON },

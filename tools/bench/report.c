@@ -190,13 +190,13 @@ static json_t *topic_setting(const struct bench_topic *t, const struct bench_opt
 
 	if (!t)
 		return json_null();
-	return json_pack("{s:i,s:i,s:b,s:s,s:s,s:s?,s:I,s:I,s:b,s:b}",
+	return json_pack("{s:i,s:i,s:b,s:s,s:s,s:s?,s:I,s:I,s:b,s:b,s:b}",
 			 "publishers", t->single ? 1 : (int)w->publishers,
 			 "subscribers", (int)w->subscribers, "single", t->single,
 			 "policy", policy_name(w->policy), "way", w->loan ? "loan" : "copy",
 			 "copier", o->copier, "inline_bytes", (json_int_t)w->inline_bytes,
 			 "history", (json_int_t)w->history, "meta", w->meta,
-			 "headers", w->headers);
+			 "headers", w->headers, "cold", w->cold);
 }
 
 static void set_setting(json_t *j, const struct bench_report *r, const struct bench_opts *o)

@@ -78,6 +78,9 @@ int bench_topic_option(int opt, const char *arg, struct bench_topic_opts *t)
 	case BENCH_OPT_LOAN:
 		t->loan = 1;
 		return 0;
+	case BENCH_OPT_COLD:
+		t->cold = 1;
+		return 0;
 	case BENCH_OPT_META:
 		t->meta = 1;
 		return 0;

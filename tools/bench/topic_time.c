@@ -166,6 +166,21 @@ static int publish_in_one(struct bench_env *env)
 	return publish_in(env, 1);
 }
 
+/* Memory of a side's own, twice as much as a long message; NULL: not asked for. */
+static unsigned char *elsewhere;
+static size_t elsewhere_bytes;
+
+/* What who fills or reads a long message does to its caches. */
+static void go_elsewhere(const struct bench_env *env)
+{
+	if (!elsewhere)
+		return;
+	if (env->side == 0)
+		shmipc_payload_write(elsewhere, elsewhere + elsewhere_bytes, elsewhere_bytes);
+	else
+		(void)bench_sum(elsewhere, elsewhere_bytes);
+}
+
 /* From just before a loan is published until the subscriber has it. */
 static int loan_out(struct bench_env *env)
 {
@@ -186,6 +201,7 @@ static int loan_out(struct bench_env *env)
 		if (ret)
 			break;
 		shmipc_payload_write(loan.ptr, bench_source_at(&src, seq), src.size);
+		go_elsewhere(env);
 		shmipc_store_relaxed(&told(env)->sent_at, bench_ticks());
 		ret = shmipc_pub_publish(pub, &loan, src.size, SHMIPC_FOREVER);
 		if (ret)
@@ -224,6 +240,7 @@ static int loan_in(struct bench_env *env)
 		shmipc_sub_release(sub, &m);
 		if (bad)
 			return bench_topic_fail_bytes(env, seq);
+		go_elsewhere(env);
 		shmipc_store_release(&told(env)->taken, seq + 1);
 	}
 	bench_samples_into(env->out, sample, seq - WARM);
@@ -239,9 +256,18 @@ static int loan_short(struct bench_env *env)
 	size_t size = env->size;
 	int ret;
 
+	if (env->opts->topic.cold) {
+		elsewhere_bytes = size;
+		elsewhere = malloc(2 * size);
+		if (!elsewhere)
+			return bench_fail(env, "%zu bytes of memory (ENOMEM)", 2 * size);
+		memset(elsewhere, 1, 2 * size);
+	}
 	env->size = SHORT_BYTES;
 	ret = env->side == 0 ? loan_out(env) : loan_in(env);
 	env->size = size;
+	free(elsewhere);
+	elsewhere = NULL;
 	return ret;
 }
 
