@@ -94,7 +94,7 @@ AT(shmipc_channel_opts, reserved0, 20);
 AT(shmipc_channel_opts, stride, 24);
 AT(shmipc_channel_opts, stride_at, 32);
 
-SIZE(shmipc_channel, 192);
+SIZE(shmipc_channel, 208);
 AT(shmipc_channel, end, 0);
 AT(shmipc_channel, kind, 152);
 AT(shmipc_channel, role, 156);
@@ -103,6 +103,8 @@ AT(shmipc_channel, peer_seen, 168);
 AT(shmipc_channel, reserved0, 172);
 AT(shmipc_channel, lost_now, 176);
 AT(shmipc_channel, probe, 184);
+AT(shmipc_channel, busy_tx, 192);
+AT(shmipc_channel, busy_rx, 200);
 
 SIZE(shmipc_channel_stat, 64);
 AT(shmipc_channel_stat, struct_bytes, 0);

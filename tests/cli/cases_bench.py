@@ -8,7 +8,7 @@ KEYS = {"bench", "size", "msgs_per_s", "bytes_per_s", "p50_ns", "p99_ns", "min_n
         "lost", "lost_share", "runs", "discarded", "noisy", "probe_ns", "limit",
         "ratio_to_limit", "backend", "page_bytes", "cpus", "seconds", "wait", "topic"}
 TOPIC = {"publishers", "subscribers", "single", "policy", "way", "copier", "inline_bytes",
-         "history", "meta", "headers"}
+         "history", "meta", "headers", "cold"}
 
 
 def bench(*args):
@@ -59,9 +59,10 @@ def bench_topic_sleeps_instead_of_spinning():
 
 @case
 def bench_topic_times_a_publication_a_loan_and_a_round_trip():
-    for what, size in (("topic-publish", 64), ("topic-loan", 65536), ("topic-rtt", 64)):
-        o, = bench(what, "--size", str(size))
-        equal(o["bench"], what)
+    for what, size, *more in (("topic-publish", 64), ("topic-loan", 65536),
+                              ("topic-loan", 65536, "--cold"), ("topic-rtt", 64)):
+        o, = bench(what, "--size", str(size), *more)
+        equal((o["bench"], o["topic"]["cold"]), (what, bool(more)))
         check(o["p50_ns"] > 0 and o["p99_ns"] >= o["p50_ns"], o)
 
 
