@@ -285,7 +285,7 @@ AT(shmipc_sub, rx, 0);
 AT(shmipc_sub, live, 168);
 AT(shmipc_sub, plain, 172);
 AT(shmipc_sub, last_seq, 176);
-AT(shmipc_sub, probe, 184);
+AT(shmipc_sub, busy, 184);
 
 SIZE(shmipc_sub_stat, 72);
 AT(shmipc_sub_stat, struct_bytes, 0);
