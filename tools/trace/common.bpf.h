@@ -143,21 +143,31 @@ static __always_inline void who_is_it(struct who *ret)
 	BPF_CORE_READ_STR_INTO(&ret->comm, leader, comm);
 }
 
-/* A segment that is seen for the first time: its name, for when it has gone. */
-static __noinline int learn(__u64 id, const char *name)
+/* A segment that is seen for the first time: a place for its name, for when it has gone. */
+static __always_inline struct trace_name *name_new(__u64 id)
 {
-	struct trace_name *n;
-
 	if (bpf_map_update_elem(&names, &id, &no_name, BPF_NOEXIST)) {
 		__sync_fetch_and_add(&names_lost, 1);
-		return 0;
+		return NULL;
 	}
-	n = bpf_map_lookup_elem(&names, &id);
+	return bpf_map_lookup_elem(&names, &id);
+}
+
+/* The name is there: is it one of those that are asked for? */
+static __always_inline void name_judge(struct trace_name *n)
+{
+	n->prefix_bits = 8 * TRACE_NAME;
+	n->skip = only_names && !bpf_map_lookup_elem(&prefixes, &n->prefix_bits);
+}
+
+static __noinline int learn(__u64 id, const char *name)
+{
+	struct trace_name *n = name_new(id);
+
 	if (!n)
 		return 0;
 	bpf_probe_read_user_str(n->name, sizeof(n->name), name);
-	n->prefix_bits = 8 * TRACE_NAME;
-	n->skip = only_names && !bpf_map_lookup_elem(&prefixes, &n->prefix_bits);
+	name_judge(n);
 	return 0;
 }
 

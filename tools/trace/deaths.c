@@ -189,19 +189,27 @@ static void make_way(struct deaths *d, struct held *h)
 	pidfd_let_go(h->pidfd);
 }
 
+/* A place for another end where @h was, if that is not NULL; NULL: no memory. */
+static struct held *place(struct deaths *d, struct held *h)
+{
+	if (h)
+		make_way(d, h);
+	else
+		h = add(d);
+	if (h)
+		memset(h, 0, sizeof(*h));
+	return h;
+}
+
 static void joined(struct deaths *d, const struct shmipc_event *e)
 {
 	struct held *h = find(d, first_bytes(e->id), e->end.slot);
 
 	if (h && h->by_module && h->end.generation == e->end.generation)
 		return;		/* it was faster than the table */
-	if (h)
-		make_way(d, h);
-	else
-		h = add(d);
+	h = place(d, h);
 	if (!h)
 		return;
-	memset(h, 0, sizeof(*h));
 	h->id = first_bytes(e->id);
 	h->kind = e->kind;
 	h->end = e->end;
@@ -225,13 +233,9 @@ static void died(const struct trace_event *e, void *arg)
 	if (h && h->end.generation == e->arg[1] && h->told)
 		return;
 	if (!h || h->end.generation != e->arg[1]) {
-		if (h)
-			make_way(d, h);
-		else
-			h = add(d);
+		h = place(d, h);
 		if (!h)
 			return;
-		memset(h, 0, sizeof(*h));
 		h->id = e->id;
 		h->kind = (uint32_t)e->arg[4];
 		h->end.slot = e->slot;

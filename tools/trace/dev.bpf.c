@@ -72,18 +72,12 @@ static __always_inline __u64 id_of(const struct shmipc_segment *seg)
 /* Is anything of this segment asked for? Its name is noted, as in segment_wanted(). */
 static __noinline int learn_segment(__u64 id, const struct shmipc_segment *seg)
 {
-	struct trace_name *n;
+	struct trace_name *n = name_new(id);
 
-	if (bpf_map_update_elem(&names, &id, &no_name, BPF_NOEXIST)) {
-		__sync_fetch_and_add(&names_lost, 1);
-		return 0;
-	}
-	n = bpf_map_lookup_elem(&names, &id);
 	if (!n)
 		return 0;
 	bpf_core_read_str(n->name, sizeof(n->name), &seg->name);
-	n->prefix_bits = 8 * TRACE_NAME;
-	n->skip = only_names && !bpf_map_lookup_elem(&prefixes, &n->prefix_bits);
+	name_judge(n);
 	return 0;
 }
 
