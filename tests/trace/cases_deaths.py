@@ -104,6 +104,22 @@ def a_killed_publisher_is_named_within_two_seconds():
 
 
 @case
+def who_killed_each_of_many_is_known():
+    """Threads end at once on all CPUs: more than one may find itself the last."""
+    needs_bpf()
+    topic = name()
+    pubs = [publisher(topic) for _ in range(30)]
+    t = Deaths(topic)
+    for p in pubs:
+        p.kill().wait()
+    d = t.died(len(pubs))
+    equal([x["sender"] and x["sender"]["pid"] for x in d], [os.getpid()] * len(pubs))
+    equal(sorted(x["pid"] for x in d), sorted(p.p.pid for p in pubs))
+    t.stop()
+    run("rm", "--force", topic)
+
+
+@case
 def a_process_is_told_once_with_all_its_ends():
     needs_bpf()
     topics = [name() for _ in range(3)]

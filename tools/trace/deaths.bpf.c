@@ -24,6 +24,7 @@ struct signal_struct___exit {
 struct task_struct___exit {
 	struct task_struct___exit *group_leader;
 	struct signal_struct___exit *signal;
+	__u64 start_boottime;
 	int exit_code;
 	int tgid;
 } KERNEL_STRUCT;
@@ -125,7 +126,7 @@ int BPF_PROG(on_exit, struct task_struct *task)
 	struct task_struct___exit *t = (void *)leader;
 	struct signal_struct___exit *signal = BPF_CORE_READ(t, signal);
 	__s32 tgid = BPF_CORE_READ(t, tgid);
-	struct death_exit e = {};
+	struct death_exit e = {}, *told;
 	struct death_key key = {};
 	struct death_note *d;
 	struct sent *s;
@@ -133,6 +134,10 @@ int BPF_PROG(on_exit, struct task_struct *task)
 	if (BPF_CORE_READ(signal, live.counter))
 		return 0;
 	own_id(leader, &key);
+	e.began_ns = BPF_CORE_READ(t, start_boottime);
+	told = bpf_map_lookup_elem(&exits, &key);
+	if (told && told->began_ns == e.began_ns)
+		return 0;
 	e.mono_ns = bpf_ktime_get_ns();
 	e.code = BPF_CORE_READ(signal, flags) & GROUP_EXIT ?
 		 (__u32)BPF_CORE_READ(signal, group_exit_code) : (__u32)BPF_CORE_READ(t, exit_code);

@@ -19,6 +19,7 @@ struct death_key {
 
 struct death_exit {
 	__u64 mono_ns;
+	__u64 began_ns;		/* the process; a PID comes back, this does not */
 	__u32 code;		/* as wait(2) has it */
 	__s32 pid;		/* as the tracer sees it; 0: it does not */
 	__u32 by_oom;		/* DEATH_NOT_KNOWN: nobody could tell */
