@@ -23,7 +23,8 @@
 
 #define HZ_MAX		10000u
 #define SHARE		10u	/* one part in so many of a CPU, at most */
-#define SLICE		64u	/* peers and segments looked at without letting others run */
+#define SLICE		1024u	/* free slots looked at without letting others run */
+#define PEER		16u	/* a peer, or a segment, costs as much as so many of them */
 
 static unsigned int sample_hz = 100;
 
@@ -115,6 +116,15 @@ static bool sample_peer(const struct shmipc_segment *seg, u32 slot)
 	return peer;
 }
 
+/* False: that is more than is left of the slice. */
+static bool spend(unsigned int cost)
+{
+	if (round.left < cost)
+		return false;
+	round.left -= cost;
+	return true;
+}
+
 /* False: the slice is over, and it goes on here. */
 static bool sample_segment(const struct shmipc_segment *seg)
 {
@@ -124,16 +134,16 @@ static bool sample_segment(const struct shmipc_segment *seg)
 		round.seen = 0;
 	}
 	for (; round.slot < seg->peers && round.seen < round.state.attached; round.slot++) {
-		if (!rcu_access_pointer(seg->slot[round.slot]))
-			continue;	/* nobody was ever there */
-		if (!round.left)
+		/* Was anybody ever there? */
+		bool used = rcu_access_pointer(seg->slot[round.slot]);
+
+		if (!spend(used ? PEER : 1))
 			return false;
-		round.left--;
-		round.seen += sample_peer(seg, round.slot);
+		if (used)
+			round.seen += sample_peer(seg, round.slot);
 	}
-	if (!round.left)
+	if (!spend(PEER))
 		return false;
-	round.left--;
 	trace_shmipc_sample(seg, &round.state);
 	COUNT(segments, 1);
 	COUNT(peers, round.seen);

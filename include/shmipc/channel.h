@@ -180,9 +180,9 @@ int shmipc_channel_slow_release(struct shmipc_channel *ch);
 int shmipc_channel_slow_lost(struct shmipc_channel *ch, int err);
 
 /*
- * Nothing to ask for but that? A word that is 0 says so: a probe's pair, while nobody
- * listens, of ends that are of the usual kind, and otherwise one that never is. So
- * the probe costs a branch that would be there without it, too, for @unprobed.
+ * Is an end of the usual kind, and does nobody trace it? One load and one branch for
+ * both: @busy points to the word of its probes then, and of other ends to one that is
+ * never 0. @unprobed is the answer where the probes are not compiled in.
  */
 static inline int shmipc_priv_plain(const uint32_t *busy, uint32_t unprobed)
 {

@@ -339,7 +339,6 @@ struct shmipc_sub {
 	const uint32_t *busy;	/* 0: plain, and nobody traces what is received */
 };
 
-
 /**
  * shmipc_sub_open - subscribe to a topic, making it if it is not there
  * @ret:   the subscriber; shmipc_sub_close() it

@@ -135,9 +135,6 @@ int BPF_PROG(on_exit, struct task_struct *task)
 		return 0;
 	own_id(leader, &key);
 	e.began_ns = BPF_CORE_READ(t, start_boottime);
-	told = bpf_map_lookup_elem(&exits, &key);
-	if (told && told->began_ns == e.began_ns)
-		return 0;
 	e.mono_ns = bpf_ktime_get_ns();
 	e.code = BPF_CORE_READ(signal, flags) & GROUP_EXIT ?
 		 (__u32)BPF_CORE_READ(signal, group_exit_code) : (__u32)BPF_CORE_READ(t, exit_code);
@@ -149,8 +146,18 @@ int BPF_PROG(on_exit, struct task_struct *task)
 		e.sender = s->pid;
 		__builtin_memcpy(e.sender_comm, s->comm, sizeof(e.sender_comm));
 	}
+	/*
+	 * The first of the last two tells. It takes the sender away only after that: who
+	 * did not see the sender any more finds what was told.
+	 */
+	told = bpf_map_lookup_elem(&exits, &key);
+	if (told && told->began_ns == e.began_ns)
+		return 0;
+	if (told)	/* another process, which had the PID before */
+		bpf_map_delete_elem(&exits, &key);
+	if (bpf_map_update_elem(&exits, &key, &e, BPF_NOEXIST))
+		return 0;
 	bpf_map_delete_elem(&senders, &tgid);
-	bpf_map_update_elem(&exits, &key, &e, BPF_ANY);
 	if (!bpf_map_lookup_elem(&holders, &key))
 		return 0;
 	bpf_map_delete_elem(&holders, &key);
