@@ -65,7 +65,7 @@ $(B)/libshmipc.so: $(B)/libshmipc.so.$(VERSION)
 	ln -sf $(<F) $@
 
 # Other libraries that `shmipc bench peers` compares with: those that are there.
-has	= $(shell echo '\#include <$(2)>' | $(CC) $(3) -E -x c - >/dev/null 2>&1 && echo $(1))
+has	= $(shell $(CC) $(3) -include $(2) -E -x c /dev/null >/dev/null 2>&1 && echo $(1))
 IOX_INC	:= $(addprefix -isystem ,$(wildcard /usr/include/iceoryx/v2*))
 PEERS	:= $(call has,zmq,zmq.h) $(call has,nng,nng/nng.h) \
 	   $(call has,iceoryx,iceoryx_binding_c/publisher.h,$(IOX_INC))
