@@ -8,9 +8,15 @@ from harness import (OK, Run, Skip, bytes_of, case, check, equal, objects, run, 
 from tracing import INTERRUPTED, Trace, all_of, name, needs_bpf, publish, sub
 
 
+# From the clock in the probe of the receiver until the receiver runs on: a trap's
+# way back, 2 us on an emulated or nested machine. It sees that itself; we do not.
+WAY_BACK_NS = 3000
+
+
 def near(found, expected, what):
-    if not 0.9 * expected <= found <= 1.1 * expected:
-        raise AssertionError("%s: found %g, expected %g within 10 %%" % (what, found, expected))
+    if not 0.9 * expected - WAY_BACK_NS <= found <= 1.1 * expected:
+        raise AssertionError("%s: found %g, expected %g within 10 %%, or up to %d less" %
+                             (what, found, expected, WAY_BACK_NS))
 
 
 @case
