@@ -73,11 +73,12 @@ def sub(topic, *args):
 
 
 def attached_subs(topic, r):
+    """Its place comes after its slot, and its policy with its place."""
     def look():
         s = Run("stat", "--json", topic)
         if s.wait() != OK:
             return False
-        return any(p["pid"] == r.p.pid and p["state"] == "attached"
+        return any(p["pid"] == r.p.pid and p["state"] == "attached" and p["policy"] != "unknown"
                    for p in objects(s.out)[0]["subscriber"])
     until(look, "a subscriber of " + topic)
 
