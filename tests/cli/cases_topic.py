@@ -4,18 +4,15 @@ import signal
 import subprocess
 
 from harness import (FAIL, LOST, MIB, OK, ON_DEV, PEER, TIMEOUT, USAGE, Run, attached, bytes_of, case,
-                     check, equal, file_of, nothing_left, number, objects, run, stat, stdin_of,
-                     stopped, until)
+                     check, equal, file_of, nothing_left, number, objects, placed, run, stat,
+                     stdin_of, stopped, until)
 
 UNTIL_GONE = ("sub", "--json", "--until-gone")
 
 
 def subscribed(n, name="t"):
     """n subscribers that will get the next message."""
-    def look():
-        st = stat(name)
-        return st and sum(s["policy"] != "unknown" for s in st["subscriber"]) >= n
-    until(look, "%d subscribers of %s" % (n, name))
+    until(lambda: len(placed(name)) >= n, "%d subscribers of %s" % (n, name))
 
 
 def publish_to(subs, n, *pub):

@@ -129,6 +129,12 @@ def stat(name, **env):
     return objects(r.out)[0] if r.wait() == OK else None
 
 
+def placed(name, **env):
+    """The subscribers with a place: it comes after the slot, and the policy with the place."""
+    st = stat(name, **env) or {"subscriber": []}
+    return [s for s in st["subscriber"] if s["policy"] != "unknown"]
+
+
 def attached(name, role, n=1, **env):
     def look():
         st = stat(name, **env)

@@ -3,16 +3,14 @@
 import contextlib
 import signal
 
-from harness import Run, attached, run, stat, stopped, until
+from harness import Run, placed, run, stat, stopped, until
 
 
 def slow_sub(name, *opts):
     """A subscriber that takes nothing, as it is stopped."""
-    before = len((stat(name) or {"subscriber": []})["subscriber"])
+    before = len(placed(name))
     r = Run("sub", "--quiet", *opts, name)
-    attached(name, "reader", before + 1)
-    # It has its slot, and not until then a place and a policy.
-    until(lambda: all(s["policy"] != "unknown" for s in stat(name)["subscriber"]), "a place")
+    until(lambda: len(placed(name)) > before, "a place")
     return stopped(r)
 
 

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import uuid
 
-from harness import OK, SHMIPC, Run, Skip, objects, until
+from harness import SHMIPC, Run, Skip, objects, placed, until
 
 INTERRUPTED = 128 + signal.SIGINT
 
@@ -73,14 +73,7 @@ def sub(topic, *args):
 
 
 def attached_subs(topic, r):
-    """Its place comes after its slot, and its policy with its place."""
-    def look():
-        s = Run("stat", "--json", topic)
-        if s.wait() != OK:
-            return False
-        return any(p["pid"] == r.p.pid and p["state"] == "attached" and p["policy"] != "unknown"
-                   for p in objects(s.out)[0]["subscriber"])
-    until(look, "a subscriber of " + topic)
+    until(lambda: r.p.pid in [s["pid"] for s in placed(topic)], "a subscriber of " + topic)
 
 
 def publish(topic, n, *args):
