@@ -88,9 +88,9 @@ static int see_dir(struct shmipc_watch *w)
 	int fd = shmipc_dir_open(false);
 	struct stat st;
 
+	w->dir = fd >= 0 && !fstat(fd, &st);
 	if (fd < 0)
 		return fd;
-	w->dir = !fstat(fd, &st);
 	w->dir_ino = st.st_ino;
 	w->dir_dev = st.st_dev;
 	(void)close(fd);
@@ -99,13 +99,15 @@ static int see_dir(struct shmipc_watch *w)
 
 /*
  * Hear of the directory, if it is there; else of what will hold it. First to hear
- * and then to look, so that nothing falls in between.
+ * and then to look, so that nothing falls in between; and to hear again, which gives
+ * the same number, as what we look at may have come since.
  */
 static int find_dir(struct shmipc_watch *w)
 {
 	int tries, wd, before, err;
 
 	for (tries = 0; tries < DIR_TRIES; tries++) {
+		wd = -ENOENT;
 		if (w->inotify >= 0) {
 			wd = hear(w, shmipc_segment_dir(), IN_NAMES);
 			if (wd >= 0)
@@ -114,10 +116,14 @@ static int find_dir(struct shmipc_watch *w)
 				go_deaf(w);
 		}
 		err = see_dir(w);
-		if (err != -ENOENT)
+		if (err && err != -ENOENT)
 			return err;
 		if (w->inotify < 0)
 			return 0;
+		if (!err && wd >= 0 && hear(w, shmipc_segment_dir(), IN_NAMES) == wd)
+			return 0;
+		if (!err)
+			continue;
 		before = w->wd;
 		if (hear_above(w))
 			go_deaf(w);

@@ -105,6 +105,69 @@ TEST_F(watch_dir, a_directory_that_comes_later_and_goes_and_comes_back)
 	env_remove(self->env.dir);
 }
 
+/* What somebody does just after the watch has asked to hear of this path. */
+static struct {
+	const char *path, *from;	/* renamed to path; NULL: path is made */
+} meanwhile;
+
+int inotify_add_watch(int fd, const char *path, uint32_t mask)
+{
+	int wd = (int)syscall(SYS_inotify_add_watch, fd, path, mask), err = errno;
+	const char *to = meanwhile.path;
+
+	if (to && !strcmp(path, to)) {
+		meanwhile.path = NULL;
+		if (meanwhile.from ? rename(meanwhile.from, to) : mkdir(to, 0700))
+			_exit(KSFT_FAIL);
+	}
+	errno = err;
+	return wd;
+}
+
+TEST_F(watch_dir, a_directory_that_comes_while_it_is_looked_for)
+{
+	char dir[160];
+
+	ASSERT_EQ(0, mkdir(self->env.dir, 0700));
+	(void)snprintf(dir, sizeof(dir), "%s/late", self->env.dir);
+	(void)setenv("SHMIPC_DIR", dir, 1);
+	meanwhile.path = dir;
+	ASSERT_EQ(0, shmipc_watch_open(&self->w, NULL, SHMIPC_KIND_ANY, 0));
+	ASSERT_EQ(NULL, meanwhile.path);
+	ASSERT_EQ(0, watcher_make(&self->seg[0], "a", SHMIPC_KIND_RAW, 0));
+	SAYS("appeared a");
+	shmipc_segment_close(self->seg[0]);
+	self->seg[0] = NULL;
+	SAYS("gone a");
+	env_remove(self->env.dir);
+}
+
+TEST_F(watch_dir, another_directory_in_its_place_while_it_is_looked_for)
+{
+	char dir[160], from[160];
+	int fd;
+
+	ASSERT_EQ(0, mkdir(self->env.dir, 0700));
+	(void)snprintf(dir, sizeof(dir), "%s/now", self->env.dir);
+	(void)snprintf(from, sizeof(from), "%s/then", self->env.dir);
+	ASSERT_EQ(0, mkdir(dir, 0700));
+	ASSERT_EQ(0, mkdir(from, 0700));
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);	/* nobody is told that it went */
+	ASSERT_LE(0, fd);
+	(void)setenv("SHMIPC_DIR", dir, 1);
+	meanwhile.path = dir;
+	meanwhile.from = from;
+	ASSERT_EQ(0, shmipc_watch_open(&self->w, NULL, SHMIPC_KIND_ANY, 0));
+	ASSERT_EQ(NULL, meanwhile.path);
+	ASSERT_EQ(0, watcher_make(&self->seg[0], "a", SHMIPC_KIND_RAW, 0));
+	SAYS("appeared a");
+	shmipc_segment_close(self->seg[0]);
+	self->seg[0] = NULL;
+	SAYS("gone a");
+	(void)close(fd);
+	env_remove(self->env.dir);
+}
+
 /* A segment in it is open: then the kernel does not say that it was removed. */
 TEST_F(watch_dir, a_directory_removed_while_in_use_is_noticed_at_a_tick)
 {
