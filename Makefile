@@ -4,6 +4,7 @@
 #:  make                library (static and shared) and command
 #:  make demo           the main job, once: a real file from process to process
 #:  make check          all tests; make check GROUP="unit stress" runs these only
+#:  make check-bare     both in a Debian with nothing installed (root; debootstrap)
 #:  make pictures       those in the documents again, from real runs (needs tmux, gnuplot)
 #:  make install        into PREFIX (default /usr/local), below DESTDIR if given
 #:  make uninstall      the same files, gone
@@ -141,6 +142,9 @@ check:
 	@tools/setup check
 	@B=$(B) tests/run $(GROUP)
 
+check-bare:
+	@tests/bare $(GROUP)
+
 # What the documents show, made again from real runs.
 pictures: $(B)/shmipc
 	B=$(B) tools/pictures/top tools/trace/pictures/top.svg
@@ -179,7 +183,7 @@ help:
 
 -include $(OBJ:.o=.d) $(BPF_SRC:tools/trace/%.bpf.c=$(B)/gen/trace/%.bpf.d)
 FORCE:
-.PHONY: all lib examples tests tsan asan demo check pictures install uninstall clean help FORCE
+.PHONY: all lib examples tests tsan asan demo check check-bare pictures install uninstall clean help FORCE
 
 # The module, and the tests in an emulated machine.
 include kmod/kmod.mk tests/vm/vm.mk

