@@ -89,12 +89,13 @@ static int see_dir(struct shmipc_watch *w)
 	struct stat st;
 
 	w->dir = fd >= 0 && !fstat(fd, &st);
-	if (fd < 0)
-		return fd;
-	w->dir_ino = st.st_ino;
-	w->dir_dev = st.st_dev;
-	(void)close(fd);
-	return 0;
+	if (w->dir) {
+		w->dir_ino = st.st_ino;
+		w->dir_dev = st.st_dev;
+	}
+	if (fd >= 0)
+		(void)close(fd);
+	return fd >= 0 ? 0 : fd;
 }
 
 /*

@@ -124,6 +124,18 @@ int inotify_add_watch(int fd, const char *path, uint32_t mask)
 	return wd;
 }
 
+/* A watch opened while that happens to dir hears of what comes into it later. */
+#define HEARS_OF(dir) do {							\
+	meanwhile.path = (dir);							\
+	ASSERT_EQ(0, shmipc_watch_open(&self->w, NULL, SHMIPC_KIND_ANY, 0));	\
+	ASSERT_EQ(NULL, meanwhile.path);					\
+	ASSERT_EQ(0, watcher_make(&self->seg[0], "a", SHMIPC_KIND_RAW, 0));	\
+	SAYS("appeared a");							\
+	shmipc_segment_close(self->seg[0]);					\
+	self->seg[0] = NULL;							\
+	SAYS("gone a");								\
+} while (0)
+
 TEST_F(watch_dir, a_directory_that_comes_while_it_is_looked_for)
 {
 	char dir[160];
@@ -131,14 +143,7 @@ TEST_F(watch_dir, a_directory_that_comes_while_it_is_looked_for)
 	ASSERT_EQ(0, mkdir(self->env.dir, 0700));
 	(void)snprintf(dir, sizeof(dir), "%s/late", self->env.dir);
 	(void)setenv("SHMIPC_DIR", dir, 1);
-	meanwhile.path = dir;
-	ASSERT_EQ(0, shmipc_watch_open(&self->w, NULL, SHMIPC_KIND_ANY, 0));
-	ASSERT_EQ(NULL, meanwhile.path);
-	ASSERT_EQ(0, watcher_make(&self->seg[0], "a", SHMIPC_KIND_RAW, 0));
-	SAYS("appeared a");
-	shmipc_segment_close(self->seg[0]);
-	self->seg[0] = NULL;
-	SAYS("gone a");
+	HEARS_OF(dir);
 	env_remove(self->env.dir);
 }
 
@@ -155,15 +160,8 @@ TEST_F(watch_dir, another_directory_in_its_place_while_it_is_looked_for)
 	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);	/* nobody is told that it went */
 	ASSERT_LE(0, fd);
 	(void)setenv("SHMIPC_DIR", dir, 1);
-	meanwhile.path = dir;
 	meanwhile.from = from;
-	ASSERT_EQ(0, shmipc_watch_open(&self->w, NULL, SHMIPC_KIND_ANY, 0));
-	ASSERT_EQ(NULL, meanwhile.path);
-	ASSERT_EQ(0, watcher_make(&self->seg[0], "a", SHMIPC_KIND_RAW, 0));
-	SAYS("appeared a");
-	shmipc_segment_close(self->seg[0]);
-	self->seg[0] = NULL;
-	SAYS("gone a");
+	HEARS_OF(dir);
 	(void)close(fd);
 	env_remove(self->env.dir);
 }
