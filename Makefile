@@ -32,8 +32,7 @@ ALL_CFLAGS = -std=c11 -D_GNU_SOURCE $(WARN) -Iinclude -Iinclude/uapi -fPIC -pthr
 ALL_LDFLAGS = -pthread $(LDFLAGS) $(EXTRA_LDFLAGS)
 
 LIB_OBJ	 := $(patsubst %.c,$(B)/obj/%.o,$(wildcard lib/*.c))
-TOOL_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(wildcard tools/*.c tools/bench/*.c) \
-	    $(filter-out %.bpf.c,$(wildcard tools/trace/*.c)))
+TOOL_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(filter-out %.bpf.c,$(wildcard tools/*.c tools/*/*.c)))
 EXAMPLES := $(patsubst %.c,$(B)/%,$(wildcard examples/*.c))
 # One program per file, on the harness of kselftest (see tools/setup).
 TESTS	 := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/*.c tests/stress/*.c tests/fuzz/*.c))
@@ -89,7 +88,7 @@ HAS_BPF	:= $(and $(shell command -v $(BPF_CLANG)),$(shell command -v bpftool),$(
 ifneq ($(HAS_BPF),)
 BPF_SKEL := $(patsubst tools/trace/%.bpf.c,$(B)/gen/trace/%.skel.h,$(BPF_SRC))
 BPF_LIBS := -lbpf -lelf
-$(B)/obj/tools/trace/%.o $(B)/obj/tools/cmd_trace.o: ALL_CFLAGS += -DWITH_BPF -isystem $(B)/gen
+$(B)/obj/tools/trace/%.o $(B)/obj/tools/cmd/trace.o: ALL_CFLAGS += -DWITH_BPF -isystem $(B)/gen
 $(filter $(B)/obj/tools/trace/%,$(TOOL_OBJ)): $(BPF_SKEL)
 
 $(B)/gen/trace/%.bpf.o: tools/trace/%.bpf.c $(B)/flags
@@ -107,8 +106,8 @@ endif
 LOOKS	:= $(call has,ncurses,curses.h) $(call has,httpd,microhttpd.h)
 LOOK_ncurses	:= -lncursesw -ltinfo
 LOOK_httpd	:= -lmicrohttpd
-$(B)/obj/tools/top_%.o: ALL_CFLAGS += $(if $(filter ncurses,$(LOOKS)),-DWITH_NCURSES)
-$(B)/obj/tools/metrics_%.o: ALL_CFLAGS += $(if $(filter httpd,$(LOOKS)),-DWITH_HTTPD)
+$(B)/obj/tools/top/%.o: ALL_CFLAGS += $(if $(filter ncurses,$(LOOKS)),-DWITH_NCURSES)
+$(B)/obj/tools/metrics/%.o: ALL_CFLAGS += $(if $(filter httpd,$(LOOKS)),-DWITH_HTTPD)
 
 # Stacks of `shmipc trace --slow --stack`.
 DW_LIBS	:= $(call has,-ldw,elfutils/libdwfl.h)

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-/* shmipc.c - the command table; each command is in cmd_NAME.c, bench in bench/ */
+/* shmipc.c - the command table; each command is in cmd/NAME.c */
 #include <stdio.h>
 #include <string.h>
 #include <shmipc/shmipc.h>
-#include "commands.h"
-#include "opts.h"
-#include "util.h"
+#include "cmd/commands.h"
+#include "opts/opts.h"
+#include "util/util.h"
 
 static const struct {
 	const char *name;

@@ -294,7 +294,7 @@ void bench_report_head(const struct bench_opts *o);
 void bench_report_text(const struct bench_report *r);
 int bench_report_json(const struct bench_report *r, const struct bench_opts *o);
 
-/* cmd_bench.c: a number with k or m after it; what is wrong with an option */
+/* ../cmd/bench.c: a number with k or m after it; what is wrong with an option */
 int bench_number(const char *s, unsigned long long min, unsigned long long max,
 		 unsigned long long *ret);
 int bench_bad(const char *option, const char *value, const char *want);

@@ -9,8 +9,8 @@
 #include "events.h"
 #include "plot.h"
 #include "trace.h"
-#include "../json.h"
-#include "../util.h"
+#include "../util/json.h"
+#include "../util/util.h"
 
 /* When something began, by its segment and place, as in trace.bpf.c. */
 struct begun {

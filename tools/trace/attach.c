@@ -16,7 +16,7 @@
 #include "attach.h"
 #include "rights.h"
 #include "usdt.h"
-#include "../util.h"
+#include "../util/util.h"
 
 #define PROVIDER	"shmipc"
 #define PATH_BYTES	4352u

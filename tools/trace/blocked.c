@@ -2,7 +2,7 @@
 /* blocked.c - who waited for whom, by eBPF: the side of the command */
 #include "blocked.h"
 #include "rights.h"
-#include "../util.h"
+#include "../util/util.h"
 #ifdef WITH_BPF
 #include <errno.h>
 #include <stdlib.h>

@@ -21,7 +21,7 @@
 #include "process.h"
 #include "session.h"
 #include "who.h"
-#include "../util.h"
+#include "../util/util.h"
 
 /* The kernel may be a moment later than the tables, or earlier. */
 #define GRACE_NS	(400 * NS_PER_MS)

@@ -6,9 +6,9 @@
 #include <string.h>
 #include <time.h>
 #include "deaths_tell.h"
-#include "../json.h"
-#include "../util.h"
-#include "../view.h"
+#include "../util/json.h"
+#include "../util/util.h"
+#include "../view/view.h"
 
 #define HOW_TEXT	128
 

@@ -8,7 +8,7 @@
 #include "deaths.h"
 #include "events.h"
 #include "process.h"
-#include "../opts.h"
+#include "../opts/opts.h"
 
 #define TELL_ENDS	256u	/* of one process; of more only the number is told */
 

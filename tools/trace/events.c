@@ -7,9 +7,9 @@
 #include <time.h>
 #include <shmipc/error.h>
 #include "events.h"
-#include "../json.h"
-#include "../util.h"
-#include "../view.h"
+#include "../util/json.h"
+#include "../util/util.h"
+#include "../view/view.h"
 
 /* A type: its word, the names of its arguments in JSON, and of the time it took. */
 static const struct {
@@ -369,7 +369,7 @@ json_t *event_json(const struct trace_event *e, const char *name, uint64_t wall_
 	return obj;
 }
 
-/* The number of a word that view.c gave. */
+/* The number of a word that view/view.c gave. */
 static uint64_t word_number(const char *arg, const char *word)
 {
 	uint32_t i;

@@ -2,7 +2,7 @@
 /* exits.c - how processes ended, by eBPF: the side of the command */
 #include "exits.h"
 #include "rights.h"
-#include "../util.h"
+#include "../util/util.h"
 #ifdef WITH_BPF
 #include <errno.h>
 #include <stdlib.h>

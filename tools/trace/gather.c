@@ -13,7 +13,7 @@
 #include "rights.h"
 #include "session.h"
 #include "trace/trace.skel.h"
-#include "../util.h"
+#include "../util/util.h"
 
 struct gather {
 	const struct trace_opts *t;

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "hist.h"
-#include "../util.h"
+#include "../util/util.h"
 
 static const struct {
 	const char *word;

@@ -5,8 +5,8 @@
 #include <string.h>
 #include "events.h"
 #include "hist.h"
-#include "../json.h"
-#include "../util.h"
+#include "../util/json.h"
+#include "../util/util.h"
 
 #define BAR		40	/* columns of the longest one */
 

@@ -10,8 +10,8 @@
 #include "rights.h"
 #include "session.h"
 #include "trace/trace.skel.h"
-#include "../json.h"
-#include "../util.h"
+#include "../util/json.h"
+#include "../util/util.h"
 
 #define LOOK_NS		(250 * NS_PER_MS)	/* how often lost events are looked for */
 

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <unistd.h>
 #include "module.h"
-#include "../util.h"
+#include "../util/util.h"
 
 enum module_there module_there(void)
 {

@@ -23,7 +23,7 @@ struct module_question {
 #include <stdint.h>
 #include "event.h"
 #include "slow.h"
-#include "../opts.h"
+#include "../opts/opts.h"
 
 struct bpf_object;
 struct module;

@@ -8,8 +8,8 @@
 #include <shmipc/topic.h>
 #include "events.h"
 #include "names.h"
-#include "../util.h"
-#include "../view.h"
+#include "../util/util.h"
+#include "../view/view.h"
 #ifdef WITH_BPF
 #include <bpf/bpf.h>
 #endif

@@ -10,7 +10,7 @@
 
 #include <stdint.h>
 #include "event.h"
-#include "../opts.h"
+#include "../opts/opts.h"
 
 struct names_peer {
 	uint32_t pid;

@@ -21,9 +21,9 @@
 #include "rights.h"
 #include "session.h"
 #include "trace.h"
-#include "../json.h"
-#include "../util.h"
-#include "../view.h"
+#include "../util/json.h"
+#include "../util/util.h"
+#include "../view/view.h"
 
 #define RATE_HZ		100.0	/* looks a second, without another wish */
 #define SHARE		10	/* looking takes one part in so many of the time at most */

@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 #include <shmipc/error.h>
 #include "plot.h"
-#include "../util.h"
+#include "../util/util.h"
 
 #define WIDTH		900u
 #define HEIGHT		340u	/* of one histogram */

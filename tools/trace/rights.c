@@ -9,7 +9,7 @@
 #include <linux/capability.h>
 #include <shmipc/error.h>
 #include "rights.h"
-#include "../util.h"
+#include "../util/util.h"
 #ifdef WITH_BPF
 #include <bpf/libbpf.h>
 #endif

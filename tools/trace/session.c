@@ -12,7 +12,7 @@
 #include "events.h"
 #include "rights.h"
 #include "session.h"
-#include "../util.h"
+#include "../util/util.h"
 
 void session_signals(sigset_t *open)
 {

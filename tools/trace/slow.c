@@ -17,7 +17,7 @@
 #include "slow_show.h"
 #include "stack.h"
 #include "who.h"
-#include "../util.h"
+#include "../util/util.h"
 
 #define FIRST_NS	(500 * NS_PER_MS)	/* the first report comes soon */
 #define SAMPLE_NS	(20 * NS_PER_MS)

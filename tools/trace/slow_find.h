@@ -12,7 +12,7 @@
 #include "module.h"
 #include "process.h"
 #include "slow.h"
-#include "../look.h"
+#include "../look/look.h"
 
 #define SLOW_SHARE_MIN	0.01	/* waits for less of the time are how lossless works */
 

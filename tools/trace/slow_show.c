@@ -8,9 +8,9 @@
 #include "events.h"
 #include "slow_show.h"
 #include "stack.h"
-#include "../json.h"
-#include "../util.h"
-#include "../view.h"
+#include "../util/json.h"
+#include "../util/util.h"
+#include "../view/view.h"
 
 #define VERDICT		1024
 #define PUBS_TOLD	3u	/* by name; of more only the number */

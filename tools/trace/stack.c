@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "stack.h"
-#include "../util.h"
+#include "../util/util.h"
 
 static const char *text_of(const json_t *obj, const char *key)
 {

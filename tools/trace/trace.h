@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include "hist.h"
-#include "../opts.h"
+#include "../opts/opts.h"
 
 struct trace_opts {
 	const struct opts *o;

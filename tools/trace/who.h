@@ -3,7 +3,7 @@
 #ifndef TOOLS_TRACE_WHO_H
 #define TOOLS_TRACE_WHO_H
 
-#include "../opts.h"
+#include "../opts/opts.h"
 
 /* deaths.c: who held an end and died, and how */
 int trace_deaths(const struct opts *o);

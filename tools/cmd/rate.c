@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: MIT
+/*
+ * rate.c - shmipc hz, shmipc bw: how often, and how much, is published
+ *
+ * Each topic is read by a subscriber that may only read: no publisher waits for
+ * it, none has to wake it, and it takes no slot. It does not copy payloads, so
+ * that looking at a topic of large messages costs no memory bandwidth.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <shmipc/discover.h>
+#include <shmipc/error.h>
+#include "commands.h"
+#include "../util/json.h"
+#include "../opts/opts.h"
+#include "../rate/rate.h"
+#include "../util/util.h"
+#include "../view/view.h"
+
+#define SCAN_NS		(100 * NS_PER_MS)	/* how often topics are looked for */
+#define TURN		1024u			/* messages of one topic before the next one's turn */
+
+static const struct opts_command hz_command = {
+	.name = "hz", .bit = FOR_HZ, .args = "[TOPIC]...", .min_args = 0, .max_args = INT_MAX,
+	.about =
+	"Says how many messages a second are published on each TOPIC, or on all that are\n"
+	"there, and how regularly: the time from one message to the next. Only reads.\n",
+};
+
+static const struct opts_command bw_command = {
+	.name = "bw", .bit = FOR_BW, .args = "[TOPIC]...", .min_args = 0, .max_args = INT_MAX,
+	.about =
+	"Says how many bytes a second are published on each TOPIC, or on all that are\n"
+	"there, and how large the messages are. Only reads.\n",
+};
+
+struct rates {
+	const struct opts *o;
+	struct rate *rate;
+	size_t n;
+	struct shmipc_sub **sub;	/* of those that are open */
+	size_t nsubs;
+	uint64_t scan_ns;		/* when to look for topics again */
+	uint64_t report_ns;
+	uint64_t reports;
+	uint64_t moved_ns;		/* when a message came last */
+	int rc;
+};
+
+static struct rate *find(struct rates *r, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < r->n; i++)
+		if (!strcmp(r->rate[i].name, name))
+			return &r->rate[i];
+	return NULL;
+}
+
+static int no_memory(const char *name)
+{
+	tool_error("\"%s\": no memory for one more topic (ENOMEM)", name);
+	return RC_FAIL;
+}
+
+static int add(struct rates *r, const char *name)
+{
+	struct rate *more = realloc(r->rate, (r->n + 1) * sizeof(*more));
+	struct shmipc_sub **subs;
+
+	if (!more)
+		return no_memory(name);
+	r->rate = more;
+	subs = realloc(r->sub, (r->n + 1) * sizeof(struct shmipc_sub *));
+	if (!subs)
+		return no_memory(name);
+	r->sub = subs;
+	if (rate_init(&more[r->n], name, (size_t)r->o->window))
+		return no_memory(name);
+	r->n++;
+	return RC_OK;
+}
+
+static void list_subs(struct rates *r)
+{
+	size_t i;
+
+	r->nsubs = 0;
+	for (i = 0; i < r->n; i++)
+		if (r->rate[i].sub)
+			r->sub[r->nsubs++] = r->rate[i].sub;
+}
+
+/* A topic is there. One that cannot be opened is told of once. */
+static int see(const char *name, int err, const struct shmipc_segment_stat *st, void *arg)
+{
+	struct rates *r = arg;
+	struct rate *rate;
+
+	if (!opts_matches(r->o, name) || err)
+		return 0;
+	rate = find(r, name);
+	if (!rate) {
+		r->rc = add(r, name);
+		if (r->rc)
+			return 1;
+		rate = &r->rate[r->n - 1];
+	}
+	rate->seen = 1;
+	if (rate->sub && memcmp(rate->id, st->info.id, sizeof(rate->id)))
+		rate_close(rate);	/* removed, and made anew */
+	if (!rate->sub && !rate->refused && rate_open(rate, r->o->command->bit == FOR_HZ)) {
+		rate->refused = 1;
+		tool_note("\"%s\": cannot be read: %s", name, shmipc_error_text());
+	}
+	return 0;
+}
+
+/* Which topics are there now? */
+static int scan(struct rates *r, uint64_t now)
+{
+	size_t i;
+	int err;
+
+	if (now < r->scan_ns)
+		return RC_OK;
+	for (i = 0; i < r->n; i++)
+		r->rate[i].seen = 0;
+	err = shmipc_discover_each(NULL, SHMIPC_KIND_TOPIC, see, r);
+	if (err < 0) {
+		tool_error_lib("list", shmipc_segment_dir(), err);
+		return RC_FAIL;
+	}
+	for (i = 0; i < r->n; i++)
+		if (!r->rate[i].seen) {
+			rate_close(&r->rate[i]);
+			r->rate[i].refused = 0;
+		}
+	list_subs(r);
+	r->scan_ns = tool_now_ns() + SCAN_NS;
+	return r->rc;
+}
+
+static void report(struct rates *r, uint64_t now)
+{
+	size_t i;
+
+	if (now < r->report_ns)
+		return;
+	if (!r->o->json && !r->reports)
+		rate_print_head(r->o->command->bit == FOR_HZ);
+	for (i = 0; i < r->n; i++) {
+		if (r->o->json)
+			rate_print_json(&r->rate[i], r->o->command->bit == FOR_HZ, now);
+		else
+			rate_print(&r->rate[i], r->o->command->bit == FOR_HZ, now);
+		rate_period(&r->rate[i], now);
+	}
+	r->reports++;
+	r->report_ns += r->o->every_ns;
+	if (r->report_ns < now)		/* we were stopped for a while */
+		r->report_ns = now + r->o->every_ns;
+	r->rc = tool_flush();		/* who reads it waits for it */
+}
+
+/* Sleep until a message comes, or something else is to be done. */
+static int pause_for(struct rates *r)
+{
+	const struct timespec ms = { .tv_nsec = 1000000 };
+	uint64_t until = shmipc_deadline_in(NS_PER_MS);	/* nobody wakes who only reads */
+	size_t first;
+	int err;
+
+	if (!r->nsubs) {
+		nanosleep(&ms, NULL);
+		return RC_OK;
+	}
+	err = shmipc_sub_wait_any(r->sub, r->nsubs, &first, until);
+	if (!err || err == -ETIMEDOUT || err == -EAGAIN || err == -EINTR)
+		return RC_OK;
+	tool_error_lib("wait for", "messages", err);
+	return RC_FAIL;
+}
+
+static int turn(struct rates *r)
+{
+	uint64_t now = tool_now_ns();
+	unsigned int got = 0;
+	size_t i;
+	int rc;
+
+	if (tool_stop)
+		return RC_SIGNAL + tool_stop;
+	rc = scan(r, now);
+	if (rc)
+		return rc;
+	for (i = 0; i < r->n; i++)
+		got += rate_read(&r->rate[i], TURN);
+	now = tool_now_ns();
+	report(r, now);
+	if (r->rc)
+		return r->rc;
+	if (got)
+		r->moved_ns = now;
+	if (r->o->timeout_ns != SHMIPC_FOREVER && now - r->moved_ns >= r->o->timeout_ns) {
+		tool_error("waited %g s for a message (ETIMEDOUT)", (double)r->o->timeout_ns / 1e9);
+		return RC_TIMEOUT;
+	}
+	return got ? RC_OK : pause_for(r);
+}
+
+/* A name without a wildcard that is there must be a topic that we may read. */
+static int check_names(const struct opts *o)
+{
+	struct shmipc_topic_stat st = { .struct_bytes = sizeof(st) };
+	int i, err;
+
+	for (i = 0; i < o->nargs; i++) {
+		if (strpbrk(o->args[i], "*?[\\"))
+			continue;
+		err = shmipc_topic_look(o->args[i], &st);
+		if (err && err != -ENOENT) {
+			tool_error_lib(o->command->name, o->args[i], err);
+			return RC_FAIL;
+		}
+	}
+	return RC_OK;
+}
+
+static int measure(const struct opts_command *command, int argc, char **argv)
+{
+	struct rates r = { .rc = RC_OK };
+	struct opts o;
+	int rc;
+
+	opts_parse(&o, command, argc, argv);
+	opts_patterns(&o);
+	tool_catch_signals();
+	r.o = &o;
+	rc = check_names(&o);
+	r.moved_ns = tool_now_ns();
+	r.report_ns = r.moved_ns + o.every_ns;
+	while (!rc && !(o.count && r.reports == o.count))
+		rc = turn(&r);
+	while (r.n)
+		rate_done(&r.rate[--r.n]);
+	free(r.rate);
+	free(r.sub);
+	return rc;
+}
+
+int cmd_hz(int argc, char **argv)
+{
+	return measure(&hz_command, argc, argv);
+}
+
+int cmd_bw(int argc, char **argv)
+{
+	return measure(&bw_command, argc, argv);
+}

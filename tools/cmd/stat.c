@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: MIT
+/* stat.c - shmipc stat: all about one segment */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <time.h>
+#include "commands.h"
+#include "../util/json.h"
+#include "../opts/opts.h"
+#include "../view/topic.h"
+#include "../util/util.h"
+#include "../view/view.h"
+
+static const struct opts_command command = {
+	.name = "stat", .bit = FOR_STAT, .args = "NAME", .min_args = 1, .max_args = 1,
+	.about =
+	"Says what the segment NAME is, who is there, and how far they are. Looks only:\n"
+	"it needs read permission, and does not keep the segment from going.\n",
+};
+
+static int is_ring(const struct shmipc_segment_stat *st)
+{
+	return st->info.kind == SHMIPC_KIND_SPSC || st->info.kind == SHMIPC_KIND_BCAST;
+}
+
+/* Peers move on between two looks, and may write nonsense: never below 0. */
+static uint64_t minus(uint64_t a, uint64_t b)
+{
+	return a > b ? a - b : 0;
+}
+
+static void when(uint64_t ns, char text[TEXT_BYTES])
+{
+	time_t t = (time_t)(ns / NS_PER_S);
+	struct tm tm;
+
+	if (!localtime_r(&t, &tm) || !strftime(text, TEXT_BYTES, "%Y-%m-%d %H:%M:%S", &tm))
+		snprintf(text, TEXT_BYTES, "%" PRIu64, ns);
+}
+
+static void id_text(const uint8_t id[16], char text[33])
+{
+	int i;
+
+	for (i = 0; i < 16; i++)
+		snprintf(text + 2 * i, 3, "%02x", id[i]);
+}
+
+static json_t *peer_json(const struct shmipc_peer_info *p)
+{
+	char comm[sizeof(p->comm) + 1];
+
+	return json_pack("{s:i, s:s, s:s, s:i, s:I, s:I, s:s}", "slot", (int)p->slot,
+			 "role", role_word(p->role), "state", peer_state_word(p->state),
+			 "pid", (int)p->pid, "generation", json_u64(p->generation),
+			 "since_ns", json_u64(p->since_ns),
+			 "comm", clean_text(p->comm, sizeof(p->comm), comm, sizeof(comm)));
+}
+
+static void add(json_t *obj, const char *key, uint64_t v)
+{
+	json_object_set_new(obj, key, json_integer(json_u64(v)));
+}
+
+static void add_lists(json_t *obj, const struct shmipc_segment_stat *st)
+{
+	json_t *caps = json_array(), *peers = json_array();
+	const char *word;
+	uint32_t i;
+
+	for (i = 0; (word = cap_word(st->info.caps, i)); i++)
+		json_array_append_new(caps, json_string(word));
+	for (i = 0; i < st->npeers; i++)
+		json_array_append_new(peers, peer_json(&st->peer[i]));
+	json_object_set_new(obj, "caps", caps);
+	json_object_set_new(obj, "peers", peers);
+}
+
+static void print_json(const struct shmipc_segment_stat *st, const struct shmipc_topic_stat *topic)
+{
+	json_t *obj = view_json(st);
+	char id[33];
+
+	id_text(st->info.id, id);
+	json_object_set_new(obj, "id", json_string(id));
+	add(obj, "created_ns", st->info.created_ns);
+	json_object_set_new(obj, "node_asked", json_integer(st->info.node_asked));
+	json_object_set_new(obj, "node", json_integer(st->info.node_got));
+	if (is_ring(st)) {
+		add(obj, "align", st->info.align);
+		add(obj, "meta_bytes", st->info.meta_bytes);
+		add(obj, "tail_pos", st->tail_pos);
+		add(obj, "tail_seq", st->tail_seq);
+		add(obj, "head_pos", st->head_pos);
+		add(obj, "head_seq", st->head_seq);
+		add(obj, "used_bytes", minus(st->tail_pos, st->head_pos));
+		add(obj, "backlog", minus(st->tail_seq, st->head_seq));
+	}
+	if (topic)
+		topic_add_all(obj, topic);
+	add_lists(obj, st);
+	json_line(stdout, obj);
+}
+
+static void print_segment(const struct shmipc_segment_stat *st)
+{
+	const struct shmipc_segment_info *info = &st->info;
+	char a[TEXT_BYTES], b[TEXT_BYTES], name[sizeof(info->name)];
+	const char *word;
+	uint32_t i;
+
+	printf("name      %s\n", clean_text(info->name, sizeof(info->name), name, sizeof(name)));
+	printf("kind      %s\n", kind_word(info->kind));
+	printf("state     %s%s\n", segment_state_word(st),
+	       info->flags & SHMIPC_SEG_PERSISTENT && st->in_use ? ", persistent" : "");
+	printf("size      %s, %s with its control pages\n", format_bytes(info->data_bytes, a),
+	       format_bytes(info->total_bytes, b));
+	printf("page      %s, asked for %s\n", format_bytes(info->page_got, a),
+	       info->page_asked ? format_bytes(info->page_asked, b) : "auto");
+	printf("node      ");
+	if (info->node_got < 0)
+		printf("unknown");
+	else
+		printf("%" PRId32, info->node_got);
+	if (info->node_asked < 0)
+		printf(", asked for any\n");
+	else
+		printf(", asked for %" PRId32 "\n", info->node_asked);
+	printf("owner     %s, group %s, mode %04o\n", user_name(info->uid, a),
+	       group_name(info->gid, b), info->mode & 07777);
+	when(info->created_ns, a);
+	printf("created   %s\n", a);
+	printf("backend   %s:", info->backend ? info->backend : "unknown");
+	for (i = 0; (word = cap_word(info->caps, i)); i++)
+		printf(" %s", word);
+	printf("%s\n", i ? "" : " no capabilities");
+}
+
+static void print_ring(const struct shmipc_segment_stat *st)
+{
+	uint64_t used = minus(st->tail_pos, st->head_pos);
+	char a[TEXT_BYTES];
+
+	printf("messages  of any length, aligned to %" PRIu32 "\n", st->info.align);
+	printf("tail      message %" PRIu64 ", position %" PRIu64 "\n", st->tail_seq, st->tail_pos);
+	printf("head      message %" PRIu64 ", position %" PRIu64 "%s\n", st->head_seq,
+	       st->head_pos, st->info.kind == SHMIPC_KIND_BCAST ? " (oldest kept)" : "");
+	printf("backlog   %" PRIu64 " messages, %s, %.1f%% of the ring\n",
+	       minus(st->tail_seq, st->head_seq), format_bytes(used, a),
+	       st->info.data_bytes ? 100.0 * (double)used / (double)st->info.data_bytes : 0.0);
+}
+
+static void print_peers(const struct shmipc_segment_stat *st)
+{
+	const struct shmipc_peer_info *p;
+	char since[TEXT_BYTES], comm[sizeof(p->comm) + 1];
+	uint32_t i;
+
+	printf("peers     %" PRIu32 " attached, room for %" PRIu32 "\n", view_attached(st),
+	       st->info.peers);
+	for (i = 0; i < st->npeers; i++) {
+		p = &st->peer[i];
+		when(p->since_ns, since);
+		printf("  slot %-3" PRIu32 " %-9s %-9s pid %-8" PRIu32 " %-16s since %s\n", p->slot,
+		       role_word(p->role), peer_state_word(p->state), p->pid,
+		       clean_text(p->comm, sizeof(p->comm), comm, sizeof(comm)), since);
+	}
+}
+
+static void print_text(const struct shmipc_segment_stat *st, const struct shmipc_topic_stat *topic)
+{
+	print_segment(st);
+	if (is_ring(st))
+		print_ring(st);
+	if (topic) {
+		topic_print(topic);
+		topic_print_ends(topic);
+	} else {
+		print_peers(st);
+	}
+}
+
+/* What a topic has besides; *@ret_topic NULL: it is none. */
+static int look_at_topic(const char *name, const struct shmipc_segment_stat *st,
+			 struct shmipc_topic_stat *topic, struct shmipc_topic_stat **ret_topic)
+{
+	int err;
+
+	*ret_topic = NULL;
+	if (st->info.kind != SHMIPC_KIND_TOPIC)
+		return 0;
+	err = view_topic_look(name, topic);
+	if (!err)
+		*ret_topic = topic;
+	return err;
+}
+
+int cmd_stat(int argc, char **argv)
+{
+	struct shmipc_topic_stat topic, *is_topic;
+	struct shmipc_segment_stat st;
+	const char *name;
+	struct opts o;
+	int err;
+
+	opts_parse(&o, &command, argc, argv);
+	name = opts_name(&o);
+	err = view_look(name, &st);
+	if (err) {
+		tool_error_lib("stat", name, err);
+		return RC_FAIL;
+	}
+	err = look_at_topic(name, &st, &topic, &is_topic);
+	if (err)
+		tool_error_lib("stat", name, err);
+	else if (o.json)
+		print_json(&st, is_topic);
+	else
+		print_text(&st, is_topic);
+	if (is_topic)
+		view_topic_done(is_topic);
+	view_done(&st);
+	return err ? RC_FAIL : tool_flush();
+}

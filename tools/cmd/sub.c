@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: MIT
+/* sub.c - shmipc sub: what is published to standard output */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include "commands.h"
+#include "../util/json.h"
+#include "../stream/message.h"
+#include "../util/util.h"
+#include "../view/view.h"
+
+/* How often --until-gone looks whether a publisher is there, while nothing comes. */
+#define GONE_LOOK_NS	(10 * NS_PER_MS)
+/* What a publisher that died was about to publish is settled by then. */
+#define GONE_LOOKS	100
+
+static const struct opts_command command = {
+	.name = "sub", .bit = FOR_SUB, .args = "TOPIC", .min_args = 1, .max_args = 1,
+	.about =
+	"Writes what is published on TOPIC to standard output, until interrupted, or until\n"
+	"--count, --until-gone or --timeout say so. Either side may start first. Messages\n"
+	"that were written over before they could be taken are lost: standard error says\n"
+	"how many, and which, each time.\n",
+};
+
+/* The publishers that there have been. */
+struct pubs {
+	uint8_t id[16];		/* of the topic */
+	uint64_t came;		/* how many */
+	uint64_t died;		/* sum of the dead's generations */
+	uint64_t there;		/* how many are there */
+};
+
+struct sub {
+	struct stream s;
+	struct output out;
+	struct message m;
+	struct pubs before;	/* when we began; .came without those who were there */
+	int gone_looks;		/* since all publishers had gone */
+	uint64_t gone_next_ns;
+	int seen;		/* messages, or losses: somebody has published */
+};
+
+static int count_pubs(const char *name, struct pubs *ret)
+{
+	struct shmipc_segment_stat st;
+	const struct shmipc_peer_info *p;
+	uint32_t i;
+	int err = view_look(name, &st);
+
+	memset(ret, 0, sizeof(*ret));
+	if (err)
+		return err;
+	memcpy(ret->id, st.info.id, sizeof(ret->id));
+	for (i = 0; i < st.npeers; i++) {
+		p = &st.peer[i];
+		if (p->role != SHMIPC_ROLE_PRODUCER)
+			continue;
+		ret->came += p->generation;
+		ret->there += p->state == SHMIPC_PEER_ATTACHED;
+		if (p->state == SHMIPC_PEER_DIED)
+			ret->died += p->generation;
+	}
+	view_done(&st);
+	return 0;
+}
+
+/* Before we open it: one may come and go while we do. */
+static void gone_begin(struct sub *b, const struct opts *o)
+{
+	if (o->until_gone && !count_pubs(opts_name(o), &b->before))
+		b->before.came -= b->before.there;
+}
+
+/* How it is now. -ENOENT: the topic has gone. */
+static int gone_look(const struct sub *b, struct pubs *ret)
+{
+	int err = count_pubs(b->s.name, ret);
+
+	if (!err && memcmp(ret->id, b->s.info.id, sizeof(ret->id)))
+		err = -ENOENT;
+	/* What was there before was another topic. */
+	if (!err && memcmp(b->before.id, ret->id, sizeof(ret->id)))
+		return 0;
+	if (!err) {
+		ret->came -= b->before.came;
+		ret->died = ret->died > b->before.died;
+	}
+	return err;
+}
+
+/* Nothing comes. 1: and nothing will, as all publishers have gone. */
+static int all_gone(struct sub *b)
+{
+	struct shmipc_sub_stat st = { .struct_bytes = sizeof(st) };
+	uint64_t now = tool_now_ns();
+	struct pubs pubs;
+
+	if (!b->s.o->until_gone || now < b->gone_next_ns)
+		return 0;
+	b->gone_next_ns = now + GONE_LOOK_NS;
+	if (!gone_look(b, &pubs) && (pubs.there || (!pubs.came && !b->seen))) {
+		b->gone_looks = 0;
+		return 0;
+	}
+	/* The first look may have come before their last messages. */
+	shmipc_sub_get_stat(b->s.sub, &st);
+	return ++b->gone_looks > (st.backlog ? GONE_LOOKS : 1);
+}
+
+static int end_gone(struct sub *b)
+{
+	struct pubs pubs;
+
+	b->s.end_ns = tool_now_ns();
+	if (gone_look(b, &pubs) || !pubs.died)
+		return RC_OK;
+	progress_clear(&b->s.progress);
+	tool_error("\"%s\": a publisher was killed, or ended in mid-stream (EPIPE); got %" PRIu64
+		   " messages, %" PRIu64 " bytes", b->s.name, b->s.messages, b->s.bytes);
+	return RC_PEER;
+}
+
+/* We were lapped: say how many messages were lost, and which. */
+static void tell_lost(struct sub *b)
+{
+	struct stream *s = &b->s;
+	uint64_t from, to, n = shmipc_sub_lost(s->sub, &from, &to), every = s->o->stride, last;
+
+	s->lost += n;
+	b->seen = 1;
+	if (!n)
+		return;
+	last = from + (n - 1) * every;
+	progress_clear(&s->progress);
+	if (s->o->json)
+		json_line(stderr, json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I}", "event", "lost",
+			"command", s->o->command->name, "name", s->name, "messages", json_u64(n),
+			"first_seq", json_u64(from), "last_seq", json_u64(last), "lost",
+			json_u64(s->lost)));
+	else
+		tool_note("\"%s\": lost %" PRIu64 " messages, numbers %" PRIu64 " to %" PRIu64,
+			  s->name, n, from, last);
+}
+
+/* Publishers waited long enough for us. */
+static int cut_off(struct sub *b)
+{
+	progress_clear(&b->s.progress);
+	tell_lost(b);
+	tool_error("\"%s\": cut off, as a subscriber of policy evict that was too slow (ECONNRESET); "
+		   "got %" PRIu64 " messages, %" PRIu64 " bytes, lost %" PRIu64 "; be faster, or allow "
+		   "more with --history and --evict-after", b->s.name, b->s.messages, b->s.bytes,
+		   b->s.lost);
+	return RC_LOST;
+}
+
+static int write_message(struct sub *b, const struct shmipc_msg *msg)
+{
+	struct stream *s = &b->s;
+	int rc = message_take(&b->m, s->o, msg);
+
+	if (rc < 0)
+		return stream_fail(s, rc);
+	s->idle_since_ns = 0;
+	b->gone_looks = 0;
+	b->seen = 1;
+	if (!rc) {
+		s->filtered++;
+		return RC_OK;
+	}
+	rc = message_put(&b->m, &b->out, s);
+	if (rc)
+		return rc;
+	stream_moved(s, msg->len);
+	if (msg->len >= OUTPUT_DIRECT_BYTES)
+		progress_tick(&s->progress, s->bytes, tool_now_ns());
+	return RC_OK;
+}
+
+/* No message: @err says why. *@ret_end: there will be no other. */
+static int no_message(struct sub *b, int err, uint64_t *ret_deadline_ns, int *ret_end)
+{
+	uint64_t look_ns;
+	int rc;
+
+	if (err == -ESTALE) {
+		tell_lost(b);
+		return RC_OK;
+	}
+	if (err == -ECONNRESET)
+		return cut_off(b);
+	if (!stream_is_idle(err))
+		return stream_fail(&b->s, err);
+	*ret_end = all_gone(b);
+	if (*ret_end)
+		return end_gone(b);
+	rc = output_wait(&b->out, &b->s, ret_deadline_ns);
+	look_ns = shmipc_deadline_in(GONE_LOOK_NS);
+	if (b->s.o->until_gone && *ret_deadline_ns > look_ns)
+		*ret_deadline_ns = look_ns;
+	return rc;
+}
+
+static int drain(struct sub *b)
+{
+	uint64_t deadline_ns = 0;
+	struct shmipc_msg msg;
+	int rc = RC_OK, err, end = 0;
+
+	b->s.out_fd = b->out.fd;
+	while (!end && !rc && !(b->s.o->count && b->s.messages == b->s.o->count)) {
+		if (tool_stop)
+			return RC_SIGNAL + tool_stop;
+		err = shmipc_sub_take(b->s.sub, &msg, deadline_ns);
+		deadline_ns = 0;
+		if (shmipc_unlikely(err)) {
+			rc = no_message(b, err, &deadline_ns, &end);
+			continue;
+		}
+		rc = write_message(b, &msg);
+		shmipc_sub_release(b->s.sub, &msg);
+	}
+	return rc;
+}
+
+int cmd_sub(int argc, char **argv)
+{
+	struct sub b = { .gone_looks = 0 };
+	struct opts o;
+	int rc;
+
+	opts_parse(&o, &command, argc, argv);
+	opts_name(&o);
+	tool_catch_signals();
+	rc = output_open(&b.out, &o);
+	if (rc)
+		return rc;
+	message_init(&b.m, &o, &b.out);
+	gone_begin(&b, &o);
+	rc = topic_sub_open(&b.s, &o);
+	if (!rc)
+		rc = drain(&b);
+	rc = output_close(&b.out, &b.s, rc);
+	if (!rc && b.s.lost && o.strict)
+		rc = RC_LOST;
+	message_done(&b.m);
+	return stream_close(&b.s, rc);
+}

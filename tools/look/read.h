@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/* read.h - what look.c and read.c know of each other */
+#ifndef TOOLS_LOOK_READ_H
+#define TOOLS_LOOK_READ_H
+
+#include "look.h"
+
+/* Room for the ends of the largest segment there can be. */
+#define LOOK_PUBS	SHMIPC_TOPIC_PUBS_MAX
+#define LOOK_SUBS	SHMIPC_TOPIC_SUBS_MAX
+#define LOOK_ENDS	(LOOK_PUBS + LOOK_SUBS)
+
+struct look_scratch {
+	struct shmipc_topic_pub_info pub[LOOK_PUBS];
+	struct shmipc_topic_sub_info sub[LOOK_SUBS];
+	struct shmipc_peer_info peer[LOOK_ENDS];
+	struct look_end end[LOOK_ENDS];
+};
+
+/**
+ * look_read - read one segment
+ * @x:    room
+ * @name: of the segment
+ * @kind: what it was last time, SHMIPC_KIND_ANY if it is new: a hint
+ * @ret:  filled in but for rates; its ends are @x->end
+ *
+ * Return: 0, -ENOENT it is not there any more; other failures are in @ret->err.
+ */
+int look_read(struct look_scratch *x, const char *name, uint32_t kind, struct look_seg *ret);
+
+#endif /* TOOLS_LOOK_READ_H */

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* metrics.h - shmipc metrics: what its parts share */
+#ifndef TOOLS_METRICS_METRICS_H
+#define TOOLS_METRICS_METRICS_H
+
+#include <stdio.h>
+#include "../look/look.h"
+#include "../opts/opts.h"
+
+struct metrics {
+	const struct opts *o;
+	struct look look;
+	int sampled;		/* there are histograms */
+};
+
+/* text.c: all of @m->look in Prometheus' text format */
+void metrics_print(const struct metrics *m, FILE *to);
+/* A label's value: \, " and newlines escaped. */
+void metrics_label(FILE *to, const char *value);
+
+/*
+ * hist.c: histograms of what is seen at regular looks, kept with each
+ * segment (look_seg.user), so that one that is made anew begins anew.
+ */
+void metrics_sample(struct metrics *m);
+void metrics_print_histograms(const struct metrics *m, FILE *to);
+
+/* file.c: FILE is the old one or the new one, never a part. RC_* */
+int metrics_write_file(const struct metrics *m, const char *path);
+
+/* http.c: until a signal. RC_*; refuses a bad address with RC_USAGE */
+int metrics_serve(struct metrics *m, const char *where, uint64_t every_ns);
+
+#endif /* TOOLS_METRICS_METRICS_H */

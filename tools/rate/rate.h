@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/* rate.h - how regularly, and how much, is published on one topic */
+#ifndef TOOLS_RATE_RATE_H
+#define TOOLS_RATE_RATE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <shmipc/topic.h>
+
+struct rate {
+	char name[SHMIPC_NAME_MAX + 1];
+	uint8_t id[16];
+	struct shmipc_sub *sub;		/* NULL: not there now */
+	int seen;			/* by the last look for topics */
+	int refused;			/* it is there, and cannot be read */
+	int published;			/* messages say when they were published */
+	int hz;				/* what the window holds: nanoseconds, or else bytes */
+	/* the last so many values */
+	uint64_t *value;
+	size_t window;
+	size_t nvalues;
+	size_t at;
+	uint64_t last_seq;		/* of the message before; SHMIPC_POS_NONE: none yet */
+	uint64_t last_ns;
+	/* since the beginning, and since the last report */
+	uint64_t messages, bytes, lost;
+	uint64_t period_messages, period_bytes, period_lost;
+	uint64_t period_ns;		/* when that was */
+};
+
+/* Return: 0 or -ENOMEM. */
+int rate_init(struct rate *r, const char *name, size_t window);
+void rate_done(struct rate *r);
+
+/* Begin to read; what is published from now on. @hz: intervals, not bytes. */
+int rate_open(struct rate *r, int hz);
+void rate_close(struct rate *r);
+
+/* Read at most @max messages. Return: how many it were. */
+unsigned int rate_read(struct rate *r, unsigned int max);
+
+void rate_print_head(int hz);
+void rate_print(const struct rate *r, int hz, uint64_t now_ns);
+void rate_print_json(const struct rate *r, int hz, uint64_t now_ns);
+
+/* A new period begins. */
+void rate_period(struct rate *r, uint64_t now_ns);
+
+#endif /* TOOLS_RATE_RATE_H */

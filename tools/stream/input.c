@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: MIT
+/* input.c - standard input or a file, cut into messages and put into a ring */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <shmipc/error.h>
+#include "input.h"
+#include "../util/util.h"
+
+/*
+ * From here on a message is read right into the ring, with one system call each
+ * and no copy. Below, reading ahead and copying costs less than the calls.
+ */
+#define DIRECT_BYTES	(UINT64_C(32) << 10)
+/* What one read asks for when the user names no size; see shmipc(1). */
+#define BLOCK_BYTES	(UINT64_C(64) << 10)
+#define AHEAD_BYTES	((size_t)256 << 10)
+#define POLL_MS		100
+
+/* --message: all is read before it begins. */
+static int open_message(struct input *in, const struct opts *o)
+{
+	*in = (struct input){
+		.name = "--message", .fd = STDIN_FILENO, .eof = 1, .rounds = o->repeat - 1,
+		.end = strlen(o->message), .cap = strlen(o->message) + 1,
+		.buf = (unsigned char *)strdup(o->message),
+	};
+	if (in->buf)
+		return RC_OK;
+	tool_error("--message: no memory for %zu bytes (ENOMEM)", in->cap);
+	return RC_FAIL;
+}
+
+int input_open(struct input *in, const struct opts *o)
+{
+	struct stat st;
+
+	if (o->message)
+		return open_message(in, o);
+	*in = (struct input){ .name = "standard input", .rounds = o->repeat - 1 };
+	if (o->file) {
+		in->name = o->file;
+		in->fd = open(o->file, O_RDONLY | O_CLOEXEC);
+		if (in->fd < 0) {
+			tool_error("input \"%s\": cannot open: %s (%s)", in->name, strerror(errno),
+				   shmipc_error_name(errno));
+			return RC_FAIL;
+		}
+	}
+	if (!fstat(in->fd, &st) && S_ISREG(st.st_mode)) {
+		in->is_file = 1;
+		in->total_bytes = (uint64_t)st.st_size * o->repeat;
+	}
+	if (o->repeat > 1 && !in->is_file) {
+		tool_error("input \"%s\": --repeat needs a file, and this is none (ESPIPE)",
+			   in->name);
+		return RC_USAGE;
+	}
+	return RC_OK;
+}
+
+void input_close(struct input *in)
+{
+	free(in->buf);
+	in->buf = NULL;
+	if (in->fd != STDIN_FILENO)
+		close(in->fd);
+}
+
+/* While the input says nothing: signals, and whether the receiver is still there. */
+static int wait_input(struct input *in, struct stream *s)
+{
+	struct pollfd p = { .fd = in->fd, .events = POLLIN };
+	int rc;
+
+	while (!in->is_file) {
+		if (tool_stop)
+			return RC_SIGNAL + tool_stop;
+		if (poll(&p, 1, POLL_MS) > 0)
+			return RC_OK;
+		progress_tick(&s->progress, s->bytes, tool_now_ns());
+		rc = s->ops->check(s);
+		if (rc)
+			return rc;
+	}
+	return RC_OK;
+}
+
+/* --count: all that is wanted has been sent. */
+static int enough(const struct stream *s)
+{
+	return s->o->count && s->messages >= s->o->count;
+}
+
+/* Another round over the same file? */
+static int rewind_input(struct input *in)
+{
+	if (!in->rounds || lseek(in->fd, 0, SEEK_SET))
+		return 0;
+	in->rounds--;
+	return 1;
+}
+
+/* Some bytes, 0 of them at the end of the input. */
+static int read_some(struct input *in, struct stream *s, void *to, size_t cap, size_t *ret_n)
+{
+	ssize_t n;
+	int rc;
+
+	for (;;) {
+		if (tool_stop)
+			return RC_SIGNAL + tool_stop;
+		rc = wait_input(in, s);
+		if (rc)
+			return rc;
+		n = read(in->fd, to, cap);
+		if (!n && rewind_input(in))
+			continue;
+		if (n >= 0)
+			break;
+		if (errno == EINTR || errno == EAGAIN)
+			continue;
+		progress_clear(&s->progress);
+		tool_error("input \"%s\": cannot read: %s (%s); %" PRIu64 " messages, %" PRIu64
+			   " bytes were sent", in->name, strerror(errno),
+			   shmipc_error_name(errno), s->messages, s->bytes);
+		return RC_FAIL;
+	}
+	if (!n)
+		in->eof = 1;
+	*ret_n = (size_t)n;
+	return RC_OK;
+}
+
+/* Read into the ring itself. @fill: until the message is full or the input ends. */
+static int feed_direct(struct input *in, struct stream *s, size_t size, int fill)
+{
+	size_t have, n;
+	void *room;
+	int rc;
+
+	while (!in->eof && !enough(s)) {
+		rc = s->ops->reserve(s, size, &room);
+		if (rc)
+			return rc;
+		have = 0;
+		do {
+			rc = read_some(in, s, (unsigned char *)room + have, size - have, &n);
+			if (rc)
+				return rc;
+			have += n;
+		} while (fill && n && have < size);
+		if (!have) {
+			s->ops->abort(s);
+			break;
+		}
+		rc = s->ops->commit(s, have);
+		if (rc)
+			return rc;
+		progress_tick(&s->progress, s->bytes, tool_now_ns());
+	}
+	return RC_OK;
+}
+
+/* More bytes behind those that are there. */
+static int read_ahead(struct input *in, struct stream *s)
+{
+	unsigned char *buf;
+	size_t cap, n;
+	int rc;
+
+	if (in->start) {
+		memmove(in->buf, in->buf + in->start, in->end - in->start);
+		in->end -= in->start;
+		in->start = 0;
+	}
+	if (in->end == in->cap) {
+		cap = in->cap ? 2 * in->cap : AHEAD_BYTES;
+		buf = realloc(in->buf, cap);
+		if (!buf) {
+			tool_error("input \"%s\": no memory for %zu bytes (ENOMEM)", in->name, cap);
+			return RC_FAIL;
+		}
+		in->buf = buf;
+		in->cap = cap;
+	}
+	progress_tick(&s->progress, s->bytes, tool_now_ns());
+	rc = read_some(in, s, in->buf + in->end, in->cap - in->end, &n);
+	if (!rc)
+		in->end += n;
+	return rc;
+}
+
+/* Messages of @size bytes, as many as are whole; at the end of the input the rest. */
+static int cut_blocks(struct input *in, struct stream *s, size_t size)
+{
+	size_t n;
+	int rc;
+
+	while (in->start < in->end && !enough(s)) {
+		n = in->end - in->start;
+		if (n < size && !in->eof)
+			break;
+		if (n > size)
+			n = size;
+		rc = s->ops->send(s, in->buf + in->start, n);
+		if (rc)
+			return rc;
+		in->start += n;
+	}
+	return RC_OK;
+}
+
+static int refuse_line(const struct input *in, const struct stream *s, size_t len)
+{
+	tool_error("input \"%s\": line %" PRIu64 " has %s%zu bytes, and this %s holds messages of "
+		   "up to %" PRIu64 " (EMSGSIZE); make it larger with %s", in->name,
+		   s->messages + 1, in->eof ? "" : "at least ", len, s->ops->what, s->max_payload,
+		   s->ops->larger);
+	return RC_FAIL;
+}
+
+/* Lines, as many as are whole; at the end of the input the rest. */
+static int cut_lines(struct input *in, struct stream *s, size_t *seen)
+{
+	unsigned char *nl, *from;
+	size_t n;
+	int rc;
+
+	while (in->start < in->end && !enough(s)) {
+		from = in->buf + in->start;
+		n = in->end - in->start;
+		/* The first @seen bytes hold no newline: each byte is looked at once. */
+		nl = memchr(from + *seen, '\n', n - *seen);
+		if (nl)
+			n = (size_t)(nl - from) + 1;
+		if (n > s->max_payload)
+			return refuse_line(in, s, n);
+		*seen = n;
+		if (!nl && !in->eof)
+			break;
+		rc = s->ops->send(s, from, n);
+		if (rc)
+			return rc;
+		in->start += n;
+		*seen = 0;
+	}
+	return RC_OK;
+}
+
+static int feed_cut(struct input *in, struct stream *s, size_t size)
+{
+	size_t seen = 0;
+	int rc;
+
+	while (!in->eof && !enough(s)) {
+		rc = read_ahead(in, s);
+		if (!rc)
+			rc = size ? cut_blocks(in, s, size) : cut_lines(in, s, &seen);
+		if (rc)
+			return rc;
+	}
+	return RC_OK;
+}
+
+/* What one read gives is a message. */
+static int feed_reads(struct input *in, struct stream *s, size_t size)
+{
+	size_t n;
+	int rc;
+
+	in->buf = malloc(size);
+	if (!in->buf) {
+		tool_error("input \"%s\": no memory for %zu bytes (ENOMEM)", in->name, size);
+		return RC_FAIL;
+	}
+	while (!in->eof && !enough(s)) {
+		rc = read_some(in, s, in->buf, size, &n);
+		if (!rc && n)
+			rc = s->ops->send(s, in->buf, n);
+		if (rc)
+			return rc;
+		progress_tick(&s->progress, s->bytes, tool_now_ns());
+	}
+	return RC_OK;
+}
+
+static int feed_message(struct input *in, struct stream *s)
+{
+	int rc;
+
+	if (in->end > s->max_payload) {
+		tool_error("--message has %zu bytes, and this %s holds messages of up to %" PRIu64
+			   " (EMSGSIZE); make it larger with %s", in->end, s->ops->what,
+			   s->max_payload, s->ops->larger);
+		return RC_FAIL;
+	}
+	do {
+		if (tool_stop)
+			return RC_SIGNAL + tool_stop;
+		rc = s->ops->send(s, in->buf, in->end);
+		progress_tick(&s->progress, s->bytes, tool_now_ns());
+	} while (!rc && in->rounds-- && !enough(s));
+	return rc;
+}
+
+int input_feed(struct input *in, struct stream *s)
+{
+	uint64_t size = s->o->size;
+
+	s->progress.total_bytes = in->total_bytes;
+	if (size > s->max_payload) {
+		tool_error("\"%s\": --size %" PRIu64 ", and this %s holds messages of up to "
+			   "%" PRIu64 " bytes (EMSGSIZE); make it larger with %s", s->name, size,
+			   s->ops->what, s->max_payload, s->ops->larger);
+		return RC_FAIL;
+	}
+	if (s->o->message)
+		return feed_message(in, s);
+	if (s->o->lines)
+		return feed_cut(in, s, 0);
+	if (size && size < DIRECT_BYTES)
+		return feed_cut(in, s, (size_t)size);
+	if (size)
+		return feed_direct(in, s, (size_t)size, 1);
+	size = s->max_payload < BLOCK_BYTES ? s->max_payload : BLOCK_BYTES;
+	if (s->ops->room_costs)
+		return feed_reads(in, s, (size_t)size);
+	return feed_direct(in, s, (size_t)size, 0);
+}

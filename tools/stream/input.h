@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/* input.h - standard input or a file, cut into messages and put into a ring */
+#ifndef TOOLS_STREAM_INPUT_H
+#define TOOLS_STREAM_INPUT_H
+
+#include "stream.h"
+
+struct input {
+	const char *name;	/* for messages */
+	int fd;
+	int is_file;		/* a regular file: reads do not wait */
+	int eof;
+	uint64_t total_bytes;	/* 0: not known */
+	uint64_t rounds;	/* left to do after this one */
+	unsigned char *buf;
+	size_t cap;
+	size_t start;		/* what is read and not sent: [start, end) */
+	size_t end;
+};
+
+/* Open @o->file, or take standard input. */
+int input_open(struct input *in, const struct opts *o);
+
+/* All of the input into the ring, as the options say. */
+int input_feed(struct input *in, struct stream *s);
+
+void input_close(struct input *in);
+
+#endif /* TOOLS_STREAM_INPUT_H */

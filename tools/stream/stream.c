@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: MIT
+/* stream.c - what send, recv, pub and sub have in common */
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <shmipc/error.h>
+#include "../util/json.h"
+#include "stream.h"
+#include "../util/util.h"
+
+#define SLICE_NS	(100 * NS_PER_MS)
+
+void stream_begin(struct stream *s, const struct opts *o, const struct stream_ops *ops,
+		  enum shmipc_role role)
+{
+	*s = (struct stream){
+		.o = o, .name = opts_name(o), .ops = ops, .role = role, .out_fd = -1,
+		.info.struct_bytes = sizeof(s->info),
+	};
+	progress_init(&s->progress, o->command->name, !o->quiet && !o->json, 0);
+}
+
+int stream_fail(struct stream *s, int err)
+{
+	char moved[MOVED_BYTES];
+
+	progress_clear(&s->progress);
+	if (err == -EPROTO)
+		tool_error("\"%s\": the %s's shared bytes are nonsense (EPROTO): a process wrote "
+			   "over them; %s; end its peers, then: shmipc rm %s", s->name, s->ops->what,
+			   s->ops->moved(s, moved), s->name);
+	else
+		tool_error("\"%s\": %s (%s); %s", s->name, strerror(-err),
+			   shmipc_error_name(err), s->ops->moved(s, moved));
+	return RC_FAIL;
+}
+
+/* The reader of a pipe that we write to may go while we have nothing to write. */
+static int output_gone(const struct stream *s)
+{
+	struct pollfd p = { .fd = s->out_fd };
+
+	return s->out_fd >= 0 && poll(&p, 1, 0) == 1 && p.revents & POLLERR;
+}
+
+int stream_idle(struct stream *s, uint64_t mark, const char *waiting_for)
+{
+	uint64_t now = tool_now_ns();
+	char moved[MOVED_BYTES];
+
+	if (tool_stop)
+		return RC_SIGNAL + tool_stop;
+	if (!s->idle_since_ns || s->idle_mark != mark) {
+		s->idle_since_ns = now;
+		s->idle_mark = mark;
+	}
+	progress_tick(&s->progress, s->bytes, now);
+	if (output_gone(s)) {
+		progress_clear(&s->progress);
+		tool_error("output \"%s\": its reader has gone (EPIPE); %s",
+			   s->o->file ? s->o->file : "standard output", s->ops->moved(s, moved));
+		return RC_FAIL;
+	}
+	if (s->o->timeout_ns == SHMIPC_FOREVER || now - s->idle_since_ns < s->o->timeout_ns)
+		return RC_OK;
+	progress_clear(&s->progress);
+	tool_error("\"%s\": waited %g s for %s (ETIMEDOUT); %s", s->name,
+		   (double)s->o->timeout_ns / 1e9, waiting_for, s->ops->moved(s, moved));
+	return RC_TIMEOUT;
+}
+
+uint64_t stream_slice(const struct stream *s)
+{
+	uint64_t ns = SLICE_NS, gone;
+
+	if (s->o->timeout_ns != SHMIPC_FOREVER && s->idle_since_ns) {
+		gone = tool_now_ns() - s->idle_since_ns;
+		ns = gone >= s->o->timeout_ns ? 1 : s->o->timeout_ns - gone;
+	}
+	return shmipc_deadline_in(ns < SLICE_NS ? ns : SLICE_NS);
+}
+
+void stream_tell(json_t *obj, const char *key, const char *words, uint64_t v)
+{
+	if (obj)
+		json_object_set_new(obj, key, json_integer(json_u64(v)));
+	else if (words)
+		fprintf(stderr, words, v);
+}
+
+static void summary(struct stream *s, int rc)
+{
+	const char *command = s->o->command->name;
+	double seconds = 0, msgs, bytes;
+	json_t *obj = NULL;
+	char rate[TEXT_BYTES];
+
+	progress_clear(&s->progress);
+	if (s->o->quiet)
+		return;
+	if (s->begin_ns)
+		seconds = (double)((s->end_ns ? s->end_ns : tool_now_ns()) - s->begin_ns) / 1e9;
+	msgs = seconds > 0 ? (double)s->messages / seconds : 0;
+	bytes = seconds > 0 ? (double)s->bytes / seconds : 0;
+	if (s->o->json)
+		obj = json_pack("{s:s, s:s, s:s, s:i, s:I, s:I, s:f, s:f, s:f}",
+				"event", "summary", "command", command, "name", s->name, "exit", rc,
+				"messages", json_u64(s->messages), "bytes", json_u64(s->bytes),
+				"seconds", seconds, "msgs_per_s", msgs, "bytes_per_s", bytes);
+	else
+		fprintf(stderr, "%s: %" PRIu64 " messages, %" PRIu64 " bytes in %.3f s, %s", command,
+			s->messages, s->bytes, seconds, format_rate(bytes, rate));
+	s->ops->tell(s, obj);
+	if (s->o->json)
+		json_line(stderr, obj);
+	else
+		fputc('\n', stderr);
+}
+
+int stream_close(struct stream *s, int rc)
+{
+	if (!s->ch && !s->pub && !s->sub)
+		return rc;
+	summary(s, rc);
+	s->ops->close(s, rc);
+	return rc;
+}

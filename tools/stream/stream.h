@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * stream.h - one end of a ring (send, recv) or of a topic (pub, sub)
+ *
+ * Functions that return an exit code (RC_*) have said what went wrong; RC_OK
+ * means: go on.
+ */
+#ifndef TOOLS_STREAM_STREAM_H
+#define TOOLS_STREAM_STREAM_H
+
+#include <stdint.h>
+#include <jansson.h>
+#include <shmipc/topic.h>
+#include "../opts/opts.h"
+#include "progress.h"
+
+struct stream;
+
+#define MOVED_BYTES	160
+#define WHO_BYTES	160
+
+/* What differs between a ring and a topic. */
+struct stream_ops {
+	/* Who sends: room for a message in place; show the message in it; give it back. */
+	int (*reserve)(struct stream *s, size_t len, void **ret_ptr);
+	int (*commit)(struct stream *s, size_t len);
+	void (*abort)(struct stream *s);
+	/* Copy a message in and show it. */
+	int (*send)(struct stream *s, const void *buf, size_t len);
+	/* While the input says nothing: is the other side still there? */
+	int (*check)(struct stream *s);
+	/* "N messages, N bytes were sent" */
+	const char *(*moved)(struct stream *s, char text[MOVED_BYTES]);
+	/* What the summary has besides: into @obj, or as text if that is NULL. */
+	void (*tell)(struct stream *s, json_t *obj);
+	/* Leave; @rc is the exit code. */
+	void (*close)(struct stream *s, int rc);
+	int room_costs;		/* reserved room that is not filled is lost */
+	const char *what;	/* "ring" */
+	const char *larger;	/* the option that allows larger messages */
+};
+
+struct stream {
+	const struct opts *o;
+	const char *name;
+	const struct stream_ops *ops;
+	enum shmipc_role role;
+	struct shmipc_channel *ch;	/* one of these three */
+	struct shmipc_pub *pub;
+	struct shmipc_sub *sub;
+	struct shmipc_segment_info info;
+	uint64_t max_payload;
+	uint32_t meta;		/* sub: SHMIPC_META_* that each message has */
+	uint64_t messages;	/* sent, or taken */
+	uint64_t bytes;
+	uint64_t lost;		/* sub */
+	uint64_t filtered;	/* sub: taken, and not written */
+	uint64_t begin_ns;	/* 0: nothing has moved yet */
+	uint64_t end_ns;
+	uint64_t idle_since_ns;	/* nothing has moved since then */
+	uint64_t idle_mark;	/* and this is where it stood */
+	int out_fd;		/* looked at while idle: has its reader gone? -1: none */
+	struct progress progress;
+	/* pub */
+	struct shmipc_headers headers;
+	struct shmipc_loan loan;
+	uint64_t pace_from_ns;	/* --rate counts from here */
+};
+
+/* Common to all; the kind of end has been opened by ring_open() and so on. */
+void stream_begin(struct stream *s, const struct opts *o, const struct stream_ops *ops,
+		  enum shmipc_role role);
+
+/*
+ * Nothing could be done just now. Has somebody asked us to end, has --timeout
+ * passed, has the reader of our output gone? @mark: grows when something moves.
+ */
+int stream_idle(struct stream *s, uint64_t mark, const char *waiting_for);
+
+/* How long a call of the library may sleep: signals and --timeout are seen in between. */
+uint64_t stream_slice(const struct stream *s);
+
+/* Did the call only find nothing to do? Then stream_idle() is next. */
+static inline int stream_is_idle(int err)
+{
+	return err == -EAGAIN || err == -ETIMEDOUT || err == -EINTR;
+}
+
+/* A message has moved. */
+static inline void stream_moved(struct stream *s, size_t len)
+{
+	if (shmipc_unlikely(!s->begin_ns))
+		s->begin_ns = shmipc_deadline_in(0);
+	s->messages++;
+	s->bytes += len;
+}
+
+/* The library says @err on the way of a message: tell it. Return: RC_FAIL. */
+int stream_fail(struct stream *s, int err);
+
+/* Summary, then leave; @rc is the exit code so far. Return: the exit code. */
+int stream_close(struct stream *s, int rc);
+
+/* What is added to a summary, in JSON or in words. */
+void stream_tell(json_t *obj, const char *key, const char *words, uint64_t v);
+
+/* ring.c: one end of a lossless ring, made if it is not there. */
+int ring_open(struct stream *s, const struct opts *o, enum shmipc_role role);
+/* Wait until somebody holds the other end. */
+int ring_wait_peer(struct stream *s);
+/* Wait until the receiver has taken all. */
+int ring_drain(struct stream *s);
+/* The other side has gone. RC_OK: as it should. */
+int ring_gone(struct stream *s);
+
+/* topic.c: publish on a topic, or subscribe to it; made if it is not there. */
+int topic_pub_open(struct stream *s, const struct opts *o);
+int topic_sub_open(struct stream *s, const struct opts *o);
+
+#endif /* TOOLS_STREAM_STREAM_H */

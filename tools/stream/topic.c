@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: MIT
+/* topic.c - a publisher or a subscriber of a topic, as pub and sub use it */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <shmipc/error.h>
+#include "stream.h"
+#include "../util/util.h"
+#include "../view/view.h"
+
+#define PACE_SLICE_NS	(100 * NS_PER_MS)
+
+static void fill_topic_opts(const struct opts *o, struct shmipc_topic_opts *t)
+{
+	*t = (struct shmipc_topic_opts){
+		.struct_bytes = sizeof(*t),
+		.publishers = o->publishers,
+		.subscribers = o->subscribers,
+		.align = (uint32_t)o->align,
+		.history = o->history,
+		.inline_bytes = o->inline_bytes,
+		.pool_bytes = o->pool,
+		.holds = o->holds,
+		.meta = o->meta,
+		.policies = o->policies,
+		.mode = o->mode,
+		.evict_ns = o->evict_ns,
+		.page = o->page,
+		.node = o->node,
+	};
+	if (o->has_node)
+		t->flags |= SHMIPC_ON_NODE;
+	if (o->persist)
+		t->flags |= SHMIPC_PERSIST;
+	if (o->no_pool)
+		t->flags |= SHMIPC_NO_POOL;
+}
+
+static const char *moved_text(struct stream *s, char text[MOVED_BYTES])
+{
+	if (s->pub)
+		snprintf(text, MOVED_BYTES, "%" PRIu64 " messages, %" PRIu64 " bytes were sent",
+			 s->messages, s->bytes);
+	else
+		snprintf(text, MOVED_BYTES, "got %" PRIu64 " messages, %" PRIu64 " bytes",
+			 s->messages, s->bytes);
+	return text;
+}
+
+/* Who is in the way, in words. */
+static const char *blocked_text(const struct stream *s, char text[WHO_BYTES])
+{
+	struct shmipc_blocked b;
+	char comm[sizeof(b.comm) + 1];
+
+	if (shmipc_pub_blocked(s->pub, &b) || b.role == SHMIPC_ROLE_NONE)
+		return "room in the topic";
+	clean_text(b.comm, sizeof(b.comm), comm, sizeof(comm));
+	if (b.role == SHMIPC_ROLE_PRODUCER)
+		snprintf(text, WHO_BYTES, "the publisher in slot %" PRIu32 " (pid %" PRIu32 " %s), "
+			 "which is in the middle of message %" PRIu64, b.slot, b.pid, comm, b.pos);
+	else
+		snprintf(text, WHO_BYTES, "the %s subscriber in slot %" PRIu32 " (pid %" PRIu32
+			 " %s), which is %" PRIu64 " messages behind", policy_word(b.policy),
+			 b.slot, b.pid, comm, b.behind);
+	return text;
+}
+
+/* There was no room. */
+static int wait_room(struct stream *s, int err)
+{
+	char who[WHO_BYTES];
+
+	if (!stream_is_idle(err))
+		return stream_fail(s, err);
+	return stream_idle(s, s->messages, blocked_text(s, who));
+}
+
+/* --rate: sleep until the next message is due. */
+static int pace(struct stream *s)
+{
+	uint64_t now, due;
+	struct timespec ts;
+
+	if (s->o->rate <= 0)
+		return RC_OK;
+	now = tool_now_ns();
+	if (!s->messages)
+		s->pace_from_ns = now;
+	due = s->pace_from_ns + (uint64_t)((double)s->messages * 1e9 / s->o->rate);
+	while (now < due) {
+		if (tool_stop)
+			return RC_SIGNAL + tool_stop;
+		progress_tick(&s->progress, s->bytes, now);
+		if (due - now > PACE_SLICE_NS)
+			now += PACE_SLICE_NS;
+		else
+			now = due;
+		ts.tv_sec = (time_t)(now / NS_PER_S);
+		ts.tv_nsec = (long)(now % NS_PER_S);
+		clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL);
+		now = tool_now_ns();
+	}
+	return RC_OK;
+}
+
+static const struct shmipc_headers *headers_of(const struct stream *s)
+{
+	return s->o->headers.n ? &s->headers : NULL;
+}
+
+static int reserve(struct stream *s, size_t len, void **ret_ptr)
+{
+	int rc, err = shmipc_pub_loan(s->pub, len, headers_of(s), &s->loan, 0);
+
+	while (err) {
+		rc = wait_room(s, err);
+		if (rc)
+			return rc;
+		err = shmipc_pub_loan(s->pub, len, headers_of(s), &s->loan, stream_slice(s));
+	}
+	*ret_ptr = s->loan.ptr;
+	return RC_OK;
+}
+
+static void give_back(struct stream *s)
+{
+	shmipc_pub_drop(s->pub, &s->loan);
+}
+
+static int commit(struct stream *s, size_t len)
+{
+	int err, rc = pace(s);
+
+	if (rc)
+		return rc;
+	err = shmipc_pub_publish(s->pub, &s->loan, len, 0);
+	while (err) {
+		rc = wait_room(s, err);
+		if (rc)
+			return rc;
+		err = shmipc_pub_publish(s->pub, &s->loan, len, stream_slice(s));
+	}
+	stream_moved(s, len);
+	return RC_OK;
+}
+
+static int send_one(struct stream *s, const void *buf, size_t len, uint64_t deadline_ns)
+{
+	const struct shmipc_headers *headers = headers_of(s);
+
+	return headers ? shmipc_pub_send_with(s->pub, headers, buf, len, deadline_ns) :
+			 shmipc_pub_send(s->pub, buf, len, deadline_ns);
+}
+
+static int send(struct stream *s, const void *buf, size_t len)
+{
+	int err, rc = pace(s);
+
+	if (rc)
+		return rc;
+	err = send_one(s, buf, len, 0);
+	while (shmipc_unlikely(err)) {
+		rc = wait_room(s, err);
+		if (rc)
+			return rc;
+		err = send_one(s, buf, len, stream_slice(s));
+	}
+	stream_moved(s, len);
+	return RC_OK;
+}
+
+/* A publisher goes on whoever is there. */
+static int check(struct stream *s)
+{
+	(void)s;
+	return RC_OK;
+}
+
+static void tell_pub(struct stream *s, json_t *obj)
+{
+	struct shmipc_pub_stat st = { .struct_bytes = sizeof(st) };
+
+	shmipc_pub_get_stat(s->pub, &st);
+	stream_tell(obj, "page_bytes", NULL, s->info.page_got);
+	stream_tell(obj, "sleeps", NULL, st.sleeps);
+	stream_tell(obj, "wakes", NULL, st.wakes);
+	stream_tell(obj, "evicted", st.evicted ? "; cut off %" PRIu64 " subscribers" : NULL,
+		    st.evicted);
+}
+
+static void tell_sub(struct stream *s, json_t *obj)
+{
+	struct shmipc_sub_stat st = { .struct_bytes = sizeof(st) };
+
+	shmipc_sub_get_stat(s->sub, &st);
+	stream_tell(obj, "page_bytes", NULL, s->info.page_got);
+	stream_tell(obj, "sleeps", NULL, st.sleeps);
+	stream_tell(obj, "lost", "; lost %" PRIu64 " messages", s->lost);
+	stream_tell(obj, "aborted", st.aborted ? "; aborted %" PRIu64 : NULL, st.aborted);
+	stream_tell(obj, "skipped", st.skipped ? "; skipped %" PRIu64 : NULL, st.skipped);
+	stream_tell(obj, "filtered", s->filtered ? "; left out %" PRIu64 : NULL, s->filtered);
+}
+
+static void leave(struct stream *s, int rc)
+{
+	(void)rc;
+	shmipc_pub_close(s->pub);
+	shmipc_sub_close(s->sub);
+	shmipc_headers_free(&s->headers);
+	s->pub = NULL;
+	s->sub = NULL;
+}
+
+static const struct stream_ops pub_ops = {
+	.reserve = reserve, .commit = commit, .abort = give_back, .send = send, .check = check,
+	.moved = moved_text, .tell = tell_pub, .close = leave, .room_costs = 1, .what = "topic",
+	.larger = "--pool",
+};
+
+static const struct stream_ops sub_ops = {
+	.moved = moved_text, .tell = tell_sub, .close = leave, .what = "topic",
+};
+
+static int make_headers(struct stream *s)
+{
+	char key[SHMIPC_HEADERS_KEY_MAX + 1];
+	const char *text, *eq;
+	unsigned int i;
+	int err;
+
+	shmipc_headers_init(&s->headers);
+	for (i = 0; i < s->o->headers.n; i++) {
+		text = s->o->headers.text[i];
+		eq = strchr(text, '=');
+		memcpy(key, text, (size_t)(eq - text));
+		key[eq - text] = 0;
+		err = shmipc_headers_add(&s->headers, key, eq + 1, strlen(eq + 1));
+		if (err) {
+			tool_error("--header: \"%s\" cannot be added: %s (%s); a header has 64 KiB, "
+				   "all of a message 1 MiB", key, strerror(-err),
+				   shmipc_error_name(err));
+			return RC_FAIL;
+		}
+	}
+	return RC_OK;
+}
+
+int topic_pub_open(struct stream *s, const struct opts *o)
+{
+	struct shmipc_pub_stat st = { .struct_bytes = sizeof(st) };
+	struct shmipc_pub_opts end = { .struct_bytes = sizeof(end), .spin_ns = o->spin_ns };
+	struct shmipc_topic_opts topic;
+	int ret;
+
+	stream_begin(s, o, &pub_ops, SHMIPC_ROLE_PRODUCER);
+	ret = make_headers(s);
+	if (ret)
+		return ret;
+	fill_topic_opts(o, &topic);
+	ret = shmipc_pub_open(&s->pub, s->name, &topic, &end);
+	if (ret) {
+		tool_error_lib("publish on", s->name, ret);
+		return RC_FAIL;
+	}
+	shmipc_pub_get_info(s->pub, &s->info);
+	shmipc_pub_get_stat(s->pub, &st);
+	s->max_payload = st.max_message;
+	return RC_OK;
+}
+
+int topic_sub_open(struct stream *s, const struct opts *o)
+{
+	struct shmipc_sub_opts end = {
+		.struct_bytes = sizeof(end),
+		.spin_ns = o->spin_ns,
+		.start = o->start,
+		.iter = o->newest ? SHMIPC_ITER_NEWEST : SHMIPC_ITER_NEXT,
+		.start_seq = o->start_seq,
+		.policy = o->policy,
+		.group = o->group,
+		.flags = o->read_only ? SHMIPC_SUB_READ_ONLY : 0,
+		.stride = o->stride,
+		.stride_at = o->at,
+	};
+	struct shmipc_topic_opts topic;
+	struct shmipc_topic_stat st;
+	int ret;
+
+	stream_begin(s, o, &sub_ops, SHMIPC_ROLE_READER);
+	fill_topic_opts(o, &topic);
+	ret = shmipc_sub_open(&s->sub, s->name, &topic, &end);
+	if (ret) {
+		tool_error_lib("subscribe to", s->name, ret);
+		return RC_FAIL;
+	}
+	shmipc_sub_get_info(s->sub, &s->info);
+	if (!view_topic_look(s->name, &st)) {
+		s->meta = st.opts.meta;
+		view_topic_done(&st);
+	}
+	return RC_OK;
+}

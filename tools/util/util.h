@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/* util.h - exit codes, messages, numbers, signals: what every command needs */
+#ifndef TOOLS_UTIL_UTIL_H
+#define TOOLS_UTIL_UTIL_H
+
+#include <signal.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Exit codes; documented in shmipc(1), so they stay as they are. */
+enum {
+	RC_OK		= 0,
+	RC_FAIL		= 1,	/* it could not be done; the message says why */
+	RC_USAGE	= 2,	/* wrong option, missing or wrong argument */
+	RC_PEER		= 3,	/* the other side died, or left before the end */
+	RC_TIMEOUT	= 4,	/* --timeout passed */
+	RC_LOST		= 5,	/* messages were lost, and --strict was given */
+	RC_SIGNAL	= 128,	/* plus the signal's number */
+};
+
+#define NS_PER_S	UINT64_C(1000000000)
+#define NS_PER_MS	UINT64_C(1000000)
+
+/* Whose messages these are, and whether a program reads them (--json). */
+void tool_begin(const char *command, int json);
+
+/*
+ * One line on standard error: a message of the command's own, or one that is
+ * complete as it is (the library's). With --json: one object.
+ */
+void tool_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void tool_error_whole(const char *text);
+void tool_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* What the library says of its last failure, or at least the code. */
+void tool_error_lib(const char *what, const char *name, int err);
+
+/* Flush standard output: RC_OK, or RC_FAIL with a message. */
+int tool_flush(void);
+
+uint64_t tool_now_ns(void);
+
+/* The signal that asks us to end, or 0. */
+extern volatile sig_atomic_t tool_stop;
+
+/* Note INT, TERM and HUP in tool_stop; make a closed pipe an error of write(). */
+void tool_catch_signals(void);
+
+/* "64K", "1m", "4096": bytes. Return: 0 or -EINVAL, -ERANGE. */
+int parse_size(const char *text, uint64_t *ret);
+/* A plain decimal number of at most @max. Return: 0 or -EINVAL, -ERANGE. */
+int parse_number(const char *text, uint64_t max, uint64_t *ret);
+/* "1.5": seconds, as nanoseconds. Return: 0 or -EINVAL, -ERANGE. */
+int parse_seconds(const char *text, uint64_t *ret_ns);
+
+#define TEXT_BYTES	32
+
+/* 2097152 as "2 MiB", 1500 as "1500 B", 1610612736 as "1.5 GiB". */
+const char *format_bytes(uint64_t bytes, char text[TEXT_BYTES]);
+/* 3440000000 as "3.44 GB/s". */
+const char *format_rate(double bytes_per_s, char text[TEXT_BYTES]);
+
+/*
+ * What another process wrote, made fit for a terminal and for JSON: printable
+ * ASCII stays, all else becomes '?'. @cap counts the final 0.
+ */
+const char *clean_text(const char *from, size_t from_max, char *to, size_t cap);
+
+/* The names of a user and a group, or their numbers. */
+const char *user_name(uint32_t uid, char text[TEXT_BYTES]);
+const char *group_name(uint32_t gid, char text[TEXT_BYTES]);
+
+#endif /* TOOLS_UTIL_UTIL_H */

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/* view.h - a segment in words, for ls, stat, rm and gc */
+#ifndef TOOLS_VIEW_VIEW_H
+#define TOOLS_VIEW_VIEW_H
+
+#include <jansson.h>
+#include <shmipc/topic.h>
+
+const char *kind_word(uint32_t kind);
+const char *role_word(uint32_t role);
+const char *policy_word(uint32_t policy);
+const char *peer_state_word(uint32_t state);
+
+/* "in use", "persistent" (and nobody there) or "leftover". */
+const char *segment_state_word(const struct shmipc_segment_stat *st);
+
+/* Capabilities, one after the other; NULL after the last. */
+const char *cap_word(uint32_t caps, unsigned int n);
+
+/**
+ * view_look - shmipc_segment_look() with room for all peers
+ * @name: of the segment
+ * @st:   filled in; view_done() it
+ *
+ * Return: as shmipc_segment_look(), or -ENOMEM.
+ */
+int view_look(const char *name, struct shmipc_segment_stat *st);
+void view_done(struct shmipc_segment_stat *st);
+
+/* The same of a topic: shmipc_topic_look(). */
+int view_topic_look(const char *name, struct shmipc_topic_stat *st);
+void view_topic_done(struct shmipc_topic_stat *st);
+
+/* Peers that are attached now. */
+uint32_t view_attached(const struct shmipc_segment_stat *st);
+
+/* What ls tells of a segment; stat adds to it. */
+json_t *view_json(const struct shmipc_segment_stat *st);
+
+/* The names of all segments, sorted. */
+struct view_names {
+	char **name;
+	size_t n;
+	size_t cap;
+};
+
+/* Return: 0 or -errno, and the library's text says why. */
+int view_names(struct view_names *names);
+void view_names_done(struct view_names *names);
+
+#endif /* TOOLS_VIEW_VIEW_H */
