@@ -31,11 +31,11 @@ CFLAGS	?= -O2 -g
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE $(WARN) -Iinclude -Iinclude/uapi -fPIC -pthread -MMD -MP $(CFLAGS) $(EXTRA_CFLAGS)
 ALL_LDFLAGS = -pthread $(LDFLAGS) $(EXTRA_LDFLAGS)
 
-LIB_OBJ	 := $(patsubst %.c,$(B)/obj/%.o,$(wildcard lib/*.c))
+LIB_OBJ	 := $(patsubst %.c,$(B)/obj/%.o,$(wildcard lib/*.c lib/*/*.c))
 TOOL_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(filter-out %.bpf.c,$(wildcard tools/*.c tools/*/*.c)))
 EXAMPLES := $(patsubst %.c,$(B)/%,$(wildcard examples/*.c))
 # One program per file, on the harness of kselftest (see tools/setup).
-TESTS	 := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/*.c tests/stress/*.c tests/fuzz/*.c))
+TESTS	 := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/*/*.c tests/stress/*.c tests/fuzz/*.c))
 OBJ	 := $(LIB_OBJ) $(TOOL_OBJ) $(patsubst $(B)/%,$(B)/obj/%.o,$(TESTS) $(EXAMPLES))
 
 all: lib $(B)/shmipc
@@ -72,9 +72,9 @@ PEERS	:= $(call has,zmq,zmq.h) $(call has,nng,nng/nng.h) \
 PEER_zmq	:= -lzmq
 PEER_nng	:= -lnng
 PEER_iceoryx	:= -liceoryx_binding_c
-$(B)/obj/tools/bench/other_zmq.o: ALL_CFLAGS += $(if $(filter zmq,$(PEERS)),-DWITH_ZMQ)
-$(B)/obj/tools/bench/other_nng.o: ALL_CFLAGS += $(if $(filter nng,$(PEERS)),-DWITH_NNG)
-$(B)/obj/tools/bench/other_iceoryx.o: ALL_CFLAGS += $(if $(filter iceoryx,$(PEERS)),-DWITH_ICEORYX $(IOX_INC))
+$(B)/obj/tools/bench/other_zmq.o: private ALL_CFLAGS += $(if $(filter zmq,$(PEERS)),-DWITH_ZMQ)
+$(B)/obj/tools/bench/other_nng.o: private ALL_CFLAGS += $(if $(filter nng,$(PEERS)),-DWITH_NNG)
+$(B)/obj/tools/bench/other_iceoryx.o: private ALL_CFLAGS += $(if $(filter iceoryx,$(PEERS)),-DWITH_ICEORYX $(IOX_INC))
 
 # The eBPF programs of `shmipc trace`, where there is what builds them: each becomes
 # a header that carries it. Without, the command says what to install.
@@ -88,7 +88,7 @@ HAS_BPF	:= $(and $(shell command -v $(BPF_CLANG)),$(shell command -v bpftool),$(
 ifneq ($(HAS_BPF),)
 BPF_SKEL := $(patsubst tools/trace/%.bpf.c,$(B)/gen/trace/%.skel.h,$(BPF_SRC))
 BPF_LIBS := -lbpf -lelf
-$(B)/obj/tools/trace/%.o $(B)/obj/tools/cmd/trace.o: ALL_CFLAGS += -DWITH_BPF -isystem $(B)/gen
+$(B)/obj/tools/trace/%.o $(B)/obj/tools/cmd/trace.o: private ALL_CFLAGS += -DWITH_BPF -isystem $(B)/gen
 $(filter $(B)/obj/tools/trace/%,$(TOOL_OBJ)): $(BPF_SKEL)
 
 $(B)/gen/trace/%.bpf.o: tools/trace/%.bpf.c $(B)/flags
@@ -106,12 +106,12 @@ endif
 LOOKS	:= $(call has,ncurses,curses.h) $(call has,httpd,microhttpd.h)
 LOOK_ncurses	:= -lncursesw -ltinfo
 LOOK_httpd	:= -lmicrohttpd
-$(B)/obj/tools/top/%.o: ALL_CFLAGS += $(if $(filter ncurses,$(LOOKS)),-DWITH_NCURSES)
-$(B)/obj/tools/metrics/%.o: ALL_CFLAGS += $(if $(filter httpd,$(LOOKS)),-DWITH_HTTPD)
+$(B)/obj/tools/top/%.o: private ALL_CFLAGS += $(if $(filter ncurses,$(LOOKS)),-DWITH_NCURSES)
+$(B)/obj/tools/metrics/%.o: private ALL_CFLAGS += $(if $(filter httpd,$(LOOKS)),-DWITH_HTTPD)
 
 # Stacks of `shmipc trace --slow --stack`.
 DW_LIBS	:= $(call has,-ldw,elfutils/libdwfl.h)
-$(B)/obj/tools/trace/stack.o: ALL_CFLAGS += $(if $(DW_LIBS),-DWITH_DW)
+$(B)/obj/tools/trace/stack.o: private ALL_CFLAGS += $(if $(DW_LIBS),-DWITH_DW)
 
 $(B)/shmipc: $(TOOL_OBJ) $(B)/libshmipc.a
 	$(CC) -o $@ $^ $(ALL_LDFLAGS) -ljansson -lm $(foreach p,$(PEERS),$(PEER_$(p))) \
@@ -121,8 +121,11 @@ $(EXAMPLES) $(TESTS): $(B)/%: $(B)/obj/%.o $(B)/libshmipc.a
 	@mkdir -p $(@D)
 	$(CC) -o $@ $^ $(ALL_LDFLAGS)
 
+# Private headers are named by their folder.
+$(B)/obj/lib/%.o: private ALL_CFLAGS += -Ilib
+
 # The harness is in GNU C and has warnings of its own; unit tests see lib/ too.
-$(B)/obj/tests/%.o: ALL_CFLAGS += -std=gnu11 -Wno-conversion -Wno-unused-parameter -Ilib -isystem $(KSELFTEST)
+$(B)/obj/tests/%.o: private ALL_CFLAGS += -std=gnu11 -Wno-conversion -Wno-unused-parameter -Ilib -Itests/lib -isystem $(KSELFTEST)
 KSELFTEST := $(shell tools/setup kselftest)
 
 tsan:
@@ -156,13 +159,14 @@ DEST_MAN = $(DESTDIR)$(MANDIR)
 MAN	:= $(wildcard lib/man/*.[1-9] tools/man/*.[1-9])
 
 install: all
-	install -d $(DEST_BIN) $(DEST_LIB)/pkgconfig $(DEST_INC)/shmipc $(DEST_INC)/linux
+	install -d $(DEST_BIN) $(DEST_LIB)/pkgconfig $(DEST_INC)/shmipc/inline $(DEST_INC)/linux
 	install -m 755 $(B)/shmipc $(DEST_BIN)
 	install -m 644 $(B)/libshmipc.a $(DEST_LIB)
 	install -m 755 $(B)/libshmipc.so.$(VERSION) $(DEST_LIB)
 	ln -sf libshmipc.so.$(VERSION) $(DEST_LIB)/libshmipc.so.$(SOMAJOR)
 	ln -sf libshmipc.so.$(VERSION) $(DEST_LIB)/libshmipc.so
 	install -m 644 include/shmipc/*.h $(DEST_INC)/shmipc
+	install -m 644 include/shmipc/inline/*.h $(DEST_INC)/shmipc/inline
 	install -m 644 include/uapi/linux/*.h $(DEST_INC)/linux
 	sed 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@INCDIR@|$(INCDIR)|; s|@VERSION@|$(VERSION)|' \
 		shmipc.pc.in > $(DEST_LIB)/pkgconfig/shmipc.pc

@@ -3,21 +3,15 @@
  * ffi.c - the inline functions once more, as functions of the library
  *
  * C and C++ inline the hot path from the headers. Other languages call: here
- * the same text is compiled with "static" and "inline" taken away, so that each
- * such function exists in the library too, under its own name. shmipc.map says
+ * the same text is compiled with an empty SHMIPC_INLINE, so that each such
+ * function exists in the library too, under its own name. shmipc.map says
  * which of them the shared library exports. C programs are not concerned: their
  * own static copies hide these.
  *
  * A ring's ends (struct shmipc_spsc_tx and so on) have a size that only C
  * knows; other languages use channels, which the library allocates.
  */
-#include <errno.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-#include <linux/types.h>
+#define SHMIPC_INLINE
+#define SHMIPC_COLD	__attribute__((noinline, cold))
 
-/* The system's headers are in by now, and guarded: only ours see this. */
-#define static
-#define inline
 #include <shmipc/shmipc.h>

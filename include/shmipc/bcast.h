@@ -78,7 +78,7 @@ struct shmipc_bcast_rx {
  * Make the present position known as the first of each lot that it has entered.
  * Before the publish that shows the record: a published record has its marks.
  */
-static SHMIPC_COLD void shmipc_priv_bcast_enter_lot(struct shmipc_bcast_tx *tx)
+SHMIPC_COLD void shmipc_priv_bcast_enter_lot(struct shmipc_bcast_tx *tx)
 {
 	uint64_t lot;
 
@@ -91,7 +91,7 @@ static SHMIPC_COLD void shmipc_priv_bcast_enter_lot(struct shmipc_bcast_tx *tx)
 }
 
 /* Room up to @end, which the floor does not allow yet: move the floor. */
-static SHMIPC_COLD int shmipc_priv_bcast_make_room(struct shmipc_bcast_tx *tx, uint64_t end)
+SHMIPC_COLD int shmipc_priv_bcast_make_room(struct shmipc_bcast_tx *tx, uint64_t end)
 {
 	uint64_t lot;
 
@@ -100,9 +100,9 @@ static SHMIPC_COLD int shmipc_priv_bcast_make_room(struct shmipc_bcast_tx *tx, u
 		return -EAGAIN;
 	/* A record at position p begins at its header, p - 8. */
 	lot = (end + SHMIPC_REC_HDR - tx->size + tx->lot_bytes - 1) / tx->lot_bytes;
-	/* M0 -> M1: a reader that sees the floor sees its mark. */
+	/* bcast.M0 -> bcast.M1: a reader that sees the floor sees its mark. */
 	shmipc_store_release(&tx->prod->floor_lot, lot);
-	/* F0 -> F1: the floor is visible before any byte that is written after. */
+	/* bcast.F0 -> bcast.F1: the floor is visible before any byte that is written after. */
 	shmipc_fence_release();
 	tx->limit = lot * tx->lot_bytes + tx->size - SHMIPC_REC_HDR;
 	return 0;
@@ -118,7 +118,7 @@ static SHMIPC_COLD int shmipc_priv_bcast_make_room(struct shmipc_bcast_tx *tx, u
  *
  * Return: 0; -EINVAL for another kind; -EPROTO if the ring's words are nonsense.
  */
-static inline int shmipc_bcast_tx_init(struct shmipc_bcast_tx *tx, const struct shmipc_ring *ring)
+SHMIPC_INLINE int shmipc_bcast_tx_init(struct shmipc_bcast_tx *tx, const struct shmipc_ring *ring)
 {
 	uint64_t word, seq, next, floor;
 
@@ -159,7 +159,7 @@ static inline int shmipc_bcast_tx_init(struct shmipc_bcast_tx *tx, const struct 
 	if (floor > tx->pos / tx->lot_bytes || tx->pos / tx->lot_bytes - floor > SHMIPC_LOTS)
 		return -EPROTO;
 	tx->limit = floor * tx->lot_bytes + tx->size - SHMIPC_REC_HDR;
-	/* F0 -> F1: we write below a floor that the last producer moved. */
+	/* bcast.F0 -> bcast.F1: we write below a floor that the last producer moved. */
 	shmipc_fence_release();
 	return 0;
 }
@@ -173,7 +173,7 @@ static inline int shmipc_bcast_tx_init(struct shmipc_bcast_tx *tx, const struct 
  * Return: 0; -EMSGSIZE if the ring can never hold @len; -EAGAIN if the batch
  * already takes half the ring: publish it.
  */
-static inline int shmipc_bcast_reserve(struct shmipc_bcast_tx *tx, size_t len, void **ret_ptr)
+SHMIPC_INLINE int shmipc_bcast_reserve(struct shmipc_bcast_tx *tx, size_t len, void **ret_ptr)
 {
 	uint64_t pos, end;
 	int ret;
@@ -195,12 +195,12 @@ static inline int shmipc_bcast_reserve(struct shmipc_bcast_tx *tx, size_t len, v
 }
 
 /* Give the open reservation back, as if it never was. */
-static inline void shmipc_bcast_abort(struct shmipc_bcast_tx *tx)
+SHMIPC_INLINE void shmipc_bcast_abort(struct shmipc_bcast_tx *tx)
 {
 	tx->rsv_end = 0;
 }
 
-static inline void shmipc_priv_bcast_put_hdr(struct shmipc_bcast_tx *tx, uint64_t pos, uint64_t word)
+SHMIPC_INLINE void shmipc_priv_bcast_put_hdr(struct shmipc_bcast_tx *tx, uint64_t pos, uint64_t word)
 {
 	if (pos == tx->pub_pos)
 		tx->first_hdr = word;
@@ -215,7 +215,7 @@ static inline void shmipc_priv_bcast_put_hdr(struct shmipc_bcast_tx *tx, uint64_
  *
  * Return: 0; -EINVAL without a reservation or if @len is more than it.
  */
-static inline int shmipc_bcast_commit(struct shmipc_bcast_tx *tx, size_t len)
+SHMIPC_INLINE int shmipc_bcast_commit(struct shmipc_bcast_tx *tx, size_t len)
 {
 	uint64_t pos = tx->rsv_pos;
 
@@ -241,20 +241,20 @@ static inline int shmipc_bcast_commit(struct shmipc_bcast_tx *tx, size_t len)
  * Return: 1 if a reader asked to be woken at a position that this stepped over
  * (wake them all), else 0.
  */
-static inline int shmipc_bcast_publish(struct shmipc_bcast_tx *tx)
+SHMIPC_INLINE int shmipc_bcast_publish(struct shmipc_bcast_tx *tx)
 {
 	uint64_t from = tx->pub_pos, to = tx->pos;
 
 	if (shmipc_unlikely(from == to))
 		return 0;
 	shmipc_store_relaxed(shmipc_rec_hdr(tx->data, to, tx->mask), (uint64_t)0);
-	/* R0 -> A0: payloads, the batch's headers and the zero after them. */
+	/* bcast.R0 -> bcast.A0: payloads, the batch's headers and the zero after them. */
 	shmipc_store_release(shmipc_rec_hdr(tx->data, from, tx->mask), tx->first_hdr);
 	tx->pub_word = shmipc_cursor_move(&tx->prod->tail, tx->pub_word, to, tx->seq);
 	shmipc_priv_fetch_ahead(tx->data, tx->mask, from, to, tx->limit);
 	tx->pub_pos = to;
 	tx->pub_seq = tx->seq;
-	/* W0 -> W1: tail, then want; the sleeper does it the other way round. */
+	/* wait.W0 -> wait.W1: tail, then want; the sleeper does it the other way round. */
 	if (shmipc_unlikely(tx->full_fence))
 		shmipc_fence_seq_cst();
 	else
@@ -272,7 +272,7 @@ static inline int shmipc_bcast_publish(struct shmipc_bcast_tx *tx)
  *
  * Return: how many.
  */
-static inline uint64_t shmipc_bcast_discard(struct shmipc_bcast_tx *tx)
+SHMIPC_INLINE uint64_t shmipc_bcast_discard(struct shmipc_bcast_tx *tx)
 {
 	uint64_t n = tx->seq - tx->pub_seq;
 
@@ -291,7 +291,7 @@ static inline uint64_t shmipc_bcast_discard(struct shmipc_bcast_tx *tx)
  *
  * Return: 0; otherwise as shmipc_bcast_reserve().
  */
-static inline int shmipc_bcast_write(struct shmipc_bcast_tx *tx, const void *buf, size_t len)
+SHMIPC_INLINE int shmipc_bcast_write(struct shmipc_bcast_tx *tx, const void *buf, size_t len)
 {
 	void *ptr;
 	int ret = shmipc_bcast_reserve(tx, len, &ptr);
@@ -303,18 +303,18 @@ static inline int shmipc_bcast_write(struct shmipc_bcast_tx *tx, const void *buf
 }
 
 /* The floor has moved since we last looked: where is it now? */
-static SHMIPC_COLD int shmipc_priv_bcast_read_floor(struct shmipc_bcast_rx *rx)
+SHMIPC_COLD int shmipc_priv_bcast_read_floor(struct shmipc_bcast_rx *rx)
 {
 	uint64_t lot, pos, seq;
 	int tries;
 
 	for (tries = 0; tries < 4096; tries++) {
-		/* M1 <- M0: the floor, and with it its mark. */
+		/* bcast.M1 <- bcast.M0: the floor, and with it its mark. */
 		lot = shmipc_load_acquire(&rx->prod->floor_lot);
 		pos = shmipc_load_relaxed(&rx->prod->marks[lot % SHMIPC_MARKS].pos);
 		seq = shmipc_load_relaxed(&rx->prod->marks[lot % SHMIPC_MARKS].seq);
 		/*
-		 * F1 <- F0: a mark is used again only when the floor has moved
+		 * bcast.F1 <- bcast.F0: a mark is used again only when the floor has moved
 		 * on by several lots, with a release fence after each move.
 		 */
 		shmipc_fence_acquire();
@@ -335,13 +335,13 @@ static SHMIPC_COLD int shmipc_priv_bcast_read_floor(struct shmipc_bcast_rx *rx)
 }
 
 /* How many of the messages before @seq fall to this reader. */
-static inline uint64_t shmipc_priv_bcast_share(const struct shmipc_bcast_rx *rx, uint64_t seq)
+SHMIPC_INLINE uint64_t shmipc_priv_bcast_share(const struct shmipc_bcast_rx *rx, uint64_t seq)
 {
 	return (seq + rx->stride - 1 - rx->stride_at) / rx->stride;
 }
 
 /* We are behind the floor: what we missed is lost; go on at the floor. */
-static SHMIPC_COLD int shmipc_priv_bcast_lapped(struct shmipc_bcast_rx *rx, uint64_t *ret_lost)
+SHMIPC_COLD int shmipc_priv_bcast_lapped(struct shmipc_bcast_rx *rx, uint64_t *ret_lost)
 {
 	uint64_t lost = shmipc_priv_bcast_share(rx, rx->floor_seq) -
 			shmipc_priv_bcast_share(rx, rx->seq);
@@ -362,11 +362,11 @@ static SHMIPC_COLD int shmipc_priv_bcast_lapped(struct shmipc_bcast_rx *rx, uint
  * Is what we have read from the record at our position still the record?
  * 0: yes. 1: no, the floor has passed us. -EPROTO.
  */
-static inline int shmipc_priv_bcast_passed(struct shmipc_bcast_rx *rx)
+SHMIPC_INLINE int shmipc_priv_bcast_passed(struct shmipc_bcast_rx *rx)
 {
 	int ret;
 
-	/* F1 <- F0: whoever has seen a new byte sees the floor that allowed it. */
+	/* bcast.F1 <- bcast.F0: whoever has seen a new byte sees the floor that allowed it. */
 	shmipc_fence_acquire();
 	if (shmipc_likely(shmipc_load_relaxed(&rx->prod->floor_lot) == rx->floor_lot))
 		return 0;
@@ -377,7 +377,7 @@ static inline int shmipc_priv_bcast_passed(struct shmipc_bcast_rx *rx)
 }
 
 /* Not lapped, and not the header of our message. */
-static SHMIPC_COLD int shmipc_priv_bcast_skip_pad(struct shmipc_bcast_rx *rx, uint64_t word)
+SHMIPC_COLD int shmipc_priv_bcast_skip_pad(struct shmipc_bcast_rx *rx, uint64_t word)
 {
 	if (!shmipc_rec_is_pad(rx->pos, word, rx->size, rx->align)) {
 		rx->err = -EPROTO;
@@ -399,7 +399,7 @@ static SHMIPC_COLD int shmipc_priv_bcast_skip_pad(struct shmipc_bcast_rx *rx, ui
  *
  * Return: 0; -EAGAIN if there is none; -ESTALE; -EPROTO.
  */
-static inline int shmipc_bcast_peek(struct shmipc_bcast_rx *rx, const void **ret_ptr,
+SHMIPC_INLINE int shmipc_bcast_peek(struct shmipc_bcast_rx *rx, const void **ret_ptr,
 				    size_t *ret_len, uint64_t *ret_lost)
 {
 	uint64_t word, len, off;
@@ -408,7 +408,7 @@ static inline int shmipc_bcast_peek(struct shmipc_bcast_rx *rx, const void **ret
 	if (shmipc_unlikely(rx->err))
 		return rx->err;
 	for (;;) {
-		/* A0 <- R0, by the fence of F1: with the header all that was published. */
+		/* bcast.A0 <- bcast.R0, by the fence of F1: with the header all that was published. */
 		word = shmipc_load_relaxed(shmipc_rec_hdr(rx->data, rx->pos, rx->mask));
 		ret = shmipc_priv_bcast_passed(rx);
 		if (shmipc_unlikely(ret)) {
@@ -448,7 +448,7 @@ static inline int shmipc_bcast_peek(struct shmipc_bcast_rx *rx, const void **ret
  * was read since peek may be torn, and must not be used; -EPROTO; -EINVAL
  * without a peeked message.
  */
-static inline int shmipc_bcast_release(struct shmipc_bcast_rx *rx, uint64_t *ret_lost)
+SHMIPC_INLINE int shmipc_bcast_release(struct shmipc_bcast_rx *rx, uint64_t *ret_lost)
 {
 	int ret;
 
@@ -474,7 +474,7 @@ static inline int shmipc_bcast_release(struct shmipc_bcast_rx *rx, uint64_t *ret
  * Return: 0; -EAGAIN; -ESTALE; -EMSGSIZE if @cap is too small, and the message
  * stays the next; -EPROTO.
  */
-static inline int shmipc_bcast_read(struct shmipc_bcast_rx *rx, void *buf, size_t cap,
+SHMIPC_INLINE int shmipc_bcast_read(struct shmipc_bcast_rx *rx, void *buf, size_t cap,
 				    size_t *ret_len, uint64_t *ret_lost)
 {
 	const void *ptr = NULL;
@@ -496,13 +496,13 @@ static inline int shmipc_bcast_read(struct shmipc_bcast_rx *rx, void *buf, size_
 }
 
 /* To the last record before the tail: follow the records of the last lots. */
-static inline int shmipc_priv_bcast_to_newest(struct shmipc_bcast_rx *rx)
+SHMIPC_INLINE int shmipc_priv_bcast_to_newest(struct shmipc_bcast_rx *rx)
 {
 	uint64_t word, next, pos = rx->pos, seq = rx->seq, was;
 
 	for (;;) {
 		was = seq;
-		/* A0 <- R0, by the fence of F1. */
+		/* bcast.A0 <- bcast.R0, by the fence of F1. */
 		word = shmipc_load_relaxed(shmipc_rec_hdr(rx->data, pos, rx->mask));
 		if (shmipc_priv_bcast_passed(rx))
 			return -EAGAIN;
@@ -533,7 +533,7 @@ static inline int shmipc_priv_bcast_to_newest(struct shmipc_bcast_rx *rx)
  * Return: 0; -EINVAL for another kind or a bad stride; -EAGAIN if the producer
  * lapped us each time; -EPROTO if the ring's words are nonsense.
  */
-static inline int shmipc_bcast_rx_init(struct shmipc_bcast_rx *rx, const struct shmipc_ring *ring,
+SHMIPC_INLINE int shmipc_bcast_rx_init(struct shmipc_bcast_rx *rx, const struct shmipc_ring *ring,
 				       enum shmipc_start start, uint64_t stride, uint64_t at)
 {
 	uint64_t word = 0;
@@ -577,7 +577,7 @@ static inline int shmipc_bcast_rx_init(struct shmipc_bcast_rx *rx, const struct 
  *
  * A moment's figure; counts the whole log, not the reader's share.
  */
-static inline uint64_t shmipc_bcast_backlog(const struct shmipc_bcast_rx *rx)
+SHMIPC_INLINE uint64_t shmipc_bcast_backlog(const struct shmipc_bcast_rx *rx)
 {
 	uint64_t word, seq;
 

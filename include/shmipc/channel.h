@@ -184,7 +184,7 @@ int shmipc_channel_slow_lost(struct shmipc_channel *ch, int err);
  * both: @busy points to the word of its probes then, and of other ends to one that is
  * never 0. @unprobed is the answer where the probes are not compiled in.
  */
-static inline int shmipc_priv_plain(const uint32_t *busy, uint32_t unprobed)
+SHMIPC_INLINE int shmipc_priv_plain(const uint32_t *busy, uint32_t unprobed)
 {
 #ifdef SHMIPC_NO_PROBES
 	(void)busy;
@@ -196,7 +196,7 @@ static inline int shmipc_priv_plain(const uint32_t *busy, uint32_t unprobed)
 }
 
 /* Does somebody trace the messages? Then they go through the library. One load. */
-static inline int shmipc_priv_traced(const uint32_t *probe)
+SHMIPC_INLINE int shmipc_priv_traced(const uint32_t *probe)
 {
 #ifdef SHMIPC_NO_PROBES
 	(void)probe;
@@ -207,7 +207,7 @@ static inline int shmipc_priv_traced(const uint32_t *probe)
 }
 
 /* Has the other side come or gone since we last looked? One load. */
-static inline int shmipc_priv_channel_peer_moved(const struct shmipc_channel *ch)
+SHMIPC_INLINE int shmipc_priv_channel_peer_moved(const struct shmipc_channel *ch)
 {
 	return (shmipc_load_relaxed(ch->peer_word) & ~SHMIPC_PEER_WATCHED) != ch->peer_seen;
 }
@@ -225,7 +225,7 @@ static inline int shmipc_priv_channel_peer_moved(const struct shmipc_channel *ch
  * Return: 0; -EAGAIN full (deadline 0); -ETIMEDOUT; -EMSGSIZE can never fit;
  * -EPIPE; -EINTR; -EPROTO; -EINVAL not a producer's.
  */
-static inline int shmipc_channel_reserve(struct shmipc_channel *ch, size_t len, void **ret_ptr,
+SHMIPC_INLINE int shmipc_channel_reserve(struct shmipc_channel *ch, size_t len, void **ret_ptr,
 					 uint64_t deadline_ns)
 {
 	int ret;
@@ -254,7 +254,7 @@ static inline int shmipc_channel_reserve(struct shmipc_channel *ch, size_t len, 
 }
 
 /* Give the reservation back, as if it never was. */
-static inline void shmipc_channel_abort(struct shmipc_channel *ch)
+SHMIPC_INLINE void shmipc_channel_abort(struct shmipc_channel *ch)
 {
 	if (ch->kind == SHMIPC_KIND_SPSC)
 		shmipc_spsc_abort(&ch->end.spsc_tx);
@@ -269,7 +269,7 @@ static inline void shmipc_channel_abort(struct shmipc_channel *ch)
  *
  * Return: 0; -EINVAL.
  */
-static inline int shmipc_channel_commit(struct shmipc_channel *ch, size_t len)
+SHMIPC_INLINE int shmipc_channel_commit(struct shmipc_channel *ch, size_t len)
 {
 	return shmipc_likely(ch->kind == SHMIPC_KIND_SPSC) ?
 		shmipc_spsc_commit(&ch->end.spsc_tx, len) :
@@ -277,7 +277,7 @@ static inline int shmipc_channel_commit(struct shmipc_channel *ch, size_t len)
 }
 
 /* Make the batch visible, and wake who sleeps for it. */
-static inline void shmipc_channel_publish(struct shmipc_channel *ch)
+SHMIPC_INLINE void shmipc_channel_publish(struct shmipc_channel *ch)
 {
 	int wake;
 
@@ -303,7 +303,7 @@ static inline void shmipc_channel_publish(struct shmipc_channel *ch)
  *
  * Return: as shmipc_channel_reserve().
  */
-static inline int shmipc_channel_write(struct shmipc_channel *ch, const void *buf, size_t len,
+SHMIPC_INLINE int shmipc_channel_write(struct shmipc_channel *ch, const void *buf, size_t len,
 				       uint64_t deadline_ns)
 {
 	void *ptr;
@@ -323,7 +323,7 @@ static inline int shmipc_channel_write(struct shmipc_channel *ch, const void *bu
  *
  * Arguments and return: as shmipc_channel_write().
  */
-static inline int shmipc_channel_send(struct shmipc_channel *ch, const void *buf, size_t len,
+SHMIPC_INLINE int shmipc_channel_send(struct shmipc_channel *ch, const void *buf, size_t len,
 				      uint64_t deadline_ns)
 {
 	int ret = shmipc_channel_write(ch, buf, len, deadline_ns);
@@ -344,7 +344,7 @@ static inline int shmipc_channel_send(struct shmipc_channel *ch, const void *buf
  * and all is taken; -ESTALE a reader was lapped, shmipc_channel_lost() says by
  * how many, the next call goes on; -EINTR; -EPROTO; -EINVAL a producer's.
  */
-static inline int shmipc_channel_peek(struct shmipc_channel *ch, const void **ret_ptr,
+SHMIPC_INLINE int shmipc_channel_peek(struct shmipc_channel *ch, const void **ret_ptr,
 				      size_t *ret_len, uint64_t deadline_ns)
 {
 	int ret;
@@ -373,7 +373,7 @@ static inline int shmipc_channel_peek(struct shmipc_channel *ch, const void **re
  * Return: 0; readers: -ESTALE if it was overwritten meanwhile and what was read
  * of it must not be used; -EINVAL; -EPROTO.
  */
-static inline int shmipc_channel_release(struct shmipc_channel *ch)
+SHMIPC_INLINE int shmipc_channel_release(struct shmipc_channel *ch)
 {
 	int ret;
 
@@ -405,7 +405,7 @@ static inline int shmipc_channel_release(struct shmipc_channel *ch)
  *
  * Return: 0; -EMSGSIZE; otherwise as shmipc_channel_peek().
  */
-static inline int shmipc_channel_recv(struct shmipc_channel *ch, void *buf, size_t cap,
+SHMIPC_INLINE int shmipc_channel_recv(struct shmipc_channel *ch, void *buf, size_t cap,
 				      size_t *ret_len, uint64_t deadline_ns)
 {
 	const void *ptr = NULL;	/* gcc 12 does not see that 0 means "set" */
@@ -429,7 +429,7 @@ static inline int shmipc_channel_recv(struct shmipc_channel *ch, void *buf, size
 }
 
 /* How many messages the last -ESTALE of this channel was about. */
-static inline uint64_t shmipc_channel_lost(const struct shmipc_channel *ch)
+SHMIPC_INLINE uint64_t shmipc_channel_lost(const struct shmipc_channel *ch)
 {
 	return ch->lost_now;
 }

@@ -10,7 +10,7 @@
 #define SHMIPC_RING_H
 
 #include <errno.h>
-#include <shmipc/record.h>
+#include <shmipc/inline/record.h>
 
 #define SHMIPC_RING_SIZE_MIN	4096ULL
 #define SHMIPC_RING_SIZE_MAX	(1ULL << 32)
@@ -47,23 +47,23 @@ struct shmipc_ring {
 	uint32_t kind;
 };
 
-static inline uint64_t shmipc_priv_round_up(uint64_t v, uint64_t to)
+SHMIPC_INLINE uint64_t shmipc_priv_round_up(uint64_t v, uint64_t to)
 {
 	return (v + to - 1) & ~(to - 1);
 }
 
-static inline int shmipc_priv_is_pow2(uint64_t v)
+SHMIPC_INLINE int shmipc_priv_is_pow2(uint64_t v)
 {
 	return v && !(v & (v - 1));
 }
 
-static inline int shmipc_priv_align_ok(uint64_t align)
+SHMIPC_INLINE int shmipc_priv_align_ok(uint64_t align)
 {
 	return align == 8 || align == 16 || align == 32 || align == 64;
 }
 
 /* The largest payload that always finds room once the ring has drained. */
-static inline uint64_t shmipc_ring_max_payload(uint32_t kind, uint64_t size)
+SHMIPC_INLINE uint64_t shmipc_ring_max_payload(uint32_t kind, uint64_t size)
 {
 	return (kind == SHMIPC_KIND_BCAST ? size / 4 : size / 2) - 128;
 }
@@ -76,7 +76,7 @@ static inline uint64_t shmipc_ring_max_payload(uint32_t kind, uint64_t size)
  *
  * Return: 0, -EINVAL.
  */
-static inline int shmipc_ring_layout(const struct shmipc_ring_opts *o,
+SHMIPC_INLINE int shmipc_ring_layout(const struct shmipc_ring_opts *o,
 				     struct shmipc_ring_hdr *ret_hdr, uint64_t *ret_bytes)
 {
 	uint64_t size = SHMIPC_RING_SIZE_MIN, prod_bytes, ctl_bytes;
@@ -125,7 +125,7 @@ static inline int shmipc_ring_layout(const struct shmipc_ring_opts *o,
  * Return: 0; -EINVAL for bad options or alignment; -ENOSPC if @bytes is less
  * than shmipc_ring_layout() says.
  */
-static inline int shmipc_ring_init(void *mem, uint64_t bytes, const struct shmipc_ring_opts *o)
+SHMIPC_INLINE int shmipc_ring_init(void *mem, uint64_t bytes, const struct shmipc_ring_opts *o)
 {
 	struct shmipc_ring_hdr *hdr = (struct shmipc_ring_hdr *)mem;
 	struct shmipc_ring_hdr h;
@@ -154,7 +154,7 @@ static inline int shmipc_ring_init(void *mem, uint64_t bytes, const struct shmip
 	/* All but the magic, which somebody may be looking at already. */
 	memcpy((unsigned char *)hdr + sizeof(h.magic), (unsigned char *)&h + sizeof(h.magic),
 	       sizeof(h) - sizeof(h.magic));
-	/* I0 -> I1: the whole ring is there before its magic. */
+	/* ring.I0 -> ring.I1: the whole ring is there before its magic. */
 	shmipc_store_release(&hdr->magic, SHMIPC_RING_MAGIC);
 	return 0;
 }
@@ -171,7 +171,7 @@ static inline int shmipc_ring_init(void *mem, uint64_t bytes, const struct shmip
  * Return: 0; -EAGAIN if no ring is there yet; -EPROTONOSUPPORT for a version or
  * feature that this build does not know; -EPROTO for nonsense.
  */
-static inline int shmipc_ring_check(void *mem, uint64_t bytes, struct shmipc_ring *ret)
+SHMIPC_INLINE int shmipc_ring_check(void *mem, uint64_t bytes, struct shmipc_ring *ret)
 {
 	const struct shmipc_ring_hdr *hdr = (const struct shmipc_ring_hdr *)mem;
 	struct shmipc_ring_hdr want, h;
@@ -180,7 +180,7 @@ static inline int shmipc_ring_check(void *mem, uint64_t bytes, struct shmipc_rin
 
 	if ((uintptr_t)mem % SHMIPC_LINE || bytes < 4 * SHMIPC_CTL_PAGE)
 		return -EPROTO;
-	/* I1 <- I0: with the magic comes the rest. */
+	/* ring.I1 <- ring.I0: with the magic comes the rest. */
 	magic = shmipc_load_acquire(&hdr->magic);
 	if (!magic)
 		return -EAGAIN;
@@ -225,7 +225,7 @@ static inline int shmipc_ring_check(void *mem, uint64_t bytes, struct shmipc_rin
  * Cursors: a position and its sequence number, moved together by one store.
  */
 
-static inline uint64_t shmipc_cursor_pos(uint64_t word)
+SHMIPC_INLINE uint64_t shmipc_cursor_pos(uint64_t word)
 {
 	return word & ~SHMIPC_CURSOR_PARITY;
 }
@@ -239,14 +239,14 @@ static inline uint64_t shmipc_cursor_pos(uint64_t word)
  *
  * Return: the new word.
  */
-static inline uint64_t shmipc_cursor_move(struct shmipc_cursor *c, uint64_t word,
+SHMIPC_INLINE uint64_t shmipc_cursor_move(struct shmipc_cursor *c, uint64_t word,
 					  uint64_t pos, uint64_t seq)
 {
 	uint64_t parity = ~word & SHMIPC_CURSOR_PARITY;
 
-	/* C2 -> C3: the word has left this slot before the slot changes. */
+	/* ring.C2 -> ring.C3: the word has left this slot before the slot changes. */
 	shmipc_store_release(&c->seq[parity], seq);
-	/* C0 -> C1: the slot holds its number before the word names it. */
+	/* ring.C0 -> ring.C1: the slot holds its number before the word names it. */
 	shmipc_store_release(&c->word, pos | parity);
 	return pos | parity;
 }
@@ -259,16 +259,16 @@ static inline uint64_t shmipc_cursor_move(struct shmipc_cursor *c, uint64_t word
  *
  * Return: 0; -EAGAIN if the writer moved it under us each time.
  */
-static inline int shmipc_cursor_read(const struct shmipc_cursor *c, uint64_t *ret_word,
+SHMIPC_INLINE int shmipc_cursor_read(const struct shmipc_cursor *c, uint64_t *ret_word,
 				     uint64_t *ret_seq)
 {
 	uint64_t word, seq;
 	int tries;
 
 	for (tries = 0; tries < 4096; tries++) {
-		/* C1 <- C0: the number that the word names. */
+		/* ring.C1 <- ring.C0: the number that the word names. */
 		word = shmipc_load_acquire(&c->word);
-		/* C3 <- C2: a later move's number shows that the word has moved. */
+		/* ring.C3 <- ring.C2: a later move's number shows that the word has moved. */
 		seq = shmipc_load_acquire(&c->seq[word & SHMIPC_CURSOR_PARITY]);
 		if (shmipc_load_relaxed(&c->word) == word) {
 			*ret_word = word;
@@ -290,7 +290,7 @@ static inline int shmipc_cursor_read(const struct shmipc_cursor *c, uint64_t *re
 #define SHMIPC_AHEAD_MIN	256u
 #define SHMIPC_AHEAD_MAX	2048u
 
-static inline void shmipc_priv_fetch_ahead(unsigned char *data, uint64_t mask, uint64_t from,
+SHMIPC_INLINE void shmipc_priv_fetch_ahead(unsigned char *data, uint64_t mask, uint64_t from,
 					   uint64_t to, uint64_t limit)
 {
 	const uint64_t block = ~(uint64_t)(SHMIPC_AHEAD - 1);
@@ -307,7 +307,7 @@ static inline void shmipc_priv_fetch_ahead(unsigned char *data, uint64_t mask, u
  * of the position wakes when it steps over it. Nothing has to be reset: one
  * move, and only one, goes from before @want to @want or past it.
  */
-static inline int shmipc_priv_crossed(uint64_t want, uint64_t from, uint64_t to)
+SHMIPC_INLINE int shmipc_priv_crossed(uint64_t want, uint64_t from, uint64_t to)
 {
 	return want - from - 1 < to - from;
 }

@@ -25,7 +25,7 @@ extern "C" {
 #endif
 
 struct shmipc_segment;
-struct shmipc_log_opts;
+struct shmipc_tlog_opts;
 
 /* shmipc_segment_opts.flags */
 #define SHMIPC_CREATE		0x01u	/* make it if it is not there */
@@ -74,7 +74,7 @@ struct shmipc_segment_opts {
 	int32_t node;
 	uint32_t uid;
 	uint32_t gid;
-	const struct shmipc_log_opts *log;
+	const struct shmipc_tlog_opts *log;
 };
 
 /* What the backend of a segment does, as opposed to asks for. */

@@ -3,8 +3,8 @@
 #ifndef SHMIPC_H
 #define SHMIPC_H
 
-#include <shmipc/atomic.h>
-#include <shmipc/record.h>
+#include <shmipc/inline/atomic.h>
+#include <shmipc/inline/record.h>
 #include <shmipc/ring.h>
 #include <shmipc/spsc.h>
 #include <shmipc/bcast.h>
@@ -14,9 +14,9 @@
 #include <shmipc/discover.h>
 #include <shmipc/headers.h>
 #include <shmipc/copier.h>
-#include <shmipc/log.h>
-#include <shmipc/log_tx.h>
-#include <shmipc/log_rx.h>
+#include <shmipc/inline/tlog.h>
+#include <shmipc/inline/tlog_tx.h>
+#include <shmipc/inline/tlog_rx.h>
 #include <shmipc/topic.h>
 
 #define SHMIPC_VERSION_MAJOR	0

@@ -63,7 +63,7 @@ struct shmipc_spsc_rx {
  * The header before the position @end is zeroed when we publish; it must not be
  * the header of the record at @head, nor anything after that: @end may be this.
  */
-static inline uint64_t shmipc_priv_spsc_limit(uint64_t head, uint64_t size)
+SHMIPC_INLINE uint64_t shmipc_priv_spsc_limit(uint64_t head, uint64_t size)
 {
 	return head + size - SHMIPC_REC_HDR;
 }
@@ -79,7 +79,7 @@ static inline uint64_t shmipc_priv_spsc_limit(uint64_t head, uint64_t size)
  *
  * Return: 0; -EINVAL for another kind; -EPROTO if the ring's words are nonsense.
  */
-static inline int shmipc_spsc_tx_init(struct shmipc_spsc_tx *tx, const struct shmipc_ring *ring)
+SHMIPC_INLINE int shmipc_spsc_tx_init(struct shmipc_spsc_tx *tx, const struct shmipc_ring *ring)
 {
 	uint64_t word, pos, seq, head, next;
 
@@ -96,7 +96,7 @@ static inline int shmipc_spsc_tx_init(struct shmipc_spsc_tx *tx, const struct sh
 		return -EPROTO;
 	tx->pub_word = word;
 	pos = shmipc_cursor_pos(word);
-	/* A1 <- R1 */
+	/* spsc.A1 <- spsc.R1 */
 	head = shmipc_cursor_pos(shmipc_load_acquire(&ring->cons->head.word));
 	if (pos % tx->align != shmipc_rec_first(tx->align) % tx->align ||
 	    (pos - head > tx->size && head - pos > tx->size))
@@ -125,7 +125,7 @@ static inline int shmipc_spsc_tx_init(struct shmipc_spsc_tx *tx, const struct sh
 }
 
 /* A word of the consumer's, as the limit of what we may write; or an error. */
-static inline int shmipc_priv_spsc_set_limit(struct shmipc_spsc_tx *tx, uint64_t head)
+SHMIPC_INLINE int shmipc_priv_spsc_set_limit(struct shmipc_spsc_tx *tx, uint64_t head)
 {
 	uint64_t limit = shmipc_priv_spsc_limit(head, tx->size);
 
@@ -140,7 +140,7 @@ static inline int shmipc_priv_spsc_set_limit(struct shmipc_spsc_tx *tx, uint64_t
 }
 
 /* Room up to @end? 0, -EAGAIN, -EPROTO. Asks for the exact position last. */
-static SHMIPC_COLD int shmipc_priv_spsc_room(struct shmipc_spsc_tx *tx, uint64_t end)
+SHMIPC_COLD int shmipc_priv_spsc_room(struct shmipc_spsc_tx *tx, uint64_t end)
 {
 	uint64_t credit;
 	int i, ret;
@@ -148,7 +148,7 @@ static SHMIPC_COLD int shmipc_priv_spsc_room(struct shmipc_spsc_tx *tx, uint64_t
 	if (tx->err)
 		return tx->err;
 	for (i = 0; i < SHMIPC_CREDIT_SPINS; i++) {
-		/* A2 <- R2: what the consumer has read we may overwrite. */
+		/* spsc.A2 <- spsc.R2: what the consumer has read we may overwrite. */
 		credit = shmipc_load_acquire(&tx->cons->credit_pos);
 		/* Older than an exact position that we have seen: says nothing. */
 		if (shmipc_priv_spsc_limit(credit, tx->size) > tx->limit) {
@@ -158,7 +158,7 @@ static SHMIPC_COLD int shmipc_priv_spsc_room(struct shmipc_spsc_tx *tx, uint64_t
 		}
 		shmipc_cpu_relax();
 	}
-	/* A1 <- R1: the same, to the last record. */
+	/* spsc.A1 <- spsc.R1: the same, to the last record. */
 	ret = shmipc_priv_spsc_set_limit(tx,
 		shmipc_cursor_pos(shmipc_load_acquire(&tx->cons->head.word)));
 	if (ret)
@@ -177,7 +177,7 @@ static SHMIPC_COLD int shmipc_priv_spsc_room(struct shmipc_spsc_tx *tx, uint64_t
  * Return: 0; -EAGAIN if the ring is full now (and it is: the consumer's exact
  * position was read); -EMSGSIZE if it can never hold @len; -EPROTO.
  */
-static inline int shmipc_spsc_reserve(struct shmipc_spsc_tx *tx, size_t len, void **ret_ptr)
+SHMIPC_INLINE int shmipc_spsc_reserve(struct shmipc_spsc_tx *tx, size_t len, void **ret_ptr)
 {
 	uint64_t pos, end;
 	int ret;
@@ -202,13 +202,13 @@ static inline int shmipc_spsc_reserve(struct shmipc_spsc_tx *tx, size_t len, voi
  * shmipc_spsc_abort - give the open reservation back, as if it never was
  * @tx: the producing end
  */
-static inline void shmipc_spsc_abort(struct shmipc_spsc_tx *tx)
+SHMIPC_INLINE void shmipc_spsc_abort(struct shmipc_spsc_tx *tx)
 {
 	tx->rsv_end = 0;
 }
 
 /* Header of a record of the batch: the first waits, the others can be seen. */
-static inline void shmipc_priv_spsc_put_hdr(struct shmipc_spsc_tx *tx, uint64_t pos, uint64_t word)
+SHMIPC_INLINE void shmipc_priv_spsc_put_hdr(struct shmipc_spsc_tx *tx, uint64_t pos, uint64_t word)
 {
 	if (pos == tx->pub_pos)
 		tx->first_hdr = word;
@@ -225,7 +225,7 @@ static inline void shmipc_priv_spsc_put_hdr(struct shmipc_spsc_tx *tx, uint64_t 
  *
  * Return: 0; -EINVAL without a reservation or if @len is more than it.
  */
-static inline int shmipc_spsc_commit(struct shmipc_spsc_tx *tx, size_t len)
+SHMIPC_INLINE int shmipc_spsc_commit(struct shmipc_spsc_tx *tx, size_t len)
 {
 	uint64_t pos = tx->rsv_pos;
 
@@ -248,20 +248,20 @@ static inline int shmipc_spsc_commit(struct shmipc_spsc_tx *tx, size_t len)
  * Return: 1 if the consumer asked to be woken at a position that this stepped
  * over (wake it), else 0.
  */
-static inline int shmipc_spsc_publish(struct shmipc_spsc_tx *tx)
+SHMIPC_INLINE int shmipc_spsc_publish(struct shmipc_spsc_tx *tx)
 {
 	uint64_t from = tx->pub_pos, to = tx->pos;
 
 	if (shmipc_unlikely(from == to))
 		return 0;
 	shmipc_store_relaxed(shmipc_rec_hdr(tx->data, to, tx->mask), (uint64_t)0);
-	/* R0 -> A0: payloads, the batch's headers and the zero after them. */
+	/* spsc.R0 -> spsc.A0: payloads, the batch's headers and the zero after them. */
 	shmipc_store_release(shmipc_rec_hdr(tx->data, from, tx->mask), tx->first_hdr);
 	tx->pub_word = shmipc_cursor_move(&tx->prod->tail, tx->pub_word, to, tx->seq);
 	shmipc_priv_fetch_ahead(tx->data, tx->mask, from, to, tx->limit);
 	tx->pub_pos = to;
 	tx->pub_seq = tx->seq;
-	/* W0 -> W1: tail, then want; the sleeper does it the other way round. */
+	/* wait.W0 -> wait.W1: tail, then want; the sleeper does it the other way round. */
 	if (shmipc_unlikely(tx->full_fence))
 		shmipc_fence_seq_cst();
 	else
@@ -275,7 +275,7 @@ static inline int shmipc_spsc_publish(struct shmipc_spsc_tx *tx)
  *
  * Return: how many.
  */
-static inline uint64_t shmipc_spsc_discard(struct shmipc_spsc_tx *tx)
+SHMIPC_INLINE uint64_t shmipc_spsc_discard(struct shmipc_spsc_tx *tx)
 {
 	uint64_t n = tx->seq - tx->pub_seq;
 
@@ -293,7 +293,7 @@ static inline uint64_t shmipc_spsc_discard(struct shmipc_spsc_tx *tx)
  *
  * Return: 0; otherwise as shmipc_spsc_reserve().
  */
-static inline int shmipc_spsc_write(struct shmipc_spsc_tx *tx, const void *buf, size_t len)
+SHMIPC_INLINE int shmipc_spsc_write(struct shmipc_spsc_tx *tx, const void *buf, size_t len)
 {
 	void *ptr;
 	int ret = shmipc_spsc_reserve(tx, len, &ptr);
@@ -314,7 +314,7 @@ static inline int shmipc_spsc_write(struct shmipc_spsc_tx *tx, const void *buf, 
  *
  * Return: 0; -EINVAL for another kind; -EPROTO if the ring's words are nonsense.
  */
-static inline int shmipc_spsc_rx_init(struct shmipc_spsc_rx *rx, const struct shmipc_ring *ring)
+SHMIPC_INLINE int shmipc_spsc_rx_init(struct shmipc_spsc_rx *rx, const struct shmipc_ring *ring)
 {
 	uint64_t word, seq;
 
@@ -336,13 +336,13 @@ static inline int shmipc_spsc_rx_init(struct shmipc_spsc_rx *rx, const struct sh
 	if (rx->pos % rx->align != shmipc_rec_first(rx->align) % rx->align)
 		return -EPROTO;
 	rx->credit = rx->pos;
-	/* R2 -> A2 */
+	/* spsc.R2 -> spsc.A2 */
 	shmipc_store_release(&ring->cons->credit_pos, rx->pos);
 	return 0;
 }
 
 /* Not the header of our message: a pad is stepped over, all else is nonsense. */
-static SHMIPC_COLD int shmipc_priv_spsc_skip_pad(struct shmipc_spsc_rx *rx, uint64_t word)
+SHMIPC_COLD int shmipc_priv_spsc_skip_pad(struct shmipc_spsc_rx *rx, uint64_t word)
 {
 	if (rx->err)
 		return rx->err;
@@ -365,13 +365,13 @@ static SHMIPC_COLD int shmipc_priv_spsc_skip_pad(struct shmipc_spsc_rx *rx, uint
  *
  * Return: 0; -EAGAIN if there is none; -EPROTO.
  */
-static inline int shmipc_spsc_peek(struct shmipc_spsc_rx *rx, const void **ret_ptr, size_t *ret_len)
+SHMIPC_INLINE int shmipc_spsc_peek(struct shmipc_spsc_rx *rx, const void **ret_ptr, size_t *ret_len)
 {
 	uint64_t word, len, off;
 	int ret;
 
 	for (;;) {
-		/* A0 <- R0: the header, and with it all that was published. */
+		/* spsc.A0 <- spsc.R0: the header, and with it all that was published. */
 		word = shmipc_load_acquire(shmipc_rec_hdr(rx->data, rx->pos, rx->mask));
 		if (!word)
 			return shmipc_unlikely(rx->err) ? rx->err : -EAGAIN;
@@ -399,7 +399,7 @@ static inline int shmipc_spsc_peek(struct shmipc_spsc_rx *rx, const void **ret_p
  * Return: 1 if the producer asked to be woken at a position that this stepped
  * over (wake it), else 0.
  */
-static inline int shmipc_spsc_release(struct shmipc_spsc_rx *rx)
+SHMIPC_INLINE int shmipc_spsc_release(struct shmipc_spsc_rx *rx)
 {
 	uint64_t from = shmipc_cursor_pos(rx->word), to = rx->next;
 
@@ -408,14 +408,14 @@ static inline int shmipc_spsc_release(struct shmipc_spsc_rx *rx)
 	rx->pos = to;
 	rx->next = 0;
 	rx->seq++;
-	/* R1 -> A1: our reads of the payload come before its room is free. */
+	/* spsc.R1 -> spsc.A1: our reads of the payload come before its room is free. */
 	rx->word = shmipc_cursor_move(&rx->cons->head, rx->word, to, rx->seq);
 	if (shmipc_unlikely(to - rx->credit >= rx->lot)) {
 		rx->credit = to;
-		/* R2 -> A2: the same, in the line that the producer polls. */
+		/* spsc.R2 -> spsc.A2: the same, in the line that the producer polls. */
 		shmipc_store_release(&rx->cons->credit_pos, to);
 	}
-	/* W2 -> W3: head, then want; the sleeper does it the other way round. */
+	/* wait.W2 -> wait.W3: head, then want; the sleeper does it the other way round. */
 	if (shmipc_unlikely(rx->full_fence))
 		shmipc_fence_seq_cst();
 	else
@@ -434,7 +434,7 @@ static inline int shmipc_spsc_release(struct shmipc_spsc_rx *rx)
  * Return: 0; -EAGAIN; -EMSGSIZE if @cap is too small, and the message stays;
  * -EPROTO.
  */
-static inline int shmipc_spsc_read(struct shmipc_spsc_rx *rx, void *buf, size_t cap,
+SHMIPC_INLINE int shmipc_spsc_read(struct shmipc_spsc_rx *rx, void *buf, size_t cap,
 				   size_t *ret_len, int *ret_wake)
 {
 	const void *ptr;

@@ -29,8 +29,8 @@
 #include <shmipc/channel.h>
 #include <shmipc/copier.h>
 #include <shmipc/headers.h>
-#include <shmipc/log_rx.h>
-#include <shmipc/log_floor.h>
+#include <shmipc/inline/tlog_rx.h>
+#include <shmipc/inline/tlog_floor.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -105,7 +105,7 @@ struct shmipc_pub_opts {
 
 /* One publisher. Made by the library; the fields are not for users. */
 struct shmipc_pub {
-	struct shmipc_log_tx tx;
+	struct shmipc_tlog_tx tx;
 	uint32_t live;		/* both 0 after fork */
 	uint32_t plain_end;	/* shorter messages than this need no more than a copy */
 	const uint32_t *probe;	/* not 0 while somebody traces what is published */
@@ -148,17 +148,17 @@ void shmipc_pub_slow_wake(struct shmipc_pub *pub, uint64_t seq, uint32_t n);
  * says who is in the way; -EMSGSIZE never fits; -EINTR; -EPROTO; -EINVAL; and
  * what a copier or a function of the chain returns.
  */
-static inline int shmipc_pub_send(struct shmipc_pub *pub, const void *buf, size_t len,
+SHMIPC_INLINE int shmipc_pub_send(struct shmipc_pub *pub, const void *buf, size_t len,
 				  uint64_t deadline_ns)
 {
 	uint64_t seq;
 	uint32_t wake;
 
 	if (shmipc_unlikely(len >= pub->plain_end || shmipc_priv_traced(pub->probe) ||
-			    shmipc_log_claim(&pub->tx, 1, &seq)))
+			    shmipc_tlog_claim(&pub->tx, 1, &seq)))
 		return shmipc_pub_slow_send(pub, buf, len, deadline_ns);
-	shmipc_log_fill(&pub->tx, seq, NULL, 0, buf, len, 0);
-	wake = shmipc_log_commit(&pub->tx, seq, 1, SHMIPC_ENTRY_CELL, len);
+	shmipc_tlog_fill(&pub->tx, seq, NULL, 0, buf, len, 0);
+	wake = shmipc_tlog_commit(&pub->tx, seq, 1, SHMIPC_ENTRY_CELL, len);
 	if (shmipc_unlikely(wake))
 		shmipc_pub_slow_wake(pub, seq, wake);
 	return 0;
@@ -332,7 +332,7 @@ struct shmipc_msg {
 
 /* One subscriber. Made by the library; the fields are not for users. */
 struct shmipc_sub {
-	struct shmipc_log_rx rx;
+	struct shmipc_tlog_rx rx;
 	uint32_t live;		/* both 0 after fork */
 	uint32_t plain;		/* a copy is all there is to a message in a cell */
 	uint64_t last_seq;	/* number of the message last received */
@@ -375,21 +375,21 @@ int shmipc_sub_slow_lost(struct shmipc_sub *sub, int err);
  * subscriber of policy EVICT was too slow: close it; -EMSGSIZE; -EINTR; -EPROTO;
  * -EINVAL. That no publisher is there is no error.
  */
-static inline int shmipc_sub_recv(struct shmipc_sub *sub, void *buf, size_t cap, size_t *ret_len,
+SHMIPC_INLINE int shmipc_sub_recv(struct shmipc_sub *sub, void *buf, size_t cap, size_t *ret_len,
 				  uint64_t deadline_ns)
 {
-	struct shmipc_log_ref ref;
+	struct shmipc_tlog_ref ref;
 	int ret;
 
 	if (shmipc_unlikely(!shmipc_priv_plain(sub->busy, sub->plain)))
 		return shmipc_sub_slow_recv(sub, buf, cap, ret_len, deadline_ns);
-	ret = shmipc_log_peek(&sub->rx, &ref);
+	ret = shmipc_tlog_peek(&sub->rx, &ref);
 	if (shmipc_unlikely(ret) && ret != -EAGAIN)
 		return shmipc_sub_slow_lost(sub, ret);	/* told once: the slow part would go on behind it */
 	if (shmipc_unlikely(ret || ref.in_pool || ref.prefix_len || ref.len > cap))
 		return shmipc_sub_slow_recv(sub, buf, cap, ret_len, deadline_ns);
 	shmipc_racy_read(buf, ref.ptr, ref.len);
-	ret = shmipc_log_next(&sub->rx);
+	ret = shmipc_tlog_next(&sub->rx);
 	if (shmipc_unlikely(ret)) {
 		if (ret < 0)
 			return shmipc_sub_slow_lost(sub, ret);
@@ -401,13 +401,13 @@ static inline int shmipc_sub_recv(struct shmipc_sub *sub, void *buf, size_t cap,
 }
 
 /* Number of the message last received or taken; SHMIPC_POS_NONE: none yet. */
-static inline uint64_t shmipc_sub_seq(const struct shmipc_sub *sub)
+SHMIPC_INLINE uint64_t shmipc_sub_seq(const struct shmipc_sub *sub)
 {
 	return sub->last_seq;
 }
 
 /* Which messages the last -ESTALE or -ECONNRESET was about: *@ret_from up to, not with, *@ret_to. */
-static inline uint64_t shmipc_sub_lost(const struct shmipc_sub *sub, uint64_t *ret_from,
+SHMIPC_INLINE uint64_t shmipc_sub_lost(const struct shmipc_sub *sub, uint64_t *ret_from,
 				       uint64_t *ret_to)
 {
 	if (ret_from)

@@ -2,7 +2,7 @@
 /*
  * canary: do the fuzzers find anything? They must find each of these planted bugs
  *
- * A copy of the source loses one check, fuzz/ring, fuzz/log or fuzz/headers is built
+ * A copy of the source loses one check, fuzz/ring, fuzz/tlog or fuzz/headers is built
  * against the copy and run, and has to fail. Runs in the top directory of the source,
  * with a compiler.
  */
@@ -31,36 +31,36 @@ static const struct {
 	  "if (pos % tx->align != shmipc_rec_first(tx->align) % tx->align ||", "if (" },
 	{ "bcast: a reader may begin off alignment", "include/shmipc/bcast.h",
 	  "pos % rx->align != shmipc_rec_first(rx->align) % rx->align) {", "0) {" },
-	{ "headers: a block may be longer than its memory", "lib/headers_view.c",
+	{ "headers: a block may be longer than its memory", "lib/payload/headers_view.c",
 	  "|| bytes > len)", ")" },
-	{ "headers: a header may pass the block's end", "lib/headers_view.c",
+	{ "headers: a header may pass the block's end", "lib/payload/headers_view.c",
 	  "return bytes <= left ? bytes : 0;", "return bytes;" },
-	{ "headers: a key may be longer than its copy", "lib/headers_view.c",
+	{ "headers: a key may be longer than its copy", "lib/payload/headers_view.c",
 	  "*key_len > SHMIPC_HEADERS_KEY_MAX ||", "" },
-	{ "headers: a value may be of any length", "lib/headers_view.c",
+	{ "headers: a value may be of any length", "lib/payload/headers_view.c",
 	  "|| *len > SHMIPC_HEADERS_VAL_MAX", "" },
-	{ "headers: a length behind the end is looked at", "lib/headers_view.c",
+	{ "headers: a length behind the end is looked at", "lib/payload/headers_view.c",
 	  "if (it->off == it->end)", "if (0)" },
-	{ "headers: what is loaded may have too few headers", "lib/headers_view.c",
+	{ "headers: what is loaded may have too few headers", "lib/payload/headers_view.c",
 	  "return left ? -EPROTO : 0;", "return 0;" },
-	{ "log: entries may lie behind the memory", "include/shmipc/log.h", "need > bytes)", "0)" },
-	{ "log: a message may be longer than its cell", "include/shmipc/log_rx.h",
+	{ "tlog: entries may lie behind the memory", "include/shmipc/inline/tlog.h", "need > bytes)", "0)" },
+	{ "tlog: a message may be longer than its cell", "include/shmipc/inline/tlog_rx.h",
 	  "ret->prefix_len + ret->len <= rx->cell_bytes", "1" },
-	{ "log: a message may pass the end of the pool", "include/shmipc/log_rx.h",
+	{ "tlog: a message may pass the end of the pool", "include/shmipc/inline/tlog_rx.h",
 	  "|| need > total - off", "" },
-	{ "log: a message may begin behind the pool", "include/shmipc/log_rx.h",
+	{ "tlog: a message may begin behind the pool", "include/shmipc/inline/tlog_rx.h",
 	  "|| off >= total", "" },
-	{ "log: more publishers than there are slots", "include/shmipc/log_lend.h",
+	{ "tlog: more publishers than there are slots", "include/shmipc/inline/tlog_lend.h",
 	  "n < log->hdr.pubs ? (uint32_t)n : log->hdr.pubs", "(uint32_t)n" },
-	{ "log: more subscribers than there are slots", "include/shmipc/log_floor.h",
+	{ "tlog: more subscribers than there are slots", "include/shmipc/inline/tlog_floor.h",
 	  "n < log->hdr.subs ? (uint32_t)n : log->hdr.subs", "(uint32_t)n" },
 };
 
 /* How to build what finds it, from the copy in its directory. */
-static const char build_log[] = "tests/fuzz/log.c -o %1$s/fuzz";
+static const char build_tlog[] = "tests/fuzz/tlog.c -o %1$s/fuzz";
 static const char build_ring[] = "tests/fuzz/ring.c -o %1$s/fuzz";
 static const char build_headers[] =
-	"-Ilib tests/fuzz/headers.c %1$s/lib/headers*.c %1$s/lib/error.c %1$s/lib/time.c -o %1$s/fuzz";
+	"-Ilib -Itests/lib tests/fuzz/headers.c %1$s/lib/payload/headers*.c %1$s/lib/base/error.c %1$s/lib/base/time.c -o %1$s/fuzz";
 
 static char dir[] = "/tmp/shmipc-canary.XXXXXX";
 
@@ -119,8 +119,8 @@ static void one(unsigned int i)
 		return;
 	}
 	(void)snprintf(what, sizeof(what), !strncmp(planted[i].file, "lib/", 4) ? build_headers :
-		       strstr(planted[i].file, "/log") ? build_log : build_ring, dir);
-	if (sh("%1$s -std=gnu11 -D_GNU_SOURCE -DSHMIPC_NO_PROBES -O1 -w -I%2$s/include -I%2$s/include/uapi -Ilib -isystem `tools/setup kselftest` -pthread %3$s",
+		       strstr(planted[i].file, "/tlog") ? build_tlog : build_ring, dir);
+	if (sh("%1$s -std=gnu11 -D_GNU_SOURCE -DSHMIPC_NO_PROBES -O1 -w -I%2$s/include -I%2$s/include/uapi -Ilib -Itests/lib -isystem `tools/setup kselftest` -pthread %3$s",
 	       cc && *cc ? cc : "gcc", dir, what)) {
 		ksft_test_result_fail("%s: does not build\n", planted[i].what);
 		return;

@@ -10,8 +10,8 @@
  * the manual allows. (Truncating a named file is not tried: on this backend a
  * peer can, and the capabilities say so. A sealed memfd cannot be truncated.)
  */
-#include "mem.h"	/* of lib/: where the locks are */
-#include "../unit/site.h"
+#include "mem/mem.h"	/* of lib/: where the locks are */
+#include "site.h"
 #include "../stress/stress.h"
 
 #define NAME	"victim"

@@ -6,7 +6,7 @@
  * of the kind. Opening it, looking at it and using it ends with an answer that
  * the manual allows, and, if it is an error, with a text that says which.
  */
-#include "../unit/site.h"
+#include "site.h"
 #include "../stress/stress.h"
 
 #define NAME	"mutant"

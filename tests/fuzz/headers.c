@@ -9,7 +9,7 @@
  */
 #include <shmipc/headers.h>
 #include "../stress/stress.h"
-#include "../unit/mem.h"
+#include "mem.h"
 
 enum { CALLS, GOOD, REFUSED };	/* sh->word[] */
 

@@ -14,7 +14,7 @@
 #include <shmipc/bcast.h>
 #include <shmipc/spsc.h>
 #include "../stress/stress.h"
-#include "../unit/ringmem.h"
+#include "ringmem.h"
 
 enum { ENDS, CALLS, DEAD, GOOD };	/* sh->word[] */
 

@@ -11,7 +11,7 @@
 #ifndef MODEL_H
 #define MODEL_H
 
-#include <shmipc/atomic.h>
+#include <shmipc/inline/atomic.h>
 
 #define MODEL_THREADS	8	/* thread 0 is begin() and finish() themselves */
 

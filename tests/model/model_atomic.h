@@ -2,7 +2,7 @@
 /*
  * model_atomic.h - atomic.h's names, as the model checker sees them
  *
- * Included by include/shmipc/atomic.h when SHMIPC_MODEL is defined, and by
+ * Included by include/shmipc/inline/atomic.h when SHMIPC_MODEL is defined, and by
  * nobody else. Each access says where it stands in the source (that is also the
  * name of a mutation) and which order it asks for.
  */

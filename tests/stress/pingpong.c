@@ -6,7 +6,7 @@
  * safety net (50 ms), or for ever. Nothing is asserted about time; how many
  * turns took so long is printed, and a hang is a failure.
  */
-#include "../unit/site.h"
+#include "site.h"
 #include "stress.h"
 
 #define SLOW_NS	40000000ull

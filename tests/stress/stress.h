@@ -9,8 +9,8 @@
 #ifndef TEST_STRESS_H
 #define TEST_STRESS_H
 
-#include "../unit/env.h"
-#include "../unit/rng.h"
+#include "env.h"
+#include "rng.h"
 
 #define STUCK_SECONDS	40
 

@@ -73,11 +73,11 @@ static void die_with_a_claim(struct load_pub *p)
 	uint32_t n = 1 + (uint32_t)rng_below(&p->r, 3);
 	uint64_t seq;
 
-	if (shmipc_log_claim(&p->pub->tx, n, &seq)) {
-		shmipc_log_unclaim(&p->pub->tx);
+	if (shmipc_tlog_claim(&p->pub->tx, n, &seq)) {
+		shmipc_tlog_unclaim(&p->pub->tx);
 		return;
 	}
-	shmipc_log_fill(&p->pub->tx, seq + n - 1, NULL, 0, "never", 5, 0);
+	shmipc_tlog_fill(&p->pub->tx, seq + n - 1, NULL, 0, "never", 5, 0);
 	__atomic_fetch_add(&sh->word[CLAIMED], n, __ATOMIC_RELAXED);
 	(void)kill(getpid(), SIGKILL);
 }

@@ -6,7 +6,7 @@ COMMENT = re.compile(r'"(?:\\.|[^"\\\n])*"|/\*.*?\*/|//[^\n]*', re.S)
 FUNCTION = re.compile(r"^(?!#)(?P<head>[A-Za-z_][\w \t*]*?[\s*])(?P<name>shmipc_\w+)\(", re.M)
 
 # In headers because inlines need them, and neither exported nor for users.
-INTERNAL = re.compile(r"shmipc_((priv|rec|cursor|racy|sub_state)_|log(_|$))")
+INTERNAL = re.compile(r"shmipc_((priv|rec|cursor|racy|sub_state)_|tlog(_|$))")
 # Exported because inlines call them, and not for users.
 UNDOCUMENTED = re.compile(r"shmipc_(channel|pub|sub)_slow_")
 
@@ -25,7 +25,7 @@ def functions(text):
     """(name, is_inline) of every function that starts a line of @text."""
     for m in FUNCTION.finditer(strip_comments(text)):
         if not m["head"].startswith(("typedef", "return", "else")):
-            yield m["name"], "inline" in m["head"] or "SHMIPC_COLD" in m["head"]
+            yield m["name"], "INLINE" in m["head"] or "SHMIPC_COLD" in m["head"]
 
 
 def public_functions(texts):

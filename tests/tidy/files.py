@@ -93,7 +93,7 @@ def style_of_c(path, text):
     if not path.startswith(("include/shmipc/", "lib/")):
         return
     for n, line in enumerate(code.splitlines(), 1):
-        if path != "include/shmipc/atomic.h" and RAW_ATOMIC.search(line) and \
+        if path != "include/shmipc/inline/atomic.h" and RAW_ATOMIC.search(line) and \
                 PRIVATE_COUNT not in line:
             yield "%s:%d: an atomic access that does not go through atomic.h" % (path, n)
         if SETS_ERRNO.search(line):

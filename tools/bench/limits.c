@@ -13,7 +13,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <shmipc/atomic.h>
+#include <shmipc/inline/atomic.h>
 
 #include "bench.h"
 

@@ -21,7 +21,7 @@
 #include <iceoryx_binding_c/runtime.h>
 #include <iceoryx_binding_c/subscriber.h>
 
-#include <shmipc/atomic.h>
+#include <shmipc/inline/atomic.h>
 
 #define QUEUE	256u
 

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <shmipc/atomic.h>
+#include <shmipc/inline/atomic.h>
 
 #include "bench.h"
 #include "others.h"

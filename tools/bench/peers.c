@@ -15,7 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <shmipc/atomic.h>
+#include <shmipc/inline/atomic.h>
 
 #include "bench.h"
 #include "source.h"
@@ -57,21 +57,21 @@ static void index_init(struct index_end *e, const struct bench_env *env, unsigne
 static inline void index_send(struct index_end *e, const void *buf, size_t len)
 {
 	while (shmipc_unlikely(e->mine - e->theirs > e->mask)) {
-		/* X1 <- X0: what was taken may be overwritten. */
+		/* peers.X1 <- peers.X0: what was taken may be overwritten. */
 		e->theirs = shmipc_load_acquire(e->tail);
 		if (e->mine - e->theirs > e->mask)
 			shmipc_cpu_relax();
 	}
 	memcpy(e->data + (e->mine & e->mask) * e->slot, buf, len);
 	e->mine++;
-	/* X2 -> X3: the message is there before it is counted. */
+	/* peers.X2 -> peers.X3: the message is there before it is counted. */
 	shmipc_store_release(e->head, e->mine);
 }
 
 static inline const void *index_peek(struct index_end *e)
 {
 	while (shmipc_unlikely(e->mine == e->theirs)) {
-		/* X3 <- X2 */
+		/* peers.X3 <- peers.X2 */
 		e->theirs = shmipc_load_acquire(e->head);
 		if (e->mine == e->theirs)
 			shmipc_cpu_relax();
@@ -82,7 +82,7 @@ static inline const void *index_peek(struct index_end *e)
 static inline void index_release(struct index_end *e)
 {
 	e->mine++;
-	/* X0 -> X1: we have read it before its slot is free. */
+	/* peers.X0 -> peers.X1: we have read it before its slot is free. */
 	shmipc_store_release(e->tail, e->mine);
 }
 

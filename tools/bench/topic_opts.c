@@ -72,7 +72,7 @@ int bench_topic_option(int opt, const char *arg, struct bench_topic_opts *t)
 	case BENCH_OPT_INLINE:
 		return parse_bytes("inline", arg, SHMIPC_TOPIC_CELL_MAX, &t->inline_bytes);
 	case BENCH_OPT_HISTORY:
-		return parse_bytes("history", arg, SHMIPC_LOG_ENTRIES_MAX / 2, &t->history);
+		return parse_bytes("history", arg, SHMIPC_TLOG_ENTRIES_MAX / 2, &t->history);
 	case BENCH_OPT_POOL:
 		return parse_bytes("pool", arg, 1ULL << 40, &t->pool_bytes);
 	case BENCH_OPT_LOAN:

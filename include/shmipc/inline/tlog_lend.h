@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tlog_lend.h - the tail of a log, lent to a publisher that is alone
+ *
+ * To take a number costs a locked instruction, and that waits until all that was
+ * written before has left the processor: a copy of 4 KiB mostly. So a publisher
+ * that has taken many numbers with nobody between gets the tail lent, with one of
+ * them. From then on it takes a number by three steps without a lock:
+ *
+ *   it says in its line which one, looks whether the tail is still lent to it, and
+ *   when the message is there it says in its line which number is the next.
+ *
+ * Whoever else wants to publish recalls the tail: marks it, runs the dear half of
+ * the asymmetric fence, and reads the line. The owner has looked before the fence,
+ * and then its line can be seen; or it looks after it, and sees the mark. What the
+ * line names is given to it either way, so that the tail is behind it. An owner
+ * that sees the mark finds out whether its number was given (nobody else claims
+ * it, and the tail is behind it) and goes on with it, or takes another. If both
+ * are wrong, which only the hostile bring about, the number stays empty and is
+ * stepped over like that of a dead publisher.
+ *
+ * A dead owner's line does not change any more, so that all come to the same
+ * number. (Biased locking; Dice, Moir, Scherer, 2001. What is lent here is never
+ * waited for.)
+ */
+#ifndef SHMIPC_TLOG_LEND_H
+#define SHMIPC_TLOG_LEND_H
+
+#include <shmipc/inline/tlog.h>
+
+/* Numbers taken in a row before the tail is lent; four times as many after a recall. */
+#define SHMIPC_LEND_AFTER	64u
+#define SHMIPC_LEND_AFTER_MAX	65536u
+#define SHMIPC_LEND_NEVER	UINT32_MAX
+
+/* Not committed and not aborted: what is there is of a lap ago. */
+SHMIPC_INLINE int shmipc_tlog_pending(uint64_t word, uint64_t seq)
+{
+	uint64_t is = word >> 2;
+
+	return is < seq || (is == seq && !(word & 3));
+}
+
+SHMIPC_INLINE int shmipc_priv_tlog_covers(uint64_t claim, uint64_t seq)
+{
+	return claim != SHMIPC_CLAIM_NONE &&
+	       seq - (claim >> SHMIPC_CLAIM_BITS) < (claim & SHMIPC_CLAIM_MAX);
+}
+
+/* Slots of publishers to look at. */
+SHMIPC_INLINE uint32_t shmipc_priv_tlog_pubs(const struct shmipc_tlog *log)
+{
+	/* Relaxed: whoever has claimed what we look for raised it before. */
+	uint64_t n = shmipc_load_relaxed(&log->pub->pubs_used);
+
+	return n < log->hdr.pubs ? (uint32_t)n : log->hdr.pubs;
+}
+
+SHMIPC_INLINE uint64_t shmipc_priv_lent_start(uint64_t tail)
+{
+	return (tail & ~(SHMIPC_TAIL_LENT | SHMIPC_TAIL_RECALLED)) >> SHMIPC_TAIL_START;
+}
+
+/* To whom? NULL: nonsense. */
+SHMIPC_INLINE struct shmipc_pub_line *shmipc_priv_lent_to(const struct shmipc_tlog *log,
+							  uint64_t tail)
+{
+	uint64_t slot = tail & SHMIPC_TAIL_SLOT;
+
+	return slot < log->hdr.pubs ? &log->pub_line[slot] : NULL;
+}
+
+SHMIPC_INLINE uint64_t shmipc_priv_lent_tail(const struct shmipc_tlog *log, uint64_t tail)
+{
+	const struct shmipc_pub_line *line = shmipc_priv_lent_to(log, tail);
+	uint64_t start = shmipc_priv_lent_start(tail), next = 0;
+
+	if (line)
+		/* tlog.N1 <- tlog.N0: with the number come the messages before it. */
+		next = shmipc_load_acquire(&line->next);
+	return next > start ? next : start;
+}
+
+/**
+ * shmipc_tlog_tail - the number of the next message
+ * @log: the log
+ *
+ * Numbers before it have been taken. While the tail is lent they have been
+ * committed, too.
+ */
+SHMIPC_INLINE uint64_t shmipc_tlog_tail(const struct shmipc_tlog *log)
+{
+	/* tlog.T1 <- tlog.T0: with the tail come the claims of all that has been taken. */
+	uint64_t tail = shmipc_load_acquire(&log->pub->tail);
+
+	return shmipc_likely(!(tail & SHMIPC_TAIL_LENT)) ? tail : shmipc_priv_lent_tail(log, tail);
+}
+
+/* Has its owner said that it takes @seq, before anybody has recalled the tail? */
+SHMIPC_INLINE int shmipc_priv_lent_claim(const struct shmipc_tlog *log, uint64_t tail, uint64_t seq)
+{
+	const struct shmipc_pub_line *line = shmipc_priv_lent_to(log, tail);
+	uint64_t claim;
+
+	if (!line || tail & SHMIPC_TAIL_RECALLED)
+		return 0;
+	/* tlog.L1 <- tlog.L0; and then the tail: nobody had recalled it. */
+	claim = shmipc_load_acquire(&line->claim);
+	return shmipc_priv_tlog_covers(claim, seq) && shmipc_load_relaxed(&log->pub->tail) == tail;
+}
+
+/**
+ * shmipc_tlog_claimed - has number @seq been taken?
+ * @log: the log
+ * @seq: the number
+ *
+ * Of one whose owner is alive it may be a wish that is taken back.
+ *
+ * Return: 1; 0: no, or it is not decided.
+ */
+SHMIPC_INLINE int shmipc_tlog_claimed(const struct shmipc_tlog *log, uint64_t seq)
+{
+	/* tlog.T1 <- tlog.T0 */
+	uint64_t tail = shmipc_load_acquire(&log->pub->tail);
+
+	if (!(tail & SHMIPC_TAIL_LENT))
+		return tail > seq;
+	return shmipc_priv_lent_tail(log, tail) > seq || shmipc_priv_lent_claim(log, tail, seq);
+}
+
+/* Is it open which numbers have been taken? Soon it is not: look again. */
+SHMIPC_INLINE int shmipc_tlog_undecided(const struct shmipc_tlog *log)
+{
+	uint64_t tail = shmipc_load_relaxed(&log->pub->tail);
+
+	return tail & SHMIPC_TAIL_LENT && tail & SHMIPC_TAIL_RECALLED;
+}
+
+/* tlog.B0 -> tlog.B1: marked before we look at the line, by the fence that follows. */
+SHMIPC_INLINE int shmipc_priv_tlog_mark(const struct shmipc_tlog *log, __u64 *tail)
+{
+	return shmipc_cas_acq_rel(&log->pub->tail, tail, *tail | SHMIPC_TAIL_RECALLED);
+}
+
+/**
+ * shmipc_tlog_recall - have the tail back
+ * @log:   the log
+ * @own:   slot of the caller, who has claimed nothing, if it is a publisher's
+ * @fence: the dear half of the asymmetric fence; not called for the caller's own
+ *
+ * By any publisher, at the same time as others.
+ *
+ * Return: the number of the next message; or, after many tries, SHMIPC_TAIL_LENT
+ * and so on still.
+ */
+SHMIPC_COLD uint64_t shmipc_tlog_recall(const struct shmipc_tlog *log, uint32_t own,
+					      void (*fence)(void))
+{
+	/* Relaxed: a fence follows before the line is read, or the next claim. */
+	__u64 tail = shmipc_load_relaxed(&log->pub->tail);
+	const struct shmipc_pub_line *line;
+	uint64_t to, claim;
+	int tries;
+
+	for (tries = 0; tail & SHMIPC_TAIL_LENT && tries < SHMIPC_TLOG_TRIES; tries++) {
+		if (!(tail & SHMIPC_TAIL_RECALLED) && !shmipc_priv_tlog_mark(log, &tail))
+			continue;
+		tail |= SHMIPC_TAIL_RECALLED;
+		line = shmipc_priv_lent_to(log, tail);
+		if (line != &log->pub_line[own])
+			fence();
+		/* tlog.L1 <- tlog.L0: who has let go of its claim has said which number is the next. */
+		claim = line ? shmipc_load_acquire(&line->claim) : SHMIPC_CLAIM_NONE;
+		to = shmipc_priv_lent_tail(log, tail);
+		if (claim != SHMIPC_CLAIM_NONE &&
+		    to < (claim >> SHMIPC_CLAIM_BITS) + (claim & SHMIPC_CLAIM_MAX))
+			to = (claim >> SHMIPC_CLAIM_BITS) + (claim & SHMIPC_CLAIM_MAX);
+		/* tlog.T0 -> tlog.T1 */
+		if (shmipc_cas_acq_rel(&log->pub->tail, &tail, (__u64)to))
+			tail = to;
+	}
+	return tail;
+}
+
+/* Recalled while we took @n numbers from @seq on: are they ours? */
+SHMIPC_COLD int shmipc_priv_tlog_ours(const struct shmipc_tlog *log, uint64_t seq, uint32_t n,
+					    uint32_t own)
+{
+	uint32_t slot, pubs = shmipc_priv_tlog_pubs(log);
+
+	if (shmipc_tlog_tail(log) < seq + n)
+		return 0;
+	for (slot = 0; slot < pubs; slot++)
+		/* tlog.L1 <- tlog.L0: who has let go of its claim has committed. */
+		if (slot != own &&
+		    shmipc_priv_tlog_covers(shmipc_load_acquire(&log->pub_line[slot].claim), seq))
+			return 0;
+	return shmipc_tlog_pending(shmipc_load_relaxed(&shmipc_tlog_entry(log, seq)->word), seq);
+}
+
+#endif /* SHMIPC_TLOG_LEND_H */

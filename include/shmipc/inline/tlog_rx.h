@@ -1,0 +1,459 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tlog_rx.h - the subscribing end of a log; see log.h
+ *
+ * Look at the next entry, copy, and look at the floor: what was copied is whole if
+ * the floor has not passed it. A subscriber that publishers wait for writes its
+ * position into its own line after each message; one that only looks writes
+ * nothing at all.
+ */
+#ifndef SHMIPC_TLOG_RX_H
+#define SHMIPC_TLOG_RX_H
+
+#include <shmipc/inline/tlog_lend.h>
+
+/* What a subscriber sees of an entry. Its numbers are checked, its bytes may change. */
+struct shmipc_tlog_ref {
+	uint64_t seq;
+	uint64_t info;
+	const unsigned char *ptr;	/* the prefix; the payload follows */
+	size_t prefix_len;
+	size_t len;
+	uint64_t chunks;		/* in the pool, as in struct shmipc_hold; else 0 */
+	int in_pool;
+};
+
+/* The subscribing end. Private memory; the fields are not for users. */
+struct shmipc_tlog_rx {
+	unsigned char *entry;
+	uint64_t mask;
+	uint64_t stride;
+	uint64_t seq;			/* number of our next message */
+	uint64_t every;			/* our messages are so many apart */
+	struct shmipc_pub_ctl *pub;
+	struct shmipc_sub_line *line;	/* NULL: looks only */
+	uint64_t cell_bytes;
+	uint64_t received;
+	uint64_t lost;
+	uint64_t aborted;		/* stepped over */
+	uint64_t lost_from;		/* with the last -ESTALE: ... */
+	uint64_t lost_to;		/* ... these numbers, the last not included */
+	const __u64 *evicted;		/* ours; NULL: publishers do not wait for us */
+	uint64_t told;			/* our position when we last looked who waits for it */
+	int full_fence;			/* publishers that sleep cannot run membarrier for us */
+	uint64_t generation;
+	struct shmipc_group_line *group;
+	uint64_t holding;
+	int err;
+	const struct shmipc_tlog *log;
+};
+
+SHMIPC_INLINE uint64_t shmipc_tlog_info_prefix(uint64_t info)
+{
+	return (info >> SHMIPC_INFO_PREFIX & 0xffff) * 8;
+}
+
+SHMIPC_INLINE struct shmipc_entry *shmipc_tlog_rx_entry(const struct shmipc_tlog_rx *rx, uint64_t seq)
+{
+	return (struct shmipc_entry *)(void *)(rx->entry + (seq & rx->mask) * rx->stride);
+}
+
+SHMIPC_INLINE void shmipc_priv_tlog_set_pos(struct shmipc_tlog_rx *rx, uint64_t pos)
+{
+	/* tlog.P0 -> tlog.P1: what was read before the position that lets it go. */
+	if (rx->line)
+		shmipc_store_release(&rx->line->pos, (__u64)pos);
+}
+
+/* Do publishers keep message @seq for us, though the floor has passed it? */
+SHMIPC_INLINE int shmipc_priv_tlog_kept(const struct shmipc_tlog_rx *rx, uint64_t seq)
+{
+	return rx->evicted && seq >= rx->seq &&
+	       (shmipc_load_relaxed(rx->evicted) & SHMIPC_EVICTED_GENERATION) != rx->generation;
+}
+
+/*
+ * Is what we have copied of message @seq whole? The floor passes a message before
+ * any of it is overwritten.
+ */
+SHMIPC_INLINE int shmipc_tlog_intact(const struct shmipc_tlog_rx *rx, uint64_t seq)
+{
+	/* tlog.F1 <- tlog.F0: whoever has seen a new byte sees the floor that allowed it. */
+	shmipc_fence_acquire();
+	return shmipc_likely(shmipc_load_relaxed(&rx->pub->floor) <= seq) ||
+	       shmipc_priv_tlog_kept(rx, seq);
+}
+
+/*
+ * The floor has passed us. Lossy: go on at the floor, and tell. One that
+ * publishers waited for and then did not: cut off.
+ */
+SHMIPC_COLD int shmipc_priv_tlog_lapped(struct shmipc_tlog_rx *rx)
+{
+	/* tlog.Z1 <- tlog.Z0: with the floor comes the tail that it was taken from. */
+	uint64_t floor = shmipc_load_acquire(&rx->pub->floor), n;
+
+	/* It only grows, and not beyond the tail. */
+	if (floor <= rx->seq || floor > shmipc_tlog_tail(rx->log))
+		return rx->err = -EPROTO;
+	if (rx->evicted) {
+		rx->lost_from = rx->seq;
+		rx->lost_to = shmipc_tlog_tail(rx->log);
+		return rx->err = -ECONNRESET;
+	}
+	n = (floor - rx->seq + rx->every - 1) / rx->every;
+	rx->lost_from = rx->seq;
+	rx->seq += n * rx->every;
+	rx->lost_to = floor;
+	rx->lost += n;
+	if (rx->line)
+		shmipc_store_relaxed(&rx->line->lost, (__u64)rx->lost);
+	shmipc_priv_tlog_set_pos(rx, rx->seq);
+	return -ESTALE;
+}
+
+/* Where a message in the pool is, checked. 0: nonsense. */
+SHMIPC_COLD int shmipc_priv_tlog_in_pool(const struct shmipc_tlog_rx *rx,
+					       struct shmipc_entry *e, struct shmipc_tlog_ref *ret)
+{
+	const struct shmipc_entry_pool *p =
+		(const struct shmipc_entry_pool *)(void *)shmipc_tlog_cell(e);
+	const struct shmipc_topic_hdr *h = &rx->log->hdr;
+	uint64_t total = h->chunks * h->chunk_bytes, need = ret->prefix_len + ret->len;
+	uint64_t off = shmipc_load_relaxed(&p->off), first, last;
+	int shift = __builtin_ctzll(h->chunk_bytes);	/* a power of two; division is dear */
+
+	if (!total || off >= total || need > total - off)
+		return 0;
+	first = off >> shift;
+	last = (off + (need ? need - 1 : 0)) >> shift;
+	ret->chunks = last << 32 | first;	/* our own sum: not what the cell says */
+	ret->ptr = rx->log->pool + off;
+	ret->in_pool = 1;
+	return 1;
+}
+
+/* An entry that is there: what does it say? -EPROTO if nonsense. */
+SHMIPC_INLINE int shmipc_priv_tlog_read_entry(const struct shmipc_tlog_rx *rx, struct shmipc_entry *e,
+					     uint64_t word, struct shmipc_tlog_ref *ret)
+{
+	uint64_t info = shmipc_load_relaxed(&e->info);
+
+	ret->info = info;
+	ret->len = info & SHMIPC_INFO_LEN;
+	ret->prefix_len = shmipc_tlog_info_prefix(info);
+	if (shmipc_unlikely((word & 3) == SHMIPC_ENTRY_POOL))
+		return shmipc_priv_tlog_in_pool(rx, e, ret) ? 0 : -EPROTO;
+	ret->ptr = shmipc_tlog_cell(e);
+	ret->in_pool = 0;
+	return shmipc_likely(ret->prefix_len + ret->len <= rx->cell_bytes) ? 0 : -EPROTO;
+}
+
+/* Neither there nor ours to step over: is it to come, or were we lapped? */
+SHMIPC_COLD int shmipc_priv_tlog_not_there(struct shmipc_tlog_rx *rx, uint64_t word)
+{
+	/* With a word of a later lap came the floor that allowed it: no fence is needed. */
+	if (shmipc_load_relaxed(&rx->pub->floor) > rx->seq && !shmipc_priv_tlog_kept(rx, rx->seq))
+		return shmipc_priv_tlog_lapped(rx);
+	if (word >> 2 > rx->seq)	/* overwritten, and the floor has not moved */
+		return rx->err = -EPROTO;
+	return -EAGAIN;
+}
+
+/**
+ * shmipc_tlog_look - look at message @seq, wherever the reader is
+ * @rx:  the subscribing end
+ * @seq: its number
+ * @ret: what it is; to be read, and then asked for with shmipc_tlog_intact()
+ *
+ * Return: 0; -EAGAIN not there yet; -ESTALE no longer there; -ECANCELED it was
+ * aborted; -EPROTO.
+ */
+SHMIPC_INLINE int shmipc_tlog_look(const struct shmipc_tlog_rx *rx, uint64_t seq,
+				  struct shmipc_tlog_ref *ret)
+{
+	struct shmipc_entry *e = shmipc_tlog_rx_entry(rx, seq);
+	/* tlog.A0 <- tlog.R0: with the word comes the entry, and the message. */
+	uint64_t word = shmipc_load_acquire(&e->word);
+	int bad;
+
+	if (word >> 2 != seq || !(word & 3))
+		return shmipc_tlog_intact(rx, seq) ? -EAGAIN : -ESTALE;
+	if ((word & 3) == SHMIPC_ENTRY_ABORTED)
+		return -ECANCELED;
+	ret->seq = seq;
+	bad = shmipc_priv_tlog_read_entry(rx, e, word, ret);
+	if (bad && !shmipc_tlog_intact(rx, seq))
+		return -ESTALE;
+	return bad;
+}
+
+/**
+ * shmipc_tlog_peek - look at the next message
+ * @rx:  the subscribing end
+ * @ret: what it is; its bytes may change until shmipc_tlog_intact() was true
+ *
+ * Steps over what was aborted.
+ *
+ * Return: 0; -EAGAIN there is none; -ESTALE messages @rx->lost_from up to
+ * @rx->lost_to were lost, the next call goes on; -ECONNRESET cut off; -EPROTO.
+ */
+SHMIPC_INLINE int shmipc_tlog_peek(struct shmipc_tlog_rx *rx, struct shmipc_tlog_ref *ret)
+{
+	struct shmipc_entry *e;
+	uint64_t word, steps;
+	int bad;
+
+	if (shmipc_unlikely(rx->err))
+		return rx->err;
+	for (steps = 0;; steps++) {
+		e = shmipc_tlog_rx_entry(rx, rx->seq);
+		/* tlog.A0 <- tlog.R0: with the word comes the entry, and the message. */
+		word = shmipc_load_acquire(&e->word);
+		if (shmipc_unlikely(word >> 2 != rx->seq || !(word & 3)))
+			return shmipc_priv_tlog_not_there(rx, word);
+		if (shmipc_likely((word & 3) != SHMIPC_ENTRY_ABORTED))
+			break;
+		if (steps > rx->mask)	/* more than there are entries: not for ever */
+			return -EAGAIN;
+		rx->aborted++;
+		rx->seq += rx->every;
+		shmipc_priv_tlog_set_pos(rx, rx->seq);
+	}
+	ret->seq = rx->seq;
+	bad = shmipc_priv_tlog_read_entry(rx, e, word, ret);
+	if (shmipc_unlikely(bad)) {
+		if (!shmipc_tlog_intact(rx, rx->seq))
+			return shmipc_priv_tlog_lapped(rx);
+		return rx->err = bad;
+	}
+	return 0;
+}
+
+/**
+ * shmipc_tlog_moved - does a publisher sleep for a position that we have reached?
+ * @rx: the subscribing end
+ *
+ * shmipc_tlog_next() asks this. To be asked also when shmipc_tlog_peek() has not
+ * given a message, and after shmipc_tlog_step() and shmipc_tlog_jump(): they move on, too.
+ *
+ * Return: 1: who sleeps on our position must be woken; else 0.
+ */
+SHMIPC_INLINE int shmipc_tlog_moved(struct shmipc_tlog_rx *rx)
+{
+	uint64_t from = rx->told;
+
+	if (!rx->evicted || from == rx->seq)
+		return 0;
+	rx->told = rx->seq;
+	/* wait.W2 -> wait.W3: the position, then want; the sleeper does it the other way round. */
+	if (shmipc_unlikely(rx->full_fence))
+		shmipc_fence_seq_cst();
+	else
+		shmipc_barrier_light();
+	/*
+	 * Of several publishers the word has the largest want: who wants less is
+	 * woken then, too. It comes to that, as nobody wants more than was claimed
+	 * already, which we can read without their help.
+	 */
+	return shmipc_priv_crossed(shmipc_load_relaxed(&rx->pub->room_want), from, rx->seq);
+}
+
+/**
+ * shmipc_tlog_next - done with the message last peeked: was it whole?
+ * @rx: the subscribing end
+ *
+ * Return: 0 or 1; 1: a publisher sleeps for our position and must be woken.
+ * -ESTALE, -ECONNRESET: what was read must not be used, see shmipc_tlog_peek().
+ */
+SHMIPC_INLINE int shmipc_tlog_next(struct shmipc_tlog_rx *rx)
+{
+	uint64_t from = rx->seq;
+
+	if (shmipc_unlikely(!shmipc_tlog_intact(rx, from)))
+		return shmipc_priv_tlog_lapped(rx);
+	rx->seq = from + rx->every;
+	rx->received++;
+	if (!rx->line)
+		return 0;
+	shmipc_priv_tlog_set_pos(rx, rx->seq);
+	shmipc_store_relaxed(&rx->line->received, (__u64)rx->received);
+	return shmipc_tlog_moved(rx);
+}
+
+/* Step over a message whose publisher is dead; see shmipc_tlog_orphan(). */
+SHMIPC_INLINE void shmipc_tlog_step(struct shmipc_tlog_rx *rx)
+{
+	rx->aborted++;
+	rx->seq += rx->every;
+	shmipc_priv_tlog_set_pos(rx, rx->seq);
+}
+
+/**
+ * shmipc_tlog_hold_take - keep a message of the pool where it is
+ * @rx:  the subscribing end, not one that looks only
+ * @i:   which of its holds; not in use
+ * @ref: the message, as it was peeked and not yet gone on from
+ *
+ * Return: 1: it stays until shmipc_tlog_unhold(), whatever happens; 0: too late.
+ */
+SHMIPC_INLINE int shmipc_tlog_hold_take(struct shmipc_tlog_rx *rx, uint32_t i,
+				       const struct shmipc_tlog_ref *ref)
+{
+	struct shmipc_hold *h = shmipc_tlog_hold(rx->line, i);
+
+	/* tlog.H0 -> tlog.H1: a hold that was here was let go of before it names other chunks. */
+	shmipc_store_release(&h->chunks, (__u64)ref->chunks);
+	shmipc_store_relaxed(&h->seq, (__u64)(ref->seq + 1));
+	shmipc_store_relaxed(&rx->line->holding, (__u64)++rx->holding);
+	/* tlog.D1 <- tlog.D0: our hold, then the floor; who moves the floor looks at it then. */
+	shmipc_fence_seq_cst();
+	if (shmipc_load_relaxed(&rx->pub->floor) <= ref->seq ||
+	    shmipc_priv_tlog_kept(rx, ref->seq))
+		return 1;
+	shmipc_store_relaxed(&h->seq, (__u64)0);
+	shmipc_store_relaxed(&rx->line->holding, (__u64)--rx->holding);
+	return 0;
+}
+
+SHMIPC_INLINE void shmipc_tlog_unhold(struct shmipc_tlog_rx *rx, uint32_t i)
+{
+	/* tlog.H0 -> tlog.H1: what we read of it before it may go. */
+	shmipc_store_release(&shmipc_tlog_hold(rx->line, i)->seq, (__u64)0);
+	/* tlog.H0 -> tlog.H1 */
+	shmipc_store_release(&rx->line->holding, (__u64)--rx->holding);
+}
+
+/* The last message that is there, from @from on; or SHMIPC_POS_NONE. */
+SHMIPC_INLINE uint64_t shmipc_tlog_newest(const struct shmipc_tlog_rx *rx, uint64_t from)
+{
+	/* tlog.A0 <- tlog.R0 */
+	uint64_t seq = shmipc_tlog_tail(rx->log), word;
+	uint64_t floor = shmipc_load_relaxed(&rx->pub->floor);
+
+	if (from < floor)
+		from = floor;
+	if (seq > from + rx->mask + 1)	/* nonsense, or we were lapped meanwhile */
+		from = seq - rx->mask - 1;
+	while (seq-- > from) {
+		word = shmipc_load_relaxed(&shmipc_tlog_rx_entry(rx, seq)->word);
+		if (word >> 2 == seq && (word & 3) && (word & 3) != SHMIPC_ENTRY_ABORTED)
+			return seq;
+	}
+	return SHMIPC_POS_NONE;
+}
+
+/* Go on at @seq, which is not before where we are. */
+SHMIPC_INLINE void shmipc_tlog_jump(struct shmipc_tlog_rx *rx, uint64_t seq)
+{
+	rx->seq = seq;
+	shmipc_priv_tlog_set_pos(rx, seq);
+}
+
+/**
+ * shmipc_tlog_rx_init - begin to look; shmipc_tlog_rx_join() to be looked at, too
+ * @rx:  caller's
+ * @log: checked by shmipc_tlog_check(); must outlive @rx
+ *
+ * The reader is nowhere yet: see shmipc_tlog_rx_begin().
+ */
+SHMIPC_INLINE void shmipc_tlog_rx_init(struct shmipc_tlog_rx *rx, const struct shmipc_tlog *log)
+{
+	memset(rx, 0, sizeof(*rx));
+	rx->log = log;
+	rx->entry = log->entry;
+	rx->mask = log->mask;
+	rx->stride = log->stride;
+	rx->cell_bytes = log->hdr.cell_bytes;
+	rx->pub = log->pub;
+	rx->every = 1;
+}
+
+/**
+ * shmipc_tlog_rx_begin - find a place to begin
+ * @rx:    initialised
+ * @start: enum shmipc_start of bcast.h, by number: 0 new, 1 oldest, 2 newest
+ * @every: our messages are so many apart
+ * @at:    and their number modulo @every is this
+ */
+SHMIPC_INLINE void shmipc_tlog_rx_begin(struct shmipc_tlog_rx *rx, uint32_t start, uint64_t every,
+				       uint64_t at)
+{
+	uint64_t seq = shmipc_tlog_tail(rx->log), newest;
+
+	if (start == 1) {
+		seq = shmipc_load_relaxed(&rx->pub->floor);
+	} else if (start == 2) {
+		newest = shmipc_tlog_newest(rx, 0);
+		if (newest != SHMIPC_POS_NONE)
+			seq = newest;
+	}
+	rx->every = every;
+	rx->seq = seq + (at + every - seq % every) % every;
+}
+
+/**
+ * shmipc_tlog_rx_join - be a subscriber that others see
+ * @rx:         begun
+ * @slot:       the caller sees to it that nobody else has it
+ * @policy:     enum shmipc_policy
+ * @group:      0: none; else the number of a group plus 1
+ * @generation: of the peer slot: no two subscribers of a slot have the same
+ *
+ * For a policy with which publishers wait, the place may move on to the oldest
+ * message that is still there; what was there before was never promised.
+ */
+SHMIPC_INLINE void shmipc_tlog_rx_join(struct shmipc_tlog_rx *rx, uint32_t slot, uint32_t policy,
+				      uint32_t group, uint64_t generation)
+{
+	uint64_t state = generation << 16 | (uint64_t)group << 8 | policy, floor;
+	int tries;
+	uint32_t i;
+
+	rx->line = shmipc_tlog_sub(rx->log, slot);
+	rx->generation = generation & SHMIPC_EVICTED_GENERATION;
+	rx->group = group ? &rx->log->group[group - 1] : NULL;
+	for (i = 0; i < rx->log->hdr.holds; i++)
+		shmipc_store_relaxed(&shmipc_tlog_hold(rx->line, i)->seq, (__u64)0);
+	shmipc_store_relaxed(&rx->line->holding, (__u64)0);
+	shmipc_store_relaxed(&rx->line->received, (__u64)0);
+	shmipc_store_relaxed(&rx->line->lost, (__u64)0);
+	shmipc_store_relaxed(&rx->line->pos, (__u64)rx->seq);
+	shmipc_priv_tlog_raise(&rx->log->sub->subs_used, (uint64_t)slot + 1);
+	if (policy >= SHMIPC_POLICY_LOSSLESS)
+		rx->evicted = &rx->log->evicted[slot];
+	rx->told = rx->seq;
+	/* Relaxed: who sees the state alone is older than our fence, and we see its floor. */
+	shmipc_store_relaxed(&rx->line->state, (__u64)state);
+	if (!rx->evicted)
+		return;
+	/* Twice at most, if publishers are honest: they see our line by then. */
+	for (tries = 0; tries < SHMIPC_TLOG_TRIES; tries++) {
+		/* tlog.D1 <- tlog.D0: our line, then the floor. */
+		shmipc_fence_seq_cst();
+		floor = shmipc_load_relaxed(&rx->pub->floor);
+		if (floor <= rx->seq)
+			return;
+		rx->seq += (floor - rx->seq + rx->every - 1) / rx->every * rx->every;
+		rx->told = rx->seq;
+		shmipc_store_relaxed(&rx->line->pos, (__u64)rx->seq);
+	}
+	rx->err = -EPROTO;
+}
+
+/* Others see us no longer. Holds go with it. */
+SHMIPC_INLINE void shmipc_tlog_rx_leave(struct shmipc_tlog_rx *rx)
+{
+	uint32_t i;
+
+	for (i = 0; i < rx->log->hdr.holds; i++)
+		/* tlog.H0 -> tlog.H1 */
+		shmipc_store_release(&shmipc_tlog_hold(rx->line, i)->seq, (__u64)0);
+	/* tlog.H0 -> tlog.H1 */
+	shmipc_store_release(&rx->line->holding, (__u64)0);
+	/* tlog.S0 -> tlog.S1: what we have read before it may go. */
+	shmipc_store_release(&rx->line->state, (__u64)0);
+	rx->line = NULL;
+}
+
+#endif /* SHMIPC_TLOG_RX_H */

@@ -1,0 +1,453 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tlog_tx.h - the publishing end of a log; see log.h
+ *
+ * Claim numbers, fill their entries, commit. A claim is never held while a user's
+ * code runs: it spans a copy of a cell at most, so that a death in it is rare and
+ * a publisher that is stopped just there the only one that others may wait for.
+ */
+#ifndef SHMIPC_TLOG_TX_H
+#define SHMIPC_TLOG_TX_H
+
+#include <shmipc/inline/tlog_lend.h>
+
+/* Does the process of publisher @slot live? Asked only when something is in the way. */
+typedef int (*shmipc_tlog_alive_fn)(void *arg, uint32_t slot);
+
+/* The publishing end. Private memory; the fields are not for users. */
+struct shmipc_tlog_tx {
+	unsigned char *entry;
+	uint64_t mask;
+	uint64_t stride;
+	uint64_t next;		/* single, or lent: number of the next message; else after our last */
+	uint64_t limit;		/* numbers below may be claimed */
+	uint64_t info;		/* our slot, as it stands in an entry */
+	struct shmipc_pub_ctl *pub;
+	struct shmipc_sub_ctl *sub;
+	struct shmipc_pub_line *line;
+	uint64_t entries;
+	uint64_t sent;		/* by us and those before us in this slot */
+	uint64_t bytes;
+	uint32_t single;
+	uint32_t slot;
+	int full_fence;
+	uint32_t streak;	/* numbers that we took with nobody between */
+	uint64_t lent;		/* the tail, while it is lent to us; else 0 */
+	const struct shmipc_tlog *log;
+	uint32_t lend_after;	/* SHMIPC_LEND_NEVER, or set by who has a fence */
+	uint32_t reserved0;
+	void (*fence)(void);	/* the dear half of the asymmetric one */
+};
+
+/*
+ * The number that the tail's owner said it takes, perhaps when that was recalled
+ * already. It counts if the owner is dead and, behind that, its line says so and
+ * the tail is not recalled: who recalls it from then on finds the same line.
+ */
+SHMIPC_COLD int shmipc_priv_lent_orphan(const struct shmipc_tlog *log, uint64_t tail,
+					       uint64_t seq, uint32_t own,
+					       shmipc_tlog_alive_fn alive, void *arg)
+{
+	uint32_t slot = (uint32_t)(tail & SHMIPC_TAIL_SLOT);
+
+	if (slot == own || !shmipc_priv_lent_claim(log, tail, seq) || alive(arg, slot))
+		return 0;
+	return shmipc_priv_lent_claim(log, tail, seq) &&
+	       shmipc_tlog_pending(shmipc_load_relaxed(&shmipc_tlog_entry(log, seq)->word), seq);
+}
+
+/* As shmipc_tlog_orphan(); slot @own is the caller's, who has claimed nothing. */
+SHMIPC_INLINE int shmipc_priv_tlog_orphan(const struct shmipc_tlog *log, uint64_t seq, uint32_t own,
+					 shmipc_tlog_alive_fn alive, void *arg)
+{
+	const struct shmipc_entry *e = shmipc_tlog_entry(log, seq);
+	/* tlog.T1 <- tlog.T0: who has taken the number has said so before. */
+	uint64_t tail = shmipc_load_acquire(&log->pub->tail);
+	uint32_t slot, n;
+
+	if (tail & SHMIPC_TAIL_LENT && shmipc_priv_lent_tail(log, tail) <= seq)
+		return shmipc_priv_lent_orphan(log, tail, seq, own, alive, arg);
+	if (tail <= seq)
+		return 0;
+	n = shmipc_priv_tlog_pubs(log);
+	for (slot = 0; slot < n; slot++)
+		/* tlog.L1 <- tlog.L0: who has let go of its claim has committed. */
+		if (shmipc_priv_tlog_covers(shmipc_load_acquire(&log->pub_line[slot].claim), seq) &&
+		    slot != own && alive(arg, slot))
+			return 0;
+	return shmipc_tlog_pending(shmipc_load_relaxed(&e->word), seq);
+}
+
+/**
+ * shmipc_tlog_orphan - will message @seq never come, as its publisher is dead?
+ * @log:   the log
+ * @seq:   its number
+ * @alive: asked of publishers that say that they have claimed it
+ * @arg:   for @alive
+ *
+ * Once true it stays so. Needs no right to write.
+ *
+ * Return: 1: it was claimed, it is not committed, and nobody alive has claimed it.
+ */
+SHMIPC_INLINE int shmipc_tlog_orphan(const struct shmipc_tlog *log, uint64_t seq,
+				    shmipc_tlog_alive_fn alive, void *arg)
+{
+	return shmipc_priv_tlog_orphan(log, seq, ~0u, alive, arg);
+}
+
+SHMIPC_INLINE uint64_t shmipc_priv_tlog_abort(const struct shmipc_tlog *log, uint32_t slot,
+					     uint32_t own, shmipc_tlog_alive_fn alive, void *arg)
+{
+	/* Relaxed: whoever knows of a death sees all that the dead one wrote. */
+	uint64_t claim = shmipc_load_relaxed(&log->pub_line[slot].claim), seq, i, aborted = 0;
+	struct shmipc_entry *e;
+	__u64 word;
+
+	if (claim == SHMIPC_CLAIM_NONE)
+		return 0;
+	for (i = 0; i < (claim & SHMIPC_CLAIM_MAX); i++) {
+		seq = (claim >> SHMIPC_CLAIM_BITS) + i;
+		e = shmipc_tlog_entry(log, seq);
+		word = shmipc_load_relaxed(&e->word);
+		if (!shmipc_tlog_pending(word, seq) ||
+		    !shmipc_priv_tlog_orphan(log, seq, own, alive, arg))
+			continue;
+		/* tlog.R0 -> tlog.A0: who sees it there sees the floor that allowed it. */
+		if (shmipc_cas_acq_rel(&e->word, &word, (__u64)(seq << 2 | SHMIPC_ENTRY_ABORTED)))
+			aborted++;
+	}
+	/*
+	 * The claim stays until the slot has a new owner: to take it away would be
+	 * to take away the new one's, if that claims the same number.
+	 */
+	return aborted;
+}
+
+/**
+ * shmipc_tlog_abort - mark what a dead publisher had claimed
+ * @log:   the log
+ * @slot:  its slot
+ * @alive: asked of all who say they have claimed the same, the slot's owner
+ *         included: it may be a new one by now
+ * @arg:   for @alive
+ *
+ * By any publisher, at the same time as others.
+ *
+ * Return: messages aborted; who sleeps for them must be woken.
+ */
+SHMIPC_INLINE uint64_t shmipc_tlog_abort(const struct shmipc_tlog *log, uint32_t slot,
+					shmipc_tlog_alive_fn alive, void *arg)
+{
+	return shmipc_priv_tlog_abort(log, slot, ~0u, alive, arg);
+}
+
+/*
+ * The single publisher died: where did it stop? Return: messages aborted.
+ *
+ * It commits a batch from its end. What it has committed stays, as a subscriber
+ * with a stride may have read it; what is missing before that was never there.
+ */
+SHMIPC_INLINE uint64_t shmipc_priv_tlog_resume_single(struct shmipc_tlog_tx *tx)
+{
+	const struct shmipc_tlog *log = tx->log;
+	uint64_t tail = shmipc_load_relaxed(&tx->pub->tail), next = tail, seq, aborted = 0, n;
+	struct shmipc_entry *e;
+
+	/* The tail is stored after each batch: no more than one can be beyond it. */
+	n = tx->entries < SHMIPC_CLAIM_MAX ? tx->entries : SHMIPC_CLAIM_MAX;
+	/* Relaxed: with the slot we were given all that its last owner wrote. */
+	for (seq = tail; seq < tail + n; seq++)
+		if (shmipc_tlog_resolved(shmipc_load_relaxed(&shmipc_tlog_entry(log, seq)->word), seq))
+			next = seq + 1;
+	for (seq = tail; seq < next; seq++) {
+		e = shmipc_tlog_entry(log, seq);
+		if (!shmipc_tlog_pending(shmipc_load_relaxed(&e->word), seq))
+			continue;
+		/* tlog.R0 -> tlog.A0: who sees it there sees the floor that allowed it. */
+		shmipc_store_release(&e->word, (__u64)(seq << 2 | SHMIPC_ENTRY_ABORTED));
+		aborted++;
+	}
+	tx->next = next;
+	/* tlog.R0 -> tlog.A0 */
+	shmipc_store_release(&tx->pub->tail, (__u64)next);
+	return aborted;
+}
+
+/* One of many died: it may have had the tail. */
+SHMIPC_INLINE uint64_t shmipc_priv_tlog_resume_many(struct shmipc_tlog_tx *tx,
+						   shmipc_tlog_alive_fn alive, void *arg)
+{
+	/* Relaxed: with the slot we were given all that its last owner wrote. */
+	uint64_t tail = shmipc_load_relaxed(&tx->pub->tail);
+
+	if (tail & SHMIPC_TAIL_LENT && (tail & SHMIPC_TAIL_SLOT) == tx->slot)
+		(void)shmipc_tlog_recall(tx->log, tx->slot, tx->fence);
+	return shmipc_priv_tlog_abort(tx->log, tx->slot, tx->slot, alive, arg);
+}
+
+/* Without the kernel's help: what others have stored is visible by and by. */
+SHMIPC_INLINE void shmipc_priv_tlog_fence(void)
+{
+	/* tlog.B0 -> tlog.B1: as well as it can be had here. */
+	shmipc_fence_seq_cst();
+}
+
+/**
+ * shmipc_tlog_tx_init - become publisher @slot
+ * @tx:    caller's
+ * @log:   checked by shmipc_tlog_check(); must outlive @tx
+ * @slot:  the caller sees to it that nobody else has it
+ * @id:    random number of the publisher
+ * @alive: of the other publishers
+ * @arg:   for @alive
+ *
+ * Goes on where the last one in the slot stopped or died.
+ *
+ * Return: messages that it had claimed and that are aborted now; who sleeps for
+ * them must be woken.
+ */
+SHMIPC_INLINE uint64_t shmipc_tlog_tx_init(struct shmipc_tlog_tx *tx, const struct shmipc_tlog *log,
+					  uint32_t slot, uint64_t id, shmipc_tlog_alive_fn alive,
+					  void *arg)
+{
+	uint64_t aborted;
+
+	memset(tx, 0, sizeof(*tx));
+	tx->log = log;
+	tx->entry = log->entry;
+	tx->mask = log->mask;
+	tx->stride = log->stride;
+	tx->entries = log->hdr.entries;
+	tx->pub = log->pub;
+	tx->sub = log->sub;
+	tx->line = &log->pub_line[slot];
+	tx->slot = slot;
+	tx->single = log->hdr.pubs == 1;
+	tx->lend_after = SHMIPC_LEND_NEVER;
+	tx->fence = shmipc_priv_tlog_fence;
+	tx->info = (uint64_t)slot << SHMIPC_INFO_PUB;
+	tx->sent = shmipc_load_relaxed(&tx->line->sent);
+	tx->bytes = shmipc_load_relaxed(&tx->line->bytes);
+	if (tx->single)
+		aborted = shmipc_priv_tlog_resume_single(tx);
+	else
+		aborted = shmipc_priv_tlog_resume_many(tx, alive, arg);
+	shmipc_store_relaxed(&tx->line->wait_slot, (__u64)0);
+	shmipc_store_relaxed(&tx->line->id, (__u64)id);
+	/* tlog.L0 -> tlog.L1 */
+	shmipc_store_release(&tx->line->claim, (__u64)SHMIPC_CLAIM_NONE);
+	shmipc_priv_tlog_raise(&log->pub->pubs_used, (uint64_t)slot + 1);
+	return aborted;
+}
+
+/* How far may we claim by now? */
+SHMIPC_COLD int shmipc_priv_tlog_limit(struct shmipc_tlog_tx *tx, uint64_t end)
+{
+	/* tlog.K1 <- tlog.K0: with clear comes the floor that it followed. */
+	tx->limit = shmipc_load_acquire(&tx->pub->clear) + tx->entries;
+	/* tlog.F0 -> tlog.F1: the floor is visible before any byte that is written after. */
+	shmipc_fence_release();
+	return end <= tx->limit;
+}
+
+/* Nothing was claimed: the intent must not keep the floor. */
+SHMIPC_INLINE void shmipc_tlog_unclaim(struct shmipc_tlog_tx *tx)
+{
+	if (!tx->single)
+		/* tlog.L0 -> tlog.L1 */
+		shmipc_store_release(&tx->line->claim, (__u64)SHMIPC_CLAIM_NONE);
+}
+
+/* 0: somebody wants the tail back. */
+SHMIPC_INLINE int shmipc_priv_tlog_claim_lent(struct shmipc_tlog_tx *tx, uint64_t seq, uint32_t n)
+{
+	/* tlog.L0 -> tlog.L1; tlog.B1 <- tlog.B0: our line, then whether the tail is ours. */
+	shmipc_store_release(&tx->line->claim, seq << SHMIPC_CLAIM_BITS | n);
+	shmipc_barrier_light();
+	if (shmipc_unlikely(shmipc_load_relaxed(&tx->pub->tail) != tx->lent))
+		return 0;
+	tx->next = seq + n;
+	return 1;
+}
+
+/* The tail was lent to us, and somebody wants it back. 1: the numbers are ours yet. */
+SHMIPC_COLD int shmipc_priv_tlog_give_back(struct shmipc_tlog_tx *tx, uint64_t seq, uint32_t n)
+{
+	tx->lent = 0;
+	tx->streak = 0;
+	if (tx->lend_after < SHMIPC_LEND_AFTER_MAX)
+		tx->lend_after *= 4;
+	(void)shmipc_tlog_recall(tx->log, tx->slot, tx->fence);
+	return shmipc_priv_tlog_ours(tx->log, seq, n, tx->slot);
+}
+
+/* What to make of the tail with the numbers before @seq: that, or it is lent to us. */
+SHMIPC_COLD uint64_t shmipc_priv_tlog_borrow(struct shmipc_tlog_tx *tx, uint64_t seq)
+{
+	/* Relaxed: it counts with the compare-and-swap that follows. */
+	shmipc_store_relaxed(&tx->line->next, (__u64)seq);
+	return SHMIPC_TAIL_LENT | seq << SHMIPC_TAIL_START | tx->slot;
+}
+
+/* We do not publish any more: others need no fence to have the tail. */
+SHMIPC_INLINE void shmipc_tlog_tx_exit(struct shmipc_tlog_tx *tx)
+{
+	if (tx->lent)
+		(void)shmipc_tlog_recall(tx->log, tx->slot, tx->fence);
+	tx->lent = 0;
+}
+
+/**
+ * shmipc_tlog_claim - take the next @n numbers
+ * @tx:      the publishing end
+ * @n:       1 to SHMIPC_CLAIM_MAX, and an eighth of the entries at most
+ * @ret_seq: the first
+ *
+ * Return: 0; -EAGAIN if there is no room: shmipc_tlog_make_room(). (Also if others
+ * were faster a thousand times, which only the hostile are.)
+ */
+SHMIPC_INLINE int shmipc_tlog_claim(struct shmipc_tlog_tx *tx, uint32_t n, uint64_t *ret_seq)
+{
+	uint64_t to;
+	__u64 seq;
+	int tries;
+
+	if (tx->single) {
+		seq = tx->next;
+		if (shmipc_unlikely(seq + n > tx->limit) && !shmipc_priv_tlog_limit(tx, seq + n))
+			return -EAGAIN;
+		*ret_seq = seq;
+		return 0;
+	}
+	if (tx->lent) {
+		seq = tx->next;
+		if (shmipc_unlikely(seq + n > tx->limit) && !shmipc_priv_tlog_limit(tx, seq + n))
+			return -EAGAIN;
+		*ret_seq = seq;
+		if (shmipc_likely(shmipc_priv_tlog_claim_lent(tx, seq, n)) ||
+		    shmipc_priv_tlog_give_back(tx, seq, n))
+			return 0;
+	}
+	seq = shmipc_load_relaxed(&tx->pub->tail);
+	for (tries = 0; tries < SHMIPC_TLOG_TRIES; tries++) {
+		if (shmipc_unlikely(seq & SHMIPC_TAIL_LENT)) {
+			shmipc_tlog_unclaim(tx);
+			seq = shmipc_tlog_recall(tx->log, tx->slot, tx->fence);
+			continue;
+		}
+		if (shmipc_unlikely(seq + n > tx->limit) && !shmipc_priv_tlog_limit(tx, seq + n))
+			return -EAGAIN;
+		to = seq + n;
+		if (shmipc_unlikely(tx->streak >= tx->lend_after))
+			to = shmipc_priv_tlog_borrow(tx, to);
+		/*
+		 * tlog.L0 -> tlog.L1: who sees this claim in place of our last one sees what
+		 * we have committed by that.
+		 */
+		shmipc_store_release(&tx->line->claim, seq << SHMIPC_CLAIM_BITS | n);
+		/* tlog.T0 -> tlog.T1: what we claim is in our line before the number is ours. */
+		if (shmipc_likely(shmipc_cas_acq_rel(&tx->pub->tail, &seq, (__u64)to))) {
+			tx->streak = seq == tx->next ? tx->streak + 1 : 0;
+			tx->next = seq + n;
+			tx->lent = to & SHMIPC_TAIL_LENT ? to : 0;
+			*ret_seq = seq;
+			return 0;
+		}
+	}
+	return -EAGAIN;
+}
+
+SHMIPC_INLINE struct shmipc_entry *shmipc_tlog_tx_entry(const struct shmipc_tlog_tx *tx, uint64_t seq)
+{
+	return (struct shmipc_entry *)(void *)(tx->entry + (seq & tx->mask) * tx->stride);
+}
+
+/**
+ * shmipc_tlog_commit - make claimed messages visible
+ * @tx:    the publishing end
+ * @seq:   the first
+ * @n:     how many; all filled
+ * @state: SHMIPC_ENTRY_CELL or SHMIPC_ENTRY_POOL
+ * @bytes: of payload in all of them
+ *
+ * From the last to the first, and everyone reads them in their order: all of them
+ * become visible by the last store.
+ *
+ * Return: 0 mostly; else somebody may sleep for one of so many messages, from @seq
+ * on: wake all who sleep on the word of each. (One is enough for those who take
+ * every message; with a stride they sleep on a later one.)
+ */
+SHMIPC_INLINE uint32_t shmipc_tlog_commit(struct shmipc_tlog_tx *tx, uint64_t seq, uint32_t n,
+					 enum shmipc_entry_state state, uint64_t bytes)
+{
+	uint64_t i = seq + n, want;
+
+	while (i-- > seq)
+		/* tlog.R0 -> tlog.A0: the entry and its message before its word. */
+		shmipc_store_release(&shmipc_tlog_tx_entry(tx, i)->word,
+				     (__u64)(i << 2 | (uint64_t)state));
+	tx->sent += n;
+	tx->bytes += bytes;
+	if (tx->single) {
+		tx->next = seq + n;
+		/* tlog.R0 -> tlog.A0: before the number that new subscribers begin with. */
+		shmipc_store_release(&tx->pub->tail, (__u64)tx->next);
+	} else {
+		if (tx->lent)
+			/* tlog.N0 -> tlog.N1: before the claim goes, and the tail of newcomers. */
+			shmipc_store_release(&tx->line->next, (__u64)tx->next);
+		/* tlog.L0 -> tlog.L1: committed before the claim goes. */
+		shmipc_store_release(&tx->line->claim, (__u64)SHMIPC_CLAIM_NONE);
+	}
+	shmipc_store_relaxed(&tx->line->sent, (__u64)tx->sent);
+	shmipc_store_relaxed(&tx->line->bytes, (__u64)tx->bytes);
+	/* wait.W0 -> wait.W1: the word, then want; the sleeper does it the other way round. */
+	if (shmipc_unlikely(tx->full_fence))
+		shmipc_fence_seq_cst();
+	else
+		shmipc_barrier_light();
+	want = shmipc_load_relaxed(&tx->sub->want);
+	if (shmipc_likely(want <= seq))
+		return 0;
+	return want - seq < n ? (uint32_t)(want - seq) : n;
+}
+
+/**
+ * shmipc_tlog_fill - write a claimed message into its cell
+ * @tx:         the publishing end
+ * @seq:        its number
+ * @prefix:     what lies before the payload; may be NULL if @prefix_len is 0
+ * @prefix_len: a multiple of 8
+ * @buf:        the payload
+ * @len:        its bytes; with the prefix at most cell_bytes
+ * @flags:      SHMIPC_INFO_HEADERS or 0
+ */
+SHMIPC_INLINE void shmipc_tlog_fill(struct shmipc_tlog_tx *tx, uint64_t seq, const void *prefix,
+				   size_t prefix_len, const void *buf, size_t len, uint64_t flags)
+{
+	struct shmipc_entry *e = shmipc_tlog_tx_entry(tx, seq);
+	unsigned char *cell = shmipc_tlog_cell(e);
+
+	shmipc_store_relaxed(&e->info, (__u64)(tx->info | flags | (uint64_t)len |
+					       (uint64_t)(prefix_len / 8) << SHMIPC_INFO_PREFIX));
+	if (shmipc_unlikely(prefix_len)) {
+		shmipc_racy_write(cell, prefix, prefix_len);
+		cell += prefix_len;
+	}
+	shmipc_racy_write(cell, buf, len);
+}
+
+/* Where a claimed message lies in the pool; see shmipc_tlog_fill(). */
+SHMIPC_INLINE void shmipc_tlog_fill_pool(struct shmipc_tlog_tx *tx, uint64_t seq, size_t prefix_len,
+					size_t len, uint64_t flags, uint64_t off, uint64_t chunks)
+{
+	struct shmipc_entry *e = shmipc_tlog_tx_entry(tx, seq);
+	struct shmipc_entry_pool *p = (struct shmipc_entry_pool *)(void *)shmipc_tlog_cell(e);
+
+	shmipc_store_relaxed(&e->info, (__u64)(tx->info | flags | (uint64_t)len |
+					       (uint64_t)(prefix_len / 8) << SHMIPC_INFO_PREFIX));
+	shmipc_store_relaxed(&p->off, (__u64)off);
+	shmipc_store_relaxed(&p->chunks, (__u64)chunks);
+}
+
+#endif /* SHMIPC_TLOG_TX_H */

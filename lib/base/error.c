@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+/* error.c - texts of failures, one per thread */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/base.h"
+
+static _Thread_local char error_text[768];
+
+int shmipc_fail(int err, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(error_text, sizeof(error_text), fmt, ap);
+	va_end(ap);
+	return err;
+}
+
+SHMIPC_EXPORT const char *shmipc_error_text(void)
+{
+	return error_text;
+}
+
+SHMIPC_EXPORT const char *shmipc_error_name(int err)
+{
+	const char *name = strerrorname_np(err < 0 ? -err : err);
+
+	return name ? name : "E?";
+}

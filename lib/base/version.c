@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: MIT
+/* version.c - of the library that runs */
+#include <shmipc/shmipc.h>
+
+#include "base/base.h"
+
+#define STR_(x)	#x
+#define STR(x)	STR_(x)
+
+SHMIPC_EXPORT const char *shmipc_version(void)
+{
+	return STR(SHMIPC_VERSION_MAJOR) "." STR(SHMIPC_VERSION_MINOR) "." STR(SHMIPC_VERSION_PATCH);
+}

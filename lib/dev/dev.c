@@ -1,0 +1,481 @@
+// SPDX-License-Identifier: MIT
+/*
+ * dev.c - segments of the kernel module: made, found and mapped through /dev/shmipc
+ *
+ * A handle has a file description of its own. All of the segment is mapped for
+ * reading; what its role may write is mapped over that when it takes its end
+ * (dev_peer.c), and raw data at once.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "dev/dev.h"
+
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22
+#endif
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
+int shmipc_dev_ioctl(int fd, unsigned long cmd, void *arg)
+{
+	int ret;
+
+	do
+		ret = ioctl(fd, cmd, arg);
+	while (ret < 0 && errno == EINTR);
+	return ret < 0 ? -errno : ret;
+}
+
+int shmipc_dev_fd(int flags)
+{
+	int fd = open(SHMIPC_DEVICE, flags | O_CLOEXEC), err;
+
+	if (fd >= 0)
+		return fd;
+	err = -errno;
+	if (err == -ENOENT || err == -ENXIO || err == -ENODEV)
+		return shmipc_fail(-EOPNOTSUPP, "shmipc: open %s: %s: the kernel module is not there (EOPNOTSUPP); run: modprobe shmipc, or set SHMIPC_BACKEND=mem",
+				   SHMIPC_DEVICE, strerror(-err));
+	return shmipc_fail(err, "shmipc: open %s: %s (%s)%s", SHMIPC_DEVICE, strerror(-err),
+			   shmipc_error_name(err),
+			   err == -EACCES ? "; become a member of its group (shmipc), or set SHMIPC_BACKEND=mem" : "");
+}
+
+static int fail_name(int err, const char *verb, const char *name)
+{
+	return shmipc_fail(err, "shmipc: %s \"%s\" on %s: %s (%s)%s", verb, name, SHMIPC_DEVICE,
+			   strerror(-err), shmipc_error_name(err),
+			   err == -EACCES ? "; its owner, group or mode does not admit you" :
+			   err == -ENOENT ? "; nobody has made it, or its last peer has gone" : "");
+}
+
+/* Maps */
+
+void shmipc_dev_prefault(unsigned char *base, struct shmipc_span span, bool writable)
+{
+	(void)madvise(base + span.off, span.bytes,
+		      writable ? MADV_POPULATE_WRITE : MADV_POPULATE_READ);
+}
+
+/* Raw data belong to whoever may open the segment for writing. */
+static int map_raw(struct shmipc_segment *seg)
+{
+	struct shmipc_span data = { seg->hdr.data_off, seg->hdr.data_bytes };
+
+	if (mmap(seg->base + data.off, data.bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+		 seg->fd, (off_t)data.off) == MAP_FAILED)
+		return shmipc_fail(-errno, "shmipc: map %llu bytes of \"%s\" for writing: %s (%s)",
+				   (unsigned long long)data.bytes, seg->hdr.name, strerror(errno),
+				   shmipc_error_name(errno));
+	shmipc_dev_prefault(seg->base, data, true);
+	return 0;
+}
+
+static int fail_proto(const char *name, const char *what)
+{
+	return shmipc_fail(-EPROTO, "shmipc: open \"%s\" on %s: %s (EPROTO); remove it",
+			   name ? name : "", SHMIPC_DEVICE, what);
+}
+
+/* Its creator may have left out pages: find out before a read of them kills us. */
+static bool is_there(const struct shmipc_segment *seg, uint64_t bytes)
+{
+	if (bytes > seg->bytes)
+		return false;
+	return !madvise(seg->base, bytes, MADV_POPULATE_READ) || errno == EINVAL;
+}
+
+/* The kernel's header and the creator's ring header: do they speak of the same? */
+static int check_ring(const struct shmipc_segment *seg, const char *name)
+{
+	const struct shmipc_ring *ring = &seg->ring;
+	struct shmipc_body b;
+
+	shmipc_body_of(seg, &b);
+	if (seg->hdr.kind == SHMIPC_KIND_TOPIC ?
+	    b.topic.data_off != seg->hdr.data_off - seg->hdr.body_off :
+	    ring->data != seg->base + seg->hdr.data_off || ring->size > seg->hdr.data_bytes)
+		return fail_proto(name, "its ring is not where its data are");
+	if (!is_there(seg, seg->hdr.body_off + b.ctl_bytes))
+		return fail_proto(name, "pages of its ring are missing");
+	return 0;
+}
+
+/* Map what the descriptor is bound to, and take a private copy of what it says. */
+static int map_segment(struct shmipc_segment *seg, const char *name)
+{
+	struct shmipc_dev_stat st = { .size = sizeof(st) };
+	int ret = shmipc_dev_ioctl(seg->fd, SHMIPC_IOC_STAT, &st);
+
+	if (ret)
+		return shmipc_fail(ret, "shmipc: ask %s what \"%s\" is: %s (%s)", SHMIPC_DEVICE,
+				   name ? name : "", strerror(-ret), shmipc_error_name(ret));
+	seg->bytes = st.total_bytes;
+	seg->base = shmipc_pages_map(seg->fd, seg->bytes, PROT_READ, SHMIPC_PAGE_2M);
+	if (!seg->base) {
+		ret = -errno;
+		return shmipc_fail(ret, "shmipc: map %zu bytes of \"%s\": %s (%s)", seg->bytes,
+				   name ? name : "", strerror(-ret), shmipc_error_name(ret));
+	}
+	if (!is_there(seg, SHMIPC_DEV_BODY_OFF(st.peers) +
+		      (st.kind == SHMIPC_KIND_RAW ? 0 : SHMIPC_CTL_PAGE)))
+		return fail_proto(name, "it has no ring header");
+	ret = shmipc_segment_read(seg, name);
+	return ret || seg->hdr.kind == SHMIPC_KIND_RAW ? ret : check_ring(seg, name);
+}
+
+static void dev_close(struct shmipc_segment *seg)
+{
+	if (seg->base)
+		(void)munmap(seg->base, seg->bytes);
+	if (seg->fd >= 0)
+		(void)close(seg->fd);
+	seg->base = NULL;
+	seg->fd = -1;
+}
+
+/* The descriptor is bound: the rest of opening for use. Closes it on failure. */
+static int finish_open(struct shmipc_segment *seg, const char *name)
+{
+	int ret = map_segment(seg, name);
+
+	if (!ret && seg->hdr.kind == SHMIPC_KIND_RAW)
+		ret = map_raw(seg);
+	if (ret)
+		dev_close(seg);
+	return ret;
+}
+
+/* Create */
+
+static void add_regions(struct shmipc_dev_create *r, struct shmipc_dev_region *region,
+			const struct shmipc_seg_hdr *h, const struct shmipc_body *b,
+			enum shmipc_role role, uint32_t max)
+{
+	struct shmipc_span span[SHMIPC_SPANS_MAX];
+	int i, n = shmipc_body_spans(h, b, role, span);
+
+	for (i = 0; i < n; i++)
+		region[r->nregions++] = (struct shmipc_dev_region){
+			.off = span[i].off, .bytes = span[i].bytes, .roles = 1u << role };
+	r->role_max[role] = (uint16_t)max;
+}
+
+static void plan_roles(struct shmipc_dev_create *r, struct shmipc_dev_region *region,
+		       const struct shmipc_seg_hdr *h, const struct shmipc_body *b)
+{
+	uint32_t from, to;
+
+	r->regions = (uintptr_t)region;
+	if (h->kind == SHMIPC_KIND_RAW) {
+		region[0] = (struct shmipc_dev_region){ .off = h->data_off, .bytes = h->data_bytes,
+							.roles = 1u << SHMIPC_ROLE_NONE };
+		r->nregions = 1;
+		return;
+	}
+	shmipc_body_slots(h, b->topic.pubs, SHMIPC_ROLE_PRODUCER, &from, &to);
+	add_regions(r, region, h, b, SHMIPC_ROLE_PRODUCER, to - from);
+	if (h->kind == SHMIPC_KIND_SPSC) {
+		add_regions(r, region, h, b, SHMIPC_ROLE_CONSUMER, 1);
+		return;
+	}
+	shmipc_body_slots(h, b->topic.pubs, SHMIPC_ROLE_READER, &from, &to);
+	add_regions(r, region, h, b, SHMIPC_ROLE_READER, to - from);
+}
+
+static const char *limit_text(const struct shmipc_dev_create *r, int err)
+{
+	if (err == -EINVAL && r->flags & SHMIPC_DEV_ON_NODE)
+		return "is that NUMA node there? see: shmipc doctor";
+	if (err == -EINVAL)
+		return "the module has no such mode, or less room for metadata";
+	if (err == -EPERM)
+		return "only root may give segments away";
+	if (err != -ENOSPC)
+		return "make it smaller, or free memory";
+	switch (r->limit) {
+	case SHMIPC_LIMIT_USER_BYTES:
+		return "the user's limit: raise /sys/module/shmipc/parameters/user_max_mib";
+	case SHMIPC_LIMIT_USER_SEGS:
+		return "the user's limit: raise /sys/module/shmipc/parameters/user_max_segs";
+	case SHMIPC_LIMIT_TOTAL_BYTES:
+		return "the limit of all: raise /sys/module/shmipc/parameters/total_max_mib";
+	default:
+		return "the limit of all: raise /sys/module/shmipc/parameters/total_max_segs";
+	}
+}
+
+static int fail_create(const struct shmipc_dev_create *r, const char *name, int err)
+{
+	return shmipc_fail(err, "shmipc: create \"%s\": %llu bytes, mode %#o, %u peers on %s: %s (%s); %s",
+			   name ? name : "", (unsigned long long)(r->data_off + r->data_bytes),
+			   r->mode, r->peers, SHMIPC_DEVICE, strerror(-err), shmipc_error_name(err),
+			   err == -EEXIST ? "somebody made it just now" : limit_text(r, err));
+}
+
+/* What lies behind the peer table at first; the caller's to free. */
+static void *make_body(const struct shmipc_seg_hdr *h, const struct shmipc_body *b)
+{
+	void *body = aligned_alloc(SHMIPC_CTL_PAGE,
+				   shmipc_priv_round_up(b->init_bytes, SHMIPC_CTL_PAGE));
+
+	if (!body)
+		return NULL;
+	memset(body, 0, b->init_bytes);
+	shmipc_body_init(body, h, b);
+	return body;
+}
+
+static void plan_create(struct shmipc_dev_create *r, const struct shmipc_seg_hdr *h,
+			const char *name, const struct shmipc_segment_opts *o)
+{
+	*r = (struct shmipc_dev_create){
+		.size = sizeof(*r),
+		.name = (uintptr_t)name,
+		.name_len = name ? (uint32_t)strlen(name) : 0,
+		.kind = h->kind,
+		.mode = h->mode,
+		.peers = h->peers,
+		.page = h->page_asked,
+		.data_off = h->data_off,
+		.data_bytes = h->data_bytes,
+	};
+	/* Without a name there is nothing that could stay. */
+	if (name && h->flags & SHMIPC_SEG_PERSISTENT)
+		r->flags |= SHMIPC_DEV_PERSISTENT;
+	if (o->flags & SHMIPC_ON_NODE) {
+		r->flags |= SHMIPC_DEV_ON_NODE;
+		r->node = o->node;
+	}
+	if (o->flags & SHMIPC_CHOWN) {
+		r->flags |= SHMIPC_DEV_CHOWN;
+		r->uid = o->uid;
+		r->gid = o->gid;
+	}
+}
+
+static int create_on(int fd, const char *name, const struct shmipc_segment_opts *o)
+{
+	struct shmipc_pages pages = { .asked = o->page, .node_asked = -1, .node_got = -1 };
+	struct shmipc_dev_region region[SHMIPC_DEV_REGIONS_MAX];
+	struct shmipc_dev_create r;
+	struct shmipc_seg_hdr h;
+	struct shmipc_body b;
+	void *body = NULL;
+	int ret = shmipc_opts_plan(&h, &b, o, name, &pages);
+
+	if (ret)
+		return ret;
+	if (h.peers > SHMIPC_DEV_PEERS_MAX)
+		return shmipc_fail(-EINVAL, "shmipc: create \"%s\": %u peers; %s has at most %u (EINVAL)",
+				   name ? name : "", h.peers, SHMIPC_DEVICE, SHMIPC_DEV_PEERS_MAX);
+	plan_create(&r, &h, name, o);
+	plan_roles(&r, region, &h, &b);
+	if (h.kind != SHMIPC_KIND_RAW) {
+		body = make_body(&h, &b);
+		if (!body)
+			return shmipc_fail(-ENOMEM, "shmipc: no memory for a ring header (ENOMEM)");
+	}
+	r.body = (uintptr_t)body;
+	r.body_bytes = b.init_bytes;
+	ret = shmipc_dev_ioctl(fd, SHMIPC_IOC_CREATE, &r);
+	free(body);
+	return ret ? fail_create(&r, name, ret) : 0;
+}
+
+static int dev_create(struct shmipc_segment *seg, const char *name,
+		      const struct shmipc_segment_opts *o)
+{
+	int ret;
+
+	seg->fd = shmipc_dev_fd(O_RDWR);
+	if (seg->fd < 0)
+		return seg->fd;
+	ret = create_on(seg->fd, name, o);
+	if (ret) {
+		dev_close(seg);
+		return ret;
+	}
+	return finish_open(seg, name);
+}
+
+static int dev_anon(struct shmipc_segment *seg, const struct shmipc_segment_opts *o)
+{
+	return dev_create(seg, NULL, o);
+}
+
+/* Open */
+
+static int by_name(int fd, unsigned long cmd, const char *name)
+{
+	struct shmipc_dev_name r = { .size = sizeof(r), .name = (uintptr_t)name,
+				     .name_len = (uint32_t)strlen(name) };
+
+	return shmipc_dev_ioctl(fd, cmd, &r);
+}
+
+/* A descriptor with these rights, bound to the segment of that name. */
+static int bind_name(struct shmipc_segment *seg, int flags, const char *name)
+{
+	int ret;
+
+	seg->fd = shmipc_dev_fd(flags);
+	if (seg->fd < 0)
+		return seg->fd;
+	ret = by_name(seg->fd, SHMIPC_IOC_OPEN, name);
+	if (ret) {
+		dev_close(seg);
+		return fail_name(ret, "open", name);
+	}
+	return 0;
+}
+
+static int dev_open(struct shmipc_segment *seg, const char *name)
+{
+	int ret = bind_name(seg, O_RDWR, name);
+
+	return ret ? ret : finish_open(seg, name);
+}
+
+/*
+ * A description of our own for the segment behind @fd. Who may not open the
+ * device (a sandbox that was given the descriptor) shares the description: that
+ * is enough for one end.
+ */
+static int join(int fd)
+{
+	struct shmipc_dev_join r = { .size = sizeof(r), .fd = fd };
+	int own = shmipc_dev_fd(O_RDWR), ret;
+
+	if (own < 0) {
+		own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+		return own < 0 ? -errno : own;
+	}
+	ret = shmipc_dev_ioctl(own, SHMIPC_IOC_JOIN, &r);
+	if (!ret)
+		return own;
+	(void)close(own);
+	if (ret == -ENXIO)
+		return shmipc_fail(-EINVAL, "shmipc: descriptor %d is of %s and has no segment (EINVAL); send that of shmipc_segment_anon()",
+				   fd, SHMIPC_DEVICE);
+	return shmipc_fail(ret, "shmipc: open the segment of descriptor %d: %s (%s)%s", fd,
+			   strerror(-ret), shmipc_error_name(ret),
+			   ret == -EACCES ? "; it was opened for reading only" : "");
+}
+
+static int dev_dup(struct shmipc_segment *seg, struct shmipc_segment *from)
+{
+	seg->fd = join(from->fd);
+	return seg->fd < 0 ? seg->fd : finish_open(seg, from->hdr.name);
+}
+
+bool shmipc_dev_is(int fd)
+{
+	struct shmipc_dev_info info = { .size = sizeof(info) };
+	struct stat st;
+
+	return !fstat(fd, &st) && S_ISCHR(st.st_mode) &&
+	       !shmipc_dev_ioctl(fd, SHMIPC_IOC_INFO, &info) && info.abi;
+}
+
+static int dev_from_fd(struct shmipc_segment *seg, int fd)
+{
+	seg->fd = join(fd);
+	return seg->fd < 0 ? seg->fd : finish_open(seg, NULL);
+}
+
+/* Names */
+
+static int dev_unlink(const char *name)
+{
+	int fd = shmipc_dev_fd(O_RDONLY), ret;
+
+	if (fd < 0)
+		return fd;
+	ret = by_name(fd, SHMIPC_IOC_UNLINK, name);
+	(void)close(fd);
+	return ret ? fail_name(ret == -EPERM ? -EACCES : ret, "remove", name) : 0;
+}
+
+static int dev_look(struct shmipc_segment *seg, const char *name, int *ret_in_use)
+{
+	struct shmipc_dev_stat st = { .size = sizeof(st) };
+	int ret = bind_name(seg, O_RDONLY, name);
+
+	if (ret)
+		return ret;
+	ret = map_segment(seg, name);
+	if (!ret)
+		ret = shmipc_dev_ioctl(seg->fd, SHMIPC_IOC_STAT, &st);
+	if (ret)
+		dev_close(seg);
+	else
+		*ret_in_use = st.opens > 1;	/* we are one */
+	return ret;
+}
+
+static int dev_each(int (*fn)(const char *name, void *arg), void *arg)
+{
+	struct shmipc_dev_stat st = { .size = sizeof(st) };
+	struct shmipc_dev_list r = { .size = sizeof(r), .stat = (uintptr_t)&st };
+	char name[sizeof(st.name)];
+	int fd = shmipc_dev_fd(O_RDONLY), ret;
+
+	if (fd < 0)
+		return fd;
+	for (;;) {
+		ret = shmipc_dev_ioctl(fd, SHMIPC_IOC_LIST, &r);
+		if (ret)
+			break;
+		memcpy(name, st.name, sizeof(name));
+		name[sizeof(name) - 1] = 0;
+		ret = fn(name, arg);
+		if (ret)
+			break;
+		r.after = (uintptr_t)name;
+		r.after_len = (uint32_t)strlen(name);
+	}
+	(void)close(fd);
+	return ret == -ENOENT ? 0 : ret;
+}
+
+/* The kernel lets go of what the killed held: there are no leftovers. */
+static int dev_reap(const char *name)
+{
+	(void)name;
+	return -EBUSY;
+}
+
+const struct shmipc_backend shmipc_dev = {
+	.name = "dev",
+	.watch = &shmipc_watch_dev,
+	.caps = SHMIPC_CAP_ROLES | SHMIPC_CAP_NO_TRUNCATE | SHMIPC_CAP_DEATH_WAKES | SHMIPC_CAP_WAITV,
+	.create = dev_create,
+	.open = dev_open,
+	.anon = dev_anon,
+	.from_fd = dev_from_fd,
+	.dup = dev_dup,
+	.close = dev_close,
+	.unlink = dev_unlink,
+	.look = dev_look,
+	.each = dev_each,
+	.reap = dev_reap,
+	.take = shmipc_dev_take,
+	.leave = shmipc_dev_leave,
+	.state = shmipc_dev_state,
+	.wait_gone = shmipc_dev_wait_gone,
+	.pid = shmipc_dev_pid,
+	.wait = shmipc_dev_wait,
+	.wait_peer = shmipc_dev_wait_peer,
+	.wake = shmipc_dev_wake,
+	.wait_log = shmipc_dev_wait_log,
+	.wait_any = shmipc_dev_wait_any,
+};

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/* dev.h - what the parts of the dev backend share */
+#ifndef SHMIPC_LIB_DEV_H
+#define SHMIPC_LIB_DEV_H
+
+#include <linux/shmipc.h>
+
+#include "segment/backend.h"
+#include "segment/body.h"
+
+/* dev.c: descriptors, and their ioctls: 0 or -errno */
+int shmipc_dev_fd(int flags);		/* of the device; a text if that fails */
+int shmipc_dev_ioctl(int fd, unsigned long cmd, void *arg);
+
+/* dev_peer.c */
+int shmipc_dev_take(struct shmipc_end *e, enum shmipc_role role, uint32_t from, uint32_t to);
+void shmipc_dev_leave(struct shmipc_end *e);
+enum shmipc_peer_state shmipc_dev_state(struct shmipc_segment *seg, uint32_t slot, bool sure);
+void shmipc_dev_wait_gone(struct shmipc_segment *seg, uint32_t slot, uint64_t until_ns);
+uint32_t shmipc_dev_pid(struct shmipc_segment *seg, uint32_t slot);
+int shmipc_dev_wait(struct shmipc_segment *seg, const uint32_t *word, uint32_t val,
+		    uint32_t slot, uint32_t peer_val, uint64_t until_ns);
+int shmipc_dev_wait_peer(struct shmipc_segment *seg, uint32_t slot, uint32_t peer_val,
+			 uint64_t until_ns);
+void shmipc_dev_wake(struct shmipc_segment *seg, const uint32_t *word);
+int shmipc_dev_wait_any(struct shmipc_any *any, size_t n, uint64_t until_ns);
+int shmipc_dev_wait_log(struct shmipc_segment *seg, const uint32_t *word, uint32_t val,
+			uint32_t slots, uint64_t until_ns);
+
+/* Page tables now, so that the first messages take no faults. */
+void shmipc_dev_prefault(unsigned char *base, struct shmipc_span span, bool writable);
+
+#endif /* SHMIPC_LIB_DEV_H */

@@ -1,0 +1,372 @@
+// SPDX-License-Identifier: MIT
+/*
+ * watch_mem.c - watching a directory of segments
+ *
+ * The kernel (inotify) says which names come and go. Of each segment the header
+ * and the peer table stay mapped, for reading: that keeps its inode, so that no
+ * other file can get its number, and lets us look once more when the name has
+ * gone. No descriptor is kept: there may be thousands. The bytes are read through
+ * the kernel, as whoever may write the file may also truncate it, and then reading
+ * the mapping itself would kill us.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/inotify.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "discover/discover.h"
+#include "mem/mem.h"
+#include "discover/watch.h"
+
+/* A file that was no segment, or not for us, may be one after it was written or chmod'ed. */
+#define IN_NAMES	(IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ATTRIB | \
+			 IN_CLOSE_WRITE)
+#define IN_SELF		(IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR)
+#define DIR_TRIES	20
+
+/* The directory */
+
+/* Hear of what happens in @path; the kernel gives the same number for the same. */
+static int hear(struct shmipc_watch *w, const char *path, uint32_t mask)
+{
+	int wd = inotify_add_watch(w->inotify, path, mask | IN_SELF), err = -errno;
+
+	return wd < 0 ? err : wd;
+}
+
+/* No inotify to be had, or not for this: look at every tick instead. */
+static void go_deaf(struct shmipc_watch *w)
+{
+	(void)close(w->inotify);
+	w->inotify = -1;
+}
+
+static void hear_instead(struct shmipc_watch *w, int wd)
+{
+	if (w->inotify >= 0 && w->wd >= 0 && w->wd != wd)
+		(void)inotify_rm_watch(w->inotify, w->wd);
+	w->wd = wd;
+}
+
+/* Hear of the nearest directory above that exists. 0; -errno: cannot. */
+static int hear_above(struct shmipc_watch *w)
+{
+	char path[PATH_MAX];
+	char *slash;
+	int wd;
+
+	(void)snprintf(path, sizeof(path), "%s", shmipc_segment_dir());
+	do {
+		slash = strrchr(path, '/');
+		if (slash == path)
+			path[1] = 0;
+		else if (slash)
+			*slash = 0;
+		else
+			strcpy(path, ".");
+		wd = hear(w, path, IN_CREATE | IN_MOVED_TO);
+	} while (wd == -ENOENT && slash && slash != path);
+	if (wd < 0)
+		return wd;
+	hear_instead(w, wd);
+	return 0;
+}
+
+/*
+ * Which is the directory now? No descriptor of it is kept: as long as there is one,
+ * the kernel does not say that it was removed.
+ */
+static int see_dir(struct shmipc_watch *w)
+{
+	int fd = shmipc_dir_open(false);
+	struct stat st;
+
+	w->dir = fd >= 0 && !fstat(fd, &st);
+	if (w->dir) {
+		w->dir_ino = st.st_ino;
+		w->dir_dev = st.st_dev;
+	}
+	if (fd >= 0)
+		(void)close(fd);
+	return fd >= 0 ? 0 : fd;
+}
+
+/*
+ * Hear of the directory, if it is there; else of what will hold it. First to hear
+ * and then to look, so that nothing falls in between; and to hear again, which gives
+ * the same number, as what we look at may have come since.
+ */
+static int find_dir(struct shmipc_watch *w)
+{
+	int tries, wd, before, err;
+
+	for (tries = 0; tries < DIR_TRIES; tries++) {
+		wd = -ENOENT;
+		if (w->inotify >= 0) {
+			wd = hear(w, shmipc_segment_dir(), IN_NAMES);
+			if (wd >= 0)
+				hear_instead(w, wd);
+			else if (wd != -ENOENT)
+				go_deaf(w);
+		}
+		err = see_dir(w);
+		if (err && err != -ENOENT)
+			return err;
+		if (w->inotify < 0)
+			return 0;
+		if (!err && wd >= 0 && hear(w, shmipc_segment_dir(), IN_NAMES) == wd)
+			return 0;
+		if (!err)
+			continue;
+		before = w->wd;
+		if (hear_above(w))
+			go_deaf(w);
+		else if (w->wd == before)
+			return 0;	/* nothing nearer since we listen */
+	}
+	go_deaf(w);	/* comes and goes faster than we can follow */
+	return 0;
+}
+
+/* Is what the path says not what we hear of? */
+static bool is_other_dir(const struct shmipc_watch *w)
+{
+	struct stat st;
+
+	if (stat(shmipc_segment_dir(), &st))
+		return w->dir && errno == ENOENT;
+	return !w->dir || st.st_ino != w->dir_ino || st.st_dev != w->dir_dev;
+}
+
+static int mem_open(struct shmipc_watch *w)
+{
+	struct epoll_event in = { .events = EPOLLIN };
+
+	w->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	if (w->inotify >= 0 && epoll_ctl(w->epoll, EPOLL_CTL_ADD, w->inotify, &in))
+		go_deaf(w);
+	return 0;
+}
+
+static void mem_close(struct shmipc_watch *w)
+{
+	if (w->inotify >= 0)
+		(void)close(w->inotify);
+}
+
+/* Names */
+
+static int all_names(struct shmipc_watch *w)
+{
+	struct shmipc_names names;
+	int err = shmipc_names_get(&names, w->be, w->pattern);
+	size_t i;
+
+	shmipc_watch_round_begin(w);
+	for (i = 0; !err && i < names.n; i++)
+		shmipc_watch_name(w, names.name[i], NULL);
+	if (!err)
+		shmipc_watch_round_end(w);
+	shmipc_names_free(&names);
+	return err;
+}
+
+/* What one event says: names to look at, or *@ret_all, or *@ret_dir: not what it was. */
+static void one_event(struct shmipc_watch *w, const struct inotify_event *e, bool *ret_all,
+		      bool *ret_dir)
+{
+	char name[SHMIPC_NAME_MAX + 1];
+
+	if (e->mask & IN_Q_OVERFLOW)
+		*ret_all = true;
+	else if (e->wd != w->wd)
+		return;		/* of a directory that we have left */
+	else if (!w->dir || e->mask & (IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT | IN_IGNORED))
+		*ret_dir = true;
+	else if (!(e->mask & IN_ISDIR) && e->len && shmipc_name_from_file(e->name, name))
+		shmipc_watch_name(w, name, NULL);
+}
+
+static void read_events(struct shmipc_watch *w, bool *ret_all, bool *ret_dir)
+{
+	char buf[16384] __attribute__((aligned(__alignof__(struct inotify_event))));
+	const struct inotify_event *e;
+	ssize_t n, at;
+
+	while (w->inotify >= 0 && (n = read(w->inotify, buf, sizeof(buf))) > 0)
+		for (at = 0; at < n; at += (ssize_t)(sizeof(*e) + e->len)) {
+			e = (const struct inotify_event *)(const void *)(buf + at);
+			one_event(w, e, ret_all, ret_dir);
+		}
+}
+
+static int mem_names(struct shmipc_watch *w, bool tick)
+{
+	bool all = w->baseline, dir = w->baseline;
+	int err;
+
+	read_events(w, &all, &dir);
+	if (tick) {
+		all |= w->inotify < 0 || w->recheck;
+		dir |= is_other_dir(w);
+		w->recheck = false;
+	}
+	if (dir) {
+		shmipc_watch_all_gone(w);
+		w->dir = false;
+		hear_instead(w, -1);
+		err = find_dir(w);
+		if (err)
+			return err;
+		all = true;
+	}
+	return all && w->dir ? all_names(w) : 0;
+}
+
+/* Of its file in the directory; a path that is too long is none. */
+static bool path_of(const char *name, char *path, size_t cap)
+{
+	char file[SHMIPC_FILE_MAX];
+	int n;
+
+	shmipc_name_to_file(name, file);
+	n = snprintf(path, cap, "%s/%s", shmipc_segment_dir(), file);
+	return n > 0 && (size_t)n < cap;
+}
+
+static int mem_ident(struct shmipc_watch *w, const char *name, struct watch_ident *ret)
+{
+	char path[PATH_MAX];
+	struct stat st;
+
+	(void)w;
+	if (!path_of(name, path, sizeof(path)))
+		return -ENOENT;
+	if (lstat(path, &st))
+		return errno == ENOTDIR ? -ENOENT : -errno;
+	if (S_ISDIR(st.st_mode))
+		return -ENOENT;
+	ret->w[0] = st.st_ino;
+	ret->w[1] = (uint64_t)st.st_ctim.tv_sec * 1000000000u + (uint64_t)st.st_ctim.tv_nsec;
+	return 0;
+}
+
+/* Segments */
+
+static int open_file(const char *name)
+{
+	char path[PATH_MAX];
+	int fd;
+
+	if (!path_of(name, path, sizeof(path)))
+		return -ENOENT;
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	return fd >= 0 ? fd : errno == ELOOP ? -EPROTO : -errno;
+}
+
+static int read_hdr(int fd, const char *name, struct shmipc_seg_hdr *h, uint64_t *ret_ino)
+{
+	struct stat st;
+
+	if (fstat(fd, &st))
+		return -errno;
+	*ret_ino = st.st_ino;
+	if (!S_ISREG(st.st_mode) || st.st_size < (off_t)sizeof(*h) ||
+	    pread(fd, h, sizeof(*h), 0) != (ssize_t)sizeof(*h))
+		return -EPROTO;
+	return shmipc_hdr_check(h, (uint64_t)st.st_size, name);
+}
+
+static int mem_look(struct shmipc_watch *w, struct watch_seg *s)
+{
+	int fd = open_file(s->name), err;
+	struct shmipc_seg_hdr h;
+	uint64_t page, ino = 0;
+	void *map;
+
+	if (fd < 0)
+		return fd;
+	err = read_hdr(fd, s->name, &h, &ino);
+	if (err)
+		goto out;
+	page = shmipc_pages_of_fs(fd);
+	s->map_bytes = w->flags & SHMIPC_WATCH_ENDS ? h.body_off : SHMIPC_CTL_PAGE;
+	s->map_bytes = (s->map_bytes + (page ? page : SHMIPC_CTL_PAGE) - 1) &
+		       ~((page ? page : SHMIPC_CTL_PAGE) - 1);
+	map = mmap(NULL, s->map_bytes, PROT_READ, MAP_SHARED, fd, 0);
+	err = map == MAP_FAILED ? -errno : 0;
+	if (err)
+		goto out;
+	(void)madvise(map, s->map_bytes, MADV_DONTFORK);
+	s->map = map;
+	s->ident.w[0] = ino;
+	s->pinned = true;
+	memcpy(s->id, h.id, sizeof(s->id));
+	s->kind = h.kind;
+	s->peers = h.peers;
+out:
+	(void)close(fd);
+	return err;
+}
+
+/* In a child after fork() there is no such mapping any more. */
+static void mem_forget(struct watch_seg *s)
+{
+	if (s->map)
+		(void)munmap(s->map, s->map_bytes);
+	s->map = NULL;
+}
+
+static int mem_table(struct shmipc_watch *w, const struct watch_seg *s,
+		     struct shmipc_peer_slot *to)
+{
+	struct iovec there = { s->map + SHMIPC_CTL_PAGE, s->peers * sizeof(*to) };
+	struct iovec here = { to, there.iov_len };
+	ssize_t n = process_vm_readv(w->pid, &here, 1, &there, 1, 0);
+
+	if (n == (ssize_t)here.iov_len)
+		return 0;
+	if (n >= 0 || (errno != ENOSYS && errno != EPERM))
+		return -EPROTO;		/* it was truncated */
+	/* A kernel, or a filter of system calls, that does not have it. */
+	shmipc_racy_read(to, there.iov_base, there.iov_len);
+	return 0;
+}
+
+static int mem_locks(struct shmipc_watch *w, const struct watch_seg *s)
+{
+	int fd = open_file(s->name);
+	struct stat st;
+
+	(void)w;
+	if (fd < 0)
+		return -2;
+	if (!fstat(fd, &st) && st.st_ino == s->ident.w[0])
+		return fd;
+	(void)close(fd);
+	return -2;
+}
+
+static bool mem_held(int locks, uint32_t slot)
+{
+	return shmipc_lock_held(locks, LOCK_SLOT + slot);
+}
+
+const struct shmipc_watch_ops shmipc_watch_mem = {
+	.open = mem_open,
+	.close = mem_close,
+	.names = mem_names,
+	.ident = mem_ident,
+	.look = mem_look,
+	.forget = mem_forget,
+	.table = mem_table,
+	.locks = mem_locks,
+	.held = mem_held,
+};

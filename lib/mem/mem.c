@@ -1,0 +1,532 @@
+// SPDX-License-Identifier: MIT
+/*
+ * mem.c - segments in ordinary shared memory: files by name
+ *
+ * A new file is made without a name, filled, locked, and only then linked: who
+ * finds it finds it whole, and a creator killed before leaves nothing.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <dirent.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "segment/body.h"
+#include "mem/mem.h"
+#include "segment/table.h"
+
+#define OPEN_TRIES		200
+
+/* Files */
+
+static int fail_open(int err, const char *name)
+{
+	return shmipc_fail(err, "shmipc: open \"%s\" in %s: %s (%s)%s", name, shmipc_segment_dir(),
+			   strerror(-err), shmipc_error_name(err),
+			   err == -EACCES ? "; its owner, group or mode does not admit you" :
+			   err == -ENOENT ? "; nobody has made it, or its last peer has gone" :
+			   err == -EBUSY ? "; somebody holds its gate lock and does not move on" : "");
+}
+
+/* A private copy of the header of an open file. */
+static int read_hdr(int fd, const char *name, struct shmipc_seg_hdr *ret, uint64_t *ret_bytes)
+{
+	struct stat st;
+
+	if (fstat(fd, &st))
+		return fail_open(-errno, name);
+	if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size < sizeof(*ret))
+		return shmipc_fail(-EPROTO, "shmipc: open \"%s\": %lld bytes are no segment (EPROTO); remove the file",
+				   name, (long long)st.st_size);
+	if (pread(fd, ret, sizeof(*ret), 0) != (ssize_t)sizeof(*ret))
+		return fail_open(-EPROTO, name);
+	*ret_bytes = (uint64_t)st.st_size;
+	return shmipc_hdr_check(ret, *ret_bytes, name);
+}
+
+static bool still_linked(int dir, const char *file, int fd)
+{
+	struct stat here, there;
+
+	return !fstat(fd, &here) && !fstatat(dir, file, &there, AT_SYMLINK_NOFOLLOW) &&
+	       here.st_ino == there.st_ino && here.st_dev == there.st_dev;
+}
+
+/*
+ * With the gate held alone: remove the name if nobody uses it and it is not to
+ * stay. Nonsense that nobody uses counts as a leftover. 0 removed, -EBUSY not.
+ */
+static int remove_unused(int dir, const char *file, int fd)
+{
+	struct shmipc_seg_hdr h;
+	uint64_t bytes;
+
+	if (shmipc_lock_held(fd, LOCK_USE) || !still_linked(dir, file, fd))
+		return -EBUSY;
+	if (!read_hdr(fd, file, &h, &bytes) && h.flags & SHMIPC_SEG_PERSISTENT)
+		return -EBUSY;
+	return unlinkat(dir, file, 0) ? -errno : 0;
+}
+
+static int map_file(struct shmipc_segment *seg, int prot)
+{
+	struct stat st;
+	int err;
+
+	if (fstat(seg->fd, &st))
+		return -errno;
+	seg->bytes = (size_t)st.st_size;
+	if (seg->bytes < sizeof(seg->hdr))
+		return shmipc_fail(-EPROTO, "shmipc: map a segment: %zu bytes are none (EPROTO)",
+				   seg->bytes);
+	seg->base = shmipc_pages_map(seg->fd, seg->bytes, prot, SHMIPC_PAGE_2M);
+	if (!seg->base) {
+		err = -errno;
+		return shmipc_fail(err, "shmipc: map %zu bytes: %s (%s)", seg->bytes,
+				   strerror(-err), shmipc_error_name(err));
+	}
+	return 0;
+}
+
+/* Page tables now, so that the first messages take no faults. */
+static void prefault(struct shmipc_segment *seg)
+{
+	if (!shmipc_pages_of_fs(seg->fd))
+		(void)madvise(seg->base, seg->hdr.body_off, MADV_POPULATE_WRITE);
+	(void)madvise(seg->base + seg->hdr.data_off, seg->bytes - seg->hdr.data_off,
+		      MADV_POPULATE_WRITE);
+}
+
+static int open_file(int dir, const char *file)
+{
+	int fd = openat(dir, file, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+
+	return fd < 0 ? -errno : fd;
+}
+
+/* Through the gate: join it if somebody uses it or it is to stay. */
+static int join(int dir, const char *file, const char *name, int fd)
+{
+	struct shmipc_seg_hdr h;
+	uint64_t bytes;
+	int ret = shmipc_gate_lock(fd, F_RDLCK, GATE_PATIENCE_NS);
+
+	if (ret)
+		return fail_open(ret, name);
+	if (!still_linked(dir, file, fd))
+		ret = -EAGAIN;		/* removed while we waited */
+	else
+		ret = read_hdr(fd, name, &h, &bytes);
+	if (!ret && !shmipc_lock_held(fd, LOCK_USE) && !(h.flags & SHMIPC_SEG_PERSISTENT)) {
+		/* Leftover of the killed. */
+		shmipc_gate_unlock(fd);
+		ret = shmipc_gate_lock(fd, F_WRLCK, GATE_PATIENCE_NS);
+		if (!ret)
+			ret = remove_unused(dir, file, fd);
+		shmipc_gate_unlock(fd);
+		if (ret && ret != -EBUSY)
+			return shmipc_fail(ret, "shmipc: open \"%s\": left behind by a process that was killed, and not ours to remove: %s (%s); let its owner, or root, run: shmipc gc",
+					   name, strerror(-ret), shmipc_error_name(ret));
+		return -EAGAIN;
+	}
+	if (!ret)
+		ret = shmipc_lock_set(fd, LOCK_USE, F_RDLCK);
+	shmipc_gate_unlock(fd);
+	return ret;
+}
+
+static int mem_open(struct shmipc_segment *seg, const char *name)
+{
+	char file[SHMIPC_FILE_MAX];
+	int dir = shmipc_dir_open(false), tries, ret = -EAGAIN;
+
+	if (dir < 0)
+		return dir;
+	shmipc_name_to_file(name, file);
+	for (tries = 0; ret == -EAGAIN && tries < OPEN_TRIES; tries++) {
+		seg->fd = open_file(dir, file);
+		if (seg->fd < 0) {
+			ret = fail_open(seg->fd == -ELOOP ? -EPROTO : seg->fd, name);
+			break;
+		}
+		ret = join(dir, file, name, seg->fd);
+		if (ret)
+			(void)close(seg->fd);
+	}
+	(void)close(dir);
+	if (ret == -EAGAIN)
+		ret = fail_open(-EBUSY, name);
+	if (ret)
+		goto no_fd;
+	ret = map_file(seg, PROT_READ | PROT_WRITE);
+	if (ret)
+		goto close_fd;
+	ret = shmipc_segment_read(seg, name);
+	if (ret)
+		goto unmap;
+	prefault(seg);
+	return 0;
+
+unmap:
+	(void)munmap(seg->base, seg->bytes);
+close_fd:
+	(void)close(seg->fd);
+no_fd:
+	seg->fd = -1;
+	seg->base = NULL;
+	return ret;
+}
+
+/* Length, memory, header and ring of a new file; nobody else knows it yet. */
+int shmipc_mem_fill(struct shmipc_segment *seg, const char *name,
+		    const struct shmipc_segment_opts *o, uint32_t flags)
+{
+	struct shmipc_pages pages = { .asked = o->page, .fs_page = shmipc_pages_of_fs(seg->fd),
+				      .node_asked = o->flags & SHMIPC_ON_NODE ? o->node : -1,
+				      .node_got = -1 };
+	struct shmipc_seg_hdr h;
+	struct shmipc_body b;
+	uint64_t ctl, bytes;
+	int ret = shmipc_opts_plan(&h, &b, o, name, &pages);
+
+	if (ret)
+		return ret;
+	ctl = shmipc_priv_round_up(h.body_off + b.ctl_bytes, SHMIPC_CTL_PAGE);
+	if (ctl > h.data_off)
+		ctl = h.data_off;
+	bytes = pages.fs_page ? shmipc_priv_round_up(h.total_bytes, pages.fs_page) : h.total_bytes;
+	if (ftruncate(seg->fd, (off_t)bytes)) {
+		ret = -errno;
+		goto no_memory;
+	}
+	ret = map_file(seg, PROT_READ | PROT_WRITE);
+	if (ret)
+		return ret;
+	ret = shmipc_pages_populate(&pages, seg->fd, seg->base, bytes, ctl, h.data_off);
+	if (ret)
+		goto unmap;
+	h.flags |= flags;
+	h.page_got = pages.got;
+	h.node_got = pages.node_got;
+	shmipc_segment_fill(seg->base, &h, &b);
+	ret = shmipc_segment_read(seg, name);
+	if (!ret)
+		return 0;
+
+unmap:
+	(void)munmap(seg->base, seg->bytes);
+	seg->base = NULL;
+no_memory:
+	return shmipc_fail(ret, "shmipc: create \"%s\": %llu bytes in %s: %s (%s); %s", name ? name : "",
+			   (unsigned long long)bytes, name ? shmipc_segment_dir() : "a memfd",
+			   strerror(-ret), shmipc_error_name(ret),
+			   ret == -EINVAL ? "is that NUMA node there? see: shmipc doctor" :
+			   "make it smaller, or free memory there (df shows it)");
+}
+
+static int set_owner(int fd, const char *name, const struct shmipc_segment *seg,
+		     const struct shmipc_segment_opts *o)
+{
+	int err;
+
+	if (o->flags & SHMIPC_CHOWN && fchown(fd, o->uid, o->gid)) {
+		err = errno == EPERM ? -EACCES : -errno;
+		return shmipc_fail(err, "shmipc: create \"%s\": owner %u:%u: %s (%s); only root may give files away",
+				   name, o->uid, o->gid, strerror(-err), shmipc_error_name(err));
+	}
+	if (fchmod(fd, seg->hdr.mode)) {
+		err = -errno;
+		return shmipc_fail(err, "shmipc: create \"%s\": mode %#o: %s (%s)", name,
+				   seg->hdr.mode, strerror(-err), shmipc_error_name(err));
+	}
+	return 0;
+}
+
+static int link_name(int dir, const char *file, const char *name, int fd)
+{
+	char self[32];
+	int err;
+
+	(void)snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+	if (!linkat(AT_FDCWD, self, dir, file, AT_SYMLINK_FOLLOW))
+		return 0;
+	err = -errno;
+	if (err == -ENOENT)
+		return shmipc_fail(-EOPNOTSUPP, "shmipc: create \"%s\": cannot link it without /proc (EOPNOTSUPP); mount /proc",
+				   name);
+	return shmipc_fail(err, "shmipc: create \"%s\" in %s: %s (%s)", name, shmipc_segment_dir(),
+			   strerror(-err), shmipc_error_name(err));
+}
+
+static int mem_create(struct shmipc_segment *seg, const char *name,
+		      const struct shmipc_segment_opts *o)
+{
+	char file[SHMIPC_FILE_MAX];
+	int dir = shmipc_dir_open(true), ret;
+
+	if (dir < 0)
+		return dir;
+	shmipc_name_to_file(name, file);
+	seg->fd = openat(dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	if (seg->fd < 0) {
+		ret = -errno;
+		if (ret == -EISDIR || ret == -ENOENT)
+			ret = -EOPNOTSUPP;
+		ret = shmipc_fail(ret, "shmipc: create \"%s\" in %s: %s (%s); set SHMIPC_DIR to a directory that you may write, on tmpfs or hugetlbfs",
+				  name, shmipc_segment_dir(), strerror(-ret), shmipc_error_name(ret));
+		goto close_dir;
+	}
+	ret = shmipc_mem_fill(seg, name, o, 0);
+	if (ret)
+		goto close_fd;
+	ret = set_owner(seg->fd, name, seg, o);
+	if (!ret)
+		ret = shmipc_lock_set(seg->fd, LOCK_USE, F_RDLCK);
+	if (!ret)
+		ret = link_name(dir, file, name, seg->fd);
+	if (ret)
+		goto unmap;
+	(void)close(dir);
+	return 0;
+
+unmap:
+	(void)munmap(seg->base, seg->bytes);
+	seg->base = NULL;
+close_fd:
+	(void)close(seg->fd);
+	seg->fd = -1;
+close_dir:
+	(void)close(dir);
+	return ret;
+}
+
+/* A file description of our own for the file behind another one's descriptor. */
+static int reopen(int fd)
+{
+	char self[32];
+	int ret;
+
+	(void)snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+	ret = open(self, O_RDWR | O_CLOEXEC);
+	if (ret >= 0)
+		return ret;
+	ret = errno == ENOENT ? -EOPNOTSUPP : -errno;
+	return shmipc_fail(ret, "shmipc: open %s again: %s (%s)%s", self, strerror(-ret),
+			   shmipc_error_name(ret), ret == -EOPNOTSUPP ? "; mount /proc" : "");
+}
+
+int shmipc_mem_dup(struct shmipc_segment *seg, struct shmipc_segment *from)
+{
+	int ret;
+
+	seg->fd = reopen(from->fd);
+	if (seg->fd < 0)
+		return seg->fd;
+	ret = shmipc_lock_set(seg->fd, LOCK_USE, F_RDLCK);
+	if (!ret)
+		ret = map_file(seg, PROT_READ | PROT_WRITE);
+	if (ret)
+		goto close_fd;
+	ret = shmipc_segment_read(seg, from->hdr.name);
+	if (ret)
+		goto unmap;
+	prefault(seg);
+	return 0;
+
+unmap:
+	(void)munmap(seg->base, seg->bytes);
+	seg->base = NULL;
+close_fd:
+	(void)close(seg->fd);
+	seg->fd = -1;
+	return ret;
+}
+
+/* The last one out removes the name. Killed in here, it leaves a leftover. */
+static void leave_name(struct shmipc_segment *seg)
+{
+	char file[SHMIPC_FILE_MAX];
+	int dir = shmipc_dir_open(false);
+
+	if (dir < 0)
+		return;
+	shmipc_name_to_file(seg->hdr.name, file);
+	if (!shmipc_gate_lock(seg->fd, F_WRLCK, GATE_PATIENCE_NS)) {
+		(void)shmipc_lock_set(seg->fd, LOCK_USE, F_UNLCK);
+		(void)remove_unused(dir, file, seg->fd);
+	}
+	(void)close(dir);
+}
+
+static void mem_close(struct shmipc_segment *seg)
+{
+	if (seg->fd >= 0 && !seg->read_only && seg->hdr.name[0] &&
+	    !(seg->hdr.flags & SHMIPC_SEG_PERSISTENT))
+		leave_name(seg);
+	if (seg->base)
+		(void)munmap(seg->base, seg->bytes);
+	if (seg->fd >= 0)
+		(void)close(seg->fd);
+}
+
+static int mem_unlink(const char *name)
+{
+	char file[SHMIPC_FILE_MAX];
+	int dir = shmipc_dir_open(false), fd, ret;
+
+	if (dir < 0)
+		return dir;
+	shmipc_name_to_file(name, file);
+	fd = open_file(dir, file);
+	if (fd < 0 && fd != -EACCES) {
+		ret = fail_open(fd, name);
+		goto out;
+	}
+	/* The owner of the directory may remove what he may not open. */
+	ret = fd < 0 ? 0 : shmipc_gate_lock(fd, F_WRLCK, GATE_PATIENCE_NS);
+	if (!ret && fd >= 0 && !still_linked(dir, file, fd))
+		ret = -ENOENT;
+	if (!ret && unlinkat(dir, file, 0))
+		ret = errno == EPERM ? -EACCES : -errno;
+	if (ret)
+		ret = shmipc_fail(ret, "shmipc: remove \"%s\" in %s: %s (%s)", name,
+				  shmipc_segment_dir(), strerror(-ret), shmipc_error_name(ret));
+	if (fd >= 0)
+		(void)close(fd);
+out:
+	(void)close(dir);
+	return ret;
+}
+
+static int mem_look(struct shmipc_segment *seg, const char *name, int *ret_in_use)
+{
+	char file[SHMIPC_FILE_MAX];
+	int dir = shmipc_dir_open(false), ret;
+
+	if (dir < 0)
+		return dir;
+	shmipc_name_to_file(name, file);
+	seg->fd = openat(dir, file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	ret = seg->fd < 0 ? fail_open(errno == ELOOP ? -EPROTO : -errno, name) : 0;
+	(void)close(dir);
+	if (ret)
+		return ret;
+	*ret_in_use = shmipc_lock_held(seg->fd, LOCK_USE);
+	ret = read_hdr(seg->fd, name, &seg->hdr, &(uint64_t){ 0 });
+	if (!ret)
+		ret = map_file(seg, PROT_READ);
+	if (!ret)
+		ret = shmipc_segment_read(seg, name);
+	if (!ret)
+		return 0;
+	if (seg->base)
+		(void)munmap(seg->base, seg->bytes);
+	seg->base = NULL;
+	(void)close(seg->fd);
+	seg->fd = -1;
+	return ret;
+}
+
+static int mem_each(int (*fn)(const char *name, void *arg), void *arg)
+{
+	char name[SHMIPC_NAME_MAX + 1];
+	int fd = shmipc_dir_open(false), ret = 0;
+	struct dirent *e;
+	DIR *d;
+
+	if (fd < 0)
+		return fd == -ENOENT ? 0 : fd;
+	d = fdopendir(fd);
+	if (!d) {
+		ret = -errno;
+		(void)close(fd);
+		return ret;
+	}
+	while (!ret && (e = readdir(d)))
+		if (e->d_type != DT_DIR && shmipc_name_from_file(e->d_name, name))
+			ret = fn(name, arg);
+	(void)closedir(d);
+	return ret;
+}
+
+/*
+ * Whoever gave us this directory may keep other files in it. A segment has its
+ * magic from its first moment, so what has none is not ours to remove.
+ */
+static bool is_segment(int fd)
+{
+	uint64_t magic;
+
+	return pread(fd, &magic, sizeof(magic), offsetof(struct shmipc_seg_hdr, magic)) ==
+	       (ssize_t)sizeof(magic) && magic == SHMIPC_SEG_MAGIC;
+}
+
+static int mem_reap(const char *name)
+{
+	char file[SHMIPC_FILE_MAX];
+	int dir = shmipc_dir_open(false), fd, ret;
+
+	if (dir < 0)
+		return dir;
+	shmipc_name_to_file(name, file);
+	fd = open_file(dir, file);
+	ret = fd < 0 ? fd : is_segment(fd) ? shmipc_gate_lock(fd, F_WRLCK, 0) : -EBUSY;
+	if (!ret)
+		ret = remove_unused(dir, file, fd);
+	if (fd >= 0)
+		(void)close(fd);
+	(void)close(dir);
+	return ret == -EPERM ? -EACCES : ret;
+}
+
+static int mem_slot_lock(struct shmipc_segment *seg, uint32_t slot)
+{
+	int ret = shmipc_lock_set(seg->fd, LOCK_SLOT + slot, F_WRLCK);
+
+	return ret == -EAGAIN || ret == -EACCES ? -EBUSY : ret;
+}
+
+static void mem_slot_unlock(struct shmipc_segment *seg, uint32_t slot)
+{
+	(void)shmipc_lock_set(seg->fd, LOCK_SLOT + slot, F_UNLCK);
+}
+
+static bool mem_slot_held(struct shmipc_segment *seg, uint32_t slot)
+{
+	return shmipc_lock_held(seg->fd, LOCK_SLOT + slot);
+}
+
+const struct shmipc_locks shmipc_file_locks = {
+	.lock = mem_slot_lock,
+	.unlock = mem_slot_unlock,
+	.held = mem_slot_held,
+};
+
+const struct shmipc_backend shmipc_mem = {
+	.name = "mem",
+	.watch = &shmipc_watch_mem,
+	.create = mem_create,
+	.open = mem_open,
+	.anon = shmipc_mem_anon,
+	.from_fd = shmipc_mem_from_fd,
+	.dup = shmipc_mem_dup,
+	.close = mem_close,
+	.unlink = mem_unlink,
+	.look = mem_look,
+	.each = mem_each,
+	.reap = mem_reap,
+	.sweep = shmipc_dir_sweep,
+	.take = shmipc_table_take,
+	.leave = shmipc_table_leave,
+	.state = shmipc_table_state,
+	.wait_gone = shmipc_table_wait_gone,
+	.wait = shmipc_table_wait,
+	.wait_peer = shmipc_table_wait_peer,
+	.wake = shmipc_table_wake,
+	.wait_log = shmipc_table_wait_log,
+	.wait_any = shmipc_table_wait_any,
+};

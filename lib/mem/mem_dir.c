@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: MIT
+/* mem_dir.c - names of segments, and the directory that holds them as files */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "segment/backend.h"
+
+#define DIR_DEFAULT	"/dev/shm/shmipc"
+
+static char dir_path[4096];
+static pthread_once_t dir_once = PTHREAD_ONCE_INIT;
+
+static void dir_init(void)
+{
+	const char *env = secure_getenv("SHMIPC_DIR");
+
+	if (!env || !*env || strlen(env) >= sizeof(dir_path))
+		env = DIR_DEFAULT;
+	(void)snprintf(dir_path, sizeof(dir_path), "%s", env);
+}
+
+SHMIPC_EXPORT const char *shmipc_segment_dir(void)
+{
+	pthread_once(&dir_once, dir_init);
+	return dir_path;
+}
+
+static bool name_byte_ok(char c)
+{
+	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+	       c == '.' || c == '_' || c == '/' || c == '-';
+}
+
+/* Why one part between slashes is no good, or NULL. */
+static const char *part_fault(const char *part, size_t len)
+{
+	if (!len)
+		return "it has an empty part, or a slash at its end";
+	if (part[0] == '.' && (len == 1 || (len == 2 && part[1] == '.')))
+		return "it has a part \".\" or \"..\"";
+	return NULL;
+}
+
+static const char *name_fault(const char *name)
+{
+	const char *part = name, *fault, *p;
+
+	if (!name)
+		return "it is NULL";
+	if (!*name)
+		return "it is empty";
+	if (*name == '/')
+		return "it begins with a slash";
+	if (strnlen(name, SHMIPC_NAME_MAX + 1) > SHMIPC_NAME_MAX)
+		return "it is longer than 200 bytes";
+	for (p = name;; p++) {
+		if (*p && !name_byte_ok(*p))
+			return "it has a byte other than A-Z a-z 0-9 . _ / -";
+		if (*p && *p != '/')
+			continue;
+		fault = part_fault(part, (size_t)(p - part));
+		if (fault || !*p)
+			return fault;
+		part = p + 1;
+	}
+}
+
+SHMIPC_EXPORT int shmipc_name_check(const char *name, const char **ret_reason)
+{
+	const char *fault = name_fault(name);
+
+	if (!fault)
+		return 0;
+	if (ret_reason)
+		*ret_reason = fault;
+	return -EINVAL;
+}
+
+/* One file per segment: a slash in the name is a % in the file's, which no name has. */
+void shmipc_name_to_file(const char *name, char file[SHMIPC_FILE_MAX])
+{
+	size_t i;
+
+	for (i = 0; i < SHMIPC_NAME_MAX && name[i]; i++)
+		file[i] = name[i] == '/' ? '%' : name[i];
+	file[i] = 0;
+}
+
+bool shmipc_name_from_file(const char *file, char name[SHMIPC_NAME_MAX + 1])
+{
+	size_t i;
+
+	for (i = 0; file[i]; i++) {
+		if (i == SHMIPC_NAME_MAX || file[i] == '/')
+			return false;
+		name[i] = file[i] == '%' ? '/' : file[i];
+	}
+	name[i] = 0;
+	return !name_fault(name);
+}
+
+/*
+ * Make the directory, mode 1777 from its first moment: under another name, then
+ * renamed. Killed in between, it leaves an empty directory beside it.
+ */
+static int dir_make_once(const char *path)
+{
+	char tmp[sizeof(dir_path) + 24];
+	uint64_t random;
+	int err = 0;
+
+	if (getrandom(&random, sizeof(random), 0) != (ssize_t)sizeof(random))
+		return -errno;
+	(void)snprintf(tmp, sizeof(tmp), "%s.%016llx", path, (unsigned long long)random);
+	if (mkdir(tmp, 0700))
+		return -errno;
+	if (chmod(tmp, 01777) || renameat2(AT_FDCWD, tmp, AT_FDCWD, path, RENAME_NOREPLACE)) {
+		err = -errno;
+		(void)rmdir(tmp);
+	}
+	return err == -EEXIST ? 0 : err;
+}
+
+/* Again, if somebody swept ours away before it had its name. */
+static int dir_make(const char *path)
+{
+	int err = -ENOENT, tries;
+
+	for (tries = 0; err == -ENOENT && tries < 10; tries++)
+		err = dir_make_once(path);
+	return err;
+}
+
+/* Is @file what dir_make_once() calls a directory that is to be called @base? */
+static bool is_unnamed(const char *file, const char *base)
+{
+	size_t len = strlen(base);
+
+	return !strncmp(file, base, len) && file[len] == '.' && strlen(file) == len + 17 &&
+	       strspn(file + len + 1, "0123456789abcdef") == 16;
+}
+
+/* Remove what who was killed in dir_make_once() left beside the directory. */
+void shmipc_dir_sweep(void)
+{
+	char path[sizeof(dir_path)], *base;
+	struct dirent *e;
+	DIR *d;
+
+	(void)snprintf(path, sizeof(path), "%s", shmipc_segment_dir());
+	base = strrchr(path, '/');
+	if (!base || base == path)
+		return;
+	*base++ = 0;
+	d = opendir(path);
+	if (!d)
+		return;
+	while ((e = readdir(d)))	/* a directory that holds anything stays */
+		if (is_unnamed(e->d_name, base))
+			(void)unlinkat(dirfd(d), e->d_name, AT_REMOVEDIR);
+	(void)closedir(d);
+}
+
+int shmipc_dir_open(bool make)
+{
+	const char *path = shmipc_segment_dir();
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), err;
+
+	if (fd < 0 && errno == ENOENT && make) {
+		err = dir_make(path);
+		if (err)
+			return shmipc_fail(err, "shmipc: make directory \"%s\": %s (%s); make it by hand, or set SHMIPC_DIR to one that you may write",
+					   path, strerror(-err), shmipc_error_name(err));
+		fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	}
+	if (fd >= 0)
+		return fd;
+	err = -errno;
+	return shmipc_fail(err, "shmipc: open directory \"%s\": %s (%s); %s", path, strerror(-err),
+			   shmipc_error_name(err),
+			   err == -ENOENT ? "no segment was ever made here" : "set SHMIPC_DIR to one that you may use");
+}

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT
+/*
+ * mem_lock.c - who lives, and who may remove a name
+ *
+ * Liveness is by locks of open file descriptions on bytes far behind the data.
+ * The kernel drops them with the last descriptor of the description, whatever
+ * the process was called and in whatever PID namespace it lived:
+ *
+ *   GATE    exclusive: to remove the name; shared: to join. Held for moments
+ *   USE     shared by all who have the segment open: nobody left means that
+ *           it may be removed
+ *   SLOT+n  exclusive, by the peer in slot n
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "mem/mem.h"
+
+#define RETRY_NS	UINT64_C(500000)
+
+int shmipc_lock_set(int fd, int64_t at, short type)
+{
+	struct flock l = { .l_type = type, .l_whence = SEEK_SET, .l_start = at, .l_len = 1 };
+	int ret;
+
+	do
+		ret = fcntl(fd, F_OFD_SETLK, &l);
+	while (ret && errno == EINTR);
+	return ret ? -errno : 0;
+}
+
+/* Does another file description hold this byte? */
+bool shmipc_lock_held(int fd, int64_t at)
+{
+	struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = at, .l_len = 1 };
+
+	return fcntl(fd, F_OFD_GETLK, &l) || l.l_type != F_UNLCK;
+}
+
+/* Never waits for ever: whoever holds the gate may be stopped, or hostile. */
+int shmipc_gate_lock(int fd, short type, uint64_t patience_ns)
+{
+	uint64_t end = shmipc_now_ns() + patience_ns;
+	int ret;
+
+	for (;;) {
+		ret = shmipc_lock_set(fd, LOCK_GATE, type);
+		if (ret != -EAGAIN && ret != -EACCES)
+			return ret;
+		if (shmipc_now_ns() >= end)
+			return -EBUSY;
+		shmipc_sleep_ns(RETRY_NS);
+	}
+}
+
+void shmipc_gate_unlock(int fd)
+{
+	(void)shmipc_lock_set(fd, LOCK_GATE, F_UNLCK);
+}

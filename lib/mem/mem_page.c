@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: MIT
+/*
+ * mem_page.c - memory for segments: of a page size, on a node, all of it there
+ *
+ * On tmpfs 2 MiB pages come by MADV_COLLAPSE, whatever the system's settings
+ * for transparent huge pages say; on hugetlbfs every page is a huge one. What
+ * could not be had is found out here and reported, never assumed.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/mempolicy.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "segment/backend.h"
+
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22
+#endif
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25
+#endif
+
+#define HUGETLBFS_MAGIC_NR	0x958458f6
+#define NODES_MAX		1024
+
+/* Page size of a hugetlbfs file, or 0 for another file system. */
+uint64_t shmipc_pages_of_fs(int fd)
+{
+	struct statfs s;
+
+	if (fd < 0 || fstatfs(fd, &s) || s.f_type != HUGETLBFS_MAGIC_NR)
+		return 0;
+	return (uint64_t)s.f_bsize;
+}
+
+/* Where the data should begin: at a huge page, where they can have one. */
+uint64_t shmipc_pages_data_align(const struct shmipc_pages *p, uint64_t data_bytes)
+{
+	if (p->fs_page || p->asked == SHMIPC_PAGE_4K || data_bytes < SHMIPC_PAGE_2M)
+		return SHMIPC_CTL_PAGE;
+	return SHMIPC_PAGE_2M;
+}
+
+/* Map a whole file (or, for -1, private memory) at a multiple of @align. */
+unsigned char *shmipc_pages_map(int fd, size_t bytes, int prot, uint64_t align)
+{
+	size_t room = bytes + align;
+	int flags = fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED;
+	unsigned char *hole, *base;
+
+	hole = mmap(NULL, room, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (hole == MAP_FAILED)
+		return NULL;
+	base = hole + (align - (uintptr_t)hole % align) % align;
+	if (base > hole)
+		(void)munmap(hole, (size_t)(base - hole));
+	if (hole + room > base + bytes)
+		(void)munmap(base + bytes, (size_t)(hole + room - (base + bytes)));
+	if (mmap(base, bytes, prot, flags | MAP_FIXED, fd, 0) == MAP_FAILED) {
+		(void)munmap(base, bytes);
+		return NULL;
+	}
+	return base;
+}
+
+static int bind_node(unsigned char *base, uint64_t bytes, int node)
+{
+	unsigned long mask[NODES_MAX / (8 * sizeof(unsigned long))] = { 0 };
+	unsigned int bits = 8 * sizeof(unsigned long);
+
+	if (node < 0)
+		return 0;
+	if (node >= NODES_MAX)
+		return -EINVAL;
+	mask[(unsigned int)node / bits] |= 1ul << ((unsigned int)node % bits);
+	return syscall(SYS_mbind, base, bytes, MPOL_BIND, mask, NODES_MAX, 0) ? -errno : 0;
+}
+
+static int node_of(unsigned char *addr)
+{
+	int node = -1;
+
+	if (syscall(SYS_get_mempolicy, &node, NULL, 0, addr, MPOL_F_NODE | MPOL_F_ADDR))
+		return -1;
+	return node;
+}
+
+/*
+ * 2 MiB pages for [@off, @off + @bytes): a page of each must be there before it
+ * can be collapsed, and is had without risking SIGBUS by fallocate.
+ */
+static bool collapse(int fd, unsigned char *base, uint64_t off, uint64_t bytes)
+{
+	uint64_t at;
+	bool all = bytes >= SHMIPC_PAGE_2M;
+
+	for (at = off; at + SHMIPC_PAGE_2M <= off + bytes; at += SHMIPC_PAGE_2M) {
+		if (fd >= 0 && fallocate(fd, 0, (off_t)at, (off_t)SHMIPC_CTL_PAGE))
+			return false;
+		if (madvise(base + at, SHMIPC_PAGE_2M, MADV_COLLAPSE))
+			all = false;
+	}
+	return all;
+}
+
+static int take(int fd, unsigned char *base, uint64_t off, uint64_t bytes)
+{
+	int ret;
+
+	if (fd >= 0) {
+		do
+			ret = fallocate(fd, 0, (off_t)off, (off_t)bytes);
+		while (ret && errno == EINTR);
+		if (ret)
+			return -errno;
+	}
+	do
+		ret = madvise(base + off, bytes, MADV_POPULATE_WRITE);
+	while (ret && (errno == EINTR || errno == EAGAIN));
+	if (ret && errno != EINVAL)	/* EINVAL: before Linux 5.14 */
+		return errno == EFAULT ? -ENOMEM : -errno;
+	return 0;
+}
+
+/**
+ * shmipc_pages_populate - get all the memory of a new segment
+ * @p:         what is asked; what was got is filled in
+ * @fd:        the file, already of the right length; -1 for private memory
+ * @base:      where it is mapped, writable
+ * @bytes:     of the mapping
+ * @ctl_bytes: control pages at its start
+ * @data_off:  where the data begin; what lies between is never touched
+ *
+ * Return: 0; -ENOSPC, -ENOMEM; -EINVAL for a node that is not there.
+ */
+int shmipc_pages_populate(struct shmipc_pages *p, int fd, unsigned char *base, uint64_t bytes,
+			  uint64_t ctl_bytes, uint64_t data_off)
+{
+	uint64_t data_bytes = bytes - data_off;
+	int ret = bind_node(base, bytes, p->node_asked);
+
+	if (ret)
+		return ret;
+	p->got = p->fs_page ? p->fs_page : SHMIPC_PAGE_4K;
+	if (p->fs_page) {
+		ret = take(fd, base, 0, bytes);
+	} else {
+		if (shmipc_pages_data_align(p, data_bytes) == SHMIPC_PAGE_2M) {
+			if (fd < 0)
+				ret = take(fd, base, data_off, data_bytes);
+			if (!ret && collapse(fd, base, data_off, data_bytes))
+				p->got = SHMIPC_PAGE_2M;
+		}
+		if (!ret)
+			ret = take(fd, base, 0, ctl_bytes);
+		if (!ret)
+			ret = take(fd, base, data_off, data_bytes);
+	}
+	if (!ret)
+		p->node_got = node_of(base + data_off);
+	return ret;
+}

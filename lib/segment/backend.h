@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * backend.h - who provides the memory of a segment, and what it needs of the kernel
+ *
+ * Used at set-up, when sleeping, and when somebody may have died; never where
+ * messages pass. A backend sets seg->fd, seg->mem, seg->base and seg->bytes.
+ */
+#ifndef SHMIPC_BACKEND_H
+#define SHMIPC_BACKEND_H
+
+#include "segment/segment.h"
+
+/* A killed peer's lock goes when its memory has been torn down; this is ample. */
+#define DYING_PATIENCE_NS	UINT64_C(2000000000)
+
+struct shmipc_watch_ops;
+
+/* A word of a segment. */
+struct shmipc_any {
+	struct shmipc_segment *seg;
+	struct shmipc_word w;
+};
+
+struct shmipc_backend {
+	const char *name;
+	uint32_t caps;		/* SHMIPC_CAP_* that do not depend on the kernel */
+	const struct shmipc_watch_ops *watch;	/* of names; see watch.h */
+
+	/* Make and open; -EEXIST if the name is taken. @h says where and how. */
+	int (*create)(struct shmipc_segment *seg, const char *name,
+		      const struct shmipc_segment_opts *o);
+	/* Open what is there; -ENOENT also when it was a leftover, now removed. */
+	int (*open)(struct shmipc_segment *seg, const char *name);
+	/* Without a name; and from a descriptor of one, which stays the caller's. */
+	int (*anon)(struct shmipc_segment *seg, const struct shmipc_segment_opts *o);
+	int (*from_fd)(struct shmipc_segment *seg, int fd);
+	/* Another handle on the same memory, with a liveness of its own. */
+	int (*dup)(struct shmipc_segment *seg, struct shmipc_segment *from);
+	/* Let go; remove the name if we are the last and it is not persistent. */
+	void (*close)(struct shmipc_segment *seg);
+	int (*unlink)(const char *name);
+	/* Map to look only; sets *@ret_in_use. */
+	int (*look)(struct shmipc_segment *seg, const char *name, int *ret_in_use);
+	int (*each)(int (*fn)(const char *name, void *arg), void *arg);
+	/* Remove what is left of the making of places for names; may be NULL. */
+	void (*sweep)(void);
+	/* Remove @name if it is a leftover: 0 removed, -EBUSY in use, -errno. */
+	int (*reap)(const char *name);
+
+	/*
+	 * Ends. take: the first free slot in [from, to), into e->slot; -EBUSY if
+	 * none is. state: @sure asks the kernel where the table alone may be
+	 * wrong, at the price of a system call. wait_gone: until a dead peer's
+	 * last traces, which would keep the name, are gone, or the time is up.
+	 * pid: of who is attached; NULL: the hint in the slot is all there is.
+	 */
+	int (*take)(struct shmipc_end *e, enum shmipc_role role, uint32_t from, uint32_t to);
+	void (*leave)(struct shmipc_end *e);
+	enum shmipc_peer_state (*state)(struct shmipc_segment *seg, uint32_t slot, bool sure);
+	void (*wait_gone)(struct shmipc_segment *seg, uint32_t slot, uint64_t until_ns);
+	uint32_t (*pid)(struct shmipc_segment *seg, uint32_t slot);
+
+	/*
+	 * Sleep while *@word is @val and the slot's word, less its WATCHED bit,
+	 * is @peer_val, until @until_ns or sooner. 0: look again; -ETIMEDOUT;
+	 * -EINTR. wait_peer: the slot's word alone. wake: all sleepers of a word.
+	 */
+	int (*wait)(struct shmipc_segment *seg, const uint32_t *word, uint32_t val,
+		    uint32_t slot, uint32_t peer_val, uint64_t until_ns);
+	int (*wait_peer)(struct shmipc_segment *seg, uint32_t slot, uint32_t peer_val,
+			 uint64_t until_ns);
+	void (*wake)(struct shmipc_segment *seg, const uint32_t *word);
+	/* As wait, and the coming, leaving or dying of any peer in [0, slots) ends it. */
+	int (*wait_log)(struct shmipc_segment *seg, const uint32_t *word, uint32_t val,
+			uint32_t slots, uint64_t until_ns);
+	/* While each of @n words, of any segments of this backend, has its value. */
+	int (*wait_any)(struct shmipc_any *any, size_t n, uint64_t until_ns);
+};
+
+extern const struct shmipc_watch_ops shmipc_watch_mem;
+extern const struct shmipc_watch_ops shmipc_watch_dev;
+extern const struct shmipc_backend shmipc_mem;		/* files by name, memfds */
+extern const struct shmipc_backend shmipc_dev;		/* the kernel module's */
+extern const struct shmipc_backend shmipc_private;	/* one process */
+
+/* backend.c: of names, NULL with a text if the wish is none; and of a descriptor */
+const struct shmipc_backend *shmipc_backend_named(void);
+const struct shmipc_backend *shmipc_backend_of_fd(int fd);
+
+int shmipc_mem_anon(struct shmipc_segment *seg, const struct shmipc_segment_opts *o);
+int shmipc_mem_from_fd(struct shmipc_segment *seg, int fd);
+bool shmipc_dev_is(int fd);		/* a descriptor of the device */
+int shmipc_private_create(struct shmipc_segment *seg, const struct shmipc_segment_opts *o);
+
+/* mem_dir.c: names as files */
+#define SHMIPC_FILE_MAX	256
+void shmipc_name_to_file(const char *name, char file[SHMIPC_FILE_MAX]);
+bool shmipc_name_from_file(const char *file, char name[SHMIPC_NAME_MAX + 1]);
+void shmipc_dir_sweep(void);
+int shmipc_dir_open(bool make);		/* descriptor, or -errno with a text */
+
+/* mem_page.c: memory of a size of page, on a node, all there */
+struct shmipc_pages {
+	uint64_t asked;
+	uint64_t got;
+	uint64_t fs_page;	/* hugetlbfs: its page; else 0 */
+	int node_asked;		/* -1 any */
+	int node_got;
+};
+
+uint64_t shmipc_pages_data_align(const struct shmipc_pages *p, uint64_t data_bytes);
+unsigned char *shmipc_pages_map(int fd, size_t bytes, int prot, uint64_t align);
+int shmipc_pages_populate(struct shmipc_pages *p, int fd, unsigned char *base, uint64_t bytes,
+			  uint64_t ctl_bytes, uint64_t data_off);
+uint64_t shmipc_pages_of_fs(int fd);
+
+#endif /* SHMIPC_BACKEND_H */

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MIT
+/*
+ * fork.c - a child inherits no handle
+ *
+ * After fork() the child has copies of the parent's descriptors, which would
+ * keep the parent's locks alive when it dies, and of its mappings, in which two
+ * processes would act as one peer. So in the child each segment's descriptor is
+ * closed and its mapping replaced by private zeroes; every use of a handle
+ * there fails with -EINVAL. A child made by clone(2) around the C library does
+ * not come through here: it keeps the parent's ends alive until it execs or
+ * ends.
+ */
+#include <pthread.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "segment/probe.h"
+
+static pthread_mutex_t fork_mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
+static struct shmipc_segment *fork_first;
+
+static void before(void)
+{
+	pthread_mutex_lock(&fork_mutex);
+}
+
+static void in_parent(void)
+{
+	pthread_mutex_unlock(&fork_mutex);
+}
+
+static void in_child(void)
+{
+	struct shmipc_segment *seg;
+	uint32_t i;
+
+	for (seg = fork_first; seg; seg = seg->next) {
+		seg->dead = true;
+		/* The inline parts refuse it. */
+		for (i = 0; seg->live && i < seg->nlive; i++)
+			seg->live[i] = 0;
+		for (i = 0; seg->live && i < seg->nbusy; i++)
+			seg->busy[i] = &shmipc_probe_busy;
+		if (seg->base)
+			(void)mmap(seg->base, seg->bytes, PROT_READ | PROT_WRITE,
+				   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
+		if (seg->fd >= 0)
+			(void)close(seg->fd);
+		seg->fd = -1;
+	}
+	shmipc_keeper_after_fork();
+	shmipc_wait_after_fork();
+	shmipc_wait_words_after_fork();
+	pthread_mutex_unlock(&fork_mutex);
+}
+
+static void install(void)
+{
+	(void)pthread_atfork(before, in_parent, in_child);
+}
+
+void shmipc_fork_add(struct shmipc_segment *seg)
+{
+	pthread_once(&fork_once, install);
+	pthread_mutex_lock(&fork_mutex);
+	seg->next = fork_first;
+	if (fork_first)
+		fork_first->prev = seg;
+	fork_first = seg;
+	pthread_mutex_unlock(&fork_mutex);
+}
+
+void shmipc_fork_del(struct shmipc_segment *seg)
+{
+	pthread_mutex_lock(&fork_mutex);
+	if (seg->prev)
+		seg->prev->next = seg->next;
+	else
+		fork_first = seg->next;
+	if (seg->next)
+		seg->next->prev = seg->prev;
+	pthread_mutex_unlock(&fork_mutex);
+}

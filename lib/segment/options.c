@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: MIT
+/* options.c - from what the user wants to the header of a segment, and back */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "segment/backend.h"
+#include "segment/body.h"
+
+#define PEERS_DEFAULT		64u
+#define PEERS_MAX		65536u
+#define MODE_DEFAULT		0600u
+
+/* A private copy of the user's options, whatever age its struct has. */
+int shmipc_opts_read(struct shmipc_segment_opts *o, const struct shmipc_segment_opts *user)
+{
+	static const uint32_t known = SHMIPC_CREATE | SHMIPC_EXCL | SHMIPC_PERSIST |
+				      SHMIPC_ON_NODE | SHMIPC_CHOWN;
+
+	memset(o, 0, sizeof(*o));
+	if (!user)
+		return 0;
+	if (user->struct_bytes != sizeof(*o))
+		return shmipc_fail(-EINVAL, "shmipc: options: struct_bytes is %llu, this library knows %zu (EINVAL); set it to sizeof",
+				   (unsigned long long)user->struct_bytes, sizeof(*o));
+	*o = *user;
+	if (o->flags & ~known)
+		return shmipc_fail(-EINVAL, "shmipc: options: unknown flags %#x (EINVAL)",
+				   o->flags & ~known);
+	if (o->kind > SHMIPC_KIND_TOPIC)
+		return shmipc_fail(-EINVAL, "shmipc: options: kind %u is none of 0..%d (EINVAL)",
+				   o->kind, SHMIPC_KIND_TOPIC);
+	if (o->page && o->page != SHMIPC_PAGE_4K && o->page != SHMIPC_PAGE_2M &&
+	    o->page != SHMIPC_PAGE_1G)
+		return shmipc_fail(-EINVAL, "shmipc: options: page of %llu bytes is none of 4096, 2 MiB, 1 GiB, 0 for auto (EINVAL)",
+				   (unsigned long long)o->page);
+	if (o->align && !shmipc_priv_align_ok(o->align))
+		return shmipc_fail(-EINVAL, "shmipc: options: align %u is none of 8, 16, 32, 64 (EINVAL)",
+				   o->align);
+	if (o->bytes > SHMIPC_RING_SIZE_MAX && o->kind != SHMIPC_KIND_RAW)
+		return shmipc_fail(-EINVAL, "shmipc: options: a ring of %llu bytes; the largest is 4 GiB (EINVAL)",
+				   (unsigned long long)o->bytes);
+	if (o->bytes > UINT64_C(1) << 46)
+		return shmipc_fail(-EINVAL, "shmipc: options: %llu bytes; the most is 64 TiB (EINVAL)",
+				   (unsigned long long)o->bytes);
+	if (o->peers > PEERS_MAX)
+		return shmipc_fail(-EINVAL, "shmipc: options: %u peers; the most is %u (EINVAL)",
+				   o->peers, PEERS_MAX);
+	if (o->meta_bytes > UINT64_C(1) << 30)
+		return shmipc_fail(-EINVAL, "shmipc: options: %llu bytes of metadata; the most is 1 GiB (EINVAL)",
+				   (unsigned long long)o->meta_bytes);
+	if (o->mode & ~07777u)
+		return shmipc_fail(-EINVAL, "shmipc: options: mode %#o has more than permission bits (EINVAL)",
+				   o->mode);
+	if (o->flags & SHMIPC_ON_NODE && o->node < 0)
+		return shmipc_fail(-EINVAL, "shmipc: options: node %d (EINVAL)", o->node);
+	return 0;
+}
+
+/**
+ * shmipc_opts_plan - the header of a new segment, as far as it follows from options
+ * @h:     filled in; what memory was obtained comes later
+ * @b:     what lies behind the peer table
+ * @o:     checked options
+ * @name:  or NULL
+ * @pages: of what memory; says where the data should begin
+ *
+ * Return: 0, -EINVAL with a text.
+ */
+int shmipc_opts_plan(struct shmipc_seg_hdr *h, struct shmipc_body *b,
+		     const struct shmipc_segment_opts *o, const char *name, const struct shmipc_pages *pages)
+{
+	const char *lack = NULL;
+	int ret;
+
+	memset(h, 0, sizeof(*h));
+	if (!o->kind)
+		lack = "options do not say what kind to make";
+	else if (o->kind == SHMIPC_KIND_RAW && !o->bytes)
+		lack = "raw needs its number of bytes";
+	else if (o->kind == SHMIPC_KIND_TOPIC && !o->log)
+		lack = "a topic is made by shmipc_pub_open() or shmipc_sub_open()";
+	if (lack)
+		return shmipc_fail(-EINVAL, "shmipc: create \"%s\": %s (EINVAL)", name ? name : "",
+				   lack);
+	h->magic = SHMIPC_SEG_MAGIC;
+	h->layout_major = SHMIPC_LAYOUT_MAJOR;
+	h->layout_minor = SHMIPC_LAYOUT_MINOR;
+	h->hdr_bytes = sizeof(*h);
+	h->kind = o->kind;
+	h->flags = o->flags & SHMIPC_PERSIST ? SHMIPC_SEG_PERSISTENT : 0;
+	h->peers = o->peers ? o->peers : o->kind == SHMIPC_KIND_SPSC ? 2 : PEERS_DEFAULT;
+	if (o->kind == SHMIPC_KIND_TOPIC)
+		h->peers = o->log->pubs + o->log->subs;
+	if (h->peers < 2)
+		h->peers = 2;
+	h->peer_bytes = sizeof(struct shmipc_peer_slot);
+	h->peers_off = SHMIPC_CTL_PAGE;
+	h->body_off = h->peers_off +
+		shmipc_priv_round_up((uint64_t)h->peers * h->peer_bytes, SHMIPC_CTL_PAGE);
+	ret = shmipc_body_plan(b, h, o, name, pages);
+	if (ret)
+		return ret;
+	h->total_bytes = h->data_off + h->data_bytes;
+	h->page_asked = o->page;
+	h->node_asked = o->flags & SHMIPC_ON_NODE ? o->node : -1;
+	h->node_got = -1;
+	h->mode = o->mode ? o->mode : MODE_DEFAULT;
+	h->uid = o->flags & SHMIPC_CHOWN ? o->uid : (uint32_t)geteuid();
+	h->gid = o->flags & SHMIPC_CHOWN ? o->gid : (uint32_t)getegid();
+	h->created_ns = shmipc_realtime_ns();
+	if (getrandom(h->id, sizeof(h->id), 0) != (ssize_t)sizeof(h->id))
+		return shmipc_fail(-EINVAL, "shmipc: create \"%s\": getrandom gives nothing (EINVAL)",
+				   name ? name : "");
+	if (name)
+		(void)snprintf(h->name, sizeof(h->name), "%s", name);
+	return 0;
+}
+
+static int mismatch(const char *name, const char *what, unsigned long long wish,
+		    unsigned long long is)
+{
+	return shmipc_fail(-EINVAL, "shmipc: open \"%s\": %s %llu is wished, its creator made it with %llu (EINVAL); wish the same or nothing, or remove it first",
+			   name ? name : "", what, wish, is);
+}
+
+/* Is what the user insists on what the creator asked for? */
+int shmipc_opts_match(const struct shmipc_segment_opts *o, const struct shmipc_seg_hdr *h,
+		      const struct shmipc_ring *ring, const char *name)
+{
+	uint64_t bytes = SHMIPC_RING_SIZE_MIN;
+
+	if (o->kind && o->kind != h->kind)
+		return mismatch(name, "kind", o->kind, h->kind);
+	if (shmipc_kind_is_ring(h->kind))
+		while (bytes < o->bytes)
+			bytes *= 2;
+	else
+		bytes = shmipc_priv_round_up(o->bytes, SHMIPC_CTL_PAGE);
+	if (o->bytes && bytes != h->data_bytes)
+		return mismatch(name, "size", bytes, h->data_bytes);
+	if (o->align && shmipc_kind_is_ring(h->kind) && o->align != ring->align)
+		return mismatch(name, "align", o->align, ring->align);
+	if (o->meta_bytes && shmipc_kind_is_ring(h->kind) && o->meta_bytes != ring->meta_bytes)
+		return mismatch(name, "bytes of metadata", o->meta_bytes, ring->meta_bytes);
+	if (o->peers && o->peers != h->peers)
+		return mismatch(name, "number of peers", o->peers, h->peers);
+	if (o->page && o->page != h->page_asked)
+		return mismatch(name, "page size", o->page, h->page_asked);
+	if (o->flags & SHMIPC_ON_NODE && o->node != h->node_asked)
+		return shmipc_fail(-EINVAL, "shmipc: open \"%s\": node %d is wished, its creator asked for %d (EINVAL); wish the same or nothing",
+				   name ? name : "", o->node, h->node_asked);
+	if (o->mode && o->mode != h->mode)
+		return shmipc_fail(-EINVAL, "shmipc: open \"%s\": mode %#o is wished, its creator made it with %#o (EINVAL); wish the same or nothing",
+				   name ? name : "", o->mode, h->mode);
+	if (o->flags & SHMIPC_CHOWN && (o->uid != h->uid || o->gid != h->gid))
+		return shmipc_fail(-EINVAL, "shmipc: open \"%s\": owner %u:%u is wished, its creator made it with %u:%u (EINVAL); wish the same or nothing",
+				   name ? name : "", o->uid, o->gid, h->uid, h->gid);
+	if (o->flags & SHMIPC_PERSIST && !(h->flags & SHMIPC_SEG_PERSISTENT))
+		return shmipc_fail(-EINVAL, "shmipc: open \"%s\": persistent is wished, its creator made it to go with its last peer (EINVAL)",
+				   name ? name : "");
+	return 0;
+}
+
+/* Does a private copy of a header make sense for a file of this length? */
+int shmipc_hdr_check(const struct shmipc_seg_hdr *h, uint64_t file_bytes, const char *name)
+{
+	const char *n = name ? name : "";
+
+	if (h->magic != SHMIPC_SEG_MAGIC)
+		return shmipc_fail(-EPROTO, "shmipc: open \"%s\": magic %#llx, expected %#llx (EPROTO); not a segment: remove the file",
+				   n, (unsigned long long)h->magic, SHMIPC_SEG_MAGIC);
+	if (h->layout_major != SHMIPC_LAYOUT_MAJOR)
+		return shmipc_fail(-EPROTONOSUPPORT, "shmipc: open \"%s\": layout %u, this library reads %d (EPROTONOSUPPORT); upgrade libshmipc or restart the creator",
+				   n, h->layout_major, SHMIPC_LAYOUT_MAJOR);
+	if (h->incompat & ~SHMIPC_FEAT_INCOMPAT_KNOWN)
+		return shmipc_fail(-EPROTONOSUPPORT, "shmipc: open \"%s\": features %#llx are unknown to this library (EPROTONOSUPPORT); upgrade libshmipc",
+				   n, (unsigned long long)(h->incompat & ~SHMIPC_FEAT_INCOMPAT_KNOWN));
+	if (h->total_bytes > file_bytes || h->total_bytes < 2 * SHMIPC_CTL_PAGE ||
+	    h->total_bytes > UINT64_C(1) << 48)
+		return shmipc_fail(-EPROTO, "shmipc: open \"%s\": header says %llu bytes, there are %llu (EPROTO); remove it",
+				   n, (unsigned long long)h->total_bytes,
+				   (unsigned long long)file_bytes);
+	if (h->peers < 2 || h->peers > PEERS_MAX ||
+	    h->peer_bytes != sizeof(struct shmipc_peer_slot) || h->peers_off != SHMIPC_CTL_PAGE ||
+	    h->body_off % SHMIPC_CTL_PAGE ||
+	    h->body_off < h->peers_off + (uint64_t)h->peers * h->peer_bytes ||
+	    h->data_off < h->body_off || h->data_off > h->total_bytes ||
+	    h->data_bytes > h->total_bytes - h->data_off || h->hdr_bytes != sizeof(*h) ||
+	    h->kind < SHMIPC_KIND_RAW || h->kind > SHMIPC_KIND_TOPIC ||
+	    h->name[SHMIPC_NAME_MAX])
+		return shmipc_fail(-EPROTO, "shmipc: open \"%s\": its header is nonsense (EPROTO); remove it", n);
+	return 0;
+}

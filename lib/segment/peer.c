@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT
+/* peer.c - the ends of a segment: who has them, who left, who died */
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "segment/backend.h"
+#include "segment/body.h"
+#include "segment/probe.h"
+
+/* The PID namespace that hints of pids are of. */
+uint32_t shmipc_my_pidns(void)
+{
+	struct stat st;
+
+	return stat("/proc/self/ns/pid", &st) ? 0 : (uint32_t)st.st_ino;
+}
+
+static uint64_t generation(const struct shmipc_end *e)
+{
+	return shmipc_load_relaxed(&shmipc_segment_slot(e->seg, e->slot)->generation);
+}
+
+/**
+ * shmipc_end_take - become a peer
+ * @e:    filled in
+ * @seg:  one end per handle
+ * @role: which end
+ *
+ * Return: 0; -EBUSY the end is taken; -ENOSPC all reader slots are.
+ */
+int shmipc_end_take(struct shmipc_end *e, struct shmipc_segment *seg, enum shmipc_role role)
+{
+	struct shmipc_peer_info p;
+	uint32_t from, to;
+	int ret;
+
+	shmipc_body_slots(&seg->hdr, seg->log.hdr.pubs, role, &from, &to);
+	e->seg = seg;
+	ret = seg->be->take(e, role, from, to);
+	if (ret == -EBUSY && role == SHMIPC_ROLE_READER)
+		return shmipc_fail(-ENOSPC, "shmipc: attach \"%s\": all %u readers' slots are taken (ENOSPC); make it with more %s",
+				   seg->hdr.name, to - from,
+				   seg->hdr.kind == SHMIPC_KIND_TOPIC ? "subscribers" : "peers");
+	if (ret == -EBUSY && to - from > 1)
+		return shmipc_fail(-EBUSY, "shmipc: attach \"%s\": all %u publishers' slots are taken (EBUSY); make it with more publishers",
+				   seg->hdr.name, to - from);
+	if (ret == -EBUSY) {
+		shmipc_slot_info(seg, from, &p);
+		return shmipc_fail(-EBUSY, "shmipc: attach \"%s\": its %s is there already: %.16s, pid %u (EBUSY)",
+				   seg->hdr.name, role == SHMIPC_ROLE_PRODUCER ? "producer" : "consumer",
+				   p.comm[0] ? p.comm : "?", p.pid);
+	}
+	if (ret)
+		return shmipc_fail(ret, "shmipc: attach \"%s\": take a slot: %s (%s)", seg->hdr.name,
+				   strerror(-ret), shmipc_error_name(ret));
+	shmipc_probe(attach, seg, e->slot, role, generation(e), 0);
+	return 0;
+}
+
+void shmipc_end_leave(struct shmipc_end *e)
+{
+	shmipc_probe(detach, e->seg, e->slot,
+		     shmipc_load_relaxed(&shmipc_segment_slot(e->seg, e->slot)->role),
+		     generation(e), 0);
+	e->seg->be->leave(e);
+}
+
+void shmipc_slot_info(struct shmipc_segment *seg, uint32_t slot, struct shmipc_peer_info *ret)
+{
+	const struct shmipc_peer_slot *s = shmipc_segment_slot(seg, slot);
+	uint32_t pid;
+
+	memset(ret, 0, sizeof(*ret));
+	ret->slot = slot;
+	ret->state = seg->be->state(seg, slot, true);
+	ret->role = shmipc_load_relaxed(&s->role);
+	ret->generation = shmipc_load_relaxed(&s->generation);
+	ret->since_ns = shmipc_load_relaxed(&s->since_ns);
+	if (seg->be->pid)
+		ret->pid = seg->be->pid(seg, slot);
+	pid = shmipc_load_relaxed(&s->hint_pid);
+	/* Our own namespace costs a system call: not for each slot of a large table. */
+	if (!ret->pid && pid && shmipc_load_relaxed(&s->hint_pidns) == shmipc_my_pidns())
+		ret->pid = pid;
+	shmipc_racy_read(ret->comm, s->comm, sizeof(ret->comm));
+	ret->comm[sizeof(ret->comm) - 1] = 0;
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/* segment.h - an open segment, and what the parts of its folder do with it */
+#ifndef SHMIPC_LIB_SEGMENT_H
+#define SHMIPC_LIB_SEGMENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <shmipc/inline/tlog_lend.h>
+#include <shmipc/ring.h>
+#include <shmipc/segment.h>
+
+#include "base/base.h"
+#include "wait/wait.h"
+
+struct shmipc_backend;
+struct shmipc_pages;
+struct shmipc_body;
+
+/* options.c */
+int shmipc_opts_read(struct shmipc_segment_opts *o, const struct shmipc_segment_opts *user);
+int shmipc_opts_plan(struct shmipc_seg_hdr *h, struct shmipc_body *b,
+		     const struct shmipc_segment_opts *o, const char *name,
+		     const struct shmipc_pages *pages);
+int shmipc_opts_match(const struct shmipc_segment_opts *o, const struct shmipc_seg_hdr *h,
+		      const struct shmipc_ring *ring, const char *name);
+int shmipc_hdr_check(const struct shmipc_seg_hdr *h, uint64_t file_bytes, const char *name);
+
+/*
+ * An open segment. Its memory may be shared with other handles of the process
+ * (@mem, counted) when it is private; otherwise each handle has a mapping and a
+ * file description of its own, and with it its own locks.
+ */
+struct shmipc_memory {
+	int refs;
+	unsigned char *base;
+	size_t bytes;
+};
+
+struct shmipc_segment {
+	const struct shmipc_backend *be;
+	int fd;				/* -1: private */
+	bool dead;			/* inherited through fork */
+	bool read_only;			/* mapped so: looks, and takes no slot */
+	struct shmipc_memory *mem;
+	unsigned char *base;
+	size_t bytes;
+	struct shmipc_seg_hdr hdr;	/* checked private copy */
+	struct shmipc_ring ring;	/* kinds with a ring */
+	struct shmipc_tlog log;		/* topics */
+	uint32_t *live;			/* words of the end that took it over, or NULL: ... */
+	uint32_t nlive;			/* ... so many are 0 after fork */
+	uint32_t nbusy;
+	const uint32_t **busy;		/* ... and so many of these point to shmipc_probe_busy */
+	struct shmipc_segment *prev;	/* fork.c */
+	struct shmipc_segment *next;
+};
+
+/* segment.c */
+struct shmipc_segment *shmipc_segment_new(const struct shmipc_backend *be);
+void shmipc_segment_free(struct shmipc_segment *seg);
+int shmipc_segment_dup(struct shmipc_segment **ret, struct shmipc_segment *from);
+void shmipc_segment_fill(unsigned char *base, const struct shmipc_seg_hdr *h,
+			 const struct shmipc_body *b);
+int shmipc_segment_read(struct shmipc_segment *seg, const char *name);
+struct shmipc_peer_slot *shmipc_segment_slot(const struct shmipc_segment *seg, uint32_t slot);
+
+/* fork.c: open handles of the process, so that a child can be rid of them */
+void shmipc_fork_add(struct shmipc_segment *seg);
+void shmipc_fork_del(struct shmipc_segment *seg);
+
+/* keeper.c: robust words that the kernel marks when this process dies */
+bool shmipc_keeper_hold(struct shmipc_segment *seg, uint32_t slot, uint32_t *ret_tid,
+			int *ret_handle);
+void shmipc_keeper_drop(int handle);
+void shmipc_keeper_after_fork(void);
+
+/* peer.c */
+struct shmipc_end {
+	struct shmipc_segment *seg;
+	uint32_t slot;
+	enum shmipc_role role;		/* dev: whose pages are mapped for writing */
+	int keeper;			/* handle, -1: none */
+};
+
+int shmipc_end_take(struct shmipc_end *e, struct shmipc_segment *seg, enum shmipc_role role);
+void shmipc_end_leave(struct shmipc_end *e);
+void shmipc_slot_info(struct shmipc_segment *seg, uint32_t slot, struct shmipc_peer_info *ret);
+uint32_t shmipc_my_pidns(void);
+
+static inline const uint32_t *shmipc_low32(const __u64 *word)
+{
+	return (const uint32_t *)(const void *)word;
+}
+
+#endif /* SHMIPC_LIB_SEGMENT_H */

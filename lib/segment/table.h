@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* table.h - a peer table that the peers write themselves; the kernel sees locks only */
+#ifndef SHMIPC_LIB_TABLE_H
+#define SHMIPC_LIB_TABLE_H
+
+#include "segment/backend.h"
+
+/* Who holds a slot, apart from what the table says: files have locks for that. */
+struct shmipc_locks {
+	int (*lock)(struct shmipc_segment *seg, uint32_t slot);	/* -EBUSY: held */
+	void (*unlock)(struct shmipc_segment *seg, uint32_t slot);
+	bool (*held)(struct shmipc_segment *seg, uint32_t slot);	/* by another */
+};
+
+extern const struct shmipc_locks shmipc_file_locks;	/* mem.c */
+extern const struct shmipc_locks shmipc_private_locks;	/* private.c */
+
+static inline const struct shmipc_locks *shmipc_locks(const struct shmipc_segment *seg)
+{
+	return seg->mem ? &shmipc_private_locks : &shmipc_file_locks;
+}
+
+int shmipc_table_take(struct shmipc_end *e, enum shmipc_role role, uint32_t from, uint32_t to);
+void shmipc_table_leave(struct shmipc_end *e);
+enum shmipc_peer_state shmipc_table_state(struct shmipc_segment *seg, uint32_t slot, bool lock);
+void shmipc_table_wait_gone(struct shmipc_segment *seg, uint32_t slot, uint64_t until_ns);
+int shmipc_table_wait(struct shmipc_segment *seg, const uint32_t *word, uint32_t val,
+		      uint32_t slot, uint32_t peer_val, uint64_t until_ns);
+int shmipc_table_wait_peer(struct shmipc_segment *seg, uint32_t slot, uint32_t peer_val,
+			   uint64_t until_ns);
+int shmipc_table_wait_log(struct shmipc_segment *seg, const uint32_t *word, uint32_t val,
+			  uint32_t slots, uint64_t until_ns);
+int shmipc_table_wait_any(struct shmipc_any *any, size_t n, uint64_t until_ns);
+void shmipc_table_wake(struct shmipc_segment *seg, const uint32_t *word);
+
+#endif /* SHMIPC_LIB_TABLE_H */

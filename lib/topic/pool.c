@@ -1,0 +1,486 @@
+// SPDX-License-Identifier: MIT
+/*
+ * pool.c - where the large messages of a topic lie
+ *
+ * A publisher takes a chunk, or several in a row for one very large message, by a
+ * compare-and-swap of their words, fills it from one end, and retires it with the
+ * number of its last message. Nothing is ever given back message by message: a
+ * retired chunk may be taken by any publisher when its last message was given up
+ * (is before clear) and nobody holds one that lies in it. So a message costs no work when
+ * it goes, and what a publisher that died had owned is retired by the next that
+ * looks for room. The chunk that a publisher is filling is retired whenever no
+ * loan in it is out, and taken back for the next message if nobody else was in
+ * need of it: publishers that do nothing keep nothing.
+ *
+ * Who holds what is collected in one walk over the subscribers' lines, after clear
+ * was read and a full fence. A hold that comes later is of a message that was not
+ * given up by then, so the list stays good for chunks before that clear.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "topic/pool.h"
+
+#define BLOCK_ALIGN	64u
+#define NEAR		8u	/* chunks that are looked at first */
+
+static uint64_t chunk_state(uint64_t word)
+{
+	return word & SHMIPC_CHUNK_STATE;
+}
+
+void shmipc_pool_init(struct shmipc_pool *p, struct shmipc_tlog_tx *tx, uint64_t generation,
+		      bool (*owner_lives)(void *arg, uint32_t slot, uint64_t generation), void *arg)
+{
+	memset(p, 0, sizeof(*p));
+	p->log = tx->log;
+	p->tx = tx;
+	p->owner_lives = owner_lives;
+	p->arg = arg;
+	p->tag = (generation & SHMIPC_POOL_GENERATION) << 18 | (uint64_t)tx->slot << 2 | SHMIPC_CHUNK_OWNED;
+	p->cursor = p->log->hdr.chunks ? tx->slot % p->log->hdr.chunks : 0;
+}
+
+/* The chunk word of a span that owes no message. */
+static uint64_t retired(const struct shmipc_pool_span *s)
+{
+	return s->last ? (s->last - 1) << 2 | SHMIPC_CHUNK_RETIRED : SHMIPC_CHUNK_FREE;
+}
+
+static void release(struct shmipc_pool *p, const struct shmipc_pool_span *s)
+{
+	uint32_t i;
+
+	for (i = 0; i < s->count && !s->idle; i++)
+		/* pool.R2 -> pool.R3: its messages were written before. */
+		shmipc_store_release(&p->log->chunk[s->first + i], (__u64)retired(s));
+}
+
+/* A span that gets no more, and owes no message: anyone may have it in time. */
+static void retire(struct shmipc_pool *p, struct shmipc_pool_span *s)
+{
+	release(p, s);
+	s->count = 0;
+}
+
+static void close_open(struct shmipc_pool *p)
+{
+	struct shmipc_pool_span *s;
+
+	if (p->open >= p->spans)
+		return;
+	s = &p->span[p->open];
+	s->open = false;
+	p->open = p->spans;
+	if (!s->loans)
+		retire(p, s);
+}
+
+/* Is the open span ours again? What others publish has other numbers: no word comes back. */
+static bool reopen(struct shmipc_pool *p)
+{
+	struct shmipc_pool_span *s = &p->span[p->open];
+	__u64 word = retired(s);
+
+	/* pool.R3 <- pool.R2 */
+	if (s->idle && !shmipc_cas_acq_rel(&p->log->chunk[s->first], &word, (__u64)p->tag)) {
+		close_open(p);
+		return false;
+	}
+	s->idle = false;
+	return true;
+}
+
+/* Loans that were not published go, too: nobody will publish them. */
+void shmipc_pool_exit(struct shmipc_pool *p)
+{
+	uint32_t i;
+
+	for (i = 0; i < p->spans; i++)
+		if (p->span[i].count)
+			retire(p, &p->span[i]);
+	free(p->span);
+	free(p->held);
+	memset(p, 0, sizeof(*p));
+}
+
+/* Who holds what */
+
+static int add_held(struct shmipc_pool *p, const struct shmipc_pool_held *h)
+{
+	struct shmipc_pool_held *more;
+	uint32_t cap;
+
+	if (p->nheld == p->held_cap) {
+		cap = p->held_cap ? 2 * p->held_cap : 16;
+		more = realloc(p->held, cap * sizeof(*more));
+		if (!more)
+			return -ENOMEM;
+		p->held = more;
+		p->held_cap = cap;
+	}
+	p->held[p->nheld++] = *h;
+	return 0;
+}
+
+static int see_line(struct shmipc_pool *p, uint32_t slot)
+{
+	struct shmipc_sub_line *line = shmipc_tlog_sub(p->log, slot);
+	/* tlog.E1 <- tlog.E0: of one that is dead, what it held has been read. */
+	uint64_t evicted = shmipc_load_acquire(&p->log->evicted[slot]), chunks;
+	struct shmipc_pool_held h = { .slot = slot };
+	uint32_t i;
+	int ret;
+
+	/* tlog.S1 <- tlog.S0 */
+	h.state = shmipc_load_acquire(&line->state);
+	if (!h.state || !shmipc_load_acquire(&line->holding))
+		return 0;
+	if (evicted & SHMIPC_EVICTED_DEAD && (evicted & SHMIPC_EVICTED_GENERATION) == h.state >> 16)
+		return 0;
+	for (i = 0; i < p->log->hdr.holds; i++) {
+		/* tlog.H1 <- tlog.H0: what was let go of has been read. */
+		if (!shmipc_load_acquire(&shmipc_tlog_hold(line, i)->seq))
+			continue;
+		chunks = shmipc_load_relaxed(&shmipc_tlog_hold(line, i)->chunks);
+		h.first = (uint32_t)chunks;
+		h.last = (uint32_t)(chunks >> 32);
+		ret = add_held(p, &h);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+static int see_holds(struct shmipc_pool *p)
+{
+	/* tlog.K1 <- tlog.K0 */
+	uint64_t clear = shmipc_load_acquire(&p->log->pub->clear);
+	uint32_t slot, n = shmipc_priv_tlog_subs(p->log);
+	int ret = 0;
+
+	/* tlog.D0 -> tlog.D1: what was given up, then their holds. */
+	shmipc_fence_seq_cst();
+	p->nheld = 0;
+	for (slot = 0; slot < n && !ret; slot++)
+		ret = see_line(p, slot);
+	p->seen = ret ? 0 : clear;
+	return ret;
+}
+
+static const struct shmipc_pool_held *holder_of(const struct shmipc_pool *p, uint32_t chunk)
+{
+	uint32_t i;
+
+	for (i = 0; i < p->nheld; i++)
+		if (chunk >= p->held[i].first && chunk <= p->held[i].last)
+			return &p->held[i];
+	return NULL;
+}
+
+/* Chunks */
+
+enum chunk_is { CHUNK_READY, CHUNK_LATER, CHUNK_HELD, CHUNK_OWNED };
+
+/* Has the publisher died that this word names? Then the chunk is retired. */
+static bool rescue(struct shmipc_pool *p, uint32_t chunk, __u64 word)
+{
+	uint32_t slot = word >> 2 & 0xffff;
+	uint64_t tail;
+
+	if (word == p->tag || slot >= p->log->hdr.pubs || p->owner_lives(p->arg, slot, word >> 18))
+		return false;
+	/* tlog.T1 <- tlog.T0: after its death, so behind all that it published. */
+	tail = shmipc_tlog_tail(p->log);
+	(void)shmipc_cas_acq_rel(&p->log->chunk[chunk], &word,
+				 (__u64)((tail ? tail - 1 : 0) << 2 | SHMIPC_CHUNK_RETIRED));
+	return true;
+}
+
+/* What about this chunk? Its last message's number plus 1 in *@ret_last. */
+static enum chunk_is look(struct shmipc_pool *p, uint32_t chunk, uint64_t *ret_last)
+{
+	/* pool.R3 <- pool.R2 */
+	uint64_t word = shmipc_load_acquire(&p->log->chunk[chunk]);
+
+	*ret_last = 0;
+	switch (chunk_state(word)) {
+	case SHMIPC_CHUNK_FREE:
+		return CHUNK_READY;
+	case SHMIPC_CHUNK_RETIRED:
+		*ret_last = (word >> 2) + 1;
+		if (p->nheld && holder_of(p, chunk))
+			return CHUNK_HELD;
+		return *ret_last <= p->seen ? CHUNK_READY : CHUNK_LATER;
+	default:
+		return CHUNK_OWNED;
+	}
+}
+
+/* Take @n chunks from @first, which looked ready; others may be quicker. */
+static bool claim(struct shmipc_pool *p, uint32_t first, uint32_t n)
+{
+	uint32_t i;
+	__u64 word;
+
+	for (i = 0; i < n; i++) {
+		/* pool.R3 <- pool.R2: who had it is through with it. */
+		word = shmipc_load_acquire(&p->log->chunk[first + i]);
+		if ((chunk_state(word) != SHMIPC_CHUNK_FREE &&
+		     (chunk_state(word) != SHMIPC_CHUNK_RETIRED || (word >> 2) + 1 > p->seen)) ||
+		    !shmipc_cas_acq_rel(&p->log->chunk[first + i], &word, (__u64)p->tag))
+			break;
+	}
+	if (i == n) {
+		/* tlog.F0 -> tlog.F1: the floor is visible before any byte that is written after. */
+		shmipc_fence_release();
+		return true;
+	}
+	while (i--)
+		shmipc_store_release(&p->log->chunk[first + i], SHMIPC_CHUNK_FREE);
+	return false;
+}
+
+/* The first run of @n ready chunks among the next @most from the cursor on, taken. */
+static bool find_ready(struct shmipc_pool *p, uint32_t n, uint32_t most, uint32_t *ret_first)
+{
+	uint32_t chunks = p->log->hdr.chunks, at = p->cursor, run = 0, looked;
+	uint64_t last;
+
+	for (looked = 0; looked < most; looked++, at++) {
+		if (at >= chunks) {
+			at = 0;
+			run = 0;
+		}
+		run = look(p, at, &last) == CHUNK_READY ? run + 1 : 0;
+		if (run < n)
+			continue;
+		if (claim(p, at + 1 - n, n)) {
+			*ret_first = at + 1 - n;
+			p->cursor = at + 1 < chunks ? at + 1 : 0;
+			return true;
+		}
+		run = 0;
+	}
+	return false;
+}
+
+/* Note who is in the way, once: the first is as good as any. */
+static void note_block(struct shmipc_pool *p, uint32_t chunk, struct shmipc_tlog_block *b)
+{
+	const struct shmipc_pool_held *h = holder_of(p, chunk);
+	uint64_t word = shmipc_load_relaxed(&p->log->chunk[chunk]);
+
+	if (b->who != SHMIPC_TLOG_NOBODY)
+		return;
+	if (h) {
+		b->who = SHMIPC_TLOG_SUB;
+		b->slot = h->slot;
+		b->state = h->state;
+		b->policy = SHMIPC_POLICY_DEFAULT;	/* to cut it off would free nothing */
+		b->pos = shmipc_load_relaxed(&shmipc_tlog_sub(p->log, h->slot)->pos);
+	} else if (chunk_state(word) == SHMIPC_CHUNK_OWNED) {
+		b->who = SHMIPC_TLOG_PUB;
+		b->slot = word >> 2 & 0xffff;
+		b->state = 0;
+		b->pos = 0;
+	}
+}
+
+/*
+ * The run of @n chunks whose last message is the oldest: the floor must pass it.
+ * 0: there is no such run, and @b says who is in the way.
+ */
+static uint64_t find_oldest(struct shmipc_pool *p, uint32_t n, struct shmipc_tlog_block *b)
+{
+	uint32_t chunks = p->log->hdr.chunks, at, run = 0, i;
+	uint64_t oldest = 0, last, most = 0;
+	enum chunk_is is;
+
+	for (at = 0; at < chunks; at++) {
+		is = look(p, at, &last);
+		/* pool.R3 <- pool.R2 */
+		if (is == CHUNK_OWNED && rescue(p, at, shmipc_load_acquire(&p->log->chunk[at])))
+			is = look(p, at, &last);
+		if (is == CHUNK_OWNED || is == CHUNK_HELD) {
+			note_block(p, at, b);
+			run = 0;
+			most = 0;
+			continue;
+		}
+		run++;
+		if (last > most)
+			most = last;
+		if (run < n)
+			continue;
+		if (!oldest || most < oldest)
+			oldest = most ? most : 1;
+		/* The next run begins one later: what is its last? */
+		for (run = n - 1, most = 0, i = 0; i + 1 < n; i++) {
+			(void)look(p, at - i, &last);
+			if (last > most)
+				most = last;
+		}
+	}
+	return oldest;
+}
+
+/* Spans */
+
+static int new_span(struct shmipc_pool *p, uint32_t *ret)
+{
+	struct shmipc_pool_span *more;
+	uint32_t i, n = p->spans ? 2 * p->spans : 8;
+
+	for (i = 0; i < p->spans; i++)
+		if (!p->span[i].count) {
+			*ret = i;
+			return 0;
+		}
+	more = realloc(p->span, n * sizeof(*more));
+	if (!more)
+		return -ENOMEM;
+	memset(more + p->spans, 0, (n - p->spans) * sizeof(*more));
+	*ret = p->spans;
+	if (p->open >= p->spans)
+		p->open = n;
+	p->span = more;
+	p->spans = n;
+	return 0;
+}
+
+/*
+ * As the log does, messages are given up an eighth at a time: it takes a walk over
+ * all lines and all chunks. Of a few large ones that is none but what must go.
+ */
+static uint64_t enough(const struct shmipc_pool *p, uint64_t need)
+{
+	uint64_t tail = shmipc_tlog_tail(p->log);
+
+	return tail > need ? need + (tail - need) / SHMIPC_TLOG_LOTS : need;
+}
+
+/* @n chunks of our own, old messages being given up for them if need be. */
+static int take_chunks(struct shmipc_pool *p, uint32_t n, uint32_t *ret_first,
+		       struct shmipc_tlog_block *b)
+{
+	/* A run does not go around the end, so a lap and a run are looked at. */
+	uint32_t all = p->log->hdr.chunks + n;
+	uint64_t need;
+	int ret, tries;
+
+	/* Chunks are used in turn: if none of the next is ready, it takes more than a look. */
+	if (find_ready(p, n, n + NEAR, ret_first))
+		return 0;
+	for (tries = 0; tries < 64; tries++) {
+		ret = see_holds(p);
+		if (ret)
+			return ret;
+		if (find_ready(p, n, all, ret_first))
+			return 0;
+		b->who = SHMIPC_TLOG_NOBODY;
+		need = find_oldest(p, n, b);
+		if (!need)
+			return -EAGAIN;
+		if (need <= p->seen)
+			continue;	/* somebody was quicker, or one was rescued */
+		ret = shmipc_tlog_advance(p->tx, need, enough(p, need), b);
+		if (ret)
+			return ret;
+	}
+	return -EAGAIN;
+}
+
+static void put(struct shmipc_pool *p, uint32_t span, uint64_t bytes, struct shmipc_pool_block *ret)
+{
+	struct shmipc_pool_span *s = &p->span[span];
+	int shift = __builtin_ctzll(p->log->hdr.chunk_bytes);
+	uint64_t off = ((uint64_t)s->first << shift) + s->used;
+
+	ret->off = off;
+	ret->chunks = ((off + bytes - 1) >> shift) << 32 | off >> shift;
+	ret->span = span;
+	s->used += bytes;
+	s->loans++;
+}
+
+int shmipc_pool_take(struct shmipc_pool *p, uint64_t bytes, struct shmipc_pool_block *ret,
+		     struct shmipc_tlog_block *b)
+{
+	const struct shmipc_topic_hdr *h = &p->log->hdr;
+	uint64_t align = h->align > BLOCK_ALIGN ? h->align : BLOCK_ALIGN, n;
+	uint32_t span, first;
+	int err;
+
+	bytes = shmipc_priv_round_up(bytes ? bytes : 1, align);
+	n = (bytes + h->chunk_bytes - 1) / h->chunk_bytes;
+	if (n > h->chunks)
+		return -EMSGSIZE;
+	if (p->open < p->spans) {
+		struct shmipc_pool_span *s = &p->span[p->open];
+
+		if (bytes <= h->chunk_bytes - s->used && reopen(p)) {
+			put(p, p->open, bytes, ret);
+			return 0;
+		}
+	}
+	/* One that fills more than half of what it takes has it for itself. */
+	if (bytes <= h->chunk_bytes / 2)
+		close_open(p);
+	err = new_span(p, &span);
+	if (!err)
+		err = take_chunks(p, (uint32_t)n, &first, b);
+	if (err == -EAGAIN && p->open < p->spans && !p->span[p->open].loans) {
+		close_open(p);		/* perhaps that was in the way */
+		err = take_chunks(p, (uint32_t)n, &first, b);
+	}
+	if (err)
+		return err;
+	p->span[span] = (struct shmipc_pool_span){ .first = first, .count = (uint32_t)n };
+	if (bytes <= h->chunk_bytes / 2) {
+		p->span[span].open = true;
+		p->open = span;
+	}
+	put(p, span, bytes, ret);
+	return 0;
+}
+
+static void loan_over(struct shmipc_pool *p, struct shmipc_pool_span *s)
+{
+	if (--s->loans)
+		return;
+	if (!s->open) {
+		retire(p, s);
+	} else if (!p->tx->single) {	/* a single one's are in nobody's way but its own */
+		release(p, s);
+		s->idle = true;
+	}
+}
+
+void shmipc_pool_published(struct shmipc_pool *p, const struct shmipc_pool_block *blk, uint64_t seq)
+{
+	struct shmipc_pool_span *s = &p->span[blk->span];
+
+	if (seq + 1 > s->last)
+		s->last = seq + 1;
+	loan_over(p, s);
+}
+
+void shmipc_pool_dropped(struct shmipc_pool *p, const struct shmipc_pool_block *blk)
+{
+	loan_over(p, &p->span[blk->span]);
+}
+
+/* For who only looks: chunks with a message that a subscriber's line says it holds. */
+uint32_t shmipc_pool_count_held(const struct shmipc_tlog *log)
+{
+	struct shmipc_pool p = { .log = log };
+	uint32_t i, n = 0;
+
+	if (see_holds(&p))
+		return 0;
+	for (i = 0; i < log->hdr.chunks && p.nheld; i++)
+		n += !!holder_of(&p, i);
+	free(p.held);
+	return n;
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/* pool.h - the large messages of a topic: spans of chunks, filled from one end */
+#ifndef SHMIPC_LIB_POOL_H
+#define SHMIPC_LIB_POOL_H
+
+#include <shmipc/inline/tlog_floor.h>
+
+#include "segment/segment.h"
+
+/* Chunks that a publisher owns, one after another. */
+struct shmipc_pool_span {
+	uint32_t first;
+	uint32_t count;		/* 0: this place in the table is free */
+	uint32_t loans;		/* not published yet */
+	bool open;		/* more may be put into it */
+	bool idle;		/* open, and anyone may take it from us meanwhile */
+	uint64_t used;		/* bytes */
+	uint64_t last;		/* its last message, plus 1; 0: none */
+};
+
+/* Chunks [first, last] in which somebody holds a message. */
+struct shmipc_pool_held {
+	uint32_t first;
+	uint32_t last;
+	uint32_t slot;		/* of the subscriber */
+	uint64_t state;		/* and its line's state */
+};
+
+/* A publisher's view of the pool: what it owns, and what it has seen of others. */
+struct shmipc_pool {
+	const struct shmipc_tlog *log;
+	struct shmipc_tlog_tx *tx;
+	/* Does the publisher live that had slot and generation? */
+	bool (*owner_lives)(void *arg, uint32_t slot, uint64_t generation);
+	void *arg;
+	uint64_t tag;			/* chunk word of what we own */
+	struct shmipc_pool_span *span;
+	uint32_t spans;			/* places in the table */
+	uint32_t open;			/* the span that is being filled, or spans: none */
+	uint32_t cursor;		/* where we look for the next chunk */
+	uint64_t seen;			/* @held is of after clear was here */
+	struct shmipc_pool_held *held;
+	uint32_t nheld;
+	uint32_t held_cap;
+};
+
+/* Room for one message. */
+struct shmipc_pool_block {
+	uint64_t off;		/* from the pool's start */
+	uint64_t chunks;	/* first | last << 32 */
+	uint32_t span;
+};
+
+#define SHMIPC_POOL_GENERATION	((UINT64_C(1) << 46) - 1)	/* as much as a chunk's word has */
+
+void shmipc_pool_init(struct shmipc_pool *p, struct shmipc_tlog_tx *tx, uint64_t generation,
+		      bool (*owner_lives)(void *arg, uint32_t slot, uint64_t generation), void *arg);
+void shmipc_pool_exit(struct shmipc_pool *p);
+
+/*
+ * Room for @bytes. 0; -EAGAIN with who is in the way in @b; -EMSGSIZE; -ENOMEM
+ * of private memory.
+ */
+int shmipc_pool_take(struct shmipc_pool *p, uint64_t bytes, struct shmipc_pool_block *ret,
+		     struct shmipc_tlog_block *b);
+
+/* The message in a block is out with number @seq; or will never be. */
+void shmipc_pool_published(struct shmipc_pool *p, const struct shmipc_pool_block *blk, uint64_t seq);
+void shmipc_pool_dropped(struct shmipc_pool *p, const struct shmipc_pool_block *blk);
+
+/* Chunks in which somebody holds a message, as of now. */
+uint32_t shmipc_pool_count_held(const struct shmipc_tlog *log);
+
+#endif /* SHMIPC_LIB_POOL_H */

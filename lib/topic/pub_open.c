@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: MIT
+/* pub_open.c - becoming a publisher of a topic, and leaving */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+#include "topic/topic.h"
+
+#define RECALL_SLEEP_NS	2000000u
+
+static int opts_read(struct shmipc_pub_opts *o, const struct shmipc_pub_opts *user)
+{
+	memset(o, 0, sizeof(*o));
+	if (!user)
+		return 0;
+	if (user->struct_bytes != sizeof(*o))
+		return shmipc_fail(-EINVAL, "shmipc: publisher options: struct_bytes is %llu, this library knows %zu (EINVAL); set it to sizeof",
+				   (unsigned long long)user->struct_bytes, sizeof(*o));
+	*o = *user;
+	if (o->copier && o->copier->struct_bytes != sizeof(*o->copier))
+		return shmipc_fail(-EINVAL, "shmipc: publisher options: the copier's struct_bytes is %llu, this library knows %zu (EINVAL)",
+				   (unsigned long long)o->copier->struct_bytes, sizeof(*o->copier));
+	return 0;
+}
+
+/* Of a chunk's owner: is it still there? */
+static bool owner_lives(void *arg, uint32_t slot, uint64_t generation)
+{
+	struct shmipc_segment *seg = arg;
+	/* peer.G1 <- peer.G0 */
+	uint64_t is = shmipc_load_acquire(&shmipc_segment_slot(seg, slot)->generation);
+
+	return (is & SHMIPC_POOL_GENERATION) == generation && shmipc_topic_pub_alive(seg, slot);
+}
+
+/* Messages up to this need nothing but a copy into a cell. */
+static void set_plain(struct shmipc_pub_priv *p, const struct shmipc_pub_opts *o)
+{
+	const struct shmipc_topic_hdr *h = &p->t.seg->log.hdr;
+
+	p->cell_max = h->cell_bytes;
+	if (o->pool_from && h->chunks && o->pool_from <= p->cell_max)
+		p->cell_max = o->pool_from - 1;
+	if (!h->meta && !(p->chain && p->chain->count) && !o->copier)
+		p->pub.plain_end = (uint32_t)p->cell_max + 1;
+}
+
+/* Go on where the last publisher in our slot stopped; who waits for what it left goes on. */
+static void resume(struct shmipc_pub_priv *p, uint64_t id)
+{
+	struct shmipc_segment *seg = p->t.seg;
+	uint64_t tail = shmipc_tlog_tail(&seg->log);
+	uint64_t claim = shmipc_load_relaxed(&seg->log.pub_line[p->t.end.slot].claim);
+	uint32_t slot = p->t.end.slot;
+	uint64_t n;
+
+	n = shmipc_tlog_tx_init(&p->pub.tx, &seg->log, slot, id, shmipc_topic_pub_alive, seg);
+	if (!n)
+		return;
+	shmipc_add_relaxed(&seg->log.pub->aborted, n);
+	if (p->pub.tx.single) {
+		shmipc_probe(abort, seg, slot, slot, tail, n);
+		shmipc_topic_wake(seg, slot, tail, (uint32_t)(p->pub.tx.next - tail));
+	} else {
+		shmipc_probe(abort, seg, slot, slot, claim >> SHMIPC_CLAIM_BITS, n);
+		shmipc_topic_wake(seg, slot, claim >> SHMIPC_CLAIM_BITS, claim & SHMIPC_CLAIM_MAX);
+	}
+}
+
+/*
+ * Where the kernel refuses us membarrier: a store stays no millisecond in a
+ * processor's buffer, whatever it does.
+ */
+static void recall_fence(void)
+{
+	/* tlog.B0 -> tlog.B1 */
+	if (!shmipc_barrier_heavy())
+		shmipc_sleep_ns(RECALL_SLEEP_NS);
+}
+
+static int start(struct shmipc_pub_priv *p, const struct shmipc_pub_opts *o)
+{
+	struct shmipc_segment *seg = p->t.seg;
+	uint64_t id, generation;
+	int ret;
+
+	ret = getrandom(&id, sizeof(id), 0) == (ssize_t)sizeof(id) ? 0 : -EAGAIN;
+	if (ret)
+		return shmipc_fail(ret, "shmipc: publish on \"%s\": getrandom gives nothing (EAGAIN)",
+				   seg->hdr.name);
+	p->t.copier = o->copier;
+	p->own_copier = o->copier;
+	if (!p->t.copier)
+		ret = shmipc_copier_find(&p->t.copier, "auto");
+	if (ret)
+		return ret;
+	p->t.spin_ns = shmipc_topic_spin_ns(o->spin_ns);
+	p->chain = o->chain;
+	generation = shmipc_load_relaxed(&shmipc_segment_slot(seg, p->t.end.slot)->generation);
+	resume(p, id);
+	p->pub.tx.full_fence = !(shmipc_wait_caps() & SHMIPC_CAP_MEMBARRIER);
+	p->pub.tx.fence = recall_fence;
+	if (!p->pub.tx.full_fence)
+		p->pub.tx.lend_after = SHMIPC_LEND_AFTER;
+	p->opened_sent = p->pub.tx.sent;
+	p->opened_bytes = p->pub.tx.bytes;
+	shmipc_pool_init(&p->pool, &p->pub.tx, generation, owner_lives, seg);
+	shmipc_headers_init(&p->headers);
+	set_plain(p, o);
+	p->pub.probe = &shmipc_probe_publishes;
+	p->pub.live = 1;
+	seg->live = &p->pub.live;	/* and plain_end behind it */
+	seg->nlive = 2;
+	return 0;
+}
+
+SHMIPC_EXPORT int shmipc_pub_open(struct shmipc_pub **ret, const char *name,
+				  const struct shmipc_topic_opts *topic,
+				  const struct shmipc_pub_opts *opts)
+{
+	struct shmipc_pub_opts o;
+	struct shmipc_pub_priv *p;
+	int err = opts_read(&o, opts);
+
+	if (err)
+		return err;
+	p = calloc(1, sizeof(*p));
+	if (!p)
+		return shmipc_fail(-ENOMEM, "shmipc: no memory for a publisher (ENOMEM)");
+	err = shmipc_topic_open(&p->t.seg, name, topic);
+	if (err)
+		goto free_pub;
+	err = shmipc_end_take(&p->t.end, p->t.seg, SHMIPC_ROLE_PRODUCER);
+	if (err)
+		goto close_segment;
+	err = start(p, &o);
+	if (err)
+		goto leave;
+	*ret = &p->pub;
+	return 0;
+
+leave:
+	shmipc_end_leave(&p->t.end);
+close_segment:
+	shmipc_segment_close(p->t.seg);
+free_pub:
+	free(p);
+	return err;
+}
+
+SHMIPC_EXPORT void shmipc_pub_close(struct shmipc_pub *pub)
+{
+	struct shmipc_pub_priv *p = pub_priv(pub);
+
+	if (!pub)
+		return;
+	if (pub->live) {
+		shmipc_pool_exit(&p->pool);
+		shmipc_tlog_tx_exit(&pub->tx);
+	} else {		/* the memory that it speaks of is the parent's */
+		free(p->pool.span), free(p->pool.held);
+	}
+	shmipc_loan_free_all(p);
+	p->t.seg->live = NULL;
+	shmipc_topic_end_close(&p->t);
+	shmipc_headers_free(&p->headers);
+	free(p->prefix);
+	free(p);
+}

@@ -1,0 +1,596 @@
+// SPDX-License-Identifier: MIT
+/* sub.c - subscribing to a topic */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "topic/topic.h"
+
+/* enum shmipc_start, and SHMIPC_START_SEQ */
+static int opts_read(struct shmipc_sub_opts *o, const struct shmipc_sub_opts *user)
+{
+	const char *lack = NULL;
+
+	memset(o, 0, sizeof(*o));
+	if (user && user->struct_bytes != sizeof(*o))
+		return shmipc_fail(-EINVAL, "shmipc: subscriber options: struct_bytes is %llu, this library knows %zu (EINVAL); set it to sizeof",
+				   (unsigned long long)user->struct_bytes, sizeof(*o));
+	if (user)
+		*o = *user;
+	if (!o->stride)
+		o->stride = 1;
+	if (!o->policy)
+		o->policy = SHMIPC_POLICY_LOSSY;
+	if (o->start > SHMIPC_START_SEQ || o->iter > SHMIPC_ITER_NEWEST ||
+	    o->policy > SHMIPC_POLICY_EVICT || o->group > SHMIPC_TOPIC_GROUPS ||
+	    o->flags & ~SHMIPC_SUB_READ_ONLY || o->reserved0)
+		lack = "start, iter, policy, group or flags is none that this library knows";
+	else if (o->stride_at >= o->stride)
+		lack = "stride_at is not less than stride";
+	else if (o->group && (o->stride > 1 || o->iter))
+		lack = "a group takes neither a stride nor the newest only";
+	else if (o->flags & SHMIPC_SUB_READ_ONLY && (o->policy != SHMIPC_POLICY_LOSSY || o->group))
+		lack = "who may only read is lossy, and in no group";
+	else if (o->copier && o->copier->struct_bytes != sizeof(*o->copier))
+		lack = "the copier's struct_bytes is not sizeof(struct shmipc_copier)";
+	return lack ? shmipc_fail(-EINVAL, "shmipc: subscriber options: %s (EINVAL)", lack) : 0;
+}
+
+static int begin(struct shmipc_sub_priv *s, const struct shmipc_sub_opts *o)
+{
+	struct shmipc_tlog_rx *rx = &s->sub.rx;
+	uint64_t tail, floor;
+
+	shmipc_tlog_rx_begin(rx, o->start == SHMIPC_START_SEQ ? 1 : o->start, o->stride,
+			    o->stride_at);
+	/* tlog.A0 <- tlog.R0, tlog.Z1 <- tlog.Z0 */
+	tail = shmipc_tlog_tail(rx->log);
+	s->asked_for = o->start != SHMIPC_START_NEW && rx->seq < tail;
+	if (o->start != SHMIPC_START_SEQ)
+		return 0;
+	floor = shmipc_load_acquire(&rx->pub->floor);
+	if (o->start_seq > tail)
+		return shmipc_fail(-EINVAL, "shmipc: subscribe to \"%s\": message %llu is to be the first, and the next is %llu (EINVAL)",
+				   s->t.seg->hdr.name, (unsigned long long)o->start_seq,
+				   (unsigned long long)tail);
+	/* What has gone is lost, and told by the first call. */
+	if (o->start_seq >= floor || o->policy == SHMIPC_POLICY_LOSSY)
+		rx->seq = o->start_seq;
+	rx->seq += (o->stride_at + o->stride - rx->seq % o->stride) % o->stride;
+	s->asked_for = rx->seq < tail;
+	return 0;
+}
+
+static int start(struct shmipc_sub_priv *s, const struct shmipc_sub_opts *o)
+{
+	struct shmipc_segment *seg = s->t.seg;
+	uint64_t generation;
+	int ret = 0;
+
+	s->t.copier = o->copier;
+	s->own_copier = o->copier;
+	if (!s->t.copier)
+		ret = shmipc_copier_find(&s->t.copier, "auto");
+	if (ret)
+		return ret;
+	s->t.spin_ns = shmipc_topic_spin_ns(o->spin_ns);
+	s->iter = o->iter;
+	s->policy = o->policy;
+	s->group = o->group;
+	s->gather_every = s->gather_in = TOPIC_GATHER_EVERY;
+	s->sub.last_seq = SHMIPC_POS_NONE;
+	s->nholds = seg->log.hdr.holds ? seg->log.hdr.holds : 1;
+	s->hold = calloc(s->nholds, sizeof(*s->hold));
+	if (!s->hold)
+		return shmipc_fail(-ENOMEM, "shmipc: no memory for a subscriber (ENOMEM)");
+	shmipc_tlog_rx_init(&s->sub.rx, &seg->log);
+	s->sub.rx.full_fence = !(shmipc_wait_caps() & SHMIPC_CAP_MEMBARRIER);
+	ret = begin(s, o);
+	if (ret || seg->read_only)
+		return ret;
+	generation = shmipc_load_relaxed(&shmipc_segment_slot(seg, s->t.end.slot)->generation);
+	shmipc_tlog_rx_join(&s->sub.rx, s->t.end.slot - seg->log.hdr.pubs, o->policy, o->group,
+			   generation);
+	if (s->group)
+		shmipc_sub_group_join(s);
+	return 0;
+}
+
+static int take_end(struct shmipc_sub_priv *s, const struct shmipc_sub_opts *o)
+{
+	struct shmipc_segment *seg = s->t.seg;
+
+	if (!(seg->log.hdr.policies & 1u << o->policy))
+		return shmipc_fail(-EOPNOTSUPP, "shmipc: subscribe to \"%s\": its creator admits no %s subscribers (EOPNOTSUPP); choose another policy",
+				   seg->hdr.name, o->policy == SHMIPC_POLICY_LOSSY ? "lossy" :
+				   o->policy == SHMIPC_POLICY_LOSSLESS ? "lossless" : "evict");
+	if (seg->read_only)
+		return 0;
+	return shmipc_end_take(&s->t.end, seg, SHMIPC_ROLE_READER);
+}
+
+SHMIPC_EXPORT int shmipc_sub_open(struct shmipc_sub **ret, const char *name,
+				  const struct shmipc_topic_opts *topic,
+				  const struct shmipc_sub_opts *opts)
+{
+	struct shmipc_sub_opts o;
+	struct shmipc_sub_priv *s;
+	int in_use, err = opts_read(&o, opts);
+
+	if (err)
+		return err;
+	s = calloc(1, sizeof(*s));
+	if (!s)
+		return shmipc_fail(-ENOMEM, "shmipc: no memory for a subscriber (ENOMEM)");
+	(void)pthread_mutex_init(&s->thread_mutex, NULL);
+	(void)pthread_cond_init(&s->thread_cond, NULL);
+	err = o.flags & SHMIPC_SUB_READ_ONLY ?
+	      shmipc_topic_open_read_only(&s->t.seg, name, topic, &in_use) :
+	      shmipc_topic_open(&s->t.seg, name, topic);
+	if (err)
+		goto free_sub;
+	err = take_end(s, &o);
+	if (err)
+		goto close_segment;
+	err = start(s, &o);
+	if (err)
+		goto leave;
+	s->sub.plain = !s->group && !s->iter && !s->own_copier && !s->t.seg->log.hdr.meta;
+	s->sub.busy = s->sub.plain ? &shmipc_probe_takes : &shmipc_probe_busy;
+	s->sub.live = 1;
+	s->t.seg->live = &s->sub.live;	/* and plain behind it */
+	s->t.seg->nlive = 2;
+	s->t.seg->busy = &s->sub.busy;
+	s->t.seg->nbusy = 1;
+	*ret = &s->sub;
+	return 0;
+
+leave:
+	if (!s->t.seg->read_only)
+		shmipc_end_leave(&s->t.end);
+	free(s->hold);
+close_segment:
+	shmipc_segment_close(s->t.seg);
+free_sub:
+	(void)pthread_mutex_destroy(&s->thread_mutex);
+	free(s);
+	return err;
+}
+
+static void free_copy(struct shmipc_sub_priv *s, struct shmipc_sub_hold *h)
+{
+	if (s->own_copier && s->t.copier->free)
+		s->t.copier->free(h->copy, s->t.copier->arg);
+	else
+		free(h->copy);
+	h->copy = NULL;
+	h->cap = 0;
+}
+
+SHMIPC_EXPORT void shmipc_sub_close(struct shmipc_sub *sub)
+{
+	struct shmipc_sub_priv *s = sub_priv(sub);
+	uint32_t i;
+
+	if (!sub)
+		return;
+	if (sub->live)
+		shmipc_sub_thread_close(s);
+	if (sub->live && sub->rx.line) {
+		shmipc_tlog_rx_leave(&sub->rx);
+		/* A publisher may sleep for us: it has room now. */
+		shmipc_wake(s->t.seg, s->t.end.slot,
+			    shmipc_low32(&shmipc_tlog_sub(&s->t.seg->log, s->t.end.slot -
+							 s->t.seg->log.hdr.pubs)->pos), sub->rx.seq);
+	}
+	s->t.seg->live = NULL;
+	for (i = 0; i < s->nholds; i++) {
+		free_copy(s, &s->hold[i]);
+		free(s->hold[i].prefix);
+	}
+	free(s->hold);
+	shmipc_topic_end_close(&s->t);
+	(void)pthread_mutex_destroy(&s->thread_mutex);
+	free(s);
+}
+
+SHMIPC_EXPORT void shmipc_sub_slow_wake(struct shmipc_sub *sub)
+{
+	struct shmipc_sub_priv *s = sub_priv(sub);
+
+	if (!sub->live || !sub->rx.line)
+		return;
+	s->t.wakes++;
+	shmipc_wake(s->t.seg, s->t.end.slot, shmipc_low32(s->group ? &sub->rx.group->cursor :
+								     &sub->rx.line->pos),
+		    sub->rx.seq);
+}
+
+/* An error is on its way to the user: was something lost? */
+SHMIPC_EXPORT int shmipc_sub_slow_lost(struct shmipc_sub *sub, int err)
+{
+	const struct shmipc_sub_priv *s = sub_priv(sub);
+
+	if (sub->live && (err == -ESTALE || err == -ECONNRESET))
+		shmipc_probe(gap, s->t.seg, shmipc_topic_slot(&s->t), sub->rx.lost_from,
+			     sub->rx.lost_to, shmipc_sub_lost(sub, NULL, NULL));
+	return err;
+}
+
+/* To the newest of what is unread, if that is how we go on: not to the first message. */
+static void skip(struct shmipc_sub_priv *s)
+{
+	struct shmipc_tlog_rx *rx = &s->sub.rx;
+	uint64_t newest;
+
+	if (s->iter != SHMIPC_ITER_NEWEST || s->asked_for)
+		return;
+	newest = shmipc_tlog_newest(rx, rx->seq);
+	if (newest == SHMIPC_POS_NONE || newest <= rx->seq)
+		return;
+	newest -= (newest - rx->seq) % rx->every;
+	s->skipped += (newest - rx->seq) / rx->every;
+	shmipc_tlog_jump(rx, newest);
+}
+
+/* What is next, without waiting. */
+int shmipc_sub_peek(struct shmipc_sub_priv *s, struct shmipc_tlog_ref *ret)
+{
+	int err;
+
+	if (s->group)
+		return shmipc_sub_group_peek(s, ret);
+	skip(s);
+	err = shmipc_tlog_peek(&s->sub.rx, ret);
+	if (err && s->asked_for) {	/* it is lost, or not yet there at all */
+		s->asked_for = false;
+		if (err == -EAGAIN)
+			return shmipc_sub_peek(s, ret);
+	}
+	/* What was stepped over or skipped may be what a publisher waits for. */
+	if (err && shmipc_tlog_moved(&s->sub.rx))
+		shmipc_sub_slow_wake(&s->sub);
+	return err;
+}
+
+/* For probes: when it was published, if it says so. */
+static uint64_t stamp_of(const struct shmipc_sub_priv *s, const struct shmipc_tlog_ref *ref)
+{
+	uint32_t meta = s->t.seg->log.hdr.meta;
+	uint64_t ns, off = shmipc_tlog_meta_bytes(meta & (SHMIPC_META_MONO - 1));
+
+	if (!(meta & SHMIPC_META_MONO) || ref->prefix_len < off + sizeof(ns))
+		return 0;
+	shmipc_racy_read(&ns, ref->ptr + off, sizeof(ns));
+	return ns;
+}
+
+/* The message last peeked has been copied, or is held. -ESTALE: it was not whole. */
+static int done(struct shmipc_sub_priv *s, const struct shmipc_tlog_ref *ref)
+{
+	uint64_t mono_ns = shmipc_priv_traced(&shmipc_probe_takes) ? stamp_of(s, ref) : 0;
+	int ret = s->group ? shmipc_sub_group_done(s) : shmipc_tlog_next(&s->sub.rx);
+
+	if (ret < 0)
+		return shmipc_sub_slow_lost(&s->sub, ret);
+	if (ret)
+		shmipc_sub_slow_wake(&s->sub);
+	s->asked_for = false;
+	s->sub.last_seq = ref->seq;
+	shmipc_probe_take(s->t.seg, shmipc_topic_slot(&s->t), ref->seq, ref->len, mono_ns);
+	return 0;
+}
+
+/* The next message, waiting for it. */
+static int next(struct shmipc_sub_priv *s, struct shmipc_tlog_ref *ref, uint64_t deadline_ns)
+{
+	int ret;
+
+	if (!s->sub.live)
+		return -EINVAL;
+	for (;;) {
+		if (shmipc_load_relaxed(&s->stop))
+			return -EINTR;
+		ret = shmipc_sub_peek(s, ref);
+		if (ret != -EAGAIN)
+			return ret ? shmipc_sub_slow_lost(&s->sub, ret) : 0;
+		ret = shmipc_sub_wait_entry(s, deadline_ns);
+		if (ret)
+			return ret;
+	}
+}
+
+/* Out of a cell by ordinary means, out of the pool as the user likes it. */
+static int copy_out(const struct shmipc_sub_priv *s, void *buf, const struct shmipc_tlog_ref *ref)
+{
+	const unsigned char *from = ref->ptr + ref->prefix_len;
+
+	if (ref->in_pool || s->own_copier)
+		return s->t.copier->from_shm(buf, from, ref->len, s->t.copier->arg);
+	shmipc_racy_read(buf, from, ref->len);
+	return 0;
+}
+
+SHMIPC_EXPORT int shmipc_sub_slow_recv(struct shmipc_sub *sub, void *buf, size_t cap,
+				       size_t *ret_len, uint64_t deadline_ns)
+{
+	struct shmipc_sub_priv *s = sub_priv(sub);
+	struct shmipc_tlog_ref ref;
+	int ret;
+
+	ret = next(s, &ref, deadline_ns);
+	if (ret)
+		return ret;
+	if (ref.len > cap) {
+		if (!shmipc_tlog_intact(&sub->rx, ref.seq))
+			return done(s, &ref);	/* tells what was lost */
+		*ret_len = ref.len;
+		return -EMSGSIZE;
+	}
+	ret = copy_out(s, buf, &ref);
+	if (!ret)
+		ret = done(s, &ref);
+	if (!ret)
+		*ret_len = ref.len;
+	return ret;
+}
+
+/* Messages that are taken */
+
+static struct shmipc_sub_hold *free_hold(struct shmipc_sub_priv *s, uint32_t *ret)
+{
+	uint32_t i;
+
+	for (i = 0; i < s->nholds; i++)
+		if (!s->hold[i].used) {
+			*ret = i;
+			return &s->hold[i];
+		}
+	return NULL;
+}
+
+static int copy_room(struct shmipc_sub_priv *s, struct shmipc_sub_hold *h, size_t bytes)
+{
+	size_t align = s->t.seg->log.hdr.align > 64 ? s->t.seg->log.hdr.align : 64;
+
+	if (bytes <= h->cap)
+		return 0;
+	free_copy(s, h);
+	bytes = shmipc_priv_round_up(bytes, align);
+	/* The library's copiers do not care what it is; theirs is not aligned as topics are. */
+	h->copy = s->own_copier && s->t.copier->alloc ?
+		  s->t.copier->alloc(bytes, s->t.copier->arg) : aligned_alloc(align, bytes);
+	if (!h->copy)
+		return -ENOMEM;
+	h->cap = bytes;
+	return 0;
+}
+
+/* The meta fields, and where the headers are; @prefix stays as long as the message. */
+static void read_prefix(const struct shmipc_sub_priv *s, struct shmipc_msg *m,
+			const struct shmipc_tlog_ref *ref, const unsigned char *prefix)
+{
+	uint32_t meta = s->t.seg->log.hdr.meta;
+	size_t at = 0, meta_len = shmipc_tlog_meta_bytes(meta);
+	__u64 v[4] = { 0 };
+	uint32_t i;
+
+	if (ref->prefix_len < meta_len)
+		return;		/* its publisher knew better than to fill them in */
+	shmipc_racy_read(v, prefix, meta_len);
+	for (i = 0; i < 4; i++) {
+		uint64_t is = meta & 1u << i ? v[at++] : 0;
+
+		if (1u << i == SHMIPC_META_PUB_ID)
+			m->pub_id = is;
+		else if (1u << i == SHMIPC_META_PUB_SEQ)
+			m->pub_seq = is;
+		else if (1u << i == SHMIPC_META_MONO)
+			m->mono_ns = is;
+		else
+			m->wall_ns = is;
+	}
+	if (ref->info & SHMIPC_INFO_HEADERS) {
+		m->headers = prefix + meta_len;
+		m->headers_len = ref->prefix_len - meta_len;
+	}
+}
+
+static void fill_msg(struct shmipc_msg *m, const struct shmipc_tlog_ref *ref, uint32_t i)
+{
+	memset(m, 0, sizeof(*m));
+	m->len = ref->len;
+	m->seq = ref->seq;
+	m->pub_slot = ref->info >> SHMIPC_INFO_PUB & 0xfff;
+	m->hold = i + 1;
+}
+
+/* A copy: the payload first, for its alignment, then the prefix. */
+static int take_copy(struct shmipc_sub_priv *s, const struct shmipc_tlog_ref *ref, uint32_t i,
+		     struct shmipc_msg *ret)
+{
+	struct shmipc_sub_hold *h = &s->hold[i];
+	size_t at = s->own_copier ? 0 : shmipc_priv_round_up(ref->len, 8);
+	unsigned char *prefix;
+	int err;
+
+	/* The memory of a copier of the user's takes nothing but payloads. */
+	err = copy_room(s, h, at + ref->len + 1 + (s->own_copier ? 0 : ref->prefix_len));
+	if (!err)
+		err = copy_out(s, h->copy, ref);
+	if (err)
+		return err;
+	fill_msg(ret, ref, i);
+	ret->ptr = h->copy;
+	if (!ref->prefix_len)
+		return 0;
+	prefix = h->copy + at;
+	if (s->own_copier) {
+		free(h->prefix);
+		h->prefix = prefix = malloc(ref->prefix_len);
+		if (!prefix)
+			return -ENOMEM;
+	}
+	shmipc_racy_read(prefix, ref->ptr, ref->prefix_len);
+	read_prefix(s, ret, ref, prefix);
+	return 0;
+}
+
+/* 0; 1: too late; -errno. */
+static int take_ref(struct shmipc_sub_priv *s, const struct shmipc_tlog_ref *ref, uint32_t i,
+		    struct shmipc_msg *ret)
+{
+	if (!ref->in_pool || !s->sub.rx.line || !s->t.seg->log.hdr.holds)
+		return take_copy(s, ref, i, ret);
+	if (!shmipc_tlog_hold_take(&s->sub.rx, i, ref))
+		return 1;
+	s->hold[i].in_pool = true;
+	shmipc_probe(hold, s->t.seg, s->t.end.slot, ref->seq, ref->len, 0);
+	fill_msg(ret, ref, i);
+	ret->ptr = ref->ptr + ref->prefix_len;
+	read_prefix(s, ret, ref, ref->ptr);
+	return 0;
+}
+
+static void unhold(struct shmipc_sub_priv *s, uint32_t i)
+{
+	struct shmipc_tlog_rx *rx = &s->sub.rx;
+
+	shmipc_probe(release, s->t.seg, s->t.end.slot,
+		     shmipc_load_relaxed(&shmipc_tlog_hold(rx->line, i)->seq) - 1, 0, 0);
+	shmipc_tlog_unhold(rx, i);
+	/* wait.W2 -> wait.W3: the hold, then want. Who looked before we let go finds out by its tick. */
+	if (rx->full_fence)
+		shmipc_fence_seq_cst();
+	else
+		shmipc_barrier_light();
+	if (shmipc_load_relaxed(&rx->pub->room_want) > rx->seq)
+		shmipc_sub_slow_wake(&s->sub);
+}
+
+static void drop_hold(struct shmipc_sub_priv *s, uint32_t i)
+{
+	if (s->hold[i].in_pool && s->sub.rx.line)
+		unhold(s, i);
+	s->hold[i].in_pool = false;
+	s->hold[i].used = false;
+}
+
+SHMIPC_EXPORT int shmipc_sub_take(struct shmipc_sub *sub, struct shmipc_msg *ret,
+				  uint64_t deadline_ns)
+{
+	struct shmipc_sub_priv *s = sub_priv(sub);
+	struct shmipc_tlog_ref ref;
+	uint32_t i;
+	int err;
+
+	err = next(s, &ref, deadline_ns);
+	if (err)
+		return err;
+	if (!free_hold(s, &i))
+		return -ENOBUFS;
+	err = take_ref(s, &ref, i, ret);
+	if (err >= 0)		/* if it was too late, this tells what was lost */
+		err = done(s, &ref);
+	if (err) {
+		drop_hold(s, i);
+		return err;
+	}
+	s->hold[i].used = true;
+	return 0;
+}
+
+SHMIPC_EXPORT int shmipc_sub_read_at(struct shmipc_sub *sub, uint64_t seq, struct shmipc_msg *ret)
+{
+	struct shmipc_sub_priv *s = sub_priv(sub);
+	struct shmipc_tlog_ref ref;
+	uint32_t i;
+	int err;
+
+	if (!sub->live || seq > ~UINT64_C(0) >> 2)
+		return -EINVAL;
+	/*
+	 * tlog.Z1 <- tlog.Z0. Not what is only kept for a slow one: the floor has passed it for
+	 * all others.
+	 */
+	if (shmipc_load_acquire(&sub->rx.pub->floor) > seq)
+		return -ESTALE;
+	err = shmipc_tlog_look(&sub->rx, seq, &ref);
+	if (err)
+		return err;
+	if (!free_hold(s, &i))
+		return -ENOBUFS;
+	err = take_ref(s, &ref, i, ret);
+	if (!err) {
+		/* tlog.F1 <- tlog.F0; a hold of what was only kept for another would be none */
+		shmipc_fence_acquire();
+		err = shmipc_load_relaxed(&sub->rx.pub->floor) > seq;
+	}
+	if (err) {
+		drop_hold(s, i);
+		return err == 1 ? -ESTALE : err;
+	}
+	s->hold[i].used = true;
+	return 0;
+}
+
+SHMIPC_EXPORT void shmipc_sub_release(struct shmipc_sub *sub, struct shmipc_msg *msg)
+{
+	struct shmipc_sub_priv *s = sub_priv(sub);
+
+	if (!msg->hold || msg->hold > s->nholds || !s->hold[msg->hold - 1].used)
+		return;
+	if (sub->live)
+		drop_hold(s, msg->hold - 1);
+	memset(msg, 0, sizeof(*msg));
+}
+
+/* Looking at it */
+
+SHMIPC_EXPORT int shmipc_sub_range(const struct shmipc_sub *sub, uint64_t *ret_oldest,
+				   uint64_t *ret_next)
+{
+	if (!sub->live)
+		return -EINVAL;
+	/* tlog.Z1 <- tlog.Z0, tlog.A0 <- tlog.R0 */
+	*ret_oldest = shmipc_load_acquire(&sub->rx.pub->floor);
+	*ret_next = shmipc_tlog_tail(sub->rx.log);
+	return 0;
+}
+
+SHMIPC_EXPORT int shmipc_sub_wait(struct shmipc_sub *sub, uint64_t deadline_ns)
+{
+	struct shmipc_sub_priv *s = sub_priv(sub);
+	int ret = sub->live ? 0 : -EINVAL;
+
+	while (!ret && !shmipc_sub_ready(s))
+		ret = shmipc_sub_wait_entry(s, deadline_ns);
+	return ret;
+}
+
+SHMIPC_EXPORT int shmipc_sub_get_stat(const struct shmipc_sub *sub, struct shmipc_sub_stat *ret)
+{
+	const struct shmipc_sub_priv *s = sub_priv(sub);
+	uint64_t tail;
+	uint32_t i;
+
+	if (ret->struct_bytes != sizeof(*ret) || !sub->live)
+		return -EINVAL;
+	tail = shmipc_tlog_tail(sub->rx.log);
+	ret->next = sub->rx.seq;
+	ret->received = sub->rx.received;
+	ret->lost = sub->rx.lost;
+	ret->aborted = sub->rx.aborted;
+	ret->skipped = s->skipped;
+	ret->backlog = tail > sub->rx.seq ? tail - sub->rx.seq : 0;
+	ret->sleeps = s->t.sleeps;
+	ret->policy = s->policy;
+	ret->holds = 0;
+	for (i = 0; i < s->nholds; i++)
+		ret->holds += s->hold[i].used;
+	return 0;
+}
+
+SHMIPC_EXPORT int shmipc_sub_get_info(const struct shmipc_sub *sub, struct shmipc_segment_info *ret)
+{
+	return shmipc_segment_get_info(sub_priv(sub)->t.seg, ret);
+}

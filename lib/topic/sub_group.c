@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: MIT
+/*
+ * sub_group.c - subscribers that share the messages among them
+ *
+ * The group's cursor says which message is the next. A member writes that number
+ * into its own line, so that publishers keep the message for it, looks whether
+ * the cursor is still there, and takes it by moving the cursor. A member that dies
+ * with a message in hand takes that one with it; the others go on.
+ */
+#include <errno.h>
+
+#include "topic/topic.h"
+
+static void set_pos(struct shmipc_sub_priv *s, uint64_t pos)
+{
+	/* tlog.P0 -> tlog.P1 */
+	shmipc_store_release(&s->sub.rx.line->pos, (__u64)pos);
+}
+
+
+/* From message @from to @to, if nobody else was quicker. */
+static bool move(struct shmipc_sub_priv *s, uint64_t from, uint64_t to)
+{
+	struct shmipc_tlog_rx *rx = &s->sub.rx;
+	__u64 cursor = from + 1;
+
+	/* group.G0 -> group.G1: our own position was written before. */
+	if (!shmipc_cas_acq_rel(&rx->group->cursor, &cursor, (__u64)(to + 1)))
+		return false;
+	/* wait.W2 -> wait.W3: the cursor, then want. */
+	shmipc_barrier_light();
+	if (rx->evicted && shmipc_priv_crossed(shmipc_load_relaxed(&rx->pub->room_want), from, to))
+		shmipc_sub_slow_wake(&s->sub);
+	return true;
+}
+
+static int note_lost(struct shmipc_sub_priv *s, uint64_t from, uint64_t to)
+{
+	struct shmipc_tlog_rx *rx = &s->sub.rx;
+
+	rx->lost_from = from;
+	rx->lost_to = to;
+	rx->lost += to - from;
+	shmipc_store_relaxed(&rx->line->lost, (__u64)rx->lost);
+	return -ESTALE;
+}
+
+/*
+ * Who is first says where the group begins. While nobody was there nobody waited
+ * for it: whoever comes then steps over what has gone, and tells of it.
+ */
+void shmipc_sub_group_join(struct shmipc_sub_priv *s)
+{
+	struct shmipc_tlog_rx *rx = &s->sub.rx;
+	uint64_t floor, seq;
+	__u64 cursor = 0;
+	int tries;
+
+	/* group.G0 -> group.G1 */
+	(void)shmipc_cas_acq_rel(&rx->group->cursor, &cursor, (__u64)(rx->seq + 1));
+	for (tries = 0; tries < SHMIPC_TLOG_TRIES; tries++) {
+		/* tlog.D1 <- tlog.D0: that we are here, then the floor. */
+		shmipc_fence_seq_cst();
+		floor = shmipc_load_acquire(&rx->pub->floor);
+		cursor = shmipc_load_acquire(&rx->group->cursor);
+		seq = cursor - 1;
+		if (!cursor || seq >= floor)
+			break;
+		if (move(s, seq, floor)) {
+			(void)note_lost(s, seq, floor);
+			s->group_lost = true;
+		}
+	}
+	/* What the group comes to is kept for us from here on. */
+	if (cursor && cursor - 1 < rx->seq)
+		rx->seq = cursor - 1;
+	set_pos(s, SHMIPC_POS_NONE);
+}
+
+void shmipc_sub_group_step(struct shmipc_sub_priv *s, uint64_t seq)
+{
+	if (move(s, seq, seq + 1))
+		s->sub.rx.aborted++;
+}
+
+/* The floor has passed the group: whoever moves it on tells of the loss. */
+static int lapped(struct shmipc_sub_priv *s, uint64_t seq)
+{
+	struct shmipc_tlog_rx *rx = &s->sub.rx;
+	/* tlog.Z1 <- tlog.Z0 */
+	uint64_t floor = shmipc_load_acquire(&rx->pub->floor);
+
+	if (rx->evicted &&
+	    (shmipc_load_relaxed(rx->evicted) & SHMIPC_EVICTED_GENERATION) == rx->generation) {
+		rx->lost_from = seq;
+		rx->lost_to = shmipc_tlog_tail(rx->log);
+		return rx->err = -ECONNRESET;
+	}
+	if (floor <= seq)
+		return rx->err = -EPROTO;
+	return move(s, seq, floor) ? note_lost(s, seq, floor) : 0;
+}
+
+/* The group's next message, with our position at it. false: it has moved on. */
+static bool settle(struct shmipc_sub_priv *s, uint64_t *ret_seq)
+{
+	struct shmipc_tlog_rx *rx = &s->sub.rx;
+	/* group.G1 <- group.G0 */
+	uint64_t cursor = shmipc_load_acquire(&rx->group->cursor);
+
+	if (!cursor)		/* a hostile member */
+		return false;
+	set_pos(s, cursor - 1);
+	/* tlog.D1 <- tlog.D0: our position, then the cursor that publishers look at first. */
+	shmipc_fence_seq_cst();
+	*ret_seq = cursor - 1;
+	return shmipc_load_acquire(&rx->group->cursor) == cursor;
+}
+
+/* As shmipc_sub_group_peek(); on failure our position may still be that of a message. */
+static int peek(struct shmipc_sub_priv *s, struct shmipc_tlog_ref *ret)
+{
+	struct shmipc_tlog_rx *rx = &s->sub.rx;
+	uint64_t seq;
+	int err, tries;
+
+	if (s->group_has) {	/* it was too large for the buffer */
+		err = shmipc_tlog_look(rx, rx->seq, ret);
+		s->group_has = err != -ESTALE;
+		return s->group_has ? err : note_lost(s, rx->seq, rx->seq + 1);
+	}
+	for (tries = 0; tries < 100000; tries++) {
+		if (!settle(s, &seq))
+			continue;
+		err = shmipc_tlog_look(rx, seq, ret);
+		if (err == -ECANCELED) {
+			shmipc_sub_group_step(s, seq);
+		} else if (err == -ESTALE) {
+			err = lapped(s, seq);
+			if (err)
+				return err;
+		} else if (err == -EPROTO) {
+			return rx->err = err;
+		} else if (err) {
+			return err;
+		} else if (move(s, seq, seq + 1)) {
+			rx->seq = seq;
+			s->group_has = true;
+			return 0;
+		}
+	}
+	return -EAGAIN;
+}
+
+int shmipc_sub_group_peek(struct shmipc_sub_priv *s, struct shmipc_tlog_ref *ret)
+{
+	int err = s->sub.rx.err;
+
+	if (!err && s->group_lost) {
+		s->group_lost = false;
+		err = -ESTALE;
+	}
+	if (!err)
+		err = peek(s, ret);
+	/* Publishers keep nothing for one who perhaps does not come back. */
+	if (err && !s->group_has)
+		set_pos(s, SHMIPC_POS_NONE);
+	return err;
+}
+
+/* 0; -ESTALE: what was read was overwritten meanwhile. */
+int shmipc_sub_group_done(struct shmipc_sub_priv *s)
+{
+	struct shmipc_tlog_rx *rx = &s->sub.rx;
+	int whole = shmipc_tlog_intact(rx, rx->seq);
+
+	s->group_has = false;
+	set_pos(s, SHMIPC_POS_NONE);
+	if (!whole)
+		return note_lost(s, rx->seq, rx->seq + 1);
+	rx->received++;
+	shmipc_store_relaxed(&rx->line->received, (__u64)rx->received);
+	return 0;
+}

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: MIT
+/* sub_thread.c - a subscriber's callback, on a thread of the library's */
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <sys/prctl.h>
+
+#include "topic/topic.h"
+
+/* thread_state */
+enum { THREAD_NONE, THREAD_RUNS, THREAD_JOINED };
+
+static bool stopping(struct shmipc_sub_priv *s)
+{
+	/* thread.B1 <- thread.B0 */
+	return shmipc_load_acquire(&s->stop);
+}
+
+/* Tell what came; false: that was the last call. */
+static bool deliver(struct shmipc_sub_priv *s, struct shmipc_msg *m, int err)
+{
+	if (err == -EINTR || err == -ETIMEDOUT || err == -EAGAIN)
+		return true;
+	s->fn(&s->sub, err ? NULL : m, err, s->fn_arg);
+	if (!err)
+		shmipc_sub_release(&s->sub, m);
+	return !err || err == -ESTALE;
+}
+
+static void *thread_main(void *arg)
+{
+	struct shmipc_sub_priv *s = arg;
+	struct shmipc_msg m;
+	int err;
+
+	(void)prctl(PR_SET_NAME, "shmipc-sub");
+	do {
+		/*
+		 * Ends at the latest when it is asked to stop: see shmipc_sub_stop().
+		 * What it has taken by then is told, or it would be lost.
+		 */
+		err = shmipc_sub_take(&s->sub, &m, SHMIPC_FOREVER);
+		if (err == -EINTR && stopping(s))
+			break;
+	} while (deliver(s, &m, err));
+	return NULL;
+}
+
+SHMIPC_EXPORT int shmipc_sub_start(struct shmipc_sub *sub, shmipc_sub_fn fn, void *arg)
+{
+	struct shmipc_sub_priv *s = sub_priv(sub);
+	sigset_t all, old;
+	int ret = 0;
+
+	if (!sub->live || !fn)
+		return -EINVAL;
+	pthread_mutex_lock(&s->thread_mutex);
+	if (s->thread_state != THREAD_NONE) {
+		ret = -EBUSY;
+		goto out;
+	}
+	s->fn = fn;
+	s->fn_arg = arg;
+	s->thread_state = THREAD_RUNS;
+	/* Signals are for the threads of the program. */
+	(void)sigfillset(&all);
+	(void)pthread_sigmask(SIG_SETMASK, &all, &old);
+	ret = -pthread_create(&s->thread, NULL, thread_main, s);
+	(void)pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (ret)
+		s->thread_state = THREAD_NONE;
+out:
+	pthread_mutex_unlock(&s->thread_mutex);
+	return ret;
+}
+
+/* It returns from its call, from a sleep within a tick, and begins no other. */
+static void ask_to_stop(struct shmipc_sub_priv *s)
+{
+	const struct shmipc_tlog *log = &s->t.seg->log;
+	uint64_t seq;
+
+	/* thread.B0 -> thread.B1 */
+	shmipc_store_release(&s->stop, 1u);
+	seq = shmipc_load_relaxed(&s->sleeps_for);
+	shmipc_wake(s->t.seg, shmipc_topic_slot(&s->t),
+		    shmipc_low32(&shmipc_tlog_entry(log, seq)->word), seq);
+}
+
+/* The mutex is not held while the thread is joined: its function may want to stop, too. */
+bool shmipc_sub_thread_close(struct shmipc_sub_priv *s)
+{
+	bool own = false;
+
+	pthread_mutex_lock(&s->thread_mutex);
+	if (s->thread_state != THREAD_NONE) {
+		ask_to_stop(s);
+		own = pthread_equal(s->thread, pthread_self());
+	}
+	if (s->thread_state == THREAD_RUNS && !own) {
+		s->thread_state = THREAD_JOINED;
+		pthread_mutex_unlock(&s->thread_mutex);
+		(void)pthread_join(s->thread, NULL);
+		pthread_mutex_lock(&s->thread_mutex);
+		s->thread_state = THREAD_NONE;
+		s->stop = 0;
+		pthread_cond_broadcast(&s->thread_cond);
+	}
+	while (s->thread_state == THREAD_JOINED && !own)
+		pthread_cond_wait(&s->thread_cond, &s->thread_mutex);
+	pthread_mutex_unlock(&s->thread_mutex);
+	return !own;
+}
+
+SHMIPC_EXPORT void shmipc_sub_stop(struct shmipc_sub *sub)
+{
+	if (sub && sub->live)
+		(void)shmipc_sub_thread_close(sub_priv(sub));
+}

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+/* topic.h - a topic's ends as the library sees them */
+#ifndef SHMIPC_LIB_TOPIC_H
+#define SHMIPC_LIB_TOPIC_H
+
+#include <pthread.h>
+
+#include <shmipc/topic.h>
+
+#include "segment/backend.h"
+#include "segment/body.h"
+#include "topic/pool.h"
+#include "segment/probe.h"
+
+#define TOPIC_SURE_TICK_NS	50000000u	/* look again, whoever forgets to wake us */
+#define TOPIC_CLAIM_TICK_NS	1000000u	/* where a message is claimed and not there */
+#define TOPIC_SPIN_DEFAULT_NS	20000u
+
+/* What publishers and subscribers have in common. */
+struct shmipc_topic_end {
+	struct shmipc_segment *seg;
+	struct shmipc_end end;
+	const struct shmipc_copier *copier;
+	uint64_t spin_ns;
+	uint64_t sleeps;
+	uint64_t wakes;
+};
+
+/* For probes: who we are. */
+static inline uint32_t shmipc_topic_slot(const struct shmipc_topic_end *t)
+{
+	return t->seg->read_only ? SHMIPC_PROBE_NOBODY : t->end.slot;
+}
+
+struct shmipc_pub_priv {
+	struct shmipc_pub pub;		/* first: what the user has */
+	struct shmipc_topic_end t;
+	struct shmipc_pool pool;
+	const struct shmipc_middleware_chain *chain;
+	struct shmipc_headers headers;	/* of the message in hand */
+	unsigned char *prefix;		/* of a message for a cell */
+	size_t prefix_cap;
+	struct shmipc_loan_node *loans;	/* of private memory */
+	uint64_t cell_max;		/* payload and prefix that go into a cell */
+	uint64_t opened_sent;
+	uint64_t opened_bytes;
+	bool own_copier;
+	struct shmipc_blocked blocked;
+	uint64_t waits;
+	uint64_t evicted;
+	uint64_t patience_state;	/* of the subscriber of policy EVICT we wait for ... */
+	uint64_t patience_need;
+	uint64_t patience_from_ns;	/* ... since then */
+	uint64_t asked_ns;		/* when the kernel was last asked of one */
+	uint64_t room_tick_ns;
+	uint64_t room_tick_pos;
+};
+
+/* A message that a subscriber has taken. */
+struct shmipc_sub_hold {
+	bool used;
+	bool in_pool;			/* the line's hold of this number says so */
+	unsigned char *copy;
+	size_t cap;
+	unsigned char *prefix;		/* with a copier of the user's: meta and headers */
+};
+
+struct shmipc_sub_priv {
+	struct shmipc_sub sub;		/* first: what the user has */
+	struct shmipc_topic_end t;
+	bool own_copier;
+	uint32_t iter;
+	uint32_t policy;
+	uint32_t group;			/* 0: none */
+	uint32_t nholds;
+	struct shmipc_sub_hold *hold;
+	uint64_t skipped;
+	bool asked_for;			/* the next message is the one to begin with */
+	bool group_has;			/* the message at our place is ours alone */
+	bool group_lost;		/* it came to what had gone: to be told */
+	/* the reader of a stream waits a moment before it looks */
+	uint64_t gather_seq;
+	uint32_t gather_every;
+	uint32_t gather_in;
+	bool gathering;
+	/* sub_thread.c */
+	pthread_t thread;
+	pthread_mutex_t thread_mutex;
+	pthread_cond_t thread_cond;	/* thread_state has changed */
+	uint32_t thread_state;
+	uint32_t stop;			/* calls return -EINTR */
+	uint64_t sleeps_for;		/* number of the message that it last slept for */
+	shmipc_sub_fn fn;
+	void *fn_arg;
+};
+
+static inline struct shmipc_pub_priv *pub_priv(const struct shmipc_pub *pub)
+{
+	return (struct shmipc_pub_priv *)(uintptr_t)pub;
+}
+
+static inline struct shmipc_sub_priv *sub_priv(const struct shmipc_sub *sub)
+{
+	return (struct shmipc_sub_priv *)(uintptr_t)sub;
+}
+
+/* topic.c */
+int shmipc_topic_open(struct shmipc_segment **ret, const char *name,
+		      const struct shmipc_topic_opts *opts);
+int shmipc_topic_open_read_only(struct shmipc_segment **ret, const char *name,
+				const struct shmipc_topic_opts *opts, int *ret_in_use);
+void shmipc_topic_opts_of(const struct shmipc_segment *seg, struct shmipc_topic_opts *ret);
+uint64_t shmipc_topic_max_message(const struct shmipc_tlog *log);
+/* Who sleeps for one of @n messages from @seq on; @slot is the caller's. */
+void shmipc_topic_wake(struct shmipc_segment *seg, uint32_t slot, uint64_t seq, uint32_t n);
+uint64_t shmipc_topic_spin_ns(uint64_t asked);
+void shmipc_topic_end_close(struct shmipc_topic_end *t);
+
+/* Does the publisher, or the subscriber, in a slot of its kind live? */
+int shmipc_topic_pub_alive(void *seg, uint32_t slot);
+bool shmipc_topic_sub_alive(struct shmipc_segment *seg, uint32_t slot, uint64_t generation,
+			    bool sure);
+
+/* pub_wait.c */
+int shmipc_pub_wait(struct shmipc_pub_priv *p, const struct shmipc_tlog_block *b, uint64_t need,
+		    uint64_t deadline_ns);
+
+/* pub_loan.c: loans that are private memory; @loan has its lengths, and gets ptr and block */
+int shmipc_loan_alloc(struct shmipc_pub_priv *p, struct shmipc_loan *loan);
+unsigned char *shmipc_loan_headers(const struct shmipc_loan *loan);
+void shmipc_loan_free(struct shmipc_loan *loan);
+void shmipc_loan_free_all(struct shmipc_pub_priv *p);
+
+#define TOPIC_GATHER_EVERY	16u	/* waits between the first trials */
+
+/* sub_wait.c: would a call return at once? Looks only. */
+bool shmipc_sub_ready(const struct shmipc_sub_priv *s);
+/* Number of the message that it waits for, and that message's entry. */
+uint64_t shmipc_sub_awaited(const struct shmipc_sub_priv *s);
+/* It will never come, as its publisher is dead: we have gone on. */
+bool shmipc_sub_step_over(struct shmipc_sub_priv *s);
+/*
+ * Say that we are going to sleep for it: whoever commits it wakes. Then, after the
+ * dear half of the fence, look: false if there is no need to sleep on the word.
+ */
+void shmipc_sub_want(struct shmipc_sub_priv *s);
+bool shmipc_sub_look(const struct shmipc_sub_priv *s, const uint32_t **ret_word, uint32_t *ret_val);
+/* For probes: it sleeps on this word; and has slept. */
+void shmipc_sub_tell_wait(const struct shmipc_sub_priv *s, const uint32_t *word);
+void shmipc_sub_tell_waited(const struct shmipc_sub_priv *s, const uint32_t *word, int ret);
+/* Nothing is there. 0: look again; -EAGAIN; -ETIMEDOUT; -EINTR */
+int shmipc_sub_wait_entry(struct shmipc_sub_priv *s, uint64_t deadline_ns);
+
+/* sub_group.c: as shmipc_tlog_peek(), of a group's member; done: it has been read */
+void shmipc_sub_group_join(struct shmipc_sub_priv *s);
+void shmipc_sub_group_step(struct shmipc_sub_priv *s, uint64_t seq);
+int shmipc_sub_group_peek(struct shmipc_sub_priv *s, struct shmipc_tlog_ref *ret);
+int shmipc_sub_group_done(struct shmipc_sub_priv *s);
+
+/* sub.c: the next message, whichever way this subscriber goes on */
+int shmipc_sub_peek(struct shmipc_sub_priv *s, struct shmipc_tlog_ref *ret);
+
+/* sub_thread.c: false: called on its own thread */
+bool shmipc_sub_thread_close(struct shmipc_sub_priv *s);
+
+#endif /* SHMIPC_LIB_TOPIC_H */

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: MIT
+/* topic_look.c - what goes on in a topic, for people and tools */
+#include <errno.h>
+
+#include "topic/topic.h"
+
+static void look_at_pub(struct shmipc_segment *seg, uint32_t slot, struct shmipc_topic_pub_info *ret)
+{
+	const struct shmipc_tlog *log = &seg->log;
+	const struct shmipc_pub_line *line = &log->pub_line[slot];
+	uint32_t i;
+	uint64_t word;
+
+	ret->id = shmipc_load_relaxed(&line->id);
+	ret->sent = shmipc_load_relaxed(&line->sent);
+	ret->bytes = shmipc_load_relaxed(&line->bytes);
+	ret->waits = shmipc_load_relaxed(&line->waits);
+	ret->waits_for = (uint32_t)shmipc_load_relaxed(&line->wait_slot);
+	ret->chunks = 0;
+	for (i = 0; i < log->hdr.chunks; i++) {
+		word = shmipc_load_relaxed(&log->chunk[i]);
+		if ((word & SHMIPC_CHUNK_STATE) == SHMIPC_CHUNK_OWNED &&
+		    (word >> 2 & 0xffff) == slot)
+			ret->chunks++;
+	}
+}
+
+static void look_at_sub(struct shmipc_segment *seg, uint32_t slot, struct shmipc_topic_sub_info *ret)
+{
+	const struct shmipc_tlog *log = &seg->log;
+	const struct shmipc_sub_line *line = shmipc_tlog_sub(log, slot);
+	uint64_t state = shmipc_load_relaxed(&line->state), pos = shmipc_load_relaxed(&line->pos);
+	uint64_t tail = shmipc_tlog_tail(log), evicted, cursor;
+
+	ret->policy = shmipc_sub_state_policy(state);
+	ret->group = shmipc_sub_state_group(state);
+	if (ret->group && ret->group <= SHMIPC_TOPIC_GROUPS) {
+		cursor = shmipc_load_relaxed(&log->group[ret->group - 1].cursor);
+		if (cursor && cursor - 1 < pos)
+			pos = cursor - 1;
+	}
+	ret->pos = pos;
+	ret->lag = tail > pos ? tail - pos : 0;
+	ret->received = shmipc_load_relaxed(&line->received);
+	ret->lost = shmipc_load_relaxed(&line->lost);
+	ret->holding = (uint32_t)shmipc_load_relaxed(&line->holding);
+	evicted = shmipc_load_relaxed(&log->evicted[slot]);
+	ret->evicted = state && (evicted & SHMIPC_EVICTED_GENERATION) == state >> 16;
+}
+
+static void look_at_peers(struct shmipc_segment *seg, struct shmipc_topic_stat *st)
+{
+	struct shmipc_peer_info peer;
+	uint32_t slot, pubs = seg->log.hdr.pubs;
+
+	st->npubs = st->nsubs = 0;
+	for (slot = 0; slot < seg->hdr.peers; slot++) {
+		shmipc_slot_info(seg, slot, &peer);
+		if (peer.state == SHMIPC_PEER_NONE || peer.state == SHMIPC_PEER_LEFT)
+			continue;
+		if (slot < pubs && st->npubs < st->pub_cap) {
+			st->pub[st->npubs].peer = peer;
+			look_at_pub(seg, slot, &st->pub[st->npubs]);
+		} else if (slot >= pubs && st->nsubs < st->sub_cap) {
+			st->sub[st->nsubs].peer = peer;
+			look_at_sub(seg, slot - pubs, &st->sub[st->nsubs]);
+		}
+		*(slot < pubs ? &st->npubs : &st->nsubs) += 1;
+	}
+}
+
+/* All lines: who has gone has left what he counted. */
+static void look_at_totals(const struct shmipc_tlog *log, struct shmipc_topic_stat *st)
+{
+	const struct shmipc_pub_line *line;
+	uint32_t i;
+
+	st->sent = st->bytes = st->waits = 0;
+	for (i = 0; i < log->hdr.pubs; i++) {
+		line = &log->pub_line[i];
+		st->sent += shmipc_load_relaxed(&line->sent);
+		st->bytes += shmipc_load_relaxed(&line->bytes);
+		st->waits += shmipc_load_relaxed(&line->waits);
+	}
+	st->aborted = shmipc_load_relaxed(&log->pub->aborted);
+	st->evictions = shmipc_load_relaxed(&log->pub->evictions);
+}
+
+static void look_at_pool(const struct shmipc_tlog *log, struct shmipc_topic_stat *st)
+{
+	uint32_t i;
+
+	st->chunks = log->hdr.chunks;
+	st->chunk_bytes = log->hdr.chunk_bytes;
+	st->chunks_free = st->chunks_owned = 0;
+	for (i = 0; i < log->hdr.chunks; i++) {
+		switch (shmipc_load_relaxed(&log->chunk[i]) & SHMIPC_CHUNK_STATE) {
+		case SHMIPC_CHUNK_FREE:
+			st->chunks_free++;
+			break;
+		case SHMIPC_CHUNK_OWNED:
+			st->chunks_owned++;
+			break;
+		}
+	}
+	st->chunks_held = shmipc_pool_count_held(log);
+}
+
+SHMIPC_EXPORT int shmipc_topic_look(const char *name, struct shmipc_topic_stat *ret)
+{
+	struct shmipc_topic_opts none = { .struct_bytes = sizeof(none) };
+	struct shmipc_segment *seg;
+	int err;
+
+	if (ret->struct_bytes != sizeof(*ret))
+		return shmipc_fail(-EINVAL, "shmipc: look at \"%.210s\": struct_bytes is %llu, this library knows %zu (EINVAL); set it to sizeof",
+				   name ? name : "", (unsigned long long)ret->struct_bytes, sizeof(*ret));
+	err = shmipc_topic_open_read_only(&seg, name, &none, &ret->in_use);
+	if (err)
+		return err;
+	ret->info.struct_bytes = sizeof(ret->info);
+	(void)shmipc_segment_get_info(seg, &ret->info);
+	shmipc_topic_opts_of(seg, &ret->opts);
+	ret->max_message = shmipc_topic_max_message(&seg->log);
+	/* tlog.A0 <- tlog.R0, tlog.Z1 <- tlog.Z0 */
+	ret->tail = shmipc_tlog_tail(&seg->log);
+	ret->floor = shmipc_load_acquire(&seg->log.pub->floor);
+	ret->entries = seg->log.hdr.entries;
+	look_at_totals(&seg->log, ret);
+	look_at_pool(&seg->log, ret);
+	look_at_peers(seg, ret);
+	shmipc_segment_close(seg);
+	return 0;
+}

@@ -1,0 +1,417 @@
+// SPDX-License-Identifier: MIT
+/*
+ * tlog: hostile publishers and subscribers write everything that they can map
+ *
+ * A victim publishes, reads, holds, aborts, evicts and makes room. First the
+ * nonsense is written between its calls, so that a seed shows the same thing again;
+ * then a process of its own writes while the victim works. The victim must not
+ * crash, must not hang, and must not be led outside of the log: the byte before it
+ * and the byte after it cannot be touched.
+ *
+ * This program needs the headers alone, so that canary.c can build it against
+ * headers with a planted bug, which it must find.
+ */
+#include <shmipc/inline/tlog_rx.h>
+#include <shmipc/inline/tlog_floor.h>
+#include "../stress/stress.h"
+#include "mem.h"
+
+enum { ENDS, CALLS, DEAD, GOOD };	/* sh->word[] */
+
+#define PUBS	3
+#define SUBS	3
+#define HOLDS	2
+
+struct target {
+	struct mem m;
+	struct shmipc_tlog log;
+	struct shmipc_tlog_opts o;
+};
+
+static int make(struct target *t, struct rng *r)
+{
+	struct shmipc_topic_hdr h;
+	uint64_t bytes;
+
+	memset(t, 0, sizeof(*t));
+	t->o = (struct shmipc_tlog_opts){
+		.pubs = rng_chance(r, 3) ? 1 : PUBS, .subs = SUBS, .keep = rng_below(r, 40),
+		.cell_bytes = 8u << rng_below(r, 5), .align = 8u << rng_below(r, 4),
+		.holds = HOLDS, .policies = 0xe, .chunk_bytes = 4096,
+		.chunks = (uint32_t)rng_below(r, 4),
+	};
+	if (shmipc_tlog_layout(&t->o, &h, &bytes) || mem_get(&t->m, MEM_SHARED, bytes))
+		return -1;
+	return shmipc_tlog_init(t->m.ptr, bytes, &t->o) ||
+	       shmipc_tlog_check(t->m.ptr, bytes, &t->log) ? -1 : 0;
+}
+
+/* A number that is more likely than others to hurt. */
+static uint64_t nasty(struct rng *r, const struct target *t)
+{
+	uint64_t tail = shmipc_load_relaxed(&t->log.pub->tail);
+
+	switch (rng_below(r, 9)) {
+	case 0:
+		return rng_next(r);
+	case 1:
+		return 0;
+	case 2:
+		return UINT64_MAX - rng_below(r, 40);
+	case 3:
+		return 1ull << rng_below(r, 64);
+	case 4:
+		return tail + rng_below(r, 80) - 40;
+	case 5:
+		return (tail + rng_below(r, 40) - 20) << SHMIPC_CLAIM_BITS | rng_below(r, 4096);
+	case 6:
+		return (tail + rng_below(r, 40) - 20) << 2 | rng_below(r, 4);
+	case 7:
+		return rng_below(r, 1 << 16);
+	default:
+		return tail;
+	}
+}
+
+/* An entry that looks as it should, but for where and how long its message is. */
+static void write_entry(struct rng *r, const struct target *t)
+{
+	uint64_t seq = shmipc_load_relaxed(&t->log.pub->tail) - rng_below(r, 20) + rng_below(r, 4), v;
+	struct shmipc_entry *e = shmipc_tlog_entry(&t->log, seq);
+	struct shmipc_entry_pool *p = (struct shmipc_entry_pool *)(void *)shmipc_tlog_cell(e);
+
+	v = rng_chance(r, 2) ? rng_below(r, 200) : rng_next(r);
+	if (rng_chance(r, 4))
+		v |= rng_below(r, 30) << SHMIPC_INFO_PREFIX;
+	shmipc_store_relaxed(&e->info, v);
+	v = rng_below(r, (t->o.chunks + 1ull) * t->o.chunk_bytes + 64);
+	shmipc_store_relaxed(&p->off, rng_chance(r, 8) ? nasty(r, t) : v);
+	shmipc_store_relaxed(&p->chunks, nasty(r, t));
+	shmipc_store_relaxed(&e->word, seq << 2 | rng_below(r, 4));
+}
+
+static void write_word(struct rng *r, const struct target *t, void *from, uint64_t bytes)
+{
+	uint64_t *words = from;
+
+	shmipc_store_relaxed(&words[rng_below(r, bytes / 8)], nasty(r, t));
+}
+
+/* One act of malice. */
+static void scribble(struct rng *r, const struct target *t)
+{
+	const struct shmipc_topic_hdr *h = &t->log.hdr;
+
+	switch (rng_below(r, 8)) {
+	case 0:		/* what all publishers write */
+		write_word(r, t, t->log.pub, sizeof(*t->log.pub));
+		break;
+	case 1:		/* their lines, who is evicted, the chunks */
+		write_word(r, t, t->log.pub_line, h->pubs * sizeof(*t->log.pub_line) +
+			   (h->subs + (uint64_t)h->chunks) * 8);
+		break;
+	case 2:		/* what subscribers write */
+		write_word(r, t, t->log.sub, sizeof(*t->log.sub) + sizeof(*t->log.group));
+		break;
+	case 3:
+		write_word(r, t, t->log.sub_lines, SUBS * t->log.sub_stride);
+		break;
+	case 4:		/* the description, which is read at the attach only */
+		t->m.ptr[rng_below(r, sizeof(*h))] ^= (unsigned char)(1u << rng_below(r, 8));
+		break;
+	case 5:		/* any byte of all */
+		t->m.ptr[rng_below(r, t->m.bytes)] = (unsigned char)rng_next(r);
+		break;
+	case 6:
+		memcpy(t->m.ptr, h, sizeof(*h));
+		break;
+	default:
+		write_entry(r, t);
+	}
+}
+
+static volatile unsigned char sink;
+
+static int inside(const struct target *t, const unsigned char *p, size_t len)
+{
+	return p >= t->log.entry && p <= t->m.ptr + t->m.bytes &&
+	       len <= (size_t)(t->m.ptr + t->m.bytes - p);
+}
+
+/* Read all of it: what lies outside is a guard page, or the sanitizer's. */
+static void touch(const unsigned char *c, size_t len)
+{
+	unsigned char sum = 0;
+	size_t i;
+
+	for (i = 0; i < len; i++)
+		sum = (unsigned char)(sum + c[i]);
+	sink = sum;
+}
+
+static void wrong(const char *what, int ret)
+{
+	if (!__atomic_fetch_add(&sh->bad, 1, __ATOMIC_RELAXED))
+		fprintf(stderr, "# fuzz/tlog: %s: %d\n", what, ret);
+}
+
+struct victim {
+	struct rng *r;
+	struct shmipc_tlog_tx tx;
+	struct shmipc_tlog_rx rx;
+	int tx_ok, rx_ok;
+};
+
+static int alive(void *arg, uint32_t slot)
+{
+	struct victim *v = arg;
+
+	if (slot >= PUBS)
+		wrong("alive: no such slot", (int)slot);
+	return rng_chance(v->r, 2);
+}
+
+static void attach(struct victim *v, struct target *t)
+{
+	struct shmipc_tlog log;
+	int ret = shmipc_tlog_check(t->m.ptr, t->m.bytes, &log);
+
+	if (ret && ret != -EPROTO && ret != -EPROTONOSUPPORT && ret != -EAGAIN)
+		wrong("log_check: another error", ret);
+	if (!ret && log.bytes > t->m.bytes)
+		wrong("log_check: outside the memory", ret);
+	/* It may pass with other numbers than were made; go on with those. */
+	(void)shmipc_tlog_tx_init(&v->tx, &t->log, (uint32_t)rng_below(v->r, t->o.pubs), 9, alive, v);
+	shmipc_tlog_rx_init(&v->rx, &t->log);
+	shmipc_tlog_rx_begin(&v->rx, (uint32_t)rng_below(v->r, 3), 1 + rng_below(v->r, 3), 0);
+	if (rng_chance(v->r, 2))
+		shmipc_tlog_rx_join(&v->rx, (uint32_t)rng_below(v->r, SUBS),
+				   1 + (uint32_t)rng_below(v->r, 3), (uint32_t)rng_below(v->r, 2),
+				   1 + rng_below(v->r, 5));
+	v->tx_ok = v->rx_ok = 1;
+	sh->word[ENDS]++;
+}
+
+static void publish(struct victim *v, struct target *t)
+{
+	unsigned char buf[256] = { 3 };
+	uint64_t lot = t->log.lot < 4 ? t->log.lot : 4, seq = 0, i;
+	uint32_t n = 1 + (uint32_t)rng_below(v->r, lot), wake;
+	struct shmipc_tlog_block b;
+	int ret = shmipc_tlog_claim(&v->tx, n, &seq);
+
+	if (ret == -EAGAIN) {
+		ret = shmipc_tlog_make_room(&v->tx, n, &b);
+		if (ret && ret != -EAGAIN)
+			wrong("make_room: another error", ret);
+		if (ret && b.who == SHMIPC_TLOG_SUB && b.slot >= SUBS)
+			wrong("make_room: no such subscriber", (int)b.slot);
+		if (ret && b.who == SHMIPC_TLOG_PUB && b.slot >= t->o.pubs)
+			wrong("make_room: no such publisher", (int)b.slot);
+		if (ret && b.who == SHMIPC_TLOG_SUB)
+			shmipc_tlog_evict(&t->log, &b, rng_chance(v->r, 2));
+		if (ret && b.who == SHMIPC_TLOG_PUB)
+			(void)shmipc_tlog_abort(&t->log, b.slot, alive, v);
+		return;
+	}
+	if (ret) {
+		wrong("claim: another error", ret);
+		return;
+	}
+	for (i = 0; i < n; i++)
+		shmipc_tlog_fill(&v->tx, seq + i, NULL, 0, buf,
+				rng_below(v->r, t->log.hdr.cell_bytes < 256 ? t->log.hdr.cell_bytes : 256),
+				0);
+	wake = shmipc_tlog_commit(&v->tx, seq, n, SHMIPC_ENTRY_CELL, 8);
+	if (wake > n)
+		wrong("commit: wakes more than there are", (int)wake);
+	sh->word[GOOD]++;
+}
+
+/* A message that we were given: all of it, and its chunks, lie where they may. */
+static void use(struct victim *v, struct target *t, const struct shmipc_tlog_ref *ref)
+{
+	if (!inside(t, ref->ptr, ref->prefix_len + ref->len))
+		wrong("peek: outside of the log", 0);
+	if (ref->in_pool && ((uint32_t)ref->chunks > ref->chunks >> 32 ||
+			     ref->chunks >> 32 >= t->o.chunks))
+		wrong("peek: chunks that there are not", 0);
+	touch(ref->ptr, ref->prefix_len + ref->len);
+	if (v->rx.line && !v->rx.holding && rng_chance(v->r, 4) &&
+	    shmipc_tlog_hold_take(&v->rx, 0, ref))
+		shmipc_tlog_unhold(&v->rx, 0);
+}
+
+static void consume(struct victim *v, struct target *t)
+{
+	struct shmipc_tlog_ref ref;
+	uint64_t seq;
+	int ret;
+
+	switch (rng_below(v->r, 8)) {
+	case 0:
+		seq = nasty(v->r, t);
+		ret = shmipc_tlog_look(&v->rx, seq, &ref);
+		if (!ret)
+			use(v, t, &ref);
+		if (ret && ret != -EAGAIN && ret != -ESTALE && ret != -ECANCELED && ret != -EPROTO)
+			wrong("look: another error", ret);
+		return;
+	case 1:
+		if (shmipc_tlog_orphan(&t->log, v->rx.seq, alive, v))
+			shmipc_tlog_step(&v->rx);
+		(void)shmipc_tlog_moved(&v->rx);
+		return;
+	case 2:
+		seq = shmipc_tlog_newest(&v->rx, v->rx.seq);
+		if (seq != SHMIPC_POS_NONE && rng_chance(v->r, 4))
+			shmipc_tlog_jump(&v->rx, seq);
+		return;
+	default:
+		break;
+	}
+	ret = shmipc_tlog_peek(&v->rx, &ref);
+	if (!ret) {
+		use(v, t, &ref);
+		ret = shmipc_tlog_next(&v->rx);
+		if (ret > 0)
+			ret = 0;
+	}
+	sh->word[GOOD] += !ret;
+	if (ret && ret != -EAGAIN && ret != -ESTALE && ret != -EPROTO && ret != -ECONNRESET)
+		wrong("peek or next: another error", ret);
+	if (ret == -EPROTO || ret == -ECONNRESET) {
+		v->rx_ok = 0;
+		sh->word[DEAD]++;
+	}
+}
+
+static void step(struct victim *v, struct target *t)
+{
+	if (!v->tx_ok || !v->rx_ok || rng_chance(v->r, 64))
+		attach(v, t);
+	if (rng_chance(v->r, 2))
+		publish(v, t);
+	else
+		consume(v, t);
+	if (v->rx.line && rng_chance(v->r, 200)) {
+		shmipc_tlog_rx_leave(&v->rx);
+		v->rx_ok = 0;
+	}
+	sh->word[CALLS]++;
+	beat();
+}
+
+/* The memory as it was made, or the words are all nonsense before long. */
+static void mend(struct target *t, struct victim *v)
+{
+	memset(t->m.ptr, 0, t->m.bytes);
+	(void)shmipc_tlog_init(t->m.ptr, t->m.bytes, &t->o);
+	v->tx_ok = v->rx_ok = 0;
+}
+
+/* Nonsense between the calls: the seed tells it all. */
+static int alone(struct other *me, void *arg)
+{
+	struct rng r = { *(uint64_t *)arg };
+	struct victim v;
+	struct target t;
+	uint64_t i;
+	int n;
+
+	(void)me;
+	memset(&v, 0, sizeof(v));
+	v.r = &r;
+	if (make(&t, &r))
+		return 1;
+	for (i = 0; i < 100000 && stress_time_left(); i++) {
+		for (n = (int)rng_below(&r, 3); n; n--)
+			scribble(&r, &t);
+		step(&v, &t);
+		if (rng_chance(&r, 100))
+			mend(&t, &v);
+	}
+	return 0;
+}
+
+static struct target common;
+
+static int attacker(struct other *me, void *arg)
+{
+	struct rng r = { rng_mix(*(uint64_t *)arg) };
+
+	(void)me;
+	while (!stopping()) {	/* it is killed */
+		scribble(&r, &common);
+		if (rng_chance(&r, 1024))
+			sched_yield();
+	}
+	return 0;
+}
+
+static int victim(struct other *me, void *arg)
+{
+	struct rng r = { *(uint64_t *)arg };
+	struct victim v;
+	uint64_t i;
+
+	(void)me;
+	memset(&v, 0, sizeof(v));
+	v.r = &r;
+	for (i = 0; i < 1000000 && stress_time_left(); i++) {
+		step(&v, &common);
+		if (rng_chance(&r, 100))
+			mend(&common, &v);
+	}
+	return 0;
+}
+
+static int judge(int ret, uint64_t seed)
+{
+	if (!ret && !sh->bad)
+		return 1;
+	ksft_print_msg("victim with seed %#llx: %s %d\n", (unsigned long long)seed,
+		       ret >= 256 ? "signal" : "exit code", ret >= 256 ? ret - 256 : ret);
+	return 0;
+}
+
+static void report(const char *what, int ok)
+{
+	ksft_print_msg("%s: %llu calls, %llu attaches, %llu worked, %llu ends died of nonsense\n", what,
+		       (unsigned long long)sh->word[CALLS], (unsigned long long)sh->word[ENDS],
+		       (unsigned long long)sh->word[GOOD], (unsigned long long)sh->word[DEAD]);
+	ksft_test_result(ok && sh->word[GOOD] && sh->word[DEAD], "%s\n", what);
+}
+
+int main(void)
+{
+	struct other a, v;
+	uint64_t seed;
+	struct rng r;
+	int ok = 1;
+
+	stress_begin("fuzz/log", 2);
+	r.state = stress_seed;
+
+	stress_part(50);
+	while (ok && stress_time_left()) {
+		seed = rng_next(&r);
+		if (other_start(&v, 0, alone, &seed))
+			ksft_exit_fail_msg("fork\n");
+		ok = judge(other_end(&v), seed);
+	}
+	report("nonsense between the calls", ok);
+
+	stress_part(50);
+	while (ok && stress_time_left()) {
+		seed = rng_next(&r);
+		if (make(&common, &r) || other_start(&a, 0, attacker, &seed) ||
+		    other_start(&v, 0, victim, &seed))
+			ksft_exit_fail_msg("start\n");
+		ok = judge(other_end(&v), seed);
+		(void)other_kill(&a);
+		mem_put(&common.m);
+	}
+	report("a process that writes at the same time", ok);
+	ksft_exit(ksft_get_fail_cnt() == 0);
+}

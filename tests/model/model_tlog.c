@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MIT */
+/* model_tlog.c - the log of a topic: what all its tests share, and their list */
+#include "model_tlog.h"
+
+#define TESTS	80
+
+struct shmipc_tlog logm;
+unsigned char log_mem[32 * SHMIPC_CTL_PAGE] __attribute__((aligned(4096)));
+struct log_now now;
+int th_tx[3], th_rx[2], th_heir;
+
+/* The tag of a publisher's @which-th message. */
+static uint64_t tag_of(unsigned who, unsigned which)
+{
+	return 0xa5ULL << 56 | (uint64_t)(who + 1) << 16 | (which + 1);
+}
+
+void log_make(uint32_t pubs, uint32_t subs, uint64_t n)
+{
+	struct shmipc_tlog_opts o = {
+		.pubs = pubs, .subs = subs, .keep = 8, .cell_bytes = 16, .align = 8, .holds = 2,
+		.policies = 0xe, .chunk_bytes = 4096, .chunks = 2,
+	};
+	struct shmipc_tlog_tx tx;
+
+	memset(log_mem, 0, sizeof(log_mem));
+	if (shmipc_tlog_init(log_mem, sizeof(log_mem), &o) ||
+	    shmipc_tlog_check(log_mem, sizeof(log_mem), &logm) || logm.hdr.entries != LOG_ENTRIES)
+		model_fail("the log cannot be made");
+	model_region(log_mem + logm.hdr.pub_off, logm.hdr.sub_off - logm.hdr.pub_off, "pub", 0);
+	model_region(log_mem + logm.hdr.sub_off, logm.hdr.data_off - logm.hdr.sub_off, "sub", 0);
+	model_region(log_mem + logm.hdr.data_off, logm.hdr.pool_off - logm.hdr.data_off, "entry", 0);
+	model_region(log_mem + logm.hdr.pool_off, 2 * SHMIPC_CTL_PAGE, "pool", 0);
+	memset(&now, 0, sizeof(now));
+	if (!n)
+		return;
+	logm.pub->pubs_used = pubs;	/* or the threads try to raise it, in all orders */
+	log_begin_tx(&tx, 0, 0);
+	while (n--)
+		(void)log_put(&tx, 1);
+}
+
+void log_reset(void)
+{
+	uint64_t seq, tail = shmipc_tlog_tail(&logm);
+
+	memset(&now, 0, sizeof(now));
+	memset(th_tx, 0, sizeof(th_tx));
+	memset(th_rx, 0, sizeof(th_rx));
+	th_heir = 0;
+	now.covers = -1;
+	for (seq = 0; seq < tail; seq++)
+		now.tag[seq] = tag_of(0, now.sent[0]++);
+}
+
+int log_alive(void *arg, uint32_t slot)
+{
+	uintptr_t dead = (uintptr_t)arg;
+
+	if (slot == 0 && now.heir)
+		dead &= ~1ul;
+	if (dead >> slot & 1)
+		return 0;
+	now.covers = (int)slot;
+	return 1;
+}
+
+void log_begin_tx(struct shmipc_tlog_tx *tx, uint32_t slot, uintptr_t dead)
+{
+	(void)shmipc_tlog_tx_init(tx, &logm, slot, 7, log_alive, (void *)dead);
+	tx->full_fence = now.full_fence;
+}
+
+uint32_t log_commit(struct shmipc_tlog_tx *tx, uint64_t seq, uint32_t n)
+{
+	unsigned which = now.sent[tx->slot];
+	uint64_t buf[2];
+	uint32_t i, wake;
+
+	model_check(seq + n <= LOG_SEQS, "number %llu", (unsigned long long)seq);
+	now.sent[tx->slot] += n;
+	for (i = 0; i < n; i++) {
+		buf[0] = buf[1] = tag_of(tx->slot, which + i);
+		shmipc_tlog_fill(tx, seq + i, NULL, 0, buf, sizeof(buf), 0);
+	}
+	wake = shmipc_tlog_commit(tx, seq, n, SHMIPC_ENTRY_CELL, n * sizeof(buf));
+	for (i = 0; i < n; i++) {
+		model_check(!now.tag[seq + i], "number %llu was given twice",
+			    (unsigned long long)seq + i);
+		now.tag[seq + i] = tag_of(tx->slot, which + i);
+	}
+	return wake;
+}
+
+void log_await_room(const struct shmipc_tlog_block *b)
+{
+	const struct shmipc_sub_line *line = shmipc_tlog_sub(&logm, b->slot);
+	uint32_t group = shmipc_sub_state_group(b->state);
+
+	model_check(b->who != SHMIPC_TLOG_NOBODY, "no room, and nobody is in the way");
+	if (b->who == SHMIPC_TLOG_PUB)
+		(void)model_await(&logm.pub_line[b->slot].claim);
+	else if (group && shmipc_load_relaxed(&line->pos) == SHMIPC_POS_NONE)
+		(void)model_await(&logm.group[group - 1].cursor);
+	else
+		(void)model_await(&line->pos);
+}
+
+uint32_t log_put(struct shmipc_tlog_tx *tx, uint32_t n)
+{
+	struct shmipc_tlog_block b;
+	uint64_t seq;
+
+	while (shmipc_tlog_claim(tx, n, &seq))
+		if (shmipc_tlog_make_room(tx, n, &b))
+			log_await_room(&b);
+	return log_commit(tx, seq, n);
+}
+
+void log_copy(const struct shmipc_tlog_ref *ref, uint64_t *buf, int plain)
+{
+	model_check(ref->len == 16 && !ref->prefix_len, "message %llu has %zu bytes",
+		    (unsigned long long)ref->seq, ref->len);
+	if (plain)
+		shmipc_payload_read(buf, ref->ptr, ref->len);
+	else
+		shmipc_racy_read(buf, ref->ptr, ref->len);
+}
+
+void log_check_words(const uint64_t *buf, const struct shmipc_tlog_ref *ref)
+{
+	unsigned long long seq = ref->seq;
+	uint64_t slot = ref->info >> SHMIPC_INFO_PUB;
+
+	model_check(buf[0] == buf[1], "message %llu is torn: 0x%llx, 0x%llx", seq,
+		    (unsigned long long)buf[0], (unsigned long long)buf[1]);
+	model_check(buf[0] >> 56 == 0xa5 && (buf[0] >> 16 & 0xff) == slot + 1,
+		    "message %llu of publisher %llu is 0x%llx", seq, (unsigned long long)slot,
+		    (unsigned long long)buf[0]);
+	model_check(!now.tag[seq] || now.tag[seq] == buf[0], "message %llu is another: 0x%llx", seq,
+		    (unsigned long long)buf[0]);
+}
+
+int log_read_one(struct shmipc_tlog_rx *rx, int i, int plain)
+{
+	struct shmipc_tlog_ref ref;
+	uint64_t buf[2];
+	int ret = shmipc_tlog_peek(rx, &ref), wake;
+
+	if (!ret) {
+		log_copy(&ref, buf, plain);
+		ret = shmipc_tlog_next(rx);
+		wake = ret == 1;
+		if (wake)
+			ret = 0;
+	}
+	if (!ret) {
+		log_check_words(buf, &ref);
+		now.got[i]++;
+	} else if (ret == -ESTALE) {
+		model_check(rx->lost_to > rx->lost_from, "lapped, and nothing lost");
+		now.lost[i] += rx->lost_to - rx->lost_from;
+	} else {
+		model_check(ret == -EAGAIN || ret == -ECONNRESET, "peek or next returned %d", ret);
+	}
+	now.aborted[i] = rx->aborted;
+	now.end[i] = rx->seq;
+	model_check(rx->seq == now.first[i] + now.got[i] + now.lost[i] + now.aborted[i],
+		    "at %llu: %llu received, %llu lost, %llu aborted", (unsigned long long)rx->seq,
+		    (unsigned long long)now.got[i], (unsigned long long)now.lost[i],
+		    (unsigned long long)now.aborted[i]);
+	return ret;
+}
+
+void log_begin_rx(struct shmipc_tlog_rx *rx, int i, uint32_t start)
+{
+	shmipc_tlog_rx_init(rx, &logm);
+	shmipc_tlog_rx_begin(rx, start, 1, 0);
+	now.first[i] = rx->seq;
+	now.end[i] = rx->seq;
+}
+
+void log_tx_thread(void *arg)
+{
+	struct shmipc_tlog_tx tx;
+
+	log_begin_tx(&tx, (uint32_t)(uintptr_t)arg, 0);
+	(void)log_put(&tx, 1);
+}
+
+void log_tx_batch(void *arg)
+{
+	struct shmipc_tlog_tx tx;
+
+	log_begin_tx(&tx, (uint32_t)(uintptr_t)arg, 0);
+	(void)log_put(&tx, 2);
+}
+
+int main(int argc, char **argv)
+{
+	static const char update[] = "of an update only the release is needed; there is no name for that";
+	static const struct model_except excepts[] = {
+		{ "shmipc_priv_tlog_raise", MODEL_CAS, update, 1 },
+		{ "shmipc_tlog_claim", MODEL_CAS, update, 1 },
+		{ "shmipc_tlog_recall", MODEL_CAS, update, 1 },
+		{ "shmipc_priv_tlog_mark", MODEL_CAS, "the dear fence that follows does it", 0 },
+		{ "shmipc_priv_tlog_claim_lent", MODEL_STORE_RELEASE,
+		  "what was committed before is visible with the claim that was taken back", 0 },
+		{ "shmipc_priv_lent_claim", MODEL_LOAD_ACQUIRE,
+		  "needed where a death becomes known after the look; here it is known before", 0 },
+		{ "shmipc_priv_tlog_abort", MODEL_CAS, update, 1 },
+		{ "shmipc_tlog_evict", MODEL_CAS, update, 1 },
+		{ "shmipc_tlog_hold_take", MODEL_STORE_RELEASE,
+		  "against loads that see a store that comes later because of them", 0 },
+		{ 0 },
+	};
+	static struct model_test all[TESTS + 1];
+	const struct model_test *t;
+	int n = 0;
+
+	for (t = log_tx_tests; t->name && n < TESTS; t++)
+		all[n++] = *t;
+	for (t = log_lend_tests; t->name && n < TESTS; t++)
+		all[n++] = *t;
+	for (t = log_floor_tests; t->name && n < TESTS; t++)
+		all[n++] = *t;
+	for (t = log_rx_tests; t->name && n < TESTS; t++)
+		all[n++] = *t;
+	return model_main(argc, argv, all, "shmipc/log", excepts);
+}

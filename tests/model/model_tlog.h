@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * model_tlog.h - a small log for the model tests, and what their threads do
+ *
+ *   model_tlog.c        the log, the list of tests
+ *   model_tlog_tx.c     claims, commits, deaths, aborts
+ *   model_tlog_lend.c   the tail lent and recalled
+ *   model_tlog_floor.c  old messages go
+ *   model_tlog_rx.c     subscribers that hold, sleep, share
+ *
+ * 16 entries of 16 bytes. A message is its tag twice, so that a torn one is seen.
+ */
+#ifndef MODEL_LOG_H
+#define MODEL_LOG_H
+
+#include <shmipc/inline/tlog_rx.h>
+#include <shmipc/inline/tlog_floor.h>
+#include "model.h"
+
+#define LOG_SEQS	64	/* numbers, at most, in one test */
+#define LOG_ENTRIES	16u
+
+extern struct shmipc_tlog logm;
+extern unsigned char log_mem[];
+
+/* What the threads know, and the end looks at. */
+struct log_now {
+	uint64_t tag[LOG_SEQS];		/* of what was committed; 0: not, as far as known */
+	unsigned sent[3];		/* by each publisher's slot */
+	uint64_t end[2];		/* each reader's next number */
+	uint64_t first[2], got[2], lost[2], aborted[2];
+	int heir;			/* the dead publisher's slot has a new owner */
+	int covers;			/* slot of the living that claims what was asked, or -1 */
+	int full_fence;
+	int leaves;			/* the holder leaves with what it holds */
+	unsigned taken[LOG_SEQS];	/* of a group: how often */
+};
+extern struct log_now now;
+
+/* Threads. */
+extern int th_tx[3], th_rx[2], th_heir;
+
+/* in setup(): @n messages are there, of slot 0 */
+void log_make(uint32_t pubs, uint32_t subs, uint64_t n);
+void log_reset(void);
+
+/* shmipc_tlog_alive_fn. @arg: what the caller knows: bit s: the owner of slot s died. */
+int log_alive(void *arg, uint32_t slot);
+
+void log_begin_tx(struct shmipc_tlog_tx *tx, uint32_t slot, uintptr_t dead);
+/* Fill and commit what was claimed. Return: as shmipc_tlog_commit(). */
+uint32_t log_commit(struct shmipc_tlog_tx *tx, uint64_t seq, uint32_t n);
+void log_await_room(const struct shmipc_tlog_block *b);
+/* Claim, waiting for room; commit. */
+uint32_t log_put(struct shmipc_tlog_tx *tx, uint32_t n);
+
+/* The words of the message; @plain: nobody may write there, and a race is a failure. */
+void log_copy(const struct shmipc_tlog_ref *ref, uint64_t *buf, int plain);
+void log_check_words(const uint64_t *buf, const struct shmipc_tlog_ref *ref);
+/* Peek, copy, next. Return: as these; *ret_wake: as shmipc_tlog_next(). */
+int log_read_one(struct shmipc_tlog_rx *rx, int i, int plain);
+void log_begin_rx(struct shmipc_tlog_rx *rx, int i, uint32_t start);
+
+/* Publishers: one message each; two in a batch; the slot in @arg. */
+void log_tx_thread(void *arg);
+void log_tx_batch(void *arg);
+
+/* Readers for ever: it waits for the words alone; it knows that publisher 0 is dead, if it is. */
+void log_patient_reader(void *arg);
+/* Asks for what does not come; a bit per slot in @dead: it knows who died. */
+void log_read_all(struct shmipc_tlog_rx *rx, uintptr_t dead);
+void log_knowing_reader(void *arg);
+
+/* Ends of threads that nobody may keep waiting; the reader has got all there is. */
+void log_all_ended(void);
+void log_finish_at_tail(void);
+
+extern const struct model_test log_tx_tests[], log_lend_tests[], log_floor_tests[], log_rx_tests[];
+
+#endif /* MODEL_LOG_H */

@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: MIT */
+/* model_tlog_tx.c - claims, commits, deaths, aborts, and the floor */
+#include "model_tlog.h"
+
+/* Ends of threads that nobody may keep waiting. */
+void log_all_ended(void)
+{
+	int i;
+
+	for (i = 0; i < 3; i++)
+		model_check(!th_tx[i] || model_state(th_tx[i]) == MODEL_RETURNED ||
+			    model_state(th_tx[i]) == MODEL_DIED, "publisher %d does not end", i);
+	model_check(!th_heir || model_state(th_heir) == MODEL_RETURNED, "the heir does not end");
+}
+
+/* The reader has come to the tail, and has got all that was committed on the way. */
+void log_finish_at_tail(void)
+{
+	uint64_t tail = shmipc_tlog_tail(&logm), seq, word, committed = 0;
+
+	log_all_ended();
+	model_check(now.end[0] == tail, "the reader waits at %llu of %llu",
+		    (unsigned long long)now.end[0], (unsigned long long)tail);
+	for (seq = now.first[0]; seq < tail; seq++) {
+		word = shmipc_load_relaxed(&shmipc_tlog_entry(&logm, seq)->word);
+		committed += word == (seq << 2 | SHMIPC_ENTRY_CELL);
+	}
+	model_check(now.got[0] == committed, "%llu committed, %llu received",
+		    (unsigned long long)committed, (unsigned long long)now.got[0]);
+}
+
+/* Unless it has come since we looked. */
+static void await_word(uint64_t seq)
+{
+	__u64 *word = &shmipc_tlog_entry(&logm, seq)->word;
+
+	if (shmipc_tlog_pending(shmipc_load_acquire(word), seq))
+		(void)model_await(word);
+}
+
+/*
+ * A reader for ever: it parks in the end. What does not come is asked for: by a
+ * bit per slot in @arg it knows who died.
+ */
+void log_read_all(struct shmipc_tlog_rx *rx, uintptr_t dead)
+{
+	uint64_t tail;
+	int ret;
+
+	for (;;) {
+		ret = log_read_one(rx, 0, 0);
+		if (ret != -EAGAIN)
+			continue;
+		tail = shmipc_load_relaxed(&logm.pub->tail);
+		now.covers = -1;
+		if (shmipc_tlog_orphan(&logm, rx->seq, log_alive, (void *)dead)) {
+			model_check(!now.tag[rx->seq], "message %llu is stepped over, and was there",
+				    (unsigned long long)rx->seq);
+			shmipc_tlog_step(rx);
+			now.aborted[0] = rx->aborted;
+			now.end[0] = rx->seq;
+		} else if (now.covers >= 0) {
+			(void)model_await(&logm.pub_line[now.covers].claim);
+		} else if (shmipc_load_relaxed(&logm.pub->tail) != tail) {
+			continue;
+		} else if (tail & SHMIPC_TAIL_RECALLED) {
+			(void)model_await(&logm.pub->tail);
+		} else {
+			await_word(rx->seq);
+		}
+	}
+}
+
+static void reader(void *arg)
+{
+	struct shmipc_tlog_rx rx;
+
+	(void)arg;
+	log_begin_rx(&rx, 0, 1);
+	log_read_all(&rx, 0);
+}
+
+/* Knows that publisher 0 is dead, if it is. */
+void log_knowing_reader(void *arg)
+{
+	struct shmipc_tlog_rx rx;
+	uintptr_t dead = model_join(th_tx[0]) == MODEL_DIED;
+
+	(void)arg;
+	log_begin_rx(&rx, 0, 1);
+	log_read_all(&rx, dead);
+}
+
+/* Waits for the words alone. */
+void log_patient_reader(void *arg)
+{
+	struct shmipc_tlog_rx rx;
+
+	(void)arg;
+	log_begin_rx(&rx, 0, 1);
+	for (;;)
+		if (log_read_one(&rx, 0, 0) == -EAGAIN)
+			(void)model_await(&shmipc_tlog_entry(&logm, rx.seq)->word);
+}
+
+static void whole_reader(void *arg)
+{
+	struct shmipc_tlog_rx rx;
+	int ret;
+
+	(void)arg;
+	log_begin_rx(&rx, 0, 1);
+	while (rx.seq < 2) {
+		ret = log_read_one(&rx, 0, 0);
+		model_check(!ret || !rx.seq, "a batch came in parts");
+		if (ret)
+			await_word(rx.seq);
+	}
+}
+
+static void begin_whole(void)
+{
+	log_reset();
+	th_tx[0] = model_spawn("pub 0", log_tx_batch, (void *)0, 0);
+	th_rx[0] = model_spawn("reader", whole_reader, NULL, 0);
+}
+
+static void setup_empty(void)
+{
+	log_make(3, 2, 0);
+}
+
+static void setup_known(void)
+{
+	log_make(3, 2, 0);
+	logm.pub->pubs_used = 3;
+}
+
+static void setup_single(void)
+{
+	log_make(1, 2, 0);
+}
+
+static void twice(void *arg)
+{
+	struct shmipc_tlog_tx tx;
+
+	log_begin_tx(&tx, (uint32_t)(uintptr_t)arg, 0);
+	(void)log_put(&tx, 1);
+	(void)log_put(&tx, 1);
+	shmipc_tlog_unclaim(&tx);
+}
+
+static void begin_two(void)
+{
+	log_reset();
+	th_tx[0] = model_spawn("pub 0", model_deep ? twice : log_tx_thread, (void *)0, 0);
+	th_tx[1] = model_spawn("pub 1", log_tx_thread, (void *)1, 0);
+	th_rx[0] = model_spawn("reader", log_patient_reader, NULL, 0);
+}
+
+static void begin_batches(void)
+{
+	log_reset();
+	th_tx[0] = model_spawn("pub 0", log_tx_batch, (void *)0, 0);
+	th_tx[1] = model_spawn("pub 1", log_tx_thread, (void *)1, 0);
+	th_rx[0] = model_spawn("reader", log_patient_reader, NULL, 0);
+}
+
+/* Nobody dies; the reader asks all the time. */
+static void begin_asks(void)
+{
+	log_reset();
+	th_tx[0] = model_spawn("pub 0", twice, (void *)0, 0);
+	th_rx[0] = model_spawn("reader", reader, NULL, 0);
+	if (model_deep)
+		th_tx[1] = model_spawn("pub 1", log_tx_thread, (void *)1, 0);
+}
+
+static void begin_dies(void)
+{
+	log_reset();
+	th_tx[0] = model_spawn("pub 0", log_tx_batch, (void *)0, 1);
+	th_tx[1] = model_spawn("pub 1", log_tx_thread, (void *)1, 0);
+	th_rx[0] = model_spawn("reader", log_knowing_reader, NULL, 0);
+}
+
+/* Marks what the dead one had claimed, and publishes. */
+static void aborter(void *arg)
+{
+	struct shmipc_tlog_tx tx;
+
+	log_begin_tx(&tx, (uint32_t)(uintptr_t)arg, 0);
+	if (model_join(th_tx[0]) == MODEL_DIED)
+		(void)shmipc_tlog_abort(&logm, 0, log_alive, (void *)1);
+	(void)log_put(&tx, 1);
+}
+
+static void heir(void *arg)
+{
+	struct shmipc_tlog_tx tx;
+	uintptr_t dead = model_join(th_tx[0]) == MODEL_DIED;
+
+	now.heir = 1;
+	log_begin_tx(&tx, (uint32_t)(uintptr_t)arg, dead);
+	(void)log_put(&tx, 1);
+}
+
+static void begin_aborted(void)
+{
+	log_reset();
+	th_tx[0] = model_spawn("pub 0", log_tx_batch, (void *)0, 1);
+	th_tx[1] = model_spawn("aborter", aborter, (void *)1, 0);
+	th_rx[0] = model_spawn("reader", log_patient_reader, NULL, 0);
+}
+
+static void begin_heir(void)
+{
+	log_reset();
+	th_tx[0] = model_spawn("pub 0", log_tx_thread, (void *)0, 1);
+	th_heir = model_spawn("heir", heir, (void *)0, 0);
+	th_rx[0] = model_spawn("reader", log_patient_reader, NULL, 0);
+}
+
+/* It only marks: knowing of the death, it comes late, and the slot has a new owner. */
+static void late_aborter(void *arg)
+{
+	(void)arg;
+	if (model_join(th_tx[0]) == MODEL_DIED)
+		(void)shmipc_tlog_abort(&logm, 0, log_alive, (void *)1);
+}
+
+/* The reader knows of no death: who has the slot lives. */
+static void begin_heir_asks(void)
+{
+	log_reset();
+	th_tx[0] = model_spawn("pub 0", log_tx_thread, (void *)0, 1);
+	th_heir = model_spawn("heir", heir, (void *)0, 0);
+	th_rx[0] = model_spawn("reader", reader, NULL, 0);
+}
+
+static void begin_heir_and_aborter(void)
+{
+	log_reset();
+	th_tx[0] = model_spawn("pub 0", log_tx_thread, (void *)0, 1);
+	th_tx[1] = model_spawn("aborter", late_aborter, NULL, 0);
+	th_heir = model_spawn("heir", heir, (void *)0, 0);
+	th_rx[0] = model_spawn("reader", log_patient_reader, NULL, 0);
+}
+
+static void single_dies(void)
+{
+	log_reset();
+	th_tx[0] = model_spawn("pub 0", log_tx_batch, (void *)0, 1);
+	th_heir = model_spawn("heir", heir, (void *)0, 0);
+	th_rx[0] = model_spawn("reader", log_patient_reader, NULL, 0);
+}
+
+/* A stride of two sees the second of a batch before the first is there. */
+static void strided(void *arg)
+{
+	struct shmipc_tlog_rx rx;
+	struct shmipc_tlog_ref ref;
+	uint64_t buf[2];
+	int ret;
+
+	(void)arg;
+	shmipc_tlog_rx_init(&rx, &logm);
+	shmipc_tlog_rx_begin(&rx, 1, 2, 1);
+	for (;;) {
+		now.end[1] = rx.seq;
+		ret = shmipc_tlog_peek(&rx, &ref);
+		if (ret == -EAGAIN) {
+			(void)model_await(&shmipc_tlog_entry(&logm, rx.seq)->word);
+			continue;
+		}
+		model_check(!ret, "peek returned %d", ret);
+		log_copy(&ref, buf, 0);
+		model_check(!shmipc_tlog_next(&rx), "next");
+		log_check_words(buf, &ref);
+		model_check(!now.tag[ref.seq] || now.tag[ref.seq] == buf[0], "another message");
+		now.tag[ref.seq] = buf[0];	/* it was there, and so it stays */
+	}
+}
+
+static void begin_single_strided(void)
+{
+	single_dies();
+	th_rx[0] = 0;
+	th_rx[1] = model_spawn("strided", strided, NULL, 0);
+}
+
+/* One that begins at the newest finds it, if it sees that there is one. */
+static void newest(void *arg)
+{
+	struct shmipc_tlog_rx rx;
+	uint64_t tail, seq;
+
+	(void)arg;
+	shmipc_tlog_rx_init(&rx, &logm);
+	tail = shmipc_load_relaxed(&logm.pub->tail);
+	seq = shmipc_tlog_newest(&rx, 0);
+	model_check(!tail || seq != SHMIPC_POS_NONE, "there are %llu, and none is the newest",
+		    (unsigned long long)tail);
+}
+
+static void begin_newest(void)
+{
+	log_reset();
+	th_tx[0] = model_spawn("pub 0", log_tx_thread, (void *)0, 0);
+	th_rx[0] = model_spawn("reader", newest, NULL, 0);
+}
+
+/* The heir publishes nothing; the tail that it mends must not come before the words. */
+static void mender(void *arg)
+{
+	struct shmipc_tlog_tx tx;
+	uintptr_t dead = model_join(th_tx[0]) == MODEL_DIED;
+
+	(void)arg;
+	now.heir = 1;
+	log_begin_tx(&tx, 0, dead);
+}
+
+static void begin_newest_heir(void)
+{
+	log_reset();
+	th_tx[0] = model_spawn("pub 0", log_tx_thread, (void *)0, 1);
+	th_heir = model_spawn("heir", mender, NULL, 0);
+	th_rx[0] = model_spawn("reader", newest, NULL, 0);
+}
+
+/* Looks at a number while it is written. */
+static void looks(void *arg)
+{
+	struct shmipc_tlog_ref ref;
+	struct shmipc_tlog_rx rx;
+	uint64_t buf[2];
+
+	(void)arg;
+	shmipc_tlog_rx_init(&rx, &logm);
+	if (shmipc_tlog_look(&rx, 0, &ref))
+		return;
+	log_copy(&ref, buf, 0);
+	if (shmipc_tlog_intact(&rx, 0))
+		log_check_words(buf, &ref);
+}
+
+static void begin_looks(void)
+{
+	log_reset();
+	th_tx[0] = model_spawn("pub 0", log_tx_thread, (void *)0, 0);
+	th_rx[0] = model_spawn("reader", looks, NULL, 0);
+}
+
+static void finish_strided(void)
+{
+	uint64_t tail = shmipc_load_relaxed(&logm.pub->tail);
+
+	log_all_ended();
+	model_check(now.end[1] >= tail, "the strided reader waits at %llu of %llu",
+		    (unsigned long long)now.end[1], (unsigned long long)tail);
+}
+
+const struct model_test log_tx_tests[] = {
+	{ "two publishers, one order", setup_empty, begin_two, log_finish_at_tail, 0 },
+	{ "a batch and another publisher", setup_empty, begin_batches, log_finish_at_tail, 0 },
+	{ "a batch comes whole", setup_single, begin_whole, log_finish_at_tail, 0 },
+	{ "nobody died, and nothing is an orphan", setup_empty, begin_asks, log_finish_at_tail, 0 },
+	{ "a publisher dies at any step, the reader steps over", setup_empty, begin_dies,
+	  log_finish_at_tail, 1 },
+	{ "a publisher dies at any step, another one aborts", setup_empty, begin_aborted,
+	  log_finish_at_tail, 1 },
+	{ "a publisher dies at any step, an heir aborts", setup_empty, begin_heir,
+	  log_finish_at_tail, 1 },
+	{ "an heir aborts, and nobody is known to be dead", setup_known, begin_heir_asks,
+	  log_finish_at_tail, 1 },
+	{ "a reader looks for the newest", setup_single, begin_newest, log_all_ended, 0 },
+	{ "a reader looks for the newest, an heir comes", setup_single, begin_newest_heir, log_all_ended, 1 },
+	{ "a reader looks at what is being written", setup_known, begin_looks, log_all_ended, 0 },
+	{ "an heir and another one abort", setup_known, begin_heir_and_aborter, log_finish_at_tail, 1 },
+	{ "a single publisher dies at any step", setup_single, single_dies, log_finish_at_tail, 1 },
+	{ "a single publisher dies, a stride reads", setup_single, begin_single_strided,
+	  finish_strided, 1 },
+	{ 0 },
+};
