@@ -4,9 +4,9 @@
  *
  * The victim of a scenario is single-stepped once, from one mark to another, and
  * the address of each instruction is written down. Then there is a new victim
- * for each instruction: a hardware breakpoint and, where that address comes by
- * often, some steps from a better one bring it there; SIGKILL ends it there;
- * the checker says what it finds.
+ * for each instruction: an int3 written into its code (see stop.c) and, where that
+ * address comes by often, some steps from a better one bring it there; SIGKILL ends
+ * it there; the checker says what it finds.
  *
  * All are forked from this process, which has never used the library: each
  * victim begins with the same memory at the same addresses, so that it goes the
@@ -148,27 +148,27 @@ static bool has_ended(pid_t pid)
 	return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) || info.si_pid == pid;
 }
 
-/* Wait until a process sleeps in futex_waitv or futex, or has ended. */
-static void await_sleep(pid_t pid)
+bool await_sleep(pid_t pid, pid_t tid)
 {
 	struct timespec pause = { 0, 200000 };
-	char path[40], line[16];
+	char path[60], line[16];
 	ssize_t n;
 	int fd;
 
-	(void)snprintf(path, sizeof(path), "/proc/%d/syscall", pid);
+	(void)snprintf(path, sizeof(path), "/proc/%d/task/%d/syscall", pid, tid);
 	while (!hung && !has_ended(pid)) {
 		fd = open(path, O_RDONLY | O_CLOEXEC);
 		n = fd < 0 ? -1 : read(fd, line, sizeof(line) - 1);
 		if (fd >= 0)
 			(void)close(fd);
 		if (n <= 0)
-			return;
+			return false;
 		line[n] = 0;
 		if (!strncmp(line, "449 ", 4) || !strncmp(line, "202 ", 4))
-			return;
+			return true;
 		(void)nanosleep(&pause, NULL);
 	}
+	return false;
 }
 
 /* The victim, standing at its first mark. */
@@ -185,8 +185,10 @@ static bool start_victim(const struct scenario *s)
 	}
 	if (victim.pid < 0 || waitpid(victim.pid, &status, __WALL) != victim.pid)
 		return false;
-	if (WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP)
+	if (WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP) {
+		stop_begin(victim.pid);
 		return true;
+	}
 	if (!board->text[0])
 		(void)snprintf(board->text, sizeof(board->text),
 			       "the victim ended in its set-up, status %#x", (unsigned int)status);
@@ -249,22 +251,23 @@ bool play(const struct scenario *s, uint64_t kill_no, void (*drive)(void *), voi
 	board->kill = kill_no;
 	board->meanwhile = s->flags & ASLEEP;
 	hung = 0;
+	victim.asleep = false;
 	dir_before(s);
 	(void)fflush(stdout);
 	(void)alarm(watchdog_s);
 	ret = start_checker(s);
 	up = !ret && heard('r');
 	if (up && s->flags & ASLEEP)
-		await_sleep(checker.pid);
+		(void)await_sleep(checker.pid, checker.pid);
 	if (up)
 		up = start_victim(s);
 	if (up && s->flags & ASLEEP)
-		await_sleep(checker.pid);
+		(void)await_sleep(checker.pid, checker.pid);
 	if (up && drive)
 		drive(arg);
 	if (up && s->flags & BLOCKS) {
 		(void)ptrace(PTRACE_CONT, victim.pid, 0, 0);
-		await_sleep(victim.pid);
+		victim.asleep = await_sleep(victim.pid, victim.pid);
 	}
 	if (up && s->observe) {
 		(void)!write(checker.fd, "s", 1);
@@ -277,7 +280,7 @@ bool play(const struct scenario *s, uint64_t kill_no, void (*drive)(void *), voi
 	return up && !board->text[0];
 }
 
-static bool ptrace_works(char *why, size_t room)
+static bool ptrace_works(void)
 {
 	int status = 0;
 	bool ok;
@@ -289,15 +292,11 @@ static bool ptrace_works(char *why, size_t room)
 		MARK();
 		_exit(0);
 	}
-	if (pid < 0 || waitpid(pid, &status, __WALL) != pid || !WIFSTOPPED(status)) {
-		(void)snprintf(why, room, "ptrace is not permitted here");
-		return false;
+	ok = pid > 0 && waitpid(pid, &status, __WALL) == pid && WIFSTOPPED(status);
+	if (ok) {
+		(void)kill(pid, SIGKILL);
+		(void)waitpid(pid, NULL, __WALL);
 	}
-	ok = set_break(pid, 0x1000);
-	if (!ok)
-		(void)snprintf(why, room, "no hardware breakpoints here: %s", strerror(errno));
-	(void)kill(pid, SIGKILL);
-	(void)waitpid(pid, NULL, __WALL);
 	return ok;
 }
 
@@ -321,15 +320,17 @@ static unsigned int number(const char *name, unsigned int otherwise)
 /* What all jobs share: they take the scenarios one by one. */
 struct tally {
 	uint32_t taken, passed, failed;
+	uint32_t made, missed;		/* kills */
 };
 
-static void work(struct tally *tally, char **argv)
+static void work(struct tally *tally, const struct limits *limits, char **argv)
 {
 	static const struct scenario *const all[] = {
 		segment_scenarios, attach_scenarios, spsc_scenarios, bcast_scenarios,
 		sleep_scenarios, topic_scenarios,
 	};
 	const struct scenario *s;
+	struct kills kills;
 	uint32_t at = 0, mine_is;
 	unsigned int i;
 	bool good;
@@ -341,10 +342,11 @@ static void work(struct tally *tally, char **argv)
 		for (s = all[i]; s->name; s++) {
 			if (!is_wanted(s->name, argv) || at++ != mine_is)
 				continue;
-			good = run_scenario(s, number("CRASH_FULL", 0) == 1,
-					    number("CRASH_ENOUGH", 20));
+			good = run_scenario(s, limits, &kills);
 			__atomic_fetch_add(good ? &tally->passed : &tally->failed, 1,
 					   __ATOMIC_RELAXED);
+			__atomic_fetch_add(&tally->made, kills.made, __ATOMIC_RELAXED);
+			__atomic_fetch_add(&tally->missed, kills.missed, __ATOMIC_RELAXED);
 			mine_is = __atomic_fetch_add(&tally->taken, 1, __ATOMIC_RELAXED);
 		}
 	}
@@ -365,20 +367,28 @@ static void *share(size_t bytes)
 int main(int argc, char **argv)
 {
 	struct sigaction sa = { .sa_handler = on_alarm };
+	const struct limits limits = {
+		.full = number("CRASH_FULL", 0) == 1, .enough = number("CRASH_ENOUGH", 20),
+		.sample = number("CRASH_SAMPLE", 0),
+		.seed = number("CRASH_SEED", (unsigned int)time(NULL)),
+	};
 	unsigned int i, jobs = number("CRASH_JOBS", 3);
 	struct tally *tally;
 	int status, lost = 0;
-	char why[200];
 
 	(void)argc;
 	/* Once more without random addresses: a failure can be had again. */
 	if (!(personality(0xffffffff) & ADDR_NO_RANDOMIZE) &&
 	    personality(ADDR_NO_RANDOMIZE) >= 0 && personality(0xffffffff) & ADDR_NO_RANDOMIZE)
 		(void)execv("/proc/self/exe", argv);
-	if (!ptrace_works(why, sizeof(why))) {
-		printf("SKIP: %s\n0 passed, 0 failed, 1 skipped\n", why);
+	if (!ptrace_works()) {
+		printf("SKIP: ptrace is not permitted here\n0 passed, 0 failed, 1 skipped\n");
 		return SKIP;
 	}
+	if (limits.sample)
+		printf("a sample of %u kills each, CRASH_SEED=%llu\n", limits.sample,
+		       (unsigned long long)limits.seed);
+	(void)fflush(stdout);
 	tally = share(sizeof(*tally));
 	watchdog_s = number("CRASH_WATCHDOG", watchdog_s);
 	(void)sigaction(SIGALRM, &sa, NULL);
@@ -389,13 +399,17 @@ int main(int argc, char **argv)
 			continue;
 		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 		board = share(sizeof(*board));
-		work(tally, argv);
+		work(tally, &limits, argv);
 		exit(0);
 	}
 	while (wait(&status) > 0)
 		lost += status != 0;
 	if (lost)
 		printf("%d of %u jobs ended before their time\n", lost, jobs);
+	printf("%u kills in %u scenarios, %u drifted (%u in 100 are too many)\n", tally->made,
+	       tally->passed + tally->failed, tally->missed, MISSES_PERCENT + 1);
+	if (tally->missed * 100 > tally->made * MISSES_PERCENT)
+		tally->failed++;
 	printf("%u passed, %u failed, 0 skipped\n", tally->passed, tally->failed + (unsigned int)lost);
 	return tally->failed || lost || !tally->passed;
 }

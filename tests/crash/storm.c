@@ -429,6 +429,11 @@ int main(void)
 		rounds++;
 	}
 	dir_remove();
+	if (good && ledger->messages < done) {
+		(void)snprintf(board->text, sizeof(board->text),
+			       "too little happened between the kills to say anything");
+		good = false;
+	}
 	printf("%-22s seed %#llx: %llu rounds, %llu kills at random, %llu messages taken, %llu lost and told so; slowest attach %llu ms\n",
 	       "storm", (unsigned long long)seed, (unsigned long long)rounds,
 	       (unsigned long long)done, (unsigned long long)ledger->messages,

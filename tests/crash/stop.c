@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: MIT
+/*
+ * stop.c - make a traced process stop where it should
+ *
+ * A stop is an int3 that is written over the first byte of an instruction and taken
+ * out again at the hit. Hardware breakpoints would be faster, but some virtual machines
+ * accept them and never deliver them.
+ *
+ * All threads of a process share its code, and only the first one is traced. So a new
+ * thread runs first, with no int3 in the code, until it sleeps; the threads of the
+ * library sleep in a futex from then on. That a new thread is always asleep before its
+ * creator goes on also makes each victim go the same way.
+ */
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+
+#include "driver.h"
+
+#define INT3		0xccul
+#define NEWBORN		(SIGTRAP | PTRACE_EVENT_CLONE << 8)
+
+/* The int3 that is written now; addr 0: none. */
+static struct {
+	uint64_t addr;
+	unsigned long was;	/* the eight bytes there */
+} stop;
+
+uint64_t stop_pc(pid_t pid)
+{
+	struct user_regs_struct regs;
+
+	return ptrace(PTRACE_GETREGS, pid, 0, &regs) ? 0 : regs.rip;
+}
+
+bool stop_is_mark(pid_t pid, uint64_t pc)
+{
+	return ((unsigned long)ptrace(PTRACE_PEEKTEXT, pid, pc, 0) & 0xff) == INT3;
+}
+
+void stop_begin(pid_t pid)
+{
+	stop.addr = 0;
+	(void)ptrace(PTRACE_SETOPTIONS, pid, 0, PTRACE_O_TRACECLONE | PTRACE_O_EXITKILL);
+}
+
+static bool plant(pid_t pid, uint64_t addr)
+{
+	stop.addr = addr;
+	stop.was = (unsigned long)ptrace(PTRACE_PEEKTEXT, pid, addr, 0);
+	return !ptrace(PTRACE_POKETEXT, pid, addr, (stop.was & ~0xfful) | INT3);
+}
+
+static void take_out(pid_t pid)
+{
+	if (stop.addr)
+		(void)ptrace(PTRACE_POKETEXT, pid, stop.addr, stop.was);
+	stop.addr = 0;
+}
+
+/* @pid has made a thread: let that run alone until it sleeps. */
+static void settle_newborn(pid_t pid)
+{
+	uint64_t addr = stop.addr;
+	unsigned long tid = 0;
+
+	take_out(pid);
+	(void)ptrace(PTRACE_GETEVENTMSG, pid, 0, &tid);
+	if (waitpid((pid_t)tid, NULL, __WALL) != (pid_t)tid)
+		return;
+	(void)ptrace(PTRACE_DETACH, (pid_t)tid, 0, 0);
+	await_sleep(pid, (pid_t)tid);
+	if (addr)
+		(void)plant(pid, addr);
+}
+
+/* Go on by @request to the next stop. False: it has ended, or died of something. */
+static bool go(pid_t pid, enum __ptrace_request request)
+{
+	int status;
+
+	do {
+		if (ptrace(request, pid, 0, 0) || waitpid(pid, &status, __WALL) != pid)
+			return false;
+		if (WIFSTOPPED(status) && status >> 8 == NEWBORN)
+			settle_newborn(pid);
+	} while (WIFSTOPPED(status) && status >> 8 == NEWBORN);
+	if (WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP)
+		return true;
+	if (!WIFSTOPPED(status)) {
+		victim.pid = 0;
+		if (!board->text[0])
+			(void)snprintf(board->text, sizeof(board->text),
+				       "the victim ended by itself, status %#x", (unsigned int)status);
+	} else if (!board->text[0]) {
+		(void)snprintf(board->text, sizeof(board->text), "the victim got signal %d at %#llx",
+			       WSTOPSIG(status), (unsigned long long)stop_pc(pid));
+	}
+	return false;
+}
+
+bool stop_step(pid_t pid)
+{
+	return go(pid, PTRACE_SINGLESTEP);
+}
+
+/* It has run into the int3: back before the instruction that is really there. */
+static bool step_back(pid_t pid)
+{
+	struct user_regs_struct regs;
+
+	if (ptrace(PTRACE_GETREGS, pid, 0, &regs) || regs.rip != stop.addr + 1)
+		return false;
+	regs.rip--;
+	take_out(pid);
+	return !ptrace(PTRACE_SETREGS, pid, 0, &regs);
+}
+
+bool stop_at(pid_t pid, uint64_t addr, uint32_t times)
+{
+	while (plant(pid, addr) && go(pid, PTRACE_CONT) && step_back(pid)) {
+		if (!--times)
+			return true;
+		/* A repeated string instruction is one, and stops once. */
+		do {
+			if (!stop_step(pid))
+				return false;
+		} while (stop_pc(pid) == addr);
+	}
+	if (victim.pid)
+		take_out(pid);
+	return false;
+}
