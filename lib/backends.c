@@ -1,19 +1,88 @@
 // SPDX-License-Identifier: MIT
 /*
- * backends.c - which backend new names are of: SHMIPC_BACKEND, or what there is
+ * backends.c - the table of each backend, and which one new names are of
  *
  * Decided once per process, so that a module loaded meanwhile does not part it
  * from the segments it already has.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/shmipc.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "segment/backend.h"
+#include "dev/dev.h"
+#include "mem/mem.h"
+#include "segment/private.h"
+#include "segment/table.h"
+
+const struct shmipc_backend shmipc_mem = {
+	.name = "mem",
+	.locks = &shmipc_file_locks,
+	.create = shmipc_mem_create,
+	.open = shmipc_mem_open,
+	.anon = shmipc_mem_anon,
+	.from_fd = shmipc_mem_from_fd,
+	.dup = shmipc_mem_dup,
+	.close = shmipc_mem_close,
+	.unlink = shmipc_mem_unlink,
+	.look = shmipc_mem_look,
+	.each = shmipc_mem_each,
+	.reap = shmipc_mem_reap,
+	.sweep = shmipc_dir_sweep,
+	.take = shmipc_table_take,
+	.leave = shmipc_table_leave,
+	.state = shmipc_table_state,
+	.wait_gone = shmipc_table_wait_gone,
+	.wait = shmipc_table_wait,
+	.wait_peer = shmipc_table_wait_peer,
+	.wake = shmipc_table_wake,
+	.wait_log = shmipc_table_wait_log,
+	.wait_any = shmipc_table_wait_any,
+};
+
+const struct shmipc_backend shmipc_dev = {
+	.name = "dev",
+	.caps = SHMIPC_CAP_ROLES | SHMIPC_CAP_NO_TRUNCATE | SHMIPC_CAP_DEATH_WAKES | SHMIPC_CAP_WAITV,
+	.create = shmipc_dev_create,
+	.open = shmipc_dev_open,
+	.anon = shmipc_dev_anon,
+	.from_fd = shmipc_dev_from_fd,
+	.dup = shmipc_dev_dup,
+	.close = shmipc_dev_close,
+	.unlink = shmipc_dev_unlink,
+	.look = shmipc_dev_look,
+	.each = shmipc_dev_each,
+	.reap = shmipc_dev_reap,
+	.take = shmipc_dev_take,
+	.leave = shmipc_dev_leave,
+	.state = shmipc_dev_state,
+	.wait_gone = shmipc_dev_wait_gone,
+	.pid = shmipc_dev_pid,
+	.wait = shmipc_dev_wait,
+	.wait_peer = shmipc_dev_wait_peer,
+	.wake = shmipc_dev_wake,
+	.wait_log = shmipc_dev_wait_log,
+	.wait_any = shmipc_dev_wait_any,
+};
+
+const struct shmipc_backend shmipc_private = {
+	.name = "mem",
+	.locks = &shmipc_private_locks,
+	.caps = SHMIPC_CAP_NO_TRUNCATE | SHMIPC_CAP_DEATH_WAKES,
+	.dup = shmipc_private_dup,
+	.close = shmipc_private_close,
+	.take = shmipc_table_take,
+	.leave = shmipc_table_leave,
+	.state = shmipc_table_state,
+	.wait_gone = shmipc_table_wait_gone,
+	.wait = shmipc_table_wait,
+	.wait_peer = shmipc_table_wait_peer,
+	.wake = shmipc_table_wake,
+	.wait_log = shmipc_table_wait_log,
+	.wait_any = shmipc_table_wait_any,
+};
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static const struct shmipc_backend *chosen;	/* NULL: no such thing */

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "dev/dev.h"
+#include "segment/page.h"
 
 #ifndef MADV_POPULATE_READ
 #define MADV_POPULATE_READ 22
@@ -132,7 +133,7 @@ static int map_segment(struct shmipc_segment *seg, const char *name)
 	return ret || seg->hdr.kind == SHMIPC_KIND_RAW ? ret : check_ring(seg, name);
 }
 
-static void dev_close(struct shmipc_segment *seg)
+void shmipc_dev_close(struct shmipc_segment *seg)
 {
 	if (seg->base)
 		(void)munmap(seg->base, seg->bytes);
@@ -150,7 +151,7 @@ static int finish_open(struct shmipc_segment *seg, const char *name)
 	if (!ret && seg->hdr.kind == SHMIPC_KIND_RAW)
 		ret = map_raw(seg);
 	if (ret)
-		dev_close(seg);
+		shmipc_dev_close(seg);
 	return ret;
 }
 
@@ -291,7 +292,7 @@ static int create_on(int fd, const char *name, const struct shmipc_segment_opts 
 	return ret ? fail_create(&r, name, ret) : 0;
 }
 
-static int dev_create(struct shmipc_segment *seg, const char *name,
+int shmipc_dev_create(struct shmipc_segment *seg, const char *name,
 		      const struct shmipc_segment_opts *o)
 {
 	int ret;
@@ -301,15 +302,15 @@ static int dev_create(struct shmipc_segment *seg, const char *name,
 		return seg->fd;
 	ret = create_on(seg->fd, name, o);
 	if (ret) {
-		dev_close(seg);
+		shmipc_dev_close(seg);
 		return ret;
 	}
 	return finish_open(seg, name);
 }
 
-static int dev_anon(struct shmipc_segment *seg, const struct shmipc_segment_opts *o)
+int shmipc_dev_anon(struct shmipc_segment *seg, const struct shmipc_segment_opts *o)
 {
-	return dev_create(seg, NULL, o);
+	return shmipc_dev_create(seg, NULL, o);
 }
 
 /* Open */
@@ -332,13 +333,13 @@ static int bind_name(struct shmipc_segment *seg, int flags, const char *name)
 		return seg->fd;
 	ret = by_name(seg->fd, SHMIPC_IOC_OPEN, name);
 	if (ret) {
-		dev_close(seg);
+		shmipc_dev_close(seg);
 		return fail_name(ret, "open", name);
 	}
 	return 0;
 }
 
-static int dev_open(struct shmipc_segment *seg, const char *name)
+int shmipc_dev_open(struct shmipc_segment *seg, const char *name)
 {
 	int ret = bind_name(seg, O_RDWR, name);
 
@@ -371,7 +372,7 @@ static int join(int fd)
 			   ret == -EACCES ? "; it was opened for reading only" : "");
 }
 
-static int dev_dup(struct shmipc_segment *seg, struct shmipc_segment *from)
+int shmipc_dev_dup(struct shmipc_segment *seg, struct shmipc_segment *from)
 {
 	seg->fd = join(from->fd);
 	return seg->fd < 0 ? seg->fd : finish_open(seg, from->hdr.name);
@@ -386,7 +387,7 @@ bool shmipc_dev_is(int fd)
 	       !shmipc_dev_ioctl(fd, SHMIPC_IOC_INFO, &info) && info.abi;
 }
 
-static int dev_from_fd(struct shmipc_segment *seg, int fd)
+int shmipc_dev_from_fd(struct shmipc_segment *seg, int fd)
 {
 	seg->fd = join(fd);
 	return seg->fd < 0 ? seg->fd : finish_open(seg, NULL);
@@ -394,7 +395,7 @@ static int dev_from_fd(struct shmipc_segment *seg, int fd)
 
 /* Names */
 
-static int dev_unlink(const char *name)
+int shmipc_dev_unlink(const char *name)
 {
 	int fd = shmipc_dev_fd(O_RDONLY), ret;
 
@@ -405,7 +406,7 @@ static int dev_unlink(const char *name)
 	return ret ? fail_name(ret == -EPERM ? -EACCES : ret, "remove", name) : 0;
 }
 
-static int dev_look(struct shmipc_segment *seg, const char *name, int *ret_in_use)
+int shmipc_dev_look(struct shmipc_segment *seg, const char *name, int *ret_in_use)
 {
 	struct shmipc_dev_stat st = { .size = sizeof(st) };
 	int ret = bind_name(seg, O_RDONLY, name);
@@ -416,13 +417,13 @@ static int dev_look(struct shmipc_segment *seg, const char *name, int *ret_in_us
 	if (!ret)
 		ret = shmipc_dev_ioctl(seg->fd, SHMIPC_IOC_STAT, &st);
 	if (ret)
-		dev_close(seg);
+		shmipc_dev_close(seg);
 	else
 		*ret_in_use = st.opens > 1;	/* we are one */
 	return ret;
 }
 
-static int dev_each(int (*fn)(const char *name, void *arg), void *arg)
+int shmipc_dev_each(int (*fn)(const char *name, void *arg), void *arg)
 {
 	struct shmipc_dev_stat st = { .size = sizeof(st) };
 	struct shmipc_dev_list r = { .size = sizeof(r), .stat = (uintptr_t)&st };
@@ -448,34 +449,9 @@ static int dev_each(int (*fn)(const char *name, void *arg), void *arg)
 }
 
 /* The kernel lets go of what the killed held: there are no leftovers. */
-static int dev_reap(const char *name)
+int shmipc_dev_reap(const char *name)
 {
 	(void)name;
 	return -EBUSY;
 }
 
-const struct shmipc_backend shmipc_dev = {
-	.name = "dev",
-	.watch = &shmipc_watch_dev,
-	.caps = SHMIPC_CAP_ROLES | SHMIPC_CAP_NO_TRUNCATE | SHMIPC_CAP_DEATH_WAKES | SHMIPC_CAP_WAITV,
-	.create = dev_create,
-	.open = dev_open,
-	.anon = dev_anon,
-	.from_fd = dev_from_fd,
-	.dup = dev_dup,
-	.close = dev_close,
-	.unlink = dev_unlink,
-	.look = dev_look,
-	.each = dev_each,
-	.reap = dev_reap,
-	.take = shmipc_dev_take,
-	.leave = shmipc_dev_leave,
-	.state = shmipc_dev_state,
-	.wait_gone = shmipc_dev_wait_gone,
-	.pid = shmipc_dev_pid,
-	.wait = shmipc_dev_wait,
-	.wait_peer = shmipc_dev_wait_peer,
-	.wake = shmipc_dev_wake,
-	.wait_log = shmipc_dev_wait_log,
-	.wait_any = shmipc_dev_wait_any,
-};

@@ -8,6 +8,21 @@
 #include "segment/backend.h"
 #include "segment/body.h"
 
+bool shmipc_dev_is(int fd);		/* a descriptor of the device */
+
+/* dev.c: what the backend's table names; see backend.h */
+int shmipc_dev_create(struct shmipc_segment *seg, const char *name,
+		      const struct shmipc_segment_opts *o);
+int shmipc_dev_open(struct shmipc_segment *seg, const char *name);
+int shmipc_dev_anon(struct shmipc_segment *seg, const struct shmipc_segment_opts *o);
+int shmipc_dev_from_fd(struct shmipc_segment *seg, int fd);
+int shmipc_dev_dup(struct shmipc_segment *seg, struct shmipc_segment *from);
+void shmipc_dev_close(struct shmipc_segment *seg);
+int shmipc_dev_unlink(const char *name);
+int shmipc_dev_look(struct shmipc_segment *seg, const char *name, int *ret_in_use);
+int shmipc_dev_each(int (*fn)(const char *name, void *arg), void *arg);
+int shmipc_dev_reap(const char *name);
+
 /* dev.c: descriptors, and their ioctls: 0 or -errno */
 int shmipc_dev_fd(int flags);		/* of the device; a text if that fails */
 int shmipc_dev_ioctl(int fd, unsigned long cmd, void *arg);

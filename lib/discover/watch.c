@@ -413,7 +413,7 @@ static struct shmipc_watch *new_watch(const struct shmipc_backend *be, const cha
 	}
 	LIST_INIT(&w->segs);
 	w->be = be;
-	w->ops = be->watch;
+	w->ops = be == &shmipc_dev ? &shmipc_watch_dev : &shmipc_watch_mem;
 	w->pattern = copy;
 	w->pid = getpid();
 	w->pidns = shmipc_my_pidns();

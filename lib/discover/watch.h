@@ -70,6 +70,9 @@ struct shmipc_watch_ops {
 	bool (*held)(int locks, uint32_t slot);
 };
 
+extern const struct shmipc_watch_ops shmipc_watch_mem;
+extern const struct shmipc_watch_ops shmipc_watch_dev;
+
 struct shmipc_watch {
 	const struct shmipc_watch_ops *ops;
 	const struct shmipc_backend *be;

@@ -24,6 +24,7 @@
 #include "discover/discover.h"
 #include "mem/mem.h"
 #include "discover/watch.h"
+#include "segment/page.h"
 
 /* A file that was no segment, or not for us, may be one after it was written or chmod'ed. */
 #define IN_NAMES	(IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ATTRIB | \

@@ -18,6 +18,7 @@
 #include "segment/body.h"
 #include "mem/mem.h"
 #include "segment/table.h"
+#include "segment/page.h"
 
 #define OPEN_TRIES		200
 
@@ -139,7 +140,7 @@ static int join(int dir, const char *file, const char *name, int fd)
 	return ret;
 }
 
-static int mem_open(struct shmipc_segment *seg, const char *name)
+int shmipc_mem_open(struct shmipc_segment *seg, const char *name)
 {
 	char file[SHMIPC_FILE_MAX];
 	int dir = shmipc_dir_open(false), tries, ret = -EAGAIN;
@@ -262,7 +263,7 @@ static int link_name(int dir, const char *file, const char *name, int fd)
 			   strerror(-err), shmipc_error_name(err));
 }
 
-static int mem_create(struct shmipc_segment *seg, const char *name,
+int shmipc_mem_create(struct shmipc_segment *seg, const char *name,
 		      const struct shmipc_segment_opts *o)
 {
 	char file[SHMIPC_FILE_MAX];
@@ -362,7 +363,7 @@ static void leave_name(struct shmipc_segment *seg)
 	(void)close(dir);
 }
 
-static void mem_close(struct shmipc_segment *seg)
+void shmipc_mem_close(struct shmipc_segment *seg)
 {
 	if (seg->fd >= 0 && !seg->read_only && seg->hdr.name[0] &&
 	    !(seg->hdr.flags & SHMIPC_SEG_PERSISTENT))
@@ -373,7 +374,7 @@ static void mem_close(struct shmipc_segment *seg)
 		(void)close(seg->fd);
 }
 
-static int mem_unlink(const char *name)
+int shmipc_mem_unlink(const char *name)
 {
 	char file[SHMIPC_FILE_MAX];
 	int dir = shmipc_dir_open(false), fd, ret;
@@ -402,7 +403,7 @@ out:
 	return ret;
 }
 
-static int mem_look(struct shmipc_segment *seg, const char *name, int *ret_in_use)
+int shmipc_mem_look(struct shmipc_segment *seg, const char *name, int *ret_in_use)
 {
 	char file[SHMIPC_FILE_MAX];
 	int dir = shmipc_dir_open(false), ret;
@@ -431,7 +432,7 @@ static int mem_look(struct shmipc_segment *seg, const char *name, int *ret_in_us
 	return ret;
 }
 
-static int mem_each(int (*fn)(const char *name, void *arg), void *arg)
+int shmipc_mem_each(int (*fn)(const char *name, void *arg), void *arg)
 {
 	char name[SHMIPC_NAME_MAX + 1];
 	int fd = shmipc_dir_open(false), ret = 0;
@@ -465,7 +466,7 @@ static bool is_segment(int fd)
 	       (ssize_t)sizeof(magic) && magic == SHMIPC_SEG_MAGIC;
 }
 
-static int mem_reap(const char *name)
+int shmipc_mem_reap(const char *name)
 {
 	char file[SHMIPC_FILE_MAX];
 	int dir = shmipc_dir_open(false), fd, ret;
@@ -504,29 +505,4 @@ const struct shmipc_locks shmipc_file_locks = {
 	.lock = mem_slot_lock,
 	.unlock = mem_slot_unlock,
 	.held = mem_slot_held,
-};
-
-const struct shmipc_backend shmipc_mem = {
-	.name = "mem",
-	.watch = &shmipc_watch_mem,
-	.create = mem_create,
-	.open = mem_open,
-	.anon = shmipc_mem_anon,
-	.from_fd = shmipc_mem_from_fd,
-	.dup = shmipc_mem_dup,
-	.close = mem_close,
-	.unlink = mem_unlink,
-	.look = mem_look,
-	.each = mem_each,
-	.reap = mem_reap,
-	.sweep = shmipc_dir_sweep,
-	.take = shmipc_table_take,
-	.leave = shmipc_table_leave,
-	.state = shmipc_table_state,
-	.wait_gone = shmipc_table_wait_gone,
-	.wait = shmipc_table_wait,
-	.wait_peer = shmipc_table_wait_peer,
-	.wake = shmipc_table_wake,
-	.wait_log = shmipc_table_wait_log,
-	.wait_any = shmipc_table_wait_any,
 };

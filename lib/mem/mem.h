@@ -17,9 +17,31 @@ bool shmipc_lock_held(int fd, int64_t at);
 int shmipc_gate_lock(int fd, short type, uint64_t patience_ns);
 void shmipc_gate_unlock(int fd);
 
-/* mem.c */
+/* mem.c: what the backend's table names; see backend.h */
+int shmipc_mem_create(struct shmipc_segment *seg, const char *name,
+		      const struct shmipc_segment_opts *o);
+int shmipc_mem_open(struct shmipc_segment *seg, const char *name);
+void shmipc_mem_close(struct shmipc_segment *seg);
+int shmipc_mem_unlink(const char *name);
+int shmipc_mem_look(struct shmipc_segment *seg, const char *name, int *ret_in_use);
+int shmipc_mem_each(int (*fn)(const char *name, void *arg), void *arg);
+int shmipc_mem_reap(const char *name);
+extern const struct shmipc_locks shmipc_file_locks;
+
+/* mem.c, for mem_anon.c */
 int shmipc_mem_fill(struct shmipc_segment *seg, const char *name,
 		    const struct shmipc_segment_opts *o, uint32_t flags);
 int shmipc_mem_dup(struct shmipc_segment *seg, struct shmipc_segment *from);
+
+/* mem_anon.c */
+int shmipc_mem_anon(struct shmipc_segment *seg, const struct shmipc_segment_opts *o);
+int shmipc_mem_from_fd(struct shmipc_segment *seg, int fd);
+
+/* mem_dir.c: names as files, and their directory */
+#define SHMIPC_FILE_MAX	256
+void shmipc_name_to_file(const char *name, char file[SHMIPC_FILE_MAX]);
+bool shmipc_name_from_file(const char *file, char name[SHMIPC_NAME_MAX + 1]);
+void shmipc_dir_sweep(void);
+int shmipc_dir_open(bool make);		/* descriptor, or -errno with a text */
 
 #endif /* SHMIPC_LIB_MEM_H */

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "mem/mem.h"
+#include "segment/page.h"
 
 #define SEALS	(F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 

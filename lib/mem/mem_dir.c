@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* mem_dir.c - names of segments, and the directory that holds them as files */
+/* mem_dir.c - the directory of segments, and names as its files */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "segment/backend.h"
+#include "mem/mem.h"
 
 #define DIR_DEFAULT	"/dev/shm/shmipc"
 
@@ -31,57 +31,6 @@ SHMIPC_EXPORT const char *shmipc_segment_dir(void)
 {
 	pthread_once(&dir_once, dir_init);
 	return dir_path;
-}
-
-static bool name_byte_ok(char c)
-{
-	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
-	       c == '.' || c == '_' || c == '/' || c == '-';
-}
-
-/* Why one part between slashes is no good, or NULL. */
-static const char *part_fault(const char *part, size_t len)
-{
-	if (!len)
-		return "it has an empty part, or a slash at its end";
-	if (part[0] == '.' && (len == 1 || (len == 2 && part[1] == '.')))
-		return "it has a part \".\" or \"..\"";
-	return NULL;
-}
-
-static const char *name_fault(const char *name)
-{
-	const char *part = name, *fault, *p;
-
-	if (!name)
-		return "it is NULL";
-	if (!*name)
-		return "it is empty";
-	if (*name == '/')
-		return "it begins with a slash";
-	if (strnlen(name, SHMIPC_NAME_MAX + 1) > SHMIPC_NAME_MAX)
-		return "it is longer than 200 bytes";
-	for (p = name;; p++) {
-		if (*p && !name_byte_ok(*p))
-			return "it has a byte other than A-Z a-z 0-9 . _ / -";
-		if (*p && *p != '/')
-			continue;
-		fault = part_fault(part, (size_t)(p - part));
-		if (fault || !*p)
-			return fault;
-		part = p + 1;
-	}
-}
-
-SHMIPC_EXPORT int shmipc_name_check(const char *name, const char **ret_reason)
-{
-	const char *fault = name_fault(name);
-
-	if (!fault)
-		return 0;
-	if (ret_reason)
-		*ret_reason = fault;
-	return -EINVAL;
 }
 
 /* One file per segment: a slash in the name is a % in the file's, which no name has. */
@@ -104,7 +53,7 @@ bool shmipc_name_from_file(const char *file, char name[SHMIPC_NAME_MAX + 1])
 		name[i] = file[i] == '%' ? '/' : file[i];
 	}
 	name[i] = 0;
-	return !name_fault(name);
+	return !shmipc_name_check(name, NULL);
 }
 
 /*

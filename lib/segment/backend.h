@@ -13,7 +13,7 @@
 /* A killed peer's lock goes when its memory has been torn down; this is ample. */
 #define DYING_PATIENCE_NS	UINT64_C(2000000000)
 
-struct shmipc_watch_ops;
+struct shmipc_locks;
 
 /* A word of a segment. */
 struct shmipc_any {
@@ -24,7 +24,7 @@ struct shmipc_any {
 struct shmipc_backend {
 	const char *name;
 	uint32_t caps;		/* SHMIPC_CAP_* that do not depend on the kernel */
-	const struct shmipc_watch_ops *watch;	/* of names; see watch.h */
+	const struct shmipc_locks *locks;	/* of a peer table that peers write; see table.h */
 
 	/* Make and open; -EEXIST if the name is taken. @h says where and how. */
 	int (*create)(struct shmipc_segment *seg, const char *name,
@@ -77,41 +77,15 @@ struct shmipc_backend {
 	int (*wait_any)(struct shmipc_any *any, size_t n, uint64_t until_ns);
 };
 
-extern const struct shmipc_watch_ops shmipc_watch_mem;
-extern const struct shmipc_watch_ops shmipc_watch_dev;
 extern const struct shmipc_backend shmipc_mem;		/* files by name, memfds */
 extern const struct shmipc_backend shmipc_dev;		/* the kernel module's */
 extern const struct shmipc_backend shmipc_private;	/* one process */
 
-/* backend.c: of names, NULL with a text if the wish is none; and of a descriptor */
+/*
+ * backends.c: the backend of names, NULL with a text if SHMIPC_BACKEND names none;
+ * and that of a descriptor.
+ */
 const struct shmipc_backend *shmipc_backend_named(void);
 const struct shmipc_backend *shmipc_backend_of_fd(int fd);
-
-int shmipc_mem_anon(struct shmipc_segment *seg, const struct shmipc_segment_opts *o);
-int shmipc_mem_from_fd(struct shmipc_segment *seg, int fd);
-bool shmipc_dev_is(int fd);		/* a descriptor of the device */
-int shmipc_private_create(struct shmipc_segment *seg, const struct shmipc_segment_opts *o);
-
-/* mem_dir.c: names as files */
-#define SHMIPC_FILE_MAX	256
-void shmipc_name_to_file(const char *name, char file[SHMIPC_FILE_MAX]);
-bool shmipc_name_from_file(const char *file, char name[SHMIPC_NAME_MAX + 1]);
-void shmipc_dir_sweep(void);
-int shmipc_dir_open(bool make);		/* descriptor, or -errno with a text */
-
-/* mem_page.c: memory of a size of page, on a node, all there */
-struct shmipc_pages {
-	uint64_t asked;
-	uint64_t got;
-	uint64_t fs_page;	/* hugetlbfs: its page; else 0 */
-	int node_asked;		/* -1 any */
-	int node_got;
-};
-
-uint64_t shmipc_pages_data_align(const struct shmipc_pages *p, uint64_t data_bytes);
-unsigned char *shmipc_pages_map(int fd, size_t bytes, int prot, uint64_t align);
-int shmipc_pages_populate(struct shmipc_pages *p, int fd, unsigned char *base, uint64_t bytes,
-			  uint64_t ctl_bytes, uint64_t data_off);
-uint64_t shmipc_pages_of_fs(int fd);
 
 #endif /* SHMIPC_BACKEND_H */

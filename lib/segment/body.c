@@ -4,6 +4,7 @@
 
 #include "segment/backend.h"
 #include "segment/body.h"
+#include "segment/page.h"
 
 #define RING_BYTES_DEFAULT	(UINT64_C(1) << 20)
 

@@ -5,6 +5,8 @@
 
 #include "segment/segment.h"
 
+#define SHMIPC_PEERS_MAX	65536u	/* slots of a peer table */
+
 /* The body of a segment to be made; which of the two, its kind says. */
 struct shmipc_body {
 	struct shmipc_ring_hdr ring;

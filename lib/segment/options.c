@@ -8,9 +8,9 @@
 
 #include "segment/backend.h"
 #include "segment/body.h"
+#include "segment/page.h"
 
 #define PEERS_DEFAULT		64u
-#define PEERS_MAX		65536u
 #define MODE_DEFAULT		0600u
 
 /* A private copy of the user's options, whatever age its struct has. */
@@ -45,9 +45,9 @@ int shmipc_opts_read(struct shmipc_segment_opts *o, const struct shmipc_segment_
 	if (o->bytes > UINT64_C(1) << 46)
 		return shmipc_fail(-EINVAL, "shmipc: options: %llu bytes; the most is 64 TiB (EINVAL)",
 				   (unsigned long long)o->bytes);
-	if (o->peers > PEERS_MAX)
+	if (o->peers > SHMIPC_PEERS_MAX)
 		return shmipc_fail(-EINVAL, "shmipc: options: %u peers; the most is %u (EINVAL)",
-				   o->peers, PEERS_MAX);
+				   o->peers, SHMIPC_PEERS_MAX);
 	if (o->meta_bytes > UINT64_C(1) << 30)
 		return shmipc_fail(-EINVAL, "shmipc: options: %llu bytes of metadata; the most is 1 GiB (EINVAL)",
 				   (unsigned long long)o->meta_bytes);
@@ -161,36 +161,5 @@ int shmipc_opts_match(const struct shmipc_segment_opts *o, const struct shmipc_s
 	if (o->flags & SHMIPC_PERSIST && !(h->flags & SHMIPC_SEG_PERSISTENT))
 		return shmipc_fail(-EINVAL, "shmipc: open \"%s\": persistent is wished, its creator made it to go with its last peer (EINVAL)",
 				   name ? name : "");
-	return 0;
-}
-
-/* Does a private copy of a header make sense for a file of this length? */
-int shmipc_hdr_check(const struct shmipc_seg_hdr *h, uint64_t file_bytes, const char *name)
-{
-	const char *n = name ? name : "";
-
-	if (h->magic != SHMIPC_SEG_MAGIC)
-		return shmipc_fail(-EPROTO, "shmipc: open \"%s\": magic %#llx, expected %#llx (EPROTO); not a segment: remove the file",
-				   n, (unsigned long long)h->magic, SHMIPC_SEG_MAGIC);
-	if (h->layout_major != SHMIPC_LAYOUT_MAJOR)
-		return shmipc_fail(-EPROTONOSUPPORT, "shmipc: open \"%s\": layout %u, this library reads %d (EPROTONOSUPPORT); upgrade libshmipc or restart the creator",
-				   n, h->layout_major, SHMIPC_LAYOUT_MAJOR);
-	if (h->incompat & ~SHMIPC_FEAT_INCOMPAT_KNOWN)
-		return shmipc_fail(-EPROTONOSUPPORT, "shmipc: open \"%s\": features %#llx are unknown to this library (EPROTONOSUPPORT); upgrade libshmipc",
-				   n, (unsigned long long)(h->incompat & ~SHMIPC_FEAT_INCOMPAT_KNOWN));
-	if (h->total_bytes > file_bytes || h->total_bytes < 2 * SHMIPC_CTL_PAGE ||
-	    h->total_bytes > UINT64_C(1) << 48)
-		return shmipc_fail(-EPROTO, "shmipc: open \"%s\": header says %llu bytes, there are %llu (EPROTO); remove it",
-				   n, (unsigned long long)h->total_bytes,
-				   (unsigned long long)file_bytes);
-	if (h->peers < 2 || h->peers > PEERS_MAX ||
-	    h->peer_bytes != sizeof(struct shmipc_peer_slot) || h->peers_off != SHMIPC_CTL_PAGE ||
-	    h->body_off % SHMIPC_CTL_PAGE ||
-	    h->body_off < h->peers_off + (uint64_t)h->peers * h->peer_bytes ||
-	    h->data_off < h->body_off || h->data_off > h->total_bytes ||
-	    h->data_bytes > h->total_bytes - h->data_off || h->hdr_bytes != sizeof(*h) ||
-	    h->kind < SHMIPC_KIND_RAW || h->kind > SHMIPC_KIND_TOPIC ||
-	    h->name[SHMIPC_NAME_MAX])
-		return shmipc_fail(-EPROTO, "shmipc: open \"%s\": its header is nonsense (EPROTO); remove it", n);
 	return 0;
 }

@@ -7,6 +7,7 @@
 
 #include "segment/body.h"
 #include "segment/table.h"
+#include "segment/page.h"
 
 int shmipc_private_create(struct shmipc_segment *seg, const struct shmipc_segment_opts *o)
 {
@@ -45,7 +46,7 @@ int shmipc_private_create(struct shmipc_segment *seg, const struct shmipc_segmen
 	return shmipc_segment_read(seg, NULL);
 }
 
-static int private_dup(struct shmipc_segment *seg, struct shmipc_segment *from)
+int shmipc_private_dup(struct shmipc_segment *seg, struct shmipc_segment *from)
 {
 	seg->mem = from->mem;
 	(void)__atomic_fetch_add(&seg->mem->refs, 1, __ATOMIC_RELAXED);
@@ -54,7 +55,7 @@ static int private_dup(struct shmipc_segment *seg, struct shmipc_segment *from)
 	return shmipc_segment_read(seg, NULL);
 }
 
-static void private_close(struct shmipc_segment *seg)
+void shmipc_private_close(struct shmipc_segment *seg)
 {
 	if (__atomic_sub_fetch(&seg->mem->refs, 1, __ATOMIC_ACQ_REL))
 		return;
@@ -90,18 +91,3 @@ const struct shmipc_locks shmipc_private_locks = {
 	.held = private_slot_held,
 };
 
-const struct shmipc_backend shmipc_private = {
-	.name = "mem",
-	.caps = SHMIPC_CAP_NO_TRUNCATE | SHMIPC_CAP_DEATH_WAKES,
-	.dup = private_dup,
-	.close = private_close,
-	.take = shmipc_table_take,
-	.leave = shmipc_table_leave,
-	.state = shmipc_table_state,
-	.wait_gone = shmipc_table_wait_gone,
-	.wait = shmipc_table_wait,
-	.wait_peer = shmipc_table_wait_peer,
-	.wake = shmipc_table_wake,
-	.wait_log = shmipc_table_wait_log,
-	.wait_any = shmipc_table_wait_any,
-};

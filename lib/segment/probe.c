@@ -6,7 +6,6 @@
  * the macros of <sys/sdt.h>.
  */
 #include "segment/probe.h"
-#include "segment/backend.h"
 
 #ifdef SHMIPC_WITH_PROBES
 #define _SDT_HAS_SEMAPHORES 1
@@ -118,10 +117,4 @@ void shmipc_probe_take(const struct shmipc_segment *seg, uint32_t slot, uint64_t
 	shmipc_probe(take, seg, slot, seq, bytes, mono_ns);
 	if (seq % SHMIPC_PROBE_SOME == 0)
 		shmipc_probe(take_some, seg, slot, seq, bytes, mono_ns);
-}
-
-void shmipc_wake(struct shmipc_segment *seg, uint32_t slot, const uint32_t *word, uint64_t seq)
-{
-	shmipc_probe(wake, seg, slot, shmipc_probe_off(seg, word), seq, 0);
-	seg->be->wake(seg, word);
 }

@@ -110,7 +110,4 @@ static inline uint64_t shmipc_probe_off(const struct shmipc_segment *seg, const 
 	return (uint64_t)((const unsigned char *)word - seg->base);
 }
 
-/* Wake the sleepers of a word; @seq: the message that it is about. */
-void shmipc_wake(struct shmipc_segment *seg, uint32_t slot, const uint32_t *word, uint64_t seq);
-
 #endif /* SHMIPC_LIB_PROBE_H */

@@ -16,6 +16,7 @@
 
 struct shmipc_backend;
 struct shmipc_pages;
+struct shmipc_segment;
 struct shmipc_body;
 
 /* options.c */
@@ -25,7 +26,17 @@ int shmipc_opts_plan(struct shmipc_seg_hdr *h, struct shmipc_body *b,
 		     const struct shmipc_pages *pages);
 int shmipc_opts_match(const struct shmipc_segment_opts *o, const struct shmipc_seg_hdr *h,
 		      const struct shmipc_ring *ring, const char *name);
+
+/* name.c: -EINVAL with a text if it cannot be the name of a segment */
+int shmipc_name_read(const char *name);
+
+/* header.c */
 int shmipc_hdr_check(const struct shmipc_seg_hdr *h, uint64_t file_bytes, const char *name);
+void shmipc_segment_fill(unsigned char *base, const struct shmipc_seg_hdr *h,
+			 const struct shmipc_body *b);
+/* Take private copies of what the segment says of itself, and check them. */
+int shmipc_segment_read(struct shmipc_segment *seg, const char *name);
+struct shmipc_peer_slot *shmipc_segment_slot(const struct shmipc_segment *seg, uint32_t slot);
 
 /*
  * An open segment. Its memory may be shared with other handles of the process
@@ -57,14 +68,10 @@ struct shmipc_segment {
 	struct shmipc_segment *next;
 };
 
-/* segment.c */
+/* open/segment.c */
 struct shmipc_segment *shmipc_segment_new(const struct shmipc_backend *be);
 void shmipc_segment_free(struct shmipc_segment *seg);
 int shmipc_segment_dup(struct shmipc_segment **ret, struct shmipc_segment *from);
-void shmipc_segment_fill(unsigned char *base, const struct shmipc_seg_hdr *h,
-			 const struct shmipc_body *b);
-int shmipc_segment_read(struct shmipc_segment *seg, const char *name);
-struct shmipc_peer_slot *shmipc_segment_slot(const struct shmipc_segment *seg, uint32_t slot);
 
 /* fork.c: open handles of the process, so that a child can be rid of them */
 void shmipc_fork_add(struct shmipc_segment *seg);
@@ -75,6 +82,10 @@ bool shmipc_keeper_hold(struct shmipc_segment *seg, uint32_t slot, uint32_t *ret
 			int *ret_handle);
 void shmipc_keeper_drop(int handle);
 void shmipc_keeper_after_fork(void);
+
+/* wake.c */
+/* Wake the sleepers of a word; @seq: the message that it is about. */
+void shmipc_wake(struct shmipc_segment *seg, uint32_t slot, const uint32_t *word, uint64_t seq);
 
 /* peer.c */
 struct shmipc_end {

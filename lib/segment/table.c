@@ -20,12 +20,6 @@
 #include "segment/table.h"
 
 #define DYING_RETRY_NS		UINT64_C(500000)
-#define POLL_TICK_NS		UINT64_C(2000000)
-
-static bool word_attached(uint32_t word)
-{
-	return word & SHMIPC_PEER_TID_MASK && !(word & SHMIPC_PEER_DEAD);
-}
 
 enum shmipc_peer_state shmipc_table_state(struct shmipc_segment *seg, uint32_t slot, bool lock)
 {
@@ -38,10 +32,10 @@ enum shmipc_peer_state shmipc_table_state(struct shmipc_segment *seg, uint32_t s
 	state = shmipc_load_relaxed(&s->state);
 	if (word & SHMIPC_PEER_DEAD)
 		return SHMIPC_PEER_DIED;
-	if (!word_attached(word) && state != SHMIPC_PEER_ATTACHED)
+	if (!shmipc_word_attached(word) && state != SHMIPC_PEER_ATTACHED)
 		return state == SHMIPC_PEER_NONE ? SHMIPC_PEER_NONE : SHMIPC_PEER_LEFT;
 	/* Attached, or on its way in or out: the lock knows. */
-	if ((lock || !word_attached(word)) && !shmipc_locks(seg)->held(seg, slot))
+	if ((lock || !shmipc_word_attached(word)) && !seg->be->locks->held(seg, slot))
 		return SHMIPC_PEER_DIED;
 	return SHMIPC_PEER_ATTACHED;
 }
@@ -49,7 +43,7 @@ enum shmipc_peer_state shmipc_table_state(struct shmipc_segment *seg, uint32_t s
 /* Taken by one whose death the kernel would have told: no need to ask. */
 static bool word_is_sure(uint32_t word)
 {
-	return word_attached(word) && (word & SHMIPC_PEER_TID_MASK) != SHMIPC_PEER_NO_KEEPER;
+	return shmipc_word_attached(word) && (word & SHMIPC_PEER_TID_MASK) != SHMIPC_PEER_NO_KEEPER;
 }
 
 /* Lock the first free slot in [@from, @to), of those whose words say so or of all. */
@@ -62,7 +56,7 @@ static int try_slots(struct shmipc_segment *seg, uint32_t from, uint32_t to, boo
 	for (slot = from; slot < to; slot++) {
 		if (!all && word_is_sure(shmipc_load_relaxed(&shmipc_segment_slot(seg, slot)->word)))
 			continue;
-		ret = shmipc_locks(seg)->lock(seg, slot);
+		ret = seg->be->locks->lock(seg, slot);
 		if (ret != -EBUSY) {
 			*ret_slot = slot;
 			return ret;
@@ -147,122 +141,13 @@ void shmipc_table_leave(struct shmipc_end *e)
 	shmipc_futex_wake(&s->word, INT_MAX);
 	if (e->keeper >= 0)
 		shmipc_keeper_drop(e->keeper);
-	shmipc_locks(e->seg)->unlock(e->seg, e->slot);
+	e->seg->be->locks->unlock(e->seg, e->slot);
 }
 
 /* A peer known to have died: wait until the kernel has let go of its locks. */
 void shmipc_table_wait_gone(struct shmipc_segment *seg, uint32_t slot, uint64_t until_ns)
 {
 	while (shmipc_table_state(seg, slot, false) == SHMIPC_PEER_DIED &&
-	       shmipc_locks(seg)->held(seg, slot) && shmipc_now_ns() < until_ns)
+	       seg->be->locks->held(seg, slot) && shmipc_now_ns() < until_ns)
 		shmipc_sleep_ns(DYING_RETRY_NS);
-}
-
-/* Have the kernel wake a watcher when this peer dies: mark its word. */
-static uint32_t watch_word(struct shmipc_peer_slot *s)
-{
-	uint32_t is = shmipc_load_relaxed(&s->word);
-
-	/* peer.P0 <- peer.P1: whose word we mark has filled in its slot. */
-	while (is && !(is & (SHMIPC_PEER_WATCHED | SHMIPC_PEER_DEAD)))
-		if (shmipc_cas_acq_rel(&s->word, &is, is | SHMIPC_PEER_WATCHED))
-			return is | SHMIPC_PEER_WATCHED;
-	return is;
-}
-
-/* One sleep cannot always watch the peer too: then it is a short one. */
-static uint64_t watch_until(const struct shmipc_segment *seg, uint32_t peer_word, uint64_t until_ns)
-{
-	uint64_t soon;
-
-	if (shmipc_wait_caps() & SHMIPC_CAP_WAITV &&
-	    ((peer_word & SHMIPC_PEER_TID_MASK) != SHMIPC_PEER_NO_KEEPER || seg->fd < 0))
-		return until_ns;
-	soon = shmipc_now_ns() + POLL_TICK_NS;
-	return soon < until_ns ? soon : until_ns;
-}
-
-int shmipc_table_wait(struct shmipc_segment *seg, const uint32_t *word, uint32_t val,
-		      uint32_t slot, uint32_t peer_val, uint64_t until_ns)
-{
-	struct shmipc_peer_slot *s = shmipc_segment_slot(seg, slot);
-	uint32_t watched = watch_word(s);
-	int ret;
-
-	if ((watched & ~SHMIPC_PEER_WATCHED) != peer_val)
-		return 0;
-	ret = shmipc_futex_wait(word, val, &s->word, watched,
-				watch_until(seg, watched, until_ns));
-	/* The kernel wakes one watcher of a death: pass it on. */
-	if (shmipc_load_relaxed(&s->word) & SHMIPC_PEER_DEAD)
-		shmipc_futex_wake(&s->word, INT_MAX);
-	return ret;
-}
-
-int shmipc_table_wait_peer(struct shmipc_segment *seg, uint32_t slot, uint32_t peer_val,
-			   uint64_t until_ns)
-{
-	struct shmipc_peer_slot *s = shmipc_segment_slot(seg, slot);
-	uint32_t watched = watch_word(s);
-
-	if ((watched & ~SHMIPC_PEER_WATCHED) != peer_val)
-		return 0;
-	return shmipc_futex_wait(&s->word, watched, NULL, 0, watch_until(seg, watched, until_ns));
-}
-
-/* Of more peers than one sleep can watch the rest is found out by ticks. */
-int shmipc_table_wait_log(struct shmipc_segment *seg, const uint32_t *word, uint32_t val,
-			  uint32_t slots, uint64_t until_ns)
-{
-	struct shmipc_word w[SHMIPC_WORDS_MAX] = { { word, val } };
-	uint32_t slot, watched, n = 1, i;
-	bool all = shmipc_wait_caps() & SHMIPC_CAP_WAITV;
-	struct shmipc_peer_slot *s;
-	uint64_t soon;
-	int ret;
-
-	for (slot = 0; slot < slots && all && seg->fd >= 0; slot++) {
-		s = shmipc_segment_slot(seg, slot);
-		watched = seg->read_only ? shmipc_load_relaxed(&s->word) : watch_word(s);
-		if (!word_attached(watched))
-			continue;
-		all = !seg->read_only && n < SHMIPC_WORDS_MAX &&
-		      (watched & SHMIPC_PEER_TID_MASK) != SHMIPC_PEER_NO_KEEPER;
-		if (all)
-			w[n++] = (struct shmipc_word){ &s->word, watched };
-	}
-	soon = shmipc_now_ns() + POLL_TICK_NS;
-	if (!all && soon < until_ns)
-		until_ns = soon;
-	ret = shmipc_futex_wait_words(w, n, until_ns);
-	/* The kernel wakes one watcher of a death: pass it on. */
-	for (i = 1; i < n; i++)
-		if (shmipc_load_relaxed(w[i].word) & SHMIPC_PEER_DEAD)
-			shmipc_futex_wake(w[i].word, INT_MAX);
-	return ret;
-}
-
-int shmipc_table_wait_any(struct shmipc_any *any, size_t n, uint64_t until_ns)
-{
-	struct shmipc_word few[SHMIPC_WORDS_MAX], *w = few;
-	size_t i;
-	int ret;
-
-	if (n > SHMIPC_WORDS_MAX)
-		w = calloc(n, sizeof(*w));
-	if (!w)
-		return -ENOMEM;
-	few[0] = any->w;
-	for (i = 0; i < n; i++)
-		w[i] = any[i].w;
-	ret = shmipc_futex_wait_many(w, n, until_ns);
-	if (w != few)
-		free(w);
-	return ret;
-}
-
-void shmipc_table_wake(struct shmipc_segment *seg, const uint32_t *word)
-{
-	(void)seg;
-	shmipc_futex_wake(word, INT_MAX);
 }

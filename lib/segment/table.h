@@ -12,18 +12,19 @@ struct shmipc_locks {
 	bool (*held)(struct shmipc_segment *seg, uint32_t slot);	/* by another */
 };
 
-extern const struct shmipc_locks shmipc_file_locks;	/* mem.c */
-extern const struct shmipc_locks shmipc_private_locks;	/* private.c */
-
-static inline const struct shmipc_locks *shmipc_locks(const struct shmipc_segment *seg)
+/* Does the word of a slot say that a peer lives there? */
+static inline bool shmipc_word_attached(uint32_t word)
 {
-	return seg->mem ? &shmipc_private_locks : &shmipc_file_locks;
+	return word & SHMIPC_PEER_TID_MASK && !(word & SHMIPC_PEER_DEAD);
 }
 
+/* table.c */
 int shmipc_table_take(struct shmipc_end *e, enum shmipc_role role, uint32_t from, uint32_t to);
 void shmipc_table_leave(struct shmipc_end *e);
 enum shmipc_peer_state shmipc_table_state(struct shmipc_segment *seg, uint32_t slot, bool lock);
 void shmipc_table_wait_gone(struct shmipc_segment *seg, uint32_t slot, uint64_t until_ns);
+
+/* table_wait.c */
 int shmipc_table_wait(struct shmipc_segment *seg, const uint32_t *word, uint32_t val,
 		      uint32_t slot, uint32_t peer_val, uint64_t until_ns);
 int shmipc_table_wait_peer(struct shmipc_segment *seg, uint32_t slot, uint32_t peer_val,

@@ -109,12 +109,23 @@ int shmipc_topic_open(struct shmipc_segment **ret, const char *name,
 		      const struct shmipc_topic_opts *opts);
 int shmipc_topic_open_read_only(struct shmipc_segment **ret, const char *name,
 				const struct shmipc_topic_opts *opts, int *ret_in_use);
+void shmipc_topic_end_close(struct shmipc_topic_end *t);
+
+/* topic_opts.c: a private copy of the user's, 0 or -EINVAL with a text */
+int shmipc_topic_opts_read(struct shmipc_topic_opts *o, const struct shmipc_topic_opts *user);
+int shmipc_topic_opts_bad(const char *what, uint64_t is, const char *should);
+void shmipc_topic_opts_plan(struct shmipc_tlog_opts *l, const struct shmipc_topic_opts *o);
+/* Is what the user asks for what is there? -EINVAL with a text. */
+int shmipc_topic_opts_match(const struct shmipc_segment *seg, const struct shmipc_topic_opts *o);
+void shmipc_topic_opts_segment(struct shmipc_segment_opts *so, const struct shmipc_topic_opts *o,
+			       const struct shmipc_tlog_opts *l);
 void shmipc_topic_opts_of(const struct shmipc_segment *seg, struct shmipc_topic_opts *ret);
 uint64_t shmipc_topic_max_message(const struct shmipc_tlog *log);
+
+/* topic_live.c */
 /* Who sleeps for one of @n messages from @seq on; @slot is the caller's. */
 void shmipc_topic_wake(struct shmipc_segment *seg, uint32_t slot, uint64_t seq, uint32_t n);
 uint64_t shmipc_topic_spin_ns(uint64_t asked);
-void shmipc_topic_end_close(struct shmipc_topic_end *t);
 
 /* Does the publisher, or the subscriber, in a slot of its kind live? */
 int shmipc_topic_pub_alive(void *seg, uint32_t slot);

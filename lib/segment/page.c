@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * mem_page.c - memory for segments: of a page size, on a node, all of it there
+ * page.c - memory for segments: of a page size, on a node, all of it there
  *
  * On tmpfs 2 MiB pages come by MADV_COLLAPSE, whatever the system's settings
  * for transparent huge pages say; on hugetlbfs every page is a huge one. What
@@ -14,7 +14,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#include "segment/backend.h"
+#include "segment/page.h"
 
 #ifndef MADV_POPULATE_READ
 #define MADV_POPULATE_READ 22

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT
+/* segment_look.c - what a segment is and how far it is, without becoming a peer */
+#include <errno.h>
+#include <string.h>
+
+#include <shmipc/bcast.h>
+
+#include "segment/backend.h"
+#include "segment/body.h"
+#include "segment/page.h"
+
+static void read_info(const struct shmipc_segment *seg, struct shmipc_segment_info *ret)
+{
+	const struct shmipc_seg_hdr *h = &seg->hdr;
+
+	ret->backend = seg->be->name;
+	memcpy(ret->name, h->name, sizeof(ret->name));
+	memcpy(ret->id, h->id, sizeof(ret->id));
+	ret->kind = h->kind;
+	ret->flags = h->flags;
+	ret->caps = seg->be->caps | shmipc_wait_caps();
+	if (h->flags & SHMIPC_SEG_ANON)
+		ret->caps |= SHMIPC_CAP_NO_TRUNCATE;
+	/* A keeper's word cannot be mapped in parts of a huge page. */
+	if (ret->caps & SHMIPC_CAP_WAITV && !shmipc_pages_of_fs(seg->fd))
+		ret->caps |= SHMIPC_CAP_DEATH_WAKES;
+	ret->peers = h->peers;
+	ret->total_bytes = h->total_bytes;
+	ret->data_bytes = h->data_bytes;
+	ret->page_asked = h->page_asked;
+	ret->page_got = h->page_got;
+	ret->node_asked = h->node_asked;
+	ret->node_got = h->node_got;
+	ret->mode = h->mode;
+	ret->uid = h->uid;
+	ret->gid = h->gid;
+	ret->align = shmipc_kind_is_ring(h->kind) ? seg->ring.align : 0;
+	if (h->kind == SHMIPC_KIND_TOPIC)
+		ret->align = seg->log.hdr.align;
+	ret->meta_bytes = shmipc_kind_is_ring(h->kind) ? seg->ring.meta_bytes : 0;
+	ret->created_ns = h->created_ns;
+}
+
+SHMIPC_EXPORT int shmipc_segment_get_info(const struct shmipc_segment *seg,
+					  struct shmipc_segment_info *ret)
+{
+	if (ret->struct_bytes != sizeof(*ret) || seg->dead)
+		return -EINVAL;
+	read_info(seg, ret);
+	return 0;
+}
+
+/* Positions of the ring, as far as they can be read without joining. */
+static void look_at_ring(struct shmipc_segment *seg, struct shmipc_segment_stat *st)
+{
+	struct shmipc_bcast_rx rx;
+	uint64_t word;
+
+	if (seg->hdr.kind == SHMIPC_KIND_TOPIC) {
+		st->tail_seq = shmipc_tlog_tail(&seg->log);
+		st->head_seq = shmipc_load_relaxed(&seg->log.pub->floor);
+	}
+	if (!shmipc_kind_is_ring(seg->hdr.kind))
+		return;
+	if (!shmipc_cursor_read(&seg->ring.prod->tail, &word, &st->tail_seq))
+		st->tail_pos = shmipc_cursor_pos(word);
+	if (seg->hdr.kind == SHMIPC_KIND_SPSC) {
+		if (!shmipc_cursor_read(&seg->ring.cons->head, &word, &st->head_seq))
+			st->head_pos = shmipc_cursor_pos(word);
+	} else if (!shmipc_bcast_rx_init(&rx, &seg->ring, SHMIPC_START_OLDEST, 1, 0)) {
+		st->head_pos = rx.pos;
+		st->head_seq = rx.seq;
+	}
+}
+
+SHMIPC_EXPORT int shmipc_segment_look(const char *name, struct shmipc_segment_stat *ret)
+{
+	const struct shmipc_backend *be = shmipc_backend_named();
+	struct shmipc_segment *seg;
+	struct shmipc_peer_info peer;
+	uint32_t slot;
+	int err = be ? shmipc_name_read(name) : -EINVAL;
+
+	if (err)
+		return err;
+	seg = shmipc_segment_new(be);
+	if (!seg)
+		return -ENOMEM;
+	err = seg->be->look(seg, name, &ret->in_use);
+	if (err)
+		goto out;
+	ret->info.struct_bytes = sizeof(ret->info);
+	ret->tail_pos = ret->tail_seq = ret->head_pos = ret->head_seq = 0;
+	read_info(seg, &ret->info);
+	look_at_ring(seg, ret);
+	ret->npeers = 0;
+	for (slot = 0; slot < seg->hdr.peers; slot++) {
+		shmipc_slot_info(seg, slot, &peer);
+		if (peer.state == SHMIPC_PEER_NONE)
+			continue;
+		if (ret->npeers < ret->peer_cap)
+			ret->peer[ret->npeers] = peer;
+		ret->npeers++;
+	}
+	seg->hdr.name[0] = 0;	/* looking never removes */
+	seg->be->close(seg);
+out:
+	shmipc_segment_free(seg);
+	return err;
+}

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+/* segment_names.c - the names that there are: list them, remove one, collect leftovers */
+#include <errno.h>
+
+#include "segment/backend.h"
+
+SHMIPC_EXPORT int shmipc_segment_unlink(const char *name)
+{
+	const struct shmipc_backend *be = shmipc_backend_named();
+	int err = be ? shmipc_name_read(name) : -EINVAL;
+
+	return err ? err : be->unlink(name);
+}
+
+SHMIPC_EXPORT int shmipc_segment_each(int (*fn)(const char *name, void *arg), void *arg)
+{
+	const struct shmipc_backend *be = shmipc_backend_named();
+
+	return be ? be->each(fn, arg) : -EINVAL;
+}
+
+struct gc {
+	const struct shmipc_backend *be;
+	void (*fn)(const char *name, int err, void *arg);
+	void *arg;
+	int removed;
+};
+
+static int gc_one(const char *name, void *arg)
+{
+	struct gc *gc = arg;
+	int err = gc->be->reap(name);
+
+	if (err == -EBUSY || err == -ENOENT)
+		return 0;
+	if (!err)
+		gc->removed++;
+	if (gc->fn)
+		gc->fn(name, err, gc->arg);
+	return 0;
+}
+
+SHMIPC_EXPORT int shmipc_segment_gc(void (*fn)(const char *name, int err, void *arg), void *arg)
+{
+	struct gc gc = { .be = shmipc_backend_named(), .fn = fn, .arg = arg };
+	int err = gc.be ? gc.be->each(gc_one, &gc) : -EINVAL;
+
+	if (gc.be && gc.be->sweep)
+		gc.be->sweep();
+	return err ? err : gc.removed;
+}

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: MIT
+/* segment_private.c - segments of one process */
+#include <errno.h>
+
+#include "segment/private.h"
+
+SHMIPC_EXPORT int shmipc_segment_private(struct shmipc_segment **ret,
+					 const struct shmipc_segment_opts *opts)
+{
+	struct shmipc_segment_opts o;
+	struct shmipc_segment *seg;
+	int err = shmipc_opts_read(&o, opts);
+
+	if (err)
+		return err;
+	seg = shmipc_segment_new(&shmipc_private);
+	if (!seg)
+		return -ENOMEM;
+	err = shmipc_private_create(seg, &o);
+	if (err)
+		shmipc_segment_free(seg);
+	else
+		*ret = seg;
+	return err;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/* page.h - memory of a size of page, on a node, all there */
+#ifndef SHMIPC_LIB_PAGE_H
+#define SHMIPC_LIB_PAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <shmipc/segment.h>
+
+struct shmipc_pages {
+	uint64_t asked;
+	uint64_t got;
+	uint64_t fs_page;	/* hugetlbfs: its page; else 0 */
+	int node_asked;		/* -1 any */
+	int node_got;
+};
+
+uint64_t shmipc_pages_data_align(const struct shmipc_pages *p, uint64_t data_bytes);
+unsigned char *shmipc_pages_map(int fd, size_t bytes, int prot, uint64_t align);
+int shmipc_pages_populate(struct shmipc_pages *p, int fd, unsigned char *base, uint64_t bytes,
+			  uint64_t ctl_bytes, uint64_t data_off);
+uint64_t shmipc_pages_of_fs(int fd);
+
+#endif /* SHMIPC_LIB_PAGE_H */

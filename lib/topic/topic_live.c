@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT
+/* topic_live.c - what the ends of a topic ask of each other: who lives, and to be woken */
+#include <unistd.h>
+
+#include "topic/topic.h"
+
+void shmipc_topic_wake(struct shmipc_segment *seg, uint32_t slot, uint64_t seq, uint32_t n)
+{
+	uint32_t i;
+
+	for (i = 0; i < n; i++)
+		shmipc_wake(seg, slot, shmipc_low32(&shmipc_tlog_entry(&seg->log, seq + i)->word),
+			    seq + i);
+}
+
+uint64_t shmipc_topic_spin_ns(uint64_t asked)
+{
+	if (asked == SHMIPC_SPIN_NEVER)
+		return 0;
+	if (asked)
+		return asked;
+	return sysconf(_SC_NPROCESSORS_ONLN) > 1 ? TOPIC_SPIN_DEFAULT_NS : 0;
+}
+
+int shmipc_topic_pub_alive(void *arg, uint32_t slot)
+{
+	struct shmipc_segment *seg = arg;
+
+	return seg->be->state(seg, slot, true) == SHMIPC_PEER_ATTACHED;
+}
+
+bool shmipc_topic_sub_alive(struct shmipc_segment *seg, uint32_t slot, uint64_t generation,
+			    bool sure)
+{
+	uint32_t peer = seg->log.hdr.pubs + slot;
+	/* peer.G1 <- peer.G0 */
+	uint64_t is = shmipc_load_acquire(&shmipc_segment_slot(seg, peer)->generation);
+
+	return (is & SHMIPC_EVICTED_GENERATION) == generation &&
+	       seg->be->state(seg, peer, sure) == SHMIPC_PEER_ATTACHED;
+}

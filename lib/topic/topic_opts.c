@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: MIT
+/* topic_opts.c - options of a topic: checked, completed, and compared with what is there */
+#include <errno.h>
+
+#include "topic/topic.h"
+
+#define PUBS_DEFAULT	64u
+#define SUBS_DEFAULT	256u
+#define HISTORY_DEFAULT	896u
+/*
+ * By measurement: up to 1 KiB the log is faster than the pool (256 bytes by three
+ * times, 1 KiB by half, near CPUs), from 2 KiB on it is not. How far the entries
+ * are apart does not matter to shorter messages.
+ * shmipc bench topic --size 256,512,1024,2048,4096 --inline 48 (and 4096)
+ */
+#define INLINE_DEFAULT	1008u
+#define POOL_DEFAULT	(UINT64_C(8) << 20)
+#define ALIGN_DEFAULT	16u
+#define HOLDS_DEFAULT	16u
+#define EVICT_DEFAULT	UINT64_C(100000000)
+#define POLICIES_ALL	(1u << SHMIPC_POLICY_LOSSY | 1u << SHMIPC_POLICY_LOSSLESS | \
+			 1u << SHMIPC_POLICY_EVICT)
+#define CHUNK_MIN	SHMIPC_CTL_PAGE
+#define CHUNKS_MIN	64u	/* a pool in fewer parts would be used badly */
+
+int shmipc_topic_opts_bad(const char *what, uint64_t is, const char *should)
+{
+	return shmipc_fail(-EINVAL, "shmipc: topic options: %s is %llu, %s (EINVAL)", what,
+			   (unsigned long long)is, should);
+}
+
+/* A private copy of the user's options. */
+int shmipc_topic_opts_read(struct shmipc_topic_opts *o, const struct shmipc_topic_opts *user)
+{
+	static const uint32_t known = SHMIPC_EXCL | SHMIPC_PERSIST | SHMIPC_ON_NODE |
+				      SHMIPC_CHOWN | SHMIPC_CREATE | SHMIPC_NO_CREATE |
+				      SHMIPC_NO_POOL;
+
+	memset(o, 0, sizeof(*o));
+	if (!user)
+		return 0;
+	if (user->struct_bytes != sizeof(*o))
+		return shmipc_topic_opts_bad("struct_bytes", user->struct_bytes, "not sizeof(struct shmipc_topic_opts) of this library");
+	*o = *user;
+	if (o->flags & ~known || (o->flags & SHMIPC_NO_CREATE && o->flags & SHMIPC_EXCL))
+		return shmipc_topic_opts_bad("flags", o->flags, "unknown bits, or EXCL with NO_CREATE");
+	if (o->reserved0)
+		return shmipc_topic_opts_bad("reserved0", o->reserved0, "must be 0");
+	if (o->publishers > SHMIPC_TOPIC_PUBS_MAX)
+		return shmipc_topic_opts_bad("publishers", o->publishers, "the most is 1024");
+	if (o->subscribers > SHMIPC_TOPIC_SUBS_MAX)
+		return shmipc_topic_opts_bad("subscribers", o->subscribers, "the most is 3072");
+	if (o->align && (!shmipc_priv_is_pow2(o->align) || o->align > SHMIPC_CTL_PAGE))
+		return shmipc_topic_opts_bad("align", o->align, "a power of two up to 4096");
+	if (o->history > SHMIPC_TLOG_ENTRIES_MAX / 2)
+		return shmipc_topic_opts_bad("history", o->history, "the most is 33554432 messages");
+	if (o->inline_bytes > SHMIPC_TOPIC_CELL_MAX)
+		return shmipc_topic_opts_bad("inline_bytes", o->inline_bytes, "the most is 65520");
+	if (o->pool_bytes > UINT64_C(1) << 40 || (o->pool_bytes && o->flags & SHMIPC_NO_POOL))
+		return shmipc_topic_opts_bad("pool_bytes", o->pool_bytes, "the most is 1 TiB, and none with NO_POOL");
+	if (o->holds > SHMIPC_TOPIC_HOLDS_MAX)
+		return shmipc_topic_opts_bad("holds", o->holds, "the most is 1024");
+	if (o->meta & ~SHMIPC_META_ALL)
+		return shmipc_topic_opts_bad("meta", o->meta, "unknown bits");
+	if (o->policies & ~POLICIES_ALL)
+		return shmipc_topic_opts_bad("policies", o->policies, "unknown bits");
+	return 0;
+}
+
+/* Parts of the pool: at least as many as publishers need to be busy at once. */
+static void plan_pool(struct shmipc_tlog_opts *l, uint64_t bytes)
+{
+	uint64_t chunk = CHUNK_MIN, parts = 4 * (uint64_t)l->pubs;
+
+	if (parts < CHUNKS_MIN)
+		parts = CHUNKS_MIN;
+	while (bytes / (2 * chunk) >= parts || bytes / chunk > SHMIPC_TOPIC_CHUNKS_MAX)
+		chunk *= 2;
+	l->chunk_bytes = chunk;
+	l->chunks = (uint32_t)((bytes + chunk - 1) / chunk);
+}
+
+void shmipc_topic_opts_plan(struct shmipc_tlog_opts *l, const struct shmipc_topic_opts *o)
+{
+	*l = (struct shmipc_tlog_opts){
+		.pubs = o->publishers ? o->publishers : PUBS_DEFAULT,
+		.subs = o->subscribers ? o->subscribers : SUBS_DEFAULT,
+		.keep = o->history ? o->history : HISTORY_DEFAULT,
+		.cell_bytes = (uint32_t)(o->inline_bytes ? o->inline_bytes : INLINE_DEFAULT),
+		.align = o->align < 8 ? o->align ? 8 : ALIGN_DEFAULT : o->align,
+		.holds = o->holds ? o->holds : HOLDS_DEFAULT,
+		.meta = o->meta,
+		.policies = o->policies ? o->policies : POLICIES_ALL,
+		.evict_ns = o->evict_ns ? o->evict_ns : EVICT_DEFAULT,
+		.chunk_bytes = CHUNK_MIN,
+	};
+	if (!(o->flags & SHMIPC_NO_POOL))
+		plan_pool(l, o->pool_bytes ? o->pool_bytes : POOL_DEFAULT);
+}
+
+static int differs(const struct shmipc_segment *seg, const char *what, uint64_t wish, uint64_t is)
+{
+	return shmipc_fail(-EINVAL, "shmipc: open \"%s\": %s %llu is wished, its creator made it with %llu (EINVAL); wish the same or nothing, or remove it first",
+			   seg->hdr.name, what, (unsigned long long)wish, (unsigned long long)is);
+}
+
+/* Is what the user wishes what would come of the same wish at creation? */
+int shmipc_topic_opts_match(const struct shmipc_segment *seg, const struct shmipc_topic_opts *o)
+{
+	const struct shmipc_topic_hdr *h = &seg->log.hdr;
+	struct shmipc_topic_opts all = *o;
+	struct shmipc_topic_hdr want;
+	struct shmipc_tlog_opts l;
+	uint64_t bytes;
+
+	if (o->publishers && o->publishers != h->pubs)
+		return differs(seg, "a number of publishers of", o->publishers, h->pubs);
+	if (o->subscribers && o->subscribers != h->subs)
+		return differs(seg, "a number of subscribers of", o->subscribers, h->subs);
+	if (o->history && o->history != h->keep)
+		return differs(seg, "history", o->history, h->keep);
+	if (o->holds && o->holds != h->holds)
+		return differs(seg, "holds", o->holds, h->holds);
+	if (o->meta && o->meta != h->meta)
+		return differs(seg, "meta", o->meta, h->meta);
+	if (o->policies && o->policies != h->policies)
+		return differs(seg, "policies", o->policies, h->policies);
+	if (o->evict_ns && o->evict_ns != h->evict_ns)
+		return differs(seg, "evict_ns", o->evict_ns, h->evict_ns);
+	/* What is rounded is compared as rounded; that depends on the publishers. */
+	all.publishers = h->pubs;
+	all.subscribers = h->subs;
+	shmipc_topic_opts_plan(&l, &all);
+	if (o->align && l.align != h->align)
+		return differs(seg, "align", o->align, h->align);
+	l.align = h->align;
+	if (o->inline_bytes && (shmipc_tlog_layout(&l, &want, &bytes) ||
+				want.cell_bytes != h->cell_bytes))
+		return differs(seg, "inline_bytes", o->inline_bytes, h->cell_bytes);
+	if ((o->pool_bytes && (l.chunks != h->chunks || l.chunk_bytes != h->chunk_bytes)) ||
+	    (o->flags & SHMIPC_NO_POOL && h->chunks))
+		return differs(seg, "pool_bytes", o->pool_bytes, h->chunks * h->chunk_bytes);
+	return 0;
+}
+
+void shmipc_topic_opts_segment(struct shmipc_segment_opts *so, const struct shmipc_topic_opts *o,
+			    const struct shmipc_tlog_opts *l)
+{
+	*so = (struct shmipc_segment_opts){
+		.struct_bytes = sizeof(*so),
+		.kind = SHMIPC_KIND_TOPIC,
+		.flags = o->flags & (SHMIPC_EXCL | SHMIPC_PERSIST | SHMIPC_ON_NODE | SHMIPC_CHOWN),
+		.page = o->page,
+		.mode = o->mode,
+		.node = o->node,
+		.uid = o->uid,
+		.gid = o->gid,
+		.log = l,
+	};
+	if (!(o->flags & SHMIPC_NO_CREATE))
+		so->flags |= SHMIPC_CREATE;
+}
+
+void shmipc_topic_opts_of(const struct shmipc_segment *seg, struct shmipc_topic_opts *ret)
+{
+	const struct shmipc_topic_hdr *h = &seg->log.hdr;
+
+	*ret = (struct shmipc_topic_opts){
+		.struct_bytes = sizeof(*ret),
+		.flags = h->chunks ? 0 : SHMIPC_NO_POOL,
+		.publishers = h->pubs,
+		.subscribers = h->subs,
+		.align = h->align,
+		.history = h->keep,
+		.inline_bytes = h->cell_bytes,
+		.pool_bytes = h->chunks * h->chunk_bytes,
+		.holds = h->holds,
+		.meta = h->meta,
+		.policies = h->policies,
+		.mode = seg->hdr.mode,
+		.evict_ns = h->evict_ns,
+		.page = seg->hdr.page_asked,
+		.node = seg->hdr.node_asked,
+		.uid = seg->hdr.uid,
+		.gid = seg->hdr.gid,
+	};
+	if (seg->hdr.flags & SHMIPC_SEG_PERSISTENT)
+		ret->flags |= SHMIPC_PERSIST;
+}
+
+/* The largest payload without headers. */
+uint64_t shmipc_topic_max_message(const struct shmipc_tlog *log)
+{
+	uint64_t meta = shmipc_tlog_meta_bytes(log->hdr.meta), max = log->hdr.cell_bytes;
+
+	if (log->hdr.chunks * log->hdr.chunk_bytes > max) {
+		max = log->hdr.chunks * log->hdr.chunk_bytes;
+		meta = shmipc_priv_round_up(meta, log->hdr.align);
+	}
+	max = max > meta ? max - meta : 0;
+	return max < SHMIPC_INFO_LEN ? max : SHMIPC_INFO_LEN;
+}
