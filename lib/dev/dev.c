@@ -455,3 +455,19 @@ int shmipc_dev_reap(const char *name)
 	return -EBUSY;
 }
 
+/* The module has made all of it real. */
+int shmipc_dev_commit(struct shmipc_segment *seg, uint64_t off, uint64_t bytes)
+{
+	return off <= seg->bytes && bytes <= seg->bytes - off ? 0 : -EINVAL;
+}
+
+int shmipc_dev_uncommit(struct shmipc_segment *seg, uint64_t off, uint64_t bytes)
+{
+	return off <= seg->bytes && bytes <= seg->bytes - off ? -EOPNOTSUPP : -EINVAL;
+}
+
+int shmipc_dev_used(struct shmipc_segment *seg, uint64_t *ret_bytes)
+{
+	*ret_bytes = seg->bytes;
+	return 0;
+}

@@ -22,6 +22,9 @@ int shmipc_dev_unlink(const char *name);
 int shmipc_dev_look(struct shmipc_segment *seg, const char *name, int *ret_in_use);
 int shmipc_dev_each(int (*fn)(const char *name, void *arg), void *arg);
 int shmipc_dev_reap(const char *name);
+int shmipc_dev_commit(struct shmipc_segment *seg, uint64_t off, uint64_t bytes);
+int shmipc_dev_uncommit(struct shmipc_segment *seg, uint64_t off, uint64_t bytes);
+int shmipc_dev_used(struct shmipc_segment *seg, uint64_t *ret_bytes);
 
 /* dev.c: descriptors, and their ioctls: 0 or -errno */
 int shmipc_dev_fd(int flags);		/* of the device; a text if that fails */

@@ -484,6 +484,27 @@ int shmipc_mem_reap(const char *name)
 	return ret == -EPERM ? -EACCES : ret;
 }
 
+int shmipc_mem_commit(struct shmipc_segment *seg, uint64_t off, uint64_t bytes)
+{
+	if (!shmipc_pages_within(seg->bytes, SHMIPC_CTL_PAGE, &off, &bytes, true))
+		return -EINVAL;
+	return shmipc_pages_commit(seg->fd, seg->base, off, bytes);
+}
+
+int shmipc_mem_uncommit(struct shmipc_segment *seg, uint64_t off, uint64_t bytes)
+{
+	uint64_t huge = shmipc_pages_of_fs(seg->fd);
+
+	if (!shmipc_pages_within(seg->bytes, huge ? huge : SHMIPC_CTL_PAGE, &off, &bytes, false))
+		return -EINVAL;
+	return bytes ? shmipc_pages_uncommit(seg->fd, seg->base, off, bytes) : 0;
+}
+
+int shmipc_mem_used(struct shmipc_segment *seg, uint64_t *ret_bytes)
+{
+	return shmipc_pages_used(seg->fd, seg->base, seg->bytes, ret_bytes);
+}
+
 static int mem_slot_lock(struct shmipc_segment *seg, uint32_t slot)
 {
 	int ret = shmipc_lock_set(seg->fd, LOCK_SLOT + slot, F_WRLCK);

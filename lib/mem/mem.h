@@ -26,6 +26,9 @@ int shmipc_mem_unlink(const char *name);
 int shmipc_mem_look(struct shmipc_segment *seg, const char *name, int *ret_in_use);
 int shmipc_mem_each(int (*fn)(const char *name, void *arg), void *arg);
 int shmipc_mem_reap(const char *name);
+int shmipc_mem_commit(struct shmipc_segment *seg, uint64_t off, uint64_t bytes);
+int shmipc_mem_uncommit(struct shmipc_segment *seg, uint64_t off, uint64_t bytes);
+int shmipc_mem_used(struct shmipc_segment *seg, uint64_t *ret_bytes);
 extern const struct shmipc_locks shmipc_file_locks;
 
 /* mem.c, for mem_anon.c */

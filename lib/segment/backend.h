@@ -48,6 +48,18 @@ struct shmipc_backend {
 	int (*reap)(const char *name);
 
 	/*
+	 * Memory. commit: make [off, off + bytes) of the segment real memory, which can
+	 * be touched without SIGBUS; once more does no harm and takes no more. 0;
+	 * -ENOSPC: the file system, or a limit, is full; -ENOMEM; -EINVAL: not in the
+	 * segment; -errno. Killed in it, a caller leaves some of it done. uncommit: give
+	 * the whole pages in it back; they read as zero from then on. used: how much of
+	 * the segment is real.
+	 */
+	int (*commit)(struct shmipc_segment *seg, uint64_t off, uint64_t bytes);
+	int (*uncommit)(struct shmipc_segment *seg, uint64_t off, uint64_t bytes);
+	int (*used)(struct shmipc_segment *seg, uint64_t *ret_bytes);
+
+	/*
 	 * Ends. take: the first free slot in [from, to), into e->slot; -EBUSY if
 	 * none is. state: @sure asks the kernel where the table alone may be
 	 * wrong, at the price of a system call. wait_gone: until a dead peer's

@@ -10,9 +10,12 @@
 #include <fcntl.h>
 #include <linux/mempolicy.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
+
+#include <shmipc/ring.h>
 
 #include "segment/page.h"
 
@@ -28,6 +31,7 @@
 
 #define HUGETLBFS_MAGIC_NR	0x958458f6
 #define NODES_MAX		1024
+#define COMMIT_AT_ONCE		(UINT64_C(1) << 21)	/* a signal undoes as much as this */
 
 /* Page size of a hugetlbfs file, or 0 for another file system. */
 uint64_t shmipc_pages_of_fs(int fd)
@@ -165,4 +169,78 @@ int shmipc_pages_populate(struct shmipc_pages *p, int fd, unsigned char *base, u
 	if (!ret)
 		p->node_got = node_of(base + data_off);
 	return ret;
+}
+
+/**
+ * shmipc_pages_commit - make a part of a segment real
+ * @fd:    the file, or -1
+ * @base:  where all of it is mapped, writable
+ * @off:   a multiple of the page size, and so is ...
+ * @bytes: ... this
+ *
+ * Some at a time: what a call has got stays when the next one fails, or is
+ * interrupted by signals without end.
+ *
+ * Return: 0; -ENOSPC, -ENOMEM, -errno.
+ */
+int shmipc_pages_commit(int fd, unsigned char *base, uint64_t off, uint64_t bytes)
+{
+	uint64_t end = off + bytes, n;
+	int ret = 0;
+
+	for (; !ret && off < end; off += n) {
+		n = end - off < COMMIT_AT_ONCE ? end - off : COMMIT_AT_ONCE;
+		ret = take(fd, base, off, n);
+	}
+	return ret;
+}
+
+int shmipc_pages_uncommit(int fd, unsigned char *base, uint64_t off, uint64_t bytes)
+{
+	int ret;
+
+	do
+		ret = fd < 0 ? madvise(base + off, bytes, MADV_DONTNEED) :
+			       fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+					 (off_t)off, (off_t)bytes);
+	while (ret && errno == EINTR);
+	return ret ? -errno : 0;
+}
+
+int shmipc_pages_used(int fd, unsigned char *base, uint64_t bytes, uint64_t *ret_bytes)
+{
+	unsigned char in[4096];
+	uint64_t at, n, i, pages = 0;
+	struct stat st;
+
+	if (fd >= 0) {
+		if (fstat(fd, &st))
+			return -errno;
+		*ret_bytes = (uint64_t)st.st_blocks * 512;
+		return 0;
+	}
+	for (at = 0; at < bytes; at += n) {
+		n = bytes - at < sizeof(in) * SHMIPC_CTL_PAGE ? bytes - at :
+								sizeof(in) * SHMIPC_CTL_PAGE;
+		if (mincore(base + at, n, in))
+			return -errno;
+		for (i = 0; i < (n + SHMIPC_CTL_PAGE - 1) / SHMIPC_CTL_PAGE; i++)
+			pages += in[i] & 1;
+	}
+	*ret_bytes = pages * SHMIPC_CTL_PAGE;
+	return 0;
+}
+
+bool shmipc_pages_within(uint64_t all, uint64_t page, uint64_t *off, uint64_t *bytes, bool widen)
+{
+	uint64_t at = *off, end;
+
+	if (at > all || *bytes > all - at)
+		return false;
+	end = at + *bytes;
+	at = widen ? at / page * page : shmipc_priv_round_up(at, page);
+	end = widen ? shmipc_priv_round_up(end, page) : end / page * page;
+	*off = at;
+	*bytes = end > at ? end - at : 0;
+	return true;
 }

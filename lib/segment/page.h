@@ -23,4 +23,11 @@ int shmipc_pages_populate(struct shmipc_pages *p, int fd, unsigned char *base, u
 			  uint64_t ctl_bytes, uint64_t data_off);
 uint64_t shmipc_pages_of_fs(int fd);
 
+/* The backend's ops of the same name, of a file, or of private memory (-1); in whole pages. */
+int shmipc_pages_commit(int fd, unsigned char *base, uint64_t off, uint64_t bytes);
+int shmipc_pages_uncommit(int fd, unsigned char *base, uint64_t off, uint64_t bytes);
+int shmipc_pages_used(int fd, unsigned char *base, uint64_t bytes, uint64_t *ret_bytes);
+/* Is [*@off, *@off + *@bytes) in a segment of @all? Then widen or narrow it to whole pages. */
+bool shmipc_pages_within(uint64_t all, uint64_t page, uint64_t *off, uint64_t *bytes, bool widen);
+
 #endif /* SHMIPC_LIB_PAGE_H */

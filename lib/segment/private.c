@@ -63,6 +63,25 @@ void shmipc_private_close(struct shmipc_segment *seg)
 	free(seg->mem);
 }
 
+int shmipc_private_commit(struct shmipc_segment *seg, uint64_t off, uint64_t bytes)
+{
+	if (!shmipc_pages_within(seg->bytes, SHMIPC_CTL_PAGE, &off, &bytes, true))
+		return -EINVAL;
+	return shmipc_pages_commit(-1, seg->base, off, bytes);
+}
+
+int shmipc_private_uncommit(struct shmipc_segment *seg, uint64_t off, uint64_t bytes)
+{
+	if (!shmipc_pages_within(seg->bytes, SHMIPC_CTL_PAGE, &off, &bytes, false))
+		return -EINVAL;
+	return bytes ? shmipc_pages_uncommit(-1, seg->base, off, bytes) : 0;
+}
+
+int shmipc_private_used(struct shmipc_segment *seg, uint64_t *ret_bytes)
+{
+	return shmipc_pages_used(-1, seg->base, seg->bytes, ret_bytes);
+}
+
 /* A slot is held while its state says so: nobody dies alone here. */
 static int private_slot_lock(struct shmipc_segment *seg, uint32_t slot)
 {
