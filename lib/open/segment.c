@@ -79,7 +79,9 @@ SHMIPC_EXPORT int shmipc_segment_open(struct shmipc_segment **ret, const char *n
 	seg = shmipc_segment_new(be);
 	if (!seg)
 		return -ENOMEM;
+	shmipc_fork_hold();
 	err = open_or_create(seg, name, &o, &made);
+	shmipc_fork_release();
 	if (err) {
 		shmipc_segment_free(seg);
 		return err;
@@ -107,7 +109,9 @@ SHMIPC_EXPORT int shmipc_segment_anon(struct shmipc_segment **ret,
 	seg = shmipc_segment_new(be);
 	if (!seg)
 		return -ENOMEM;
+	shmipc_fork_hold();
 	err = be->anon(seg, &o);
+	shmipc_fork_release();
 	if (err)
 		shmipc_segment_free(seg);
 	else
@@ -127,7 +131,9 @@ SHMIPC_EXPORT int shmipc_segment_from_fd(struct shmipc_segment **ret, int fd,
 	seg = shmipc_segment_new(shmipc_backend_of_fd(fd));
 	if (!seg)
 		return -ENOMEM;
+	shmipc_fork_hold();
 	err = seg->be->from_fd(seg, fd);
+	shmipc_fork_release();
 	if (err) {
 		shmipc_segment_free(seg);
 		return err;
@@ -150,7 +156,9 @@ int shmipc_segment_dup(struct shmipc_segment **ret, struct shmipc_segment *from)
 	seg = shmipc_segment_new(from->be);
 	if (!seg)
 		return -ENOMEM;
+	shmipc_fork_hold();
 	err = from->be->dup(seg, from);
+	shmipc_fork_release();
 	if (err)
 		shmipc_segment_free(seg);
 	else
@@ -162,11 +170,13 @@ SHMIPC_EXPORT void shmipc_segment_close(struct shmipc_segment *seg)
 {
 	if (!seg)
 		return;
+	shmipc_fork_hold();
 	if (!seg->dead)
 		seg->be->close(seg);
 	else if (!seg->mem && seg->base)
 		(void)munmap(seg->base, seg->bytes);
 	shmipc_segment_free(seg);
+	shmipc_fork_release();
 }
 
 SHMIPC_EXPORT int shmipc_segment_fd(const struct shmipc_segment *seg)

@@ -86,6 +86,7 @@ SHMIPC_EXPORT int shmipc_segment_look(const char *name, struct shmipc_segment_st
 	seg = shmipc_segment_new(be);
 	if (!seg)
 		return -ENOMEM;
+	shmipc_fork_hold();
 	err = seg->be->look(seg, name, &ret->in_use);
 	if (err)
 		goto out;
@@ -106,5 +107,6 @@ SHMIPC_EXPORT int shmipc_segment_look(const char *name, struct shmipc_segment_st
 	seg->be->close(seg);
 out:
 	shmipc_segment_free(seg);
+	shmipc_fork_release();
 	return err;
 }

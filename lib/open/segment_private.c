@@ -16,10 +16,12 @@ SHMIPC_EXPORT int shmipc_segment_private(struct shmipc_segment **ret,
 	seg = shmipc_segment_new(&shmipc_private);
 	if (!seg)
 		return -ENOMEM;
+	shmipc_fork_hold();
 	err = shmipc_private_create(seg, &o);
 	if (err)
 		shmipc_segment_free(seg);
 	else
 		*ret = seg;
+	shmipc_fork_release();
 	return err;
 }

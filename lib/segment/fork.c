@@ -9,6 +9,11 @@
  * there fails with -EINVAL. A child made by clone(2) around the C library does
  * not come through here: it keeps the parent's ends alive until it execs or
  * ends.
+ *
+ * fork() in one thread waits while another opens or closes a segment: between the
+ * system call and the field that says what it did, the child would keep a
+ * descriptor that holds a lock, or put zeroes over memory that has been unmapped
+ * and belongs to something else by now.
  */
 #include <pthread.h>
 #include <sys/mman.h>
@@ -16,18 +21,22 @@
 
 #include "segment/probe.h"
 
-static pthread_mutex_t fork_mutex = PTHREAD_MUTEX_INITIALIZER;
+/* Read-held by each thread that opens or closes; may be held twice by one. */
+static pthread_rwlock_t fork_gate = PTHREAD_RWLOCK_INITIALIZER;
+static pthread_mutex_t fork_mutex = PTHREAD_MUTEX_INITIALIZER;	/* the list */
 static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
 static struct shmipc_segment *fork_first;
 
 static void before(void)
 {
+	pthread_rwlock_wrlock(&fork_gate);
 	pthread_mutex_lock(&fork_mutex);
 }
 
 static void in_parent(void)
 {
 	pthread_mutex_unlock(&fork_mutex);
+	pthread_rwlock_unlock(&fork_gate);
 }
 
 static void in_child(void)
@@ -53,6 +62,8 @@ static void in_child(void)
 	shmipc_wait_after_fork();
 	shmipc_wait_words_after_fork();
 	pthread_mutex_unlock(&fork_mutex);
+	/* It counts threads that are not here. */
+	fork_gate = (pthread_rwlock_t)PTHREAD_RWLOCK_INITIALIZER;
 }
 
 static void install(void)
@@ -60,9 +71,19 @@ static void install(void)
 	(void)pthread_atfork(before, in_parent, in_child);
 }
 
-void shmipc_fork_add(struct shmipc_segment *seg)
+void shmipc_fork_hold(void)
 {
 	pthread_once(&fork_once, install);
+	pthread_rwlock_rdlock(&fork_gate);
+}
+
+void shmipc_fork_release(void)
+{
+	pthread_rwlock_unlock(&fork_gate);
+}
+
+void shmipc_fork_add(struct shmipc_segment *seg)
+{
 	pthread_mutex_lock(&fork_mutex);
 	seg->next = fork_first;
 	if (fork_first)

@@ -75,6 +75,12 @@ int shmipc_segment_dup(struct shmipc_segment **ret, struct shmipc_segment *from)
 
 /* fork.c: open handles of the process, so that a child can be rid of them */
 void shmipc_fork_add(struct shmipc_segment *seg);
+/*
+ * No fork() between the two: from before the first system call that makes or takes
+ * away what a handle names until its fields say so. A thread may hold it twice.
+ */
+void shmipc_fork_hold(void);
+void shmipc_fork_release(void);
 void shmipc_fork_del(struct shmipc_segment *seg);
 
 /* keeper.c: robust words that the kernel marks when this process dies */

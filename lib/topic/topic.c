@@ -51,7 +51,9 @@ int shmipc_topic_open_read_only(struct shmipc_segment **ret, const char *name,
 	seg = shmipc_segment_new(be);
 	if (!seg)
 		return -ENOMEM;
+	shmipc_fork_hold();
 	err = be->look(seg, name, ret_in_use);
+	shmipc_fork_release();
 	if (err) {
 		shmipc_segment_free(seg);
 		return err;
