@@ -100,7 +100,7 @@ static char wish[32];
 /* Can it be used, were it wished for? Nothing else is done to it. */
 static bool dev_usable(void)
 {
-	int fd = open(SHMIPC_DEVICE, O_RDWR | O_CLOEXEC), saved = errno;
+	int fd = shmipc_fd(open(SHMIPC_DEVICE, O_RDWR | O_CLOEXEC)), saved = errno;
 	bool usable;
 
 	if (fd < 0)	/* the process may be out of descriptors at this moment */

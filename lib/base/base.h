@@ -15,6 +15,12 @@
 /* Note the text, without a final newline, and return @err (negative) itself. */
 int shmipc_fail(int err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/*
+ * fd.c: @fd, which a system call has just returned, or in its place a copy of it
+ * above 2. Negative, with errno, if @fd is or if there is no descriptor for a copy.
+ */
+int shmipc_fd(int fd);
+
 /* time.c */
 uint64_t shmipc_now_ns(void);		/* CLOCK_MONOTONIC */
 uint64_t shmipc_realtime_ns(void);

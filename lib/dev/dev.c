@@ -37,7 +37,7 @@ int shmipc_dev_ioctl(int fd, unsigned long cmd, void *arg)
 
 int shmipc_dev_fd(int flags)
 {
-	int fd = open(SHMIPC_DEVICE, flags | O_CLOEXEC), err;
+	int fd = shmipc_fd(open(SHMIPC_DEVICE, flags | O_CLOEXEC)), err;
 
 	if (fd >= 0)
 		return fd;
@@ -357,7 +357,7 @@ static int join(int fd)
 	int own = shmipc_dev_fd(O_RDWR), ret;
 
 	if (own < 0) {
-		own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+		own = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
 		return own < 0 ? -errno : own;
 	}
 	ret = shmipc_dev_ioctl(own, SHMIPC_IOC_JOIN, &r);

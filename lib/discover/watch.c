@@ -389,11 +389,11 @@ static int make_descriptors(struct shmipc_watch *w)
 {
 	struct epoll_event in = { .events = EPOLLIN };
 
-	w->epoll = epoll_create1(EPOLL_CLOEXEC);
+	w->epoll = shmipc_fd(epoll_create1(EPOLL_CLOEXEC));
 	if (w->epoll >= 0)
-		w->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+		w->timer = shmipc_fd(timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC));
 	if (w->timer >= 0)
-		w->waiting = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+		w->waiting = shmipc_fd(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
 	if (w->waiting < 0 || epoll_ctl(w->epoll, EPOLL_CTL_ADD, w->timer, &in) ||
 	    epoll_ctl(w->epoll, EPOLL_CTL_ADD, w->waiting, &in))
 		return fail_open(w, errno == ENFILE ? -EMFILE : -errno);

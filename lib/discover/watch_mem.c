@@ -150,7 +150,7 @@ static int mem_open(struct shmipc_watch *w)
 {
 	struct epoll_event in = { .events = EPOLLIN };
 
-	w->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	w->inotify = shmipc_fd(inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
 	if (w->inotify >= 0 && epoll_ctl(w->epoll, EPOLL_CTL_ADD, w->inotify, &in))
 		go_deaf(w);
 	return 0;
@@ -268,7 +268,7 @@ static int open_file(const char *name)
 
 	if (!path_of(name, path, sizeof(path)))
 		return -ENOENT;
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	fd = shmipc_fd(open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
 	return fd >= 0 ? fd : errno == ELOOP ? -EPROTO : -errno;
 }
 

@@ -104,7 +104,7 @@ static void prefault(struct shmipc_segment *seg)
 
 static int open_file(int dir, const char *file)
 {
-	int fd = openat(dir, file, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	int fd = shmipc_fd(openat(dir, file, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
 
 	return fd < 0 ? -errno : fd;
 }
@@ -272,7 +272,7 @@ int shmipc_mem_create(struct shmipc_segment *seg, const char *name,
 	if (dir < 0)
 		return dir;
 	shmipc_name_to_file(name, file);
-	seg->fd = openat(dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	seg->fd = shmipc_fd(openat(dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
 	if (seg->fd < 0) {
 		ret = -errno;
 		if (ret == -EISDIR || ret == -ENOENT)
@@ -312,7 +312,7 @@ static int reopen(int fd)
 	int ret;
 
 	(void)snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
-	ret = open(self, O_RDWR | O_CLOEXEC);
+	ret = shmipc_fd(open(self, O_RDWR | O_CLOEXEC));
 	if (ret >= 0)
 		return ret;
 	ret = errno == ENOENT ? -EOPNOTSUPP : -errno;
@@ -411,7 +411,7 @@ int shmipc_mem_look(struct shmipc_segment *seg, const char *name, int *ret_in_us
 	if (dir < 0)
 		return dir;
 	shmipc_name_to_file(name, file);
-	seg->fd = openat(dir, file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	seg->fd = shmipc_fd(openat(dir, file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
 	ret = seg->fd < 0 ? fail_open(errno == ELOOP ? -EPROTO : -errno, name) : 0;
 	(void)close(dir);
 	if (ret)

@@ -18,9 +18,9 @@ static int open_memfd(const struct shmipc_segment_opts *o)
 	int fd = -1;
 
 	if (o->page == SHMIPC_PAGE_1G)
-		fd = memfd_create("shmipc", flags | MFD_HUGETLB | MFD_HUGE_1GB);
+		fd = shmipc_fd(memfd_create("shmipc", flags | MFD_HUGETLB | MFD_HUGE_1GB));
 	if (fd < 0)
-		fd = memfd_create("shmipc", flags);
+		fd = shmipc_fd(memfd_create("shmipc", flags));
 	return fd < 0 ? -errno : fd;
 }
 

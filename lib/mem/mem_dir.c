@@ -103,15 +103,20 @@ void shmipc_dir_sweep(void)
 	char path[sizeof(dir_path)], *base;
 	struct dirent *e;
 	DIR *d;
+	int fd;
 
 	(void)snprintf(path, sizeof(path), "%s", shmipc_segment_dir());
 	base = strrchr(path, '/');
 	if (!base || base == path)
 		return;
 	*base++ = 0;
-	d = opendir(path);
-	if (!d)
+	fd = shmipc_fd(open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+	d = fd < 0 ? NULL : fdopendir(fd);
+	if (!d) {
+		if (fd >= 0)
+			(void)close(fd);
 		return;
+	}
 	while ((e = readdir(d)))	/* a directory that holds anything stays */
 		if (is_unnamed(e->d_name, base))
 			(void)unlinkat(dirfd(d), e->d_name, AT_REMOVEDIR);
@@ -121,14 +126,14 @@ void shmipc_dir_sweep(void)
 int shmipc_dir_open(bool make)
 {
 	const char *path = shmipc_segment_dir();
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), err;
+	int fd = shmipc_fd(open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)), err;
 
 	if (fd < 0 && errno == ENOENT && make) {
 		err = dir_make(path);
 		if (err)
 			return shmipc_fail(err, "shmipc: make directory \"%s\": %s (%s); make it by hand, or set SHMIPC_DIR to one that you may write",
 					   path, strerror(-err), shmipc_error_name(err));
-		fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		fd = shmipc_fd(open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
 	}
 	if (fd >= 0)
 		return fd;

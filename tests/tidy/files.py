@@ -100,6 +100,20 @@ def style_of_c(path, text):
             yield "%s:%d: sets errno" % (path, n)
 
 
+# A new descriptor of the library is made to be above 2 where it is made.
+DESCRIPTOR = re.compile(r"(?<!shmipc_fd\()(?<![\w>.])(?:open|openat|memfd_create|epoll_create1|"
+                        r"timerfd_create|eventfd|inotify_init1|socket|dup|opendir)\(")
+
+
+def descriptors(tree):
+    """Descriptors of the library are never 0, 1 or 2."""
+    for path in tree.paths(".c", under=("lib/",)):
+        code = ctext.strip_comments(tree.texts[path])
+        for n, line in enumerate(code.splitlines(), 1):
+            if DESCRIPTOR.search(re.sub(r'"(?:\\.|[^"\\])*"', '""', line)):
+                yield "%s:%d: not in shmipc_fd(): %s" % (path, n, line.strip())
+
+
 def style(tree):
     """What the eye would stumble over."""
     for path, text in tree.texts.items():
@@ -114,7 +128,8 @@ def style(tree):
             yield from style_of_c(path, text)
 
 
-CHECKS = {"spdx": spdx, "words": words, "length": length, "style": style}
+CHECKS = {"spdx": spdx, "words": words, "length": length, "style": style,
+          "descriptors": descriptors}
 
 # (check, file, what is there, what is planted in its place)
 FAULTS = [
@@ -126,6 +141,7 @@ FAULTS = [
     ("words", "README.md", "\n", "\nhttps:" + "//example.invalid\n"),
     ("length", "include/shmipc/ring.h", "\n", "\n" * 601),
     ("length", "include/shmipc/ring.h", "\n{\n", "\n{\n" + "\t;\n" * 71),
+    ("descriptors", "lib/mem/mem.c", "shmipc_fd(open(self", "(open(self"),
     ("length", "tests/run", "    if totals:\n",
      "    pass\n" * 101 + "    if totals:\n"),
     ("style", "include/shmipc/ring.h", "struct shmipc_ring {", "typedef struct shmipc_ring {"),
