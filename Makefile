@@ -56,8 +56,9 @@ $(B)/libshmipc.a: $(LIB_OBJ)
 	@rm -f $@
 	$(AR) rcs $@ $^
 
+# Threads of the library live as long as the process: dlclose() must not take their code.
 $(B)/libshmipc.so.$(VERSION): $(LIB_OBJ) lib/shmipc.map
-	$(CC) -shared -Wl,-soname,libshmipc.so.$(SOMAJOR) -Wl,--version-script=lib/shmipc.map \
+	$(CC) -shared -Wl,-soname,libshmipc.so.$(SOMAJOR) -Wl,--version-script=lib/shmipc.map -Wl,-z,nodelete \
 		-o $@ $(LIB_OBJ) $(ALL_LDFLAGS)
 
 $(B)/libshmipc.so: $(B)/libshmipc.so.$(VERSION)

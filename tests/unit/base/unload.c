@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT
+/* base: a program that loads the library, uses it and lets go of it, again and again */
+#include <dlfcn.h>
+#include "env.h"
+
+#define CYCLES	50
+
+static int lines_of(const char *path)
+{
+	FILE *f = fopen(path, "re");
+	int c, n = 0;
+
+	while (f && (c = getc(f)) != EOF)
+		n += c == '\n';
+	if (f)
+		(void)fclose(f);
+	return n;
+}
+
+/* Through pointers, as a program that was not linked with it does. */
+static int use(void *lib)
+{
+	__typeof__(&shmipc_pub_open) pub_open = dlsym(lib, "shmipc_pub_open");
+	__typeof__(&shmipc_pub_send) pub_send = dlsym(lib, "shmipc_pub_send");
+	__typeof__(&shmipc_pub_close) pub_close = dlsym(lib, "shmipc_pub_close");
+	__typeof__(&shmipc_sub_open) sub_open = dlsym(lib, "shmipc_sub_open");
+	__typeof__(&shmipc_sub_recv) sub_recv = dlsym(lib, "shmipc_sub_recv");
+	__typeof__(&shmipc_sub_close) sub_close = dlsym(lib, "shmipc_sub_close");
+	struct shmipc_pub *pub;
+	struct shmipc_sub *sub;
+	char buf[8];
+	size_t len;
+
+	CHECK(pub_open && pub_send && pub_close && sub_open && sub_recv && sub_close);
+	CHECK(!sub_open(&sub, "unload", NULL, NULL));
+	CHECK(!pub_open(&pub, "unload", NULL, NULL));
+	CHECK(!pub_send(pub, "hello", 6, 0));
+	CHECK(!sub_recv(sub, buf, sizeof(buf), &len, 0) && len == 6);
+	sub_close(sub);
+	pub_close(pub);
+	return 0;
+}
+
+static int load_and_unload(struct other *me, void *arg)
+{
+	int maps = 0, tasks = 0, i;
+	void *lib;
+
+	(void)me;
+	for (i = 0; i < CYCLES; i++) {
+		lib = dlopen(arg, RTLD_NOW | RTLD_LOCAL);
+		if (!lib)
+			fprintf(stderr, "# %s\n", dlerror());
+		CHECK(lib);
+		if (use(lib))
+			return 1;
+		CHECK(!dlclose(lib));
+		/* What it needs for itself is there after the first time. */
+		if (i == 1)
+			maps = lines_of("/proc/self/maps"), tasks = env_count("/proc/self/task");
+	}
+	fprintf(stderr, "# %d times: %d mappings, then %d; %d threads, then %d\n", CYCLES, maps,
+	       lines_of("/proc/self/maps"), tasks, env_count("/proc/self/task"));
+	CHECK(lines_of("/proc/self/maps") <= maps + 4);	/* the C library's heap may grow */
+	CHECK(env_count("/proc/self/task") == tasks);
+	return 0;
+}
+
+FIXTURE(unload) {
+	struct env env;
+	char path[256];
+};
+
+FIXTURE_SETUP(unload)
+{
+	char *tests;
+	ssize_t n;
+
+	env_set_up(&self->env);
+	/* BUILD/tests/unit/base/unload: the library of the same build. */
+	n = readlink("/proc/self/exe", self->path, sizeof(self->path) - 32);
+	self->path[n > 0 ? n : 0] = 0;
+	tests = strstr(self->path, "/tests/unit/");
+	ASSERT_NE(NULL, tests);
+	(void)strcpy(tests, "/libshmipc.so");
+}
+
+FIXTURE_TEARDOWN(unload)
+{
+	env_tear_down(&self->env);
+}
+
+TEST_F(unload, loaded_and_unloaded_it_neither_crashes_nor_grows)
+{
+	struct other child;
+
+	if (access(self->path, R_OK))
+		SKIP(return, "no %s; run make lib", self->path);
+	ASSERT_EQ(0, other_start(&child, 0, load_and_unload, self->path));
+	EXPECT_EQ(0, other_end(&child)) TH_LOG("256 and more: killed by that signal");
+}
+
+TEST_HARNESS_MAIN
