@@ -15,6 +15,11 @@
 #ifndef SHMIPC_INLINE_ATOMIC_H
 #define SHMIPC_INLINE_ATOMIC_H
 
+/* Of a 32-bit process the lock bytes of a file and the times of a sleep are others. */
+#if __SIZEOF_POINTER__ < 8
+#error "shmipc: 64-bit processes only; build without -m32"
+#endif
+
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
