@@ -6,16 +6,16 @@
  * number costs the producer nothing and none of them can disturb it. A reader
  * that falls behind is told exactly how many messages it lost.
  *
- * The ring is divided into SHMIPC_LOTS lots. Before the producer writes over a
- * lot it moves the floor past it: "records before this mark may be overwritten".
- * A reader looks at the floor after it has copied a message; the floor's line
- * changes once a lot, so the look is nearly always a hit in its own cache. The
- * price is that the history is 7/8 of the ring or a little more, not all of it, and
- * less where messages are long: they do not share a lot.
+ * The ring is divided into SHMIPC_LOTS lots. Before the producer overwrites a lot
+ * it moves the floor past it: "records before this mark may be overwritten". A
+ * reader checks the floor after it has copied a message; the floor's line changes
+ * once per lot, so this check nearly always hits the reader's own cache. The price
+ * is that the history is only 7/8 of the ring or slightly more, and less if
+ * messages are long, as they do not share a lot.
  * (A seqlock whose sequence covers a lot of records; compare the "tail intent"
  * of Aeron's broadcast buffer, which moves with each message.)
  *
- * Progress: the producer is wait-free. A reader's peek is lock-free: it goes on
+ * Progress: the producer is wait-free. A reader's peek is lock-free: it makes progress
  * unless the producer laps it again and again.
  *
  * One thread at a time on each end; the other ends may be hostile.
@@ -25,11 +25,11 @@
 
 #include <shmipc/ring.h>
 
-/* Where a reader begins. */
+/* The first message of a reader. */
 enum shmipc_start {
-	SHMIPC_START_NEW = 0,	/* with what is published from now on */
-	SHMIPC_START_OLDEST,	/* with the oldest message that is still there */
-	SHMIPC_START_NEWEST,	/* with the last one published; if none, the next */
+	SHMIPC_START_NEW = 0,	/* the first one published from now on */
+	SHMIPC_START_OLDEST,	/* the oldest that is still there */
+	SHMIPC_START_NEWEST,	/* the last one published; if there is none, the next */
 };
 
 /* The producing end. Private memory; the fields are not for users. */
@@ -38,7 +38,7 @@ struct shmipc_bcast_tx {
 	uint64_t mask;
 	uint64_t align;
 	uint64_t pos;		/* the next record goes here */
-	uint64_t limit;		/* and the one after it at this position at most */
+	uint64_t limit;		/* and the one after it at most here */
 	uint64_t seq;
 	uint64_t pub_pos;
 	uint64_t pub_seq;
@@ -63,10 +63,10 @@ struct shmipc_bcast_rx {
 	uint64_t pos;
 	uint64_t next;		/* 0: nothing is peeked */
 	uint64_t seq;		/* number of the next message */
-	uint64_t floor_lot;	/* as last seen */
+	uint64_t floor_lot;	/* when last read */
 	uint64_t floor_pos;
 	uint64_t floor_seq;
-	uint64_t lost;		/* messages of ours lost so far, in all */
+	uint64_t lost;		/* messages of our share lost so far */
 	uint64_t stride;	/* every stride-th message is ours ... */
 	uint64_t stride_at;	/* ... where seq % stride is this */
 	struct shmipc_prod *prod;
@@ -75,8 +75,8 @@ struct shmipc_bcast_rx {
 };
 
 /*
- * Make the present position known as the first of each lot that it has entered.
- * Before the publish that shows the record: a published record has its marks.
+ * Record the present position as the first of each lot that it has entered. This
+ * comes before the publish that shows the record: a published record has its marks.
  */
 SHMIPC_COLD void shmipc_priv_bcast_enter_lot(struct shmipc_bcast_tx *tx)
 {
@@ -90,12 +90,12 @@ SHMIPC_COLD void shmipc_priv_bcast_enter_lot(struct shmipc_bcast_tx *tx)
 	} while (tx->pos >= tx->next_lot_pos);
 }
 
-/* Room up to @end, which the floor does not allow yet: move the floor. */
+/* Make room up to @end, which the floor does not allow yet: move the floor. */
 SHMIPC_COLD int shmipc_priv_bcast_make_room(struct shmipc_bcast_tx *tx, uint64_t end)
 {
 	uint64_t lot;
 
-	/* A batch may hide half the ring; the floor must stay at what is visible. */
+	/* An unpublished batch may take half the ring; the floor must not pass what is visible. */
 	if (end - tx->pub_pos > tx->size / 2)
 		return -EAGAIN;
 	/* A record at position p begins at its header, p - 8. */
@@ -113,10 +113,10 @@ SHMIPC_COLD int shmipc_priv_bcast_make_room(struct shmipc_bcast_tx *tx, uint64_t
  * @tx:   caller's
  * @ring: checked by shmipc_ring_check(), of kind SHMIPC_KIND_BCAST
  *
- * Goes on where the last producer stopped or died; readers notice nothing. The
- * caller sees to it that there is one producer.
+ * Continues where the last producer stopped or died; readers do not notice. The
+ * caller makes sure that there is only one producer.
  *
- * Return: 0; -EINVAL for another kind; -EPROTO if the ring's words are nonsense.
+ * Return: 0; -EINVAL for another kind; -EPROTO if the ring's words are invalid.
  */
 SHMIPC_INLINE int shmipc_bcast_tx_init(struct shmipc_bcast_tx *tx, const struct shmipc_ring *ring)
 {
@@ -141,7 +141,7 @@ SHMIPC_INLINE int shmipc_bcast_tx_init(struct shmipc_bcast_tx *tx, const struct 
 		return -EPROTO;
 	/* Killed between a publish and the tail's move: follow the records. */
 	for (;;) {
-		/* Relaxed: with the end we were given all that its last owner wrote. */
+		/* Relaxed: taking the end made all that its last owner wrote visible. */
 		word = shmipc_load_relaxed(shmipc_rec_hdr(tx->data, tx->pos, tx->mask));
 		if (!word)
 			break;
@@ -168,7 +168,7 @@ SHMIPC_INLINE int shmipc_bcast_tx_init(struct shmipc_bcast_tx *tx, const struct 
  * shmipc_bcast_reserve - room for a message of up to @len bytes, to fill in place
  * @tx:      the producing end
  * @len:     bytes
- * @ret_ptr: contiguous room, aligned as the ring says; until commit or abort
+ * @ret_ptr: contiguous room, with the ring's alignment; until commit or abort
  *
  * Return: 0; -EMSGSIZE if the ring can never hold @len; -EAGAIN if the batch
  * already takes half the ring: publish it.
@@ -194,7 +194,7 @@ SHMIPC_INLINE int shmipc_bcast_reserve(struct shmipc_bcast_tx *tx, size_t len, v
 	return 0;
 }
 
-/* Give the open reservation back, as if it never was. */
+/* Drop the open reservation; nothing is sent. */
 SHMIPC_INLINE void shmipc_bcast_abort(struct shmipc_bcast_tx *tx)
 {
 	tx->rsv_end = 0;
@@ -213,7 +213,7 @@ SHMIPC_INLINE void shmipc_priv_bcast_put_hdr(struct shmipc_bcast_tx *tx, uint64_
  * @tx:  the producing end
  * @len: bytes in the message, at most what was reserved
  *
- * Return: 0; -EINVAL without a reservation or if @len is more than it.
+ * Return: 0; -EINVAL without a reservation or if @len is larger than that.
  */
 SHMIPC_INLINE int shmipc_bcast_commit(struct shmipc_bcast_tx *tx, size_t len)
 {
@@ -254,14 +254,14 @@ SHMIPC_INLINE int shmipc_bcast_publish(struct shmipc_bcast_tx *tx)
 	shmipc_priv_fetch_ahead(tx->data, tx->mask, from, to, tx->limit);
 	tx->pub_pos = to;
 	tx->pub_seq = tx->seq;
-	/* wait.W0 -> wait.W1: tail, then want; the sleeper does it the other way round. */
+	/* wait.W0 -> wait.W1: tail, then want; the sleeper uses the opposite order. */
 	if (shmipc_unlikely(tx->full_fence))
 		shmipc_fence_seq_cst();
 	else
 		shmipc_barrier_light();
 	/*
-	 * Readers share one want, the largest. One that has already read this
-	 * and sleeps again wants @to + 1, and hides those who sleep for this.
+		 * Readers share one want, the largest. A reader that has already read
+		 * this and sleeps again wants @to + 1, and hides those that sleep for this.
 	 */
 	return shmipc_priv_crossed(shmipc_load_relaxed(&tx->waiters->want_pos), from, to + 1);
 }
@@ -302,7 +302,7 @@ SHMIPC_INLINE int shmipc_bcast_write(struct shmipc_bcast_tx *tx, const void *buf
 	return shmipc_bcast_commit(tx, len);
 }
 
-/* The floor has moved since we last looked: where is it now? */
+/* The floor has moved since it was last read: where is it now? */
 SHMIPC_COLD int shmipc_priv_bcast_read_floor(struct shmipc_bcast_rx *rx)
 {
 	uint64_t lot, pos, seq;
@@ -314,7 +314,7 @@ SHMIPC_COLD int shmipc_priv_bcast_read_floor(struct shmipc_bcast_rx *rx)
 		pos = shmipc_load_relaxed(&rx->prod->marks[lot % SHMIPC_MARKS].pos);
 		seq = shmipc_load_relaxed(&rx->prod->marks[lot % SHMIPC_MARKS].seq);
 		/*
-		 * bcast.F1 <- bcast.F0: a mark is used again only when the floor has moved
+		 * bcast.F1 <- bcast.F0: a mark is reused only after the floor has moved
 		 * on by several lots, with a release fence after each move.
 		 */
 		shmipc_fence_acquire();
@@ -330,17 +330,17 @@ SHMIPC_COLD int shmipc_priv_bcast_read_floor(struct shmipc_bcast_rx *rx)
 		rx->floor_seq = seq;
 		return 0;
 	}
-	rx->err = -EPROTO;	/* a floor that never stands still for 64 KiB of looks */
+	rx->err = -EPROTO;	/* the floor moved during each of very many reads */
 	return -EPROTO;
 }
 
-/* How many of the messages before @seq fall to this reader. */
+/* How many of the messages before @seq are for this reader. */
 SHMIPC_INLINE uint64_t shmipc_priv_bcast_share(const struct shmipc_bcast_rx *rx, uint64_t seq)
 {
 	return (seq + rx->stride - 1 - rx->stride_at) / rx->stride;
 }
 
-/* We are behind the floor: what we missed is lost; go on at the floor. */
+/* We are behind the floor: what we missed is lost; continue at the floor. */
 SHMIPC_COLD int shmipc_priv_bcast_lapped(struct shmipc_bcast_rx *rx, uint64_t *ret_lost)
 {
 	uint64_t lost = shmipc_priv_bcast_share(rx, rx->floor_seq) -
@@ -359,14 +359,14 @@ SHMIPC_COLD int shmipc_priv_bcast_lapped(struct shmipc_bcast_rx *rx, uint64_t *r
 }
 
 /*
- * Is what we have read from the record at our position still the record?
+ * Is the record at our position still the one that we have read?
  * 0: yes. 1: no, the floor has passed us. -EPROTO.
  */
 SHMIPC_INLINE int shmipc_priv_bcast_passed(struct shmipc_bcast_rx *rx)
 {
 	int ret;
 
-	/* bcast.F1 <- bcast.F0: whoever has seen a new byte sees the floor that allowed it. */
+	/* bcast.F1 <- bcast.F0: a reader that has seen a new byte sees the floor that allowed it. */
 	shmipc_fence_acquire();
 	if (shmipc_likely(shmipc_load_relaxed(&rx->prod->floor_lot) == rx->floor_lot))
 		return 0;
@@ -391,11 +391,11 @@ SHMIPC_COLD int shmipc_priv_bcast_skip_pad(struct shmipc_bcast_rx *rx, uint64_t 
  * shmipc_bcast_peek - look at the next message in place
  * @rx:       the reading end
  * @ret_ptr:  the payload; the producer may overwrite it at any time, and
- *            shmipc_bcast_release() tells whether it has
+ *            shmipc_bcast_release() reports whether it has
  * @ret_len:  bytes
  * @ret_lost: on -ESTALE: how many messages of this reader were lost
  *
- * -ESTALE moves the reader to the oldest message there is; the next call goes on.
+ * -ESTALE moves the reader to the oldest message that is there; the next call continues.
  *
  * Return: 0; -EAGAIN if there is none; -ESTALE; -EPROTO.
  */
@@ -408,7 +408,7 @@ SHMIPC_INLINE int shmipc_bcast_peek(struct shmipc_bcast_rx *rx, const void **ret
 	if (shmipc_unlikely(rx->err))
 		return rx->err;
 	for (;;) {
-		/* bcast.A0 <- bcast.R0, by the fence of F1: with the header all that was published. */
+		/* bcast.A0 <- bcast.R0, by the fence of F1: the header, and all published before. */
 		word = shmipc_load_relaxed(shmipc_rec_hdr(rx->data, rx->pos, rx->mask));
 		ret = shmipc_priv_bcast_passed(rx);
 		if (shmipc_unlikely(ret)) {
@@ -440,11 +440,11 @@ SHMIPC_INLINE int shmipc_bcast_peek(struct shmipc_bcast_rx *rx, const void **ret
 }
 
 /**
- * shmipc_bcast_release - done with the message last peeked: was it whole?
+ * shmipc_bcast_release - done with the message last peeked: was it intact?
  * @rx:       the reading end
  * @ret_lost: on -ESTALE: how many messages were lost, this one included
  *
- * Return: 0 if nothing of it had been overwritten up to now; -ESTALE if what
+ * Return: 0 if no part of it had been overwritten up to now; -ESTALE if what
  * was read since peek may be torn, and must not be used; -EPROTO; -EINVAL
  * without a peeked message.
  */
@@ -466,7 +466,7 @@ SHMIPC_INLINE int shmipc_bcast_release(struct shmipc_bcast_rx *rx, uint64_t *ret
 /**
  * shmipc_bcast_read - copy the next message out
  * @rx:       the reading end
- * @buf:      caller's; its bytes mean something only when 0 is returned
+ * @buf:      caller's; valid only if 0 is returned
  * @cap:      bytes at @buf
  * @ret_len:  bytes of the message; on -EMSGSIZE the bytes needed
  * @ret_lost: on -ESTALE: how many messages were lost
@@ -495,7 +495,7 @@ SHMIPC_INLINE int shmipc_bcast_read(struct shmipc_bcast_rx *rx, void *buf, size_
 	return 0;
 }
 
-/* To the last record before the tail: follow the records of the last lots. */
+/* Move to the last record before the tail, by following the records of the last lots. */
 SHMIPC_INLINE int shmipc_priv_bcast_to_newest(struct shmipc_bcast_rx *rx)
 {
 	uint64_t word, next, pos = rx->pos, seq = rx->seq, was;
@@ -509,7 +509,7 @@ SHMIPC_INLINE int shmipc_priv_bcast_to_newest(struct shmipc_bcast_rx *rx)
 		if (!word)
 			return 0;
 		next = shmipc_rec_next(word, pos, &seq, rx->size, rx->align);
-		/* No more than a lap: numbers of 16 bits can go around for ever. */
+		/* At most one lap: 16-bit numbers can repeat for ever. */
 		if (!next || next - rx->floor_pos > rx->size)
 			return -EPROTO;
 		if (seq != was) {
@@ -521,17 +521,17 @@ SHMIPC_INLINE int shmipc_priv_bcast_to_newest(struct shmipc_bcast_rx *rx)
 }
 
 /**
- * shmipc_bcast_rx_init - begin to read
+ * shmipc_bcast_rx_init - prepare a reader
  * @rx:     caller's
  * @ring:   checked by shmipc_ring_check(), of kind SHMIPC_KIND_BCAST
- * @start:  where to begin
- * @stride: readers that share the log, 1 for a reader that takes all
+ * @start:  the first message
+ * @stride: number of readers that divide the messages; 1: the reader gets all
  * @at:     which of them this is: messages with seq % @stride == @at are ours
  *
  * Writes nothing into the ring. Messages before the start are not counted lost.
  *
- * Return: 0; -EINVAL for another kind or a bad stride; -EAGAIN if the producer
- * lapped us each time; -EPROTO if the ring's words are nonsense.
+ * Return: 0; -EINVAL for another kind or an invalid stride; -EAGAIN if the producer
+ * lapped us at each attempt; -EPROTO if the ring's words are invalid.
  */
 SHMIPC_INLINE int shmipc_bcast_rx_init(struct shmipc_bcast_rx *rx, const struct shmipc_ring *ring,
 				       enum shmipc_start start, uint64_t stride, uint64_t at)
@@ -575,7 +575,7 @@ SHMIPC_INLINE int shmipc_bcast_rx_init(struct shmipc_bcast_rx *rx, const struct 
  * shmipc_bcast_backlog - messages published and not yet read by this reader
  * @rx: the reading end
  *
- * A moment's figure; counts the whole log, not the reader's share.
+ * At this moment; counts all messages, not only the reader's share.
  */
 SHMIPC_INLINE uint64_t shmipc_bcast_backlog(const struct shmipc_bcast_rx *rx)
 {

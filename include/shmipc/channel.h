@@ -2,27 +2,27 @@
 /*
  * channel.h - one end of a ring in a segment, with waiting and liveness
  *
- * The rings of spsc.h and bcast.h never wait and know no processes. A channel
- * adds that: it takes an end of the ring, sleeps when there is nothing to do,
- * wakes the other side when that sleeps, and tells when it has gone.
+ * The rings of spsc.h and bcast.h never wait and know nothing of processes. A
+ * channel takes an end of a ring, sleeps when there is nothing to do, wakes the
+ * other side when that sleeps, and reports when the other side has gone.
  *
  * No system call while messages flow: sending and receiving are inline here;
  * the functions in the library are called when the ring is full or empty, when
- * somebody must be woken, and when the other side has come or gone.
+ * a sleeper must be woken, and when the other side has come or gone.
  *
- * Deadlines are absolute, in nanoseconds of CLOCK_MONOTONIC. 0 never sleeps,
- * SHMIPC_FOREVER has no end.
+ * Deadlines are absolute, in nanoseconds of CLOCK_MONOTONIC. With 0 a call never
+ * sleeps; with SHMIPC_FOREVER it has no time limit.
  *
  * Signals: a handler installed without SA_RESTART that runs while a call sleeps
  * makes it return -EINTR; nothing is lost, call again. With SA_RESTART the call
- * goes on. While it spins, signals are not noticed.
+ * continues. While a call spins, signal handlers run but do not interrupt it.
  *
- * Going: when the other side has left or died, the consumer and the readers
- * first get all that was published, then -EPIPE; the producer gets -EPIPE at
- * once. (A consumer that came and left between two calls of the producer is
- * noticed when the ring is full, or by shmipc_channel_peer().) The latter tells
- * leaving from dying. When somebody takes the other end anew, the channel works
- * again.
+ * Death: when the other side has left or died, the consumer and the readers
+ * first receive all that was published, then get -EPIPE; the producer gets -EPIPE
+ * at once. (If a consumer attached and left between two calls of the producer,
+ * the producer notices when the ring is full, or by shmipc_channel_peer().)
+ * shmipc_channel_peer() distinguishes leaving from dying. When a new peer takes
+ * the other end, the channel works again.
  *
  * One thread at a time on one channel.
  */
@@ -39,17 +39,17 @@ extern "C" {
 
 #define SHMIPC_FOREVER	UINT64_MAX
 
-/* shmipc_channel_opts.spin_ns: no spinning at all; spin without ever sleeping. */
+/* shmipc_channel_opts.spin_ns: never spin; never sleep. */
 #define SHMIPC_SPIN_NEVER	UINT64_MAX
 #define SHMIPC_SPIN_ALWAYS	(UINT64_MAX - 1)
 
 /**
  * struct shmipc_channel_opts - how to take an end
  * @struct_bytes: sizeof this struct
- * @spin_ns:      spin this long before sleeping; 0: the default (20 us where
- *                there is more than one CPU, else none)
+ * @spin_ns:      how long to spin before sleeping; 0: the default (20 us if
+ *                there is more than one CPU, otherwise no spinning)
  * @start:        readers: enum shmipc_start
- * @stride:       readers that share the log; 0 or 1: takes all
+ * @stride:       readers that divide the messages; 0 or 1: receives all
  * @stride_at:    which of them this is
  */
 struct shmipc_channel_opts {
@@ -72,20 +72,20 @@ struct shmipc_channel {
 	uint32_t kind;
 	uint32_t role;
 	const uint32_t *peer_word;	/* of the other side */
-	uint32_t peer_seen;		/* as last looked into; no WATCHED bit */
+	uint32_t peer_seen;		/* its value when last read; without the WATCHED bit */
 	uint32_t reserved0;
-	uint64_t lost_now;		/* with the last -ESTALE */
-	const uint32_t *probe;		/* not 0 while somebody traces this kind of end */
-	const uint32_t *busy_tx;	/* 0: spsc, a producer's, and nobody traces it */
-	const uint32_t *busy_rx;	/* 0: spsc, a consumer's, and nobody traces it */
+	uint64_t lost_now;		/* as of the last -ESTALE */
+	const uint32_t *probe;		/* not 0 while this kind of end is traced */
+	const uint32_t *busy_tx;	/* 0: the producer of an spsc ring, not traced */
+	const uint32_t *busy_rx;	/* 0: the consumer of an spsc ring, not traced */
 };
 
 /**
- * shmipc_channel_open - open or make a ring by name and take an end of it
+ * shmipc_channel_open - open or create a ring by name and take an end of it
  * @ret:  the channel; shmipc_channel_close() it
  * @name: as for shmipc_segment_open()
  * @role: the end; SHMIPC_ROLE_READER for SHMIPC_KIND_BCAST
- * @seg:  what to make or insist on; kind must be given. NULL: open only
+ * @seg:  describes the segment, see segment.h; kind must be given. NULL: open only
  * @opts: NULL: defaults
  *
  * Either side may come first, with SHMIPC_CREATE in @seg->flags.
@@ -110,29 +110,29 @@ int shmipc_channel_attach(struct shmipc_channel **ret, struct shmipc_segment *se
 			  enum shmipc_role role, const struct shmipc_channel_opts *opts);
 
 /**
- * shmipc_channel_close - leave; NULL is nothing
+ * shmipc_channel_close - leave the end; NULL is ignored
  * @ch: gone afterwards
  *
- * What was published stays for the consumer. What was not is gone. May take
+ * Published messages stay for the consumer; unpublished ones are dropped. May take
  * some milliseconds if a peer was just killed, and up to 2 s if a process that
  * holds one of the segment's locks is stopped.
  */
 void shmipc_channel_close(struct shmipc_channel *ch);
 
 /**
- * shmipc_channel_drain - wait until the consumer has taken all that was published
+ * shmipc_channel_drain - wait until the consumer has received all that was published
  * @ch:          a producer's, spsc
  * @deadline_ns: absolute
  *
- * Waits also while there is no consumer yet.
+ * Waits even if there is no consumer yet.
  *
- * Return: 0; -EAGAIN, -ETIMEDOUT, -EINTR; -EPIPE if the consumer went before;
+ * Return: 0; -EAGAIN, -ETIMEDOUT, -EINTR; -EPIPE if the consumer has gone before that;
  * -EINVAL on another end.
  */
 int shmipc_channel_drain(struct shmipc_channel *ch, uint64_t deadline_ns);
 
 /**
- * shmipc_channel_wait_peer - wait until somebody holds the other end
+ * shmipc_channel_wait_peer - wait until a peer holds the other end
  * @ch:          a producer's or consumer's; a reader waits for the producer
  * @deadline_ns: absolute
  *
@@ -144,7 +144,7 @@ int shmipc_channel_wait_peer(struct shmipc_channel *ch, uint64_t deadline_ns);
 struct shmipc_channel_stat {
 	uint64_t struct_bytes;	/* set by the caller */
 	uint64_t seq;		/* messages before the present one, ever, in the ring */
-	uint64_t pending;	/* published and not yet taken by the other side, or by us */
+	uint64_t pending;	/* published and not yet received by the other side, or by us */
 	uint64_t lost;		/* readers: of our share */
 	uint64_t sleeps;	/* times that this end slept */
 	uint64_t wakes;		/* times that it woke the other */
@@ -159,7 +159,7 @@ int shmipc_channel_get_stat(struct shmipc_channel *ch, struct shmipc_channel_sta
 /* State of the other side now: enum shmipc_peer_state. */
 enum shmipc_peer_state shmipc_channel_peer(struct shmipc_channel *ch);
 
-/* What the segment is; see shmipc_segment_get_info(). */
+/* Properties of the segment; see shmipc_segment_get_info(). */
 int shmipc_channel_get_info(const struct shmipc_channel *ch, struct shmipc_segment_info *ret);
 
 /* User metadata of the ring: the producer may write it, all may read it. */
@@ -169,7 +169,7 @@ void *shmipc_channel_meta(const struct shmipc_channel *ch, size_t *ret_bytes);
 uint64_t shmipc_deadline_in(uint64_t ns);
 
 /*
- * The parts that are not inline. 0 means: try again.
+ * The parts that are not inline. A return value of 0 means: try again.
  */
 int shmipc_channel_slow_room(struct shmipc_channel *ch, size_t len, int err, uint64_t deadline_ns);
 int shmipc_channel_slow_empty(struct shmipc_channel *ch, int err, uint64_t deadline_ns);
@@ -180,9 +180,9 @@ int shmipc_channel_slow_release(struct shmipc_channel *ch);
 int shmipc_channel_slow_lost(struct shmipc_channel *ch, int err);
 
 /*
- * Is an end of the usual kind, and does nobody trace it? One load and one branch for
- * both: @busy points to the word of its probes then, and of other ends to one that is
- * never 0. @unprobed is the answer where the probes are not compiled in.
+ * Is this an end of the usual kind, and not traced? One load and one branch for
+ * both: @busy then points to the word of its probes; for other ends, to a word that is
+ * never 0. @unprobed is the answer if the probes are not compiled in.
  */
 SHMIPC_INLINE int shmipc_priv_plain(const uint32_t *busy, uint32_t unprobed)
 {
@@ -195,7 +195,7 @@ SHMIPC_INLINE int shmipc_priv_plain(const uint32_t *busy, uint32_t unprobed)
 #endif
 }
 
-/* Does somebody trace the messages? Then they go through the library. One load. */
+/* Are messages traced? Then they go through the library. One load. */
 SHMIPC_INLINE int shmipc_priv_traced(const uint32_t *probe)
 {
 #ifdef SHMIPC_NO_PROBES
@@ -206,7 +206,7 @@ SHMIPC_INLINE int shmipc_priv_traced(const uint32_t *probe)
 #endif
 }
 
-/* Has the other side come or gone since we last looked? One load. */
+/* Has the other side come or gone since the last check? One load. */
 SHMIPC_INLINE int shmipc_priv_channel_peer_moved(const struct shmipc_channel *ch)
 {
 	return (shmipc_load_relaxed(ch->peer_word) & ~SHMIPC_PEER_WATCHED) != ch->peer_seen;
@@ -219,8 +219,8 @@ SHMIPC_INLINE int shmipc_priv_channel_peer_moved(const struct shmipc_channel *ch
  * @ret_ptr:     until commit or abort
  * @deadline_ns: for room; absolute
  *
- * If there is no room, the batch so far is published: nobody makes room for
- * what he cannot see.
+ * If there is no room, the batch so far is published: the consumer cannot free
+ * room by taking messages that it cannot see.
  *
  * Return: 0; -EAGAIN full (deadline 0); -ETIMEDOUT; -EMSGSIZE can never fit;
  * -EPIPE; -EINTR; -EPROTO; -EINVAL not a producer's.
@@ -253,7 +253,7 @@ SHMIPC_INLINE int shmipc_channel_reserve(struct shmipc_channel *ch, size_t len, 
 	}
 }
 
-/* Give the reservation back, as if it never was. */
+/* Drop the reservation; nothing is sent. */
 SHMIPC_INLINE void shmipc_channel_abort(struct shmipc_channel *ch)
 {
 	if (ch->kind == SHMIPC_KIND_SPSC)
@@ -276,7 +276,7 @@ SHMIPC_INLINE int shmipc_channel_commit(struct shmipc_channel *ch, size_t len)
 		shmipc_bcast_commit(&ch->end.bcast_tx, len);
 }
 
-/* Make the batch visible, and wake who sleeps for it. */
+/* Make the batch visible, and wake sleepers. */
 SHMIPC_INLINE void shmipc_channel_publish(struct shmipc_channel *ch)
 {
 	int wake;
@@ -341,8 +341,8 @@ SHMIPC_INLINE int shmipc_channel_send(struct shmipc_channel *ch, const void *buf
  * @deadline_ns: absolute
  *
  * Return: 0; -EAGAIN none (deadline 0); -ETIMEDOUT; -EPIPE the producer has gone
- * and all is taken; -ESTALE a reader was lapped, shmipc_channel_lost() says by
- * how many, the next call goes on; -EINTR; -EPROTO; -EINVAL a producer's.
+ * and all messages were received; -ESTALE a reader was lapped, shmipc_channel_lost()
+ * returns by how many, the next call continues; -EINTR; -EPROTO; -EINVAL a producer's.
  */
 SHMIPC_INLINE int shmipc_channel_peek(struct shmipc_channel *ch, const void **ret_ptr,
 				      size_t *ret_len, uint64_t deadline_ns)
@@ -398,7 +398,7 @@ SHMIPC_INLINE int shmipc_channel_release(struct shmipc_channel *ch)
 /**
  * shmipc_channel_recv - copy the next message out, sleeping if there is none
  * @ch:          a consumer's or reader's
- * @buf:         caller's; means something only when 0 is returned
+ * @buf:         caller's; valid only if 0 is returned
  * @cap:         bytes at @buf
  * @ret_len:     bytes received; on -EMSGSIZE the bytes needed, the message stays
  * @deadline_ns: absolute
@@ -428,7 +428,7 @@ SHMIPC_INLINE int shmipc_channel_recv(struct shmipc_channel *ch, void *buf, size
 	return ret;
 }
 
-/* How many messages the last -ESTALE of this channel was about. */
+/* The number of messages lost, as of the last -ESTALE of this channel. */
 SHMIPC_INLINE uint64_t shmipc_channel_lost(const struct shmipc_channel *ch)
 {
 	return ch->lost_now;

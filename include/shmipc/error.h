@@ -3,8 +3,8 @@
  * error.h - how functions of libshmipc fail
  *
  * They return 0 (or a count) or -errno, one meaning per code; the table is in
- * shmipc(7). errno itself is never set. What went wrong, with whom, what was
- * found, what was expected and what to do is in a text that is kept per thread.
+ * shmipc(7). errno itself is never set. A text, kept per thread, names the call and
+ * the object, what was found, what was expected, and what to do.
  */
 #ifndef SHMIPC_ERROR_H
 #define SHMIPC_ERROR_H
@@ -14,7 +14,7 @@ extern "C" {
 #endif
 
 /**
- * shmipc_error_text - what the last failed call of this thread has to say
+ * shmipc_error_text - describe the last failure in this thread
  *
  * For people; not to be parsed. Functions that open, create, remove or attach
  * write it; the message path (send, recv, and the rings) does not.
@@ -27,7 +27,7 @@ const char *shmipc_error_text(void);
  * shmipc_error_name - the name of an error code
  * @err: an errno, or its negative
  *
- * Return: "EPIPE" for EPIPE and so on; "E?" for what this library never returns.
+ * Return: "EPIPE" for EPIPE and so on; "E?" for a number that is not an error code.
  */
 const char *shmipc_error_name(int err);
 

@@ -9,7 +9,7 @@
  * own. The block lies in memory that a hostile publisher may rewrite at any
  * moment: each length is fetched once, checked, and then used from a local copy.
  *
- * A block, little endian, at an address that is a multiple of 8:
+ * A block is little endian, at an address that is a multiple of 8:
  *
  *   offset 0   16 bits  SHMIPC_HEADERS_MAGIC
  *          2   16 bits  SHMIPC_HEADERS_VERSION
@@ -22,8 +22,8 @@
  *              the key, a zero byte, the value, a zero byte, and zero bytes up
  *              to the next multiple of 8
  *
- * The zero bytes are for C programs with a private copy. In shared memory
- * nobody relies on them.
+ * The zero bytes are for C programs that have a private copy. In shared memory
+ * they must not be relied upon.
  *
  * Threads: one builder, one chain or one iterator by one thread at a time.
  */
@@ -45,17 +45,17 @@ extern "C" {
 #define SHMIPC_HEADERS_MAX	(UINT32_C(1) << 20)	/* bytes of a block */
 #define SHMIPC_HEADERS_INLINE	232u
 
-/* The keys of the functions below. AlephZero's names of the same: */
+/* The keys of the functions below, and AlephZero's names for them. */
 #define SHMIPC_KEY_TIME_MONO	"time-mono"	/* a0_time_mono */
 #define SHMIPC_KEY_TIME_WALL	"time-wall"	/* a0_time_wall */
 #define SHMIPC_KEY_PUB_ID	"pub-id"	/* a0_writer_id */
 #define SHMIPC_KEY_PUB_SEQ	"pub-seq"	/* a0_writer_seq */
 
 /**
- * struct shmipc_headers - headers in private memory, being collected
+ * struct shmipc_headers - a set of headers in private memory
  *
  * All zero is empty. Up to SHMIPC_HEADERS_INLINE bytes (about five short
- * headers) need no memory from the heap. The fields are the library's.
+ * headers) need no memory from the heap. The fields are private to the library.
  */
 struct shmipc_headers {
 	unsigned char *heap;	/* NULL: in @room */
@@ -66,55 +66,55 @@ struct shmipc_headers {
 	unsigned char room[SHMIPC_HEADERS_INLINE];
 };
 
-/* shmipc_headers_init - make empty what is not zeroed. Frees nothing. */
+/* shmipc_headers_init - initialise memory that is not zero. Frees nothing. */
 void shmipc_headers_init(struct shmipc_headers *h);
 
-/* shmipc_headers_free - give back the memory; empty, and usable, afterwards. */
+/* shmipc_headers_free - free the memory; afterwards the set is empty and usable. */
 void shmipc_headers_free(struct shmipc_headers *h);
 
-/* shmipc_headers_clear - empty; keeps the memory for the next message. */
+/* shmipc_headers_clear - make empty; keeps the memory for the next message. */
 void shmipc_headers_clear(struct shmipc_headers *h);
 
 /**
- * shmipc_headers_add - one more header, after all others
+ * shmipc_headers_add - append a header
  * @h:     the builder
- * @key:   1 to 255 bytes, ended by a zero byte; may be there already
- * @value: any bytes; may be of this builder; NULL if @len is 0
+ * @key:   1 to 255 bytes, terminated by a zero byte; may be present already
+ * @value: any bytes; may point into this set; NULL if @len is 0
  * @len:   at most 64 KiB
  *
- * Return: 0; -EINVAL: no key, or one that is too long, or no value; -EMSGSIZE:
+ * Return: 0; -EINVAL: an empty key, a key that is too long, or no value; -EMSGSIZE:
  * the value, or the block with it, would be too large; -ENOMEM. On failure
  * nothing has changed.
  */
 int shmipc_headers_add(struct shmipc_headers *h, const char *key, const void *value, size_t len);
 
 /**
- * shmipc_headers_set - this value for the key, and no other
+ * shmipc_headers_set - append a header and remove others with its key
  *
- * As shmipc_headers_add(), and those that had the key are gone.
+ * As shmipc_headers_add(); earlier headers with the key are removed.
  */
 int shmipc_headers_set(struct shmipc_headers *h, const char *key, const void *value, size_t len);
 
 /* shmipc_headers_del - remove all with this key. Return: how many there were. */
 size_t shmipc_headers_del(struct shmipc_headers *h, const char *key);
 
-/* shmipc_headers_copy - replace what is in the builder by what is in another. Return: 0, -ENOMEM. */
+/* shmipc_headers_copy - replace the contents by a copy of another set. Return: 0, -ENOMEM. */
 int shmipc_headers_copy(struct shmipc_headers *h, const struct shmipc_headers *from);
 
-/* shmipc_headers_count - how many have this key; NULL: how many there are. */
+/* shmipc_headers_count - the number of headers with this key; NULL: of all. */
 size_t shmipc_headers_count(const struct shmipc_headers *h, const char *key);
 
 /**
- * shmipc_headers_get - the value number @n, from 0, of a key
- * @ret_value: in the builder, with a zero byte after it, until the next change
- * @ret_len:   its bytes, or NULL
+ * shmipc_headers_get - value number @n, counted from 0, of a key
+ * @ret_value: points into the set; a zero byte follows; valid until the next change
+ * @ret_len:   its length; may be NULL
  *
  * Return: 0, -ENOENT.
  */
 int shmipc_headers_get(const struct shmipc_headers *h, const char *key, size_t n,
 		       const void **ret_value, size_t *ret_len);
 
-/* shmipc_headers_bytes - of the block that shmipc_headers_save() writes: 16 or more. */
+/* shmipc_headers_bytes - size of the block that shmipc_headers_save() writes; at least 16. */
 size_t shmipc_headers_bytes(const struct shmipc_headers *h);
 
 /**
@@ -128,23 +128,23 @@ size_t shmipc_headers_bytes(const struct shmipc_headers *h);
 int shmipc_headers_save(const struct shmipc_headers *h, void *buf, size_t cap);
 
 /**
- * shmipc_headers_load - replace what is in the builder by a copy of a block
+ * shmipc_headers_load - replace the contents by a copy of a block
  * @ptr: the block, aligned to 8; may be rewritten while this runs
  * @len: bytes at @ptr, of which the block may use fewer
  *
- * The block is copied once and the copy is checked, so that what the builder
- * then holds is well formed whatever the publisher does.
+ * The block is copied once and the copy is checked, so the result is well formed
+ * whatever the publisher does.
  *
- * Return: 0; -EPROTO: nonsense; -EPROTONOSUPPORT: a version that this library
- * does not know; -EINVAL: @ptr is not aligned; -ENOMEM. On failure the builder
- * is as it was.
+ * Return: 0; -EPROTO: invalid contents; -EPROTONOSUPPORT: a version that this library
+ * does not know; -EINVAL: @ptr is not aligned; -ENOMEM. On failure the set
+ * is unchanged.
  */
 int shmipc_headers_load(struct shmipc_headers *h, const void *ptr, size_t len);
 
 /**
- * struct shmipc_headers_view - a block in shared memory, found to be plausible
+ * struct shmipc_headers_view - a block in shared memory whose start was checked
  * @ptr:   its start
- * @bytes: of the whole block: what follows it begins there
+ * @bytes: of the whole block; what follows begins there
  * @count: headers
  */
 struct shmipc_headers_view {
@@ -154,7 +154,7 @@ struct shmipc_headers_view {
 };
 
 /**
- * shmipc_headers_view_init - look at the start of a block
+ * shmipc_headers_view_init - check the start of a block
  * @ptr: aligned to 8
  * @len: bytes that may be read at @ptr
  *
@@ -163,7 +163,7 @@ struct shmipc_headers_view {
 int shmipc_headers_view_init(struct shmipc_headers_view *view, const void *ptr, size_t len);
 
 /**
- * shmipc_headers_view_get - copy the value number @n, from 0, of a key
+ * shmipc_headers_view_get - copy value number @n, counted from 0, of a key
  * @buf:     untouched on failure
  * @cap:     bytes at @buf
  * @ret_len: bytes of the value; on -EMSGSIZE the bytes needed
@@ -174,13 +174,13 @@ int shmipc_headers_view_get(const struct shmipc_headers_view *view, const char *
 			    void *buf, size_t cap, size_t *ret_len);
 
 /**
- * struct shmipc_headers_iter - one header after the other
+ * struct shmipc_headers_iter - visits one header after the other
  * @key:     a private copy, with a zero byte after it
  * @key_len: its bytes
  * @len:     bytes of the value
- * @value:   in shared memory, with nothing of worth after it: copy it, then look
+ * @value:   in shared memory, not terminated: copy it before use
  *
- * The other fields are the library's.
+ * The other fields are private to the library.
  */
 struct shmipc_headers_iter {
 	const unsigned char *ptr;
@@ -202,12 +202,12 @@ void shmipc_headers_iter_init(struct shmipc_headers_iter *it,
 int shmipc_headers_iter_next(struct shmipc_headers_iter *it);
 
 /**
- * struct shmipc_msg_meta - what is known of a message that is about to be published
+ * struct shmipc_msg_meta - describes a message that is about to be published
  * @seq:     of the topic; 0 if not known yet
  * @pub_id:  of the publisher
  * @pub_seq: number of the message among those of this publisher
- * @mono_ns: CLOCK_MONOTONIC; 0 if nobody has looked
- * @wall_ns: CLOCK_REALTIME; 0 if nobody has looked
+ * @mono_ns: CLOCK_MONOTONIC; 0 if the clock has not been read
+ * @wall_ns: CLOCK_REALTIME; 0 if the clock has not been read
  * @payload: in place; may be changed by others if it lies in shared memory
  * @len:     its bytes
  */
@@ -225,7 +225,7 @@ struct shmipc_msg_meta {
  * struct shmipc_middleware - a function that a publisher runs before it publishes
  * @fn:  adds or changes headers; 0, or a negative error code, which stops the
  *       publication and is what the publisher's call returns
- * @arg: the function's
+ * @arg: passed to the function
  */
 struct shmipc_middleware {
 	int (*fn)(struct shmipc_headers *h, const struct shmipc_msg_meta *meta, void *arg);
@@ -239,27 +239,27 @@ struct shmipc_middleware_chain {
 	uint32_t cap;
 };
 
-/* shmipc_middleware_add - to the end of a chain. Return: 0, -EINVAL, -ENOMEM. */
+/* shmipc_middleware_add - append a function to a chain. Return: 0, -EINVAL, -ENOMEM. */
 int shmipc_middleware_add(struct shmipc_middleware_chain *chain,
 			  int (*fn)(struct shmipc_headers *h, const struct shmipc_msg_meta *meta,
 				    void *arg),
 			  void *arg);
 
 /**
- * shmipc_middleware_run - all of the chain, in the order of their addition
+ * shmipc_middleware_run - run all functions of a chain, in order
  *
- * Return: 0, or what the first one that failed returned; the later ones have
- * not run, and the headers of the earlier ones are there.
+ * Return: 0, or the error of the first function that failed; the later ones were
+ * not run, and the headers that the earlier ones added stay.
  */
 int shmipc_middleware_run(const struct shmipc_middleware_chain *chain, struct shmipc_headers *h,
 			  const struct shmipc_msg_meta *meta);
 
-/* shmipc_middleware_free - give back the memory; an empty chain afterwards. */
+/* shmipc_middleware_free - free the memory; afterwards the chain is empty. */
 void shmipc_middleware_free(struct shmipc_middleware_chain *chain);
 
 /*
- * Functions for a chain. Values are text. Each sets its key, so that a header of
- * that name from earlier is replaced. @arg is not used.
+ * Functions for a chain. Values are text. Each replaces earlier headers with its
+ * key. @arg is not used.
  *
  * shmipc_headers_time_mono - nanoseconds of CLOCK_MONOTONIC, "81236549871236"
  * shmipc_headers_time_wall - RFC 3339 in UTC, "2026-11-21T09:30:00.123456789Z"
@@ -274,14 +274,14 @@ int shmipc_headers_pub_id(struct shmipc_headers *h, const struct shmipc_msg_meta
 int shmipc_headers_pub_seq(struct shmipc_headers *h, const struct shmipc_msg_meta *meta,
 			   void *arg);
 
-/* What shmipc_headers_constant() sets; must live as long as the chain. */
+/* The header that shmipc_headers_constant() sets; must outlive the chain. */
 struct shmipc_headers_const {
 	const char *key;
 	const void *value;
 	size_t len;
 };
 
-/* shmipc_headers_constant - the same for each message; @arg: struct shmipc_headers_const */
+/* shmipc_headers_constant - the same header for each message; @arg: struct shmipc_headers_const */
 int shmipc_headers_constant(struct shmipc_headers *h, const struct shmipc_msg_meta *meta,
 			    void *arg);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ring.h - what all rings share: geometry, creation in any memory, checks
+ * ring.h - what all rings have in common: geometry, creation in any memory, checks
  *
- * A ring lives in memory that the caller gives: private, shared between
+ * A ring is in memory that the caller provides: private, shared between
  * threads, or shared between processes. Nothing here makes a system call,
  * allocates, or keeps a pointer in shared memory.
  */
@@ -16,13 +16,13 @@
 #define SHMIPC_RING_SIZE_MAX	(1ULL << 32)
 
 /**
- * struct shmipc_ring_opts - what a ring is made with
+ * struct shmipc_ring_opts - how to create a ring
  * @kind:       SHMIPC_KIND_SPSC or SHMIPC_KIND_BCAST
  * @align:      alignment of payloads in bytes: 8, 16, 32, 64; 0 is 8
  * @size:       bytes for records; rounded up to a power of two
  * @meta_bytes: user metadata that the producer may write
  * @data_off:   bytes from the ring's start to its data, a multiple of 64; 0:
- *              right behind the control pages
+ *              directly after the control pages
  */
 struct shmipc_ring_opts {
 	uint32_t kind;
@@ -62,14 +62,14 @@ SHMIPC_INLINE int shmipc_priv_align_ok(uint64_t align)
 	return align == 8 || align == 16 || align == 32 || align == 64;
 }
 
-/* The largest payload that always finds room once the ring has drained. */
+/* The largest payload that always fits once the ring is empty. */
 SHMIPC_INLINE uint64_t shmipc_ring_max_payload(uint32_t kind, uint64_t size)
 {
 	return (kind == SHMIPC_KIND_BCAST ? size / 4 : size / 2) - 128;
 }
 
 /**
- * shmipc_ring_layout - where the parts of a ring with these options lie
+ * shmipc_ring_layout - compute where the parts of a ring are
  * @o:       options
  * @ret_hdr: filled in, magic included
  * @ret_bytes: size of the whole ring
@@ -115,15 +115,15 @@ SHMIPC_INLINE int shmipc_ring_layout(const struct shmipc_ring_opts *o,
 }
 
 /**
- * shmipc_ring_init - make an empty ring in memory that nobody else uses yet
+ * shmipc_ring_init - create an empty ring in memory that nobody else uses yet
  * @mem:   aligned to 64 bytes, and all zero, as fresh pages are
  * @bytes: at @mem
  * @o:     options
  *
- * The magic is written last: who attaches sees the whole or nothing.
+ * The magic is written last: an attaching process sees a complete ring or none.
  *
- * Return: 0; -EINVAL for bad options or alignment; -ENOSPC if @bytes is less
- * than shmipc_ring_layout() says.
+ * Return: 0; -EINVAL for invalid options or alignment; -ENOSPC if @bytes is less
+ * than shmipc_ring_layout() computes.
  */
 SHMIPC_INLINE int shmipc_ring_init(void *mem, uint64_t bytes, const struct shmipc_ring_opts *o)
 {
@@ -151,7 +151,7 @@ SHMIPC_INLINE int shmipc_ring_init(void *mem, uint64_t bytes, const struct shmip
 		cons->head.word = first;
 		cons->credit_pos = first;
 	}
-	/* All but the magic, which somebody may be looking at already. */
+	/* All but the magic, which another process may be reading already. */
 	memcpy((unsigned char *)hdr + sizeof(h.magic), (unsigned char *)&h + sizeof(h.magic),
 	       sizeof(h) - sizeof(h.magic));
 	/* ring.I0 -> ring.I1: the whole ring is there before its magic. */
@@ -165,11 +165,11 @@ SHMIPC_INLINE int shmipc_ring_init(void *mem, uint64_t bytes, const struct shmip
  * @bytes: at @mem
  * @ret:   pointers into @mem and a private copy of every number
  *
- * Every number is fetched once and checked against @bytes, so a hostile writer
- * of the header cannot lead us outside the memory.
+ * Every number is read once and checked against @bytes, so a hostile writer of the
+ * header cannot make us access anything outside the memory.
  *
- * Return: 0; -EAGAIN if no ring is there yet; -EPROTONOSUPPORT for a version or
- * feature that this build does not know; -EPROTO for nonsense.
+ * Return: 0; -EAGAIN if there is no ring yet; -EPROTONOSUPPORT for a version or
+ * feature that this build does not know; -EPROTO for invalid contents.
  */
 SHMIPC_INLINE int shmipc_ring_check(void *mem, uint64_t bytes, struct shmipc_ring *ret)
 {
@@ -180,7 +180,7 @@ SHMIPC_INLINE int shmipc_ring_check(void *mem, uint64_t bytes, struct shmipc_rin
 
 	if ((uintptr_t)mem % SHMIPC_LINE || bytes < 4 * SHMIPC_CTL_PAGE)
 		return -EPROTO;
-	/* ring.I1 <- ring.I0: with the magic comes the rest. */
+	/* ring.I1 <- ring.I0: the magic makes the rest visible. */
 	magic = shmipc_load_acquire(&hdr->magic);
 	if (!magic)
 		return -EAGAIN;
@@ -191,7 +191,7 @@ SHMIPC_INLINE int shmipc_ring_check(void *mem, uint64_t bytes, struct shmipc_rin
 	if (h.version != SHMIPC_LAYOUT_MAJOR || h.incompat)
 		return -EPROTONOSUPPORT;
 
-	/* The geometry follows from five numbers: make it again and compare. */
+	/* The geometry follows from five numbers: compute it again and compare. */
 	o.kind = h.kind;
 	o.align = h.align;
 	o.size = h.size;
@@ -244,7 +244,7 @@ SHMIPC_INLINE uint64_t shmipc_cursor_move(struct shmipc_cursor *c, uint64_t word
 {
 	uint64_t parity = ~word & SHMIPC_CURSOR_PARITY;
 
-	/* ring.C2 -> ring.C3: the word has left this slot before the slot changes. */
+	/* ring.C2 -> ring.C3: the word no longer names this slot when the slot changes. */
 	shmipc_store_release(&c->seq[parity], seq);
 	/* ring.C0 -> ring.C1: the slot holds its number before the word names it. */
 	shmipc_store_release(&c->word, pos | parity);
@@ -257,7 +257,7 @@ SHMIPC_INLINE uint64_t shmipc_cursor_move(struct shmipc_cursor *c, uint64_t word
  * @ret_word: its word
  * @ret_seq:  its number
  *
- * Return: 0; -EAGAIN if the writer moved it under us each time.
+ * Return: 0; -EAGAIN if the writer moved it at each attempt.
  */
 SHMIPC_INLINE int shmipc_cursor_read(const struct shmipc_cursor *c, uint64_t *ret_word,
 				     uint64_t *ret_seq)
@@ -280,11 +280,11 @@ SHMIPC_INLINE int shmipc_cursor_read(const struct shmipc_cursor *c, uint64_t *re
 }
 
 /*
- * After a publish from @from to @to: take over the lines that will be written a
- * kilobyte or two later, while the reader still has them. Once a kilobyte, and
- * after the message has gone, so that it costs a dialogue nothing. Not for short
- * messages, whose reader is close behind and would take the lines back; nor for
- * long ones, which the copy takes over whole. (Measured: bench spsc.)
+ * After a publish from @from to @to: fetch, for writing, the lines that will be
+ * written a kilobyte or two later, which the reader still has. Once per kilobyte,
+ * and after the message has been published, so that it does not delay a round trip.
+ * Not for short messages, whose reader is close behind and would take the lines back;
+ * nor for long ones, whose copy writes whole lines. (Measured: bench spsc.)
  */
 #define SHMIPC_AHEAD		1024u
 #define SHMIPC_AHEAD_MIN	256u
@@ -303,9 +303,9 @@ SHMIPC_INLINE void shmipc_priv_fetch_ahead(unsigned char *data, uint64_t mask, u
 }
 
 /*
- * Waiting: who sleeps says at which position it wants to be woken; the writer
- * of the position wakes when it steps over it. Nothing has to be reset: one
- * move, and only one, goes from before @want to @want or past it.
+ * Waiting: a sleeper states the position at which it wants to be woken; the writer
+ * of the position wakes it when moving past that. Nothing has to be reset: exactly
+ * one move goes from before @want to @want or past it.
  */
 SHMIPC_INLINE int shmipc_priv_crossed(uint64_t want, uint64_t from, uint64_t to)
 {

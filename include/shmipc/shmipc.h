@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* shmipc.h - everything; each noun has a header and a manual page of its own */
+/* shmipc.h - includes all public headers; each noun has its own, and a manual page */
 #ifndef SHMIPC_H
 #define SHMIPC_H
 
@@ -27,7 +27,7 @@
 extern "C" {
 #endif
 
-/* "0.1.0": of the library that runs, which may be newer than these headers. */
+/* "0.1.0": version of the library in use, which may be newer than these headers. */
 const char *shmipc_version(void);
 
 #ifdef __cplusplus

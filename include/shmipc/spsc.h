@@ -3,16 +3,16 @@
  * spsc.h - a lossless ring of records of any length, one producer, one consumer
  *
  * The consumer polls the header of the record that it waits for, not an index:
- * a short message costs one transfer of one cache line. Its position goes back
- * to the producer in lots (credit), which the producer polls; the exact position
- * is written too, in a line of its own, and the producer reads it before it ever
- * says that the ring is full. So the ring is full only when it is.
+ * a short message costs the transfer of one cache line. The consumer returns its
+ * position to the producer once per lot (credit), which the producer polls; it also
+ * writes the exact position, in another line, and the producer reads that before it
+ * reports that the ring is full. So "full" is always exact.
  *
  * Progress: every function is wait-free, reserve with at most
- * SHMIPC_CREDIT_SPINS looks at the credit.
+ * SHMIPC_CREDIT_SPINS reads of the credit.
  *
  * One thread at a time on each end. The other end may be in another process and
- * may be hostile: every word that it can write is fetched once and checked.
+ * may be hostile: every word that it can write is read once and checked.
  */
 #ifndef SHMIPC_SPSC_H
 #define SHMIPC_SPSC_H
@@ -25,7 +25,7 @@ struct shmipc_spsc_tx {
 	uint64_t mask;
 	uint64_t align;
 	uint64_t pos;		/* the next record goes here */
-	uint64_t limit;		/* and the one after it at this position at most */
+	uint64_t limit;		/* and the one after it at most here */
 	uint64_t seq;		/* number of the next record */
 	uint64_t pub_pos;	/* records before this are published */
 	uint64_t pub_seq;
@@ -60,8 +60,8 @@ struct shmipc_spsc_rx {
 };
 
 /*
- * The header before the position @end is zeroed when we publish; it must not be
- * the header of the record at @head, nor anything after that: @end may be this.
+ * The header before the position @end is zeroed when we publish; that must be
+ * neither the header of the record at @head nor any after it: @end may be this.
  */
 SHMIPC_INLINE uint64_t shmipc_priv_spsc_limit(uint64_t head, uint64_t size)
 {
@@ -73,11 +73,11 @@ SHMIPC_INLINE uint64_t shmipc_priv_spsc_limit(uint64_t head, uint64_t size)
  * @tx:   caller's
  * @ring: checked by shmipc_ring_check(), of kind SHMIPC_KIND_SPSC
  *
- * Goes on where the last producer of this ring stopped or died: what it had
- * published stays, what it had not is gone. The caller sees to it that there is
- * one producer.
+ * Continues where the last producer of this ring stopped or died: messages which
+ * that had published stay, unpublished ones are dropped. The caller makes sure that
+ * there is only one producer.
  *
- * Return: 0; -EINVAL for another kind; -EPROTO if the ring's words are nonsense.
+ * Return: 0; -EINVAL for another kind; -EPROTO if the ring's words are invalid.
  */
 SHMIPC_INLINE int shmipc_spsc_tx_init(struct shmipc_spsc_tx *tx, const struct shmipc_ring *ring)
 {
@@ -103,7 +103,7 @@ SHMIPC_INLINE int shmipc_spsc_tx_init(struct shmipc_spsc_tx *tx, const struct sh
 		return -EPROTO;
 	/* Killed between publishing and moving the tail: follow the records. */
 	for (;;) {
-		/* Relaxed: with the end we were given all that its last owner wrote. */
+		/* Relaxed: taking the end made all that its last owner wrote visible. */
 		word = shmipc_load_relaxed(shmipc_rec_hdr(tx->data, pos, tx->mask));
 		if (!word)
 			break;
@@ -124,12 +124,12 @@ SHMIPC_INLINE int shmipc_spsc_tx_init(struct shmipc_spsc_tx *tx, const struct sh
 	return 0;
 }
 
-/* A word of the consumer's, as the limit of what we may write; or an error. */
+/* Set the limit of what we may write from a word of the consumer; or fail. */
 SHMIPC_INLINE int shmipc_priv_spsc_set_limit(struct shmipc_spsc_tx *tx, uint64_t head)
 {
 	uint64_t limit = shmipc_priv_spsc_limit(head, tx->size);
 
-	/* Between what it has said before and what we have published. */
+	/* It must lie between its last value and what we have published. */
 	if (shmipc_unlikely(tx->pub_pos - head > tx->size || limit < tx->limit)) {
 		tx->err = -EPROTO;
 		tx->limit = 0;
@@ -139,7 +139,7 @@ SHMIPC_INLINE int shmipc_priv_spsc_set_limit(struct shmipc_spsc_tx *tx, uint64_t
 	return 0;
 }
 
-/* Room up to @end? 0, -EAGAIN, -EPROTO. Asks for the exact position last. */
+/* Is there room up to @end? 0, -EAGAIN, -EPROTO. Reads the exact position last. */
 SHMIPC_COLD int shmipc_priv_spsc_room(struct shmipc_spsc_tx *tx, uint64_t end)
 {
 	uint64_t credit;
@@ -148,9 +148,9 @@ SHMIPC_COLD int shmipc_priv_spsc_room(struct shmipc_spsc_tx *tx, uint64_t end)
 	if (tx->err)
 		return tx->err;
 	for (i = 0; i < SHMIPC_CREDIT_SPINS; i++) {
-		/* spsc.A2 <- spsc.R2: what the consumer has read we may overwrite. */
+		/* spsc.A2 <- spsc.R2: we may overwrite what the consumer has read. */
 		credit = shmipc_load_acquire(&tx->cons->credit_pos);
-		/* Older than an exact position that we have seen: says nothing. */
+		/* If it is older than an exact position that we have seen, ignore it. */
 		if (shmipc_priv_spsc_limit(credit, tx->size) > tx->limit) {
 			ret = shmipc_priv_spsc_set_limit(tx, credit);
 			if (ret || end <= tx->limit)
@@ -158,7 +158,7 @@ SHMIPC_COLD int shmipc_priv_spsc_room(struct shmipc_spsc_tx *tx, uint64_t end)
 		}
 		shmipc_cpu_relax();
 	}
-	/* spsc.A1 <- spsc.R1: the same, to the last record. */
+	/* spsc.A1 <- spsc.R1: the same, exact to the record. */
 	ret = shmipc_priv_spsc_set_limit(tx,
 		shmipc_cursor_pos(shmipc_load_acquire(&tx->cons->head.word)));
 	if (ret)
@@ -170,12 +170,12 @@ SHMIPC_COLD int shmipc_priv_spsc_room(struct shmipc_spsc_tx *tx, uint64_t end)
  * shmipc_spsc_reserve - room for a message of up to @len bytes, to fill in place
  * @tx:      the producing end
  * @len:     bytes
- * @ret_ptr: contiguous room, aligned as the ring says; until commit or abort
+ * @ret_ptr: contiguous room, with the ring's alignment; until commit or abort
  *
  * One reservation at a time. A second call without commit moves the first.
  *
- * Return: 0; -EAGAIN if the ring is full now (and it is: the consumer's exact
- * position was read); -EMSGSIZE if it can never hold @len; -EPROTO.
+ * Return: 0; -EAGAIN if the ring is full now (this is exact: the consumer's
+ * present position was read); -EMSGSIZE if it can never hold @len; -EPROTO.
  */
 SHMIPC_INLINE int shmipc_spsc_reserve(struct shmipc_spsc_tx *tx, size_t len, void **ret_ptr)
 {
@@ -199,7 +199,7 @@ SHMIPC_INLINE int shmipc_spsc_reserve(struct shmipc_spsc_tx *tx, size_t len, voi
 }
 
 /**
- * shmipc_spsc_abort - give the open reservation back, as if it never was
+ * shmipc_spsc_abort - drop the open reservation; nothing is sent
  * @tx: the producing end
  */
 SHMIPC_INLINE void shmipc_spsc_abort(struct shmipc_spsc_tx *tx)
@@ -207,7 +207,7 @@ SHMIPC_INLINE void shmipc_spsc_abort(struct shmipc_spsc_tx *tx)
 	tx->rsv_end = 0;
 }
 
-/* Header of a record of the batch: the first waits, the others can be seen. */
+/* Header of a record of the batch: the first is kept back, the others are written. */
 SHMIPC_INLINE void shmipc_priv_spsc_put_hdr(struct shmipc_spsc_tx *tx, uint64_t pos, uint64_t word)
 {
 	if (pos == tx->pub_pos)
@@ -221,9 +221,9 @@ SHMIPC_INLINE void shmipc_priv_spsc_put_hdr(struct shmipc_spsc_tx *tx, uint64_t 
  * @tx:  the producing end
  * @len: bytes in the message, at most what was reserved
  *
- * Nobody sees it before shmipc_spsc_publish().
+ * The consumer cannot see it before shmipc_spsc_publish().
  *
- * Return: 0; -EINVAL without a reservation or if @len is more than it.
+ * Return: 0; -EINVAL without a reservation or if @len is larger than that.
  */
 SHMIPC_INLINE int shmipc_spsc_commit(struct shmipc_spsc_tx *tx, size_t len)
 {
@@ -261,7 +261,7 @@ SHMIPC_INLINE int shmipc_spsc_publish(struct shmipc_spsc_tx *tx)
 	shmipc_priv_fetch_ahead(tx->data, tx->mask, from, to, tx->limit);
 	tx->pub_pos = to;
 	tx->pub_seq = tx->seq;
-	/* wait.W0 -> wait.W1: tail, then want; the sleeper does it the other way round. */
+	/* wait.W0 -> wait.W1: tail, then want; the sleeper uses the opposite order. */
 	if (shmipc_unlikely(tx->full_fence))
 		shmipc_fence_seq_cst();
 	else
@@ -309,10 +309,10 @@ SHMIPC_INLINE int shmipc_spsc_write(struct shmipc_spsc_tx *tx, const void *buf, 
  * @rx:   caller's
  * @ring: checked by shmipc_ring_check(), of kind SHMIPC_KIND_SPSC
  *
- * Goes on after the last message that an earlier consumer released; one that it
- * had only peeked comes again. The caller sees to it that there is one consumer.
+ * Continues after the last message that an earlier consumer released; one that was
+ * only peeked is received again. The caller makes sure that there is one consumer.
  *
- * Return: 0; -EINVAL for another kind; -EPROTO if the ring's words are nonsense.
+ * Return: 0; -EINVAL for another kind; -EPROTO if the ring's words are invalid.
  */
 SHMIPC_INLINE int shmipc_spsc_rx_init(struct shmipc_spsc_rx *rx, const struct shmipc_ring *ring)
 {
@@ -341,7 +341,7 @@ SHMIPC_INLINE int shmipc_spsc_rx_init(struct shmipc_spsc_rx *rx, const struct sh
 	return 0;
 }
 
-/* Not the header of our message: a pad is stepped over, all else is nonsense. */
+/* Not the header of our message: a pad is skipped, anything else is invalid. */
 SHMIPC_COLD int shmipc_priv_spsc_skip_pad(struct shmipc_spsc_rx *rx, uint64_t word)
 {
 	if (rx->err)
@@ -358,10 +358,10 @@ SHMIPC_COLD int shmipc_priv_spsc_skip_pad(struct shmipc_spsc_rx *rx, uint64_t wo
  * shmipc_spsc_peek - look at the next message in place
  * @rx:      the consuming end
  * @ret_ptr: the payload, until shmipc_spsc_release(); a hostile producer may
- *           still write it: fetch once what you act upon
+ *           still write it: read each byte that you act upon only once
  * @ret_len: bytes
  *
- * Again without release: the same message.
+ * Called again without release, it returns the same message.
  *
  * Return: 0; -EAGAIN if there is none; -EPROTO.
  */
@@ -371,7 +371,7 @@ SHMIPC_INLINE int shmipc_spsc_peek(struct shmipc_spsc_rx *rx, const void **ret_p
 	int ret;
 
 	for (;;) {
-		/* spsc.A0 <- spsc.R0: the header, and with it all that was published. */
+		/* spsc.A0 <- spsc.R0: the header, which makes all that was published visible. */
 		word = shmipc_load_acquire(shmipc_rec_hdr(rx->data, rx->pos, rx->mask));
 		if (!word)
 			return shmipc_unlikely(rx->err) ? rx->err : -EAGAIN;
@@ -394,7 +394,7 @@ SHMIPC_INLINE int shmipc_spsc_peek(struct shmipc_spsc_rx *rx, const void **ret_p
  * shmipc_spsc_release - done with the message last peeked; its room is free
  * @rx: the consuming end
  *
- * Without a peeked message: nothing.
+ * Without a peeked message it does nothing.
  *
  * Return: 1 if the producer asked to be woken at a position that this stepped
  * over (wake it), else 0.
@@ -415,7 +415,7 @@ SHMIPC_INLINE int shmipc_spsc_release(struct shmipc_spsc_rx *rx)
 		/* spsc.R2 -> spsc.A2: the same, in the line that the producer polls. */
 		shmipc_store_release(&rx->cons->credit_pos, to);
 	}
-	/* wait.W2 -> wait.W3: head, then want; the sleeper does it the other way round. */
+	/* wait.W2 -> wait.W3: head, then want; the sleeper uses the opposite order. */
 	if (shmipc_unlikely(rx->full_fence))
 		shmipc_fence_seq_cst();
 	else

@@ -1,27 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * topic.h - publish and subscribe by name, many to many, nothing lost in silence
+ * topic.h - publish and subscribe by name, many to many, no silent loss
  *
- * A topic is its name. shmipc_pub_open() and shmipc_sub_open() come in any order,
- * from any processes; whoever is first makes it. There is one log for all: what a
- * publication costs does not grow with the subscribers that keep up.
+ * Publishers and subscribers find a topic by its name. shmipc_pub_open() and
+ * shmipc_sub_open() may be called in any order, from any processes; the first call
+ * creates the topic. All share one log, so the cost of publishing does not grow with
+ * the number of subscribers that keep up.
  *
- * Messages have numbers, which count from 0 without a gap. Small ones lie in the
- * log itself; from a size on (shmipc_topic_opts.inline_bytes) they lie in the
- * topic's pool, where they can be filled in place (shmipc_pub_loan()) and kept as
- * long as one likes (shmipc_sub_take()).
+ * Messages are numbered from 0 without a gap. Small ones are stored in the log,
+ * larger ones (shmipc_topic_opts.inline_bytes) in the topic's pool, where they can be
+ * filled in place (shmipc_pub_loan()) and kept at will (shmipc_sub_take()).
  *
  * A subscriber chooses what happens when it falls behind: it loses messages and
  * is told which (lossy), publishers wait for it (lossless), or they wait for a
- * while and then cut it off (evict). What a publisher that died was about to
- * publish is stepped over; its number stays unused and is counted as aborted.
+ * while and then cut it off (evict). A message that was not complete when its
+ * publisher died is skipped; its number stays unused and is counted as aborted.
  *
- * Deadlines are absolute, in nanoseconds of CLOCK_MONOTONIC. 0 never sleeps,
- * SHMIPC_FOREVER has no end. Signals: as in channel.h.
+ * Deadlines are absolute, in nanoseconds of CLOCK_MONOTONIC. With 0 a call never
+ * sleeps; with SHMIPC_FOREVER it has no time limit. Signals: as in channel.h.
  *
- * Threads: one at a time on one publisher or subscriber. Different ones are
- * independent, also of one process. After fork() a child has none: every use of
- * its parent's fails with -EINVAL, and they are closed there.
+ * Threads: a publisher or subscriber is used by one thread at a time; different ones
+ * are independent, also within a process. A child of fork() inherits none: those of
+ * its parent are closed in it, and every use of them fails with -EINVAL.
  */
 #ifndef SHMIPC_TOPIC_H
 #define SHMIPC_TOPIC_H
@@ -36,31 +36,31 @@
 extern "C" {
 #endif
 
-/* shmipc_topic_opts.flags, beside SHMIPC_EXCL, PERSIST, ON_NODE, CHOWN of segment.h */
-#define SHMIPC_NO_CREATE	0x20u	/* fail with -ENOENT if it is not there */
+/* shmipc_topic_opts.flags, in addition to SHMIPC_EXCL, PERSIST, ON_NODE, CHOWN of segment.h */
+#define SHMIPC_NO_CREATE	0x20u	/* fail with -ENOENT if it does not exist */
 #define SHMIPC_NO_POOL		0x40u	/* messages of inline_bytes at most */
 
 /**
- * struct shmipc_topic_opts - what to make, or what to insist on
+ * struct shmipc_topic_opts - describes a topic to create or to open
  * @struct_bytes: sizeof this struct
  * @flags:        SHMIPC_PERSIST (history stays when all have gone) and so on
- * @publishers:   at a time; 0: 64. 1 makes a topic that is published to without a
- *                locked instruction, and a second publisher is refused
- * @subscribers:  at a time; 0: 256. Those that only look do not count
- * @history:      messages that are kept for who comes late; 0: 896
- * @inline_bytes: messages up to this lie in the log, with their meta fields and
+ * @publishers:   the most at a time; 0: 64. With 1, publishing needs no locked
+ *                instruction, and a second publisher is refused
+ * @subscribers:  the most at a time; 0: 256. Read-only ones do not count
+ * @history:      messages that are kept for late subscribers; 0: 896
+ * @inline_bytes: messages up to this size are stored in the log, with their meta fields and
  *                headers; 0: 1008
- * @pool_bytes:   for larger ones; 0: 8 MiB. The largest message is a little less
- * @align:        of payloads: a power of two up to 4096; 0: 16
+ * @pool_bytes:   for larger messages; 0: 8 MiB. The largest message is slightly smaller
+ * @align:        alignment of payloads: a power of two up to 4096; 0: 16
  * @holds:        messages that one subscriber may hold; 0: 16
  * @meta:         SHMIPC_META_*: what each message carries
  * @policies:     1 << enum shmipc_policy, or-ed: what subscribers may choose; 0: all
- * @evict_ns:     how long publishers wait for one of policy EVICT; 0: 100 ms
+ * @evict_ns:     how long publishers wait for a subscriber of policy EVICT; 0: 100 ms
  * @page:         as in struct shmipc_segment_opts, and so on to the end
  *
- * All zero means: no wish. When the topic exists, each wish must be what its
- * creator asked for; otherwise the open fails with -EINVAL and the text names
- * both values. Nothing is ever changed in silence.
+ * A member that is zero selects the default. If the topic exists, each member that
+ * is not zero must be equal to what the topic was created with; otherwise the open
+ * fails with -EINVAL and the text names both values.
  */
 struct shmipc_topic_opts {
 	uint64_t struct_bytes;
@@ -88,12 +88,12 @@ struct shmipc_topic_opts {
 /**
  * struct shmipc_pub_opts - how to publish
  * @struct_bytes: sizeof this struct
- * @spin_ns:      as in struct shmipc_channel_opts; before sleeping for room
- * @copier:       moves payloads into the topic; NULL: automatic. Must outlive the end
+ * @spin_ns:      how long to spin before sleeping for room; as in struct shmipc_channel_opts
+ * @copier:       copies payloads into the topic; NULL: automatic. Must outlive the publisher
  * @chain:        functions that fill the headers of each message; NULL: none.
- *                Must outlive the end
- * @pool_from:    messages from this size on go to the pool, though they would
- *                fit the log; 0: those that do not fit
+ *                Must outlive the publisher
+ * @pool_from:    messages of at least this size go to the pool, even if they would
+ *                fit the log; 0: only those that do not fit
  */
 struct shmipc_pub_opts {
 	uint64_t struct_bytes;
@@ -107,28 +107,28 @@ struct shmipc_pub_opts {
 struct shmipc_pub {
 	struct shmipc_tlog_tx tx;
 	uint32_t live;		/* both 0 after fork */
-	uint32_t plain_end;	/* shorter messages than this need no more than a copy */
-	const uint32_t *probe;	/* not 0 while somebody traces what is published */
+	uint32_t plain_end;	/* messages shorter than this need only a copy */
+	const uint32_t *probe;	/* not 0 while published messages are traced */
 };
 
 /**
- * shmipc_pub_open - publish on a topic, making it if it is not there
+ * shmipc_pub_open - publish on a topic, creating it if it does not exist
  * @ret:   the publisher; shmipc_pub_close() it
  * @name:  as for shmipc_segment_open()
- * @topic: NULL: no wish
+ * @topic: NULL: defaults
  * @opts:  NULL: defaults
  *
- * Return: 0; -EBUSY all publishers' slots are taken by the living; otherwise as
+ * Return: 0; -EBUSY all publishers' slots are taken by living ones; otherwise as
  * shmipc_segment_open().
  */
 int shmipc_pub_open(struct shmipc_pub **ret, const char *name,
 		    const struct shmipc_topic_opts *topic, const struct shmipc_pub_opts *opts);
 
 /**
- * shmipc_pub_close - leave; NULL is nothing
- * @pub: gone afterwards, with loans that were not published
+ * shmipc_pub_close - leave the topic; NULL is ignored
+ * @pub: gone afterwards, with its unpublished loans
  *
- * What was published stays, as long as anybody has the topic open, or for ever
+ * Published messages stay as long as any process has the topic open, or for ever
  * if it is persistent.
  */
 void shmipc_pub_close(struct shmipc_pub *pub);
@@ -141,12 +141,12 @@ void shmipc_pub_slow_wake(struct shmipc_pub *pub, uint64_t seq, uint32_t n);
  * shmipc_pub_send - publish a copy of a message
  * @pub:         the publisher
  * @buf:         the message
- * @len:         bytes; 0 is a message, too
- * @deadline_ns: for room, where a subscriber does not let go
+ * @len:         bytes; may be 0
+ * @deadline_ns: for room, if a subscriber is in the way
  *
  * Return: 0; -EAGAIN no room now (deadline 0), -ETIMEDOUT: shmipc_pub_blocked()
- * says who is in the way; -EMSGSIZE never fits; -EINTR; -EPROTO; -EINVAL; and
- * what a copier or a function of the chain returns.
+ * reports which peer is in the way; -EMSGSIZE never fits; -EINTR; -EPROTO; -EINVAL; and
+ * the errors of a copier or of a function of the chain.
  */
 SHMIPC_INLINE int shmipc_pub_send(struct shmipc_pub *pub, const void *buf, size_t len,
 				  uint64_t deadline_ns)
@@ -171,15 +171,15 @@ struct shmipc_buf {
 };
 
 /**
- * shmipc_pub_send_batch - publish several small messages at one moment
+ * shmipc_pub_send_batch - publish several small messages at once
  * @pub:         the publisher
  * @v:           the messages; each must fit the log (inline_bytes)
  * @n:           how many; at most an eighth of the history and 4095
  * @deadline_ns: for room
  *
- * Nobody sees one of them before all are there, and no other publisher's message
- * comes between. Of one that is killed just then the first may be aborted and the
- * others come; never the first without the others.
+ * No subscriber sees one of them before all are there, and no message of another
+ * publisher comes between. If the publisher is killed at this point, the first may
+ * be aborted while the others come, but never the other way round.
  *
  * Return: 0; -E2BIG for @n; otherwise as shmipc_pub_send().
  */
@@ -187,8 +187,8 @@ int shmipc_pub_send_batch(struct shmipc_pub *pub, const struct shmipc_buf *v, ui
 			  uint64_t deadline_ns);
 
 /**
- * shmipc_pub_send_with - publish a copy of a message with headers of its own
- * @headers: besides what the chain adds; not changed; NULL: none
+ * shmipc_pub_send_with - publish a copy of a message with headers
+ * @headers: in addition to those of the chain; not changed; NULL: none
  *
  * Arguments and return: otherwise as shmipc_pub_send().
  */
@@ -197,8 +197,8 @@ int shmipc_pub_send_with(struct shmipc_pub *pub, const struct shmipc_headers *he
 
 /* Room for a message that is filled in place. The fields below @len are not for users. */
 struct shmipc_loan {
-	void *ptr;		/* aligned as the topic says */
-	size_t len;		/* as asked for */
+	void *ptr;		/* with the topic's alignment */
+	size_t len;		/* as requested */
 	uint64_t off;
 	uint64_t chunks;
 	uint32_t span;
@@ -209,16 +209,16 @@ struct shmipc_loan {
 };
 
 /**
- * shmipc_pub_loan - room for a message, in the topic's pool
+ * shmipc_pub_loan - get room for a message in the topic's pool
  * @pub:         the publisher
  * @len:         bytes
  * @headers:     to go with it; the chain adds to them; NULL: none
  * @ret:         until shmipc_pub_publish() or shmipc_pub_drop(); as many at a time
- *               as the pool holds
+ *               as the pool has room for
  * @deadline_ns: for room
  *
- * A loan holds up nobody, however long it lasts. The meta fields are those of the
- * moment of publishing. Of a topic without a pool the room is private memory.
+ * A loan holds up no other process, however long it lasts. The meta fields are filled
+ * in when it is published. If the topic has no pool, the room is private memory.
  *
  * Return: as shmipc_pub_send(); -ENOMEM.
  */
@@ -226,7 +226,7 @@ int shmipc_pub_loan(struct shmipc_pub *pub, size_t len, const struct shmipc_head
 		    struct shmipc_loan *ret, uint64_t deadline_ns);
 
 /**
- * shmipc_pub_publish - publish what was loaned; takes no longer for much than for little
+ * shmipc_pub_publish - publish a loan; the cost does not depend on the size
  * @pub:         the publisher
  * @loan:        gone afterwards, unless this fails
  * @len:         bytes, at most what was loaned
@@ -237,16 +237,16 @@ int shmipc_pub_loan(struct shmipc_pub *pub, size_t len, const struct shmipc_head
 int shmipc_pub_publish(struct shmipc_pub *pub, struct shmipc_loan *loan, size_t len,
 		       uint64_t deadline_ns);
 
-/* Give a loan back, as if it never was. */
+/* Give a loan back unpublished. */
 void shmipc_pub_drop(struct shmipc_pub *pub, struct shmipc_loan *loan);
 
-/* Who was in the way when a publisher last got -EAGAIN or -ETIMEDOUT. */
+/* The peer that was in the way when a publisher last got -EAGAIN or -ETIMEDOUT. */
 struct shmipc_blocked {
-	uint32_t role;		/* enum shmipc_role; NONE: nobody was */
+	uint32_t role;		/* enum shmipc_role; NONE: no peer */
 	uint32_t slot;		/* of the peer table */
 	uint32_t policy;	/* subscribers: enum shmipc_policy */
 	uint32_t pid;		/* a hint; 0 is unknown */
-	uint64_t pos;		/* where it is: number of a message */
+	uint64_t pos;		/* its position: number of a message */
 	uint64_t behind;	/* messages between it and the newest */
 	char comm[16];
 };
@@ -271,17 +271,17 @@ int shmipc_pub_get_info(const struct shmipc_pub *pub, struct shmipc_segment_info
 
 /* Subscribers */
 
-/* Where to begin; the first three are enum shmipc_start of bcast.h. */
+/* The first message; the first three values are enum shmipc_start of bcast.h. */
 #define SHMIPC_START_SEQ	3u	/* with message @start_seq, or the oldest after it */
 
-/* How to go on. */
+/* The order of receiving. */
 enum shmipc_iter {
 	SHMIPC_ITER_NEXT = 0,	/* one after another */
-	SHMIPC_ITER_NEWEST,	/* always with the newest; what is between is skipped. A first
-				 * message that START names and that is there comes before */
+	SHMIPC_ITER_NEWEST,	/* always the newest; those between are skipped. A message that
+				 * @start names and that is there is received first */
 };
 
-#define SHMIPC_SUB_READ_ONLY	0x1u	/* needs no right to write; lossy; holds nothing */
+#define SHMIPC_SUB_READ_ONLY	0x1u	/* needs no write permission; lossy; holds no messages */
 
 /**
  * struct shmipc_sub_opts - how to subscribe
@@ -292,13 +292,13 @@ enum shmipc_iter {
  * @start_seq:    with START_SEQ
  * @policy:       enum shmipc_policy; 0: lossy
  * @group:        0: every subscriber gets every message; 1 to 64: each message
- *                goes to one of the subscribers of this group, whoever is first.
- *                A group goes on where it stopped; @start is for its first
+ *                goes to one subscriber of this group, the first that takes it. A
+ *                group continues where it stopped; @start applies to its first member
  * @flags:        SHMIPC_SUB_READ_ONLY
  * @reserved0:    0
- * @stride:       subscribers that share the log by number; 0 or 1: takes all
- * @stride_at:    which of them this is: messages with number % @stride == @stride_at
- * @copier:       moves payloads out of the topic; NULL: automatic
+ * @stride:       subscribers that divide the messages by number; 0 or 1: all
+ * @stride_at:    this one receives those with number % @stride == @stride_at
+ * @copier:       copies payloads out of the topic; NULL: automatic
  */
 struct shmipc_sub_opts {
 	uint64_t struct_bytes;
@@ -315,18 +315,18 @@ struct shmipc_sub_opts {
 	const struct shmipc_copier *copier;
 };
 
-/* A message as a subscriber has it. */
+/* A message as a subscriber receives it. */
 struct shmipc_msg {
-	const void *ptr;	/* payload, aligned as the topic says */
+	const void *ptr;	/* payload, with the topic's alignment */
 	size_t len;
 	uint64_t seq;		/* number in the topic */
-	uint64_t pub_id;	/* 0 if the topic does not carry it; and so on */
+	uint64_t pub_id;	/* 0 if the topic does not have this field; likewise below */
 	uint64_t pub_seq;
 	uint64_t mono_ns;
 	uint64_t wall_ns;
 	const void *headers;	/* see shmipc_headers_view_init(); NULL: none */
 	size_t headers_len;
-	uint32_t pub_slot;	/* in the peer table, as long as it is the same */
+	uint32_t pub_slot;	/* in the peer table, at the time of publishing */
 	uint32_t hold;		/* not for users */
 };
 
@@ -334,25 +334,25 @@ struct shmipc_msg {
 struct shmipc_sub {
 	struct shmipc_tlog_rx rx;
 	uint32_t live;		/* both 0 after fork */
-	uint32_t plain;		/* a copy is all there is to a message in a cell */
+	uint32_t plain;		/* receiving a message from a cell is only a copy */
 	uint64_t last_seq;	/* number of the message last received */
-	const uint32_t *busy;	/* 0: plain, and nobody traces what is received */
+	const uint32_t *busy;	/* 0: plain, and received messages are not traced */
 };
 
 /**
- * shmipc_sub_open - subscribe to a topic, making it if it is not there
+ * shmipc_sub_open - subscribe to a topic, creating it if it does not exist
  * @ret:   the subscriber; shmipc_sub_close() it
  * @name:  as for shmipc_segment_open()
- * @topic: NULL: no wish. READ_ONLY never makes one
+ * @topic: NULL: defaults. READ_ONLY never creates one
  * @opts:  NULL: defaults
  *
  * Return: 0; -ENOSPC all subscribers' slots are taken; -EOPNOTSUPP the topic does
- * not admit the policy; otherwise as shmipc_segment_open().
+ * not allow the policy; otherwise as shmipc_segment_open().
  */
 int shmipc_sub_open(struct shmipc_sub **ret, const char *name,
 		    const struct shmipc_topic_opts *topic, const struct shmipc_sub_opts *opts);
 
-/* Leave; NULL is nothing. What it holds goes; its thread is stopped. */
+/* Leave the topic; NULL is ignored. Messages held are released; its thread is stopped. */
 void shmipc_sub_close(struct shmipc_sub *sub);
 
 int shmipc_sub_slow_recv(struct shmipc_sub *sub, void *buf, size_t cap, size_t *ret_len,
@@ -363,17 +363,17 @@ int shmipc_sub_slow_lost(struct shmipc_sub *sub, int err);
 /**
  * shmipc_sub_recv - copy the next message out, sleeping if there is none
  * @sub:         the subscriber
- * @buf:         caller's; means something only when 0 is returned
+ * @buf:         caller's; valid only if 0 is returned
  * @cap:         bytes at @buf
  * @ret_len:     bytes of payload; on -EMSGSIZE the bytes needed, the message stays
  * @deadline_ns: absolute
  *
- * shmipc_sub_seq() tells its number. For headers and meta fields: shmipc_sub_take().
+ * shmipc_sub_seq() returns its number. For headers and meta fields: shmipc_sub_take().
  *
  * Return: 0; -EAGAIN none (deadline 0); -ETIMEDOUT; -ESTALE messages were lost,
- * shmipc_sub_lost() tells which, the next call goes on; -ECONNRESET cut off, as a
- * subscriber of policy EVICT was too slow: close it; -EMSGSIZE; -EINTR; -EPROTO;
- * -EINVAL. That no publisher is there is no error.
+ * shmipc_sub_lost() reports which, the next call continues; -ECONNRESET cut off,
+ * because this subscriber of policy EVICT was too slow: close it; -EMSGSIZE; -EINTR;
+ * -EPROTO; -EINVAL. A topic without publishers is not an error.
  */
 SHMIPC_INLINE int shmipc_sub_recv(struct shmipc_sub *sub, void *buf, size_t cap, size_t *ret_len,
 				  uint64_t deadline_ns)
@@ -385,7 +385,7 @@ SHMIPC_INLINE int shmipc_sub_recv(struct shmipc_sub *sub, void *buf, size_t cap,
 		return shmipc_sub_slow_recv(sub, buf, cap, ret_len, deadline_ns);
 	ret = shmipc_tlog_peek(&sub->rx, &ref);
 	if (shmipc_unlikely(ret) && ret != -EAGAIN)
-		return shmipc_sub_slow_lost(sub, ret);	/* told once: the slow part would go on behind it */
+		return shmipc_sub_slow_lost(sub, ret);	/* the slow part would skip it */
 	if (shmipc_unlikely(ret || ref.in_pool || ref.prefix_len || ref.len > cap))
 		return shmipc_sub_slow_recv(sub, buf, cap, ret_len, deadline_ns);
 	shmipc_racy_read(buf, ref.ptr, ref.len);
@@ -406,7 +406,7 @@ SHMIPC_INLINE uint64_t shmipc_sub_seq(const struct shmipc_sub *sub)
 	return sub->last_seq;
 }
 
-/* Which messages the last -ESTALE or -ECONNRESET was about: *@ret_from up to, not with, *@ret_to. */
+/* Messages lost, as of the last -ESTALE or -ECONNRESET: from *@ret_from up to but not *@ret_to. */
 SHMIPC_INLINE uint64_t shmipc_sub_lost(const struct shmipc_sub *sub, uint64_t *ret_from,
 				       uint64_t *ret_to)
 {
@@ -418,14 +418,14 @@ SHMIPC_INLINE uint64_t shmipc_sub_lost(const struct shmipc_sub *sub, uint64_t *r
 }
 
 /**
- * shmipc_sub_take - have the next message in place, as long as one likes
+ * shmipc_sub_take - get the next message in place, for as long as needed
  * @sub:         the subscriber
- * @ret:         until shmipc_sub_release()
+ * @ret:         valid until shmipc_sub_release()
  * @deadline_ns: absolute
  *
- * A message of the pool is not copied, and no publisher overwrites it while it is
- * held; a small one is copied into memory of the subscriber's. READ_ONLY copies
- * all. As many at a time as the topic's @holds, in any order.
+ * A message in the pool is not copied, and no publisher overwrites it while it is
+ * held; a message in the log is copied into private memory. READ_ONLY copies all. As
+ * many messages may be held at a time as the topic's @holds, released in any order.
  *
  * Return: as shmipc_sub_recv(), without -EMSGSIZE; -ENOBUFS all holds are in use;
  * -ENOMEM.
@@ -433,24 +433,24 @@ SHMIPC_INLINE uint64_t shmipc_sub_lost(const struct shmipc_sub *sub, uint64_t *r
 int shmipc_sub_take(struct shmipc_sub *sub, struct shmipc_msg *ret, uint64_t deadline_ns);
 
 /**
- * shmipc_sub_read_at - have a message by its number, wherever the subscriber is
- * @sub: the subscriber; where it goes on does not change
- * @seq: the number
- * @ret: until shmipc_sub_release()
+ * shmipc_sub_read_at - get a message by its number
+ * @sub: the subscriber; its position does not change
+ * @seq: the number of the message
+ * @ret: valid until shmipc_sub_release()
  *
- * Return: 0; -ESTALE no longer there; -EAGAIN not yet there; -ECANCELED it was
+ * Return: 0; -ESTALE no longer kept; -EAGAIN not published yet; -ECANCELED it was
  * aborted; -ENOBUFS; -ENOMEM; -EPROTO; -EINVAL.
  */
 int shmipc_sub_read_at(struct shmipc_sub *sub, uint64_t seq, struct shmipc_msg *ret);
 
-/* Let a message go that was taken. */
+/* Release a message that was taken. */
 void shmipc_sub_release(struct shmipc_sub *sub, struct shmipc_msg *msg);
 
-/* The numbers of the oldest message that is there and of the next one to come. */
+/* The numbers of the oldest message that is kept and of the next one to be published. */
 int shmipc_sub_range(const struct shmipc_sub *sub, uint64_t *ret_oldest, uint64_t *ret_next);
 
 /**
- * shmipc_sub_wait - wait until there is something to receive, or to be told
+ * shmipc_sub_wait - wait until there is a message, a loss or an error to report
  * @sub:         the subscriber
  * @deadline_ns: absolute
  *
@@ -462,10 +462,10 @@ int shmipc_sub_wait(struct shmipc_sub *sub, uint64_t deadline_ns);
  * shmipc_sub_wait_any - wait until one of several has something to receive
  * @subs:        the subscribers, of any topics, of one backend; up to 65536
  * @n:           how many
- * @ret_first:   the index of one that has
+ * @ret_first:   the index of one that is ready
  * @deadline_ns: absolute
  *
- * Fair in the long run: the search begins behind the one that was found last.
+ * Fair in the long run: the search begins after the one that was found last.
  *
  * Return: 0; -EAGAIN, -ETIMEDOUT; -EINTR; -EINVAL; -ENOMEM.
  */
@@ -475,8 +475,8 @@ int shmipc_sub_wait_any(struct shmipc_sub *const *subs, size_t n, size_t *ret_fi
 /**
  * typedef shmipc_sub_fn - called on the library's thread for each message
  * @sub: the subscriber; only shmipc_sub_stop() may be called with it
- * @msg: until the function returns; NULL with @err
- * @err: 0; -ESTALE: messages were lost, see shmipc_sub_lost(); anything else is
+ * @msg: valid until the function returns; NULL with @err
+ * @err: 0; -ESTALE: messages were lost, see shmipc_sub_lost(); any other error is
  *       the last call: -ECONNRESET, -EPROTO, -ENOMEM
  * @arg: as given
  */
@@ -484,18 +484,18 @@ typedef void (*shmipc_sub_fn)(struct shmipc_sub *sub, const struct shmipc_msg *m
 			      void *arg);
 
 /**
- * shmipc_sub_start - have a thread of the library receive
- * @sub: the subscriber; the thread's from now on
+ * shmipc_sub_start - receive in a thread of the library
+ * @sub: the subscriber; belongs to the thread from now on
  * @fn:  called for each message
  * @arg: for @fn
  *
- * Return: 0; -EBUSY it has a thread; -EAGAIN, -ENOMEM no thread; -EINVAL.
+ * Return: 0; -EBUSY it already has a thread; -EAGAIN, -ENOMEM no thread; -EINVAL.
  */
 int shmipc_sub_start(struct shmipc_sub *sub, shmipc_sub_fn fn, void *arg);
 
 /**
  * shmipc_sub_stop - stop the thread
- * @sub: the subscriber; the caller's again, unless this is called from @fn
+ * @sub: the subscriber; belongs to the caller again, unless this is called from @fn
  *
  * When it returns @fn is not running and will not be called again. Called from
  * within @fn, it returns at once and @fn is not called again after it has
@@ -510,26 +510,26 @@ struct shmipc_sub_stat {
 	uint64_t next;		/* number of the message that it reads next */
 	uint64_t received;
 	uint64_t lost;
-	uint64_t aborted;	/* stepped over: their publishers died */
+	uint64_t aborted;	/* skipped: their publishers died */
 	uint64_t skipped;	/* by SHMIPC_ITER_NEWEST */
 	uint64_t backlog;	/* messages between it and the newest */
 	uint64_t sleeps;
 	uint32_t policy;
-	uint32_t holds;		/* in use */
+	uint32_t holds;		/* messages held now */
 };
 
 int shmipc_sub_get_stat(const struct shmipc_sub *sub, struct shmipc_sub_stat *ret);
 int shmipc_sub_get_info(const struct shmipc_sub *sub, struct shmipc_segment_info *ret);
 
-/* Looking at a topic */
+/* Inspecting a topic */
 
 struct shmipc_topic_pub_info {
 	struct shmipc_peer_info peer;
 	uint64_t id;
-	uint64_t sent;		/* of all who ever had the slot */
+	uint64_t sent;		/* including earlier publishers in this slot */
 	uint64_t bytes;
 	uint64_t waits;
-	uint32_t waits_for;	/* peer slot plus 1; 0: nobody */
+	uint32_t waits_for;	/* peer slot plus 1; 0: none */
 	uint32_t chunks;	/* of the pool that it owns */
 };
 
@@ -542,27 +542,27 @@ struct shmipc_topic_sub_info {
 	uint64_t received;
 	uint64_t lost;
 	uint32_t holding;
-	uint32_t evicted;	/* 1: publishers wait for it no longer */
+	uint32_t evicted;	/* 1: publishers no longer wait for it */
 };
 
 /**
- * struct shmipc_topic_stat - what a topic is and what goes on in it, at one moment
+ * struct shmipc_topic_stat - properties and state of a topic at one moment
  *
- * @pub and @sub are the caller's, with room for @pub_cap and @sub_cap; @npubs and
- * @nsubs say how many there are (attached, or dead and not yet replaced).
+ * @pub and @sub are the caller's arrays of @pub_cap and @sub_cap entries; @npubs and
+ * @nsubs are the numbers of those attached, or dead and not yet replaced.
  */
 struct shmipc_topic_stat {
 	uint64_t struct_bytes;	/* set by the caller */
 	struct shmipc_segment_info info;
 	int in_use;
-	struct shmipc_topic_opts opts;	/* as made, no zero for a default */
+	struct shmipc_topic_opts opts;	/* as created; defaults are filled in */
 	uint64_t max_message;
 	uint64_t tail;		/* number of the next message */
-	uint64_t floor;		/* and of the oldest kept */
+	uint64_t floor;		/* number of the oldest message kept */
 	uint64_t entries;
 	uint64_t chunk_bytes;
 	uint32_t chunks;
-	uint32_t chunks_free;	/* nobody's */
+	uint32_t chunks_free;	/* not in use */
 	uint32_t chunks_owned;	/* being filled */
 	uint32_t chunks_held;	/* with a message that a subscriber holds */
 	struct shmipc_topic_pub_info *pub;
@@ -571,7 +571,7 @@ struct shmipc_topic_stat {
 	uint32_t sub_cap;
 	uint32_t npubs;
 	uint32_t nsubs;
-	/* since the topic was made, by all who ever published, gone or not */
+	/* totals over all publishers since creation, including those that have left */
 	uint64_t sent;		/* messages */
 	uint64_t bytes;
 	uint64_t waits;
@@ -580,7 +580,7 @@ struct shmipc_topic_stat {
 };
 
 /**
- * shmipc_topic_look - look at a topic by name without joining it
+ * shmipc_topic_look - inspect a topic by name without joining it
  * @name: as for open
  * @ret:  filled in
  *

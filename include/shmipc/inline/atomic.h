@@ -2,15 +2,15 @@
 /*
  * atomic.h - every atomic access and every fence of shmipc goes through here
  *
- * Plain names for the memory orders of C11, on any naturally aligned 8-, 16-,
+ * Short names for the memory orders of C11, on any naturally aligned 8-, 16-,
  * 32- or 64-bit word, in C11 and in C++17. With SHMIPC_MODEL defined the model
  * checker provides the same names and sees each access.
  *
- * The payload copies are here too, because the two kinds of ring differ in what
- * the memory model says of them: in a lossless ring a payload is plain memory
- * that a release and its acquire hand over; in an overwriting one the reader
- * copies while the writer may write, and finds out afterwards. The second kind
- * is named "racy" and must be followed by a check.
+ * The payload copies are here too, because the memory model treats the two kinds of
+ * ring differently: in a lossless ring a payload is plain memory that a release and
+ * its acquire hand over; in an overwriting one the reader copies while the writer may
+ * write, and detects that afterwards. Functions of the second kind are named "racy"
+ * and must be followed by a check.
  */
 #ifndef SHMIPC_INLINE_ATOMIC_H
 #define SHMIPC_INLINE_ATOMIC_H
@@ -32,16 +32,16 @@
 #define shmipc_unlikely(x)	__builtin_expect(!!(x), 0)
 
 /*
- * How the functions of these headers are compiled: into each program that includes
- * them. A file that defines both first makes functions with external linkage of
- * them, for languages that cannot include C (lib/ffi.c).
+ * The functions of these headers are compiled into each program that includes
+ * them. A file that defines both macros first turns them into functions with external
+ * linkage, for languages that cannot include C (lib/ffi.c).
  */
 #ifndef SHMIPC_INLINE
 #define SHMIPC_INLINE		static inline
 #define SHMIPC_COLD		static __attribute__((noinline, cold, unused))
 #endif
 
-/* Have a line come to this CPU, to be written soon. A hint; means nothing. */
+/* Fetch a line that will be written soon. Only a hint. */
 #if defined(__x86_64__)
 #define shmipc_prefetch_write(p)	__asm__ __volatile__("prefetchw %0" :: "m"(*(const char *)(p)))
 #else
@@ -56,7 +56,7 @@
 #endif
 #endif
 
-/* Orders nothing for others: what was copied before this is not read again. */
+/* For the compiler only: memory copied before this is not read again. */
 #define shmipc_compiler_barrier()	__atomic_signal_fence(__ATOMIC_SEQ_CST)
 
 #ifdef SHMIPC_MODEL
@@ -80,8 +80,8 @@
 
 #ifdef SHMIPC_TSAN
 /*
- * ThreadSanitizer knows no fences; the racy copies below are ordered instead. What a
- * full fence keeps apart, a locked instruction does.
+ * ThreadSanitizer does not understand fences, so the racy copies below are ordered
+ * instead. A locked instruction has the effect of a full fence.
  */
 SHMIPC_INLINE void shmipc_priv_fence_locked(void)
 {
@@ -100,10 +100,10 @@ SHMIPC_INLINE void shmipc_priv_fence_locked(void)
 #endif
 
 /*
- * The cheap half of an asymmetric full fence: keeps the compiler from moving
- * accesses, and costs nothing. The dear half is membarrier(2), on the side that
- * is about to sleep: it makes every CPU that runs a registered process execute
- * a full fence.
+ * The cheap half of an asymmetric full fence: it keeps the compiler from moving
+ * accesses, and costs nothing. The expensive half is membarrier(2), on the side that
+ * is about to sleep: it makes every CPU that runs a registered process execute a
+ * full fence.
  */
 #define shmipc_barrier_light()		__atomic_signal_fence(__ATOMIC_SEQ_CST)
 
@@ -115,12 +115,12 @@ SHMIPC_INLINE void shmipc_priv_fence_locked(void)
 #define shmipc_cpu_relax()		__asm__ __volatile__("" ::: "memory")
 #endif
 
-/* Looks at the other side's word this often before it asks for the exact one. */
+/* Reads of the other side's word before the exact one is read. */
 #define SHMIPC_CREDIT_SPINS		32
 
 /*
- * Into the ring. A long copy by the string instruction takes over whole lines
- * without reading them first; between two cores that is worth a third.
+ * Copies into the ring. The string instruction writes whole lines without reading
+ * them first; for long copies between two cores this saves a third of the time.
  */
 #define SHMIPC_STRING_MIN		4096u
 
@@ -140,7 +140,7 @@ SHMIPC_INLINE void shmipc_priv_copy_in(void *dst, const void *src, size_t n)
 #define shmipc_payload_read(dst, src, n)	((void)memcpy((dst), (src), (n)))
 
 #ifdef SHMIPC_TSAN
-/* What the fences order elsewhere, each byte orders here. */
+/* Each byte provides the order that the fences provide elsewhere. */
 SHMIPC_INLINE void shmipc_racy_write(void *dst, const void *src, size_t n)
 {
 	unsigned char *d = (unsigned char *)dst;
@@ -162,9 +162,9 @@ SHMIPC_INLINE void shmipc_racy_read(void *dst, const void *src, size_t n)
 }
 #else
 /*
- * C has no vector-wide relaxed copy. memcpy reads or writes each byte once or
- * more, in any order, and the fences around it are compiler barriers at least:
- * torn bytes are possible, expected, and thrown away by the check that follows.
+ * C has no vector-wide relaxed copy. memcpy reads or writes each byte once or more,
+ * in any order, and the fences around it are at least compiler barriers: torn bytes
+ * are possible and expected; the check that follows discards them.
  */
 #define shmipc_racy_write(dst, src, n)	shmipc_priv_copy_in((dst), (src), (n))
 #define shmipc_racy_read(dst, src, n)	((void)memcpy((dst), (src), (n)))

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * record.h - how a message lies in a ring: an 8-byte header before its payload
+ * record.h - the format of a message in a ring: an 8-byte header before its payload
  *
  * Positions only grow and count bytes. A position names a payload; its header
  * is the 8 bytes before it. Both are taken modulo the ring's size, so a payload
@@ -35,16 +35,16 @@ SHMIPC_INLINE uint64_t shmipc_rec_advance(uint64_t len, uint64_t align)
 	return (len + SHMIPC_REC_HDR + align - 1) & ~(align - 1);
 }
 
-/* The first payload position of a lap, counted from the lap's start. */
+/* The first payload position of a lap, relative to the lap's start. */
 SHMIPC_INLINE uint64_t shmipc_rec_first(uint64_t align)
 {
 	return align == SHMIPC_REC_HDR ? SHMIPC_REC_HDR : 0;
 }
 
 /*
- * Payloads are contiguous. One that does not fit before the end of the ring
- * goes to the start of the next lap, and a pad stands in its place: the pad's
- * advance, or 0 when @len fits.
+ * Payloads are contiguous. A payload that does not fit before the end of the ring
+ * goes to the start of the next lap, and a pad takes its place. Return: the pad's
+ * advance, or 0 if @len fits.
  */
 SHMIPC_INLINE uint64_t shmipc_rec_pad(uint64_t pos, uint64_t len, uint64_t size,
 				      uint64_t align)
@@ -59,7 +59,7 @@ SHMIPC_INLINE uint64_t *shmipc_rec_hdr(unsigned char *data, uint64_t pos, uint64
 	return (uint64_t *)(void *)(data + ((pos - SHMIPC_REC_HDR) & mask));
 }
 
-/* Is @word, at @pos, the pad that must stand there if one does? */
+/* Is @word, at @pos, the only pad that can be there? */
 SHMIPC_INLINE int shmipc_rec_is_pad(uint64_t pos, uint64_t word, uint64_t size,
 				    uint64_t align)
 {
@@ -71,7 +71,7 @@ SHMIPC_INLINE int shmipc_rec_is_pad(uint64_t pos, uint64_t word, uint64_t size,
 
 /*
  * The position after the record at @pos, from its header @word, or 0 if the
- * header is nonsense. *@seq is the record's number, then the next one's.
+ * header is invalid. *@seq is the record's number, then the next one's.
  */
 SHMIPC_INLINE uint64_t shmipc_rec_next(uint64_t word, uint64_t pos, uint64_t *seq,
 				       uint64_t size, uint64_t align)

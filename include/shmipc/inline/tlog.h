@@ -1,37 +1,38 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * log.h - the log of a topic: many publishers, many subscribers, one order
+ * tlog.h - the log of a topic: many publishers, many subscribers, one order
  *
- * An entry per message, in a ring of entries; a message's number is its place.
- * Nobody takes a lock, and no one's death holds up another:
+ * The log is a ring of entries, one per message; a message's number determines its
+ * entry. No process takes a lock, and the death of one holds up no other:
  *
- *   claim    a publisher says in its own line which number it is about to take,
- *            then takes it by one compare-and-swap of the tail (with a single
- *            publisher: by nothing at all; one that is alone for a while has the
- *            tail lent to it, see tlog_lend.h)
- *   commit   it fills the entry and stores the entry's word, which has the number
- *            in it. Readers look at that word alone; what is left of the lap
- *            before has a smaller number
- *   abort    of a publisher that died in between, the line still says which
- *            number it had: readers step over it, publishers mark it
- *   floor    messages before it may be overwritten. It moves an eighth of the log
- *            at a time, so that readers, who look at it after each copy, nearly
+ *   claim    a publisher announces in its own line which number it will claim, then
+ *            claims it by one compare-and-swap of the tail (a single publisher needs
+ *            none; one that is alone for a while has the tail lent to it, see
+ *            tlog_lend.h)
+ *   commit   it fills the entry and stores the entry's word, which contains the
+ *            number. Readers check that word alone; in an entry left over from the
+ *            lap before, the number is smaller
+ *   abort    if a publisher dies in between, its line still has the number that it
+ *            claimed: readers skip it, publishers mark it
+ *   floor    messages before it may be overwritten. It moves by an eighth of the log
+ *            at a time, so that readers, which check it after each copy, nearly
  *            always find it in their own cache (as in bcast.h)
- *   clear    entries before it are written over. Whoever moves the floor looks,
- *            after a full fence, at each line of those who must not lose anything
- *            and of publishers that are still writing, and then moves clear
- *   hold     a subscriber that keeps a message in the pool writes its number into
- *            its own line, runs a full fence, and looks at the floor: it was in
- *            time, or it was not (hazard pointers; Michael, 2004)
+ *   clear    entries before it may be reused. The publisher that moves the floor
+ *            executes a full fence, checks the line of each subscriber that must not
+ *            lose messages and of each publisher that is still writing, and then
+ *            moves clear
+ *   hold     a subscriber that keeps a message in the pool writes its number into its
+ *            own line, executes a full fence, and reads the floor, which tells
+ *            whether it was in time (hazard pointers; Michael, 2004)
  *
- * All lines have one writer, so there is nothing to repair in them: who dies is
- * looked away from.
+ * Each line has one writer, so none ever needs repair: the lines of dead processes
+ * are ignored.
  *
  * Progress: publishing is lock-free while there is room, wait-free for a single
- * publisher; reading is wait-free but for laps.
+ * publisher; reading is wait-free except when the reader is lapped.
  *
- * Nothing here makes a system call or knows processes: who is alive is asked of
- * the caller. One thread at a time on each end; the other ends may be hostile.
+ * Nothing here makes a system call or knows of processes: the caller is asked which
+ * peers are alive. One thread at a time on each end; the other ends may be hostile.
  */
 #ifndef SHMIPC_TLOG_H
 #define SHMIPC_TLOG_H
@@ -44,13 +45,13 @@
 #define SHMIPC_TLOG_ENTRIES_MIN	16u
 #define SHMIPC_TLOG_ENTRIES_MAX	(1u << 26)
 #define SHMIPC_TLOG_CELL_ALIGN	64u
-#define SHMIPC_TLOG_TRIES	4096	/* at a word that others write, too */
+#define SHMIPC_TLOG_TRIES	4096	/* at a word that others write as well */
 
 /**
- * struct shmipc_tlog_opts - what a log is made with; all must be given
+ * struct shmipc_tlog_opts - how to create a log; all must be set
  * @pubs:        publishers, 1 to SHMIPC_TOPIC_PUBS_MAX
  * @subs:        subscribers, 1 to SHMIPC_TOPIC_SUBS_MAX
- * @keep:        messages that are always kept; entries are a little more
+ * @keep:        messages that are always kept; there are a few more entries
  * @cell_bytes:  largest message in an entry
  * @align:       of payloads: a power of two, 8 to 4096
  * @holds:       per subscriber, to SHMIPC_TOPIC_HOLDS_MAX
@@ -59,7 +60,7 @@
  * @chunk_bytes: of the pool: a power of two, at least 4096
  * @chunks:      0 to SHMIPC_TOPIC_CHUNKS_MAX
  * @evict_ns:    see struct shmipc_topic_hdr
- * @data_off:    0, or where the entries should begin: a multiple of 4096
+ * @data_off:    0, or where the entries begin: a multiple of 4096
  */
 struct shmipc_tlog_opts {
 	uint32_t pubs;
@@ -96,19 +97,19 @@ struct shmipc_tlog {
 	struct shmipc_topic_hdr hdr;	/* checked */
 };
 
-/* Who is in the way of a publisher. */
+/* What is in the way of a publisher. */
 enum shmipc_tlog_who {
 	SHMIPC_TLOG_NOBODY = 0,
-	SHMIPC_TLOG_SUB,		/* a subscriber that must not lose anything, or holds */
-	SHMIPC_TLOG_PUB,		/* a publisher that has claimed and not committed */
+	SHMIPC_TLOG_SUB,		/* a subscriber that must not lose messages, or holds one */
+	SHMIPC_TLOG_PUB,		/* a publisher that has claimed but not committed */
 };
 
 struct shmipc_tlog_block {
 	enum shmipc_tlog_who who;
-	uint32_t slot;		/* of its kind, from 0 */
+	uint32_t slot;		/* among its kind, from 0 */
 	uint32_t policy;	/* subscribers */
-	uint64_t pos;		/* where it is */
-	uint64_t state;		/* subscribers: the line's state, as it was read */
+	uint64_t pos;		/* its position */
+	uint64_t state;		/* subscribers: the state in its line, when read */
 };
 
 SHMIPC_INLINE uint64_t shmipc_tlog_sub_stride(uint32_t holds)
@@ -133,11 +134,11 @@ SHMIPC_INLINE int shmipc_priv_tlog_opts_ok(const struct shmipc_tlog_opts *o)
 	return o->data_off % SHMIPC_CTL_PAGE == 0 && o->data_off <= 1ULL << 32;
 }
 
-/* Room in a cell for what says where a message in the pool is. */
+/* Room in a cell for the location of a message in the pool. */
 #define SHMIPC_PRIV_CELL_MIN	((uint32_t)sizeof(struct shmipc_entry_pool))
 
 /**
- * shmipc_tlog_layout - where the parts of a log with these options lie
+ * shmipc_tlog_layout - compute where the parts of a log are
  * @o:         options
  * @ret:       filled in, magic included
  * @ret_bytes: of the whole
@@ -153,7 +154,7 @@ SHMIPC_INLINE int shmipc_tlog_layout(const struct shmipc_tlog_opts *o, struct sh
 
 	if (!shmipc_priv_tlog_opts_ok(o))
 		return -EINVAL;
-	/* Of each lot but the one that is written to, all is kept. */
+	/* All lots are kept completely, except the one being written. */
 	while (entries - entries / SHMIPC_TLOG_LOTS < o->keep + o->pubs)
 		entries *= 2;
 	cell = o->cell_bytes < SHMIPC_PRIV_CELL_MIN ? SHMIPC_PRIV_CELL_MIN : o->cell_bytes;
@@ -187,7 +188,7 @@ SHMIPC_INLINE int shmipc_tlog_layout(const struct shmipc_tlog_opts *o, struct sh
 	if (o->data_off && o->data_off < at)
 		return -EINVAL;
 	ret->data_off = o->data_off ? o->data_off : at;
-	/* The first header lies so that its cell is at a multiple of 64. */
+	/* The first header is placed so that its cell is at a multiple of 64. */
 	at = ret->data_off + SHMIPC_TLOG_CELL_ALIGN + entries * ret->stride;
 	ret->pool_off = shmipc_priv_round_up(at, SHMIPC_CTL_PAGE);
 	*ret_bytes = ret->pool_off + o->chunks * o->chunk_bytes;
@@ -195,12 +196,12 @@ SHMIPC_INLINE int shmipc_tlog_layout(const struct shmipc_tlog_opts *o, struct sh
 }
 
 /**
- * shmipc_tlog_init - make an empty log in memory that nobody else uses yet
+ * shmipc_tlog_init - create an empty log in memory that nobody else uses yet
  * @mem:   aligned to 4096, and all zero, as fresh pages are
- * @bytes: at @mem; the data may be left out (they are zero)
+ * @bytes: at @mem; the data, which are zero, may be left out
  * @o:     options
  *
- * Return: 0; -EINVAL; -ENOSPC if @bytes do not hold the publishers' pages.
+ * Return: 0; -EINVAL; -ENOSPC if @bytes does not include the publishers' pages.
  */
 SHMIPC_INLINE int shmipc_tlog_init(void *mem, uint64_t bytes, const struct shmipc_tlog_opts *o)
 {
@@ -252,8 +253,8 @@ SHMIPC_INLINE void shmipc_priv_tlog_point(struct shmipc_tlog *ret, void *mem)
  * @bytes: at @mem
  * @ret:   pointers into @mem and a private copy of every number
  *
- * Return: 0; -EAGAIN if no log is there yet; -EPROTONOSUPPORT for a version or
- * feature that this build does not know; -EPROTO for nonsense.
+ * Return: 0; -EAGAIN if there is no log yet; -EPROTONOSUPPORT for a version or
+ * feature that this build does not know; -EPROTO for invalid contents.
  */
 SHMIPC_INLINE int shmipc_tlog_check(void *mem, uint64_t bytes, struct shmipc_tlog *ret)
 {
@@ -263,7 +264,7 @@ SHMIPC_INLINE int shmipc_tlog_check(void *mem, uint64_t bytes, struct shmipc_tlo
 
 	if ((uintptr_t)mem % SHMIPC_LINE || bytes < 4 * SHMIPC_CTL_PAGE)
 		return -EPROTO;
-	/* tlog.Q1 <- tlog.Q0: with the magic comes the rest. */
+	/* tlog.Q1 <- tlog.Q0: the magic makes the rest visible. */
 	magic = shmipc_load_acquire((const __u64 *)mem);
 	if (!magic)
 		return -EAGAIN;
@@ -274,7 +275,7 @@ SHMIPC_INLINE int shmipc_tlog_check(void *mem, uint64_t bytes, struct shmipc_tlo
 	if (h.version != SHMIPC_TOPIC_VERSION || h.incompat)
 		return -EPROTONOSUPPORT;
 
-	/* All follows from these: make it again and compare. */
+	/* Everything follows from these: compute it again and compare. */
 	o.pubs = h.pubs;
 	o.subs = h.subs;
 	o.keep = h.keep;
@@ -317,19 +318,19 @@ SHMIPC_INLINE struct shmipc_hold *shmipc_tlog_hold(struct shmipc_sub_line *line,
 	return (struct shmipc_hold *)(void *)(line + 1) + i;
 }
 
-/* Bytes before each payload that topic_hdr.meta asks for. */
+/* Bytes of meta fields before each payload, from topic_hdr.meta. */
 SHMIPC_INLINE uint32_t shmipc_tlog_meta_bytes(uint32_t meta)
 {
 	return 8 * (uint32_t)__builtin_popcount(meta);
 }
 
-/* Is the entry's word that of message @seq, committed or aborted? */
+/* Does the entry's word belong to message @seq, committed or aborted? */
 SHMIPC_INLINE int shmipc_tlog_resolved(uint64_t word, uint64_t seq)
 {
 	return word >> 2 == (seq & (~0ULL >> 2)) && word & 3;
 }
 
-/* subscriber's state word */
+/* A subscriber's state word. */
 SHMIPC_INLINE uint32_t shmipc_sub_state_policy(uint64_t state)
 {
 	return state & 0xff;
@@ -341,9 +342,9 @@ SHMIPC_INLINE uint32_t shmipc_sub_state_group(uint64_t state)
 }
 
 /*
- * A word that only grows, written by many. Bounded: the others may be hostile.
+ * Raise a word that only grows and has many writers. Bounded: they may be hostile.
  *
- * tlog.Z0 -> tlog.Z1: who acquires it sees what those who raised it had seen.
+ * tlog.Z0 -> tlog.Z1: acquiring it shows all that those which raised it had seen.
  */
 SHMIPC_INLINE void shmipc_priv_tlog_raise(__u64 *word, uint64_t to)
 {

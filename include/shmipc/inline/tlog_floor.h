@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tlog_floor.h - giving up old messages of a log, and who is in the way; see log.h
+ * tlog_floor.h - discarding old messages of a log, and what is in the way; see tlog.h
  */
 #ifndef SHMIPC_TLOG_FLOOR_H
 #define SHMIPC_TLOG_FLOOR_H
 
 #include <shmipc/inline/tlog_tx.h>
 
-#define SHMIPC_TLOG_PAUSES	64	/* between two looks at those who are in the way */
+#define SHMIPC_TLOG_PAUSES	64	/* between two checks of what is in the way */
 
 SHMIPC_INLINE uint32_t shmipc_priv_tlog_subs(const struct shmipc_tlog *log)
 {
-	/* Relaxed: whoever came before our fence raised it before; others see our floor. */
+	/* Relaxed: a subscriber older than our fence has raised it; others see our floor. */
 	uint64_t n = shmipc_load_relaxed(&log->sub->subs_used);
 
 	return n < log->hdr.subs ? (uint32_t)n : log->hdr.subs;
@@ -27,7 +27,7 @@ SHMIPC_INLINE void shmipc_priv_tlog_blocked(struct shmipc_tlog_block *b, enum sh
 	b->pos = pos;
 }
 
-/* The first number before @upto that publisher @slot has claimed and not committed. */
+/* The first number before @upto that publisher @slot has claimed but not committed. */
 SHMIPC_INLINE uint64_t shmipc_priv_tlog_claimed(const struct shmipc_tlog *log, uint32_t slot,
 					       uint64_t upto)
 {
@@ -46,12 +46,12 @@ SHMIPC_INLINE uint64_t shmipc_priv_tlog_claimed(const struct shmipc_tlog *log, u
 	return upto;
 }
 
-/* Where subscriber @slot is, if publishers wait for it; else @upto. */
+/* The position of subscriber @slot, if publishers wait for it; else @upto. */
 SHMIPC_INLINE uint64_t shmipc_priv_tlog_sub_pos(const struct shmipc_tlog *log, uint32_t slot,
 					       uint64_t upto, uint64_t *ret_state)
 {
 	const struct shmipc_sub_line *line = shmipc_tlog_sub(log, slot);
-	/* Relaxed: a full fence follows before anything that goes is written over. */
+	/* Relaxed: a full fence follows before anything discarded is overwritten. */
 	uint64_t state = shmipc_load_relaxed(&line->state), pos, cursor = SHMIPC_POS_NONE;
 	uint32_t group = shmipc_sub_state_group(state), policy = shmipc_sub_state_policy(state);
 
@@ -60,13 +60,13 @@ SHMIPC_INLINE uint64_t shmipc_priv_tlog_sub_pos(const struct shmipc_tlog *log, u
 	    !(log->hdr.policies >> policy & 1) ||
 	    (shmipc_load_relaxed(&log->evicted[slot]) & SHMIPC_EVICTED_GENERATION) == state >> 16)
 		return upto;
-	/* group.G1 <- group.G0: before the position; who has moved the cursor has its own. */
+	/* group.G1 <- group.G0: before the position: the subscriber that moved the cursor has one. */
 	if (group && group <= SHMIPC_TOPIC_GROUPS)
 		cursor = shmipc_load_acquire(&log->group[group - 1].cursor) - 1;
-	/* tlog.P1 <- tlog.P0: what is before its position it has read. */
+	/* tlog.P1 <- tlog.P0: it has read all before its position. */
 	pos = shmipc_load_acquire(&line->pos);
 	if (group && group <= SHMIPC_TOPIC_GROUPS && pos == cursor) {
-		/* Neither: the first of a group has made its position the cursor just now. */
+		/* Neither: the first of a group has just made its position the cursor. */
 		/* group.G1 <- group.G0, tlog.P1 <- tlog.P0 */
 		cursor = shmipc_load_acquire(&log->group[group - 1].cursor) - 1;
 		pos = shmipc_load_acquire(&line->pos);
@@ -76,7 +76,7 @@ SHMIPC_INLINE uint64_t shmipc_priv_tlog_sub_pos(const struct shmipc_tlog *log, u
 	return pos < upto ? pos : upto;
 }
 
-/* How far, up to @upto, may entries be written over, as far as others go? */
+/* Up to which number, at most @upto, do others allow entries to be reused? */
 SHMIPC_INLINE uint64_t shmipc_priv_tlog_scan(const struct shmipc_tlog *log, uint32_t me,
 					    uint64_t upto, struct shmipc_tlog_block *b)
 {
@@ -103,19 +103,19 @@ SHMIPC_INLINE uint64_t shmipc_priv_tlog_scan(const struct shmipc_tlog *log, uint
 }
 
 /**
- * shmipc_tlog_advance - give up old messages
+ * shmipc_tlog_advance - discard old messages
  * @tx:   a publishing end without a claim
- * @need: messages before this one must go
- * @want: and these may, while we are at it
- * @b:    on -EAGAIN: who is in the way
+ * @need: messages before this one must be discarded
+ * @want: and those before this one may be
+ * @b:    on -EAGAIN: what is in the way
  *
- * Return: 0; -EAGAIN if somebody needs what would go. What can go goes anyway.
+ * Return: 0; -EAGAIN if a peer still needs some. What can be discarded is, anyway.
  */
 SHMIPC_COLD int shmipc_tlog_advance(struct shmipc_tlog_tx *tx, uint64_t need, uint64_t want,
 					  struct shmipc_tlog_block *b)
 {
 	const struct shmipc_tlog *log = tx->log;
-	/* tlog.T1 <- tlog.T0: the claims of all that has been taken. */
+	/* tlog.T1 <- tlog.T0: the claims of all numbers taken. */
 	uint64_t tail = shmipc_tlog_tail(log), to;
 
 	if (want > tail)
@@ -126,19 +126,20 @@ SHMIPC_COLD int shmipc_tlog_advance(struct shmipc_tlog_tx *tx, uint64_t need, ui
 	shmipc_priv_tlog_raise(&log->pub->floor, to);
 	/*
 	 * tlog.D0 -> tlog.D1: the floor, then their lines. A subscriber writes its line and
-	 * looks at the floor then: it sees ours, or we see it.
+	 * then reads the floor: it sees our floor, or we see its line.
 	 */
 	shmipc_fence_seq_cst();
 	to = shmipc_priv_tlog_scan(log, tx->slot, to, b);
-	/* tlog.K0 -> tlog.K1: the floor before what follows from it. */
+	/* tlog.K0 -> tlog.K1: the floor, before what depends on it. */
 	shmipc_priv_tlog_raise(&log->pub->clear, to);
 	return shmipc_load_relaxed(&log->pub->clear) >= need ? 0 : -EAGAIN;
 }
 
 /*
- * Who writes right behind a subscriber takes its lines away while it reads them,
- * and looking where it is takes its own line: both get slow. So wait a moment for
- * all of a lot, looking rarely, as long as it moves; then take what there is.
+ * A publisher that writes directly behind a subscriber takes the subscriber's lines
+ * away while they are read, and reading its position takes that line, too: both become
+ * slow. So wait for a whole lot, checking rarely, as long as the subscriber moves; then
+ * take what there is.
  */
 SHMIPC_INLINE void shmipc_priv_tlog_await_lot(const struct shmipc_tlog_tx *tx, uint64_t want)
 {
@@ -155,17 +156,17 @@ SHMIPC_INLINE void shmipc_priv_tlog_await_lot(const struct shmipc_tlog_tx *tx, u
 	}
 }
 
-/* Number of our next message, if nobody is faster. */
+/* Number of our next message, if no other publisher is faster. */
 SHMIPC_INLINE uint64_t shmipc_tlog_tx_next(const struct shmipc_tlog_tx *tx)
 {
 	return tx->single || tx->lent ? tx->next : shmipc_tlog_tail(tx->log);
 }
 
 /**
- * shmipc_tlog_make_room - have room for @n more entries
+ * shmipc_tlog_make_room - make room for @n more entries
  * @tx: a publishing end
  * @n:  as for shmipc_tlog_claim()
- * @b:  on -EAGAIN: who is in the way, and where
+ * @b:  on -EAGAIN: what is in the way, and where
  *
  * Return: 0: claim again; -EAGAIN.
  */
@@ -184,13 +185,13 @@ SHMIPC_COLD int shmipc_tlog_make_room(struct shmipc_tlog_tx *tx, uint32_t n,
 }
 
 /**
- * shmipc_tlog_evict - publishers wait no longer for a subscriber
+ * shmipc_tlog_evict - cut off a subscriber: publishers no longer wait for it
  * @log:  the log
- * @b:    as shmipc_tlog_advance() gave it
- * @dead: it has died: what it holds is free, too
+ * @b:    as returned by shmipc_tlog_advance()
+ * @dead: it has died: its holds end, too
  *
- * One that lives finds out when it next reads; what it holds stays. Whoever
- * has the slot by now, if it is not the one of @b, is left alone.
+ * If it is alive, it finds out when it next reads; its holds stay. If the slot has a
+ * new owner by now, other than the one of @b, that is left alone.
  */
 SHMIPC_INLINE int shmipc_tlog_evict(const struct shmipc_tlog *log, const struct shmipc_tlog_block *b,
 				   int dead)
@@ -208,7 +209,7 @@ SHMIPC_INLINE int shmipc_tlog_evict(const struct shmipc_tlog *log, const struct 
 			to |= was & SHMIPC_EVICTED_DEAD;
 		if (to == was)
 			return 0;
-		/* tlog.E0 -> tlog.E1: of the dead: all that it read, before what it holds may go. */
+		/* tlog.E0 -> tlog.E1: of a dead one: all that it read, before its holds end. */
 		if (shmipc_cas_acq_rel(word, &was, (__u64)to))
 			return 1;
 	}

@@ -2,38 +2,38 @@
 /*
  * tlog_lend.h - the tail of a log, lent to a publisher that is alone
  *
- * To take a number costs a locked instruction, and that waits until all that was
- * written before has left the processor: a copy of 4 KiB mostly. So a publisher
- * that has taken many numbers with nobody between gets the tail lent, with one of
- * them. From then on it takes a number by three steps without a lock:
+ * Claiming a number costs a locked instruction, which waits until all earlier writes
+ * have left the processor: usually a copy of 4 KiB. So a publisher that has claimed
+ * many numbers in a row, with no other publisher between, is lent the tail together
+ * with one of them. From then on it claims a number in three steps, without a lock:
  *
- *   it says in its line which one, looks whether the tail is still lent to it, and
- *   when the message is there it says in its line which number is the next.
+ *   it announces the number in its line, checks whether the tail is still lent to it,
+ *   and when the message is complete it stores the next number in its line.
  *
- * Whoever else wants to publish recalls the tail: marks it, runs the dear half of
- * the asymmetric fence, and reads the line. The owner has looked before the fence,
- * and then its line can be seen; or it looks after it, and sees the mark. What the
- * line names is given to it either way, so that the tail is behind it. An owner
- * that sees the mark finds out whether its number was given (nobody else claims
- * it, and the tail is behind it) and goes on with it, or takes another. If both
- * are wrong, which only the hostile bring about, the number stays empty and is
- * stepped over like that of a dead publisher.
+ * Any other publisher that wants to publish recalls the tail: it marks the tail,
+ * executes the expensive half of the asymmetric fence, and reads the owner's line. If
+ * the owner checked before the fence, the announcement in its line is visible; if it
+ * checks after the fence, it sees the mark. Either way the announced number is given
+ * to the owner, and the tail is moved past it. An owner that sees the mark finds out
+ * whether its number was given to it (nobody else claims it, and the tail is past it)
+ * and uses it, or claims another. If both are wrong, which only hostile peers can
+ * cause, the number stays empty and is skipped like that of a dead publisher.
  *
- * A dead owner's line does not change any more, so that all come to the same
- * number. (Biased locking; Dice, Moir, Scherer, 2001. What is lent here is never
- * waited for.)
+ * The line of a dead owner no longer changes, so all recalls compute the same number.
+ * (Biased locking; Dice, Moir, Scherer, 2001. But nobody ever waits for the owner
+ * here.)
  */
 #ifndef SHMIPC_TLOG_LEND_H
 #define SHMIPC_TLOG_LEND_H
 
 #include <shmipc/inline/tlog.h>
 
-/* Numbers taken in a row before the tail is lent; four times as many after a recall. */
+/* Numbers claimed in a row before the tail is lent; four times as many after a recall. */
 #define SHMIPC_LEND_AFTER	64u
 #define SHMIPC_LEND_AFTER_MAX	65536u
 #define SHMIPC_LEND_NEVER	UINT32_MAX
 
-/* Not committed and not aborted: what is there is of a lap ago. */
+/* Neither committed nor aborted: the entry is of an earlier lap. */
 SHMIPC_INLINE int shmipc_tlog_pending(uint64_t word, uint64_t seq)
 {
 	uint64_t is = word >> 2;
@@ -47,10 +47,10 @@ SHMIPC_INLINE int shmipc_priv_tlog_covers(uint64_t claim, uint64_t seq)
 	       seq - (claim >> SHMIPC_CLAIM_BITS) < (claim & SHMIPC_CLAIM_MAX);
 }
 
-/* Slots of publishers to look at. */
+/* Number of publishers' slots to check. */
 SHMIPC_INLINE uint32_t shmipc_priv_tlog_pubs(const struct shmipc_tlog *log)
 {
-	/* Relaxed: whoever has claimed what we look for raised it before. */
+	/* Relaxed: the publisher that has claimed what we look for raised it before. */
 	uint64_t n = shmipc_load_relaxed(&log->pub->pubs_used);
 
 	return n < log->hdr.pubs ? (uint32_t)n : log->hdr.pubs;
@@ -61,7 +61,7 @@ SHMIPC_INLINE uint64_t shmipc_priv_lent_start(uint64_t tail)
 	return (tail & ~(SHMIPC_TAIL_LENT | SHMIPC_TAIL_RECALLED)) >> SHMIPC_TAIL_START;
 }
 
-/* To whom? NULL: nonsense. */
+/* The owner's line. NULL: invalid. */
 SHMIPC_INLINE struct shmipc_pub_line *shmipc_priv_lent_to(const struct shmipc_tlog *log,
 							  uint64_t tail)
 {
@@ -76,7 +76,7 @@ SHMIPC_INLINE uint64_t shmipc_priv_lent_tail(const struct shmipc_tlog *log, uint
 	uint64_t start = shmipc_priv_lent_start(tail), next = 0;
 
 	if (line)
-		/* tlog.N1 <- tlog.N0: with the number come the messages before it. */
+		/* tlog.N1 <- tlog.N0: the number makes the messages before it visible. */
 		next = shmipc_load_acquire(&line->next);
 	return next > start ? next : start;
 }
@@ -85,18 +85,18 @@ SHMIPC_INLINE uint64_t shmipc_priv_lent_tail(const struct shmipc_tlog *log, uint
  * shmipc_tlog_tail - the number of the next message
  * @log: the log
  *
- * Numbers before it have been taken. While the tail is lent they have been
+ * Numbers before it have been claimed. While the tail is lent they have been
  * committed, too.
  */
 SHMIPC_INLINE uint64_t shmipc_tlog_tail(const struct shmipc_tlog *log)
 {
-	/* tlog.T1 <- tlog.T0: with the tail come the claims of all that has been taken. */
+	/* tlog.T1 <- tlog.T0: the tail makes the claims of all numbers taken visible. */
 	uint64_t tail = shmipc_load_acquire(&log->pub->tail);
 
 	return shmipc_likely(!(tail & SHMIPC_TAIL_LENT)) ? tail : shmipc_priv_lent_tail(log, tail);
 }
 
-/* Has its owner said that it takes @seq, before anybody has recalled the tail? */
+/* Has its owner announced @seq before the tail was recalled? */
 SHMIPC_INLINE int shmipc_priv_lent_claim(const struct shmipc_tlog *log, uint64_t tail, uint64_t seq)
 {
 	const struct shmipc_pub_line *line = shmipc_priv_lent_to(log, tail);
@@ -104,19 +104,19 @@ SHMIPC_INLINE int shmipc_priv_lent_claim(const struct shmipc_tlog *log, uint64_t
 
 	if (!line || tail & SHMIPC_TAIL_RECALLED)
 		return 0;
-	/* tlog.L1 <- tlog.L0; and then the tail: nobody had recalled it. */
+	/* tlog.L1 <- tlog.L0; and then the tail: it had not been recalled. */
 	claim = shmipc_load_acquire(&line->claim);
 	return shmipc_priv_tlog_covers(claim, seq) && shmipc_load_relaxed(&log->pub->tail) == tail;
 }
 
 /**
- * shmipc_tlog_claimed - has number @seq been taken?
+ * shmipc_tlog_claimed - has number @seq been claimed?
  * @log: the log
  * @seq: the number
  *
- * Of one whose owner is alive it may be a wish that is taken back.
+ * If its owner is alive, this may be an announcement that is still withdrawn.
  *
- * Return: 1; 0: no, or it is not decided.
+ * Return: 1; 0: no, or not decided yet.
  */
 SHMIPC_INLINE int shmipc_tlog_claimed(const struct shmipc_tlog *log, uint64_t seq)
 {
@@ -128,7 +128,7 @@ SHMIPC_INLINE int shmipc_tlog_claimed(const struct shmipc_tlog *log, uint64_t se
 	return shmipc_priv_lent_tail(log, tail) > seq || shmipc_priv_lent_claim(log, tail, seq);
 }
 
-/* Is it open which numbers have been taken? Soon it is not: look again. */
+/* Is it still undecided which numbers are claimed? Soon it is decided: check again. */
 SHMIPC_INLINE int shmipc_tlog_undecided(const struct shmipc_tlog *log)
 {
 	uint64_t tail = shmipc_load_relaxed(&log->pub->tail);
@@ -136,22 +136,22 @@ SHMIPC_INLINE int shmipc_tlog_undecided(const struct shmipc_tlog *log)
 	return tail & SHMIPC_TAIL_LENT && tail & SHMIPC_TAIL_RECALLED;
 }
 
-/* tlog.B0 -> tlog.B1: marked before we look at the line, by the fence that follows. */
+/* tlog.B0 -> tlog.B1: marked before we read the line, by the fence that follows. */
 SHMIPC_INLINE int shmipc_priv_tlog_mark(const struct shmipc_tlog *log, __u64 *tail)
 {
 	return shmipc_cas_acq_rel(&log->pub->tail, tail, *tail | SHMIPC_TAIL_RECALLED);
 }
 
 /**
- * shmipc_tlog_recall - have the tail back
+ * shmipc_tlog_recall - take the tail back
  * @log:   the log
- * @own:   slot of the caller, who has claimed nothing, if it is a publisher's
- * @fence: the dear half of the asymmetric fence; not called for the caller's own
+ * @own:   the caller's slot, if it is a publisher; it must have claimed nothing
+ * @fence: the expensive half of the asymmetric fence; not called for the caller's own line
  *
- * By any publisher, at the same time as others.
+ * Any publisher may call this, several at a time.
  *
  * Return: the number of the next message; or, after many tries, SHMIPC_TAIL_LENT
- * and so on still.
+ * and so on, as before.
  */
 SHMIPC_COLD uint64_t shmipc_tlog_recall(const struct shmipc_tlog *log, uint32_t own,
 					      void (*fence)(void))
@@ -169,7 +169,7 @@ SHMIPC_COLD uint64_t shmipc_tlog_recall(const struct shmipc_tlog *log, uint32_t 
 		line = shmipc_priv_lent_to(log, tail);
 		if (line != &log->pub_line[own])
 			fence();
-		/* tlog.L1 <- tlog.L0: who has let go of its claim has said which number is the next. */
+		/* tlog.L1 <- tlog.L0: an owner that dropped its claim has stored the next number. */
 		claim = line ? shmipc_load_acquire(&line->claim) : SHMIPC_CLAIM_NONE;
 		to = shmipc_priv_lent_tail(log, tail);
 		if (claim != SHMIPC_CLAIM_NONE &&
@@ -182,7 +182,7 @@ SHMIPC_COLD uint64_t shmipc_tlog_recall(const struct shmipc_tlog *log, uint32_t 
 	return tail;
 }
 
-/* Recalled while we took @n numbers from @seq on: are they ours? */
+/* Recalled while we claimed @n numbers from @seq on: are they ours? */
 SHMIPC_COLD int shmipc_priv_tlog_ours(const struct shmipc_tlog *log, uint64_t seq, uint32_t n,
 					    uint32_t own)
 {
@@ -191,7 +191,7 @@ SHMIPC_COLD int shmipc_priv_tlog_ours(const struct shmipc_tlog *log, uint64_t se
 	if (shmipc_tlog_tail(log) < seq + n)
 		return 0;
 	for (slot = 0; slot < pubs; slot++)
-		/* tlog.L1 <- tlog.L0: who has let go of its claim has committed. */
+		/* tlog.L1 <- tlog.L0: a publisher that dropped its claim has committed. */
 		if (slot != own &&
 		    shmipc_priv_tlog_covers(shmipc_load_acquire(&log->pub_line[slot].claim), seq))
 			return 0;

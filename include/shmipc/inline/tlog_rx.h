@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tlog_rx.h - the subscribing end of a log; see log.h
+ * tlog_rx.h - the subscribing end of a log; see tlog.h
  *
- * Look at the next entry, copy, and look at the floor: what was copied is whole if
- * the floor has not passed it. A subscriber that publishers wait for writes its
- * position into its own line after each message; one that only looks writes
- * nothing at all.
+ * Read the next entry, copy, and check the floor: the copy is intact if the floor has
+ * not passed the message. A subscriber that publishers wait for writes its position
+ * into its own line after each message; a read-only one writes nothing at all.
  */
 #ifndef SHMIPC_TLOG_RX_H
 #define SHMIPC_TLOG_RX_H
 
 #include <shmipc/inline/tlog_lend.h>
 
-/* What a subscriber sees of an entry. Its numbers are checked, its bytes may change. */
+/* A message as found in an entry. The numbers are checked, the bytes may change. */
 struct shmipc_tlog_ref {
 	uint64_t seq;
 	uint64_t info;
@@ -29,17 +28,17 @@ struct shmipc_tlog_rx {
 	uint64_t mask;
 	uint64_t stride;
 	uint64_t seq;			/* number of our next message */
-	uint64_t every;			/* our messages are so many apart */
+	uint64_t every;			/* our messages are this far apart */
 	struct shmipc_pub_ctl *pub;
-	struct shmipc_sub_line *line;	/* NULL: looks only */
+	struct shmipc_sub_line *line;	/* NULL: read-only */
 	uint64_t cell_bytes;
 	uint64_t received;
 	uint64_t lost;
-	uint64_t aborted;		/* stepped over */
+	uint64_t aborted;		/* skipped */
 	uint64_t lost_from;		/* with the last -ESTALE: ... */
 	uint64_t lost_to;		/* ... these numbers, the last not included */
 	const __u64 *evicted;		/* ours; NULL: publishers do not wait for us */
-	uint64_t told;			/* our position when we last looked who waits for it */
+	uint64_t told;			/* our position when we last checked for sleepers */
 	int full_fence;			/* publishers that sleep cannot run membarrier for us */
 	uint64_t generation;
 	struct shmipc_group_line *group;
@@ -60,12 +59,12 @@ SHMIPC_INLINE struct shmipc_entry *shmipc_tlog_rx_entry(const struct shmipc_tlog
 
 SHMIPC_INLINE void shmipc_priv_tlog_set_pos(struct shmipc_tlog_rx *rx, uint64_t pos)
 {
-	/* tlog.P0 -> tlog.P1: what was read before the position that lets it go. */
+	/* tlog.P0 -> tlog.P1: what was read, before the position that frees it. */
 	if (rx->line)
 		shmipc_store_release(&rx->line->pos, (__u64)pos);
 }
 
-/* Do publishers keep message @seq for us, though the floor has passed it? */
+/* Do publishers keep message @seq for us, although the floor has passed it? */
 SHMIPC_INLINE int shmipc_priv_tlog_kept(const struct shmipc_tlog_rx *rx, uint64_t seq)
 {
 	return rx->evicted && seq >= rx->seq &&
@@ -73,24 +72,24 @@ SHMIPC_INLINE int shmipc_priv_tlog_kept(const struct shmipc_tlog_rx *rx, uint64_
 }
 
 /*
- * Is what we have copied of message @seq whole? The floor passes a message before
- * any of it is overwritten.
+ * Is our copy of message @seq intact? The floor passes a message before any byte of
+ * it is overwritten.
  */
 SHMIPC_INLINE int shmipc_tlog_intact(const struct shmipc_tlog_rx *rx, uint64_t seq)
 {
-	/* tlog.F1 <- tlog.F0: whoever has seen a new byte sees the floor that allowed it. */
+	/* tlog.F1 <- tlog.F0: a reader that has seen a new byte sees the floor that allowed it. */
 	shmipc_fence_acquire();
 	return shmipc_likely(shmipc_load_relaxed(&rx->pub->floor) <= seq) ||
 	       shmipc_priv_tlog_kept(rx, seq);
 }
 
 /*
- * The floor has passed us. Lossy: go on at the floor, and tell. One that
- * publishers waited for and then did not: cut off.
+ * The floor has passed us. A lossy subscriber continues at the floor and reports the
+ * loss. One that publishers waited for was cut off.
  */
 SHMIPC_COLD int shmipc_priv_tlog_lapped(struct shmipc_tlog_rx *rx)
 {
-	/* tlog.Z1 <- tlog.Z0: with the floor comes the tail that it was taken from. */
+	/* tlog.Z1 <- tlog.Z0: the floor makes the tail visible that it was computed from. */
 	uint64_t floor = shmipc_load_acquire(&rx->pub->floor), n;
 
 	/* It only grows, and not beyond the tail. */
@@ -112,7 +111,7 @@ SHMIPC_COLD int shmipc_priv_tlog_lapped(struct shmipc_tlog_rx *rx)
 	return -ESTALE;
 }
 
-/* Where a message in the pool is, checked. 0: nonsense. */
+/* The location of a message in the pool, checked. 0: invalid. */
 SHMIPC_COLD int shmipc_priv_tlog_in_pool(const struct shmipc_tlog_rx *rx,
 					       struct shmipc_entry *e, struct shmipc_tlog_ref *ret)
 {
@@ -121,19 +120,19 @@ SHMIPC_COLD int shmipc_priv_tlog_in_pool(const struct shmipc_tlog_rx *rx,
 	const struct shmipc_topic_hdr *h = &rx->log->hdr;
 	uint64_t total = h->chunks * h->chunk_bytes, need = ret->prefix_len + ret->len;
 	uint64_t off = shmipc_load_relaxed(&p->off), first, last;
-	int shift = __builtin_ctzll(h->chunk_bytes);	/* a power of two; division is dear */
+	int shift = __builtin_ctzll(h->chunk_bytes);	/* a power of two; division is slow */
 
 	if (!total || off >= total || need > total - off)
 		return 0;
 	first = off >> shift;
 	last = (off + (need ? need - 1 : 0)) >> shift;
-	ret->chunks = last << 32 | first;	/* our own sum: not what the cell says */
+	ret->chunks = last << 32 | first;	/* computed by us, not taken from the cell */
 	ret->ptr = rx->log->pool + off;
 	ret->in_pool = 1;
 	return 1;
 }
 
-/* An entry that is there: what does it say? -EPROTO if nonsense. */
+/* Read an entry that is there. -EPROTO if it is invalid. */
 SHMIPC_INLINE int shmipc_priv_tlog_read_entry(const struct shmipc_tlog_rx *rx, struct shmipc_entry *e,
 					     uint64_t word, struct shmipc_tlog_ref *ret)
 {
@@ -149,31 +148,31 @@ SHMIPC_INLINE int shmipc_priv_tlog_read_entry(const struct shmipc_tlog_rx *rx, s
 	return shmipc_likely(ret->prefix_len + ret->len <= rx->cell_bytes) ? 0 : -EPROTO;
 }
 
-/* Neither there nor ours to step over: is it to come, or were we lapped? */
+/* It is neither there nor to be skipped: is it still to come, or were we lapped? */
 SHMIPC_COLD int shmipc_priv_tlog_not_there(struct shmipc_tlog_rx *rx, uint64_t word)
 {
-	/* With a word of a later lap came the floor that allowed it: no fence is needed. */
+	/* A word of a later lap makes the floor that allowed it visible: no fence is needed. */
 	if (shmipc_load_relaxed(&rx->pub->floor) > rx->seq && !shmipc_priv_tlog_kept(rx, rx->seq))
 		return shmipc_priv_tlog_lapped(rx);
-	if (word >> 2 > rx->seq)	/* overwritten, and the floor has not moved */
+	if (word >> 2 > rx->seq)	/* overwritten, although the floor has not moved */
 		return rx->err = -EPROTO;
 	return -EAGAIN;
 }
 
 /**
- * shmipc_tlog_look - look at message @seq, wherever the reader is
+ * shmipc_tlog_look - look at message @seq, regardless of the reader's position
  * @rx:  the subscribing end
  * @seq: its number
- * @ret: what it is; to be read, and then asked for with shmipc_tlog_intact()
+ * @ret: the message; to be read, and then checked with shmipc_tlog_intact()
  *
- * Return: 0; -EAGAIN not there yet; -ESTALE no longer there; -ECANCELED it was
+ * Return: 0; -EAGAIN not published yet; -ESTALE no longer kept; -ECANCELED it was
  * aborted; -EPROTO.
  */
 SHMIPC_INLINE int shmipc_tlog_look(const struct shmipc_tlog_rx *rx, uint64_t seq,
 				  struct shmipc_tlog_ref *ret)
 {
 	struct shmipc_entry *e = shmipc_tlog_rx_entry(rx, seq);
-	/* tlog.A0 <- tlog.R0: with the word comes the entry, and the message. */
+	/* tlog.A0 <- tlog.R0: the word makes the entry and the message visible. */
 	uint64_t word = shmipc_load_acquire(&e->word);
 	int bad;
 
@@ -191,12 +190,12 @@ SHMIPC_INLINE int shmipc_tlog_look(const struct shmipc_tlog_rx *rx, uint64_t seq
 /**
  * shmipc_tlog_peek - look at the next message
  * @rx:  the subscribing end
- * @ret: what it is; its bytes may change until shmipc_tlog_intact() was true
+ * @ret: the message; valid only if shmipc_tlog_intact() is true afterwards
  *
- * Steps over what was aborted.
+ * Skips aborted messages.
  *
  * Return: 0; -EAGAIN there is none; -ESTALE messages @rx->lost_from up to
- * @rx->lost_to were lost, the next call goes on; -ECONNRESET cut off; -EPROTO.
+ * @rx->lost_to were lost, the next call continues; -ECONNRESET cut off; -EPROTO.
  */
 SHMIPC_INLINE int shmipc_tlog_peek(struct shmipc_tlog_rx *rx, struct shmipc_tlog_ref *ret)
 {
@@ -208,13 +207,13 @@ SHMIPC_INLINE int shmipc_tlog_peek(struct shmipc_tlog_rx *rx, struct shmipc_tlog
 		return rx->err;
 	for (steps = 0;; steps++) {
 		e = shmipc_tlog_rx_entry(rx, rx->seq);
-		/* tlog.A0 <- tlog.R0: with the word comes the entry, and the message. */
+		/* tlog.A0 <- tlog.R0: the word makes the entry and the message visible. */
 		word = shmipc_load_acquire(&e->word);
 		if (shmipc_unlikely(word >> 2 != rx->seq || !(word & 3)))
 			return shmipc_priv_tlog_not_there(rx, word);
 		if (shmipc_likely((word & 3) != SHMIPC_ENTRY_ABORTED))
 			break;
-		if (steps > rx->mask)	/* more than there are entries: not for ever */
+		if (steps > rx->mask)	/* more than there are entries: do not loop for ever */
 			return -EAGAIN;
 		rx->aborted++;
 		rx->seq += rx->every;
@@ -234,10 +233,10 @@ SHMIPC_INLINE int shmipc_tlog_peek(struct shmipc_tlog_rx *rx, struct shmipc_tlog
  * shmipc_tlog_moved - does a publisher sleep for a position that we have reached?
  * @rx: the subscribing end
  *
- * shmipc_tlog_next() asks this. To be asked also when shmipc_tlog_peek() has not
- * given a message, and after shmipc_tlog_step() and shmipc_tlog_jump(): they move on, too.
+ * shmipc_tlog_next() checks this. Check it also when shmipc_tlog_peek() has returned no
+ * message, and after shmipc_tlog_step() and shmipc_tlog_jump(), which also move on.
  *
- * Return: 1: who sleeps on our position must be woken; else 0.
+ * Return: 1: sleepers on our position must be woken; else 0.
  */
 SHMIPC_INLINE int shmipc_tlog_moved(struct shmipc_tlog_rx *rx)
 {
@@ -246,24 +245,24 @@ SHMIPC_INLINE int shmipc_tlog_moved(struct shmipc_tlog_rx *rx)
 	if (!rx->evicted || from == rx->seq)
 		return 0;
 	rx->told = rx->seq;
-	/* wait.W2 -> wait.W3: the position, then want; the sleeper does it the other way round. */
+	/* wait.W2 -> wait.W3: the position, then want; the sleeper uses the opposite order. */
 	if (shmipc_unlikely(rx->full_fence))
 		shmipc_fence_seq_cst();
 	else
 		shmipc_barrier_light();
 	/*
-	 * Of several publishers the word has the largest want: who wants less is
-	 * woken then, too. It comes to that, as nobody wants more than was claimed
-	 * already, which we can read without their help.
+	 * With several publishers the word has the largest want: those that want less are
+	 * woken then, too. That position is always reached, as no publisher wants more than
+	 * was claimed already, and reading that far does not depend on any publisher.
 	 */
 	return shmipc_priv_crossed(shmipc_load_relaxed(&rx->pub->room_want), from, rx->seq);
 }
 
 /**
- * shmipc_tlog_next - done with the message last peeked: was it whole?
+ * shmipc_tlog_next - done with the message last peeked: was it intact?
  * @rx: the subscribing end
  *
- * Return: 0 or 1; 1: a publisher sleeps for our position and must be woken.
+ * Return: 0 or 1; 1: a publisher sleeps on our position and must be woken.
  * -ESTALE, -ECONNRESET: what was read must not be used, see shmipc_tlog_peek().
  */
 SHMIPC_INLINE int shmipc_tlog_next(struct shmipc_tlog_rx *rx)
@@ -281,7 +280,7 @@ SHMIPC_INLINE int shmipc_tlog_next(struct shmipc_tlog_rx *rx)
 	return shmipc_tlog_moved(rx);
 }
 
-/* Step over a message whose publisher is dead; see shmipc_tlog_orphan(). */
+/* Skip a message whose publisher is dead; see shmipc_tlog_orphan(). */
 SHMIPC_INLINE void shmipc_tlog_step(struct shmipc_tlog_rx *rx)
 {
 	rx->aborted++;
@@ -290,23 +289,23 @@ SHMIPC_INLINE void shmipc_tlog_step(struct shmipc_tlog_rx *rx)
 }
 
 /**
- * shmipc_tlog_hold_take - keep a message of the pool where it is
- * @rx:  the subscribing end, not one that looks only
+ * shmipc_tlog_hold_take - hold a message in the pool
+ * @rx:  the subscribing end, not a read-only one
  * @i:   which of its holds; not in use
- * @ref: the message, as it was peeked and not yet gone on from
+ * @ref: the message, as peeked and not released yet
  *
- * Return: 1: it stays until shmipc_tlog_unhold(), whatever happens; 0: too late.
+ * Return: 1: it stays until shmipc_tlog_unhold(), in any case; 0: too late.
  */
 SHMIPC_INLINE int shmipc_tlog_hold_take(struct shmipc_tlog_rx *rx, uint32_t i,
 				       const struct shmipc_tlog_ref *ref)
 {
 	struct shmipc_hold *h = shmipc_tlog_hold(rx->line, i);
 
-	/* tlog.H0 -> tlog.H1: a hold that was here was let go of before it names other chunks. */
+	/* tlog.H0 -> tlog.H1: the earlier hold here ended before this names other chunks. */
 	shmipc_store_release(&h->chunks, (__u64)ref->chunks);
 	shmipc_store_relaxed(&h->seq, (__u64)(ref->seq + 1));
 	shmipc_store_relaxed(&rx->line->holding, (__u64)++rx->holding);
-	/* tlog.D1 <- tlog.D0: our hold, then the floor; who moves the floor looks at it then. */
+	/* tlog.D1 <- tlog.D0: our hold, then the floor; the publisher that moves it then checks holds. */
 	shmipc_fence_seq_cst();
 	if (shmipc_load_relaxed(&rx->pub->floor) <= ref->seq ||
 	    shmipc_priv_tlog_kept(rx, ref->seq))
@@ -318,7 +317,7 @@ SHMIPC_INLINE int shmipc_tlog_hold_take(struct shmipc_tlog_rx *rx, uint32_t i,
 
 SHMIPC_INLINE void shmipc_tlog_unhold(struct shmipc_tlog_rx *rx, uint32_t i)
 {
-	/* tlog.H0 -> tlog.H1: what we read of it before it may go. */
+	/* tlog.H0 -> tlog.H1: what we read of it, before it may be overwritten. */
 	shmipc_store_release(&shmipc_tlog_hold(rx->line, i)->seq, (__u64)0);
 	/* tlog.H0 -> tlog.H1 */
 	shmipc_store_release(&rx->line->holding, (__u64)--rx->holding);
@@ -333,7 +332,7 @@ SHMIPC_INLINE uint64_t shmipc_tlog_newest(const struct shmipc_tlog_rx *rx, uint6
 
 	if (from < floor)
 		from = floor;
-	if (seq > from + rx->mask + 1)	/* nonsense, or we were lapped meanwhile */
+	if (seq > from + rx->mask + 1)	/* invalid, or we were lapped meanwhile */
 		from = seq - rx->mask - 1;
 	while (seq-- > from) {
 		word = shmipc_load_relaxed(&shmipc_tlog_rx_entry(rx, seq)->word);
@@ -343,7 +342,7 @@ SHMIPC_INLINE uint64_t shmipc_tlog_newest(const struct shmipc_tlog_rx *rx, uint6
 	return SHMIPC_POS_NONE;
 }
 
-/* Go on at @seq, which is not before where we are. */
+/* Continue at @seq, which is not before our position. */
 SHMIPC_INLINE void shmipc_tlog_jump(struct shmipc_tlog_rx *rx, uint64_t seq)
 {
 	rx->seq = seq;
@@ -351,11 +350,11 @@ SHMIPC_INLINE void shmipc_tlog_jump(struct shmipc_tlog_rx *rx, uint64_t seq)
 }
 
 /**
- * shmipc_tlog_rx_init - begin to look; shmipc_tlog_rx_join() to be looked at, too
+ * shmipc_tlog_rx_init - prepare a read-only end; shmipc_tlog_rx_join() makes it visible to others
  * @rx:  caller's
  * @log: checked by shmipc_tlog_check(); must outlive @rx
  *
- * The reader is nowhere yet: see shmipc_tlog_rx_begin().
+ * The reader has no position yet: see shmipc_tlog_rx_begin().
  */
 SHMIPC_INLINE void shmipc_tlog_rx_init(struct shmipc_tlog_rx *rx, const struct shmipc_tlog *log)
 {
@@ -370,11 +369,11 @@ SHMIPC_INLINE void shmipc_tlog_rx_init(struct shmipc_tlog_rx *rx, const struct s
 }
 
 /**
- * shmipc_tlog_rx_begin - find a place to begin
+ * shmipc_tlog_rx_begin - find the first message
  * @rx:    initialised
  * @start: enum shmipc_start of bcast.h, by number: 0 new, 1 oldest, 2 newest
- * @every: our messages are so many apart
- * @at:    and their number modulo @every is this
+ * @every: our messages are this far apart
+ * @at:    their number modulo @every is this
  */
 SHMIPC_INLINE void shmipc_tlog_rx_begin(struct shmipc_tlog_rx *rx, uint32_t start, uint64_t every,
 				       uint64_t at)
@@ -393,15 +392,15 @@ SHMIPC_INLINE void shmipc_tlog_rx_begin(struct shmipc_tlog_rx *rx, uint32_t star
 }
 
 /**
- * shmipc_tlog_rx_join - be a subscriber that others see
+ * shmipc_tlog_rx_join - become a subscriber that others see
  * @rx:         begun
- * @slot:       the caller sees to it that nobody else has it
+ * @slot:       the caller makes sure that nobody else has it
  * @policy:     enum shmipc_policy
  * @group:      0: none; else the number of a group plus 1
  * @generation: of the peer slot: no two subscribers of a slot have the same
  *
- * For a policy with which publishers wait, the place may move on to the oldest
- * message that is still there; what was there before was never promised.
+ * With a policy for which publishers wait, the position may move on to the oldest
+ * message that is still there; earlier messages were never promised.
  */
 SHMIPC_INLINE void shmipc_tlog_rx_join(struct shmipc_tlog_rx *rx, uint32_t slot, uint32_t policy,
 				      uint32_t group, uint64_t generation)
@@ -423,11 +422,11 @@ SHMIPC_INLINE void shmipc_tlog_rx_join(struct shmipc_tlog_rx *rx, uint32_t slot,
 	if (policy >= SHMIPC_POLICY_LOSSLESS)
 		rx->evicted = &rx->log->evicted[slot];
 	rx->told = rx->seq;
-	/* Relaxed: who sees the state alone is older than our fence, and we see its floor. */
+	/* Relaxed: if a publisher sees only the state, it precedes our fence, and we see its floor. */
 	shmipc_store_relaxed(&rx->line->state, (__u64)state);
 	if (!rx->evicted)
 		return;
-	/* Twice at most, if publishers are honest: they see our line by then. */
+	/* At most twice if publishers are honest: they see our line by then. */
 	for (tries = 0; tries < SHMIPC_TLOG_TRIES; tries++) {
 		/* tlog.D1 <- tlog.D0: our line, then the floor. */
 		shmipc_fence_seq_cst();
@@ -441,7 +440,7 @@ SHMIPC_INLINE void shmipc_tlog_rx_join(struct shmipc_tlog_rx *rx, uint32_t slot,
 	rx->err = -EPROTO;
 }
 
-/* Others see us no longer. Holds go with it. */
+/* Stop being visible to others. All holds end. */
 SHMIPC_INLINE void shmipc_tlog_rx_leave(struct shmipc_tlog_rx *rx)
 {
 	uint32_t i;
@@ -451,7 +450,7 @@ SHMIPC_INLINE void shmipc_tlog_rx_leave(struct shmipc_tlog_rx *rx)
 		shmipc_store_release(&shmipc_tlog_hold(rx->line, i)->seq, (__u64)0);
 	/* tlog.H0 -> tlog.H1 */
 	shmipc_store_release(&rx->line->holding, (__u64)0);
-	/* tlog.S0 -> tlog.S1: what we have read before it may go. */
+	/* tlog.S0 -> tlog.S1: what we have read, before it may be overwritten. */
 	shmipc_store_release(&rx->line->state, (__u64)0);
 	rx->line = NULL;
 }

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tlog_tx.h - the publishing end of a log; see log.h
+ * tlog_tx.h - the publishing end of a log; see tlog.h
  *
- * Claim numbers, fill their entries, commit. A claim is never held while a user's
- * code runs: it spans a copy of a cell at most, so that a death in it is rare and
- * a publisher that is stopped just there the only one that others may wait for.
+ * Claim numbers, fill their entries, commit. A claim is never held while user code
+ * runs, only during a copy into a cell. So a death within a claim is rare, and others
+ * may have to wait for a publisher only if it is stopped exactly there.
  */
 #ifndef SHMIPC_TLOG_TX_H
 #define SHMIPC_TLOG_TX_H
 
 #include <shmipc/inline/tlog_lend.h>
 
-/* Does the process of publisher @slot live? Asked only when something is in the way. */
+/* Is the process of publisher @slot alive? Called only when something is in the way. */
 typedef int (*shmipc_tlog_alive_fn)(void *arg, uint32_t slot);
 
 /* The publishing end. Private memory; the fields are not for users. */
@@ -19,30 +19,30 @@ struct shmipc_tlog_tx {
 	unsigned char *entry;
 	uint64_t mask;
 	uint64_t stride;
-	uint64_t next;		/* single, or lent: number of the next message; else after our last */
+	uint64_t next;		/* number of the next message; if shared, of the one after our last */
 	uint64_t limit;		/* numbers below may be claimed */
-	uint64_t info;		/* our slot, as it stands in an entry */
+	uint64_t info;		/* our slot, in the format of an entry */
 	struct shmipc_pub_ctl *pub;
 	struct shmipc_sub_ctl *sub;
 	struct shmipc_pub_line *line;
 	uint64_t entries;
-	uint64_t sent;		/* by us and those before us in this slot */
+	uint64_t sent;		/* by us and earlier publishers in this slot */
 	uint64_t bytes;
 	uint32_t single;
 	uint32_t slot;
 	int full_fence;
-	uint32_t streak;	/* numbers that we took with nobody between */
+	uint32_t streak;	/* numbers that we claimed in a row */
 	uint64_t lent;		/* the tail, while it is lent to us; else 0 */
 	const struct shmipc_tlog *log;
-	uint32_t lend_after;	/* SHMIPC_LEND_NEVER, or set by who has a fence */
+	uint32_t lend_after;	/* SHMIPC_LEND_NEVER, or set by a caller that has a fence */
 	uint32_t reserved0;
-	void (*fence)(void);	/* the dear half of the asymmetric one */
+	void (*fence)(void);	/* the expensive half of the asymmetric fence */
 };
 
 /*
- * The number that the tail's owner said it takes, perhaps when that was recalled
- * already. It counts if the owner is dead and, behind that, its line says so and
- * the tail is not recalled: who recalls it from then on finds the same line.
+ * Is @seq a number that the owner of the lent tail announced, perhaps after the tail
+ * was recalled? It counts if the owner is dead, its line, read after that, still has
+ * the number, and the tail is not recalled: any later recall finds the same line.
  */
 SHMIPC_COLD int shmipc_priv_lent_orphan(const struct shmipc_tlog *log, uint64_t tail,
 					       uint64_t seq, uint32_t own,
@@ -56,12 +56,12 @@ SHMIPC_COLD int shmipc_priv_lent_orphan(const struct shmipc_tlog *log, uint64_t 
 	       shmipc_tlog_pending(shmipc_load_relaxed(&shmipc_tlog_entry(log, seq)->word), seq);
 }
 
-/* As shmipc_tlog_orphan(); slot @own is the caller's, who has claimed nothing. */
+/* As shmipc_tlog_orphan(); slot @own is the caller's, which has claimed nothing. */
 SHMIPC_INLINE int shmipc_priv_tlog_orphan(const struct shmipc_tlog *log, uint64_t seq, uint32_t own,
 					 shmipc_tlog_alive_fn alive, void *arg)
 {
 	const struct shmipc_entry *e = shmipc_tlog_entry(log, seq);
-	/* tlog.T1 <- tlog.T0: who has taken the number has said so before. */
+	/* tlog.T1 <- tlog.T0: the publisher that claimed the number has announced it before. */
 	uint64_t tail = shmipc_load_acquire(&log->pub->tail);
 	uint32_t slot, n;
 
@@ -71,7 +71,7 @@ SHMIPC_INLINE int shmipc_priv_tlog_orphan(const struct shmipc_tlog *log, uint64_
 		return 0;
 	n = shmipc_priv_tlog_pubs(log);
 	for (slot = 0; slot < n; slot++)
-		/* tlog.L1 <- tlog.L0: who has let go of its claim has committed. */
+		/* tlog.L1 <- tlog.L0: a publisher that dropped its claim has committed. */
 		if (shmipc_priv_tlog_covers(shmipc_load_acquire(&log->pub_line[slot].claim), seq) &&
 		    slot != own && alive(arg, slot))
 			return 0;
@@ -82,12 +82,12 @@ SHMIPC_INLINE int shmipc_priv_tlog_orphan(const struct shmipc_tlog *log, uint64_
  * shmipc_tlog_orphan - will message @seq never come, as its publisher is dead?
  * @log:   the log
  * @seq:   its number
- * @alive: asked of publishers that say that they have claimed it
+ * @alive: called for publishers whose line says that they have claimed it
  * @arg:   for @alive
  *
- * Once true it stays so. Needs no right to write.
+ * Once true, it stays true. Needs no write permission.
  *
- * Return: 1: it was claimed, it is not committed, and nobody alive has claimed it.
+ * Return: 1: it was claimed, it is not committed, and no living publisher has claimed it.
  */
 SHMIPC_INLINE int shmipc_tlog_orphan(const struct shmipc_tlog *log, uint64_t seq,
 				    shmipc_tlog_alive_fn alive, void *arg)
@@ -98,7 +98,7 @@ SHMIPC_INLINE int shmipc_tlog_orphan(const struct shmipc_tlog *log, uint64_t seq
 SHMIPC_INLINE uint64_t shmipc_priv_tlog_abort(const struct shmipc_tlog *log, uint32_t slot,
 					     uint32_t own, shmipc_tlog_alive_fn alive, void *arg)
 {
-	/* Relaxed: whoever knows of a death sees all that the dead one wrote. */
+	/* Relaxed: knowing of a death makes all that the dead publisher wrote visible. */
 	uint64_t claim = shmipc_load_relaxed(&log->pub_line[slot].claim), seq, i, aborted = 0;
 	struct shmipc_entry *e;
 	__u64 word;
@@ -112,13 +112,13 @@ SHMIPC_INLINE uint64_t shmipc_priv_tlog_abort(const struct shmipc_tlog *log, uin
 		if (!shmipc_tlog_pending(word, seq) ||
 		    !shmipc_priv_tlog_orphan(log, seq, own, alive, arg))
 			continue;
-		/* tlog.R0 -> tlog.A0: who sees it there sees the floor that allowed it. */
+		/* tlog.R0 -> tlog.A0: seeing it makes the floor that allowed it visible. */
 		if (shmipc_cas_acq_rel(&e->word, &word, (__u64)(seq << 2 | SHMIPC_ENTRY_ABORTED)))
 			aborted++;
 	}
 	/*
-	 * The claim stays until the slot has a new owner: to take it away would be
-	 * to take away the new one's, if that claims the same number.
+	 * The claim stays until the slot has a new owner: clearing it might clear the
+	 * claim of a new owner that claims the same number.
 	 */
 	return aborted;
 }
@@ -127,13 +127,13 @@ SHMIPC_INLINE uint64_t shmipc_priv_tlog_abort(const struct shmipc_tlog *log, uin
  * shmipc_tlog_abort - mark what a dead publisher had claimed
  * @log:   the log
  * @slot:  its slot
- * @alive: asked of all who say they have claimed the same, the slot's owner
- *         included: it may be a new one by now
+ * @alive: called for all whose lines say that they have claimed the same, including
+ *         the slot's owner, which may be a new one by now
  * @arg:   for @alive
  *
- * By any publisher, at the same time as others.
+ * Any publisher may call this, several at a time.
  *
- * Return: messages aborted; who sleeps for them must be woken.
+ * Return: messages aborted; their sleepers must be woken.
  */
 SHMIPC_INLINE uint64_t shmipc_tlog_abort(const struct shmipc_tlog *log, uint32_t slot,
 					shmipc_tlog_alive_fn alive, void *arg)
@@ -142,10 +142,10 @@ SHMIPC_INLINE uint64_t shmipc_tlog_abort(const struct shmipc_tlog *log, uint32_t
 }
 
 /*
- * The single publisher died: where did it stop? Return: messages aborted.
+ * Find out where a single publisher that died had stopped. Return: messages aborted.
  *
- * It commits a batch from its end. What it has committed stays, as a subscriber
- * with a stride may have read it; what is missing before that was never there.
+ * It commits a batch from its end. What it has committed stays, because a subscriber
+ * with a stride may have read it; messages missing before that are aborted.
  */
 SHMIPC_INLINE uint64_t shmipc_priv_tlog_resume_single(struct shmipc_tlog_tx *tx)
 {
@@ -153,9 +153,9 @@ SHMIPC_INLINE uint64_t shmipc_priv_tlog_resume_single(struct shmipc_tlog_tx *tx)
 	uint64_t tail = shmipc_load_relaxed(&tx->pub->tail), next = tail, seq, aborted = 0, n;
 	struct shmipc_entry *e;
 
-	/* The tail is stored after each batch: no more than one can be beyond it. */
+	/* The tail is stored after each batch: at most one batch can be beyond it. */
 	n = tx->entries < SHMIPC_CLAIM_MAX ? tx->entries : SHMIPC_CLAIM_MAX;
-	/* Relaxed: with the slot we were given all that its last owner wrote. */
+	/* Relaxed: taking the slot made all that its last owner wrote visible. */
 	for (seq = tail; seq < tail + n; seq++)
 		if (shmipc_tlog_resolved(shmipc_load_relaxed(&shmipc_tlog_entry(log, seq)->word), seq))
 			next = seq + 1;
@@ -163,7 +163,7 @@ SHMIPC_INLINE uint64_t shmipc_priv_tlog_resume_single(struct shmipc_tlog_tx *tx)
 		e = shmipc_tlog_entry(log, seq);
 		if (!shmipc_tlog_pending(shmipc_load_relaxed(&e->word), seq))
 			continue;
-		/* tlog.R0 -> tlog.A0: who sees it there sees the floor that allowed it. */
+		/* tlog.R0 -> tlog.A0: seeing it makes the floor that allowed it visible. */
 		shmipc_store_release(&e->word, (__u64)(seq << 2 | SHMIPC_ENTRY_ABORTED));
 		aborted++;
 	}
@@ -173,11 +173,11 @@ SHMIPC_INLINE uint64_t shmipc_priv_tlog_resume_single(struct shmipc_tlog_tx *tx)
 	return aborted;
 }
 
-/* One of many died: it may have had the tail. */
+/* One of many publishers died: the tail may be lent to it. */
 SHMIPC_INLINE uint64_t shmipc_priv_tlog_resume_many(struct shmipc_tlog_tx *tx,
 						   shmipc_tlog_alive_fn alive, void *arg)
 {
-	/* Relaxed: with the slot we were given all that its last owner wrote. */
+	/* Relaxed: taking the slot made all that its last owner wrote visible. */
 	uint64_t tail = shmipc_load_relaxed(&tx->pub->tail);
 
 	if (tail & SHMIPC_TAIL_LENT && (tail & SHMIPC_TAIL_SLOT) == tx->slot)
@@ -185,10 +185,10 @@ SHMIPC_INLINE uint64_t shmipc_priv_tlog_resume_many(struct shmipc_tlog_tx *tx,
 	return shmipc_priv_tlog_abort(tx->log, tx->slot, tx->slot, alive, arg);
 }
 
-/* Without the kernel's help: what others have stored is visible by and by. */
+/* Without the kernel's help; stores of others become visible eventually. */
 SHMIPC_INLINE void shmipc_priv_tlog_fence(void)
 {
-	/* tlog.B0 -> tlog.B1: as well as it can be had here. */
+	/* tlog.B0 -> tlog.B1: as good as possible here. */
 	shmipc_fence_seq_cst();
 }
 
@@ -196,15 +196,15 @@ SHMIPC_INLINE void shmipc_priv_tlog_fence(void)
  * shmipc_tlog_tx_init - become publisher @slot
  * @tx:    caller's
  * @log:   checked by shmipc_tlog_check(); must outlive @tx
- * @slot:  the caller sees to it that nobody else has it
+ * @slot:  the caller makes sure that nobody else has it
  * @id:    random number of the publisher
- * @alive: of the other publishers
+ * @alive: called for the other publishers
  * @arg:   for @alive
  *
- * Goes on where the last one in the slot stopped or died.
+ * Continues where the last publisher in the slot stopped or died.
  *
- * Return: messages that it had claimed and that are aborted now; who sleeps for
- * them must be woken.
+ * Return: number of messages that it had claimed and that are now aborted; their
+ * sleepers must be woken.
  */
 SHMIPC_INLINE uint64_t shmipc_tlog_tx_init(struct shmipc_tlog_tx *tx, const struct shmipc_tlog *log,
 					  uint32_t slot, uint64_t id, shmipc_tlog_alive_fn alive,
@@ -240,17 +240,17 @@ SHMIPC_INLINE uint64_t shmipc_tlog_tx_init(struct shmipc_tlog_tx *tx, const stru
 	return aborted;
 }
 
-/* How far may we claim by now? */
+/* Up to which number may we claim now? */
 SHMIPC_COLD int shmipc_priv_tlog_limit(struct shmipc_tlog_tx *tx, uint64_t end)
 {
-	/* tlog.K1 <- tlog.K0: with clear comes the floor that it followed. */
+	/* tlog.K1 <- tlog.K0: clear makes the floor that it depends on visible. */
 	tx->limit = shmipc_load_acquire(&tx->pub->clear) + tx->entries;
 	/* tlog.F0 -> tlog.F1: the floor is visible before any byte that is written after. */
 	shmipc_fence_release();
 	return end <= tx->limit;
 }
 
-/* Nothing was claimed: the intent must not keep the floor. */
+/* Nothing was claimed: the announcement must not hold back the floor. */
 SHMIPC_INLINE void shmipc_tlog_unclaim(struct shmipc_tlog_tx *tx)
 {
 	if (!tx->single)
@@ -258,10 +258,10 @@ SHMIPC_INLINE void shmipc_tlog_unclaim(struct shmipc_tlog_tx *tx)
 		shmipc_store_release(&tx->line->claim, (__u64)SHMIPC_CLAIM_NONE);
 }
 
-/* 0: somebody wants the tail back. */
+/* 0: another publisher wants the tail back. */
 SHMIPC_INLINE int shmipc_priv_tlog_claim_lent(struct shmipc_tlog_tx *tx, uint64_t seq, uint32_t n)
 {
-	/* tlog.L0 -> tlog.L1; tlog.B1 <- tlog.B0: our line, then whether the tail is ours. */
+	/* tlog.L0 -> tlog.L1; tlog.B1 <- tlog.B0: our line, then the check whether the tail is ours. */
 	shmipc_store_release(&tx->line->claim, seq << SHMIPC_CLAIM_BITS | n);
 	shmipc_barrier_light();
 	if (shmipc_unlikely(shmipc_load_relaxed(&tx->pub->tail) != tx->lent))
@@ -270,7 +270,7 @@ SHMIPC_INLINE int shmipc_priv_tlog_claim_lent(struct shmipc_tlog_tx *tx, uint64_
 	return 1;
 }
 
-/* The tail was lent to us, and somebody wants it back. 1: the numbers are ours yet. */
+/* The tail was lent to us, and is wanted back. 1: the numbers are still ours. */
 SHMIPC_COLD int shmipc_priv_tlog_give_back(struct shmipc_tlog_tx *tx, uint64_t seq, uint32_t n)
 {
 	tx->lent = 0;
@@ -281,15 +281,15 @@ SHMIPC_COLD int shmipc_priv_tlog_give_back(struct shmipc_tlog_tx *tx, uint64_t s
 	return shmipc_priv_tlog_ours(tx->log, seq, n, tx->slot);
 }
 
-/* What to make of the tail with the numbers before @seq: that, or it is lent to us. */
+/* The new tail after the numbers before @seq: @seq, or lent to us. */
 SHMIPC_COLD uint64_t shmipc_priv_tlog_borrow(struct shmipc_tlog_tx *tx, uint64_t seq)
 {
-	/* Relaxed: it counts with the compare-and-swap that follows. */
+	/* Relaxed: it takes effect with the compare-and-swap that follows. */
 	shmipc_store_relaxed(&tx->line->next, (__u64)seq);
 	return SHMIPC_TAIL_LENT | seq << SHMIPC_TAIL_START | tx->slot;
 }
 
-/* We do not publish any more: others need no fence to have the tail. */
+/* We stop publishing: others need no fence to get the tail. */
 SHMIPC_INLINE void shmipc_tlog_tx_exit(struct shmipc_tlog_tx *tx)
 {
 	if (tx->lent)
@@ -298,13 +298,13 @@ SHMIPC_INLINE void shmipc_tlog_tx_exit(struct shmipc_tlog_tx *tx)
 }
 
 /**
- * shmipc_tlog_claim - take the next @n numbers
+ * shmipc_tlog_claim - claim the next @n numbers
  * @tx:      the publishing end
- * @n:       1 to SHMIPC_CLAIM_MAX, and an eighth of the entries at most
+ * @n:       1 to SHMIPC_CLAIM_MAX, and at most an eighth of the entries
  * @ret_seq: the first
  *
  * Return: 0; -EAGAIN if there is no room: shmipc_tlog_make_room(). (Also if others
- * were faster a thousand times, which only the hostile are.)
+ * were faster a thousand times, which only hostile peers are.)
  */
 SHMIPC_INLINE int shmipc_tlog_claim(struct shmipc_tlog_tx *tx, uint32_t n, uint64_t *ret_seq)
 {
@@ -341,11 +341,11 @@ SHMIPC_INLINE int shmipc_tlog_claim(struct shmipc_tlog_tx *tx, uint32_t n, uint6
 		if (shmipc_unlikely(tx->streak >= tx->lend_after))
 			to = shmipc_priv_tlog_borrow(tx, to);
 		/*
-		 * tlog.L0 -> tlog.L1: who sees this claim in place of our last one sees what
-		 * we have committed by that.
+		 * tlog.L0 -> tlog.L1: a peer that sees this claim instead of our last one
+		 * sees what we have committed before.
 		 */
 		shmipc_store_release(&tx->line->claim, seq << SHMIPC_CLAIM_BITS | n);
-		/* tlog.T0 -> tlog.T1: what we claim is in our line before the number is ours. */
+		/* tlog.T0 -> tlog.T1: our claim is in our line before the number is ours. */
 		if (shmipc_likely(shmipc_cas_acq_rel(&tx->pub->tail, &seq, (__u64)to))) {
 			tx->streak = seq == tx->next ? tx->streak + 1 : 0;
 			tx->next = seq + n;
@@ -370,12 +370,12 @@ SHMIPC_INLINE struct shmipc_entry *shmipc_tlog_tx_entry(const struct shmipc_tlog
  * @state: SHMIPC_ENTRY_CELL or SHMIPC_ENTRY_POOL
  * @bytes: of payload in all of them
  *
- * From the last to the first, and everyone reads them in their order: all of them
- * become visible by the last store.
+ * Stores the words from the last to the first. Subscribers read in order, so the last
+ * store makes all of them visible.
  *
- * Return: 0 mostly; else somebody may sleep for one of so many messages, from @seq
- * on: wake all who sleep on the word of each. (One is enough for those who take
- * every message; with a stride they sleep on a later one.)
+ * Return: usually 0; else the number of messages, from @seq on, for which others may
+ * sleep: wake all sleepers on the word of each. (The first is enough for subscribers
+ * to every message; with a stride they sleep on a later one.)
  */
 SHMIPC_INLINE uint32_t shmipc_tlog_commit(struct shmipc_tlog_tx *tx, uint64_t seq, uint32_t n,
 					 enum shmipc_entry_state state, uint64_t bytes)
@@ -390,18 +390,18 @@ SHMIPC_INLINE uint32_t shmipc_tlog_commit(struct shmipc_tlog_tx *tx, uint64_t se
 	tx->bytes += bytes;
 	if (tx->single) {
 		tx->next = seq + n;
-		/* tlog.R0 -> tlog.A0: before the number that new subscribers begin with. */
+		/* tlog.R0 -> tlog.A0: before the number with which new subscribers begin. */
 		shmipc_store_release(&tx->pub->tail, (__u64)tx->next);
 	} else {
 		if (tx->lent)
-			/* tlog.N0 -> tlog.N1: before the claim goes, and the tail of newcomers. */
+			/* tlog.N0 -> tlog.N1: before the claim is dropped, and the tail of newcomers. */
 			shmipc_store_release(&tx->line->next, (__u64)tx->next);
-		/* tlog.L0 -> tlog.L1: committed before the claim goes. */
+		/* tlog.L0 -> tlog.L1: committed before the claim is dropped. */
 		shmipc_store_release(&tx->line->claim, (__u64)SHMIPC_CLAIM_NONE);
 	}
 	shmipc_store_relaxed(&tx->line->sent, (__u64)tx->sent);
 	shmipc_store_relaxed(&tx->line->bytes, (__u64)tx->bytes);
-	/* wait.W0 -> wait.W1: the word, then want; the sleeper does it the other way round. */
+	/* wait.W0 -> wait.W1: the word, then want; the sleeper uses the opposite order. */
 	if (shmipc_unlikely(tx->full_fence))
 		shmipc_fence_seq_cst();
 	else
@@ -416,7 +416,7 @@ SHMIPC_INLINE uint32_t shmipc_tlog_commit(struct shmipc_tlog_tx *tx, uint64_t se
  * shmipc_tlog_fill - write a claimed message into its cell
  * @tx:         the publishing end
  * @seq:        its number
- * @prefix:     what lies before the payload; may be NULL if @prefix_len is 0
+ * @prefix:     the bytes before the payload; may be NULL if @prefix_len is 0
  * @prefix_len: a multiple of 8
  * @buf:        the payload
  * @len:        its bytes; with the prefix at most cell_bytes
@@ -437,7 +437,7 @@ SHMIPC_INLINE void shmipc_tlog_fill(struct shmipc_tlog_tx *tx, uint64_t seq, con
 	shmipc_racy_write(cell, buf, len);
 }
 
-/* Where a claimed message lies in the pool; see shmipc_tlog_fill(). */
+/* Write the location of a claimed message in the pool; see shmipc_tlog_fill(). */
 SHMIPC_INLINE void shmipc_tlog_fill_pool(struct shmipc_tlog_tx *tx, uint64_t seq, size_t prefix_len,
 					size_t len, uint64_t flags, uint64_t off, uint64_t chunks)
 {

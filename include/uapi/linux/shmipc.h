@@ -3,7 +3,7 @@
  * shmipc.h - the ioctls of /dev/shmipc
  *
  * A descriptor of the device is bound to one segment, once, by CREATE, OPEN or JOIN;
- * afterwards it can be mapped, polled, and passed over a socket. INFO, LIST,
+ * afterwards it can be mapped, polled, and passed over a socket. INFO, LIST and
  * UNLINK need no segment.
  *
  * Every argument is a struct that begins with its own size in bytes, as the
@@ -38,7 +38,7 @@
 #define SHMIPC_DEV_BODY_MAX	(1u << 24)	/* bytes before the data */
 #define SHMIPC_DEV_ROLES	8u		/* roles 0..7; 0 takes no slot */
 
-/* Limits that ENOSPC may be about, in shmipc_dev_create.limit. */
+/* Limits that cause ENOSPC, reported in shmipc_dev_create.limit. */
 enum shmipc_dev_limit {
 	SHMIPC_LIMIT_NONE	= 0,	/* memory itself (ENOMEM) */
 	SHMIPC_LIMIT_USER_BYTES	= 1,	/* parameter user_max_mib; CAP_IPC_LOCK lifts it */
@@ -54,15 +54,15 @@ enum shmipc_dev_limit {
 #define SHMIPC_DEV_CAP_PMD	0x8ull	/* 2 MiB pages exist on this machine */
 
 /**
- * struct shmipc_dev_info - what the module does, and its limits now
+ * struct shmipc_dev_info - features of the module, and its present limits
  * @size:            sizeof this struct
  * @abi:             SHMIPC_ABI_VERSION
  * @caps:            SHMIPC_DEV_CAP_*
- * @layout_major:    SHMIPC_LAYOUT_MAJOR that it writes
+ * @layout_major:    SHMIPC_LAYOUT_MAJOR that the module writes
  * @layout_minor:    SHMIPC_LAYOUT_MINOR
  * @total_max_bytes: of all segments
  * @total_bytes:     in use
- * @user_max_bytes:  of one user's; ~0: not limited for the caller
+ * @user_max_bytes:  of one user; ~0: not limited for the caller
  * @user_bytes:      the caller's
  * @total_max_segs:  segments
  * @total_segs:      in use
@@ -89,7 +89,7 @@ struct shmipc_dev_info {
  * struct shmipc_dev_region - bytes that some roles may write
  * @off:   from the segment's start; a multiple of 4096, after the peer table
  * @bytes: a multiple of 4096
- * @roles: 1 << enum shmipc_role, or-ed. Bit 0: whoever may open the segment for
+ * @roles: 1 << enum shmipc_role, or-ed. Bit 0: any process that may open the segment for
  *         writing, without a role
  * @reserved: 0
  */
@@ -102,28 +102,28 @@ struct shmipc_dev_region {
 
 /* shmipc_dev_create.flags */
 #define SHMIPC_DEV_PERSISTENT	0x1u	/* stays without descriptors until unlinked */
-#define SHMIPC_DEV_ON_NODE	0x2u	/* @node is meant; ENOMEM if it is full */
-#define SHMIPC_DEV_CHOWN	0x4u	/* @uid and @gid are meant */
+#define SHMIPC_DEV_ON_NODE	0x2u	/* use @node; ENOMEM if it is full */
+#define SHMIPC_DEV_CHOWN	0x4u	/* use @uid and @gid */
 
 /**
- * struct shmipc_dev_create - make a segment and bind this descriptor to it
+ * struct shmipc_dev_create - create a segment and bind this descriptor to it
  * @size:       sizeof this struct
  * @flags:      SHMIPC_DEV_PERSISTENT and so on
- * @name:       pointer to the name; 0: none, to be passed by descriptor
+ * @name:       pointer to the name; 0: no name, the segment is passed by descriptor
  * @name_len:   bytes of it, without a final 0
- * @kind:       enum shmipc_kind, or what a later library calls its own
+ * @kind:       enum shmipc_kind, or a kind of a later library
  * @mode:       permission bits (0777 at most)
- * @uid:        with CHOWN: owner; needs CAP_CHOWN or to be oneself
- * @gid:        with CHOWN: group; needs CAP_CHOWN or to be a member
+ * @uid:        with CHOWN: owner; needs CAP_CHOWN, or to be the caller's own
+ * @gid:        with CHOWN: group; needs CAP_CHOWN, or membership
  * @node:       with ON_NODE: NUMA node of all memory
  * @peers:      slots in the peer table, 1 to SHMIPC_DEV_PEERS_MAX
  * @nregions:   at @regions
- * @page:       4096, 2097152, or 0 for the larger where it fits. Other powers of
- *              two are noted as asked and served by the next smaller one
+ * @page:       4096, 2097152, or 0 for the larger one if it fits. Other powers of
+ *              two are recorded as asked, and the next smaller size is used
  * @data_off:   where the data begin: a multiple of 4096, and of 2097152 to have
  *              2 MiB pages; not before SHMIPC_DEV_BODY_OFF(peers) + @body_bytes
  * @data_bytes: a multiple of 4096, not 0
- * @body:       pointer to what lies at SHMIPC_DEV_BODY_OFF(peers) at first
+ * @body:       pointer to the initial contents at SHMIPC_DEV_BODY_OFF(peers)
  * @body_bytes: bytes of it; the rest of the segment is zero
  * @regions:    pointer to struct shmipc_dev_region
  * @role_max:   how many peers may hold each role at a time
@@ -133,9 +133,9 @@ struct shmipc_dev_region {
  * @small:      result: 4 KiB pages obtained
  * @id:         result: as in the header
  *
- * Nobody sees the segment before it is complete.
+ * No process sees the segment before it is complete.
  *
- * Errors: EEXIST the name is taken; EBUSY this descriptor has a segment; ENOSPC
+ * Errors: EEXIST the name is taken; EBUSY this descriptor already has a segment; ENOSPC
  * a limit; ENOMEM; EPERM for CHOWN; EINVAL; EFAULT; EINTR killed meanwhile;
  * EBADF the descriptor is not open for reading and writing.
  */
@@ -174,9 +174,9 @@ struct shmipc_dev_create {
  * @name_len: bytes of it
  * @reserved: 0
  *
- * OPEN wants the rights that the descriptor was opened with: read, write, or
- * both. Errors: ENOENT; EACCES; EBUSY this descriptor has a segment; EINVAL.
- * UNLINK wants to be the owner, or CAP_SYS_ADMIN over the IPC namespace. Errors:
+ * OPEN needs the permissions that the descriptor was opened with: read, write, or
+ * both. Errors: ENOENT; EACCES; EBUSY this descriptor already has a segment; EINVAL.
+ * UNLINK is for the owner, or needs CAP_SYS_ADMIN over the IPC namespace. Errors:
  * ENOENT; EPERM; EINVAL.
  */
 struct shmipc_dev_name {
@@ -194,9 +194,9 @@ struct shmipc_dev_name {
  * @fd:       a descriptor of the device that has a segment
  * @reserved: 0
  *
- * For another role in the same address space, and for a segment that came by
- * descriptor. Whoever has @fd open for writing may have this one so.
- * Errors: EBADF no descriptor, or not the device's; ENXIO it has no segment;
+ * For another role in the same address space, and for a segment received by
+ * descriptor. If @fd is open for writing, this descriptor may be, too.
+ * Errors: EBADF no descriptor, or not of the device; ENXIO it has no segment;
  * EACCES it is not open for what this one is; EBUSY this one has a segment.
  */
 struct shmipc_dev_join {
@@ -207,11 +207,11 @@ struct shmipc_dev_join {
 };
 
 /**
- * struct shmipc_dev_stat - what a segment is
+ * struct shmipc_dev_stat - properties of a segment
  * @size:        sizeof this struct
  * @flags:       SHMIPC_SEG_*
- * @total_bytes: to be mapped
- * @data_off:    and
+ * @total_bytes: bytes to map
+ * @data_off:    as created
  * @data_bytes:  as created
  * @page_asked:  as created
  * @page_got:    smallest page that backs the data
@@ -264,13 +264,13 @@ struct shmipc_dev_stat {
  * struct shmipc_dev_list - the next segment in the order of names
  * @size:      sizeof this struct
  * @flags:     0
- * @after:     pointer to a name, there or not; 0: from the start
+ * @after:     pointer to a name, existing or not; 0: from the start
  * @after_len: bytes of it
  * @reserved:  0
  * @stat:      pointer to struct shmipc_dev_stat, its @size set
  *
- * Shows what the caller may open for reading, in its IPC namespace.
- * Errors: ENOENT there is no more; EINVAL; EFAULT.
+ * Lists segments that the caller may open for reading, in its IPC namespace.
+ * Errors: ENOENT there are no more; EINVAL; EFAULT.
  */
 struct shmipc_dev_list {
 	__u32		size;
@@ -288,19 +288,19 @@ struct shmipc_dev_list {
  * @role:       enum shmipc_role, not NONE
  * @slot_min:   the first free slot from here ...
  * @slot_max:   ... to here, inclusive
- * @caps:       SHMIPC_PEER_CAP_*, for the others to see
+ * @caps:       SHMIPC_PEER_CAP_*, visible to other peers
  * @slot:       result
- * @word:       result: what the slot's word is now
+ * @word:       result: the slot's present word
  * @generation: result
  *
- * The peer is this address space through this descriptor, of which it has one
- * at most. A writable mapping of the role's regions can be made from now on.
- * It leaves by DETACH, or when nothing of the descriptor is left (descriptors,
- * mappings); it dies with the address space, by exit, signal or exec. A forked
- * child is no peer.
+ * The peer is this address space through this descriptor; it has at most one role per
+ * descriptor. From now on writable mappings of the role's regions can be made. The
+ * peer leaves by DETACH, or when the last reference to the descriptor is gone
+ * (descriptors, mappings); it dies with the address space, by exit, signal or exec. A
+ * forked child is not a peer.
  *
  * Errors: EBUSY the role or every slot is taken, or this address space has
- * attached through this descriptor; EACCES no right to write; EBADF not open
+ * attached through this descriptor; EACCES no write permission; EBADF not open
  * for writing; EINVAL; ENXIO no segment; ENOMEM.
  */
 struct shmipc_dev_attach {
@@ -316,11 +316,11 @@ struct shmipc_dev_attach {
 };
 
 /**
- * struct shmipc_dev_detach - give the role back
+ * struct shmipc_dev_detach - give up the role
  * @size:  sizeof this struct
  * @flags: 0
  *
- * Errors: EBUSY a writable mapping of the role is still there: unmap it first;
+ * Errors: EBUSY a writable mapping of the role still exists: unmap it first;
  * ESRCH this address space has no role through this descriptor; ENXIO.
  */
 struct shmipc_dev_detach {
@@ -329,7 +329,7 @@ struct shmipc_dev_detach {
 };
 
 /* shmipc_dev_wait.flags */
-#define SHMIPC_DEV_EXCLUSIVE	0x1u	/* a wake(1) wakes one of those who set this */
+#define SHMIPC_DEV_EXCLUSIVE	0x1u	/* a wake(1) wakes one of the waiters that set this */
 
 /* shmipc_dev_wait.peer: watch no slot */
 #define SHMIPC_DEV_NO_PEER	0xffffffffu
@@ -345,7 +345,7 @@ struct shmipc_dev_detach {
  * @reserved:    0
  * @deadline_ns: absolute, CLOCK_MONOTONIC; ~0: none
  *
- * Any peer's coming, leaving or dying wakes every sleeper of the segment.
+ * When any peer attaches, leaves or dies, every sleeper of the segment is woken.
  * As an io_uring command: SHMIPC_IOC_WAIT in sqe->cmd_op, the address of the
  * struct in the first eight bytes of sqe->cmd, read when the sqe is submitted;
  * the result is in cqe->res. It is cancelled (ECANCELED) when the process closes
@@ -353,7 +353,7 @@ struct shmipc_dev_detach {
  *
  * Return: 0 woken (look again); EAGAIN a word differs; ETIMEDOUT; EINTR, or
  * restarted with the same deadline after a handler with SA_RESTART; EINVAL;
- * EFAULT nothing is at @off; ENXIO no segment.
+ * EFAULT @off is outside the segment; ENXIO no segment.
  */
 struct shmipc_dev_wait {
 	__u32		size;
@@ -371,8 +371,8 @@ struct shmipc_dev_wait {
  * @size:  sizeof this struct
  * @flags: 0
  * @off:   of the word
- * @n:     how many of the exclusive ones; 0: all. Others are always woken
- * @woken: result: how many, pollers not counted
+ * @n:     how many of the exclusive ones; 0: all. All others are always woken
+ * @woken: result: number woken, not counting pollers
  *
  * Errors: EINVAL; EBADF not open for writing; ENXIO no segment.
  */
@@ -397,8 +397,8 @@ struct shmipc_dev_wake {
  * @peer_val: POLLHUP while the slot's word, without bit 31, is not this
  * @reserved: 0
  *
- * One setting for a file description, whoever shares it. A change of the word is
- * noticed when somebody wakes @off.
+ * There is one setting per file description, shared by all that use it. A change of
+ * the word is noticed when a process wakes @off.
  */
 struct shmipc_dev_poll {
 	__u32		size;
@@ -410,16 +410,16 @@ struct shmipc_dev_poll {
 	__u32		reserved;
 };
 
-/* The description that it came through is still open; it may be dead itself. */
+/* The file description of the attach is still open; the peer itself may be dead. */
 #define SHMIPC_DEV_PEER_OPEN	0x1u
 
 /**
- * struct shmipc_dev_peer - one slot, as the kernel knows it
+ * struct shmipc_dev_peer - one slot, as known to the kernel
  * @state:      enum shmipc_peer_state
  * @role:       enum shmipc_role
  * @slot:       which
  * @word:       as in the table
- * @pid:        in the reader's PID namespace; 0: of another, or not attached
+ * @pid:        in the reader's PID namespace; 0: in another, or not attached
  * @generation: grows with each attach to this slot
  * @since_ns:   CLOCK_REALTIME of the attach
  * @caps:       SHMIPC_PEER_CAP_*
@@ -442,7 +442,7 @@ struct shmipc_dev_peer {
 };
 
 /**
- * struct shmipc_dev_peers - who is, or was, in the slots
+ * struct shmipc_dev_peers - present and past peers, by slot
  * @size:       sizeof this struct
  * @flags:      0
  * @first:      slot to begin with
@@ -462,12 +462,12 @@ struct shmipc_dev_peers {
 };
 
 /**
- * struct shmipc_dev_pages - what backs the data, chunk by chunk
+ * struct shmipc_dev_pages - the pages that back the data, chunk by chunk
  * @size:   sizeof this struct
  * @flags:  0
  * @off:    from the segment's start; a multiple of 2097152
  * @chunks: pointer to a __u32 for each 2 MiB from @off: bits 0..15 NUMA node of
- *          its first page, bit 16: one 2 MiB page, bit 17: nothing is there
+ *          its first page, bit 16: one 2 MiB page, bit 17: no page
  * @count:  room; result: chunks written
  * @reserved: 0
  */
@@ -486,7 +486,7 @@ struct shmipc_dev_pages {
 
 #define SHMIPC_IOC_MAGIC	0xb7
 
-/* The size is in the struct, so that the number stays when the struct grows. */
+/* The size is in the struct, so the number does not change when the struct grows. */
 #define SHMIPC_IOC_INFO		_IO(SHMIPC_IOC_MAGIC, 0x00)	/* struct shmipc_dev_info */
 #define SHMIPC_IOC_CREATE	_IO(SHMIPC_IOC_MAGIC, 0x01)	/* struct shmipc_dev_create */
 #define SHMIPC_IOC_OPEN		_IO(SHMIPC_IOC_MAGIC, 0x02)	/* struct shmipc_dev_name */

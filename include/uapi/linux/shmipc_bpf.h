@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note */
 /*
- * shmipc_bpf.h - what the kernel module tells eBPF programs and tracers
+ * shmipc_bpf.h - interface of the kernel module to eBPF programs and tracers
  *
  * Two functions of the module can be called by eBPF programs of the types
  * TRACING (tp_btf, fentry and the like) and SYSCALL, in any context:
@@ -8,18 +8,17 @@
  *   int bpf_shmipc_segment_state(__u64 id, struct shmipc_bpf_state *out, __u32 out__sz);
  *   int bpf_shmipc_peer_state(__u64 id, __u32 slot, struct shmipc_bpf_peer *out, __u32 out__sz);
  *
- * @id is the first eight bytes of the segment's id, as every tracepoint gives it.
- * They return 0 or, negative: ENOENT no such segment; ESRCH nobody is attached to
- * @slot; EINVAL @out__sz is below the first version of the struct. What the module
- * does not know of a larger struct is zero, as is @out after an error.
+ * @id is the first eight bytes of the segment's id, as in every tracepoint.
+ * They return 0 or, negative: ENOENT no such segment; ESRCH no peer is attached to
+ * @slot; EINVAL @out__sz is below the first version of the struct. Fields of a larger
+ * struct that the module does not know are zero, and so is @out after an error.
  *
  * The same structs are the last argument of the tracepoints shmipc_sample and
- * shmipc_sample_peer, which exist while somebody listens to them; the parameter
- * sample_hz of the module is their rate.
+ * shmipc_sample_peer, which fire while somebody listens to them, at the rate of the parameter
+ * sample_hz of the module.
  *
- * Positions are what peers wrote into memory that they share: for people and for
- * measuring, not to be relied upon. They are numbers of messages in a topic, and
- * bytes in a ring.
+ * Positions are read from memory that the peers write: measure and show them, but do
+ * not rely upon them. In a topic they are numbers of messages, in a ring bytes.
  *
  * Changes:
  *   1  first version
@@ -29,27 +28,27 @@
 
 #include <linux/types.h>
 
-/* In place of a slot: nobody in particular. */
+/* In place of a slot: no peer in particular. */
 #define SHMIPC_BPF_NO_SLOT	0xffffffffu
-/* In place of a position: its owner keeps it to itself, or has none. */
+/* In place of a position: private to its owner, or there is none. */
 #define SHMIPC_BPF_NO_POS	(~0ULL)
 
 /**
  * struct shmipc_bpf_state - a segment at this moment
- * @id:        as asked for
+ * @id:        as requested
  * @published: position up to which messages are published
  * @consumed:  spsc: the consumer's position; bcast, topic: messages before it may
  *             be gone
- * @messages:  published since the segment was made
- * @capacity:  @published is never further than this from @consumed
+ * @messages:  published since the segment was created
+ * @capacity:  the most that @published can be ahead of @consumed
  * @lag:       of the receiver that is furthest behind, in positions
  * @behind:    the same, in messages
- * @slot:      its slot; SHMIPC_BPF_NO_SLOT if nobody's position is known
- * @pid:       and its process, as the initial PID namespace knows it
+ * @slot:      its slot; SHMIPC_BPF_NO_SLOT if no position is known
+ * @pid:       and its process, in the initial PID namespace
  * @kind:      enum shmipc_kind
  * @slots:     in the peer table
- * @attached:  of them, now
- * @waiters:   that sleep in the device now
+ * @attached:  slots taken now
+ * @waiters:   sleepers in the device now
  */
 struct shmipc_bpf_state {
 	__u64	id;
@@ -74,17 +73,17 @@ struct shmipc_bpf_state {
  * @pos:        receivers: where it will read next; the producer of a ring: where it
  *              has published up to; a publisher: the number that it has claimed and
  *              not published yet; SHMIPC_BPF_NO_POS: not known
- * @lag:        from @pos to what is published; 0 where @pos is not known
+ * @lag:        from @pos to what is published; 0 if @pos is not known
  * @behind:     the same, in messages
  * @messages:   that it received, or sent
  * @lost:       messages that it was told it lost (subscribers)
  * @slot:       in the peer table
  * @role:       enum shmipc_role
- * @pid:        of its process, as the initial PID namespace knows it
- * @holding:    messages of the pool that it keeps in place (subscribers)
+ * @pid:        of its process, in the initial PID namespace
+ * @holding:    messages in the pool that it holds (subscribers)
  * @policy:     enum shmipc_policy (subscribers)
  * @group:      1 and up; 0: none (subscribers)
- * @waits_for:  slot of whom it waits for now, or SHMIPC_BPF_NO_SLOT (publishers)
+ * @waits_for:  slot of the peer that it waits for now, or SHMIPC_BPF_NO_SLOT (publishers)
  * @reserved:   0
  * @comm:       name of the process at attach
  */

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note */
 /*
- * shmipc_layout.h - the bytes of shmipc in shared memory
+ * shmipc_layout.h - the layout of shmipc's shared memory
  *
  * This is an ABI between processes: two builds of the library that agree on
  * SHMIPC_LAYOUT_MAJOR and know all of each other's incompatible features can
  * share a segment. It is versioned apart from the ioctls.
  *
- *   segment                                    who may write (dev backend)
+ *   segment                                    written by (dev backend)
  *   +--------------------------------------+ 0
  *   | struct shmipc_seg_hdr                |   nobody after creation
  *   +--------------------------------------+ peers_off
@@ -20,7 +20,7 @@
  *   | records                              |   the producer
  *   +--------------------------------------+ total_bytes
  *
- * On the mem backend the pages are the same, and the rights are only asked for.
+ * On the mem backend the pages are the same, but the roles are not enforced.
  *
  * Changes:
  *   1.0  first layout
@@ -33,8 +33,8 @@
 #define SHMIPC_LAYOUT_MAJOR	1
 #define SHMIPC_LAYOUT_MINOR	0
 
-#define SHMIPC_CTL_PAGE		4096u	/* roles are kept apart by this */
-#define SHMIPC_LINE		64u	/* words that two sides write are kept apart by this */
+#define SHMIPC_CTL_PAGE		4096u	/* separates the pages of different roles */
+#define SHMIPC_LINE		64u	/* separates words that different sides write */
 
 /* "shmipcSG" and "shmipcRG" as they lie in memory; little endian only. */
 #define SHMIPC_SEG_MAGIC	0x47536370696d6873ULL
@@ -45,29 +45,29 @@
 
 /* What lies in the segment. */
 enum shmipc_kind {
-	SHMIPC_KIND_ANY		= 0,	/* only in requests: whatever is there */
-	SHMIPC_KIND_RAW		= 1,	/* bytes; the user's business */
+	SHMIPC_KIND_ANY		= 0,	/* only in requests: any kind */
+	SHMIPC_KIND_RAW		= 1,	/* bytes; used as the program likes */
 	SHMIPC_KIND_SPSC	= 2,	/* lossless ring, one producer, one consumer */
 	SHMIPC_KIND_BCAST	= 3,	/* overwriting log, one producer, many readers */
 	SHMIPC_KIND_TOPIC	= 4,	/* publishers and subscribers: shmipc_topic.h */
 };
 
 enum shmipc_role {
-	SHMIPC_ROLE_NONE	= 0,	/* looks only; takes no slot */
+	SHMIPC_ROLE_NONE	= 0,	/* read-only; takes no slot */
 	SHMIPC_ROLE_PRODUCER	= 1,
 	SHMIPC_ROLE_CONSUMER	= 2,
 	SHMIPC_ROLE_READER	= 3,
 };
 
 enum shmipc_peer_state {
-	SHMIPC_PEER_NONE	= 0,	/* nobody was ever here */
+	SHMIPC_PEER_NONE	= 0,	/* never taken */
 	SHMIPC_PEER_ATTACHED	= 1,
-	SHMIPC_PEER_LEFT	= 2,	/* went by closing */
-	SHMIPC_PEER_DIED	= 3,	/* was killed, or ended without closing */
+	SHMIPC_PEER_LEFT	= 2,	/* left by closing */
+	SHMIPC_PEER_DIED	= 3,	/* was killed, or exited without closing */
 };
 
 /* seg_hdr.flags */
-#define SHMIPC_SEG_PERSISTENT	0x1u	/* stays when the last peer goes */
+#define SHMIPC_SEG_PERSISTENT	0x1u	/* stays when the last peer has gone */
 #define SHMIPC_SEG_PRIVATE	0x2u	/* one process, no descriptor */
 #define SHMIPC_SEG_ANON		0x4u	/* sealed memfd, no name */
 
@@ -77,13 +77,13 @@ enum shmipc_peer_state {
  * struct shmipc_seg_hdr - first page of a segment; constant after creation
  * @magic:         SHMIPC_SEG_MAGIC
  * @layout_major:  refused when it differs from the reader's
- * @layout_minor:  only adds; readers ignore what they do not know
- * @hdr_bytes:     sizeof this struct where it was made
+ * @layout_minor:  only adds fields; readers ignore those that they do not know
+ * @hdr_bytes:     sizeof this struct at creation
  * @incompat:      features that a peer must know (SHMIPC_FEAT_INCOMPAT_*)
  * @compat:        features that a peer may ignore
  * @total_bytes:   length of the whole segment
  * @peers_off:     byte offset of the peer table
- * @body_off:      byte offset of what @kind names (the ring header)
+ * @body_off:      byte offset of the body, which depends on @kind (ring header)
  * @data_off:      byte offset of the data; a multiple of @page_got except on
  *                 hugetlbfs, where control and data share pages
  * @data_bytes:    bytes of data
@@ -132,15 +132,15 @@ struct shmipc_seg_hdr {
 };
 
 /*
- * peer_slot.word: the word that a sleeper watches beside its position word.
+ * peer_slot.word: the word that a sleeper watches in addition to its position word.
  * It holds the thread id of the owner's keeper thread (in the owner's PID
  * namespace; nobody else interprets it) in the low 30 bits, as the kernel's
- * robust-futex protocol wants it. The kernel sets bit 30 when the owner dies.
+ * robust-futex protocol requires. The kernel sets bit 30 when the owner dies.
  */
 #define SHMIPC_PEER_TID_MASK	0x3fffffffu
 #define SHMIPC_PEER_DEAD	0x40000000u	/* FUTEX_OWNER_DIED */
 #define SHMIPC_PEER_WATCHED	0x80000000u	/* FUTEX_WAITERS */
-/* In place of a thread id: attached, but with no keeper; watch the lock. */
+/* In place of a thread id: attached, but without a keeper; watch the lock. */
 #define SHMIPC_PEER_NO_KEEPER	0x3fffffffu
 
 /**
@@ -170,9 +170,9 @@ struct shmipc_peer_slot {
 };
 
 /*
- * The owner's publishing path holds no full fence; who wants to sleep on its
- * word must run membarrier(MEMBARRIER_CMD_GLOBAL_EXPEDITED) first. Without
- * this bit the owner runs the fence itself.
+ * The owner's publishing path has no full fence; a peer that is about to sleep on its
+ * word must first run membarrier(MEMBARRIER_CMD_GLOBAL_EXPEDITED). Without this bit the
+ * owner executes the fence itself.
  */
 #define SHMIPC_PEER_CAP_MEMBARRIER	0x1u
 
@@ -182,7 +182,7 @@ struct shmipc_peer_slot {
  * @version:    SHMIPC_LAYOUT_MAJOR
  * @kind:       SHMIPC_KIND_SPSC or SHMIPC_KIND_BCAST
  * @align:      alignment of every payload: 8, 16, 32 or 64
- * @lots:       parts of the ring in which credit goes back and history goes
+ * @lots:       parts of the ring; credit is returned, and history discarded, by lots
  * @size:       bytes of data; a power of two
  * @prod_off:   the offsets count from this struct
  * @cons_off:   spsc only, else 0
@@ -209,8 +209,8 @@ struct shmipc_ring_hdr {
 };
 
 /**
- * struct shmipc_cursor - a position and the sequence number that goes with it
- * @word: position (a multiple of 8), and in bit 0 which of @seq is its own.
+ * struct shmipc_cursor - a position and its sequence number
+ * @word: position (a multiple of 8), and in bit 0 the index of its number in @seq.
  *        One store moves both, so that a writer killed between any two
  *        instructions leaves a pair that belongs together. The low 32 bits are
  *        the word that sleepers wait on.
@@ -234,7 +234,7 @@ struct shmipc_mark {
 
 /**
  * struct shmipc_prod - the producer's page
- * @tail:      where the next record will be; written at each publish
+ * @tail:      position of the next record; written at each publish
  * @want_pos:  spsc: the producer sleeps until the consumer's position gets here
  * @floor_lot: bcast: records before @marks[@floor_lot] may be overwritten
  * @marks:     bcast: first record at or after each lot's first byte
@@ -254,8 +254,8 @@ struct shmipc_prod {
 
 /**
  * struct shmipc_cons - the consumer's page (spsc)
- * @head:       where the next unread record is; written at each release
- * @credit_pos: the same, but written only once a lot; what the producer polls
+ * @head:       position of the next unread record; written at each release
+ * @credit_pos: the same, but written only once per lot; polled by the producer
  * @want_pos:   the consumer sleeps until the producer's position gets here
  */
 struct shmipc_cons {

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note */
 /*
- * shmipc_topic.h - the bytes of a topic: a log of messages, and a pool for the large
+ * shmipc_topic.h - the layout of a topic: a log of messages, and a pool for large ones
  *
  * A topic is the body of a segment of kind SHMIPC_KIND_TOPIC (shmipc_layout.h).
  * The peer table holds the publishers first (slots 0 to pubs - 1), then the
  * subscribers. All offsets count from the struct shmipc_topic_hdr.
  *
- *                                              who may write (dev backend)
+ *                                              written by (dev backend)
  *   +----------------------------------------+ 0
  *   | struct shmipc_topic_hdr     one page   |   nobody after creation
  *   +----------------------------------------+ pub_off
@@ -24,9 +24,9 @@
  *   | chunks of the pool                     |   publishers
  *   +----------------------------------------+
  *
- * A message is an entry of the log. Its number, which counts from 0 without a
- * gap, says which: number modulo entries. A small message lies in the entry's
- * cell, a large one in the pool, and then the cell says where.
+ * A message is an entry of the log: its number, which counts from 0 without a gap,
+ * modulo the number of entries. A small message is in the entry's cell, a large one in
+ * the pool; then the cell has its location.
  */
 #ifndef _UAPI_LINUX_SHMIPC_TOPIC_H
 #define _UAPI_LINUX_SHMIPC_TOPIC_H
@@ -44,14 +44,14 @@
 #define SHMIPC_TOPIC_CELL_MAX	65520u	/* a stride of 64 KiB at most */
 #define SHMIPC_TOPIC_CHUNKS_MAX	65536u
 
-/* topic_hdr.meta: what each message carries before its payload, 8 bytes each, in this order. */
+/* topic_hdr.meta: fields before the payload of each message, 8 bytes each, in this order. */
 #define SHMIPC_META_PUB_ID	0x1u	/* random number of the publisher */
-#define SHMIPC_META_PUB_SEQ	0x2u	/* its messages before this one */
+#define SHMIPC_META_PUB_SEQ	0x2u	/* number of its messages before this one */
 #define SHMIPC_META_MONO	0x4u	/* CLOCK_MONOTONIC, nanoseconds */
 #define SHMIPC_META_WALL	0x8u	/* CLOCK_REALTIME, nanoseconds */
 #define SHMIPC_META_ALL		0xfu
 
-/* What happens to a subscriber that falls behind. */
+/* The treatment of a subscriber that falls behind. */
 enum shmipc_policy {
 	SHMIPC_POLICY_DEFAULT	= 0,	/* only in requests: LOSSY */
 	SHMIPC_POLICY_LOSSY	= 1,	/* it loses messages, and is told how many */
@@ -64,19 +64,19 @@ enum shmipc_policy {
  * @magic:       SHMIPC_TOPIC_MAGIC, written last
  * @version:     SHMIPC_TOPIC_VERSION
  * @meta:        SHMIPC_META_*
- * @pubs:        publishers at a time; 1 makes a topic that is published to without
- *               a locked instruction
+ * @pubs:        publishers at a time; with 1, publishing needs no locked
+ *               instruction
  * @subs:        subscribers at a time
  * @entries:     of the log; a power of two
  * @cell_bytes:  largest message in an entry; a multiple of 16
  * @stride:      bytes from one entry to the next
- * @align:       alignment of payloads, 8 to 4096; of those in cells 64 at most
+ * @align:       alignment of payloads, 8 to 4096; in cells at most 64
  * @holds:       messages in the pool that one subscriber may hold
  * @policies:    1 << enum shmipc_policy, or-ed: what subscribers may choose
  * @chunk_bytes: of the pool; a power of two
  * @chunks:      in the pool; 0: no pool
- * @evict_ns:    publishers wait so long for a subscriber of policy EVICT
- * @keep:        messages that are kept, as asked for; @entries is a little more
+ * @evict_ns:    how long publishers wait for a subscriber of policy EVICT
+ * @keep:        messages that are kept, as requested; @entries is slightly larger
  * @pub_off:     the offsets, see above
  * @sub_off:
  * @data_off:
@@ -107,23 +107,23 @@ struct shmipc_topic_hdr {
 };
 
 /*
- * While one publisher is the only one that publishes, the tail is lent to it: the
- * word says to whom and from which number on, and the number of the next message
- * is in that publisher's line (next). Whoever else wants to publish recalls it.
+ * While only one publisher publishes, the tail is lent to it: the word names that
+ * publisher and the number from which on it is lent, and the number of the next message
+ * is in the publisher's line (next). Any other publisher that wants to publish recalls it.
  */
 #define SHMIPC_TAIL_LENT	(1ULL << 63)
-#define SHMIPC_TAIL_RECALLED	(1ULL << 62)	/* by somebody: no number may be taken */
+#define SHMIPC_TAIL_RECALLED	(1ULL << 62)	/* no number may be claimed */
 #define SHMIPC_TAIL_START	10u		/* bits 10..61: the number */
-#define SHMIPC_TAIL_SLOT	0x3ffULL	/* bits 0..9: the publisher */
+#define SHMIPC_TAIL_SLOT	0x3ffULL	/* bits 0..9: the publisher's slot */
 
 /**
- * struct shmipc_pub_ctl - what all publishers write
+ * struct shmipc_pub_ctl - words that all publishers write
  * @tail:      number of the next message, or SHMIPC_TAIL_LENT and so on
  * @floor:     messages before this one may be overwritten; only grows
- * @clear:     entries before this one may be written over: no subscriber that
+ * @clear:     entries before this one may be reused: no subscriber that
  *             publishers wait for is behind it, and no publisher is writing there
- * @room_want: a publisher sleeps until a subscriber's position gets here; of several
- *             publishers the largest that one wants, which only grows
+ * @room_want: a publisher sleeps until a subscriber's position gets here; with several
+ *             publishers the largest value, so it only grows
  * @pubs_used: slots of publishers that were ever taken are below this
  * @aborted:   messages that never came, as their publishers died
  * @evictions: subscribers that were cut off
@@ -146,13 +146,13 @@ struct shmipc_pub_ctl {
 #define SHMIPC_CLAIM_MAX	4095u
 
 /**
- * struct shmipc_pub_line - what one publisher writes
+ * struct shmipc_pub_line - the line of one publisher
  * @claim:     SHMIPC_CLAIM_NONE, or number << 12 | count of the messages that it
- *             is about to claim, or has claimed and not committed yet
- * @sent:      messages of all who ever had this slot
+ *             is about to claim, or has claimed but not committed yet
+ * @sent:      messages of all publishers that ever had this slot
  * @bytes:     in them
- * @waits:     times that it waited for a subscriber or for the pool
- * @wait_slot: peer slot of whom it waits for now, plus 1; 0: for nobody
+ * @waits:     how often it waited for a subscriber or for the pool
+ * @wait_slot: slot of the peer that it waits for now, plus 1; 0: none
  * @id:        random number of the publisher
  * @next:      while the tail is lent to it: number of the next message
  */
@@ -168,10 +168,10 @@ struct shmipc_pub_line {
 };
 
 /*
- * A chunk of the pool. FREE: nobody's. OWNED: a publisher fills it. RETIRED: no
- * one fills it; it may be taken when its last message is before clear and nobody
- * holds a message in it. (Before the floor is not enough: a subscriber that came
- * just then and loses nothing may still have to read it.)
+ * A chunk of the pool. FREE: not in use. OWNED: a publisher fills it. RETIRED: filled;
+ * it may be reused when its last message is before clear and no subscriber holds a
+ * message in it. (Before the floor is not enough: a lossless subscriber that has just
+ * opened may still have to read it.)
  */
 #define SHMIPC_CHUNK_FREE	0ULL
 #define SHMIPC_CHUNK_OWNED	1ULL	/* bits 2..17 slot, 18..63 generation */
@@ -179,8 +179,8 @@ struct shmipc_pub_line {
 #define SHMIPC_CHUNK_STATE	3ULL
 
 /**
- * struct shmipc_sub_ctl - what all subscribers write
- * @want:      the largest number of a message that one sleeps for, plus 1
+ * struct shmipc_sub_ctl - words that all subscribers write
+ * @want:      the largest number of a message for which a subscriber sleeps, plus 1
  * @subs_used: slots that were ever taken are below this
  */
 struct shmipc_sub_ctl {
@@ -191,8 +191,8 @@ struct shmipc_sub_ctl {
 };
 
 /**
- * struct shmipc_group_line - subscribers that share the messages among them
- * @cursor: number of the next message to be taken, plus 1; 0: no one came yet
+ * struct shmipc_group_line - a group of subscribers that share the messages
+ * @cursor: number of the next message to be taken, plus 1; 0: no member yet
  */
 struct shmipc_group_line {
 	__u64	cursor;
@@ -202,19 +202,19 @@ struct shmipc_group_line {
 #define SHMIPC_POS_NONE		(~0ULL)
 
 /*
- * evicted[]: the generation of the subscriber that publishers wait for no longer.
- * With DEAD, what it holds is free as well.
+ * evicted[]: the generation of the subscriber that was cut off.
+ * With DEAD, its holds have ended, too.
  */
 #define SHMIPC_EVICTED_GENERATION	((1ULL << 48) - 1)
 #define SHMIPC_EVICTED_DEAD		(1ULL << 63)
 
 /**
- * struct shmipc_sub_line - what one subscriber writes
- * @pos:      number of the message that it will read next; of a group's member:
- *            that it is taking, or SHMIPC_POS_NONE
- * @state:    0: nobody; bits 0..7 enum shmipc_policy, 8..15 group plus 1 or 0,
+ * struct shmipc_sub_line - the line of one subscriber
+ * @pos:      number of the message that it will read next; for a group's member: of the
+ *            message that it is taking, or SHMIPC_POS_NONE
+ * @state:    0: not in use; bits 0..7 enum shmipc_policy, 8..15 group plus 1 or 0,
  *            16..63 generation of its peer slot
- * @holding:  its holds that are in use
+ * @holding:  number of its holds in use
  * @received: messages
  * @lost:     messages that it was told it lost
  *
@@ -230,9 +230,9 @@ struct shmipc_sub_line {
 };
 
 /**
- * struct shmipc_hold - a message in the pool that must stay
+ * struct shmipc_hold - a message in the pool that must not be overwritten
  * @seq:    its number plus 1; 0: none
- * @chunks: bits 0..31 the first chunk that it lies in, 32..63 the last
+ * @chunks: bits 0..31 its first chunk, 32..63 its last
  */
 struct shmipc_hold {
 	__u64	seq;
@@ -242,25 +242,25 @@ struct shmipc_hold {
 enum shmipc_entry_state {
 	SHMIPC_ENTRY_NONE	= 0,	/* not there yet */
 	SHMIPC_ENTRY_CELL	= 1,	/* the message is in the cell */
-	SHMIPC_ENTRY_POOL	= 2,	/* the cell says where it is */
-	SHMIPC_ENTRY_ABORTED	= 3,	/* its publisher died: to be stepped over */
+	SHMIPC_ENTRY_POOL	= 2,	/* the cell has its location */
+	SHMIPC_ENTRY_ABORTED	= 3,	/* its publisher died: skip it */
 };
 
 #define SHMIPC_ENTRY_HDR	16u
 
 /* entry.info */
 #define SHMIPC_INFO_LEN		0xffffffffULL	/* bytes of payload */
-#define SHMIPC_INFO_PREFIX	32		/* 16 bits: bytes before the payload, in eights */
+#define SHMIPC_INFO_PREFIX	32		/* 16 bits: bytes before the payload, divided by 8 */
 #define SHMIPC_INFO_PUB		48		/* 12 bits: slot of the publisher */
 #define SHMIPC_INFO_HEADERS	(1ULL << 60)	/* a string multimap is in the prefix */
 
 /**
  * struct shmipc_entry - one message; its cell follows
- * @word: number << 2 | enum shmipc_entry_state. What was there a lap ago has a
- *        smaller number. Its low 32 bits are what sleepers wait on
+ * @word: number << 2 | enum shmipc_entry_state. In an entry of an earlier lap it is
+ *        smaller. Sleepers wait on its low 32 bits
  * @info: SHMIPC_INFO_*
  *
- * Before the payload lie what topic_hdr.meta names, then the multimap.
+ * Before the payload are the fields of topic_hdr.meta, then the multimap.
  */
 struct shmipc_entry {
 	__u64	word;
@@ -269,7 +269,7 @@ struct shmipc_entry {
 
 /* In the cell of an entry whose message is in the pool. */
 struct shmipc_entry_pool {
-	__u64	off;	/* of its prefix, from pool_off */
+	__u64	off;	/* offset of its prefix from pool_off */
 	__u64	chunks;	/* as in struct shmipc_hold */
 };
 
