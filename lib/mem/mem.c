@@ -30,6 +30,7 @@ static int fail_open(int err, const char *name)
 			   strerror(-err), shmipc_error_name(err),
 			   err == -EACCES ? "; its owner, group or mode does not admit you" :
 			   err == -ENOENT ? "; nobody has made it, or its last peer has gone" :
+			   err == -EISDIR ? "; a directory has this name: remove it, or use another name" :
 			   err == -EBUSY ? "; somebody holds its gate lock and does not move on" : "");
 }
 
@@ -65,10 +66,13 @@ static int remove_unused(int dir, const char *file, int fd)
 {
 	struct shmipc_seg_hdr h;
 	uint64_t bytes;
+	int ret;
 
 	if (shmipc_lock_held(fd, LOCK_USE) || !still_linked(dir, file, fd))
 		return -EBUSY;
-	if (!read_hdr(fd, file, &h, &bytes) && h.flags & SHMIPC_SEG_PERSISTENT)
+	ret = read_hdr(fd, file, &h, &bytes);
+	/* What a newer library has made is for that to judge. */
+	if (ret == -EPROTONOSUPPORT || (!ret && h.flags & SHMIPC_SEG_PERSISTENT))
 		return -EBUSY;
 	return unlinkat(dir, file, 0) ? -errno : 0;
 }
@@ -475,7 +479,11 @@ int shmipc_mem_reap(const char *name)
 		return dir;
 	shmipc_name_to_file(name, file);
 	fd = open_file(dir, file);
-	ret = fd < 0 ? fd : is_segment(fd) ? shmipc_gate_lock(fd, F_WRLCK, 0) : -EBUSY;
+	/* What cannot be read (another user's, a link, a directory, a socket) is left alone. */
+	if (fd < 0)
+		ret = fd == -EACCES || fd == -ELOOP || fd == -EISDIR || fd == -ENXIO ? -EBUSY : fd;
+	else
+		ret = is_segment(fd) ? shmipc_gate_lock(fd, F_WRLCK, 0) : -EBUSY;
 	if (!ret)
 		ret = remove_unused(dir, file, fd);
 	if (fd >= 0)

@@ -16,15 +16,36 @@
 #define DIR_DEFAULT	"/dev/shm/shmipc"
 
 static char dir_path[4096];
+static int dir_error;		/* why there can be no such directory */
 static pthread_once_t dir_once = PTHREAD_ONCE_INIT;
+
+/* A relative path is of the directory in which the process is now; it may go elsewhere. */
+static int dir_absolute(const char *env)
+{
+	char cwd[sizeof(dir_path)] = "";
+	size_t len;
+
+	if (*env != '/' && !getcwd(cwd, sizeof(cwd)))
+		return -errno;
+	len = strlen(cwd) + (*env != '/') + strlen(env);
+	if (len >= sizeof(dir_path))
+		return -ENAMETOOLONG;
+	(void)snprintf(dir_path, sizeof(dir_path), "%s%s%s", cwd, *env != '/' ? "/" : "", env);
+	while (len > 1 && dir_path[len - 1] == '/')
+		dir_path[--len] = 0;
+	return 0;
+}
 
 static void dir_init(void)
 {
 	const char *env = secure_getenv("SHMIPC_DIR");
 
-	if (!env || !*env || strlen(env) >= sizeof(dir_path))
+	if (!env || !*env)
 		env = DIR_DEFAULT;
-	(void)snprintf(dir_path, sizeof(dir_path), "%s", env);
+	dir_error = dir_absolute(env);
+	/* For texts; nothing is made there. */
+	if (dir_error)
+		(void)snprintf(dir_path, sizeof(dir_path), "%.200s%s", env, strlen(env) > 200 ? "..." : "");
 }
 
 SHMIPC_EXPORT const char *shmipc_segment_dir(void)
@@ -126,8 +147,13 @@ void shmipc_dir_sweep(void)
 int shmipc_dir_open(bool make)
 {
 	const char *path = shmipc_segment_dir();
-	int fd = shmipc_fd(open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)), err;
+	int fd, err;
 
+	if (dir_error)
+		return shmipc_fail(dir_error, "shmipc: SHMIPC_DIR \"%s\": %s (%s); set it to an absolute path of less than %zu bytes",
+				   path, strerror(-dir_error), shmipc_error_name(dir_error),
+				   sizeof(dir_path));
+	fd = shmipc_fd(open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
 	if (fd < 0 && errno == ENOENT && make) {
 		err = dir_make(path);
 		if (err)
@@ -140,5 +166,7 @@ int shmipc_dir_open(bool make)
 	err = -errno;
 	return shmipc_fail(err, "shmipc: open directory \"%s\": %s (%s); %s", path, strerror(-err),
 			   shmipc_error_name(err),
-			   err == -ENOENT ? "no segment was ever made here" : "set SHMIPC_DIR to one that you may use");
+			   err == -ENOENT ? "no segment was ever made here" :
+			   err == -ENOTDIR ? "a file is in its place: remove it, or set SHMIPC_DIR to a directory" :
+			   "set SHMIPC_DIR to one that you may use");
 }

@@ -13,7 +13,8 @@ static const struct opts_command command = {
 	.name = "gc", .bit = FOR_GC, .args = "", .min_args = 0, .max_args = 0,
 	.about =
 	"Removes segments whose processes were all killed, and says which. Persistent ones\n"
-	"stay, and so does everything that somebody has open.\n",
+	"stay, and so does everything that is open somewhere, that may not be read, or that\n"
+	"a newer shmipc has made.\n",
 };
 
 struct gc {

@@ -165,8 +165,9 @@ TEST_F(file, what_is_no_file_is_refused)
 	EXPECT_EQ(-EPROTO, open_it(self));
 	ASSERT_EQ(0, unlink(self->path));
 	ASSERT_EQ(0, mkdir(self->path, 0777));
-	EXPECT_GT(0, shmipc_segment_open(&self->a, NAME, NULL));
-	EXPECT_GT(0, shmipc_segment_open(&self->a, NAME, &self->o));
+	EXPECT_EQ(-EISDIR, shmipc_segment_open(&self->a, NAME, NULL));
+	EXPECT_NE(NULL, strstr(shmipc_error_text(), "a directory has this name"));
+	EXPECT_EQ(-EISDIR, shmipc_segment_open(&self->a, NAME, &self->o));
 	EXPECT_EQ(0, shmipc_segment_gc(NULL, NULL));
 	ASSERT_EQ(0, rmdir(self->path));
 }
@@ -220,7 +221,105 @@ TEST_F(file, directory_that_is_a_file_is_an_error)
 	close(fd);
 	EXPECT_EQ(-ENOTDIR, shmipc_segment_open(&self->a, NAME, &self->o));
 	EXPECT_NE(NULL, strstr(shmipc_error_text(), self->env.dir));
+	EXPECT_NE(NULL, strstr(shmipc_error_text(), "a file is in its place"));
 	ASSERT_EQ(0, unlink(self->env.dir));
+}
+
+TEST_F(file, directory_may_be_named_with_slashes_at_its_end)
+{
+	char dir[160];
+
+	(void)snprintf(dir, sizeof(dir), "%s//", self->env.dir);
+	(void)setenv("SHMIPC_DIR", dir, 1);
+	EXPECT_STREQ(self->env.dir, shmipc_segment_dir());
+	ASSERT_EQ(0, make(self)) TH_LOG("%s", shmipc_error_text());
+	EXPECT_EQ(0, open_it(self));
+	EXPECT_EQ(1, env_files(&self->env));
+}
+
+/* The name goes with its last peer, wherever that has gone meanwhile. */
+TEST_F(file, relative_directory_stays_where_it_was)
+{
+	char parent[160];
+
+	(void)snprintf(parent, sizeof(parent), "%s", self->env.dir);
+	*strrchr(parent, '/') = 0;
+	ASSERT_EQ(0, chdir(parent));
+	(void)setenv("SHMIPC_DIR", strrchr(self->env.dir, '/') + 1, 1);
+	self->o.flags = SHMIPC_CREATE;
+	ASSERT_EQ(0, shmipc_segment_open(&self->a, NAME, &self->o)) TH_LOG("%s", shmipc_error_text());
+	EXPECT_EQ(1, env_files(&self->env));
+	ASSERT_EQ(0, chdir("/"));
+	EXPECT_EQ(0, shmipc_segment_open(&self->b, NAME, NULL));
+	shmipc_segment_close(self->b);
+	shmipc_segment_close(self->a);
+	self->a = self->b = NULL;
+	EXPECT_EQ(0, env_files(&self->env));
+}
+
+TEST_F(file, directory_with_too_long_a_name_is_refused)
+{
+	static char dir[4097];
+
+	memset(dir, 'x', 4096);
+	dir[0] = '/';
+	(void)setenv("SHMIPC_DIR", dir, 1);
+	EXPECT_EQ(-ENAMETOOLONG, shmipc_segment_open(&self->a, NAME, &self->o));
+	EXPECT_NE(NULL, strstr(shmipc_error_text(), "SHMIPC_DIR"));
+	EXPECT_EQ(-ENAMETOOLONG, shmipc_segment_unlink(NAME));
+	EXPECT_EQ(-ENAMETOOLONG, shmipc_segment_gc(NULL, NULL));
+}
+
+/* Only what can be read, is understood, and is known to be dead. */
+TEST_F(file, gc_leaves_alone_what_a_newer_library_has_made)
+{
+	uint16_t major = SHMIPC_LAYOUT_MAJOR + 1;
+	uint64_t feature = 1ULL << 40;
+
+	ASSERT_EQ(0, make(self));
+	poke(self, offsetof(struct shmipc_seg_hdr, layout_major), &major, 2);
+	EXPECT_EQ(0, shmipc_segment_gc(NULL, NULL));
+	EXPECT_EQ(1, env_files(&self->env));
+	ASSERT_EQ(0, unlink(self->path));
+	ASSERT_EQ(0, make(self));
+	poke(self, offsetof(struct shmipc_seg_hdr, incompat), &feature, 8);
+	EXPECT_EQ(0, shmipc_segment_gc(NULL, NULL));
+	EXPECT_EQ(1, env_files(&self->env));
+}
+
+static void count_gc(const char *name, int err, void *arg)
+{
+	(void)name;
+	(void)err;
+	++*(int *)arg;
+}
+
+static int collect_as_nobody(struct other *me, void *arg)
+{
+	int told = 0;
+
+	(void)me;
+	(void)arg;
+	CHECK(!setgid(65534) && !setuid(65534));
+	CHECK(!shmipc_segment_gc(count_gc, &told));
+	return told;
+}
+
+TEST_F(file, gc_leaves_alone_what_it_may_not_read)
+{
+	struct other nobody;
+	int told = 0;
+
+	if (getuid())
+		SKIP(return, "only root can become another user");
+	ASSERT_EQ(0, make(self));
+	ASSERT_EQ(0, chmod(self->path, 0600));
+	ASSERT_EQ(0, other_start(&nobody, 0, collect_as_nobody, NULL));
+	EXPECT_EQ(0, other_end(&nobody)) TH_LOG("names that it had something to say of");
+	ASSERT_EQ(0, unlink(self->path));
+	ASSERT_EQ(0, symlink("/etc/passwd", self->path));
+	EXPECT_EQ(0, shmipc_segment_gc(count_gc, &told));
+	EXPECT_EQ(0, told);
 }
 
 /* A small tmpfs in a mount namespace of the test's own. */
