@@ -157,6 +157,8 @@ DEST_BIN = $(DESTDIR)$(PREFIX)/bin
 DEST_LIB = $(DESTDIR)$(LIBDIR)
 DEST_INC = $(DESTDIR)$(INCDIR)
 DEST_MAN = $(DESTDIR)$(MANDIR)
+DEST_BASH = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+DEST_ZSH = $(DESTDIR)$(PREFIX)/share/zsh/site-functions
 MAN	:= $(wildcard lib/man/*.[1-9] tools/man/*.[1-9])
 
 install: all
@@ -172,12 +174,16 @@ install: all
 	sed 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@INCDIR@|$(INCDIR)|; s|@VERSION@|$(VERSION)|' \
 		shmipc.pc.in > $(DEST_LIB)/pkgconfig/shmipc.pc
 	for m in $(MAN); do install -D -m 644 $$m $(DEST_MAN)/man$${m##*.}/$${m##*/} || exit; done
+	for s in bash zsh; do $(B)/shmipc completion $$s > $(B)/completion.$$s || exit; done
+	install -D -m 644 $(B)/completion.bash $(DEST_BASH)/shmipc
+	install -D -m 644 $(B)/completion.zsh $(DEST_ZSH)/_shmipc
 
 uninstall:
 	rm -f $(DEST_BIN)/shmipc $(DEST_LIB)/libshmipc.* $(DEST_LIB)/pkgconfig/shmipc.pc
 	rm -f $(patsubst include/uapi/%,$(DEST_INC)/%,$(wildcard include/uapi/linux/*.h))
 	rm -rf $(DEST_INC)/shmipc
 	for m in $(MAN); do rm -f $(DEST_MAN)/man$${m##*.}/$${m##*/}; done
+	rm -f $(DEST_BASH)/shmipc $(DEST_ZSH)/_shmipc
 
 clean:
 	rm -rf $(B)

@@ -7,44 +7,52 @@
 #include "opts/opts.h"
 #include "util/util.h"
 
-static const struct {
-	const char *name;
-	int (*run)(int argc, char **argv);
-	const char *brief;
-} commands[] = {
-	{ "send", cmd_send, "standard input into a lossless ring" },
-	{ "recv", cmd_recv, "a lossless ring to standard output" },
-	{ "pub", cmd_pub, "publish standard input on a topic, for any number of subscribers" },
-	{ "sub", cmd_sub, "what is published on a topic to standard output, losses counted" },
-	{ "hz", cmd_hz, "how often, and how regularly, is published on topics" },
-	{ "bw", cmd_bw, "how many bytes a second are published on topics" },
-	{ "top", cmd_top, "all segments, live: how fast, how full, who is slow" },
-	{ "metrics", cmd_metrics, "counters of all segments for Prometheus" },
-	{ "ls", cmd_ls, "the segments that are there" },
-	{ "watch", cmd_watch, "segments and ends, as they appear and disappear" },
-	{ "trace", cmd_trace, "what publishers and subscribers do, and how long it takes" },
-	{ "stat", cmd_stat, "all about one segment" },
-	{ "rm", cmd_rm, "remove segments" },
-	{ "gc", cmd_gc, "remove what killed processes left behind" },
-	{ "doctor", cmd_doctor, "what this machine gives, and what to do about each lack" },
-	{ "bench", cmd_bench, "how fast it is here" },
+const struct command *const commands[] = {
+	&cmd_send, &cmd_recv, &cmd_pub, &cmd_sub, &cmd_hz, &cmd_bw, &cmd_top, &cmd_metrics, &cmd_ls,
+	&cmd_watch, &cmd_trace, &cmd_stat, &cmd_rm, &cmd_gc, &cmd_doctor, &cmd_bench, &cmd_completion,
 };
+
+const size_t commands_n = sizeof(commands) / sizeof(commands[0]);
+
+const struct command *command_find(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < commands_n; i++)
+		if (!strcmp(name, commands[i]->name))
+			return commands[i];
+	return NULL;
+}
 
 static void usage(FILE *to)
 {
 	size_t i;
 
 	fprintf(to, "usage: shmipc COMMAND [OPTION]... [NAME]\n\n");
-	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-		fprintf(to, "  %-9s%s\n", commands[i].name, commands[i].brief);
-	fprintf(to, "\nshmipc COMMAND --help says more. Segments are files in %s;\n"
-		"SHMIPC_DIR names another directory.\n\n%s", shmipc_segment_dir(), opts_exit_codes);
+	for (i = 0; i < commands_n; i++)
+		fprintf(to, "  %-12s%s\n", commands[i]->name, commands[i]->brief);
+	fprintf(to, "\nshmipc COMMAND --help lists the options of a command. Segments are files in\n"
+		"%s; SHMIPC_DIR names another directory.\n\n", shmipc_segment_dir());
+	opts_print_text(to, opts_exit_codes);
+}
+
+static int unknown(const char *name)
+{
+	const char *names[sizeof(commands) / sizeof(commands[0])], *nearest;
+	size_t i;
+
+	for (i = 0; i < commands_n; i++)
+		names[i] = commands[i]->name;
+	nearest = opts_nearest(name, names, commands_n);
+	fprintf(stderr, "shmipc: \"%s\" is not a command%s%s%s; see shmipc --help\n", name,
+		nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
+	return RC_USAGE;
 }
 
 int main(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : NULL;
-	size_t i;
+	const struct command *command;
 
 	if (!name) {
 		usage(stderr);
@@ -58,9 +66,6 @@ int main(int argc, char **argv)
 		printf("shmipc %s\n", shmipc_version());
 		return tool_flush();
 	}
-	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-		if (!strcmp(name, commands[i].name))
-			return commands[i].run(argc - 1, argv + 1);
-	fprintf(stderr, "shmipc: \"%s\" is not a command; see shmipc --help\n", name);
-	return RC_USAGE;
+	command = command_find(name);
+	return command ? command->run(argc - 1, argv + 1) : unknown(name);
 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""System calls, progress, help, the manual page."""
+"""System calls, progress, the manual pages."""
 import contextlib
 import os
 import pty
@@ -85,39 +85,6 @@ def quiet_says_nothing():
     s = run("send", "-q", "t", stdin=stdin_of(b"abcde"))
     r.ends(OK)
     equal((s.err, r.err), ("", ""))
-
-
-@case
-def help_and_the_manual_page_name_the_same_options():
-    man = ""
-    for page in MAN:
-        with open(page) as f:
-            man += f.read()
-    text = run("--help").out.decode()
-    commands = re.findall(r"^  (\w+) ", text, re.M)
-    equal(commands, ["send", "recv", "pub", "sub", "hz", "bw", "top", "metrics", "ls", "watch", "trace", "stat",
-                     "rm", "gc", "doctor", "bench"])
-    shared = {"Options of send and recv": ["send", "recv"], "Options of pub and sub": ["pub", "sub"],
-              "Options of all four": ["send", "recv", "pub", "sub"],
-              "Options of all commands": commands}
-    for command in commands[:-1]:
-        own = os.path.join(os.path.dirname(MAN[0]), "shmipc-%s.1" % command)
-        if os.path.exists(own):
-            with open(own) as f:
-                section = f.read()
-        else:
-            part = re.search(r"^\.Ss shmipc %s\n(.*?)^\.S[sh] " % command, man, re.M | re.S)
-            check(part, "no section on " + command)
-            section = part.group(1)
-        for title, commands_of in shared.items():
-            if command in commands_of:
-                section += re.search(r"^\.Ss %s\n(.*?)^\.S[sh] " % title, man, re.M | re.S).group(1)
-        help_text = run(command, "--help").out.decode()
-        in_help = set(re.findall(r"--([a-z-]+)", help_text[:help_text.index("\nExit codes")]))
-        in_man = set(re.findall(r"Fl -([a-z-]+)", section.replace("\\-", "-")))
-        equal(in_help - in_man, set(), "%s: in --help and not in the manual page" % command)
-        equal(in_man - in_help, set(), "%s: in the manual page and not in --help" % command)
-    check(re.search(r"^shmipc \d+\.\d+\.\d+$", run("--version").out.decode()))
 
 
 @case

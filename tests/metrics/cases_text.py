@@ -162,7 +162,7 @@ def what_cannot_be_looked_at_is_told():
 
 @case
 def bad_arguments_are_refused():
-    for args, what in ((["--textfile", "x", "--listen", "0"], "exclude"), (["--every", "1"], "--textfile"),
+    for args, what in ((["--textfile", "x", "--listen", "0"], "combined"), (["--every", "1"], "--textfile"),
                        (["[x"], "no ]"), (["--json"], "--json")):
         r = run("metrics", *args, code=USAGE)
         check(what in r.err and "metrics" in r.err, r.err)

@@ -9,7 +9,6 @@ import ctext
 # Known to the library or the tests, and to no header.
 ENVIRONMENT = {"SHMIPC_DIR", "SHMIPC_BACKEND", "SHMIPC_SEED"}
 WORD = re.compile(r"\b(?:shmipc|SHMIPC)_[A-Za-z0-9_]+\b")
-OPTION = re.compile(r"(?<![\w-])--([a-z][a-z0-9-]*)")
 ERROR = re.compile(r"(?<!\w)-(E[A-Z0-9]{2,})\b")
 
 
@@ -87,37 +86,6 @@ def references(tree):
                 yield "%s: refers to %s(%s), which is not there" % (path, name, section)
 
 
-def options_of(text):
-    return {o for o in OPTION.findall(text)}
-
-
-def usage():
-    """The help texts of the command and of its subcommands, as built."""
-    command = os.path.join(os.environ.get("B", "build"), "shmipc")
-
-    def ask(*args):
-        return subprocess.run([command, *args], stdin=subprocess.DEVNULL, timeout=20,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT).stdout.decode()
-    first = ask("--help")
-    subcommands = re.findall(r"^  ([a-z]+)  ", first, re.M)
-    return "\n".join([first] + [ask(name, "--help") for name in subcommands]), subcommands
-
-
-def options(tree):
-    """The command's help and its manual pages name the same options."""
-    if "tools/shmipc.c" not in tree.texts:
-        return
-    page = "\n".join(plain(tree.texts[p]) for p in tree.paths(".1", under=("tools/man/",)))
-    text, subcommands = usage()
-    for name in sorted(options_of(text) - options_of(page)):
-        yield "shmipc --%s is in no manual page" % name
-    for name in sorted(options_of(page) - options_of(text)):
-        yield "tools/man: --%s is in no help text" % name
-    for name in subcommands:
-        if not re.search(r"\b%s\b" % name, page):
-            yield "shmipc %s is in no manual page" % name
-
-
 def lint(tree):
     """mandoc finds nothing to say about the manual pages."""
     for path in manuals(tree):
@@ -131,7 +99,7 @@ def lint(tree):
 
 
 CHECKS = {"names": names, "documented": documented, "errors": errors, "references": references,
-          "options": options, "lint": lint}
+          "lint": lint}
 
 FAULTS = [
     ("names", "README.md", "shmipc_channel_send", "shmipc_channel_sned"),
@@ -143,6 +111,4 @@ FAULTS = [
     ("errors", "lib/man/shmipc.7", ".It Er EPIPE", ".It Er EPROTO"),
     ("references", "lib/man/shmipc.7", ".Xr shmipc_spsc 3", ".Xr shmipc_spcs 3"),
     ("lint", "lib/man/shmipc.7", ".Sh NAME", ".Sh NMAE"),
-    ("options", "tools/man/shmipc.1", "Fl -size", "Fl -sise"),
-    ("options", "tools/man/shmipc.1", "Fl -json", "Fl -josn"),
 ]

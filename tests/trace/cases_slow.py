@@ -323,7 +323,7 @@ def stacks_say_where_it_is():
         threads = f["stack"]
         main = [x for x in threads if x["tid"] == s.p.pid][0]
         functions = [x["function"] for x in main["frames"]]
-        check("cmd_sub" in functions and any("write" in (x or "") for x in functions), functions)
+        check("run_sub" in functions and any("write" in (x or "") for x in functions), functions)
         check("stops each thread" in t.err, t.err)
         t.stop()
         was = taken(topic)
@@ -334,8 +334,8 @@ def stacks_say_where_it_is():
 
 @case
 def options_that_do_not_go_with_it_are_refused():
-    for args, why in ((("--slow", "--deaths"), "exclude each other"),
-                      (("--stack",), "goes with --slow"),
+    for args, why in ((("--slow", "--deaths"), "cannot be combined"),
+                      (("--stack",), "needs --slow"),
                       (("--slow", "--histogram", "wait"), "--histogram"),
                       (("--deaths", "--events", "full"), "--events"),
                       (("--slow", "--pid", "1"), "PATTERN")):

@@ -15,6 +15,7 @@
 #include <stdint.h>
 #include <sys/resource.h>
 #include <time.h>
+#include "../opts/values.h"
 
 #define BENCH_SIZES_MAX		16
 #define BENCH_RUNS_MAX		1000
@@ -33,11 +34,12 @@ struct bench_topic_opts {
 	unsigned int publishers;
 	unsigned int subscribers;
 	uint32_t policy;		/* enum shmipc_policy */
+	double rate;			/* topic-latency: messages a second */
 	int loan;
 	int cold;			/* topic-loan: what it is compared with has cold caches, too */
 	int meta;
 	int headers;
-	int made_for;			/* 0: both; BENCH_FOR_ONE, BENCH_FOR_MANY */
+	uint32_t made_for;		/* 0: both; BENCH_FOR_ONE, BENCH_FOR_MANY */
 	uint64_t inline_bytes;		/* these three: 0: the library's default */
 	uint64_t history;
 	uint64_t pool_bytes;
@@ -53,7 +55,6 @@ struct bench_opts {
 	double seconds;			/* of one measurement */
 	unsigned int runs;
 	unsigned int publish;		/* messages in a batch */
-	double rate;			/* topic-latency: messages a second */
 	uint64_t page;
 	uint64_t ring_bytes;
 	uint32_t align;
@@ -267,15 +268,10 @@ extern struct bench_topic bench_topic_rtt;
 extern struct bench_topic bench_topic_latency;
 
 /* topic_opts.c; @fn: measures a case with each size, @size if none are asked for */
-enum {
-	BENCH_OPT_PUBLISHERS = 512, BENCH_OPT_SUBSCRIBERS, BENCH_OPT_POLICY, BENCH_OPT_MADE_FOR,
-	BENCH_OPT_INLINE, BENCH_OPT_HISTORY, BENCH_OPT_POOL, BENCH_OPT_LOAN, BENCH_OPT_COLD, BENCH_OPT_META,
-	BENCH_OPT_HEADERS,
-};
+extern const struct opt bench_topic_options[];
 
 typedef int bench_sizes_fn(struct bench_case *c, const struct bench_opts *o, const size_t *size,
 			   size_t n);
-int bench_topic_option(int opt, const char *arg, struct bench_topic_opts *t);
 int bench_topic_rates(const struct bench_opts *o, bench_sizes_fn *fn);
 int bench_topic_publishes(const struct bench_opts *o, bench_sizes_fn *fn);
 int bench_topic_loans(const struct bench_opts *o, bench_sizes_fn *fn);
@@ -293,11 +289,5 @@ int bench_copiers(const char *name, int (*fn)(struct bench_case *c, void *arg), 
 void bench_report_head(const struct bench_opts *o);
 void bench_report_text(const struct bench_report *r);
 int bench_report_json(const struct bench_report *r, const struct bench_opts *o);
-
-/* ../cmd/bench.c: a number with k or m after it; what is wrong with an option */
-int bench_number(const char *s, unsigned long long min, unsigned long long max,
-		 unsigned long long *ret);
-int bench_bad(const char *option, const char *value, const char *want);
-int cmd_bench(int argc, char **argv);
 
 #endif /* SHMIPC_BENCH_H */

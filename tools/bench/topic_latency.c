@@ -16,7 +16,7 @@
 
 static uint64_t messages(const struct bench_env *env)
 {
-	double n = env->seconds * env->opts->rate;
+	double n = env->seconds * env->opts->topic.rate;
 
 	return n < 1 ? 1 : n > (double)SAMPLES_MAX ? SAMPLES_MAX : (uint64_t)n;
 }
@@ -41,7 +41,7 @@ static void sleep_until(uint64_t ns)
 static int latency_out(struct bench_env *env)
 {
 	struct shmipc_pub *pub = bench_topic_pub(env, 0, BENCH_SLEEP);
-	double period_ns = 1e9 / env->opts->rate;
+	double period_ns = 1e9 / env->opts->topic.rate;
 	uint64_t i, n = messages(env), from;
 	struct bench_source src;
 	int ret = 0;

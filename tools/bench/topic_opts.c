@@ -13,84 +13,55 @@ static const size_t size_latency[] = { 64 };
 
 #define COUNT(a)	(sizeof(a) / sizeof((a)[0]))
 
-static int parse_policy(const char *s, struct bench_topic_opts *t)
+/* The words are in the order of enum shmipc_policy, which begins with 1. */
+static void take_policy(const struct opt *opt, const char *text, void *to)
 {
-	if (!strcmp(s, "lossless"))
-		t->policy = SHMIPC_POLICY_LOSSLESS;
-	else if (!strcmp(s, "lossy"))
-		t->policy = SHMIPC_POLICY_LOSSY;
-	else if (!strcmp(s, "evict"))
-		t->policy = SHMIPC_POLICY_EVICT;
-	else
-		return bench_bad("policy", s, "lossless, lossy or evict");
-	return 0;
+	*(uint32_t *)to = opt_word(opt, text, NULL) + 1;
 }
 
-static int parse_made_for(const char *s, struct bench_topic_opts *t)
+/* BENCH_FOR_* begin with 1. */
+static void take_made_for(const struct opt *opt, const char *text, void *to)
 {
-	if (!strcmp(s, "one"))
-		t->made_for = BENCH_FOR_ONE;
-	else if (!strcmp(s, "many"))
-		t->made_for = BENCH_FOR_MANY;
-	else
-		return bench_bad("made-for", s, "one or many");
-	return 0;
+	*(uint32_t *)to = opt_word(opt, text, NULL) + 1;
 }
 
-static int parse_ends(const char *option, const char *s, unsigned int *ret)
-{
-	unsigned long long v;
+static const char *const policies[] = { "lossy", "lossless", "evict", NULL };
+static const char *const made_for[] = { "one", "many", NULL };
 
-	if (bench_number(s, 1, BENCH_ENDS_MAX, &v))
-		return bench_bad(option, s, "1 to 1024");
-	*ret = (unsigned int)v;
-	return 0;
-}
-
-static int parse_bytes(const char *option, const char *s, unsigned long long max, uint64_t *ret)
-{
-	unsigned long long v;
-
-	if (bench_number(s, 1, max, &v))
-		return bench_bad(option, s, "a number of bytes or messages that a topic can have; k and m are understood");
-	*ret = v;
-	return 0;
-}
-
-/* Return: 0; -1 after a message. */
-int bench_topic_option(int opt, const char *arg, struct bench_topic_opts *t)
-{
-	switch (opt) {
-	case BENCH_OPT_PUBLISHERS:
-		return parse_ends("publishers", arg, &t->publishers);
-	case BENCH_OPT_SUBSCRIBERS:
-		return parse_ends("subscribers", arg, &t->subscribers);
-	case BENCH_OPT_POLICY:
-		return parse_policy(arg, t);
-	case BENCH_OPT_MADE_FOR:
-		return parse_made_for(arg, t);
-	case BENCH_OPT_INLINE:
-		return parse_bytes("inline", arg, SHMIPC_TOPIC_CELL_MAX, &t->inline_bytes);
-	case BENCH_OPT_HISTORY:
-		return parse_bytes("history", arg, SHMIPC_TLOG_ENTRIES_MAX / 2, &t->history);
-	case BENCH_OPT_POOL:
-		return parse_bytes("pool", arg, 1ULL << 40, &t->pool_bytes);
-	case BENCH_OPT_LOAN:
-		t->loan = 1;
-		return 0;
-	case BENCH_OPT_COLD:
-		t->cold = 1;
-		return 0;
-	case BENCH_OPT_META:
-		t->meta = 1;
-		return 0;
-	case BENCH_OPT_HEADERS:
-		t->headers = 1;
-		return 0;
-	default:
-		return -1;
-	}
-}
+const struct opt bench_topic_options[] = {
+	{ .name = "publishers", .arg = "N", .min = 1, .max = BENCH_ENDS_MAX, .preset = "1",
+	  .take = take_size32, .at = offsetof(struct bench_topic_opts, publishers),
+	  .help = "how many publishers" },
+	{ .name = "subscribers", .arg = "N", .min = 1, .max = BENCH_ENDS_MAX, .take = take_size32,
+	  .at = offsetof(struct bench_topic_opts, subscribers),
+	  .help = "how many subscribers; without this 1, for topic-publish 16" },
+	{ .name = "policy", .words = policies, .preset = "lossless", .take = take_policy,
+	  .at = offsetof(struct bench_topic_opts, policy), .help = "of the subscribers" },
+	{ .name = "made-for", .words = made_for, .take = take_made_for,
+	  .at = offsetof(struct bench_topic_opts, made_for),
+	  .help = "only the topic created for one publisher, or for many; without this both; with "
+		  "more than one publisher many" },
+	{ .name = "loan", .take = take_flag, .at = offsetof(struct bench_topic_opts, loan),
+	  .help = "fill and read messages in place instead of copying them" },
+	{ .name = "cold", .take = take_flag, .at = offsetof(struct bench_topic_opts, cold),
+	  .help = "topic-loan: the 4 KiB that it is compared with find caches as cold" },
+	{ .name = "inline", .arg = "BYTES", .min = 1, .max = SHMIPC_TOPIC_CELL_MAX,
+	  .take = take_size, .at = offsetof(struct bench_topic_opts, inline_bytes),
+	  .help = "of the topic" },
+	{ .name = "history", .arg = "N", .min = 1, .max = SHMIPC_TLOG_ENTRIES_MAX / 2,
+	  .take = take_size, .at = offsetof(struct bench_topic_opts, history),
+	  .help = "of the topic" },
+	{ .name = "pool", .arg = "BYTES", .min = 1, .max = UINT64_C(1) << 40, .take = take_size,
+	  .at = offsetof(struct bench_topic_opts, pool_bytes), .help = "of the topic" },
+	{ .name = "meta", .take = take_flag, .at = offsetof(struct bench_topic_opts, meta),
+	  .help = "messages carry all meta fields" },
+	{ .name = "headers", .take = take_flag, .at = offsetof(struct bench_topic_opts, headers),
+	  .help = "a chain of functions adds a header to each message" },
+	{ .name = "rate", .arg = "R", .preset = "1000", .take = take_rate,
+	  .at = offsetof(struct bench_topic_opts, rate),
+	  .help = "topic-latency: messages a second" },
+	{ .name = NULL },
+};
 
 static int sizes(struct bench_topic *t, const struct bench_opts *o, bench_sizes_fn *fn,
 		 const size_t *size, size_t n)
@@ -111,9 +82,9 @@ static int rates(struct bench_topic *t, const struct bench_opts *o, bench_sizes_
 	return sizes(t, o, fn, size_rate, COUNT(size_rate));
 }
 
-static int wanted(const struct bench_opts *o, int made_for)
+static int wanted(const struct bench_opts *o, uint32_t only)
 {
-	return !o->topic.made_for || o->topic.made_for == made_for;
+	return !o->topic.made_for || o->topic.made_for == only;
 }
 
 /* Throughput, of a topic made for one publisher and of one for many. */
@@ -148,7 +119,7 @@ int bench_topic_rtts(const struct bench_opts *o, bench_sizes_fn *fn)
 	return fn(c, o, size_rtt, COUNT(size_rtt));
 }
 
-/* From publish to receipt at a fixed rate: the subscriber sleeps, without another wish. */
+/* From publication to receipt at a fixed rate: by default the subscriber sleeps. */
 int bench_topic_latencies(const struct bench_opts *o, bench_sizes_fn *fn)
 {
 	bench_topic_latency.bench.wait = o->wait_given ? o->wait : BENCH_SLEEP;

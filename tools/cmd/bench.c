@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* bench.c - `shmipc bench`: what to measure, and with which options */
 #include <errno.h>
-#include <getopt.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,9 +8,10 @@
 
 #include <shmipc/shmipc.h>
 
+#include "commands.h"
 #include "../bench/bench.h"
-
-#define EXIT_USAGE	2
+#include "../opts/values.h"
+#include "../util/util.h"
 
 #define WHAT_LIMITS	0x1u
 #define WHAT_SPSC	0x2u
@@ -50,254 +50,141 @@ static const size_t size_copier[] = {
 	64, 256, 1024, 4096, 16384, 65536, 262144, 1 << 20, 4 << 20, 16 << 20, 64 << 20,
 };
 
-static void usage(FILE *f)
+static const char *const names[] = {
+	"limits", "spsc", "bcast", "rtt", "peers", "copier", "topic", "topic-publish", "topic-loan",
+	"topic-rtt", "topic-latency", "all", NULL
+};
+
+static void take_sizes(const struct opt *opt, const char *text, void *to)
 {
-	fprintf(f,
-"usage: shmipc bench WHAT [options]\n"
-"\n"
-"  limits           what the machine can do: raw round trip, streaming, futex, eventfd\n"
-"  spsc             throughput of the lossless ring\n"
-"  bcast            throughput of the overwriting log; what is lost is counted apart\n"
-"  rtt              a message there and back\n"
-"  peers            other ways to move a message, measured alike, to compare with\n"
-"  topic            throughput of topics made for one publisher and for many\n"
-"  topic-publish    what a publication costs, with many subscribers and with one\n"
-"  topic-loan       from the publication of a loan to its receipt\n"
-"  topic-rtt        a message there on one topic and back on another\n"
-"  topic-latency    from publish to receipt, of messages at a fixed rate\n"
-"  copier           copies into shared memory and out of it, by each copier\n"
-"  all              limits, spsc, bcast, rtt\n"
-"\n"
-"  --size N[,N...]  bytes of a message (64,256,1264,4096; rtt: 64; copier: 64 to 64m)\n"
-"  --seconds S      of one measurement (0.3)\n"
-"  --runs N         measurements that must count (9)\n"
-"  --cpus A,B       the producer's CPU and the consumer's\n"
-"  --publish N      messages in a batch (1)\n"
-"  --page 4k|2m     page size to ask for (the library's choice)\n"
-"  --ring BYTES     of records, k and m are understood (1m)\n"
-"  --align N        of payloads: 8, 16, 32, 64 (8)\n"
-"  --wait spin|block  never sleep, or sleep at once (spin; rtt: both)\n"
-"  --copier NAME    this one only (all that the processor can run)\n"
-"\n"
-"topics:\n"
-"  --publishers N, --subscribers N  (1; topic-publish: 16 subscribers)\n"
-"  --policy lossless|lossy|evict    of the subscribers (lossless)\n"
-"  --made-for one|many  publishers (both; with more than one publisher: many)\n"
-"  --loan           fill in place and take in place, instead of copies\n"
-"  --cold           topic-loan: the 4 KiB that it is compared with have caches as cold\n"
-"  --inline BYTES, --history N, --pool BYTES  of the topic (the library's)\n"
-"  --meta, --headers  with all meta fields; with a chain that adds a header\n"
-"  --rate R         topic-latency: messages a second (1000)\n"
-"\n"
-"  --json           one object per line\n"
-"\n"
-"shmipc-bench(1) explains the figures.\n");
-}
+	struct bench_opts *o = to;
+	char word[24];
+	const char *p;
+	uint64_t v;
+	size_t len;
 
-int bench_bad(const char *option, const char *value, const char *want)
-{
-	fprintf(stderr, "shmipc: bench: --%s \"%s\": want %s (EINVAL); see shmipc bench --help\n",
-		option, value, want);
-	return -1;
-}
-
-/* A number with k or m after it. @end: where it stops. */
-static int number_at(const char *s, unsigned long long *ret, char **end)
-{
-	if (*s < '0' || *s > '9')
-		return -1;
-	errno = 0;
-	*ret = strtoull(s, end, 10);
-	if (errno || *ret > 1ULL << 40)
-		return -1;
-	if (**end == 'k' || **end == 'K')
-		*ret <<= 10;
-	else if (**end == 'm' || **end == 'M')
-		*ret <<= 20;
-	else
-		return 0;
-	++*end;
-	return 0;
-}
-
-int bench_number(const char *s, unsigned long long min, unsigned long long max,
-		 unsigned long long *ret)
-{
-	char *end;
-
-	return number_at(s, ret, &end) || *end || *ret < min || *ret > max ? -1 : 0;
-}
-
-static int parse_sizes(const char *s, struct bench_opts *o)
-{
-	static const char want[] = "1 to 16 numbers of bytes from 1 up, with commas between them";
-	const char *p = s;
-	unsigned long long v;
-	char *end;
-
-	for (o->sizes = 0; o->sizes < BENCH_SIZES_MAX; p = end + 1) {
-		if (number_at(p, &v, &end) || !v || (*end && *end != ','))
+	for (p = text, o->sizes = 0; o->sizes < BENCH_SIZES_MAX; p += len + 1) {
+		len = strcspn(p, ",");
+		snprintf(word, sizeof(word), "%.*s", (int)len, p);
+		if (len >= sizeof(word) || parse_size(word, &v) || !v || v > UINT64_C(1) << 40)
 			break;
 		o->size[o->sizes++] = (size_t)v;
-		if (!*end)
-			return 0;
+		if (!p[len])
+			return;
 	}
-	return bench_bad("size", s, want);
+	opt_refuse(opt, text, "expected 1 to %u sizes in bytes, separated by commas", BENCH_SIZES_MAX);
 }
 
-static int parse_cpus(const char *s, struct bench_opts *o)
+static void take_cpus(const struct opt *opt, const char *text, void *to)
 {
-	unsigned long long a, b;
-	char *end;
+	const char *comma = strchr(text, ',');
+	uint64_t a, b;
+	char first[8];
 
-	if (number_at(s, &a, &end) || *end != ',' || bench_number(end + 1, 0, CPU_SETSIZE - 1, &b) ||
-	    a >= CPU_SETSIZE)
-		return bench_bad("cpus", s, "two CPU numbers with a comma between them, as 0,1");
-	o->cpu[0] = (int)a;
-	o->cpu[1] = (int)b;
-	return 0;
+	snprintf(first, sizeof(first), "%.*s", comma ? (int)(comma - text) : 0, text);
+	if (!comma || comma - text >= (ptrdiff_t)sizeof(first) ||
+	    parse_number(first, CPU_SETSIZE - 1, &a) || parse_number(comma + 1, CPU_SETSIZE - 1, &b))
+		opt_refuse(opt, text, "expected two CPU numbers separated by a comma, as 0,1");
+	((int *)to)[0] = (int)a;
+	((int *)to)[1] = (int)b;
 }
 
-static int parse_page(const char *s, struct bench_opts *o)
+static void take_page(const struct opt *opt, const char *text, void *to)
 {
-	if (!strcmp(s, "4k"))
-		o->page = SHMIPC_PAGE_4K;
-	else if (!strcmp(s, "2m"))
-		o->page = SHMIPC_PAGE_2M;
-	else
-		return bench_bad("page", s, "4k or 2m");
-	return 0;
+	static const uint64_t sizes_of[] = { SHMIPC_PAGE_4K, SHMIPC_PAGE_2M, 0 };
+
+	*(uint64_t *)to = sizes_of[opt_word(opt, text, NULL)];
 }
 
-static int parse_wait(const char *s, struct bench_opts *o)
+static void take_wait(const struct opt *opt, const char *text, void *to)
 {
+	struct bench_opts *o = to;
+
+	o->wait = opt_word(opt, text, NULL) ? BENCH_SLEEP : BENCH_SPIN;
 	o->wait_given = 1;
-	if (!strcmp(s, "spin"))
-		o->wait = BENCH_SPIN;
-	else if (!strcmp(s, "block"))
-		o->wait = BENCH_SLEEP;
-	else
-		return bench_bad("wait", s, "spin or block");
-	return 0;
 }
 
-static int parse_seconds(const char *s, struct bench_opts *o)
+static void take_duration(const struct opt *opt, const char *text, void *to)
 {
 	char *end;
+	double v = strtod(text, &end);
 
-	o->seconds = strtod(s, &end);
-	if (end == s || *end || !(o->seconds >= 0.001 && o->seconds <= 3600))
-		return bench_bad("seconds", s, "0.001 to 3600");
-	return 0;
+	if (end == text || *end || !(v >= 0.001 && v <= 3600))
+		opt_refuse(opt, text, "expected 0.001 to 3600 seconds");
+	*(double *)to = v;
 }
 
-static int parse_align(const char *s, struct bench_opts *o)
+static void take_align(const struct opt *opt, const char *text, void *to)
 {
-	unsigned long long v;
+	uint64_t v = 0;
 
-	if (bench_number(s, 8, 64, &v) || (v & (v - 1)))
-		return bench_bad("align", s, "8, 16, 32 or 64");
-	o->align = (uint32_t)v;
-	return 0;
+	if (parse_number(text, 64, &v) || v < 8 || (v & (v - 1)))
+		opt_refuse(opt, text, "expected 8, 16, 32 or 64");
+	*(uint32_t *)to = (uint32_t)v;
 }
 
-static int parse_copier(const char *s, struct bench_opts *o)
+static void take_copier(const struct opt *opt, const char *text, void *to)
 {
 	const struct shmipc_copier *c;
 
-	if (shmipc_copier_find(&c, s)) {
-		fprintf(stderr, "%s\n", shmipc_error_text());
-		return -1;
+	(void)opt;
+	if (shmipc_copier_find(&c, text)) {
+		tool_error_whole(shmipc_error_text());
+		exit(RC_USAGE);
 	}
-	o->copier = c->name;
-	return 0;
+	*(const char **)to = c->name;
 }
 
-static int parse_ring(const char *s, struct bench_opts *o)
+static void take_ring(const struct opt *opt, const char *text, void *to)
 {
-	unsigned long long v;
+	uint64_t v = opt_size(opt, text), *bytes = to;
 
-	if (bench_number(s, SHMIPC_RING_SIZE_MIN, SHMIPC_RING_SIZE_MAX, &v))
-		return bench_bad("ring", s, "4096 bytes to 4 GiB");
-	for (o->ring_bytes = SHMIPC_RING_SIZE_MIN; o->ring_bytes < v;)
-		o->ring_bytes *= 2;
-	return 0;
+	for (*bytes = SHMIPC_RING_SIZE_MIN; *bytes < v;)
+		*bytes *= 2;
 }
 
-enum { OPT_SIZE = 256, OPT_SECONDS, OPT_RUNS, OPT_CPUS, OPT_PUBLISH, OPT_PAGE, OPT_RING,
-       OPT_ALIGN, OPT_WAIT, OPT_COPIER, OPT_RATE, OPT_JSON };
+static const char *const pages[] = { "4k", "2m", "auto", NULL };
+static const char *const waits[] = { "spin", "block", NULL };
 
-static const struct option options[] = {
-	{ "size", required_argument, NULL, OPT_SIZE },
-	{ "seconds", required_argument, NULL, OPT_SECONDS },
-	{ "runs", required_argument, NULL, OPT_RUNS },
-	{ "cpus", required_argument, NULL, OPT_CPUS },
-	{ "publish", required_argument, NULL, OPT_PUBLISH },
-	{ "page", required_argument, NULL, OPT_PAGE },
-	{ "ring", required_argument, NULL, OPT_RING },
-	{ "align", required_argument, NULL, OPT_ALIGN },
-	{ "wait", required_argument, NULL, OPT_WAIT },
-	{ "copier", required_argument, NULL, OPT_COPIER },
-	{ "rate", required_argument, NULL, OPT_RATE },
-	{ "publishers", required_argument, NULL, BENCH_OPT_PUBLISHERS },
-	{ "subscribers", required_argument, NULL, BENCH_OPT_SUBSCRIBERS },
-	{ "policy", required_argument, NULL, BENCH_OPT_POLICY },
-	{ "made-for", required_argument, NULL, BENCH_OPT_MADE_FOR },
-	{ "inline", required_argument, NULL, BENCH_OPT_INLINE },
-	{ "history", required_argument, NULL, BENCH_OPT_HISTORY },
-	{ "pool", required_argument, NULL, BENCH_OPT_POOL },
-	{ "loan", no_argument, NULL, BENCH_OPT_LOAN },
-	{ "cold", no_argument, NULL, BENCH_OPT_COLD },
-	{ "meta", no_argument, NULL, BENCH_OPT_META },
-	{ "headers", no_argument, NULL, BENCH_OPT_HEADERS },
-	{ "json", no_argument, NULL, OPT_JSON },
-	{ "help", no_argument, NULL, 'h' },
-	{ NULL, 0, NULL, 0 },
+static const struct opt options[] = {
+	{ .name = "size", .arg = "BYTES[,BYTES]...", .take = take_sizes,
+	  .help = "sizes of messages; without this 64,256,1264,4096; for rtt 64; for copier 64 to 64M" },
+	{ .name = "seconds", .arg = "SECONDS", .preset = "0.3", .take = take_duration,
+	  .at = offsetof(struct bench_opts, seconds), .help = "length of one measurement" },
+	{ .name = "runs", .arg = "N", .min = 1, .max = BENCH_RUNS_MAX, .preset = "9",
+	  .take = take_size32, .at = offsetof(struct bench_opts, runs),
+	  .help = "measurements that must count" },
+	{ .name = "cpus", .arg = "A,B", .take = take_cpus, .at = offsetof(struct bench_opts, cpu),
+	  .help = "the CPU of the producer and that of the consumer; without this the first one, "
+		  "and the first one on another core" },
+	{ .name = "publish", .arg = "N", .min = 1, .max = 1u << 20, .preset = "1",
+	  .take = take_size32, .at = offsetof(struct bench_opts, publish),
+	  .help = "messages in a batch" },
+	{ .name = "page", .words = pages, .library = "auto", .take = take_page,
+	  .at = offsetof(struct bench_opts, page), .help = "page size to ask for" },
+	{ .name = "ring", .arg = "BYTES", .min = SHMIPC_RING_SIZE_MIN, .max = SHMIPC_RING_SIZE_MAX,
+	  .preset = "1M", .take = take_ring, .at = offsetof(struct bench_opts, ring_bytes),
+	  .help = "size of the ring, rounded up to a power of two" },
+	{ .name = "align", .arg = "BYTES", .preset = "8", .take = take_align,
+	  .at = offsetof(struct bench_opts, align),
+	  .help = "alignment of messages: 8, 16, 32 or 64" },
+	{ .name = "wait", .words = waits, .take = take_wait,
+	  .help = "never sleep, or sleep at once; without this spin, and rtt is done both ways" },
+	{ .name = "copier", .arg = "NAME", .take = take_copier,
+	  .at = offsetof(struct bench_opts, copier),
+	  .help = "use this copier only; without this, copier measures all that this processor "
+		  "can run" },
+	{ .name = "json", .letter = 'j', .take = take_json, .at = offsetof(struct bench_opts, json),
+	  .help = "write objects, one a line" },
+	{ .name = NULL },
 };
 
-static int parse_option(int opt, struct bench_opts *o)
-{
-	unsigned long long v = 0;
-
-	switch (opt) {
-	case OPT_SIZE:
-		return parse_sizes(optarg, o);
-	case OPT_SECONDS:
-		return parse_seconds(optarg, o);
-	case OPT_RUNS:
-		if (bench_number(optarg, 1, BENCH_RUNS_MAX, &v))
-			return bench_bad("runs", optarg, "1 to 1000");
-		o->runs = (unsigned int)v;
-		return 0;
-	case OPT_CPUS:
-		return parse_cpus(optarg, o);
-	case OPT_PUBLISH:
-		if (bench_number(optarg, 1, 1u << 20, &v))
-			return bench_bad("publish", optarg, "1 to 1048576 messages");
-		o->publish = (unsigned int)v;
-		return 0;
-	case OPT_PAGE:
-		return parse_page(optarg, o);
-	case OPT_RING:
-		return parse_ring(optarg, o);
-	case OPT_ALIGN:
-		return parse_align(optarg, o);
-	case OPT_WAIT:
-		return parse_wait(optarg, o);
-	case OPT_COPIER:
-		return parse_copier(optarg, o);
-	case OPT_RATE:
-		if (bench_number(optarg, 1, 1u << 20, &v))
-			return bench_bad("rate", optarg, "1 to 1048576 messages a second");
-		o->rate = (double)v;
-		return 0;
-	case OPT_JSON:
-		o->json = 1;
-		return 0;
-	default:
-		return bench_topic_option(opt, optarg, &o->topic);
-	}
-}
+static const struct opt_group groups[] = {
+	{ .opts = options },
+	{ .title = "Topics:", .opts = bench_topic_options,
+	  .at = offsetof(struct bench_opts, topic) },
+	{ .opts = NULL },
+};
 
 static int same_core(int a, int b)
 {
@@ -516,44 +403,54 @@ static unsigned int what_of(const char *name)
 	return 0;
 }
 
-int cmd_bench(int argc, char **argv)
+static void refuse_what(const char *name)
 {
-	struct bench_opts o = {
-		.seconds = 0.3, .runs = 9, .publish = 1, .rate = 1000, .ring_bytes = 1u << 20, .align = 8,
-		.cpu = { -1, -1 }, .topic = { .publishers = 1, .policy = SHMIPC_POLICY_LOSSLESS },
-	};
-	unsigned int what;
-	static char name[] = "shmipc: bench";
-	int opt;
+	const char *nearest = opts_nearest(name, names, sizeof(names) / sizeof(names[0]) - 1);
 
-	argv[0] = name;	/* getopt begins its messages with it */
-	optind = 0;	/* glibc: begin anew; main() may have parsed before us */
-	while ((opt = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-		if (opt == 'h') {
-			usage(stdout);
-			return 0;
-		}
-		if (parse_option(opt, &o)) {
-			if (opt == '?')
-				usage(stderr);
-			return EXIT_USAGE;
-		}
-	}
-	what = optind == argc - 1 ? what_of(argv[optind]) : 0;
-	if (!what) {
-		if (optind == argc - 1)
-			fprintf(stderr, "shmipc: bench: \"%s\": no such bench (EINVAL)\n",
-				argv[optind]);
-		usage(stderr);
-		return EXIT_USAGE;
-	}
+	if (nearest)
+		opts_refuse("\"%s\" is not a bench; did you mean %s? (EINVAL)", name, nearest);
+	opts_refuse("\"%s\" is not a bench (EINVAL)", name);
+}
+
+static int run_bench(int argc, char **argv)
+{
+	struct bench_opts o = { .cpu = { -1, -1 } };
+	struct opts_args args;
+	unsigned int what;
+
+	opts_parse(&cmd_bench, argc, argv, &o, &args);
+	what = what_of(args.text[0]);
+	if (!what)
+		refuse_what(args.text[0]);
 	if (!o.topic.subscribers)
 		o.topic.subscribers = what == WHAT_PUBLISH ? 16 : 1;
 	if (choose_cpus(&o) || check_sizes(&o, what))
-		return EXIT_USAGE;
+		return RC_USAGE;
 	bench_ticks_calibrate();
 	bench_kernel_init();
 	if (!o.json)
 		bench_report_head(&o);
-	return run_all(&o, what) || !measured ? 1 : 0;
+	return run_all(&o, what) || !measured ? RC_FAIL : RC_OK;
 }
+
+const struct command cmd_bench = {
+	.name = "bench", .brief = "measure how fast it is on this machine",
+	.args = "WHAT", .arg_words = names, .min_args = 1, .max_args = 1,
+	.about =
+	"Measures WHAT, several times, each time beside the limit of this machine:\n\n"
+	"  limits         what the machine itself can do: round trip, streaming, futex\n"
+	"  spsc           throughput of the lossless ring\n"
+	"  bcast          throughput of the overwriting log; losses are counted apart\n"
+	"  rtt            a message there and back\n"
+	"  peers          other ways to move a message, measured alike\n"
+	"  topic          throughput of topics made for one publisher and for many\n"
+	"  topic-publish  what a publication costs, with many subscribers and with one\n"
+	"  topic-loan     from the publication of a loan to its receipt\n"
+	"  topic-rtt      a message there on one topic and back on another\n"
+	"  topic-latency  from publication to receipt, of messages at a fixed rate\n"
+	"  copier         copies into shared memory and out of it, by each copier\n"
+	"  all            limits, spsc, bcast, rtt\n",
+	.notes =
+	"BYTES and N may end in K, M or G. shmipc-bench(1) explains the figures.\n",
+	.groups = groups, .run = run_bench,
+};

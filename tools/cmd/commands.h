@@ -1,23 +1,33 @@
 /* SPDX-License-Identifier: MIT */
-/* commands.h - one function a command: its arguments, its exit code */
+/* commands.h - the commands, one in each file */
 #ifndef TOOLS_CMD_COMMANDS_H
 #define TOOLS_CMD_COMMANDS_H
 
-int cmd_send(int argc, char **argv);
-int cmd_recv(int argc, char **argv);
-int cmd_pub(int argc, char **argv);
-int cmd_sub(int argc, char **argv);
-int cmd_hz(int argc, char **argv);
-int cmd_bw(int argc, char **argv);
-int cmd_top(int argc, char **argv);
-int cmd_metrics(int argc, char **argv);
-int cmd_ls(int argc, char **argv);
-int cmd_watch(int argc, char **argv);
-int cmd_stat(int argc, char **argv);
-int cmd_rm(int argc, char **argv);
-int cmd_gc(int argc, char **argv);
-int cmd_doctor(int argc, char **argv);
-int cmd_trace(int argc, char **argv);
-int cmd_bench(int argc, char **argv);
+#include "../opts/opts.h"
+
+extern const struct command cmd_send;
+extern const struct command cmd_recv;
+extern const struct command cmd_pub;
+extern const struct command cmd_sub;
+extern const struct command cmd_hz;
+extern const struct command cmd_bw;
+extern const struct command cmd_top;
+extern const struct command cmd_metrics;
+extern const struct command cmd_ls;
+extern const struct command cmd_watch;
+extern const struct command cmd_stat;
+extern const struct command cmd_rm;
+extern const struct command cmd_gc;
+extern const struct command cmd_doctor;
+extern const struct command cmd_trace;
+extern const struct command cmd_bench;
+extern const struct command cmd_completion;
+
+/* All of them, in the order of shmipc --help. */
+extern const struct command *const commands[];
+extern const size_t commands_n;
+
+/* NULL: there is no such command. */
+const struct command *command_find(const char *name);
 
 #endif /* TOOLS_CMD_COMMANDS_H */

@@ -7,15 +7,22 @@
 #include "commands.h"
 #include "../doctor/doctor.h"
 #include "../util/json.h"
-#include "../opts/opts.h"
+#include "../opts/values.h"
 #include "../util/util.h"
 
-static const struct opts_command command = {
-	.name = "doctor", .bit = FOR_DOCTOR, .args = "", .min_args = 0, .max_args = 0,
-	.about =
-	"Tries what shmipc uses of this machine. Each line: what was looked at; ok, info,\n"
-	"warn (shmipc works, less well) or lack (it does not work); what was found; and\n"
-	"below it what to do. The exit code is 1 if something is a lack.\n",
+struct doctor_opts {
+	int json;
+};
+
+static const struct opt options[] = {
+	{ .name = "json", .letter = 'j', .take = take_json, .at = offsetof(struct doctor_opts, json),
+	  .help = "write objects, one for each item" },
+	{ .name = NULL },
+};
+
+static const struct opt_group groups[] = {
+	{ .opts = options },
+	{ .opts = NULL },
 };
 
 static const struct {
@@ -77,7 +84,7 @@ int read_line(const char *path, char *text, size_t cap)
 	return 0;
 }
 
-static void print(const struct opts *o, const char *item, struct finding *f)
+static void print(const struct doctor_opts *o, const char *item, struct finding *f)
 {
 	static const char *const words[] = { "ok", "info", "warn", "lack" };
 	char found[sizeof(f->found)], advice[sizeof(f->advice)];
@@ -96,14 +103,15 @@ static void print(const struct opts *o, const char *item, struct finding *f)
 		printf("%-12s       -> %s\n", "", advice);
 }
 
-int cmd_doctor(int argc, char **argv)
+static int run_doctor(int argc, char **argv)
 {
 	struct finding f;
-	struct opts o;
+	struct doctor_opts o = { .json = 0 };
+	struct opts_args args;
 	size_t i;
 	int rc = RC_OK;
 
-	opts_parse(&o, &command, argc, argv);
+	opts_parse(&cmd_doctor, argc, argv, &o, &args);
 	for (i = 0; i < sizeof(looks) / sizeof(looks[0]); i++) {
 		memset(&f, 0, sizeof(f));
 		looks[i].look(&f);
@@ -113,3 +121,13 @@ int cmd_doctor(int argc, char **argv)
 	}
 	return tool_flush() ? RC_FAIL : rc;
 }
+
+const struct command cmd_doctor = {
+	.name = "doctor", .brief = "check this machine, and say what to do about what is missing",
+	.args = "", .max_args = 0,
+	.about =
+	"Tries what shmipc uses of this machine. Each line: what was checked; ok, info, warn "
+	"(shmipc works, but not as well) or lack (it does not work); what was found; and below "
+	"it what to do. The exit code is 1 if something is a lack.\n",
+	.groups = groups, .run = run_doctor,
+};

@@ -5,20 +5,30 @@
 #include <shmipc/error.h>
 #include "commands.h"
 #include "../util/json.h"
-#include "../opts/opts.h"
+#include "../opts/values.h"
 #include "../util/util.h"
 #include "../view/view.h"
 
-static const struct opts_command command = {
-	.name = "gc", .bit = FOR_GC, .args = "", .min_args = 0, .max_args = 0,
-	.about =
-	"Removes segments whose processes were all killed, and says which. Persistent ones\n"
-	"stay, and so does everything that is open somewhere, that may not be read, or that\n"
-	"a newer shmipc has made.\n",
+struct gc_opts {
+	int dry_run;
+	int json;
+};
+
+static const struct opt options[] = {
+	{ .name = "dry-run", .letter = 'n', .take = take_flag,
+	  .at = offsetof(struct gc_opts, dry_run), .help = "only say what would be removed" },
+	{ .name = "json", .letter = 'j', .take = take_json, .at = offsetof(struct gc_opts, json),
+	  .help = "write objects, one for each segment" },
+	{ .name = NULL },
+};
+
+static const struct opt_group groups[] = {
+	{ .opts = options },
+	{ .opts = NULL },
 };
 
 struct gc {
-	const struct opts *o;
+	const struct gc_opts *o;
 	int failed;
 };
 
@@ -63,16 +73,27 @@ static int dry_run(struct gc *gc)
 	return 0;
 }
 
-int cmd_gc(int argc, char **argv)
+static int run_gc(int argc, char **argv)
 {
-	struct opts o;
+	struct gc_opts o = { .json = 0 };
+	struct opts_args args;
 	struct gc gc = { .o = &o };
 	int ret, rc;
 
-	opts_parse(&o, &command, argc, argv);
+	opts_parse(&cmd_gc, argc, argv, &o, &args);
 	ret = o.dry_run ? dry_run(&gc) : shmipc_segment_gc(removed, &gc);
 	if (ret < 0)
 		tool_error_lib("gc", shmipc_segment_dir(), ret);
 	rc = tool_flush();
 	return ret < 0 || gc.failed ? RC_FAIL : rc;
 }
+
+const struct command cmd_gc = {
+	.name = "gc", .brief = "remove what killed processes left behind",
+	.args = "", .max_args = 0,
+	.about =
+	"Removes segments whose processes were all killed, and says which. Persistent ones "
+	"stay, and so does everything that is open in a process, that may not be read, or that "
+	"a newer shmipc has created.\n",
+	.groups = groups, .run = run_gc,
+};

@@ -7,23 +7,29 @@
 #include <shmipc/error.h>
 #include "commands.h"
 #include "../util/json.h"
-#include "../opts/opts.h"
+#include "../opts/values.h"
 #include "../view/topic.h"
 #include "../util/util.h"
 #include "../view/view.h"
 
-static const struct opts_command command = {
-	.name = "ls", .bit = FOR_LS, .args = "[PATTERN]...", .min_args = 0,
-	.max_args = INT_MAX,
-	.about =
-	"Lists the segments. State: in use; persistent (nobody is there, it stays);\n"
-	"leftover (its processes were killed; shmipc gc removes it). Peers: those that are\n"
-	"there and room for how many; of topics publishers > subscribers.\n" PATTERNS_TEXT,
+struct ls_opts {
+	int json;
+};
+
+static const struct opt options[] = {
+	{ .name = "json", .letter = 'j', .take = take_json, .at = offsetof(struct ls_opts, json),
+	  .help = "write objects, one for each segment" },
+	{ .name = NULL },
+};
+
+static const struct opt_group groups[] = {
+	{ .opts = options },
+	{ .opts = NULL },
 };
 
 #define ROW	"%-24s %-6s %9s %7s %9s %-11s %-12s %s\n"
 
-/* @topic: NULL if it is none, or has just gone. */
+/* @topic: NULL if it is not a topic, or has just been removed. */
 static void print_row(const struct shmipc_segment_stat *st, const struct shmipc_topic_stat *topic)
 {
 	char size[TEXT_BYTES], page[TEXT_BYTES], peers[TEXT_BYTES], user[TEXT_BYTES], mode[8];
@@ -40,8 +46,8 @@ static void print_row(const struct shmipc_segment_stat *st, const struct shmipc_
 	       peers, segment_state_word(st), user_name(st->info.uid, user), mode);
 }
 
-/* One that cannot be looked at is there all the same: say so. */
-static void print_unseen(const struct opts *o, const char *name, int err)
+/* One that cannot be looked at exists all the same. */
+static void print_unseen(const struct ls_opts *o, const char *name, int err)
 {
 	if (o->json)
 		json_line(stdout, json_pack("{s:s, s:s, s:s}", "name", name, "state", "unreadable",
@@ -50,7 +56,7 @@ static void print_unseen(const struct opts *o, const char *name, int err)
 		printf(ROW, name, "?", "?", "?", "?", "unreadable", "?", shmipc_error_name(err));
 }
 
-static void print_one(const struct opts *o, const char *name, const struct shmipc_segment_stat *st)
+static void print_one(const struct ls_opts *o, const char *name, const struct shmipc_segment_stat *st)
 {
 	int is_topic = st->info.kind == SHMIPC_KIND_TOPIC;
 	struct shmipc_topic_stat topic;
@@ -70,27 +76,28 @@ static void print_one(const struct opts *o, const char *name, const struct shmip
 		view_topic_done(&topic);
 }
 
-int cmd_ls(int argc, char **argv)
+static int run_ls(int argc, char **argv)
 {
 	struct shmipc_segment_stat st;
 	struct view_names names;
-	struct opts o;
+	struct ls_opts o = { .json = 0 };
+	struct opts_args args;
 	size_t i, rows = 0;
 	int err;
 
-	opts_parse(&o, &command, argc, argv);
-	opts_patterns(&o);
+	opts_parse(&cmd_ls, argc, argv, &o, &args);
+	opts_patterns(&args);
 	err = view_names(&names);
 	if (err) {
 		tool_error_lib("list", shmipc_segment_dir(), err);
 		return RC_FAIL;
 	}
 	for (i = 0; i < names.n; i++) {
-		if (!opts_matches(&o, names.name[i]))
+		if (!opts_matches(&args, names.name[i]))
 			continue;
 		err = view_look(names.name[i], &st);
 		if (err == -ENOENT)
-			continue;	/* went meanwhile */
+			continue;	/* removed meanwhile */
 		if (!o.json && !rows++)
 			printf(ROW, "NAME", "KIND", "SIZE", "PAGE", "PEERS", "STATE", "OWNER", "MODE");
 		if (err) {
@@ -103,3 +110,14 @@ int cmd_ls(int argc, char **argv)
 	view_names_done(&names);
 	return tool_flush();
 }
+
+const struct command cmd_ls = {
+	.name = "ls", .brief = "list the segments",
+	.args = "[PATTERN]...", .args_of = ARGS_SEGMENT, .max_args = INT_MAX,
+	.about =
+	"Lists the segments. State: in use; persistent (no process is attached, and it stays); "
+	"leftover (its processes were killed; shmipc gc removes it). Peers: how many are "
+	"attached / the most there can be; of topics publishers > subscribers.\n\n"
+	PATTERNS_TEXT,
+	.groups = groups, .run = run_ls,
+};

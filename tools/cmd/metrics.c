@@ -10,14 +10,24 @@
 
 #define SAMPLE_NS	(100 * NS_PER_MS)
 
-static const struct opts_command command = {
-	.name = "metrics", .bit = FOR_METRICS, .args = "[PATTERN]...", .min_args = 0,
-	.max_args = INT_MAX,
-	.about =
-	"Tells counters of all segments in Prometheus' text format: on standard output once,\n"
-	"in a file for node_exporter's textfile collector, or over HTTP at /metrics. Only\n"
-	"reads: nothing is linked with, restarted or slowed.\n\n"
-	PATTERNS_TEXT,
+static const struct opt options[] = {
+	{ .name = "textfile", .arg = "FILE", .take = take_text,
+	  .at = offsetof(struct metrics_opts, textfile),
+	  .help = "replace FILE by the metrics, as a whole" },
+	{ .name = "listen", .arg = "[ADDR:]PORT", .take = take_text,
+	  .at = offsetof(struct metrics_opts, listen),
+	  .help = "answer HTTP requests at this address, 127.0.0.1 without ADDR; port 0 is any, "
+		  "and is printed" },
+	{ .name = "every", .arg = "SECONDS", .min = NS_PER_MS, .take = take_seconds,
+	  .at = offsetof(struct metrics_opts, every_ns),
+	  .help = "with --textfile, write it so often instead of once; with --listen, sample the "
+		  "histograms so often instead of every 0.1 s" },
+	{ .name = NULL },
+};
+
+static const struct opt_group groups[] = {
+	{ .opts = options },
+	{ .opts = NULL },
 };
 
 static int look(struct metrics *m)
@@ -47,7 +57,7 @@ static int write_files(struct metrics *m)
 		rc = look(m);
 		if (!rc)
 			rc = metrics_write_file(m, m->o->textfile);
-		if (rc || !m->o->every_given)
+		if (rc || !m->o->every_ns)
 			return rc;
 		next += m->o->every_ns;
 		pause_until(next);
@@ -56,12 +66,12 @@ static int write_files(struct metrics *m)
 	}
 }
 
-static int run(struct metrics *m)
+static int tell(struct metrics *m)
 {
 	int rc;
 
 	if (m->o->listen)
-		return metrics_serve(m, m->o->listen, m->o->every_given ? m->o->every_ns : SAMPLE_NS);
+		return metrics_serve(m, m->o->listen, m->o->every_ns ? m->o->every_ns : SAMPLE_NS);
 	if (m->o->textfile)
 		return write_files(m);
 	rc = look(m);
@@ -70,22 +80,33 @@ static int run(struct metrics *m)
 	return rc ? rc : tool_flush();
 }
 
-int cmd_metrics(int argc, char **argv)
+static int run_metrics(int argc, char **argv)
 {
-	struct metrics m = { 0 };
-	struct opts o;
+	struct metrics_opts o = { .every_ns = 0 };
+	struct metrics m = { .o = &o };
+	struct opts_args args;
 	int rc;
 
-	opts_parse(&o, &command, argc, argv);
-	opts_patterns(&o);
+	opts_parse(&cmd_metrics, argc, argv, &o, &args);
+	opts_patterns(&args);
 	if (o.textfile && o.listen)
-		opts_refuse(&command, "--textfile and --listen exclude each other");
-	if (o.every_given && !o.textfile && !o.listen)
-		opts_refuse(&command, "--every goes with --textfile or --listen");
+		opts_refuse("--textfile and --listen cannot be combined");
+	if (o.every_ns && !o.textfile && !o.listen)
+		opts_refuse("--every needs --textfile or --listen");
 	tool_catch_signals();
-	m.o = &o;
-	look_init(&m.look, o.args, o.nargs);
-	rc = run(&m);
+	look_init(&m.look, args.text, args.n);
+	rc = tell(&m);
 	look_done(&m.look);
 	return rc;
 }
+
+const struct command cmd_metrics = {
+	.name = "metrics", .brief = "counters of all segments for Prometheus",
+	.args = "[PATTERN]...", .args_of = ARGS_SEGMENT, .max_args = INT_MAX,
+	.about =
+	"Writes counters of all segments in Prometheus' text format: to standard output once, "
+	"to a file for node_exporter's textfile collector, or over HTTP at /metrics. It only "
+	"reads: no process is relinked, restarted or slowed.\n\n"
+	PATTERNS_TEXT,
+	.groups = groups, .run = run_metrics,
+};

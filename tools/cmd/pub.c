@@ -11,16 +11,46 @@
 
 #define LOOK_NS		(5 * NS_PER_MS)
 
-static const struct opts_command command = {
-	.name = "pub", .bit = FOR_PUB, .args = "TOPIC", .min_args = 1, .max_args = 1,
-	.about =
-	"Publishes standard input on TOPIC, for any number of shmipc sub TOPIC and other\n"
-	"subscribers, together with any number of other publishers. Either side may start\n"
-	"first. It waits only for subscribers that asked for it (--policy lossless or\n"
-	"evict). The topic goes when all have gone, unless --persist was given.\n",
+struct pub_opts {
+	struct input_opts input;
+	struct stream_opts stream;
+	struct publish_opts publish;
+	struct create_opts create;
+	struct topic_opts topic;
+	uint64_t wait_subs;
 };
 
-/* How many subscribers are there now, that will get the next message? */
+static const struct opt options[] = {
+	{ .name = "message", .letter = 'm', .arg = "TEXT", .take = take_text,
+	  .at = offsetof(struct pub_opts, input.message),
+	  .help = "publish TEXT; standard input is not read" },
+	{ .name = "repeat", .arg = "N", .min = 1, .max = NUMBER_MAX, .preset = "1",
+	  .take = take_number, .at = offsetof(struct pub_opts, input.repeat),
+	  .help = "publish the input N times; it must be a file, or --message" },
+	{ .name = "count", .letter = 'c', .arg = "N", .min = 1, .take = take_number,
+	  .at = offsetof(struct pub_opts, input.count), .help = "end after N messages" },
+	{ .name = "rate", .arg = "R", .take = take_rate,
+	  .at = offsetof(struct pub_opts, publish.rate), .help = "at most R messages a second" },
+	{ .name = "header", .letter = 'H', .arg = "KEY=VALUE", .take = take_pair,
+	  .at = offsetof(struct pub_opts, publish.headers),
+	  .help = "a header of each message; may be given several times" },
+	{ .name = "wait-subscribers", .arg = "N", .min = 1, .max = UINT32_MAX,
+	  .take = take_number, .at = offsetof(struct pub_opts, wait_subs),
+	  .help = "wait until there are N subscribers" },
+	{ .name = NULL },
+};
+
+static const struct opt_group groups[] = {
+	{ .opts = input_options, .at = offsetof(struct pub_opts, input) },
+	{ .opts = options },
+	{ .opts = stream_options, .at = offsetof(struct pub_opts, stream) },
+	{ .title = CREATE_TITLE("topic"), .opts = topic_options,
+	  .at = offsetof(struct pub_opts, topic) },
+	{ .opts = create_options, .at = offsetof(struct pub_opts, create) },
+	{ .opts = NULL },
+};
+
+/* How many subscribers will get the next message? */
 static uint64_t count_subs(const struct stream *s)
 {
 	struct shmipc_topic_stat st;
@@ -29,14 +59,14 @@ static uint64_t count_subs(const struct stream *s)
 
 	if (view_topic_look(s->name, &st))
 		return 0;
-	/* One without a policy yet has only just come, and may not have begun. */
+	/* One without a policy yet has only just attached, and may not have begun. */
 	for (i = 0; i < st.nsubs; i++)
 		n += st.sub[i].peer.state == SHMIPC_PEER_ATTACHED && st.sub[i].policy;
 	view_topic_done(&st);
 	return n;
 }
 
-static int wait_subs(struct stream *s)
+static int wait_subs(struct stream *s, uint64_t wanted)
 {
 	const struct timespec pause = { .tv_nsec = LOOK_NS };
 	uint64_t n;
@@ -44,7 +74,7 @@ static int wait_subs(struct stream *s)
 
 	for (;;) {
 		n = count_subs(s);
-		if (n >= s->o->wait_subs)
+		if (n >= wanted)
 			break;
 		rc = stream_idle(s, n, "subscribers");
 		if (rc)
@@ -55,28 +85,28 @@ static int wait_subs(struct stream *s)
 	return RC_OK;
 }
 
-static int check_room(const struct stream *s)
+static int check_room(const struct stream *s, uint64_t wanted)
 {
 	struct shmipc_topic_stat st;
 	uint32_t room;
 
-	if (!s->o->wait_subs || view_topic_look(s->name, &st))
+	if (!wanted || view_topic_look(s->name, &st))
 		return RC_OK;
 	room = st.opts.subscribers;
 	view_topic_done(&st);
-	if (s->o->wait_subs <= room)
+	if (wanted <= room)
 		return RC_OK;
-	tool_error("\"%s\": --wait-subscribers %" PRIu64 ", and this topic has room for %" PRIu32
-		   "; make it with a larger --subscribers", s->name, s->o->wait_subs, room);
+	tool_error("topic \"%s\": --wait-subscribers %" PRIu64 ", but it was created with room for %"
+		   PRIu32 " (--subscribers)", s->name, wanted, room);
 	return RC_FAIL;
 }
 
-static int run(struct stream *s, struct input *in)
+static int feed(struct stream *s, struct input *in, uint64_t wanted)
 {
-	int rc = check_room(s);
+	int rc = check_room(s, wanted);
 
-	if (!rc && s->o->wait_subs)
-		rc = wait_subs(s);
+	if (!rc && wanted)
+		rc = wait_subs(s, wanted);
 	if (rc)
 		return rc;
 	s->begin_ns = tool_now_ns();
@@ -85,23 +115,37 @@ static int run(struct stream *s, struct input *in)
 	return rc;
 }
 
-int cmd_pub(int argc, char **argv)
+static int run_pub(int argc, char **argv)
 {
+	struct pub_opts o = { .wait_subs = 0 };
+	struct opts_args args;
+	const char *name;
 	struct stream s;
 	struct input in;
-	struct opts o;
 	int rc;
 
-	opts_parse(&o, &command, argc, argv);
-	opts_name(&o);
+	opts_parse(&cmd_pub, argc, argv, &o, &args);
+	name = opts_name(&args, 0);
+	input_check(&o.input);
 	tool_catch_signals();
-	rc = input_open(&in, &o);
+	rc = input_open(&in, &o.input);
 	if (rc)
 		return rc;
-	rc = topic_pub_open(&s, &o);
+	rc = topic_pub_open(&s, name, &o.stream, &o.create, &o.topic, &o.publish);
 	if (!rc)
-		rc = run(&s, &in);
+		rc = feed(&s, &in, o.wait_subs);
 	rc = stream_close(&s, rc);
 	input_close(&in);
 	return rc;
 }
+
+const struct command cmd_pub = {
+	.name = "pub", .brief = "publish standard input on a topic, for any number of subscribers",
+	.args = "TOPIC", .args_of = ARGS_TOPIC, .min_args = 1, .max_args = 1,
+	.about =
+	"Publishes standard input on TOPIC, for any number of shmipc sub TOPIC and other "
+	"subscribers, together with any number of other publishers. Either side may start "
+	"first. It waits only for subscribers that asked for it (--policy lossless or evict). "
+	"The topic is removed when all have left, unless --persist was given.\n",
+	.notes = BYTES_NOTE, .groups = groups, .run = run_pub,
+};

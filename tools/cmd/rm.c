@@ -4,19 +4,31 @@
 #include <limits.h>
 #include <stdio.h>
 #include <shmipc/error.h>
+#include <shmipc/segment.h>
 #include "commands.h"
 #include "../util/json.h"
-#include "../opts/opts.h"
+#include "../opts/values.h"
 #include "../util/util.h"
 
-static const struct opts_command command = {
-	.name = "rm", .bit = FOR_RM, .args = "NAME...", .min_args = 1, .max_args = INT_MAX,
-	.about =
-	"Removes the names. Processes that have a segment open keep its memory and go on\n"
-	"among themselves; the next one that asks for the name gets a new segment.\n",
+struct rm_opts {
+	int force;
+	int json;
 };
 
-static int remove_one(const struct opts *o, const char *name)
+static const struct opt options[] = {
+	{ .name = "force", .letter = 'f', .take = take_flag, .at = offsetof(struct rm_opts, force),
+	  .help = "a name that does not exist is no error" },
+	{ .name = "json", .letter = 'j', .take = take_json, .at = offsetof(struct rm_opts, json),
+	  .help = "write objects, one for each name" },
+	{ .name = NULL },
+};
+
+static const struct opt_group groups[] = {
+	{ .opts = options },
+	{ .opts = NULL },
+};
+
+static int remove_one(const struct rm_opts *o, const char *name)
 {
 	int err = shmipc_segment_unlink(name);
 	int rc = RC_OK;
@@ -31,23 +43,29 @@ static int remove_one(const struct opts *o, const char *name)
 	return rc;
 }
 
-int cmd_rm(int argc, char **argv)
+static int run_rm(int argc, char **argv)
 {
-	struct opts o;
+	struct rm_opts o = { .force = 0 };
+	struct opts_args args;
 	int i, rc = RC_OK, rc1;
 
-	opts_parse(&o, &command, argc, argv);
-	/* A wrong name is refused before the right ones are removed. */
-	for (i = 0; i < o.nargs; i++) {
-		struct opts one = o;
-
-		one.args += i;
-		opts_name(&one);
-	}
-	for (i = 0; i < o.nargs; i++) {
-		rc1 = remove_one(&o, o.args[i]);
+	opts_parse(&cmd_rm, argc, argv, &o, &args);
+	/* An invalid name is refused before the others are removed. */
+	for (i = 0; i < args.n; i++)
+		opts_name(&args, i);
+	for (i = 0; i < args.n; i++) {
+		rc1 = remove_one(&o, args.text[i]);
 		rc = rc1 ? rc1 : rc;
 	}
 	rc1 = tool_flush();
 	return rc ? rc : rc1;
 }
+
+const struct command cmd_rm = {
+	.name = "rm", .brief = "remove segments",
+	.args = "NAME...", .args_of = ARGS_SEGMENT, .min_args = 1, .max_args = INT_MAX,
+	.about =
+	"Removes the names. Processes that have a segment open keep its memory and go on among "
+	"themselves; the next process that opens the name gets a new segment.\n",
+	.groups = groups, .run = run_rm,
+};

@@ -6,16 +6,24 @@
 #include <time.h>
 #include "commands.h"
 #include "../util/json.h"
-#include "../opts/opts.h"
+#include "../opts/values.h"
 #include "../view/topic.h"
 #include "../util/util.h"
 #include "../view/view.h"
 
-static const struct opts_command command = {
-	.name = "stat", .bit = FOR_STAT, .args = "NAME", .min_args = 1, .max_args = 1,
-	.about =
-	"Says what the segment NAME is, who is there, and how far they are. Looks only:\n"
-	"it needs read permission, and does not keep the segment from going.\n",
+struct stat_opts {
+	int json;
+};
+
+static const struct opt options[] = {
+	{ .name = "json", .letter = 'j', .take = take_json, .at = offsetof(struct stat_opts, json),
+	  .help = "write one object" },
+	{ .name = NULL },
+};
+
+static const struct opt_group groups[] = {
+	{ .opts = options },
+	{ .opts = NULL },
 };
 
 static int is_ring(const struct shmipc_segment_stat *st)
@@ -180,7 +188,7 @@ static void print_text(const struct shmipc_segment_stat *st, const struct shmipc
 	}
 }
 
-/* What a topic has besides; *@ret_topic NULL: it is none. */
+/* What a topic has besides; *@ret_topic NULL: it is not a topic. */
 static int look_at_topic(const char *name, const struct shmipc_segment_stat *st,
 			 struct shmipc_topic_stat *topic, struct shmipc_topic_stat **ret_topic)
 {
@@ -195,16 +203,17 @@ static int look_at_topic(const char *name, const struct shmipc_segment_stat *st,
 	return err;
 }
 
-int cmd_stat(int argc, char **argv)
+static int run_stat(int argc, char **argv)
 {
 	struct shmipc_topic_stat topic, *is_topic;
 	struct shmipc_segment_stat st;
 	const char *name;
-	struct opts o;
+	struct stat_opts o = { .json = 0 };
+	struct opts_args args;
 	int err;
 
-	opts_parse(&o, &command, argc, argv);
-	name = opts_name(&o);
+	opts_parse(&cmd_stat, argc, argv, &o, &args);
+	name = opts_name(&args, 0);
 	err = view_look(name, &st);
 	if (err) {
 		tool_error_lib("stat", name, err);
@@ -222,3 +231,12 @@ int cmd_stat(int argc, char **argv)
 	view_done(&st);
 	return err ? RC_FAIL : tool_flush();
 }
+
+const struct command cmd_stat = {
+	.name = "stat", .brief = "all about one segment",
+	.args = "NAME", .args_of = ARGS_SEGMENT, .min_args = 1, .max_args = 1,
+	.about =
+	"Says what the segment NAME is, which processes are attached, and how far they are. It "
+	"only looks: read permission is enough, and the segment can still be removed.\n",
+	.groups = groups, .run = run_stat,
+};

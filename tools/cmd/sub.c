@@ -14,13 +14,109 @@
 /* What a publisher that died was about to publish is settled by then. */
 #define GONE_LOOKS	100
 
-static const struct opts_command command = {
-	.name = "sub", .bit = FOR_SUB, .args = "TOPIC", .min_args = 1, .max_args = 1,
-	.about =
-	"Writes what is published on TOPIC to standard output, until interrupted, or until\n"
-	"--count, --until-gone or --timeout say so. Either side may start first. Messages\n"
-	"that were written over before they could be taken are lost: standard error says\n"
-	"how many, and which, each time.\n",
+struct sub_opts {
+	struct stream_opts stream;
+	struct message_opts message;
+	struct take_opts take;
+	struct create_opts create;
+	struct topic_opts topic;
+	const char *file;
+	uint64_t count;
+	int until_gone;
+	int strict;
+};
+
+static void take_from(const struct opt *opt, const char *text, void *to)
+{
+	static const uint32_t how[] = { SHMIPC_START_NEW, SHMIPC_START_OLDEST,
+					SHMIPC_START_NEWEST };
+	struct start_at *from = to;
+
+	if (!parse_number(text, UINT64_MAX >> 2, &from->seq))
+		from->how = SHMIPC_START_SEQ;
+	else
+		from->how = how[opt_word(opt, text, "the number of a message")];
+}
+
+static void take_stride(const struct opt *opt, const char *text, void *to)
+{
+	const char *slash = strchr(text, '/');
+	struct stride *stride = to;
+	char n[24] = "";
+
+	if (slash && (size_t)(slash - text) < sizeof(n))
+		memcpy(n, text, (size_t)(slash - text));
+	if (!slash || parse_number(n, NUMBER_MAX, &stride->n) || !stride->n ||
+	    parse_number(slash + 1, stride->n - 1, &stride->at))
+		opt_refuse(opt, text, "expected N/AT, as 3/0, with AT less than N");
+}
+
+/* The words are in the order of enum shmipc_policy, which begins with 1. */
+static void take_policy(const struct opt *opt, const char *text, void *to)
+{
+	*(uint32_t *)to = opt_word(opt, text, NULL) + 1;
+}
+
+static void take_format(const struct opt *opt, const char *text, void *to)
+{
+	*(uint32_t *)to = opt_word(opt, text, NULL) + FORMAT_RAW;
+}
+
+static const char *const starts[] = { "new", "oldest", "newest", NULL };
+static const char *const policies[] = { "lossy", "lossless", "evict", NULL };
+static const char *const formats[] = { "raw", "lines", "hex", "json", NULL };
+
+static const struct opt options[] = {
+	{ .name = "file", .letter = 'f', .arg = "FILE", .take = take_text,
+	  .at = offsetof(struct sub_opts, file), .help = "write FILE instead of standard output" },
+	{ .name = "count", .letter = 'c', .arg = "N", .min = 1, .take = take_number,
+	  .at = offsetof(struct sub_opts, count), .help = "end after N messages" },
+	{ .name = "from", .arg = "new|oldest|newest|N", .words = starts, .preset = "new",
+	  .take = take_from, .at = offsetof(struct sub_opts, take.from),
+	  .help = "begin with new messages, with the oldest or the newest that is kept, or with "
+		  "message N" },
+	{ .name = "newest", .take = take_flag, .at = offsetof(struct sub_opts, take.newest),
+	  .help = "take the newest message each time, and skip those before it" },
+	{ .name = "policy", .words = policies, .library = "lossy", .take = take_policy,
+	  .at = offsetof(struct sub_opts, take.policy),
+	  .help = "if it falls behind: it loses messages and is told; publishers wait for it; or "
+		  "they wait for a while and then cut it off" },
+	{ .name = "group", .arg = "N", .min = 1, .max = SHMIPC_TOPIC_GROUPS,
+	  .take = take_number32, .at = offsetof(struct sub_opts, take.group),
+	  .help = "each message goes to one subscriber of group N, 1 to 64" },
+	{ .name = "stride", .arg = "N/AT", .preset = "1/0", .take = take_stride,
+	  .at = offsetof(struct sub_opts, take.stride),
+	  .help = "take only messages whose number modulo N is AT" },
+	{ .name = "filter", .arg = "KEY=GLOB", .take = take_pair,
+	  .at = offsetof(struct sub_opts, message.filters),
+	  .help = "only messages with such a header; if given several times, all must match" },
+	{ .name = "match", .arg = "GLOB", .take = take_text,
+	  .at = offsetof(struct sub_opts, message.match),
+	  .help = "only messages whose payload, as text, matches" },
+	{ .name = "format", .letter = 'F', .words = formats, .take = take_format,
+	  .at = offsetof(struct sub_opts, message.format),
+	  .help = "how a message is written; json: one object a line; without this lines on a "
+		  "terminal, raw elsewhere" },
+	{ .name = "lines", .letter = 'l', .take = take_flag,
+	  .at = offsetof(struct sub_opts, message.lines), .help = "the same as --format lines" },
+	{ .name = "headers", .take = take_flag, .at = offsetof(struct sub_opts, message.headers),
+	  .help = "write the number, meta fields and headers of a message before it" },
+	{ .name = "read-only", .take = take_flag, .at = offsetof(struct sub_opts, take.read_only),
+	  .help = "read permission is enough; the topic must exist" },
+	{ .name = "until-gone", .take = take_flag, .at = offsetof(struct sub_opts, until_gone),
+	  .help = "end when the last publisher has left and all is taken" },
+	{ .name = "strict", .take = take_flag, .at = offsetof(struct sub_opts, strict),
+	  .help = "end with exit code 5 if messages were lost" },
+	{ .name = NULL },
+};
+
+static const struct opt_group groups[] = {
+	{ .opts = options },
+	{ .opts = stream_options, .at = offsetof(struct sub_opts, stream) },
+	{ .title = CREATE_TITLE("topic"), .opts = topic_options,
+	  .at = offsetof(struct sub_opts, topic) },
+	{ .opts = create_options, .at = offsetof(struct sub_opts, create) },
+	{ .opts = NULL },
 };
 
 /* The publishers that there have been. */
@@ -32,6 +128,7 @@ struct pubs {
 };
 
 struct sub {
+	struct sub_opts o;
 	struct stream s;
 	struct output out;
 	struct message m;
@@ -66,9 +163,9 @@ static int count_pubs(const char *name, struct pubs *ret)
 }
 
 /* Before we open it: one may come and go while we do. */
-static void gone_begin(struct sub *b, const struct opts *o)
+static void gone_begin(struct sub *b, const char *name)
 {
-	if (o->until_gone && !count_pubs(opts_name(o), &b->before))
+	if (b->o.until_gone && !count_pubs(name, &b->before))
 		b->before.came -= b->before.there;
 }
 
@@ -96,7 +193,7 @@ static int all_gone(struct sub *b)
 	uint64_t now = tool_now_ns();
 	struct pubs pubs;
 
-	if (!b->s.o->until_gone || now < b->gone_next_ns)
+	if (!b->o.until_gone || now < b->gone_next_ns)
 		return 0;
 	b->gone_next_ns = now + GONE_LOOK_NS;
 	if (!gone_look(b, &pubs) && (pubs.there || (!pubs.came && !b->seen))) {
@@ -125,7 +222,7 @@ static int end_gone(struct sub *b)
 static void tell_lost(struct sub *b)
 {
 	struct stream *s = &b->s;
-	uint64_t from, to, n = shmipc_sub_lost(s->sub, &from, &to), every = s->o->stride, last;
+	uint64_t from, to, n = shmipc_sub_lost(s->sub, &from, &to), every = b->o.take.stride.n, last;
 
 	s->lost += n;
 	b->seen = 1;
@@ -135,7 +232,7 @@ static void tell_lost(struct sub *b)
 	progress_clear(&s->progress);
 	if (s->o->json)
 		json_line(stderr, json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I}", "event", "lost",
-			"command", s->o->command->name, "name", s->name, "messages", json_u64(n),
+			"command", opts_command()->name, "name", s->name, "messages", json_u64(n),
 			"first_seq", json_u64(from), "last_seq", json_u64(last), "lost",
 			json_u64(s->lost)));
 	else
@@ -158,7 +255,7 @@ static int cut_off(struct sub *b)
 static int write_message(struct sub *b, const struct shmipc_msg *msg)
 {
 	struct stream *s = &b->s;
-	int rc = message_take(&b->m, s->o, msg);
+	int rc = message_take(&b->m, msg);
 
 	if (rc < 0)
 		return stream_fail(s, rc);
@@ -197,7 +294,7 @@ static int no_message(struct sub *b, int err, uint64_t *ret_deadline_ns, int *re
 		return end_gone(b);
 	rc = output_wait(&b->out, &b->s, ret_deadline_ns);
 	look_ns = shmipc_deadline_in(GONE_LOOK_NS);
-	if (b->s.o->until_gone && *ret_deadline_ns > look_ns)
+	if (b->o.until_gone && *ret_deadline_ns > look_ns)
 		*ret_deadline_ns = look_ns;
 	return rc;
 }
@@ -209,7 +306,8 @@ static int drain(struct sub *b)
 	int rc = RC_OK, err, end = 0;
 
 	b->s.out_fd = b->out.fd;
-	while (!end && !rc && !(b->s.o->count && b->s.messages == b->s.o->count)) {
+	b->s.out_name = b->out.name;
+	while (!end && !rc && !(b->o.count && b->s.messages == b->o.count)) {
 		if (tool_stop)
 			return RC_SIGNAL + tool_stop;
 		err = shmipc_sub_take(b->s.sub, &msg, deadline_ns);
@@ -224,26 +322,49 @@ static int drain(struct sub *b)
 	return rc;
 }
 
-int cmd_sub(int argc, char **argv)
+static void check(const struct take_opts *take)
+{
+	if (take->group && (take->stride.n > 1 || take->newest))
+		opts_refuse("--group cannot be combined with --stride or --newest");
+	if (take->read_only && (take->group || take->policy > SHMIPC_POLICY_LOSSY))
+		opts_refuse("--read-only cannot be combined with --group, nor with a policy that "
+			    "publishers wait for");
+}
+
+static int run_sub(int argc, char **argv)
 {
 	struct sub b = { .gone_looks = 0 };
-	struct opts o;
+	struct sub_opts *o = &b.o;
+	struct opts_args args;
+	const char *name;
 	int rc;
 
-	opts_parse(&o, &command, argc, argv);
-	opts_name(&o);
+	opts_parse(&cmd_sub, argc, argv, o, &args);
+	check(&o->take);
+	name = opts_name(&args, 0);
 	tool_catch_signals();
-	rc = output_open(&b.out, &o);
+	rc = output_open(&b.out, o->file);
 	if (rc)
 		return rc;
-	message_init(&b.m, &o, &b.out);
-	gone_begin(&b, &o);
-	rc = topic_sub_open(&b.s, &o);
+	message_init(&b.m, &o->message, &b.out);
+	gone_begin(&b, name);
+	rc = topic_sub_open(&b.s, name, &o->stream, &o->create, &o->topic, &o->take);
 	if (!rc)
 		rc = drain(&b);
 	rc = output_close(&b.out, &b.s, rc);
-	if (!rc && b.s.lost && o.strict)
+	if (!rc && b.s.lost && o->strict)
 		rc = RC_LOST;
 	message_done(&b.m);
 	return stream_close(&b.s, rc);
 }
+
+const struct command cmd_sub = {
+	.name = "sub", .brief = "write what is published on a topic, and count what is lost",
+	.args = "TOPIC", .args_of = ARGS_TOPIC, .min_args = 1, .max_args = 1,
+	.about =
+	"Writes what is published on TOPIC to standard output, until it is interrupted or "
+	"--count, --until-gone or --timeout ends it. Either side may start first. Messages that "
+	"were overwritten before they could be taken are lost: standard error says how many, "
+	"and which, each time.\n",
+	.notes = BYTES_NOTE, .groups = groups, .run = run_sub,
+};

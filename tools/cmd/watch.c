@@ -11,16 +11,33 @@
 #include <shmipc/error.h>
 #include "commands.h"
 #include "../util/json.h"
-#include "../opts/opts.h"
+#include "../opts/values.h"
 #include "../util/util.h"
 #include "../view/view.h"
 
-static const struct opts_command command = {
-	.name = "watch", .bit = FOR_WATCH, .args = "[PATTERN]...", .min_args = 0,
-	.max_args = INT_MAX,
-	.about =
-	"Says which segments are there, and then a line for each that appears or is gone;\n"
-	"with --ends also who joins, leaves, dies, or is lost: gone, nobody saw how.\n" PATTERNS_TEXT,
+struct watch_opts {
+	uint64_t count;		/* 0: no limit */
+	int ends;
+	int only_new;
+	int json;
+};
+
+static const struct opt options[] = {
+	{ .name = "count", .letter = 'c', .arg = "N", .min = 1, .take = take_number,
+	  .at = offsetof(struct watch_opts, count), .help = "end after N events" },
+	{ .name = "ends", .letter = 'e', .take = take_flag,
+	  .at = offsetof(struct watch_opts, ends),
+	  .help = "tell of producers, consumers and readers, too" },
+	{ .name = "new", .take = take_flag, .at = offsetof(struct watch_opts, only_new),
+	  .help = "do not list what exists already" },
+	{ .name = "json", .letter = 'j', .take = take_json, .at = offsetof(struct watch_opts, json),
+	  .help = "write objects, one for each event" },
+	{ .name = NULL },
+};
+
+static const struct opt_group groups[] = {
+	{ .opts = options },
+	{ .opts = NULL },
 };
 
 static const char *event_word(uint32_t type)
@@ -82,8 +99,8 @@ static void print_text(const struct shmipc_event *e, const char *name)
 }
 
 /*
- * The next event; -EINTR when a signal asks us to end. Signals are blocked but
- * while we sleep, so that none comes unseen between looking at the flag and that.
+ * The next event; -EINTR when a signal asks us to end. Signals are blocked except
+ * while we sleep, so that none is missed between looking at the flag and sleeping.
  */
 static int next_event(struct shmipc_watch *w, struct shmipc_event *e, const sigset_t *open)
 {
@@ -98,7 +115,8 @@ static int next_event(struct shmipc_watch *w, struct shmipc_event *e, const sigs
 	return err;
 }
 
-static int print_events(struct shmipc_watch *w, const struct opts *o, const sigset_t *open)
+static int print_events(struct shmipc_watch *w, const struct watch_opts *o,
+			const struct opts_args *args, const sigset_t *open)
 {
 	struct shmipc_event e = { .struct_bytes = sizeof(e) };
 	char name[sizeof(e.name)];
@@ -113,7 +131,7 @@ static int print_events(struct shmipc_watch *w, const struct opts *o, const sigs
 			tool_error_lib("watch", "", err);
 			return RC_FAIL;
 		}
-		if (!opts_matches(o, e.name))
+		if (!opts_matches(args, e.name))
 			continue;
 		clean_text(e.name, sizeof(e.name), name, sizeof(name));
 		if (o->json)
@@ -121,22 +139,23 @@ static int print_events(struct shmipc_watch *w, const struct opts *o, const sigs
 		else
 			print_text(&e, name);
 		n++;
-		if (tool_flush())	/* who reads it waits for it */
+		if (tool_flush())	/* its reader waits for it */
 			return RC_FAIL;
 	}
 	return RC_OK;
 }
 
-int cmd_watch(int argc, char **argv)
+static int run_watch(int argc, char **argv)
 {
 	sigset_t stops, open;
 	struct shmipc_watch *w;
 	uint32_t flags = 0;
-	struct opts o;
+	struct watch_opts o = { .count = 0 };
+	struct opts_args args;
 	int err, rc;
 
-	opts_parse(&o, &command, argc, argv);
-	opts_patterns(&o);
+	opts_parse(&cmd_watch, argc, argv, &o, &args);
+	opts_patterns(&args);
 	tool_catch_signals();
 	sigemptyset(&stops);
 	sigaddset(&stops, SIGINT);
@@ -148,12 +167,23 @@ int cmd_watch(int argc, char **argv)
 	if (o.only_new)
 		flags |= SHMIPC_WATCH_NEW;
 	/* One pattern is the library's to look for; of several, each name is tried. */
-	err = shmipc_watch_open(&w, o.nargs == 1 ? o.args[0] : NULL, SHMIPC_KIND_ANY, flags);
+	err = shmipc_watch_open(&w, args.n == 1 ? args.text[0] : NULL, SHMIPC_KIND_ANY, flags);
 	if (err) {
 		tool_error_lib("watch", shmipc_segment_dir(), err);
 		return RC_FAIL;
 	}
-	rc = print_events(w, &o, &open);
+	rc = print_events(w, &o, &args, &open);
 	shmipc_watch_close(w);
 	return rc;
 }
+
+const struct command cmd_watch = {
+	.name = "watch", .brief = "tell of segments and ends as they appear and disappear",
+	.args = "[PATTERN]...", .args_of = ARGS_SEGMENT, .max_args = INT_MAX,
+	.about =
+	"Lists the segments, and then writes a line for each that appears or is gone; with "
+	"--ends also for each end that joins, leaves, dies, or is lost: it is gone, and nothing "
+	"saw how.\n\n"
+	PATTERNS_TEXT,
+	.groups = groups, .run = run_watch,
+};

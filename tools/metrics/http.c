@@ -35,7 +35,7 @@ static const char front[] =
 	"<p><a href=\"/metrics\">Metrics</a></p></body></html>\n";
 
 /* "[ADDR:]PORT", "[v6]:PORT"; ends the process. */
-static struct addrinfo *resolve(const struct opts *o, const char *where)
+static struct addrinfo *resolve(const char *where)
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV | AI_PASSIVE };
 	const char *colon = strrchr(where, ':'), *port = colon ? colon + 1 : where, *host = where;
@@ -46,20 +46,20 @@ static struct addrinfo *resolve(const struct opts *o, const char *where)
 	int err;
 
 	if (parse_number(port, 65535, &n))
-		opts_refuse(o->command, "--listen: found \"%s\", expected PORT or ADDR:PORT with a port from 0 to 65535",
+		opts_refuse("--listen: found \"%s\", expected PORT or ADDR:PORT with a port from 0 to 65535",
 			    where);
 	if (len && host[0] == '[' && host[len - 1] == ']') {
 		host++;
 		len -= 2;
 	}
 	if ((colon && !len) || len >= sizeof(text))
-		opts_refuse(o->command, "--listen: found \"%s\", expected an address before the colon, as 0.0.0.0:9100",
+		opts_refuse("--listen: found \"%s\", expected an address before the colon, as 0.0.0.0:9100",
 			    where);
 	if (colon)
 		snprintf(text, sizeof(text), "%.*s", (int)len, host);
 	err = getaddrinfo(text, port, &hints, &found);
 	if (err)
-		opts_refuse(o->command, "--listen: \"%s\" is no address here: %s", text,
+		opts_refuse("--listen: \"%s\" is no address here: %s", text,
 			    err == EAI_SYSTEM ? strerror(errno) : gai_strerror(err));
 	return found;
 }
@@ -206,7 +206,7 @@ static int serve(struct metrics *m, struct MHD_Daemon *d, uint64_t every_ns)
 
 int metrics_serve(struct metrics *m, const char *where, uint64_t every_ns)
 {
-	struct addrinfo *a = resolve(m->o, where);
+	struct addrinfo *a = resolve(where);
 	struct MHD_Daemon *d;
 	int fd, rc;
 

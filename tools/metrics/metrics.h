@@ -5,10 +5,16 @@
 
 #include <stdio.h>
 #include "../look/look.h"
-#include "../opts/opts.h"
+#include "../opts/values.h"
+
+struct metrics_opts {
+	const char *textfile;
+	const char *listen;
+	uint64_t every_ns;	/* 0: not given */
+};
 
 struct metrics {
-	const struct opts *o;
+	const struct metrics_opts *o;
 	struct look look;
 	int sampled;		/* there are histograms */
 };

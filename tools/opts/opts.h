@@ -1,186 +1,127 @@
 /* SPDX-License-Identifier: MIT */
-/* opts.h - the options of all commands: one table, from which --help comes too */
+/*
+ * opts.h - commands and their options
+ *
+ * A command states its options in tables beside its code; what several commands
+ * share stands in a table that they all name. Parsing, --help, completion and the
+ * comparison with the manual pages use these tables and nothing else.
+ */
 #ifndef TOOLS_OPTS_OPTS_H
 #define TOOLS_OPTS_OPTS_H
 
+#include <stddef.h>
 #include <stdint.h>
-#include <shmipc/topic.h>
+#include <stdio.h>
 
-/* Which commands take an option. */
-enum {
-	FOR_SEND	= 1u << 0,
-	FOR_RECV	= 1u << 1,
-	FOR_PUB		= 1u << 2,
-	FOR_SUB		= 1u << 3,
-	FOR_LS		= 1u << 4,
-	FOR_STAT	= 1u << 5,
-	FOR_RM		= 1u << 6,
-	FOR_GC		= 1u << 7,
-	FOR_DOCTOR	= 1u << 8,
-	FOR_WATCH	= 1u << 9,
-	FOR_HZ		= 1u << 10,
-	FOR_BW		= 1u << 11,
-	FOR_TRACE	= 1u << 12,
-	FOR_TOP		= 1u << 13,
-	FOR_METRICS	= 1u << 14,
+struct opt;
+
+/* Put what @text says at @to, or end the process with opt_refuse(). */
+typedef void opt_take(const struct opt *opt, const char *text, void *to);
+
+/* One option; values.h has the usual ones. */
+struct opt {
+	const char *name;		/* "ring" for --ring; NULL ends a table */
+	char letter;			/* 'r' for -r, or 0 */
+	const char *arg;		/* what --help calls its value, "BYTES"; NULL: as words */
+	const char *help;		/* one text; it is wrapped */
+	opt_take *take;
+	size_t at;			/* where the value is in the struct of its group */
+	const char *const *words;	/* the values that it takes, NULL at the end; NULL: any */
+	/* The value without the option, as text. */
+	const char *preset;		/* the command's: it is taken before the arguments are read */
+	const char *library;		/* the library's: it is only shown */
+	uint64_t min, max;		/* of numbers; max 0: no limit */
 };
 
-#define FOR_INPUT	(FOR_SEND | FOR_PUB)
-#define FOR_OUTPUT	(FOR_RECV | FOR_SUB)
-#define FOR_RING	(FOR_SEND | FOR_RECV)
-#define FOR_TOPIC	(FOR_PUB | FOR_SUB)
-#define FOR_STREAM	(FOR_INPUT | FOR_OUTPUT)
-#define FOR_RATE	(FOR_HZ | FOR_BW)
-#define FOR_LOOK	(FOR_LS | FOR_STAT | FOR_RM | FOR_GC | FOR_DOCTOR | FOR_WATCH)
-#define FOR_ALL		(FOR_STREAM | FOR_RATE | FOR_LOOK | FOR_TRACE | FOR_TOP | FOR_METRICS)
+/* Options that stand together. */
+struct opt_group {
+	const char *title;		/* above them in --help */
+	const struct opt *opts;		/* NULL ends the list of groups */
+	size_t at;			/* where their struct is in that of the command */
+};
 
-/* What a command is, for its --help. */
-struct opts_command {
+/* What the arguments of a command name; for completion. */
+enum args_of { ARGS_NONE, ARGS_RING, ARGS_TOPIC, ARGS_SEGMENT, ARGS_COMMAND };
+
+struct command {
 	const char *name;
-	uint32_t bit;		/* FOR_* */
-	const char *args;	/* "NAME" */
+	const char *brief;		/* for shmipc --help */
+	const char *args;		/* "NAME", "[PATTERN]...", "" */
+	enum args_of args_of;
+	const char *const *arg_words;	/* an argument is one of these; NULL: it is not */
 	int min_args;
 	int max_args;
-	const char *about;	/* whole lines */
+	const char *about;		/* each line is wrapped, unless it begins with a blank */
+	const char *notes;		/* after the options, the same; NULL: nothing */
+	const struct opt_group *groups;	/* NULL: no options but --help */
+	int (*run)(int argc, char **argv);
 };
 
-/* How sub writes a message; DEFAULT: raw, or lines on a terminal. */
-enum { FORMAT_DEFAULT, FORMAT_RAW, FORMAT_LINES, FORMAT_HEX, FORMAT_JSON };
-
-/* What trace looks at. */
-enum { SOURCE_PROBES = 1u << 0, SOURCE_MODULE = 1u << 1, SOURCE_COUNTERS = 1u << 2 };
-
-/* An option that may be given several times. */
-#define OPTS_MANY	64u
-struct opts_many {
-	const char *text[OPTS_MANY];
-	unsigned int n;
-};
-
-struct opts {
-	const struct opts_command *command;
-	/* what is moved */
-	const char *file;	/* NULL: standard input or output */
-	const char *message;	/* NULL: the input's */
-	int lines;
-	uint64_t size;		/* 0: as it comes */
-	uint64_t repeat;
-	uint64_t count;		/* 0: no limit */
-	double rate;		/* messages a second; 0: no limit */
-	struct opts_many headers;
-	/* what is left out of it, and how the rest is shown */
-	struct opts_many filters;
-	const char *match;
-	uint32_t format;
-	int show_headers;
-	/* the segment, when it has to be made */
-	uint64_t ring;
-	uint64_t page;
-	uint64_t align;
-	uint32_t mode;
-	int32_t node;
-	int has_node;
-	int persist;
-	/* the topic, too; 0: no wish */
-	uint32_t publishers;
-	uint32_t subscribers;
-	uint64_t history;
-	uint64_t inline_bytes;
-	uint64_t pool;
-	int no_pool;
-	uint32_t holds;
-	uint32_t meta;
-	uint32_t policies;
-	uint64_t evict_ns;
-	/* the end */
-	uint64_t spin_ns;
-	uint64_t timeout_ns;	/* SHMIPC_FOREVER: none */
-	uint64_t wait_subs;
-	int no_drain;
-	int follow;
-	uint32_t start;
-	uint64_t start_seq;
-	int newest;
-	uint32_t policy;
-	uint32_t group;
-	uint64_t stride;
-	uint64_t at;
-	int read_only;
-	int until_gone;
-	int strict;
-	/* hz, bw */
-	uint64_t window;
-	uint64_t every_ns;
-	int every_given;
-	/* trace */
-	uint32_t sources;	/* SOURCE_*, or-ed; 0: all that is there */
-	int slow;
-	int deaths;
-	int stack;
-	const char *events;
-	const char *histogram;
-	int sample;
-	struct opts_many pids;
-	const char *cgroup;
-	const char *record;
-	const char *read;
-	const char *plot;
-	uint64_t duration_ns;	/* 0: until it is interrupted */
-	uint64_t buffer;	/* bytes; 0: no wish */
-	/* what is told */
-	int json;
-	int quiet;
-	int dry_run;
-	int force;
-	int ends;
-	int only_new;
-	/* top, metrics */
-	uint32_t sort;		/* enum top_sort */
-	int plain;
-	const char *textfile;
-	const char *listen;
-
-	int nargs;
-	char **args;
+/* Arguments that are no options. */
+struct opts_args {
+	int n;
+	char **text;
 };
 
 /**
  * opts_parse - read a command's arguments
- * @o:       filled in
  * @command: the command
  * @argc:    arguments, the first of which is the command's name
  * @argv:    the same
+ * @values:  the command's struct, zeroed; presets and values are put there
+ * @args:    filled in
  *
- * Ends the process after --help, and with RC_USAGE and a message when something
- * is wrong. Segment names are not looked at.
+ * Ends the process after --help, and with RC_USAGE and a message if something is
+ * wrong. Names of segments are not checked.
  */
-void opts_parse(struct opts *o, const struct opts_command *command, int argc, char **argv);
+void opts_parse(const struct command *command, int argc, char **argv, void *values,
+		struct opts_args *args);
 
 /* What the help of commands that take patterns says of them. */
 #define PATTERNS_TEXT								\
-	"With PATTERNs, only names that match one of them: * and ? stay within a part\n"	\
+	"With PATTERNs, only names that match one of them: * and ? stay within a part "		\
 	"between slashes, ** is any number of parts, [a-z] is one byte of these.\n"
 
-/* @o->args are patterns, checked; ends the process with RC_USAGE. */
-void opts_patterns(const struct opts *o);
+/* The arguments are patterns, checked; ends the process with RC_USAGE. */
+void opts_patterns(const struct opts_args *args);
 
 /* Does one of them match? 1 also if there is none. */
-int opts_matches(const struct opts *o, const char *name);
+int opts_matches(const struct opts_args *args, const char *name);
 
-/* The name in @o->args[0], checked; ends the process with RC_USAGE. */
-const char *opts_name(const struct opts *o);
+/* An argument is a name, checked; ends the process with RC_USAGE. */
+const char *opts_name(const struct opts_args *args, int i);
+
+/* The command whose arguments were parsed. */
+const struct command *opts_command(void);
 
 /* Ends the process with RC_USAGE, this message and a hint at --help. */
-void opts_refuse(const struct opts_command *command, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3), noreturn));
+void opts_refuse(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
 
-/* May this SOURCE_* be looked at? */
-static inline int opts_source(const struct opts *o, uint32_t source)
-{
-	return !o->sources || (o->sources & source);
-}
+/* The same for a value: "--ring: found "x", expected ..." */
+void opt_refuse(const struct opt *opt, const char *text, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4), noreturn));
 
-/* The exit codes, as text for --help. */
+/* help.c: --help of a command; what a value is called, "BYTES" or "4k|2m" or NULL. */
+void opts_help(const struct command *command);
+void opts_print_text(FILE *to, const char *text);
+const char *opt_arg(const struct opt *opt, char *text, size_t cap);
+
+/* near.c: the most similar of @words, if it is similar enough; else NULL. */
+const char *opts_nearest(const char *word, const char *const *words, size_t n);
+
+/* A walk over all options of a command, with --help at the end. */
+struct opts_iter {
+	const struct opt_group *group;	/* of the option */
+	const struct opt *opt;
+	int at_help;
+};
+
+void opts_iter_init(struct opts_iter *it, const struct command *command);
+const struct opt *opts_iter_next(struct opts_iter *it);
+
+#define OPTS_MAX	64u		/* options of a command */
+
+/* The exit codes, for opts_print_text(). */
 extern const char opts_exit_codes[];
 
 #endif /* TOOLS_OPTS_OPTS_H */

@@ -6,6 +6,20 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <shmipc/topic.h>
+#include "../opts/values.h"
+
+#define WINDOW_MAX	UINT64_C(10000000)
+
+/* Options of hz and bw. */
+struct rate_opts {
+	uint64_t window;
+	uint64_t every_ns;
+	uint64_t count;			/* 0: no limit */
+	uint64_t timeout_ns;		/* 0: none */
+	int json;
+};
+
+extern const struct opt_group rate_groups[];
 
 struct rate {
 	char name[SHMIPC_NAME_MAX + 1];
@@ -45,5 +59,8 @@ void rate_print_json(const struct rate *r, int hz, uint64_t now_ns);
 
 /* A new period begins. */
 void rate_period(struct rate *r, uint64_t now_ns);
+
+/* measure.c: all of a command; @hz: intervals, not bytes. Return: the exit code. */
+int rate_measure(const struct command *command, int hz, int argc, char **argv);
 
 #endif /* TOOLS_RATE_RATE_H */

@@ -23,10 +23,10 @@
 #define POLL_MS		100
 
 /* --message: all is read before it begins. */
-static int open_message(struct input *in, const struct opts *o)
+static int open_message(struct input *in, const struct input_opts *o)
 {
 	*in = (struct input){
-		.name = "--message", .fd = STDIN_FILENO, .eof = 1, .rounds = o->repeat - 1,
+		.o = o, .name = "--message", .fd = STDIN_FILENO, .eof = 1, .rounds = o->repeat - 1,
 		.end = strlen(o->message), .cap = strlen(o->message) + 1,
 		.buf = (unsigned char *)strdup(o->message),
 	};
@@ -36,13 +36,21 @@ static int open_message(struct input *in, const struct opts *o)
 	return RC_FAIL;
 }
 
-int input_open(struct input *in, const struct opts *o)
+void input_check(const struct input_opts *o)
+{
+	if (o->lines && o->size)
+		opts_refuse("--lines and --size cannot be combined");
+	if (o->message && (o->file || o->lines || o->size))
+		opts_refuse("--message cannot be combined with --file, --lines or --size");
+}
+
+int input_open(struct input *in, const struct input_opts *o)
 {
 	struct stat st;
 
 	if (o->message)
 		return open_message(in, o);
-	*in = (struct input){ .name = "standard input", .rounds = o->repeat - 1 };
+	*in = (struct input){ .o = o, .name = "standard input", .rounds = o->repeat - 1 };
 	if (o->file) {
 		in->name = o->file;
 		in->fd = open(o->file, O_RDONLY | O_CLOEXEC);
@@ -92,9 +100,9 @@ static int wait_input(struct input *in, struct stream *s)
 }
 
 /* --count: all that is wanted has been sent. */
-static int enough(const struct stream *s)
+static int enough(const struct input *in, const struct stream *s)
 {
-	return s->o->count && s->messages >= s->o->count;
+	return in->o->count && s->messages >= in->o->count;
 }
 
 /* Another round over the same file? */
@@ -144,7 +152,7 @@ static int feed_direct(struct input *in, struct stream *s, size_t size, int fill
 	void *room;
 	int rc;
 
-	while (!in->eof && !enough(s)) {
+	while (!in->eof && !enough(in, s)) {
 		rc = s->ops->reserve(s, size, &room);
 		if (rc)
 			return rc;
@@ -202,7 +210,7 @@ static int cut_blocks(struct input *in, struct stream *s, size_t size)
 	size_t n;
 	int rc;
 
-	while (in->start < in->end && !enough(s)) {
+	while (in->start < in->end && !enough(in, s)) {
 		n = in->end - in->start;
 		if (n < size && !in->eof)
 			break;
@@ -232,7 +240,7 @@ static int cut_lines(struct input *in, struct stream *s, size_t *seen)
 	size_t n;
 	int rc;
 
-	while (in->start < in->end && !enough(s)) {
+	while (in->start < in->end && !enough(in, s)) {
 		from = in->buf + in->start;
 		n = in->end - in->start;
 		/* The first @seen bytes hold no newline: each byte is looked at once. */
@@ -258,7 +266,7 @@ static int feed_cut(struct input *in, struct stream *s, size_t size)
 	size_t seen = 0;
 	int rc;
 
-	while (!in->eof && !enough(s)) {
+	while (!in->eof && !enough(in, s)) {
 		rc = read_ahead(in, s);
 		if (!rc)
 			rc = size ? cut_blocks(in, s, size) : cut_lines(in, s, &seen);
@@ -279,7 +287,7 @@ static int feed_reads(struct input *in, struct stream *s, size_t size)
 		tool_error("input \"%s\": no memory for %zu bytes (ENOMEM)", in->name, size);
 		return RC_FAIL;
 	}
-	while (!in->eof && !enough(s)) {
+	while (!in->eof && !enough(in, s)) {
 		rc = read_some(in, s, in->buf, size, &n);
 		if (!rc && n)
 			rc = s->ops->send(s, in->buf, n);
@@ -305,13 +313,13 @@ static int feed_message(struct input *in, struct stream *s)
 			return RC_SIGNAL + tool_stop;
 		rc = s->ops->send(s, in->buf, in->end);
 		progress_tick(&s->progress, s->bytes, tool_now_ns());
-	} while (!rc && in->rounds-- && !enough(s));
+	} while (!rc && in->rounds-- && !enough(in, s));
 	return rc;
 }
 
 int input_feed(struct input *in, struct stream *s)
 {
-	uint64_t size = s->o->size;
+	uint64_t size = in->o->size;
 
 	s->progress.total_bytes = in->total_bytes;
 	if (size > s->max_payload) {
@@ -320,9 +328,9 @@ int input_feed(struct input *in, struct stream *s)
 			   s->ops->what, s->max_payload, s->ops->larger);
 		return RC_FAIL;
 	}
-	if (s->o->message)
+	if (in->o->message)
 		return feed_message(in, s);
-	if (s->o->lines)
+	if (in->o->lines)
 		return feed_cut(in, s, 0);
 	if (size && size < DIRECT_BYTES)
 		return feed_cut(in, s, (size_t)size);

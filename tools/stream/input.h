@@ -6,6 +6,7 @@
 #include "stream.h"
 
 struct input {
+	const struct input_opts *o;
 	const char *name;	/* for messages */
 	int fd;
 	int is_file;		/* a regular file: reads do not wait */
@@ -18,8 +19,11 @@ struct input {
 	size_t end;
 };
 
-/* Open @o->file, or take standard input. */
-int input_open(struct input *in, const struct opts *o);
+/* Refuse options that cannot be combined. */
+void input_check(const struct input_opts *o);
+
+/* Open the file, or take standard input. */
+int input_open(struct input *in, const struct input_opts *o);
 
 /* All of the input into the ring, as the options say. */
 int input_feed(struct input *in, struct stream *s);

@@ -15,17 +15,18 @@
 #define HEX_ROW		16u
 #define LINE_BYTES	512u
 
-void message_init(struct message *m, const struct opts *o, const struct output *out)
+void message_init(struct message *m, const struct message_opts *o, const struct output *out)
 {
 	memset(m, 0, sizeof(*m));
+	m->o = o;
 	m->terminal = isatty(out->fd);
 	m->format = o->format;
 	if (!m->format)
 		m->format = o->lines || m->terminal ? FORMAT_LINES : FORMAT_RAW;
-	if (m->format == FORMAT_RAW && o->show_headers)
-		opts_refuse(o->command, "--headers needs --format lines, hex or json");
+	if (m->format == FORMAT_RAW && o->headers)
+		opts_refuse("--headers needs --format lines, hex or json");
 	if (o->lines && m->format != FORMAT_LINES)
-		opts_refuse(o->command, "--lines excludes other formats");
+		opts_refuse("--lines cannot be combined with another --format");
 }
 
 void message_done(struct message *m)
@@ -118,8 +119,9 @@ static int is_like(struct message *m, const char *glob)
 	return like;
 }
 
-int message_take(struct message *m, const struct opts *o, const struct shmipc_msg *msg)
+int message_take(struct message *m, const struct shmipc_msg *msg)
 {
+	const struct message_opts *o = m->o;
 	unsigned int i;
 	int err = 0;
 
@@ -247,7 +249,7 @@ static int put_head(struct message *m, struct output *out, struct stream *s)
 
 static int put_lines(struct message *m, struct output *out, struct stream *s)
 {
-	int rc = s->o->show_headers ? put_head(m, out, s) : RC_OK;
+	int rc = m->o->headers ? put_head(m, out, s) : RC_OK;
 
 	if (!rc)
 		rc = put_text(m, out, s, m->payload, m->len);

@@ -19,12 +19,12 @@
  */
 #define GATHER_NS	NS_PER_MS
 
-int output_open(struct output *out, const struct opts *o)
+int output_open(struct output *out, const char *file)
 {
 	*out = (struct output){ .name = "standard output", .fd = STDOUT_FILENO, .last = -1 };
-	if (o->file) {
-		out->name = o->file;
-		out->fd = open(o->file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	if (file) {
+		out->name = file;
+		out->fd = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
 		if (out->fd < 0) {
 			tool_error("output \"%s\": cannot open: %s (%s)", out->name,
 				   strerror(errno), shmipc_error_name(errno));

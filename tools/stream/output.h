@@ -18,8 +18,8 @@ struct output {
 	int last;		/* last byte of the last message; -1: none yet */
 };
 
-/* Open @o->file, or take standard output. */
-int output_open(struct output *out, const struct opts *o);
+/* Open @file, or take standard output if it is NULL. */
+int output_open(struct output *out, const char *file);
 
 /* Write all these bytes, now or later. */
 int output_put(struct output *out, struct stream *s, const void *from, size_t len);

@@ -12,21 +12,22 @@ static const char *other_side(const struct stream *s)
 	return s->role == SHMIPC_ROLE_PRODUCER ? "receiver" : "sender";
 }
 
-static void fill_segment_opts(const struct opts *o, struct shmipc_segment_opts *seg)
+static void fill_segment_opts(struct shmipc_segment_opts *seg, const struct create_opts *create,
+			      const struct ring_opts *ring)
 {
 	*seg = (struct shmipc_segment_opts){
 		.struct_bytes = sizeof(*seg),
 		.kind = SHMIPC_KIND_SPSC,
 		.flags = SHMIPC_CREATE,
-		.bytes = o->ring,
-		.align = (uint32_t)o->align,
-		.page = o->page,
-		.mode = o->mode,
-		.node = o->node,
+		.bytes = ring->bytes,
+		.align = ring->align,
+		.page = create->page,
+		.mode = create->mode,
+		.node = create->numa.node,
 	};
-	if (o->has_node)
+	if (create->numa.given)
 		seg->flags |= SHMIPC_ON_NODE;
-	if (o->persist)
+	if (create->persist)
 		seg->flags |= SHMIPC_PERSIST;
 }
 
@@ -84,7 +85,7 @@ static int check(struct stream *s)
 {
 	enum shmipc_peer_state peer = shmipc_channel_peer(s->ch);
 
-	if (peer == SHMIPC_PEER_DIED || (peer == SHMIPC_PEER_LEFT && !s->o->no_drain))
+	if (peer == SHMIPC_PEER_DIED || (peer == SHMIPC_PEER_LEFT && !s->no_drain))
 		return ring_gone(s);
 	return RC_OK;
 }
@@ -227,15 +228,16 @@ static const struct stream_ops ring_ops = {
 	.moved = moved_text, .tell = tell, .close = leave, .what = "ring", .larger = "--ring",
 };
 
-int ring_open(struct stream *s, const struct opts *o, enum shmipc_role role)
+int ring_open(struct stream *s, const char *name, const struct stream_opts *o,
+	      const struct create_opts *create, const struct ring_opts *ring, enum shmipc_role role)
 {
 	struct shmipc_channel_stat st = { .struct_bytes = sizeof(st) };
 	struct shmipc_channel_opts end = { .struct_bytes = sizeof(end), .spin_ns = o->spin_ns };
 	struct shmipc_segment_opts seg;
 	int ret;
 
-	stream_begin(s, o, &ring_ops, role);
-	fill_segment_opts(o, &seg);
+	stream_begin(s, o, &ring_ops, role, name);
+	fill_segment_opts(&seg, create, ring);
 	ret = shmipc_channel_open(&s->ch, s->name, role, &seg, &end);
 	if (ret) {
 		tool_error_lib("open", s->name, ret);

@@ -12,14 +12,14 @@
 
 #define SLICE_NS	(100 * NS_PER_MS)
 
-void stream_begin(struct stream *s, const struct opts *o, const struct stream_ops *ops,
-		  enum shmipc_role role)
+void stream_begin(struct stream *s, const struct stream_opts *o, const struct stream_ops *ops,
+		  enum shmipc_role role, const char *name)
 {
 	*s = (struct stream){
-		.o = o, .name = opts_name(o), .ops = ops, .role = role, .out_fd = -1,
+		.o = o, .name = name, .ops = ops, .role = role, .out_fd = -1,
 		.info.struct_bytes = sizeof(s->info),
 	};
-	progress_init(&s->progress, o->command->name, !o->quiet && !o->json, 0);
+	progress_init(&s->progress, opts_command()->name, !o->quiet && !o->json, 0);
 }
 
 int stream_fail(struct stream *s, int err)
@@ -59,8 +59,8 @@ int stream_idle(struct stream *s, uint64_t mark, const char *waiting_for)
 	progress_tick(&s->progress, s->bytes, now);
 	if (output_gone(s)) {
 		progress_clear(&s->progress);
-		tool_error("output \"%s\": its reader has gone (EPIPE); %s",
-			   s->o->file ? s->o->file : "standard output", s->ops->moved(s, moved));
+		tool_error("output \"%s\": its reader has gone (EPIPE); %s", s->out_name,
+			   s->ops->moved(s, moved));
 		return RC_FAIL;
 	}
 	if (s->o->timeout_ns == SHMIPC_FOREVER || now - s->idle_since_ns < s->o->timeout_ns)
@@ -92,7 +92,7 @@ void stream_tell(json_t *obj, const char *key, const char *words, uint64_t v)
 
 static void summary(struct stream *s, int rc)
 {
-	const char *command = s->o->command->name;
+	const char *command = opts_command()->name;
 	double seconds = 0, msgs, bytes;
 	json_t *obj = NULL;
 	char rate[TEXT_BYTES];

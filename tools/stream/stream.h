@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <jansson.h>
 #include <shmipc/topic.h>
-#include "../opts/opts.h"
+#include "opts.h"
 #include "progress.h"
 
 struct stream;
@@ -40,8 +40,10 @@ struct stream_ops {
 	const char *larger;	/* the option that allows larger messages */
 };
 
+struct publish_opts;
+
 struct stream {
-	const struct opts *o;
+	const struct stream_opts *o;
 	const char *name;
 	const struct stream_ops *ops;
 	enum shmipc_role role;
@@ -60,16 +62,19 @@ struct stream {
 	uint64_t idle_since_ns;	/* nothing has moved since then */
 	uint64_t idle_mark;	/* and this is where it stood */
 	int out_fd;		/* looked at while idle: has its reader gone? -1: none */
+	const char *out_name;
+	int no_drain;		/* send: do not wait until all is taken */
 	struct progress progress;
 	/* pub */
 	struct shmipc_headers headers;
 	struct shmipc_loan loan;
+	const struct publish_opts *publish;
 	uint64_t pace_from_ns;	/* --rate counts from here */
 };
 
 /* Common to all; the kind of end has been opened by ring_open() and so on. */
-void stream_begin(struct stream *s, const struct opts *o, const struct stream_ops *ops,
-		  enum shmipc_role role);
+void stream_begin(struct stream *s, const struct stream_opts *o, const struct stream_ops *ops,
+		  enum shmipc_role role, const char *name);
 
 /*
  * Nothing could be done just now. Has somebody asked us to end, has --timeout
@@ -104,17 +109,48 @@ int stream_close(struct stream *s, int rc);
 /* What is added to a summary, in JSON or in words. */
 void stream_tell(json_t *obj, const char *key, const char *words, uint64_t v);
 
-/* ring.c: one end of a lossless ring, made if it is not there. */
-int ring_open(struct stream *s, const struct opts *o, enum shmipc_role role);
-/* Wait until somebody holds the other end. */
+/* ring.c: one end of a lossless ring, created if it is not there. */
+int ring_open(struct stream *s, const char *name, const struct stream_opts *o,
+	      const struct create_opts *create, const struct ring_opts *ring, enum shmipc_role role);
+/* Wait until a process holds the other end. */
 int ring_wait_peer(struct stream *s);
 /* Wait until the receiver has taken all. */
 int ring_drain(struct stream *s);
 /* The other side has gone. RC_OK: as it should. */
 int ring_gone(struct stream *s);
 
-/* topic.c: publish on a topic, or subscribe to it; made if it is not there. */
-int topic_pub_open(struct stream *s, const struct opts *o);
-int topic_sub_open(struct stream *s, const struct opts *o);
+/* How a publisher publishes. */
+struct publish_opts {
+	double rate;			/* messages a second; 0: no limit */
+	struct opts_many headers;	/* KEY=VALUE, with each message */
+};
+
+struct start_at {
+	uint32_t how;			/* SHMIPC_START_* */
+	uint64_t seq;
+};
+
+struct stride {
+	uint64_t n;
+	uint64_t at;
+};
+
+/* How a subscriber takes messages. */
+struct take_opts {
+	struct start_at from;
+	int newest;
+	uint32_t policy;		/* 0: the library's default */
+	uint32_t group;			/* 0: none */
+	struct stride stride;
+	int read_only;
+};
+
+/* topic.c: publish on a topic, or subscribe to it; created if it is not there. */
+int topic_pub_open(struct stream *s, const char *name, const struct stream_opts *o,
+		   const struct create_opts *create, const struct topic_opts *topic,
+		   const struct publish_opts *publish);
+int topic_sub_open(struct stream *s, const char *name, const struct stream_opts *o,
+		   const struct create_opts *create, const struct topic_opts *topic,
+		   const struct take_opts *take);
 
 #endif /* TOOLS_STREAM_STREAM_H */

@@ -12,29 +12,30 @@
 
 #define PACE_SLICE_NS	(100 * NS_PER_MS)
 
-static void fill_topic_opts(const struct opts *o, struct shmipc_topic_opts *t)
+static void fill_topic_opts(struct shmipc_topic_opts *t, const struct create_opts *create,
+			    const struct topic_opts *o)
 {
 	*t = (struct shmipc_topic_opts){
 		.struct_bytes = sizeof(*t),
 		.publishers = o->publishers,
 		.subscribers = o->subscribers,
-		.align = (uint32_t)o->align,
+		.align = o->align,
 		.history = o->history,
 		.inline_bytes = o->inline_bytes,
-		.pool_bytes = o->pool,
+		.pool_bytes = o->pool.bytes,
 		.holds = o->holds,
 		.meta = o->meta,
 		.policies = o->policies,
-		.mode = o->mode,
+		.mode = create->mode,
 		.evict_ns = o->evict_ns,
-		.page = o->page,
-		.node = o->node,
+		.page = create->page,
+		.node = create->numa.node,
 	};
-	if (o->has_node)
+	if (create->numa.given)
 		t->flags |= SHMIPC_ON_NODE;
-	if (o->persist)
+	if (create->persist)
 		t->flags |= SHMIPC_PERSIST;
-	if (o->no_pool)
+	if (o->pool.none)
 		t->flags |= SHMIPC_NO_POOL;
 }
 
@@ -84,12 +85,12 @@ static int pace(struct stream *s)
 	uint64_t now, due;
 	struct timespec ts;
 
-	if (s->o->rate <= 0)
+	if (s->publish->rate <= 0)
 		return RC_OK;
 	now = tool_now_ns();
 	if (!s->messages)
 		s->pace_from_ns = now;
-	due = s->pace_from_ns + (uint64_t)((double)s->messages * 1e9 / s->o->rate);
+	due = s->pace_from_ns + (uint64_t)((double)s->messages * 1e9 / s->publish->rate);
 	while (now < due) {
 		if (tool_stop)
 			return RC_SIGNAL + tool_stop;
@@ -108,7 +109,7 @@ static int pace(struct stream *s)
 
 static const struct shmipc_headers *headers_of(const struct stream *s)
 {
-	return s->o->headers.n ? &s->headers : NULL;
+	return s->publish->headers.n ? &s->headers : NULL;
 }
 
 static int reserve(struct stream *s, size_t len, void **ret_ptr)
@@ -232,8 +233,8 @@ static int make_headers(struct stream *s)
 	int err;
 
 	shmipc_headers_init(&s->headers);
-	for (i = 0; i < s->o->headers.n; i++) {
-		text = s->o->headers.text[i];
+	for (i = 0; i < s->publish->headers.n; i++) {
+		text = s->publish->headers.text[i];
 		eq = strchr(text, '=');
 		memcpy(key, text, (size_t)(eq - text));
 		key[eq - text] = 0;
@@ -248,19 +249,22 @@ static int make_headers(struct stream *s)
 	return RC_OK;
 }
 
-int topic_pub_open(struct stream *s, const struct opts *o)
+int topic_pub_open(struct stream *s, const char *name, const struct stream_opts *o,
+		   const struct create_opts *create, const struct topic_opts *topic,
+		   const struct publish_opts *publish)
 {
 	struct shmipc_pub_stat st = { .struct_bytes = sizeof(st) };
 	struct shmipc_pub_opts end = { .struct_bytes = sizeof(end), .spin_ns = o->spin_ns };
-	struct shmipc_topic_opts topic;
+	struct shmipc_topic_opts topic_opts;
 	int ret;
 
-	stream_begin(s, o, &pub_ops, SHMIPC_ROLE_PRODUCER);
+	stream_begin(s, o, &pub_ops, SHMIPC_ROLE_PRODUCER, name);
+	s->publish = publish;
 	ret = make_headers(s);
 	if (ret)
 		return ret;
-	fill_topic_opts(o, &topic);
-	ret = shmipc_pub_open(&s->pub, s->name, &topic, &end);
+	fill_topic_opts(&topic_opts, create, topic);
+	ret = shmipc_pub_open(&s->pub, s->name, &topic_opts, &end);
 	if (ret) {
 		tool_error_lib("publish on", s->name, ret);
 		return RC_FAIL;
@@ -271,27 +275,29 @@ int topic_pub_open(struct stream *s, const struct opts *o)
 	return RC_OK;
 }
 
-int topic_sub_open(struct stream *s, const struct opts *o)
+int topic_sub_open(struct stream *s, const char *name, const struct stream_opts *o,
+		   const struct create_opts *create, const struct topic_opts *topic,
+		   const struct take_opts *take)
 {
 	struct shmipc_sub_opts end = {
 		.struct_bytes = sizeof(end),
 		.spin_ns = o->spin_ns,
-		.start = o->start,
-		.iter = o->newest ? SHMIPC_ITER_NEWEST : SHMIPC_ITER_NEXT,
-		.start_seq = o->start_seq,
-		.policy = o->policy,
-		.group = o->group,
-		.flags = o->read_only ? SHMIPC_SUB_READ_ONLY : 0,
-		.stride = o->stride,
-		.stride_at = o->at,
+		.start = take->from.how,
+		.iter = take->newest ? SHMIPC_ITER_NEWEST : SHMIPC_ITER_NEXT,
+		.start_seq = take->from.seq,
+		.policy = take->policy,
+		.group = take->group,
+		.flags = take->read_only ? SHMIPC_SUB_READ_ONLY : 0,
+		.stride = take->stride.n,
+		.stride_at = take->stride.at,
 	};
-	struct shmipc_topic_opts topic;
+	struct shmipc_topic_opts topic_opts;
 	struct shmipc_topic_stat st;
 	int ret;
 
-	stream_begin(s, o, &sub_ops, SHMIPC_ROLE_READER);
-	fill_topic_opts(o, &topic);
-	ret = shmipc_sub_open(&s->sub, s->name, &topic, &end);
+	stream_begin(s, o, &sub_ops, SHMIPC_ROLE_READER, name);
+	fill_topic_opts(&topic_opts, create, topic);
+	ret = shmipc_sub_open(&s->sub, s->name, &topic_opts, &end);
 	if (ret) {
 		tool_error_lib("subscribe to", s->name, ret);
 		return RC_FAIL;

@@ -4,7 +4,7 @@
 #define TOOLS_TOP_TOP_H
 
 #include "../look/look.h"
-#include "../opts/opts.h"
+#include "../opts/values.h"
 #include "../util/util.h"
 
 /* In the order of the words of --sort. */
@@ -12,8 +12,17 @@ enum top_sort { TOP_RATE, TOP_BYTES, TOP_OCCUPANCY, TOP_LAG, TOP_LOSSES, TOP_NAM
 
 #define TOP_FILTER_MAX	64
 
+struct top_opts {
+	uint64_t every_ns;
+	uint32_t sort;		/* enum top_sort */
+	int ends;
+	int plain;
+	uint64_t count;		/* tables; 0: no limit */
+	int json;
+};
+
 struct top {
-	const struct opts *o;
+	const struct top_opts *o;
 	struct look look;
 	enum top_sort sort;
 	uint64_t every_ns;

@@ -22,7 +22,7 @@ struct begun {
 };
 
 struct again {
-	struct trace_opts t;
+	struct trace_run t;
 	struct hists hs;
 	struct plot_points points;
 	void *begun;		/* of tsearch(3) */
@@ -143,7 +143,7 @@ static int pair(struct again *g, const struct trace_event *e, const char *name, 
 	}
 }
 
-static int pid_wanted(const struct opts *o, int32_t pid)
+static int pid_wanted(const struct trace_opts *o, int32_t pid)
 {
 	uint64_t v = 0;
 	unsigned int i;
@@ -156,7 +156,7 @@ static int pid_wanted(const struct opts *o, int32_t pid)
 
 static int take_event(struct again *g, json_t *obj)
 {
-	const struct opts *o = g->t.o;
+	const struct trace_opts *o = g->t.o;
 	struct trace_event e;
 	const char *name;
 	uint64_t wall;
@@ -164,7 +164,7 @@ static int take_event(struct again *g, json_t *obj)
 
 	if (err)
 		return err;
-	if (!opts_matches(o, name))
+	if (!opts_matches(&o->patterns, name))
 		return 0;
 	/* Whoever publishes or wakes is asked by nobody: as in the kernel. */
 	if (g->hs.what != HIST_NONE && (e.type == TRACE_PUBLISH || e.type == TRACE_PUBLISH_SOME ||
@@ -201,7 +201,7 @@ static int take_sample(struct again *g, json_t *obj)
 		return -EINVAL;
 	if (g->hs.what == HIST_NONE)
 		g->hs.what = HIST_OCCUPANCY;
-	if (g->hs.what != HIST_OCCUPANCY || !opts_matches(g->t.o, name) || !pid_wanted(g->t.o, pid))
+	if (g->hs.what != HIST_OCCUPANCY || !opts_matches(&g->t.o->patterns, name) || !pid_wanted(g->t.o, pid))
 		return 0;
 	r = hists_row(&g->hs, id, (uint32_t)slot, pid, name, comm);
 	if (!r)
@@ -220,7 +220,7 @@ static int take_hist(struct again *g, json_t *obj)
 	const char *name = json_string_value(json_object_get(obj, "name"));
 	int32_t pid = (int32_t)json_integer_value(json_object_get(obj, "pid"));
 
-	if (name && (!opts_matches(g->t.o, name) || !pid_wanted(g->t.o, pid)))
+	if (name && (!opts_matches(&g->t.o->patterns, name) || !pid_wanted(g->t.o, pid)))
 		return json_object_get(obj, "histogram") ? 0 : -ENOMSG;
 	return hists_from_json(&g->hs, obj);
 }
@@ -296,7 +296,7 @@ static int read_all(struct again *g, FILE *f)
 
 static int show(struct again *g)
 {
-	const struct opts *o = g->t.o;
+	const struct trace_opts *o = g->t.o;
 	struct hists *hs = &g->hs;
 	int rc = RC_OK;
 
@@ -325,7 +325,7 @@ static int show(struct again *g)
 	return rc ? rc : trace_flush(&g->t);
 }
 
-int trace_again(const struct trace_opts *t)
+int trace_again(const struct trace_run *t)
 {
 	struct again g = { .t = *t, .hs.what = t->what };
 	FILE *f = fopen(t->o->read, "re");

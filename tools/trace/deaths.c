@@ -31,7 +31,7 @@
 #define LOOK_NS		(20 * NS_PER_MS)	/* while one is not settled */
 
 struct deaths {
-	const struct opts *o;
+	const struct trace_opts *o;
 	struct shmipc_watch *watch;
 	struct exits *exits;
 	struct module *module;
@@ -228,7 +228,7 @@ static void died(const struct trace_event *e, void *arg)
 	char name[TRACE_NAME];
 
 	module_name(d->module, e->id, name);
-	if (!*name || !opts_matches(d->o, name))
+	if (!*name || !opts_matches(&d->o->patterns, name))
 		return;
 	if (h && h->end.generation == e->arg[1] && h->told)
 		return;
@@ -290,7 +290,7 @@ static void add_far(const struct death_end_key *key, const struct death_end *end
 	struct held *h;
 
 	if ((known && known->end.generation == end->generation) || f->n == FAR_ENDS ||
-	    !opts_matches(f->d->o, name))
+	    !opts_matches(&f->d->o->patterns, name))
 		return;
 	h = &f->held[f->n++];
 	memset(h, 0, sizeof(*h));
@@ -389,7 +389,7 @@ static int serve(struct deaths *d)
 	look_at_module(d);
 	module_serve(d->module);
 	while (!d->err && !(err = shmipc_watch_next(d->watch, &e, 0))) {
-		if (!opts_matches(d->o, e.name))
+		if (!opts_matches(&d->o->patterns, e.name))
 			continue;
 		if (e.type == SHMIPC_EVENT_JOINED)
 			joined(d, &e);
@@ -463,14 +463,14 @@ static int go_on(struct deaths *d)
 
 static int begin(struct deaths *d)
 {
-	const struct opts *o = d->o;
+	const struct trace_opts *o = d->o;
 	const struct module_want want = { .o = o, .mode = TRACE_EVENTS,
 					  .types = 1u << TRACE_MOD_DEATH, .fn = died, .arg = d };
 	int rc = RC_OK;
 
-	if (opts_source(o, SOURCE_PROBES) || opts_source(o, SOURCE_MODULE))
-		rc = exits_new(&d->exits, opts_source(o, SOURCE_PROBES), on_note, d);
-	if (rc || !d->exits || !opts_source(o, SOURCE_MODULE))
+	if (trace_source(o, SOURCE_PROBES) || trace_source(o, SOURCE_MODULE))
+		rc = exits_new(&d->exits, trace_source(o, SOURCE_PROBES), on_note, d);
+	if (rc || !d->exits || !trace_source(o, SOURCE_MODULE))
 		return rc;
 	if (module_new(&d->module, &want) && o->sources == SOURCE_MODULE)
 		return RC_FAIL;
@@ -480,7 +480,7 @@ static int begin(struct deaths *d)
 	return RC_OK;
 }
 
-int trace_deaths(const struct opts *o)
+int trace_deaths(const struct trace_opts *o)
 {
 	struct deaths d = { .o = o, .end_ns = UINT64_MAX };
 	int err, rc;
@@ -492,7 +492,7 @@ int trace_deaths(const struct opts *o)
 	if (rc)
 		goto done;
 	/* Of several patterns each name is tried. */
-	err = shmipc_watch_open(&d.watch, o->nargs == 1 ? o->args[0] : NULL, SHMIPC_KIND_ANY,
+	err = shmipc_watch_open(&d.watch, o->patterns.n == 1 ? o->patterns.text[0] : NULL, SHMIPC_KIND_ANY,
 				SHMIPC_WATCH_ENDS);
 	if (err) {
 		tool_error_lib("watch", shmipc_segment_dir(), err);

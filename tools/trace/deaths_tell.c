@@ -178,7 +178,7 @@ static void json_death(const struct held *const *end, unsigned int n, const stru
 	json_line(stdout, obj);
 }
 
-void tell_death(const struct opts *o, const struct held *const *end, unsigned int n,
+void tell_death(const struct trace_opts *o, const struct held *const *end, unsigned int n,
 		const struct death_exit *how)
 {
 	if (o->json)
@@ -187,7 +187,7 @@ void tell_death(const struct opts *o, const struct held *const *end, unsigned in
 		print_death(end, n, how);
 }
 
-void tell_abort(const struct opts *o, const struct held *h, const struct death_note *n)
+void tell_abort(const struct trace_opts *o, const struct held *h, const struct death_note *n)
 {
 	uint64_t now = event_wall_ns(tool_now_ns());
 	char comm[TRACE_COMM], by[TRACE_COMM];
@@ -211,11 +211,11 @@ void tell_abort(const struct opts *o, const struct held *h, const struct death_n
 
 static int before(const char *name, int err, const struct shmipc_segment_stat *st, void *arg)
 {
-	const struct opts *o = arg;
+	const struct trace_opts *o = arg;
 	char comm[TRACE_COMM];
 	uint32_t i;
 
-	if (err || !opts_matches(o, name))
+	if (err || !opts_matches(&o->patterns, name))
 		return 0;
 	for (i = 0; i < st->npeers && i < st->peer_cap; i++) {
 		const struct shmipc_peer_info *p = &st->peer[i];
@@ -241,7 +241,7 @@ static int before(const char *name, int err, const struct shmipc_segment_stat *s
 	return 0;
 }
 
-int tell_before(const struct opts *o)
+int tell_before(const struct trace_opts *o)
 {
 	int err = shmipc_discover_each(NULL, SHMIPC_KIND_ANY, before, (void *)(uintptr_t)o);
 

@@ -8,7 +8,7 @@
 #include "deaths.h"
 #include "events.h"
 #include "process.h"
-#include "../opts/opts.h"
+#include "opts.h"
 
 #define TELL_ENDS	256u	/* of one process; of more only the number is told */
 
@@ -35,13 +35,13 @@ struct held {
  * @n:   how many it had
  * @how: it ended; NULL: not known
  */
-void tell_death(const struct opts *o, const struct held *const *end, unsigned int n,
+void tell_death(const struct trace_opts *o, const struct held *const *end, unsigned int n,
 		const struct death_exit *how);
 
 /* Messages of a dead publisher will never come. */
-void tell_abort(const struct opts *o, const struct held *h, const struct death_note *n);
+void tell_abort(const struct trace_opts *o, const struct held *h, const struct death_note *n);
 
 /* Those who died before, and whose places nobody has taken. Return: RC_OK or RC_FAIL. */
-int tell_before(const struct opts *o);
+int tell_before(const struct trace_opts *o);
 
 #endif /* TOOLS_TRACE_DEATHS_TELL_H */

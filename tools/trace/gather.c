@@ -16,7 +16,7 @@
 #include "../util/util.h"
 
 struct gather {
-	const struct trace_opts *t;
+	const struct trace_run *t;
 	struct session s;
 	struct hists all, before, interval;
 	uint64_t next_ns;
@@ -101,7 +101,7 @@ static int take_interval(struct gather *g)
 
 static int show_interval(struct gather *g, int quiet)
 {
-	const struct trace_opts *t = g->t;
+	const struct trace_run *t = g->t;
 
 	if (take_interval(g)) {
 		tool_error("no memory for the histograms (ENOMEM)");
@@ -131,7 +131,7 @@ static void tell_doubts(const struct gather *g)
 
 static int show_all(struct gather *g)
 {
-	const struct opts *o = g->t->o;
+	const struct trace_opts *o = g->t->o;
 	int rc;
 
 	/* The last piece of time is in the recording, too; people see all of it. */
@@ -154,7 +154,7 @@ static int show_all(struct gather *g)
 	return rc;
 }
 
-int trace_gather(const struct trace_opts *t)
+int trace_gather(const struct trace_run *t)
 {
 	struct gather g = { .t = t, .all.what = t->what, .before.what = t->what,
 			    .interval.what = t->what };
@@ -182,7 +182,7 @@ int trace_gather(const struct trace_opts *t)
 #else
 #include "rights.h"
 
-int trace_gather(const struct trace_opts *t)
+int trace_gather(const struct trace_run *t)
 {
 	(void)t;
 	return rights_check();

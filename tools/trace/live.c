@@ -16,7 +16,7 @@
 #define LOOK_NS		(250 * NS_PER_MS)	/* how often lost events are looked for */
 
 struct live {
-	const struct trace_opts *t;
+	const struct trace_run *t;
 	struct session s;
 	struct ring_buffer *ring;
 	uint64_t shown;
@@ -116,7 +116,7 @@ static int go_on(struct live *l)
 	return rc;
 }
 
-int trace_live(const struct trace_opts *t)
+int trace_live(const struct trace_run *t)
 {
 	struct live l = { .t = t };
 	int rc = session_begin(&l.s, t->o, TRACE_EVENTS, t->types);
@@ -144,7 +144,7 @@ done:
 #else
 #include "rights.h"
 
-int trace_live(const struct trace_opts *t)
+int trace_live(const struct trace_run *t)
 {
 	(void)t;
 	return rights_check();

@@ -101,7 +101,7 @@ static int share_maps(const struct dev *b, const struct bpf_object *with)
 
 static void fill_in(struct dev *b, const struct module_want *w)
 {
-	const struct opts *o = w->o;
+	const struct trace_opts *o = w->o;
 
 	b->rodata->mode = w->mode;
 	b->rodata->told = types_of(w);
@@ -109,8 +109,8 @@ static void fill_in(struct dev *b, const struct module_want *w)
 	b->rodata->own_pid = getpid();
 	if (!w->with)
 		return;
-	b->rodata->both = !!opts_source(o, SOURCE_PROBES);
-	b->rodata->only_names = o->nargs > 0 && o->nargs <= TRACE_PREFIXES;
+	b->rodata->both = !!trace_source(o, SOURCE_PROBES);
+	b->rodata->only_names = o->patterns.n > 0 && o->patterns.n <= TRACE_PREFIXES;
 	b->rodata->only_pids = o->pids.n;
 	b->rodata->only_cgroup = !!o->cgroup;
 }

@@ -23,7 +23,7 @@ struct module_question {
 #include <stdint.h>
 #include "event.h"
 #include "slow.h"
-#include "../opts/opts.h"
+#include "opts.h"
 
 struct bpf_object;
 struct module;
@@ -39,7 +39,7 @@ enum module_there module_there(void);
 const char *module_why_not(void);
 
 struct module_want {
-	const struct opts *o;	/* filters that are in the maps of @with */
+	const struct trace_opts *o;	/* filters that are in the maps of @with */
 	uint32_t mode;		/* enum trace_mode */
 	uint32_t types;		/* 1 << enum trace_type, or-ed */
 	struct bpf_object *with; /* shares its maps, and so its ring buffer; NULL: has its own */

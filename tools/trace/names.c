@@ -23,7 +23,7 @@ static int by_id(const void *a, const void *b)
 	return x->id < y->id ? -1 : x->id > y->id;
 }
 
-void names_init(struct names *names, const struct opts *o)
+void names_init(struct names *names, const struct trace_opts *o)
 {
 	*names = (struct names){ .opts = o, .map = -1 };
 }
@@ -115,7 +115,7 @@ static struct named *add(struct names *names, uint64_t id, const char *name)
 		return NULL;
 	n->id = id;
 	clean_text(name, TRACE_NAME - 1, n->name, sizeof(n->name));
-	n->wanted = opts_matches(names->opts, n->name);
+	n->wanted = opts_matches(&names->opts->patterns, n->name);
 	found = tsearch(n, &names->tree, by_id);
 	if (!found) {
 		free(n);

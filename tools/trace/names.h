@@ -10,7 +10,7 @@
 
 #include <stdint.h>
 #include "event.h"
-#include "../opts/opts.h"
+#include "opts.h"
 
 struct names_peer {
 	uint32_t pid;
@@ -30,7 +30,7 @@ struct named {
 };
 
 struct names {
-	const struct opts *opts;	/* with the patterns */
+	const struct trace_opts *opts;	/* with the patterns */
 	int map;			/* the programs' map of names; -1: none */
 	void *tree;			/* of tsearch(3) */
 	/* who is told of one that is new; may be NULL */
@@ -38,7 +38,7 @@ struct names {
 	void *arg;
 };
 
-void names_init(struct names *names, const struct opts *o);
+void names_init(struct names *names, const struct trace_opts *o);
 void names_done(struct names *names);
 
 /* Take what is there now. Return: 0 or -errno. */

@@ -25,11 +25,11 @@
 #include "../util/util.h"
 #include "../view/view.h"
 
-#define RATE_HZ		100.0	/* looks a second, without another wish */
+#define RATE_HZ		100.0	/* looks a second by default; the module's sampler has the same */
 #define SHARE		10	/* looking takes one part in so many of the time at most */
 
 struct look {
-	const struct trace_opts *t;
+	const struct trace_run *t;
 	struct hists all, before, interval;
 	struct plot_points points;
 	uint64_t wall_ns;
@@ -43,7 +43,7 @@ struct look {
 	uint32_t peers;
 };
 
-static int wanted_pid(const struct opts *o, uint32_t pid)
+static int wanted_pid(const struct trace_opts *o, uint32_t pid)
 {
 	uint64_t v = 0;
 	unsigned int i;
@@ -99,7 +99,7 @@ static void on_sample(const struct trace_event *e, void *arg)
 
 	module_name(l->module, e->id, name);
 	clean_text(name, sizeof(name), clean, sizeof(clean));
-	if (l->err || !*name || !opts_matches(l->t->o, clean) ||
+	if (l->err || !*name || !opts_matches(&l->t->o->patterns, clean) ||
 	    !wanted_pid(l->t->o, (uint32_t)e->pid))
 		return;
 	l->wall_ns = event_wall_ns(e->mono_ns);
@@ -150,7 +150,7 @@ static int look_at(const char *name, int err, const struct shmipc_segment_stat *
 {
 	struct look *l = arg;
 
-	if (err || !st || !opts_matches(l->t->o, name))
+	if (err || !st || !opts_matches(&l->t->o->patterns, name))
 		return 0;
 	if (module_on(l->module) && st->info.backend && !strcmp(st->info.backend, "dev"))
 		return 0;	/* its sampler tells of this one */
@@ -161,7 +161,7 @@ static int look_at(const char *name, int err, const struct shmipc_segment_stat *
 
 static int look_once(struct look *l)
 {
-	if (opts_source(l->t->o, SOURCE_MODULE)) {
+	if (trace_source(l->t->o, SOURCE_MODULE)) {
 		if (l->module && module_look(l->module))
 			return -EPIPE;		/* said */
 		module_serve(l->module);
@@ -170,7 +170,7 @@ static int look_once(struct look *l)
 	}
 	l->wall_ns = event_wall_ns(tool_now_ns());
 	l->all.to_ns = l->wall_ns;
-	if (!opts_source(l->t->o, SOURCE_COUNTERS))
+	if (!trace_source(l->t->o, SOURCE_COUNTERS))
 		return 0;
 	return shmipc_discover_each(NULL, SHMIPC_KIND_ANY, look_at, l);
 }
@@ -218,7 +218,7 @@ static uint64_t cpu_ns(void)
 
 static int go_on(struct look *l)
 {
-	const struct opts *o = l->t->o;
+	const struct trace_opts *o = l->t->o;
 	uint64_t period = (uint64_t)(1e9 / (o->rate > 0 ? o->rate : RATE_HZ));
 	uint64_t from = tool_now_ns(), now = from, next = from + o->every_ns, ran;
 	uint64_t end = o->duration_ns ? from + o->duration_ns : UINT64_MAX;
@@ -241,7 +241,7 @@ static int go_on(struct look *l)
 
 static int show_all(struct look *l)
 {
-	const struct opts *o = l->t->o;
+	const struct trace_opts *o = l->t->o;
 	struct hists *hs = &l->all;
 	int rc;
 
@@ -261,11 +261,11 @@ static int show_all(struct look *l)
 /* Without the rights the counters do. */
 static int begin_module(struct look *l)
 {
-	const struct opts *o = l->t->o;
+	const struct trace_opts *o = l->t->o;
 	const struct module_want want = { .o = o, .mode = TRACE_BEHIND, .fn = on_sample, .arg = l };
 	int alone = o->sources == SOURCE_MODULE, rc = RC_OK;
 
-	if (!opts_source(o, SOURCE_MODULE))
+	if (!trace_source(o, SOURCE_MODULE))
 		return RC_OK;
 	if (alone)
 		rc = rights_check();
@@ -284,7 +284,7 @@ static int begin_module(struct look *l)
 	return RC_OK;
 }
 
-int trace_occupancy(const struct trace_opts *t)
+int trace_occupancy(const struct trace_run *t)
 {
 	struct look l = { .t = t, .all.what = t->what, .before.what = t->what,
 			  .interval.what = t->what };

@@ -68,7 +68,7 @@ static void choose_programs(struct session *s, uint32_t types)
 	};
 	uint32_t i;
 
-	if (!opts_source(s->o, SOURCE_PROBES))
+	if (!trace_source(s->o, SOURCE_PROBES))
 		types = 0;
 	/* How long a sleep was is known from its beginning. */
 	if (types & 1u << TRACE_WAIT_END)
@@ -92,16 +92,16 @@ static int put_prefixes(struct session *s)
 	size_t len;
 	int i;
 
-	for (i = 0; i < s->o->nargs && s->o->nargs <= TRACE_PREFIXES; i++) {
+	for (i = 0; i < s->o->patterns.n && s->o->patterns.n <= TRACE_PREFIXES; i++) {
 		memset(&key, 0, sizeof(key));
-		len = strcspn(s->o->args[i], "*?[\\");
+		len = strcspn(s->o->patterns.text[i], "*?[\\");
 		/* "a/ ** /b" without the blanks is a/b, too. */
-		if (s->o->args[i][len] == '*' && len && s->o->args[i][len - 1] == '/')
+		if (s->o->patterns.text[i][len] == '*' && len && s->o->patterns.text[i][len - 1] == '/')
 			len--;
 		if (len >= sizeof(key.text))
 			continue;	/* longer than any name */
-		memcpy(key.text, s->o->args[i], len);
-		key.bits = (uint32_t)(8 * (len + !s->o->args[i][len]));
+		memcpy(key.text, s->o->patterns.text[i], len);
+		key.bits = (uint32_t)(8 * (len + !s->o->patterns.text[i][len]));
 		if (bpf_map_update_elem(bpf_map__fd(s->bpf->maps.prefixes), &key, &yes, BPF_ANY))
 			return -errno;
 	}
@@ -110,7 +110,7 @@ static int put_prefixes(struct session *s)
 
 static int put_filters(struct session *s)
 {
-	const struct opts *o = s->o;
+	const struct trace_opts *o = s->o;
 	uint64_t pid = 0;
 	uint8_t yes = 1;
 	uint32_t zero = 0;
@@ -149,9 +149,9 @@ static int load(struct session *s, uint32_t mode, uint32_t types)
 	}
 	s->bpf->rodata->mode = mode;
 	s->bpf->rodata->told = types;
-	s->bpf->rodata->both = opts_source(s->o, SOURCE_PROBES) &&
-			       opts_source(s->o, SOURCE_MODULE);
-	s->bpf->rodata->only_names = s->o->nargs > 0 && s->o->nargs <= TRACE_PREFIXES;
+	s->bpf->rodata->both = trace_source(s->o, SOURCE_PROBES) &&
+			       trace_source(s->o, SOURCE_MODULE);
+	s->bpf->rodata->only_names = s->o->patterns.n > 0 && s->o->patterns.n <= TRACE_PREFIXES;
 	s->bpf->rodata->only_pids = s->o->pids.n;
 	s->bpf->rodata->only_cgroup = !!s->o->cgroup;
 	s->bpf->rodata->own_pidns = own_pidns();
@@ -202,7 +202,7 @@ static void choose_everybody(struct session *s, uint32_t mode, uint32_t types)
 static int look_everywhere(struct session *s)
 {
 	uint64_t from = tool_now_ns();
-	int err = opts_source(s->o, SOURCE_PROBES) ? attach_look(s->attach, 0) : 0;
+	int err = trace_source(s->o, SOURCE_PROBES) ? attach_look(s->attach, 0) : 0;
 
 	if (!err && s->attach_more)
 		err = attach_look(s->attach_more, 0);
@@ -218,7 +218,7 @@ static int begin_module(struct session *s, uint32_t mode, uint32_t types)
 	const struct module_want want = { .o = s->o, .mode = mode, .types = types,
 					  .with = s->bpf->obj };
 
-	if (!opts_source(s->o, SOURCE_MODULE) || !(types & TRACE_MODULE_TYPES))
+	if (!trace_source(s->o, SOURCE_MODULE) || !(types & TRACE_MODULE_TYPES))
 		return RC_OK;
 	return module_new(&s->module, &want) && s->o->sources == SOURCE_MODULE ? RC_FAIL : RC_OK;
 }
@@ -228,7 +228,7 @@ static void tell_sources(struct session *s)
 	unsigned int files = attach_files(s->attach);
 	char probes[64] = "";
 
-	if (opts_source(s->o, SOURCE_PROBES))
+	if (trace_source(s->o, SOURCE_PROBES))
 		snprintf(probes, sizeof(probes), "the probes in %u file%s, and in those that come",
 			 files, files == 1 ? "" : "s");
 	s->had_module = module_on(s->module);
@@ -259,7 +259,7 @@ static int look_at_module(struct session *s)
 	return RC_OK;
 }
 
-int session_begin(struct session *s, const struct opts *o, uint32_t mode, uint32_t types)
+int session_begin(struct session *s, const struct trace_opts *o, uint32_t mode, uint32_t types)
 {
 	uint64_t pid = 0;
 	int err;
@@ -294,7 +294,7 @@ static int joined(struct session *s, const struct shmipc_event *e)
 {
 	int err;
 
-	if (!opts_source(s->o, SOURCE_PROBES))
+	if (!trace_source(s->o, SOURCE_PROBES))
 		return 0;
 	if (!e->end.pid) {
 		s->look_again = 1;	/* of another PID namespace: it may be any process */

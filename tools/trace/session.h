@@ -14,7 +14,7 @@ struct trace;		/* of the skeleton */
 struct shmipc_watch;
 
 struct session {
-	const struct opts *o;
+	const struct trace_opts *o;
 	struct names names;
 	struct trace *bpf;
 	struct attach_prog progs[TRACE_TYPES];
@@ -40,7 +40,7 @@ struct session {
  *
  * Return: RC_OK, or another exit code after a message.
  */
-int session_begin(struct session *s, const struct opts *o, uint32_t mode, uint32_t types);
+int session_begin(struct session *s, const struct trace_opts *o, uint32_t mode, uint32_t types);
 
 /**
  * session_sleep - until @until_ns, or something happens; segments that come are seen to

@@ -39,7 +39,7 @@ struct samples {
 };
 
 struct slow_run {
-	const struct opts *o;
+	const struct trace_opts *o;
 	struct blocked *blocked;
 	struct module *module;
 	int had_module;		/* it listened, and that was said */
@@ -133,7 +133,7 @@ static int sample(struct slow_run *r)
 {
 	size_t i;
 
-	if (!opts_source(r->o, SOURCE_COUNTERS) || all_on_device(r))
+	if (!trace_source(r->o, SOURCE_COUNTERS) || all_on_device(r))
 		return RC_OK;
 	if (look(&r->often))
 		return RC_FAIL;
@@ -230,7 +230,7 @@ static void add_far(struct slow_run *r)
 		blocked_name(r->blocked, far.pair->id, far.name);
 		if (!*far.name)
 			module_name(r->module, far.pair->id, far.name);
-		if (!*far.name || !opts_matches(r->o, far.name))
+		if (!*far.name || !opts_matches(&r->o->patterns, far.name))
 			continue;
 		if (!blocked_taker(r->blocked, far.pair->id, far.pair->who, &far.who))
 			ask_taker(r, &far);
@@ -344,16 +344,16 @@ static int look_at_module(struct slow_run *r)
 static int begin(struct slow_run *r)
 {
 	const struct module_want want = { .o = r->o, .mode = TRACE_WAITS };
-	int bpf = opts_source(r->o, SOURCE_PROBES) || opts_source(r->o, SOURCE_MODULE);
+	int bpf = trace_source(r->o, SOURCE_PROBES) || trace_source(r->o, SOURCE_MODULE);
 	int rc = RC_OK;
 
-	if (opts_source(r->o, SOURCE_PROBES)) {
+	if (trace_source(r->o, SOURCE_PROBES)) {
 		rc = blocked_new(&r->blocked);
 		blocked_look(r->blocked, 0);
 	} else if (bpf) {
 		(void)rights_check();
 	}
-	if (!rc && opts_source(r->o, SOURCE_MODULE) && rights_there() &&
+	if (!rc && trace_source(r->o, SOURCE_MODULE) && rights_there() &&
 	    module_new(&r->module, &want) && r->o->sources == SOURCE_MODULE)
 		rc = RC_FAIL;
 	tell_module(r);
@@ -406,7 +406,7 @@ static int go_on(struct slow_run *r)
 	}
 }
 
-int trace_slow(const struct opts *o)
+int trace_slow(const struct trace_opts *o)
 {
 	struct slow_run r = { .o = o };
 	int rc;
@@ -418,8 +418,8 @@ int trace_slow(const struct opts *o)
 	if (o->stack)
 		tool_note("--stack stops each thread of who is slow for a moment, at most every %u s",
 			  (unsigned int)(STACK_EVERY_NS / NS_PER_S));
-	look_init(&r.often, o->args, o->nargs);
-	look_init(&r.now, o->args, o->nargs);
+	look_init(&r.often, o->patterns.text, o->patterns.n);
+	look_init(&r.now, o->patterns.text, o->patterns.n);
 	rc = go_on(&r);
 	look_done(&r.often);
 	look_done(&r.now);

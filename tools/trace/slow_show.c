@@ -383,7 +383,7 @@ static void json_report(const struct slow_report *r, const struct look *l)
 				    "findings", found, "elsewhere", far, "segments", segs));
 }
 
-void slow_show(const struct opts *o, const struct slow_report *r, const struct look *l)
+void slow_show(const struct trace_opts *o, const struct slow_report *r, const struct look *l)
 {
 	if (o->json)
 		json_report(r, l);

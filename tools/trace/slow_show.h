@@ -4,9 +4,9 @@
 #define TOOLS_TRACE_SLOW_SHOW_H
 
 #include "slow_find.h"
-#include "../opts/opts.h"
+#include "opts.h"
 
 /* One report on standard output, about the segments of @l. */
-void slow_show(const struct opts *o, const struct slow_report *r, const struct look *l);
+void slow_show(const struct trace_opts *o, const struct slow_report *r, const struct look *l);
 
 #endif /* TOOLS_TRACE_SLOW_SHOW_H */

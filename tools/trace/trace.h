@@ -6,31 +6,31 @@
 #include <stdint.h>
 #include <stdio.h>
 #include "hist.h"
-#include "../opts/opts.h"
+#include "opts.h"
 
-struct trace_opts {
-	const struct opts *o;
+struct trace_run {
+	const struct trace_opts *o;
 	uint32_t types;		/* of events: 1 << enum trace_type, or-ed */
 	enum hist_what what;	/* HIST_NONE: events */
 	FILE *record;		/* NULL: none */
 };
 
 /* live.c: events, as they come */
-int trace_live(const struct trace_opts *t);
+int trace_live(const struct trace_run *t);
 
 /* gather.c: a histogram, in the kernel */
-int trace_gather(const struct trace_opts *t);
+int trace_gather(const struct trace_run *t);
 
 /* occupancy.c: a histogram of what the segments count themselves; needs no eBPF */
-int trace_occupancy(const struct trace_opts *t);
+int trace_occupancy(const struct trace_run *t);
 
 /* again.c: what was recorded */
-int trace_again(const struct trace_opts *t);
+int trace_again(const struct trace_run *t);
 
 /* A line that says what is recorded, at the beginning of a recording. */
-int trace_record_head(const struct trace_opts *t);
+int trace_record_head(const struct trace_run *t);
 
 /* Standard output and the recording: RC_OK, or RC_FAIL after a message. */
-int trace_flush(const struct trace_opts *t);
+int trace_flush(const struct trace_run *t);
 
 #endif /* TOOLS_TRACE_TRACE_H */

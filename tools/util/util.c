@@ -19,10 +19,14 @@ volatile sig_atomic_t tool_stop;
 static const char *tool_command = "";
 static int tool_json;
 
-void tool_begin(const char *command, int json)
+void tool_begin(const char *command)
 {
 	tool_command = command;
-	tool_json = json;
+}
+
+void tool_as_json(void)
+{
+	tool_json = 1;
 }
 
 static void say(const char *event, const char *text)

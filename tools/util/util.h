@@ -21,8 +21,10 @@ enum {
 #define NS_PER_S	UINT64_C(1000000000)
 #define NS_PER_MS	UINT64_C(1000000)
 
-/* Whose messages these are, and whether a program reads them (--json). */
-void tool_begin(const char *command, int json);
+/* Which command writes these messages. */
+void tool_begin(const char *command);
+/* A program reads them (--json). */
+void tool_as_json(void);
 
 /*
  * One line on standard error: a message of the command's own, or one that is

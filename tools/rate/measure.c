@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * rate.c - shmipc hz, shmipc bw: how often, and how much, is published
+ * measure.c - shmipc hz, shmipc bw: how often, and how much, is published
  *
  * Each topic is read by a subscriber that may only read: no publisher waits for
  * it, none has to wake it, and it takes no slot. It does not copy payloads, so
@@ -8,39 +8,46 @@
  */
 #include <errno.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <shmipc/discover.h>
 #include <shmipc/error.h>
-#include "commands.h"
 #include "../util/json.h"
-#include "../opts/opts.h"
-#include "../rate/rate.h"
+#include "rate.h"
 #include "../util/util.h"
 #include "../view/view.h"
 
 #define SCAN_NS		(100 * NS_PER_MS)	/* how often topics are looked for */
 #define TURN		1024u			/* messages of one topic before the next one's turn */
 
-static const struct opts_command hz_command = {
-	.name = "hz", .bit = FOR_HZ, .args = "[TOPIC]...", .min_args = 0, .max_args = INT_MAX,
-	.about =
-	"Says how many messages a second are published on each TOPIC, or on all that are\n"
-	"there, and how regularly: the time from one message to the next. Only reads.\n",
+static const struct opt rate_options[] = {
+	{ .name = "window", .arg = "N", .min = 2, .max = WINDOW_MAX, .preset = "1000",
+	  .take = take_number, .at = offsetof(struct rate_opts, window),
+	  .help = "look back on the last N messages" },
+	{ .name = "every", .arg = "SECONDS", .min = NS_PER_MS, .preset = "1",
+	  .take = take_seconds, .at = offsetof(struct rate_opts, every_ns),
+	  .help = "time between reports" },
+	{ .name = "count", .letter = 'c', .arg = "N", .min = 1, .take = take_number,
+	  .at = offsetof(struct rate_opts, count), .help = "end after N reports" },
+	{ .name = "timeout", .letter = 't', .arg = "SECONDS", .take = take_seconds,
+	  .at = offsetof(struct rate_opts, timeout_ns),
+	  .help = "give up if no message comes for so long" },
+	{ .name = "json", .letter = 'j', .take = take_json, .at = offsetof(struct rate_opts, json),
+	  .help = "write objects, one a line" },
+	{ .name = NULL },
 };
 
-static const struct opts_command bw_command = {
-	.name = "bw", .bit = FOR_BW, .args = "[TOPIC]...", .min_args = 0, .max_args = INT_MAX,
-	.about =
-	"Says how many bytes a second are published on each TOPIC, or on all that are\n"
-	"there, and how large the messages are. Only reads.\n",
+const struct opt_group rate_groups[] = {
+	{ .opts = rate_options },
+	{ .opts = NULL },
 };
 
 struct rates {
-	const struct opts *o;
+	struct rate_opts o;
+	struct opts_args args;
+	int hz;				/* intervals, not bytes */
 	struct rate *rate;
 	size_t n;
 	struct shmipc_sub **sub;	/* of those that are open */
@@ -80,7 +87,7 @@ static int add(struct rates *r, const char *name)
 	if (!subs)
 		return no_memory(name);
 	r->sub = subs;
-	if (rate_init(&more[r->n], name, (size_t)r->o->window))
+	if (rate_init(&more[r->n], name, (size_t)r->o.window))
 		return no_memory(name);
 	r->n++;
 	return RC_OK;
@@ -102,7 +109,7 @@ static int see(const char *name, int err, const struct shmipc_segment_stat *st, 
 	struct rates *r = arg;
 	struct rate *rate;
 
-	if (!opts_matches(r->o, name) || err)
+	if (!opts_matches(&r->args, name) || err)
 		return 0;
 	rate = find(r, name);
 	if (!rate) {
@@ -114,7 +121,7 @@ static int see(const char *name, int err, const struct shmipc_segment_stat *st, 
 	rate->seen = 1;
 	if (rate->sub && memcmp(rate->id, st->info.id, sizeof(rate->id)))
 		rate_close(rate);	/* removed, and made anew */
-	if (!rate->sub && !rate->refused && rate_open(rate, r->o->command->bit == FOR_HZ)) {
+	if (!rate->sub && !rate->refused && rate_open(rate, r->hz)) {
 		rate->refused = 1;
 		tool_note("\"%s\": cannot be read: %s", name, shmipc_error_text());
 	}
@@ -152,27 +159,27 @@ static void report(struct rates *r, uint64_t now)
 
 	if (now < r->report_ns)
 		return;
-	if (!r->o->json && !r->reports)
-		rate_print_head(r->o->command->bit == FOR_HZ);
+	if (!r->o.json && !r->reports)
+		rate_print_head(r->hz);
 	for (i = 0; i < r->n; i++) {
-		if (r->o->json)
-			rate_print_json(&r->rate[i], r->o->command->bit == FOR_HZ, now);
+		if (r->o.json)
+			rate_print_json(&r->rate[i], r->hz, now);
 		else
-			rate_print(&r->rate[i], r->o->command->bit == FOR_HZ, now);
+			rate_print(&r->rate[i], r->hz, now);
 		rate_period(&r->rate[i], now);
 	}
 	r->reports++;
-	r->report_ns += r->o->every_ns;
+	r->report_ns += r->o.every_ns;
 	if (r->report_ns < now)		/* we were stopped for a while */
-		r->report_ns = now + r->o->every_ns;
-	r->rc = tool_flush();		/* who reads it waits for it */
+		r->report_ns = now + r->o.every_ns;
+	r->rc = tool_flush();		/* its reader waits for it */
 }
 
 /* Sleep until a message comes, or something else is to be done. */
 static int pause_for(struct rates *r)
 {
 	const struct timespec ms = { .tv_nsec = 1000000 };
-	uint64_t until = shmipc_deadline_in(NS_PER_MS);	/* nobody wakes who only reads */
+	uint64_t until = shmipc_deadline_in(NS_PER_MS);	/* a mere reader is not woken */
 	size_t first;
 	int err;
 
@@ -207,59 +214,47 @@ static int turn(struct rates *r)
 		return r->rc;
 	if (got)
 		r->moved_ns = now;
-	if (r->o->timeout_ns != SHMIPC_FOREVER && now - r->moved_ns >= r->o->timeout_ns) {
-		tool_error("waited %g s for a message (ETIMEDOUT)", (double)r->o->timeout_ns / 1e9);
+	if (r->o.timeout_ns && now - r->moved_ns >= r->o.timeout_ns) {
+		tool_error("waited %g s for a message (ETIMEDOUT)", (double)r->o.timeout_ns / 1e9);
 		return RC_TIMEOUT;
 	}
 	return got ? RC_OK : pause_for(r);
 }
 
 /* A name without a wildcard that is there must be a topic that we may read. */
-static int check_names(const struct opts *o)
+static int check_names(const struct opts_args *args)
 {
 	struct shmipc_topic_stat st = { .struct_bytes = sizeof(st) };
 	int i, err;
 
-	for (i = 0; i < o->nargs; i++) {
-		if (strpbrk(o->args[i], "*?[\\"))
+	for (i = 0; i < args->n; i++) {
+		if (strpbrk(args->text[i], "*?[\\"))
 			continue;
-		err = shmipc_topic_look(o->args[i], &st);
+		err = shmipc_topic_look(args->text[i], &st);
 		if (err && err != -ENOENT) {
-			tool_error_lib(o->command->name, o->args[i], err);
+			tool_error_lib(opts_command()->name, args->text[i], err);
 			return RC_FAIL;
 		}
 	}
 	return RC_OK;
 }
 
-static int measure(const struct opts_command *command, int argc, char **argv)
+int rate_measure(const struct command *command, int hz, int argc, char **argv)
 {
-	struct rates r = { .rc = RC_OK };
-	struct opts o;
+	struct rates r = { .hz = hz };
 	int rc;
 
-	opts_parse(&o, command, argc, argv);
-	opts_patterns(&o);
+	opts_parse(command, argc, argv, &r.o, &r.args);
+	opts_patterns(&r.args);
 	tool_catch_signals();
-	r.o = &o;
-	rc = check_names(&o);
+	rc = check_names(&r.args);
 	r.moved_ns = tool_now_ns();
-	r.report_ns = r.moved_ns + o.every_ns;
-	while (!rc && !(o.count && r.reports == o.count))
+	r.report_ns = r.moved_ns + r.o.every_ns;
+	while (!rc && !(r.o.count && r.reports == r.o.count))
 		rc = turn(&r);
 	while (r.n)
 		rate_done(&r.rate[--r.n]);
 	free(r.rate);
 	free(r.sub);
 	return rc;
-}
-
-int cmd_hz(int argc, char **argv)
-{
-	return measure(&hz_command, argc, argv);
-}
-
-int cmd_bw(int argc, char **argv)
-{
-	return measure(&bw_command, argc, argv);
 }

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: MIT
+/* opts.c - options that send, recv, pub and sub share */
+#include <stdlib.h>
+#include <string.h>
+#include <shmipc/channel.h>
+#include <shmipc/topic.h>
+#include "opts.h"
+#include "../util/util.h"
+
+static void take_wait(const struct opt *opt, const char *text, void *to)
+{
+	static const uint64_t spins[] = { SHMIPC_SPIN_ALWAYS, SHMIPC_SPIN_NEVER, 0 };
+
+	*(uint64_t *)to = spins[opt_word(opt, text, NULL)];
+}
+
+static void take_timeout(const struct opt *opt, const char *text, void *to)
+{
+	if (!strcmp(text, "never"))
+		*(uint64_t *)to = SHMIPC_FOREVER;
+	else
+		take_seconds(opt, text, to);
+}
+
+static const char *const waits[] = { "spin", "block", "auto", NULL };
+
+const struct opt stream_options[] = {
+	{ .name = "wait", .letter = 'w', .words = waits, .preset = "auto", .take = take_wait,
+	  .at = offsetof(struct stream_opts, spin_ns),
+	  .help = "how to wait: spin, sleep at once, or spin a little and then sleep" },
+	{ .name = "timeout", .letter = 't', .arg = "SECONDS", .preset = "never",
+	  .take = take_timeout, .at = offsetof(struct stream_opts, timeout_ns),
+	  .help = "give up if nothing moves for so long" },
+	{ .name = "json", .letter = 'j', .take = take_json,
+	  .at = offsetof(struct stream_opts, json),
+	  .help = "write objects to standard error, one a line" },
+	{ .name = "quiet", .letter = 'q', .take = take_flag,
+	  .at = offsetof(struct stream_opts, quiet), .help = "no progress and no summary" },
+	{ .name = NULL },
+};
+
+static void take_page(const struct opt *opt, const char *text, void *to)
+{
+	static const uint64_t pages[] = { SHMIPC_PAGE_4K, SHMIPC_PAGE_2M, SHMIPC_PAGE_1G, 0 };
+
+	if (!strcmp(text, "4K") || !strcmp(text, "2M") || !strcmp(text, "1G"))
+		*(uint64_t *)to = opt_size(opt, text);
+	else
+		*(uint64_t *)to = pages[opt_word(opt, text, NULL)];
+}
+
+static void take_mode(const struct opt *opt, const char *text, void *to)
+{
+	unsigned long v;
+	char *end;
+
+	v = strtoul(text, &end, 8);
+	if (*end || end == text || *text == '-' || *text == '+' || !v || v > 0777)
+		opt_refuse(opt, text, "expected octal digits, up to 777");
+	*(uint32_t *)to = (uint32_t)v;
+}
+
+static void take_node(const struct opt *opt, const char *text, void *to)
+{
+	struct numa_node *numa = to;
+	uint32_t node;
+
+	take_number32(opt, text, &node);
+	numa->node = (int32_t)node;
+	numa->given = 1;
+}
+
+static const char *const pages[] = { "4k", "2m", "1g", "auto", NULL };
+
+const struct opt create_options[] = {
+	{ .name = "page", .letter = 'p', .words = pages, .library = "auto", .take = take_page,
+	  .at = offsetof(struct create_opts, page), .help = "page size to ask for" },
+	{ .name = "node", .arg = "N", .max = 1023, .take = take_node,
+	  .at = offsetof(struct create_opts, numa), .help = "NUMA node of the memory" },
+	{ .name = "mode", .arg = "OCTAL", .library = "600", .take = take_mode,
+	  .at = offsetof(struct create_opts, mode), .help = "permission bits" },
+	{ .name = "persist", .take = take_flag, .at = offsetof(struct create_opts, persist),
+	  .help = "the segment stays when the last peer leaves" },
+	{ .name = NULL },
+};
+
+const struct opt ring_options[] = {
+	{ .name = "ring", .letter = 'r', .arg = "BYTES", .library = "1M", .take = take_size,
+	  .at = offsetof(struct ring_opts, bytes),
+	  .help = "size of the ring, rounded up to a power of two" },
+	{ .name = "align", .arg = "BYTES", .min = 1, .max = 64, .library = "8",
+	  .take = take_number32, .at = offsetof(struct ring_opts, align),
+	  .help = "alignment of messages: 8, 16, 32 or 64" },
+	{ .name = NULL },
+};
+
+static void take_pool(const struct opt *opt, const char *text, void *to)
+{
+	struct pool_size *pool = to;
+
+	pool->none = !strcmp(text, "0");
+	pool->bytes = pool->none ? 0 : opt_size(opt, text);
+}
+
+static void take_meta(const struct opt *opt, const char *text, void *to)
+{
+	uint32_t bits;
+
+	take_list(opt, text, &bits);
+	*(uint32_t *)to = bits & 1u << 4 ? SHMIPC_META_ALL : bits;
+}
+
+static void take_policies(const struct opt *opt, const char *text, void *to)
+{
+	uint32_t bits, all = 1u << 3;
+
+	take_list(opt, text, &bits);
+	/* The words are in the order of enum shmipc_policy, which begins with 1. */
+	*(uint32_t *)to = (bits & all ? all - 1 : bits) << 1;
+}
+
+static const char *const metas[] = { "pub-id", "pub-seq", "mono", "wall", "all", NULL };
+static const char *const policies[] = { "lossy", "lossless", "evict", "all", NULL };
+
+const struct opt topic_options[] = {
+	{ .name = "publishers", .arg = "N", .min = 1, .library = "64", .take = take_number32,
+	  .at = offsetof(struct topic_opts, publishers),
+	  .help = "room for N publishers; with 1, publishing is faster" },
+	{ .name = "subscribers", .arg = "N", .min = 1, .library = "256", .take = take_number32,
+	  .at = offsetof(struct topic_opts, subscribers), .help = "room for N subscribers" },
+	{ .name = "history", .arg = "N", .min = 1, .library = "896", .take = take_number,
+	  .at = offsetof(struct topic_opts, history),
+	  .help = "messages kept for late subscribers" },
+	{ .name = "inline", .arg = "BYTES", .library = "1008", .take = take_size,
+	  .at = offsetof(struct topic_opts, inline_bytes),
+	  .help = "messages up to this size are stored in the log itself" },
+	{ .name = "pool", .arg = "BYTES", .library = "8M", .take = take_pool,
+	  .at = offsetof(struct topic_opts, pool), .help = "room for larger messages; 0: none" },
+	{ .name = "holds", .arg = "N", .min = 1, .library = "16", .take = take_number32,
+	  .at = offsetof(struct topic_opts, holds),
+	  .help = "messages that one subscriber may hold" },
+	{ .name = "meta", .arg = "LIST", .words = metas, .take = take_meta,
+	  .at = offsetof(struct topic_opts, meta),
+	  .help = "what each message carries, separated by commas: pub-id, pub-seq, mono, "
+		  "wall, or all; without this nothing" },
+	{ .name = "policies", .arg = "LIST", .words = policies, .library = "all",
+	  .take = take_policies, .at = offsetof(struct topic_opts, policies),
+	  .help = "policies that subscribers may choose, separated by commas: lossy, lossless, "
+		  "evict, or all" },
+	{ .name = "evict-after", .arg = "SECONDS", .min = 1, .library = "0.1",
+	  .take = take_seconds, .at = offsetof(struct topic_opts, evict_ns),
+	  .help = "how long publishers wait for a subscriber of policy evict" },
+	{ .name = "align", .arg = "BYTES", .min = 1, .max = 4096, .library = "16",
+	  .take = take_number32, .at = offsetof(struct topic_opts, align),
+	  .help = "alignment of messages, 8 to 4096" },
+	{ .name = NULL },
+};
+
+const struct opt input_options[] = {
+	{ .name = "file", .letter = 'f', .arg = "FILE", .take = take_text,
+	  .at = offsetof(struct input_opts, file), .help = "read FILE instead of standard input" },
+	{ .name = "lines", .letter = 'l', .take = take_flag,
+	  .at = offsetof(struct input_opts, lines),
+	  .help = "each line, with its newline, is a message" },
+	{ .name = "size", .letter = 's', .arg = "BYTES", .take = take_size,
+	  .at = offsetof(struct input_opts, size),
+	  .help = "each message has BYTES, the last may have fewer; without this a message is "
+		  "what one read returns, at most 64K" },
+	{ .name = NULL },
+};

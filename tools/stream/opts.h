@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/* opts.h - options that send, recv, pub and sub share */
+#ifndef TOOLS_STREAM_OPTS_H
+#define TOOLS_STREAM_OPTS_H
+
+#include "../opts/values.h"
+
+/* All four. */
+struct stream_opts {
+	uint64_t spin_ns;
+	uint64_t timeout_ns;		/* SHMIPC_FOREVER: none */
+	int json;
+	int quiet;
+};
+
+struct numa_node {
+	int32_t node;
+	int given;
+};
+
+/* The segment, if it has to be created; 0 or NULL: the library's default. */
+struct create_opts {
+	uint64_t page;
+	uint32_t mode;
+	struct numa_node numa;
+	int persist;
+};
+
+/* A ring, too. */
+struct ring_opts {
+	uint64_t bytes;
+	uint32_t align;
+};
+
+struct pool_size {
+	uint64_t bytes;
+	int none;			/* a topic without a pool */
+};
+
+/* A topic, too. */
+struct topic_opts {
+	uint32_t publishers;
+	uint32_t subscribers;
+	uint64_t history;
+	uint64_t inline_bytes;
+	struct pool_size pool;
+	uint32_t holds;
+	uint32_t meta;
+	uint32_t policies;
+	uint64_t evict_ns;
+	uint32_t align;
+};
+
+/* send and pub. */
+struct input_opts {
+	const char *file;		/* NULL: standard input */
+	const char *message;		/* pub; NULL: the input's */
+	int lines;
+	uint64_t size;			/* 0: as it comes */
+	uint64_t repeat;
+	uint64_t count;			/* pub; 0: no limit */
+};
+
+extern const struct opt stream_options[];
+extern const struct opt create_options[];
+extern const struct opt ring_options[];
+extern const struct opt topic_options[];
+extern const struct opt input_options[];
+
+/* What --help says of the last groups of each. */
+#define CREATE_TITLE(what)							\
+	"Options of the " what ", for the side that creates it; for the others they must be "	\
+	"the same or absent:"
+#define BYTES_NOTE	"BYTES may end in K, M or G.\n"
+
+#endif /* TOOLS_STREAM_OPTS_H */
