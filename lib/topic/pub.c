@@ -146,6 +146,12 @@ static uint64_t headers_flag(const struct outgoing *out)
 
 /* Messages into cells */
 
+/* The cells of a topic may be smaller than its meta fields, and a length is the user's. */
+static bool fits(uint64_t cell_bytes, size_t prefix_len, size_t len)
+{
+	return prefix_len <= cell_bytes && len <= cell_bytes - prefix_len;
+}
+
 static int prefix_room(struct shmipc_pub_priv *p, size_t bytes)
 {
 	unsigned char *more;
@@ -202,7 +208,7 @@ SHMIPC_EXPORT int shmipc_pub_send_batch(struct shmipc_pub *pub, const struct shm
 	if (n > SHMIPC_CLAIM_MAX || n > p->t.seg->log.lot)
 		return -E2BIG;
 	for (i = 0; i < n; i++)
-		if (v[i].len > p->t.seg->log.hdr.cell_bytes - prefix_len)
+		if (!fits(p->t.seg->log.hdr.cell_bytes, prefix_len, v[i].len))
 			return -EMSGSIZE;
 	ret = claim(p, n, &seq, deadline_ns);
 	if (ret)
@@ -277,7 +283,7 @@ static int send_copied(struct shmipc_pub_priv *p, const struct outgoing *out, co
 
 	if (p->t.seg->log.hdr.chunks)
 		return send_block(p, out, buf, len, deadline_ns);
-	if (out->prefix_len + len > p->cell_max)
+	if (!fits(p->cell_max, out->prefix_len, len))
 		return -EMSGSIZE;
 	copy = malloc(len + 1);
 	if (!copy)
@@ -305,7 +311,7 @@ static int send(struct shmipc_pub_priv *p, const struct shmipc_headers *headers,
 	/* A copier of the user's knows what @buf is: only it may read from there. */
 	if (p->own_copier)
 		return send_copied(p, &out, buf, len, deadline_ns);
-	if (out.prefix_len + len <= p->cell_max)
+	if (fits(p->cell_max, out.prefix_len, len))
 		return send_cell(p, &out, NULL, buf, len, deadline_ns);
 	return p->t.seg->log.hdr.chunks ? send_block(p, &out, buf, len, deadline_ns) : -EMSGSIZE;
 }
@@ -330,7 +336,7 @@ static int loan_private(struct shmipc_pub_priv *p, const struct outgoing *out, s
 {
 	struct shmipc_loan l = { .len = len, .prefix_len = (uint32_t)out->prefix_len,
 				 .headers_len = (uint32_t)out->headers_len };
-	int err = out->prefix_len + len > p->cell_max ? -EMSGSIZE : shmipc_loan_alloc(p, &l);
+	int err = !fits(p->cell_max, out->prefix_len, len) ? -EMSGSIZE : shmipc_loan_alloc(p, &l);
 
 	if (!err && l.headers_len)
 		err = shmipc_headers_save(&p->headers, shmipc_loan_headers(&l), l.headers_len);
