@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* base.h - errors and clocks, for all of the library */
+/* base.h - errors, clocks and descriptors, for the whole library */
 #ifndef SHMIPC_LIB_BASE_H
 #define SHMIPC_LIB_BASE_H
 
@@ -12,12 +12,12 @@
 
 /* error.c */
 
-/* Note the text, without a final newline, and return @err (negative) itself. */
+/* Store the text, without a final newline, and return @err, which is negative. */
 int shmipc_fail(int err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /*
- * fd.c: @fd, which a system call has just returned, or in its place a copy of it
- * above 2. Negative, with errno, if @fd is or if there is no descriptor for a copy.
+ * fd.c: return @fd, which a system call has just returned, or if that is below 3, a
+ * copy above 2. Negative, with errno set, if @fd is, or if no descriptor is free.
  */
 int shmipc_fd(int fd);
 

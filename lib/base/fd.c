@@ -2,8 +2,8 @@
 /*
  * fd.c - descriptors of the library are never 0, 1 or 2
  *
- * A daemon that has closed these three still prints and reads: what it writes would
- * go into a segment.
+ * A daemon that has closed these three still prints and reads: its output would go
+ * into a segment.
  */
 #include <errno.h>
 #include <fcntl.h>

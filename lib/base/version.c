@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* version.c - of the library that runs */
+/* version.c - version of the library in use */
 #include <shmipc/shmipc.h>
 
 #include "base/base.h"

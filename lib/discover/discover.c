@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* discover.c - the segments that are there now, chosen by pattern and kind */
+/* discover.c - the existing segments, selected by pattern and kind */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +8,7 @@
 
 #include "discover/discover.h"
 
-/* Slots of a table that changes hands between two looks at its size. */
+/* If the name gets another segment with a larger table meanwhile, try again. */
 #define LOOK_TRIES	5
 
 int shmipc_glob_read(const char **pattern)
@@ -19,7 +19,7 @@ int shmipc_glob_read(const char **pattern)
 		*pattern = "**";
 	if (!shmipc_glob_check(*pattern, &reason))
 		return 0;
-	return shmipc_fail(-EINVAL, "shmipc: \"%.210s\" is no pattern of names: %s (EINVAL)",
+	return shmipc_fail(-EINVAL, "shmipc: \"%.210s\" is not a valid pattern: %s (EINVAL)",
 			   *pattern, reason);
 }
 
@@ -110,7 +110,7 @@ SHMIPC_EXPORT int shmipc_discover_each(const char *pattern, uint32_t kind,
 	for (i = 0; !err && i < names.n; i++) {
 		err = look(names.name[i], &st);
 		if (err == -ENOENT)
-			err = 0;	/* went meanwhile */
+			err = 0;	/* disappeared meanwhile */
 		else if (err)
 			err = fn(names.name[i], err, NULL, arg);
 		else if (kind == SHMIPC_KIND_ANY || st.info.kind == kind)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* discover.h - the names that are there, in order */
+/* discover.h - the existing names, in order */
 #ifndef SHMIPC_LIB_DISCOVER_H
 #define SHMIPC_LIB_DISCOVER_H
 
@@ -11,12 +11,12 @@ struct shmipc_names {
 	size_t cap;
 };
 
-/* Those that match @pattern, sorted. 0 or -errno; shmipc_names_free() in any case. */
+/* The names that match @pattern, sorted. 0 or -errno; shmipc_names_free() in any case. */
 int shmipc_names_get(struct shmipc_names *names, const struct shmipc_backend *be,
 		     const char *pattern);
 void shmipc_names_free(struct shmipc_names *names);
 
-/* NULL is every name; -EINVAL with a text. */
+/* Check a pattern; NULL matches every name; -EINVAL with a text. */
 int shmipc_glob_read(const char **pattern);
 
 #endif /* SHMIPC_LIB_DISCOVER_H */

@@ -2,10 +2,10 @@
 /*
  * glob.c - patterns of names
  *
- * All ways to match are followed at once: at[p] says that what of the pattern
- * has been read can match the first p bytes of the name. Each piece of the
- * pattern moves that set along in one pass over the name, so that no pattern
- * costs more than its length times the name's, stars or not.
+ * All ways to match are followed at once: at[p] means that the part of the pattern
+ * read so far can match the first p bytes of the name. Each piece of the pattern
+ * updates that set in one pass over the name, so no pattern costs more than its length
+ * times that of the name, with or without stars.
  */
 #include <errno.h>
 #include <string.h>
@@ -15,7 +15,7 @@
 #include "discover/glob.h"
 #include "base/base.h"
 
-/* What the class at @c, after its '[', matches; @ret_end: behind its ']', NULL: none. */
+/* Does the class at @c, after its '[', match? @ret_end: after its ']', NULL if there is none. */
 static bool class_has(const char *c, unsigned char byte, const char **ret_end, const char **ret_fault)
 {
 	bool not = *c == '!' || *c == '^', has = false, first = true;
@@ -32,11 +32,11 @@ static bool class_has(const char *c, unsigned char byte, const char **ret_end, c
 			high = (unsigned char)*c++;
 		}
 		if (low == '/' || high == '/') {
-			*ret_fault = "a class has a slash, which only / itself and ** match";
+			*ret_fault = "a class has a slash, which only / and ** match";
 			return false;
 		}
 		if (low > high) {
-			*ret_fault = "a class has a range whose end comes before its beginning";
+			*ret_fault = "a class has a range that runs backwards";
 			return false;
 		}
 		has |= byte >= low && byte <= high;
@@ -55,7 +55,7 @@ static const char *glob_fault(const char *pattern)
 	if (!*pattern)
 		return "it is empty";
 	if (*pattern == '/')
-		return "it begins with a slash, and no name does";
+		return "it begins with a slash, which no name does";
 	if (strnlen(pattern, SHMIPC_GLOB_MAX + 1) > SHMIPC_GLOB_MAX)
 		return "it is longer than 1024 bytes";
 	for (p = pattern; *p; p++) {
@@ -65,7 +65,7 @@ static const char *glob_fault(const char *pattern)
 			continue;
 		}
 		if (p[0] == '/' && (p[1] == '/' || !p[1]))
-			return "it has an empty part, or a slash at its end, and no name has";
+			return "it has an empty part, or a slash at its end, which no name has";
 		if (*p != '[')
 			continue;
 		(void)class_has(p + 1, 0, &end, &fault);
@@ -87,15 +87,15 @@ SHMIPC_EXPORT int shmipc_glob_check(const char *pattern, const char **ret_reason
 	return -EINVAL;
 }
 
-/* A name, and the ways to match its first bytes. */
+/* A name, and the set of its prefixes that match so far. */
 struct walk {
 	const char *name;
 	size_t len;
-	uint64_t steps;		/* bytes of the name looked at */
+	uint64_t steps;		/* bytes of the name examined */
 	bool at[SHMIPC_NAME_MAX + 1];
 };
 
-/* A byte that must be there: itself, any ('?') or of a class. Returns what follows. */
+/* Exactly one byte: itself, any ('?') or one of a class. Returns the rest of the pattern. */
 static const char *walk_byte(struct walk *w, const char *p)
 {
 	const char *end = p + 1, *fault;
@@ -115,7 +115,7 @@ static const char *walk_byte(struct walk *w, const char *p)
 	return end;
 }
 
-/* Any bytes of this part. */
+/* Any number of bytes of this part. */
 static void walk_star(struct walk *w)
 {
 	size_t i;
@@ -124,7 +124,7 @@ static void walk_star(struct walk *w)
 		w->at[i + 1] |= w->at[i] && w->name[i] != '/';
 }
 
-/* Any number of parts, each with its slash: from one part's beginning to any later's. */
+/* Any number of parts, each with its slash: from the beginning of one part to that of any later part. */
 static void walk_parts(struct walk *w)
 {
 	bool reached = w->at[0];
@@ -136,7 +136,7 @@ static void walk_parts(struct walk *w)
 	}
 }
 
-/* The rest of the pattern is parts of any number: also none, then without a slash. */
+/* The rest of the pattern matches any number of parts; none means also no slash. */
 static bool walk_rest(struct walk *w, bool after_slash)
 {
 	size_t i;

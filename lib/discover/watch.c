@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 /*
- * watch.c - segments and ends that appear and disappear, as a row of events
+ * watch.c - segments and ends that appear and disappear, as a sequence of events
  *
- * The kernel says which names may have changed, or a clock that it is time to
- * look; what an event says is always found by looking at what is there now and
- * comparing it with what was there before. So nothing that the kernel says twice,
- * late or not at all makes an event too many, and none is missing for long.
+ * The kernel reports which names may have changed, or a timer that it is time to scan;
+ * but the events always result from comparing the present state with the one before.
+ * So if the kernel reports something twice, late or not at all, there is no event too
+ * many, and none is missing for long.
  */
 #include <errno.h>
 #include <poll.h>
@@ -23,8 +23,8 @@
 
 #define TICK_MIN_NS	UINT64_C(1000000)
 #define TICK_MAX_NS	UINT64_C(1000000000000000)
-#define WORK_SHARE	20u	/* looking takes at most this part of the time */
-/* Each table's locks are asked every so many ticks: who died without a mark. */
+#define WORK_SHARE	20u	/* scanning takes at most this part of the time */
+/* The locks of each table are checked every so many ticks, for deaths without a mark. */
 #define SURE_TICKS	20u
 
 /* Events */
@@ -34,7 +34,7 @@ static int grow(struct shmipc_watch *w)
 	size_t cap = w->cap ? 2 * w->cap : 16;
 	struct shmipc_event *more;
 
-	if (w->first) {		/* there is room in front */
+	if (w->first) {		/* there is room at the front */
 		memmove(w->event, w->event + w->first, (w->n - w->first) * sizeof(*w->event));
 		w->n -= w->first;
 		w->first = 0;
@@ -97,7 +97,7 @@ static struct watch_seg *find(struct shmipc_watch *w, const char *name)
 
 static void seg_free(struct shmipc_watch *w, struct watch_seg *s)
 {
-	if (w->pid == getpid())	/* a child has not its memory */
+	if (w->pid == getpid())	/* a child does not have its memory */
 		w->ops->forget(s);
 	free(s->last);
 	free(s->slot);
@@ -115,13 +115,13 @@ static void gone(struct shmipc_watch *w, struct watch_seg *s)
 	seg_free(w, s);
 }
 
-/* Did it fail for a lack of this process, and not for what is there? */
+/* Did it fail because of a limit of this process, and not because of the segment? */
 static bool is_ours(int err)
 {
 	return err == -EMFILE || err == -ENFILE || err == -ENOMEM;
 }
 
-/* What has this name, or NULL: nothing any more, or it cannot be told now. */
+/* The segment that has this name, or NULL: none any more, or not known now. */
 static struct watch_seg *look_at_name(struct shmipc_watch *w, const char *name,
 				      const struct watch_ident *now)
 {
@@ -191,7 +191,7 @@ void shmipc_watch_name(struct shmipc_watch *w, const char *name, const struct wa
 	if (!err)
 		new = look_at_name(w, name, now);
 	if (s && new && s->error && s->error == new->error) {
-		s->ident = new->ident;	/* no segment as before, only written to */
+		s->ident = new->ident;	/* still not a segment, only written to */
 		s->round = w->round;
 		seg_free(w, new);
 		return;
@@ -224,9 +224,9 @@ void shmipc_watch_all_gone(struct shmipc_watch *w)
 		gone(w, LIST_FIRST(&w->segs));
 }
 
-/* Looking */
+/* Scanning */
 
-/* Where the kernel tells all that is asked for, a look now and then makes sure. */
+/* If the kernel reports all that is watched, an occasional scan is enough. */
 static uint64_t period_ns(const struct shmipc_watch *w)
 {
 	bool told = w->inotify >= 0 && !(w->flags & SHMIPC_WATCH_ENDS);
@@ -242,7 +242,7 @@ static void set_timer(struct shmipc_watch *w, uint64_t at_ns)
 	(void)timerfd_settime(w->timer, TFD_TIMER_ABSTIME, &t, NULL);
 }
 
-/* Of this thread: others that run in between are not our work. */
+/* CPU time of this thread, without that of others. */
 static uint64_t worked_ns(void)
 {
 	struct timespec t;
@@ -272,7 +272,7 @@ static int look(struct shmipc_watch *w)
 	return err;
 }
 
-/* The descriptor that users poll says also whether events wait. */
+/* The descriptor that users poll must also show whether events are pending. */
 static void show_ready(struct shmipc_watch *w)
 {
 	bool ready = w->first < w->n || w->failed;
@@ -325,7 +325,7 @@ SHMIPC_EXPORT int shmipc_watch_next(struct shmipc_watch *w, struct shmipc_event 
 		if (w->first < w->n)
 			return fetch(w, ret);
 		if (w->failed)
-			return shmipc_fail(w->failed, "shmipc: watch \"%s\": no memory, and events were lost (%s); close it, and open it again",
+			return shmipc_fail(w->failed, "shmipc: watch \"%s\": no memory, events were lost (%s); close it and open it again",
 					   w->pattern, shmipc_error_name(w->failed));
 		err = look(w);
 		if (w->first < w->n || w->failed) {
@@ -338,7 +338,7 @@ SHMIPC_EXPORT int shmipc_watch_next(struct shmipc_watch *w, struct shmipc_event 
 	return err;
 }
 
-/* Open and close */
+/* Opening and closing */
 
 SHMIPC_EXPORT int shmipc_watch_fd(const struct shmipc_watch *w)
 {
@@ -349,7 +349,7 @@ SHMIPC_EXPORT void shmipc_watch_set_tick(struct shmipc_watch *w, uint64_t tick_n
 {
 	w->tick_ns = !tick_ns ? SHMIPC_WATCH_TICK_NS : tick_ns < TICK_MIN_NS ? TICK_MIN_NS :
 		     tick_ns > TICK_MAX_NS ? TICK_MAX_NS : tick_ns;
-	w->next_ns = 0;		/* look soon, and from then on so */
+	w->next_ns = 0;		/* scan soon, and at this interval from then on */
 	set_timer(w, 1);
 }
 

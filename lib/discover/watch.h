@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* watch.h - what the parts of a watch share */
+/* watch.h - shared by the parts of a watch */
 #ifndef SHMIPC_LIB_WATCH_H
 #define SHMIPC_LIB_WATCH_H
 
@@ -10,62 +10,62 @@
 
 #include "segment/backend.h"
 
-/* What a name is now: mem: inode, time of its last change; dev: the segment's id. */
+/* Identity of a name's object. mem: inode, time of its last change; dev: the segment's id. */
 struct watch_ident {
 	uint64_t w[2];
 };
 
-/* What is known of the end in a slot. */
+/* The known state of the end in a slot. */
 enum watch_end {
-	END_NONE	= 0,	/* as the slot says: nobody, or gone */
-	END_HERE	= 1,	/* was told as joined, and not yet as gone */
-	END_BURIED	= 2,	/* the slot says attached, and the kernel that he is dead */
+	END_NONE	= 0,	/* as the slot says: none, or gone */
+	END_HERE	= 1,	/* reported as joined, and not yet as gone */
+	END_BURIED	= 2,	/* the slot says attached, but the kernel says dead */
 };
 
 struct watch_slot {
-	uint64_t generation;	/* the last that was told, or that went before */
+	uint64_t generation;	/* the last one that was reported, or had gone before */
 	enum watch_end end;
 };
 
-/* A name that is there and matches. */
+/* An existing name that matches. */
 struct watch_seg {
 	LIST_ENTRY(watch_seg) list;
 	struct watch_ident ident;
-	bool pinned;		/* ident.w[0] alone is sure: we hold the inode */
-	bool told;		/* is of the kind that is watched */
-	int error;		/* cannot be looked at, and has none of the below */
+	bool pinned;		/* ident.w[0] alone is enough: we hold the inode */
+	bool told;		/* its kind is watched, so it is reported */
+	int error;		/* cannot be inspected; the fields below are not set */
 	uint8_t id[16];
 	uint32_t kind;
 	uint32_t peers;
 	unsigned char *map;	/* mem: header and peer table */
 	size_t map_bytes;
-	struct shmipc_peer_slot *last;	/* as last settled; NULL: ends are not watched */
+	struct shmipc_peer_slot *last;	/* as last determined; NULL: ends are not watched */
 	struct watch_slot *slot;
-	uint32_t unsure;	/* ends here whose death only the lock tells */
-	uint64_t round;		/* of the last time that its name was seen */
-	uint64_t phase;		/* spreads the sure looks over the ticks */
+	uint32_t unsure;	/* ends here whose death only the lock shows */
+	uint64_t round;		/* the last one in which its name was seen */
+	uint64_t phase;		/* spreads the lock checks over the ticks */
 	char name[SHMIPC_NAME_MAX + 8];	/* tsearch() compares by it */
 };
 
-/* How each backend is watched. Names are told by shmipc_watch_name(). */
+/* How each backend is watched. Names are reported by shmipc_watch_name(). */
 struct shmipc_watch_ops {
-	/* mem: begin to hear of names. 0 or -errno */
+	/* mem: begin to listen for names. 0 or -errno */
 	int (*open)(struct shmipc_watch *w);
 	void (*close)(struct shmipc_watch *w);
 	/*
-	 * Tell the names that may have changed: those the kernel spoke of; or all,
-	 * if it does not speak or has said too much, or for w->recheck. 0 or -errno.
+	 * Report the names that may have changed: those that the kernel reported; or all,
+	 * if it reports none or too many, or for w->recheck. 0 or -errno.
 	 */
 	int (*names)(struct shmipc_watch *w, bool tick);
-	/* What is @name now? 0, -ENOENT or -errno. */
+	/* The present identity of @name. 0, -ENOENT or -errno. */
 	int (*ident)(struct shmipc_watch *w, const char *name, struct watch_ident *ret);
-	/* Fill in ident, id, kind, peers and map. 0, -ENOENT, or why it cannot be. */
+	/* Fill in ident, id, kind, peers and map. 0, -ENOENT, or the reason why it cannot be read. */
 	int (*look)(struct shmipc_watch *w, struct watch_seg *s);
 	void (*forget)(struct watch_seg *s);
-	/* Copy the peer table as it is now. 0 or -errno: it cannot be had. */
+	/* Copy the peer table as it is now. 0 or -errno. */
 	int (*table)(struct shmipc_watch *w, const struct watch_seg *s,
 		     struct shmipc_peer_slot *to);
-	/* The locks: a descriptor or -2, and whether slot's is held. NULL: never asked. */
+	/* The locks: a descriptor or -2, and whether a slot's is held. NULL: no locks. */
 	int (*locks)(struct shmipc_watch *w, const struct watch_seg *s);
 	bool (*held)(int locks, uint32_t slot);
 };
@@ -76,32 +76,32 @@ extern const struct shmipc_watch_ops shmipc_watch_dev;
 struct shmipc_watch {
 	const struct shmipc_watch_ops *ops;
 	const struct shmipc_backend *be;
-	pid_t pid;		/* a child after fork() has no use of it */
+	pid_t pid;		/* a child after fork() cannot use it */
 	char *pattern;
 	uint32_t kind;
 	uint32_t flags;
 	uint32_t pidns;
 
 	LIST_HEAD(, watch_seg) segs;
-	void *tree;		/* the same by name, of tsearch() */
+	void *tree;		/* the same, by name, for tsearch() */
 	uint64_t round;
 	uint64_t phases;
-	bool baseline;		/* the first look: what is there, not what came */
+	bool baseline;		/* the first scan: what exists, not what appeared */
 
-	/* found, and not yet fetched */
+	/* pending */
 	struct shmipc_event *event;
 	size_t first;
 	size_t n;
 	size_t cap;
 	int failed;		/* events were lost */
-	bool recheck;		/* a look failed for a lack of this process: all names again */
+	bool recheck;		/* a limit of this process made a scan fail: check all names again */
 
 	int epoll;		/* what the user polls: these, and inotify */
-	int timer;		/* it is time to look */
-	int waiting;		/* eventfd: events wait */
-	bool ready;		/* what it says */
+	int timer;		/* it is time to scan */
+	int waiting;		/* eventfd: events are pending */
+	bool ready;		/* its state */
 	uint64_t tick_ns;
-	uint64_t next_ns;	/* of the next look */
+	uint64_t next_ns;	/* of the next scan */
 	uint64_t ticks;
 
 	struct shmipc_peer_slot *now;	/* two copies of a table */
@@ -109,9 +109,9 @@ struct shmipc_watch {
 	uint32_t slots;		/* room at each */
 
 	/* mem */
-	int inotify;		/* -1: names are looked for at every tick */
-	int wd;			/* of the directory, or of what will hold it */
-	bool dir;		/* it is there, and this one: */
+	int inotify;		/* -1: names are scanned for at every tick */
+	int wd;			/* of the directory, or of the one that will contain it */
+	bool dir;		/* the directory exists; its inode: */
 	uint64_t dir_ino;
 	uint64_t dir_dev;
 };
@@ -120,18 +120,18 @@ struct shmipc_watch {
 void shmipc_watch_tell(struct shmipc_watch *w, enum shmipc_event_type type,
 		       const struct watch_seg *s, const struct shmipc_peer_info *end,
 		       uint64_t missed);
-/* A name that may have come, gone or changed; @now: what it is, NULL: not known. */
+/* A name that may have appeared, gone or changed; @now: its identity, NULL: not known. */
 void shmipc_watch_name(struct shmipc_watch *w, const char *name, const struct watch_ident *now);
-/* Names that are told until the end of a round are there; the others are asked for. */
+/* Names reported until the end of a round exist; all others are checked. */
 void shmipc_watch_round_begin(struct shmipc_watch *w);
 void shmipc_watch_round_end(struct shmipc_watch *w);
 void shmipc_watch_all_gone(struct shmipc_watch *w);
 
 /* watch_ends.c */
 enum watch_how {
-	HOW_TICK,	/* what changed */
-	HOW_SURE,	/* and ask the kernel who lives */
-	HOW_LAST,	/* the name has gone: whoever is left goes too */
+	HOW_TICK,	/* changes only */
+	HOW_SURE,	/* and ask the kernel which peers are alive */
+	HOW_LAST,	/* the name is gone: the remaining ends are, too */
 };
 
 int shmipc_watch_ends_begin(struct shmipc_watch *w, struct watch_seg *s);

@@ -2,9 +2,9 @@
 /*
  * watch_dev.c - watching the segments of the device
  *
- * An open descriptor keeps a segment from going with its last peer, so none is
- * held between two looks. Therefore a segment that goes together with its last
- * end takes along how that end went.
+ * An open descriptor would keep a segment alive after its last peer, so none is held
+ * between two scans. Therefore it is not known how an end went that went together with
+ * its segment.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -26,7 +26,7 @@ static void dev_close(struct shmipc_watch *w)
 	(void)w;
 }
 
-/* The list goes on after a name, whether that is still there or not. */
+/* The list continues after a name even if that no longer exists. */
 static int dev_names(struct shmipc_watch *w, bool tick)
 {
 	struct shmipc_dev_stat st = { .size = sizeof(st) };
@@ -60,7 +60,7 @@ static int dev_names(struct shmipc_watch *w, bool tick)
 	return 0;
 }
 
-/* A descriptor that is bound to the segment of this name, for a moment. */
+/* A descriptor that is bound to the segment of this name, for a short time. */
 static int bind_name(const char *name, struct shmipc_dev_stat *st)
 {
 	struct shmipc_dev_name r = { .size = sizeof(r), .name = (uintptr_t)name,
@@ -85,7 +85,7 @@ static int dev_ident(struct shmipc_watch *w, const char *name, struct watch_iden
 	int fd = bind_name(name, &st);
 
 	(void)w;
-	if (fd < 0)	/* who may not read it is not shown it either */
+	if (fd < 0)	/* a process that may not read it does not see it either */
 		return fd == -EACCES ? -ENOENT : fd;
 	(void)close(fd);
 	memcpy(ret, st.id, sizeof(*ret));
@@ -113,7 +113,7 @@ static void dev_forget(struct watch_seg *s)
 	(void)s;
 }
 
-/* As the kernel wrote it: unlike PEERS it still has the pids of who has gone. */
+/* As the kernel wrote it: unlike PEERS it still has the pids of peers that are gone. */
 static int copy_table(int fd, uint32_t slots, struct shmipc_peer_slot *to)
 {
 	size_t bytes = SHMIPC_DEV_PEERS_OFF + slots * sizeof(*to);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * watch_ends.c - who came to a peer table and who went, from copies of it
+ * watch_ends.c - ends that joined and left, from copies of a peer table
  *
- * A copy is not taken at one moment. A slot that is the same in two copies, one
- * after the other, was so at a moment between them: within a generation its
- * words go one way only, and generations only grow.
+ * A copy is not atomic. If a slot is the same in two successive copies, it really was
+ * in that state at some moment between them: within a generation its words change in
+ * one direction only, and generations only grow.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -13,10 +13,10 @@
 
 #include "discover/watch.h"
 
-/* Copies until a slot is the same twice; one that never is, is left for the next look. */
+/* Copies until a slot is the same twice; if it never is, it is left for the next scan. */
 #define SETTLE_TRIES	8
 
-/* Coming or leaving just now, or killed while it did: only the lock knows. */
+/* Joining or leaving at this moment, or killed while doing so: only the lock tells. */
 #define PEER_UNCLEAR	((enum shmipc_peer_state)-1)
 
 static enum shmipc_peer_state state_of(const struct shmipc_peer_slot *s)
@@ -31,7 +31,7 @@ static enum shmipc_peer_state state_of(const struct shmipc_peer_slot *s)
 	       s->state == SHMIPC_PEER_DIED ? SHMIPC_PEER_DIED : SHMIPC_PEER_LEFT;
 }
 
-/* Watchers come and go: not a change. */
+/* The WATCHED bit does not count as a change. */
 static bool same(const struct shmipc_peer_slot *a, const struct shmipc_peer_slot *b)
 {
 	return (a->word & ~SHMIPC_PEER_WATCHED) == (b->word & ~SHMIPC_PEER_WATCHED) &&
@@ -40,7 +40,7 @@ static bool same(const struct shmipc_peer_slot *a, const struct shmipc_peer_slot
 	       a->hint_pidns == b->hint_pidns && !memcmp(a->comm, b->comm, sizeof(a->comm));
 }
 
-/* No keeper marks the word: only the lock tells of the death. */
+/* No keeper marks the word: only the lock shows the death. */
 static bool needs_lock(const struct shmipc_peer_slot *s)
 {
 	return (s->word & SHMIPC_PEER_TID_MASK) == SHMIPC_PEER_NO_KEEPER ||
@@ -64,7 +64,7 @@ static void tell_end(struct shmipc_watch *w, enum shmipc_event_type type, struct
 	shmipc_watch_tell(w, type, s, &info, missed);
 }
 
-/* Who was here is not any more. */
+/* The end that was here is gone. */
 static void tell_gone(struct shmipc_watch *w, enum shmipc_event_type type, struct watch_seg *s,
 		      uint32_t slot)
 {
@@ -73,7 +73,7 @@ static void tell_gone(struct shmipc_watch *w, enum shmipc_event_type type, struc
 	s->slot[slot].end = END_NONE;
 }
 
-/* The slot is @now, and in @state for sure. */
+/* The slot is certainly @now, and in @state. */
 static void settle(struct shmipc_watch *w, struct watch_seg *s, uint32_t slot,
 		   const struct shmipc_peer_slot *now, enum shmipc_peer_state state)
 {
@@ -86,12 +86,12 @@ static void settle(struct shmipc_watch *w, struct watch_seg *s, uint32_t slot,
 
 	if (other)
 		tell_gone(w, SHMIPC_EVENT_LOST, s, slot);
-	/* Before the watch is history. */
+	/* Generations before the watch are not reported. */
 	if (!w->baseline && now->generation > is->generation)
 		missed = now->generation - is->generation - 1;
 	new = is->end == END_NONE &&
 	      (attached || (other && !w->baseline && state != SHMIPC_PEER_NONE));
-	if (!attached)	/* as it was when it was told as joined */
+	if (!attached)	/* as it was when reported as joined */
 		tell_gone(w, went, s, slot);
 	s->last[slot] = *now;
 	if (new) {
@@ -107,7 +107,7 @@ static void settle(struct shmipc_watch *w, struct watch_seg *s, uint32_t slot,
 		is->end = END_BURIED;
 }
 
-/* Killed while it came: it never was an end. Who was here before it has gone. */
+/* Killed while joining: it never was an end. The one that was here before is gone. */
 static void bury(struct shmipc_watch *w, struct watch_seg *s, uint32_t slot,
 		 const struct shmipc_peer_slot *now)
 {
@@ -116,7 +116,7 @@ static void bury(struct shmipc_watch *w, struct watch_seg *s, uint32_t slot,
 	s->slot[slot].end = END_BURIED;
 }
 
-/* One copy is no state; take the next ones until this slot stays as it is. */
+/* One copy is not enough; take more until this slot stays the same. */
 static bool settled(struct shmipc_watch *w, const struct watch_seg *s, uint32_t slot)
 {
 	int tries;
@@ -131,7 +131,7 @@ static bool settled(struct shmipc_watch *w, const struct watch_seg *s, uint32_t 
 	return false;
 }
 
-/* Nobody holds the lock of this slot: is it still the one that said attached? */
+/* The lock of this slot is free: is it still the end that was attached? */
 static bool is_dead(struct shmipc_watch *w, const struct watch_seg *s, uint32_t slot, int locks)
 {
 	return !w->ops->held(locks, slot) && !w->ops->table(w, s, w->again) &&
@@ -146,13 +146,13 @@ static void look_at_slot(struct shmipc_watch *w, struct watch_seg *s, uint32_t s
 	enum shmipc_peer_state state;
 
 	if (changed && !settled(w, s, slot)) {
-		if (how == HOW_LAST)	/* there is no next look */
+		if (how == HOW_LAST)	/* there is no next scan */
 			tell_gone(w, SHMIPC_EVENT_LOST, s, slot);
 		return;
 	}
 	state = state_of(now);
 	if (!changed) {
-		s->last[slot] = *now;	/* as far as it does not matter */
+		s->last[slot] = *now;	/* the part that does not matter */
 		if (s->slot[slot].end == END_BURIED ||
 		    (state != SHMIPC_PEER_ATTACHED && state != PEER_UNCLEAR))
 			return;
@@ -168,7 +168,7 @@ static void look_at_slot(struct shmipc_watch *w, struct watch_seg *s, uint32_t s
 	else if (dead)
 		bury(w, s, slot, now);
 	else if (now->generation != s->last[slot].generation)
-		tell_gone(w, SHMIPC_EVENT_LOST, s, slot);	/* another is on its way in */
+		tell_gone(w, SHMIPC_EVENT_LOST, s, slot);	/* another is joining */
 }
 
 /* Room for the copies of the largest table. */
@@ -205,7 +205,7 @@ void shmipc_watch_ends(struct shmipc_watch *w, struct watch_seg *s, enum watch_h
 
 	err = w->ops->table(w, s, w->now);
 	if (err && err != -ENOENT && err != -EPROTO && how != HOW_LAST)
-		return;		/* of this process: no descriptor, no memory; later */
+		return;		/* a limit of this process: descriptors or memory; later */
 	if (!err && how == HOW_TICK && !s->unsure && !memcmp(w->now, s->last, bytes))
 		return;
 	if (!err)
@@ -216,7 +216,7 @@ void shmipc_watch_ends(struct shmipc_watch *w, struct watch_seg *s, enum watch_h
 		look_at_slot(w, s, slot, &locks, how);
 		unsure += s->slot[slot].end == END_HERE && needs_lock(&s->last[slot]);
 	}
-	/* Its bytes cannot be had, or nobody will look again. */
+	/* Its bytes cannot be read, or there is no next scan. */
 	for (slot = 0; (err || how == HOW_LAST) && slot < s->peers; slot++)
 		tell_gone(w, SHMIPC_EVENT_LOST, s, slot);
 	s->unsure = unsure;

@@ -2,12 +2,12 @@
 /*
  * watch_mem.c - watching a directory of segments
  *
- * The kernel (inotify) says which names come and go. Of each segment the header
- * and the peer table stay mapped, for reading: that keeps its inode, so that no
- * other file can get its number, and lets us look once more when the name has
- * gone. No descriptor is kept: there may be thousands. The bytes are read through
- * the kernel, as whoever may write the file may also truncate it, and then reading
- * the mapping itself would kill us.
+ * The kernel (inotify) reports which names come and go. The header and the peer table
+ * of each segment stay mapped, for reading: that keeps its inode, so that no other file
+ * can get its number, and allows a last look after the name is gone. No descriptor is
+ * kept: there may be thousands. The bytes are read through the kernel, because a
+ * process that may write the file may also truncate it, and then reading the mapping
+ * directly would kill us.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -26,7 +26,7 @@
 #include "discover/watch.h"
 #include "segment/page.h"
 
-/* A file that was no segment, or not for us, may be one after it was written or chmod'ed. */
+/* A file that was not a segment, or not readable, may be one after a write or a chmod. */
 #define IN_NAMES	(IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ATTRIB | \
 			 IN_CLOSE_WRITE)
 #define IN_SELF		(IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR)
@@ -34,7 +34,7 @@
 
 /* The directory */
 
-/* Hear of what happens in @path; the kernel gives the same number for the same. */
+/* Listen for changes in @path; for the same directory the kernel returns the same number. */
 static int hear(struct shmipc_watch *w, const char *path, uint32_t mask)
 {
 	int wd = inotify_add_watch(w->inotify, path, mask | IN_SELF), err = -errno;
@@ -42,7 +42,7 @@ static int hear(struct shmipc_watch *w, const char *path, uint32_t mask)
 	return wd < 0 ? err : wd;
 }
 
-/* No inotify to be had, or not for this: look at every tick instead. */
+/* Inotify is not available, or not for this directory: scan at every tick instead. */
 static void go_deaf(struct shmipc_watch *w)
 {
 	(void)close(w->inotify);
@@ -56,7 +56,7 @@ static void hear_instead(struct shmipc_watch *w, int wd)
 	w->wd = wd;
 }
 
-/* Hear of the nearest directory above that exists. 0; -errno: cannot. */
+/* Listen to the nearest directory above that exists. 0 or -errno. */
 static int hear_above(struct shmipc_watch *w)
 {
 	char path[PATH_MAX];
@@ -81,8 +81,8 @@ static int hear_above(struct shmipc_watch *w)
 }
 
 /*
- * Which is the directory now? No descriptor of it is kept: as long as there is one,
- * the kernel does not say that it was removed.
+ * Which directory is it now? No descriptor of it is kept: while there is one, the kernel
+ * does not report that it was removed.
  */
 static int see_dir(struct shmipc_watch *w)
 {
@@ -100,9 +100,9 @@ static int see_dir(struct shmipc_watch *w)
 }
 
 /*
- * Hear of the directory, if it is there; else of what will hold it. First to hear
- * and then to look, so that nothing falls in between; and to hear again, which gives
- * the same number, as what we look at may have come since.
+ * Listen to the directory, if it exists; else to the one that will contain it. First
+ * listen and then look, so that nothing falls in between; and then listen again, which
+ * returns the same number, because the directory may have appeared meanwhile.
  */
 static int find_dir(struct shmipc_watch *w)
 {
@@ -130,13 +130,13 @@ static int find_dir(struct shmipc_watch *w)
 		if (hear_above(w))
 			go_deaf(w);
 		else if (w->wd == before)
-			return 0;	/* nothing nearer since we listen */
+			return 0;	/* nothing nearer has appeared since we listen */
 	}
-	go_deaf(w);	/* comes and goes faster than we can follow */
+	go_deaf(w);	/* it appears and disappears faster than we can follow */
 	return 0;
 }
 
-/* Is what the path says not what we hear of? */
+/* Does the path name another directory than the one we listen to? */
 static bool is_other_dir(const struct shmipc_watch *w)
 {
 	struct stat st;
@@ -179,7 +179,7 @@ static int all_names(struct shmipc_watch *w)
 	return err;
 }
 
-/* What one event says: names to look at, or *@ret_all, or *@ret_dir: not what it was. */
+/* Handle one event: names to check, or *@ret_all; *@ret_dir: the directory has changed. */
 static void one_event(struct shmipc_watch *w, const struct inotify_event *e, bool *ret_all,
 		      bool *ret_dir)
 {
@@ -188,7 +188,7 @@ static void one_event(struct shmipc_watch *w, const struct inotify_event *e, boo
 	if (e->mask & IN_Q_OVERFLOW)
 		*ret_all = true;
 	else if (e->wd != w->wd)
-		return;		/* of a directory that we have left */
+		return;		/* of a directory that we no longer watch */
 	else if (!w->dir || e->mask & (IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT | IN_IGNORED))
 		*ret_dir = true;
 	else if (!(e->mask & IN_ISDIR) && e->len && shmipc_name_from_file(e->name, name))
@@ -231,7 +231,7 @@ static int mem_names(struct shmipc_watch *w, bool tick)
 	return all && w->dir ? all_names(w) : 0;
 }
 
-/* Of its file in the directory; a path that is too long is none. */
+/* The path of its file in the directory; false if it is too long. */
 static bool path_of(const char *name, char *path, size_t cap)
 {
 	char file[SHMIPC_FILE_MAX];
@@ -317,7 +317,7 @@ out:
 	return err;
 }
 
-/* In a child after fork() there is no such mapping any more. */
+/* A child of fork() no longer has this mapping. */
 static void mem_forget(struct watch_seg *s)
 {
 	if (s->map)
@@ -336,7 +336,7 @@ static int mem_table(struct shmipc_watch *w, const struct watch_seg *s,
 		return 0;
 	if (n >= 0 || (errno != ENOSYS && errno != EPERM))
 		return -EPROTO;		/* it was truncated */
-	/* A kernel, or a filter of system calls, that does not have it. */
+	/* The kernel lacks it, or a seccomp filter refuses it. */
 	shmipc_racy_read(to, there.iov_base, there.iov_len);
 	return 0;
 }

@@ -13,7 +13,7 @@ static void *heap_alloc(size_t bytes, void *arg)
 	(void)arg;
 	if (bytes > SIZE_MAX - PRIVATE_ALIGN)
 		return NULL;
-	if (!bytes)	/* not NULL, which says "no memory" */
+	if (!bytes)	/* not NULL, which means "no memory" */
 		bytes = 1;
 	return aligned_alloc(PRIVATE_ALIGN, (bytes + PRIVATE_ALIGN - 1) & ~(PRIVATE_ALIGN - 1));
 }
@@ -27,7 +27,7 @@ static void heap_free(void *ptr, void *arg)
 #ifdef SHMIPC_COPIER_SANITIZED
 #define COPY_IN		shmipc_racy_write
 #define COPY_OUT	shmipc_racy_read
-#else	/* shmipc_racy_write() changes over to another way where that is faster */
+#else	/* shmipc_racy_write() switches to another method if that is faster */
 #define COPY_IN		(void)memcpy
 #define COPY_OUT	(void)memcpy
 #endif
@@ -55,7 +55,7 @@ int shmipc_copy_plain_out(void *dst, const void *src, size_t n, void *arg)
 #define COPIER(text)	.struct_bytes = sizeof(struct shmipc_copier), .name = (text), \
 			.alloc = heap_alloc, .free = heap_free
 
-/* Of two with the same name the first counts that the processor can run. */
+/* Of several with the same name, the first that the processor can run is used. */
 static const struct {
 	struct shmipc_copier copier;
 	uint32_t need;		/* SHMIPC_CPU_* */
@@ -76,7 +76,7 @@ static const struct {
 	{ .copier = { COPIER("auto"), WAYS(shmipc_copy_auto_base_in, shmipc_copy_plain_out) },
 	  .need = SHMIPC_CPU_STRING },
 #endif
-	/* The C library knows its processors. */
+	/* The C library optimises memcpy() for each processor. */
 	{ .copier = { COPIER("auto"), .to_shm = shmipc_copy_plain_in,
 		      .from_shm = shmipc_copy_plain_out } },
 };
@@ -87,7 +87,7 @@ static int usable(size_t i)
 	return table[i].need & ~shmipc_copier_cpu() ? -EOPNOTSUPP : 0;
 }
 
-/* The first of this name that can be used; else the last of it; COUNT: none. */
+/* The first with this name that can be used; else the last one; COUNT: none. */
 static size_t find(const char *name)
 {
 	size_t i, found = COUNT;
@@ -116,9 +116,9 @@ SHMIPC_EXPORT int shmipc_copier_find(const struct shmipc_copier **ret, const cha
 		return 0;
 	}
 	if (i < COUNT)
-		return shmipc_fail(-EOPNOTSUPP, "shmipc: copier \"%s\": this processor lacks what it needs (EOPNOTSUPP); use \"auto\"",
+		return shmipc_fail(-EOPNOTSUPP, "shmipc: copier \"%s\": this processor lacks the instructions that it needs (EOPNOTSUPP); use \"auto\"",
 				   name);
-	return shmipc_fail(-ENOENT, "shmipc: copier \"%.40s\": there is none of that name (ENOENT); shmipc_copier_each() tells which there are, \"auto\" is one",
+	return shmipc_fail(-ENOENT, "shmipc: copier \"%.40s\": no copier has that name (ENOENT); shmipc_copier_each() lists them, \"auto\" always exists",
 			   name ? name : "(null)");
 }
 
@@ -135,9 +135,9 @@ SHMIPC_EXPORT int shmipc_copier_each(int (*fn)(const struct shmipc_copier *copie
 }
 
 /**
- * shmipc_copier_read - a private copy of what a user gave
- * @ret:  all of its functions are there
- * @user: of any age; NULL: "auto"
+ * shmipc_copier_read - take a private copy of a user's copier
+ * @ret:  all functions are set
+ * @user: from any version of the header; NULL: "auto"
  *
  * Return: 0; -EINVAL with a text.
  */
@@ -159,7 +159,7 @@ int shmipc_copier_read(struct shmipc_copier *ret, const struct shmipc_copier *us
 		return shmipc_fail(-EINVAL, "shmipc: copier \"%s\": %s (EINVAL)", c.name,
 				   !c.to_shm ? "to_shm is NULL" :
 				   !c.from_shm ? "from_shm is NULL" :
-				   "alloc and free must be given both, or neither of them");
+				   "alloc and free must both be set, or both be NULL");
 	if (!c.alloc) {
 		c.alloc = heap_alloc;
 		c.free = heap_free;

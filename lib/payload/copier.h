@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* copier.h - what the parts of the copiers know of each other */
+/* copier.h - shared by the parts of the copiers */
 #ifndef SHMIPC_LIB_COPIER_H
 #define SHMIPC_LIB_COPIER_H
 
@@ -9,8 +9,8 @@
 #include "base/base.h"
 
 /*
- * Sanitizers see neither through inline assembly nor what is meant by torn bytes:
- * for them all copies go through functions that they understand.
+ * Sanitizers neither see through inline assembly nor accept torn bytes: for them all
+ * copies go through functions that they understand.
  */
 #if defined(SHMIPC_TSAN) || defined(__SANITIZE_ADDRESS__)
 #define SHMIPC_COPIER_SANITIZED 1
@@ -24,7 +24,7 @@
 #define SHMIPC_COPIER_X86 1
 #endif
 
-/* What a processor may lack. */
+/* Features that a processor may lack. */
 #define SHMIPC_CPU_AVX2		0x1u
 #define SHMIPC_CPU_AVX512	0x2u
 #define SHMIPC_CPU_STRING	0x4u	/* its string instructions are fast ("erms") */
@@ -37,7 +37,7 @@ int shmipc_copy_plain_in(void *dst, const void *src, size_t n, void *arg);
 int shmipc_copy_plain_out(void *dst, const void *src, size_t n, void *arg);
 const struct shmipc_copier *shmipc_copier_auto(void);	/* of this processor */
 
-/* copier_x86.c: the first four both ways the same */
+/* copier_x86.c: the first four are the same in both directions */
 uint32_t shmipc_copier_cpu(void);	/* SHMIPC_CPU_* */
 int shmipc_copy_movsb(void *dst, const void *src, size_t n, void *arg);
 int shmipc_copy_avx2(void *dst, const void *src, size_t n, void *arg);

@@ -2,10 +2,10 @@
 /*
  * copier_mt.c - large copies by several threads
  *
- * One pool for the process, made on first use. A copy is cut into pieces that the
- * workers and the caller take one after the other, so nobody waits for one that
- * is slow or was not scheduled at all. While one copy has the workers, others are
- * made by their callers alone.
+ * One pool for the process, started on first use. A copy is cut into pieces that the
+ * workers and the caller take one after the other, so nobody waits for a worker that
+ * is slow or was not scheduled at all. While one copy has the workers, other callers
+ * do their copies alone.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -15,13 +15,13 @@
 #include "payload/copier.h"
 
 /*
- * Below it waking the workers takes longer than they save. By the GB/s of
+ * For smaller copies, waking the workers takes longer than they save. By the GB/s of
  *
  *	shmipc bench copier --size 512k,1m,2m,4m,8m
  *
- * on two CPUs of an AMD EPYC 9005 (Zen 5), that is with one worker, and a
- * MT_MIN of 512 KiB: behind "auto" up to 1 MiB, even at 2 MiB, ahead by a third
- * at 4 MiB. Pieces are large enough that taking one, under the mutex, costs
+ * on two CPUs of an AMD EPYC 9005 (Zen 5), that is with one worker, and an
+ * MT_MIN of 512 KiB: slower than "auto" up to 1 MiB, equal at 2 MiB, a third faster
+ * at 4 MiB. Pieces are so large that taking one, under the mutex, costs next to
  * nothing.
  */
 #define MT_MIN		((size_t)2 << 20)
@@ -29,23 +29,23 @@
 #define MT_WORKERS	7
 
 static pthread_mutex_t mt_lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t mt_work = PTHREAD_COND_INITIALIZER;	/* pieces, or the end */
-static pthread_cond_t mt_done = PTHREAD_COND_INITIALIZER;	/* the last piece is */
-static pthread_cond_t mt_ended = PTHREAD_COND_INITIALIZER;	/* who closed is ready */
+static pthread_cond_t mt_work = PTHREAD_COND_INITIALIZER;	/* there are pieces, or it ends */
+static pthread_cond_t mt_done = PTHREAD_COND_INITIALIZER;	/* the last piece is done */
+static pthread_cond_t mt_ended = PTHREAD_COND_INITIALIZER;	/* a close has finished */
 static pthread_once_t mt_once = PTHREAD_ONCE_INIT;
 
 static struct {
 	pthread_t thread[MT_WORKERS];
 	int threads;
-	bool tried;		/* to make them */
+	bool tried;		/* to start them */
 	bool ending;
 	bool busy;		/* a copy has the workers */
 	/* The copy: */
 	unsigned char *dst;
 	const unsigned char *src;
 	size_t n;
-	size_t next;		/* of the pieces nobody has taken */
-	unsigned int pieces;	/* taken, and not done */
+	size_t next;		/* first piece not taken */
+	unsigned int pieces;	/* taken but not done */
 	shmipc_copy_fn *fn;
 } mt;
 
@@ -59,7 +59,7 @@ static void in_parent(void)
 	pthread_mutex_unlock(&mt_lock);
 }
 
-/* The workers are not here, and whoever copied or waited is not either. */
+/* In the child there are neither workers nor threads that copied or waited. */
 static void in_child(void)
 {
 	memset(&mt, 0, sizeof(mt));
@@ -74,7 +74,7 @@ static void install(void)
 	(void)pthread_atfork(before_fork, in_parent, in_child);
 }
 
-/* Take pieces while there are any. With the mutex, which is let go for each copy. */
+/* Take pieces while there are any. The mutex is held, and released for each copy. */
 static void take_pieces_locked(void)
 {
 	size_t at, n;
@@ -116,7 +116,7 @@ static int wanted_workers(void)
 	return n < MT_WORKERS ? n : MT_WORKERS;
 }
 
-/* Signals are for the threads of the program, but for those that a copy makes. */
+/* Signals are for the program's threads, except those that a copy itself causes. */
 static void start_locked(void)
 {
 	int want = wanted_workers();
@@ -129,11 +129,11 @@ static void start_locked(void)
 	(void)pthread_sigmask(SIG_SETMASK, &all, &old);
 	for (; mt.threads < want; mt.threads++)
 		if (pthread_create(&mt.thread[mt.threads], NULL, worker, NULL))
-			break;	/* with those that there are, if any */
+			break;	/* continue with those that exist, if any */
 	(void)pthread_sigmask(SIG_SETMASK, &old, NULL);
 }
 
-/* The workers are ours: false if another copy has them, or there are none. */
+/* Get the workers: false if another copy has them, or there are none. */
 static bool begin_locked(void)
 {
 	if (mt.busy || mt.ending)
@@ -166,7 +166,7 @@ static int copy(void *dst, const void *src, size_t n, shmipc_copy_fn *fn)
 	if (n < MT_MIN)
 		return fn(dst, src, n, NULL);
 	(void)pthread_once(&mt_once, install);
-	/* A cancelled thread would leave the workers to nobody. */
+	/* If the thread were cancelled, the workers would stay busy for ever. */
 	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &old);
 	pthread_mutex_lock(&mt_lock);
 	done = begin_locked();
@@ -197,7 +197,7 @@ SHMIPC_EXPORT void shmipc_copier_mt_close(void)
 	pthread_mutex_lock(&mt_lock);
 	while (mt.ending)
 		pthread_cond_wait(&mt_ended, &mt_lock);
-	/* A copy that has the workers loses them, and is finished by its caller. */
+	/* A copy that has the workers loses them, and its caller finishes it. */
 	mt.ending = true;
 	n = mt.threads;
 	pthread_cond_broadcast(&mt_work);

@@ -2,11 +2,11 @@
 /*
  * copier_x86.c - copies for the processors of x86-64
  *
- * The binary runs on all of them; who calls asks shmipc_copier_cpu() first. None
- * reads or writes a byte outside of its ranges. What does not fill a vector at
- * the end is copied by a whole vector that ends where the range ends, so some
- * bytes are copied twice: where somebody writes at the same time that is one more
- * way to get a mixture, which copies are anyway.
+ * The binary runs on all of them; callers check shmipc_copier_cpu() first. No function
+ * reads or writes a byte outside its ranges. A remainder that does not fill a vector is
+ * copied by a whole vector that ends where the range ends, so some bytes are copied
+ * twice: if another process writes at the same time, that is one more way to get a
+ * mixture, which all these copies may return anyway.
  */
 #include <string.h>
 
@@ -30,7 +30,7 @@ static uint32_t ask_cpu(void)
 {
 	uint32_t cpu = KNOWN, eax, ebx, ecx, edx;
 
-	/* These two ask the system as well whether it keeps the registers. */
+	/* These two also check that the system saves the registers. */
 	if (__builtin_cpu_supports("avx2"))
 		cpu |= SHMIPC_CPU_AVX2;
 	if (__builtin_cpu_supports("avx512f"))
@@ -45,7 +45,7 @@ uint32_t shmipc_copier_cpu(void)
 	static uint32_t known;
 	uint32_t cpu = shmipc_load_relaxed(&known);
 
-	if (shmipc_unlikely(!cpu)) {	/* several threads find the same */
+	if (shmipc_unlikely(!cpu)) {	/* several threads find the same value */
 		cpu = ask_cpu();
 		shmipc_store_relaxed(&known, cpu);
 	}
@@ -77,7 +77,7 @@ static inline int copy32(void *dst, const void *src, size_t n, void *arg)
 		return shmipc_copy_plain_in(dst, src, n, arg);
 	s_last = s + n - 32;
 	d_last = d + n - 32;
-	/* The first vector as it comes; from then on the stores are aligned. */
+	/* The first vector may be unaligned; from then on the stores are aligned. */
 	_mm256_storeu_si256((__m256i *)(void *)d, load32(s));
 	skip = 32 - ((uintptr_t)d & 31);
 	d += skip;
@@ -141,7 +141,7 @@ static inline __m128i load16(const unsigned char *s)
 	return _mm_loadu_si128((const __m128i *)(const void *)s);
 }
 
-/* 16 bytes at a time are in the base of x86-64; four of them fill a line. */
+/* Every x86-64 has 16-byte stores; four of them fill a line. */
 int shmipc_copy_nt(void *dst, const void *src, size_t n, void *arg)
 {
 	const unsigned char *s = (const unsigned char *)src;
@@ -165,28 +165,27 @@ int shmipc_copy_nt(void *dst, const void *src, size_t n, void *arg)
 		_mm_stream_si128((__m128i *)(void *)(d + 48), e);
 	}
 	memcpy(d, s, n);
-	_mm_sfence();	/* these stores wait for no release store by themselves */
+	_mm_sfence();	/* a release store alone does not order these stores */
 	return 0;
 }
 
 /*
- * The choice, by the GB/s of
+ * The choice is based on the GB/s of
  *
  *	shmipc bench copier --size 1k,2k,4k,8k,16k,32k,64k,1m,64m
  *
- * on an AMD EPYC 9005 (Zen 5), with both CPUs in one part of the cache and in two.
- * Fixed, because a measurement by each process would cost its start some
- * milliseconds, and would choose by what else the machine did in them.
+ * on an AMD EPYC 9005 (Zen 5), with both CPUs sharing a cache, and not.
+ * It is fixed, because a measurement in each process would cost some milliseconds at
+ * start, and would depend on what else the machine did at that time.
  *
- * Into shared memory the string instruction takes over whole lines without
- * reading them from the core that has them. From 4 KiB on that is worth 1.5 times
- * (one part) to 2.4 times (two), from 64 KiB on 2.5 to 5 times; below, its start
- * costs more. Out of shared memory nothing can be saved like that, and into memory
- * of the reader's own that is in its cache it is slow: a topic of 16 KiB messages
- * moves 17 GB/s with it and 58 GB/s with 32 bytes at a time (one part;
- * shmipc bench topic --size 16k). 64 bytes at a time were nowhere better than 32.
- * Stores around the cache were behind the string instruction at every size, up to
- * 64 MiB.
+ * Into shared memory, the string instruction writes whole lines without reading them
+ * from the core that has them. From 4 KiB on this is 1.5 times (shared cache) to 2.4
+ * times (separate caches) as fast, from 64 KiB on 2.5 to 5 times; for smaller copies
+ * its start costs more. Out of shared memory it cannot save reads, and into memory of
+ * the reader that is in its cache it is slow: a topic of 16 KiB messages moves 17 GB/s
+ * with it and 58 GB/s with 32 bytes at a time (shared cache; shmipc bench topic
+ * --size 16k). 64 bytes at a time were never faster than 32. Stores that bypass the
+ * cache were slower than the string instruction at every size, up to 64 MiB.
  */
 #define IN_STRING_MIN	((size_t)4 << 10)
 

@@ -2,8 +2,8 @@
 /*
  * headers.c - the builder: headers in private memory
  *
- * They are kept as they lie in a block, without the block's own header, so that
- * saving is one copy. Few are expected: everything is found by walking.
+ * They are stored in the format of a block, without the block's own header, so that
+ * saving is one copy. Few are expected: everything is found by a linear search.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 
 #include "payload/headers.h"
 
-/* What a walk finds; all of it in the builder. */
+/* A header found in the set; all pointers are into the set. */
 struct entry {
 	uint32_t bytes;		/* to the next one */
 	uint32_t key_len;
@@ -68,8 +68,8 @@ static uint32_t room_of(const struct shmipc_headers *h)
 }
 
 /*
- * A larger copy of the buffer, not yet in place: what the caller adds may lie in
- * the old one. NULL without memory.
+ * A larger copy of the buffer, not yet in place: the data that the caller adds may be
+ * in the old one. NULL if there is no memory.
  */
 static unsigned char *grow(const struct shmipc_headers *h, uint32_t want, uint32_t *ret_cap)
 {
@@ -129,11 +129,11 @@ static void write_entry(unsigned char *p, const char *key, uint32_t key_len, con
 	p[ENTRY_HDR + key_len] = 0;
 	if (len)
 		memcpy(p + ENTRY_HDR + key_len + 1, value, len);
-	/* The zero byte after the value, and what fills up: nothing leaks. */
+	/* The zero byte after the value, and the padding: no old bytes leak. */
 	memset(p + used, 0, shmipc_entry_bytes(key_len, len) - used);
 }
 
-/* The length of a key; 0 if it is none. */
+/* The length of a key; 0 if it is not valid. */
 static uint32_t key_bytes(const char *key)
 {
 	size_t n = key ? strnlen(key, SHMIPC_HEADERS_KEY_MAX + 1) : 0;
@@ -165,7 +165,7 @@ static int append(struct shmipc_headers *h, const char *key, uint32_t key_len,
 	if (p != shmipc_headers_buf(h)) {
 		h->heap = p;
 		h->cap = cap;
-		free(old);	/* now: key and value may have been in it */
+		free(old);	/* only now: key and value may have been in it */
 	}
 	h->used += more;
 	h->count++;
@@ -178,7 +178,7 @@ SHMIPC_EXPORT int shmipc_headers_add(struct shmipc_headers *h, const char *key,
 	return append(h, key, key_bytes(key), value, len, 0);
 }
 
-/* Among the first @end bytes. Return: bytes of all with this key; *@ret_n of them. */
+/* Search the first @end bytes. Return: bytes of all headers with this key; *@ret_n: their number. */
 static uint32_t find_all(const struct shmipc_headers *h, const char *key, uint32_t key_len,
 			 uint32_t end, uint32_t *ret_n)
 {
@@ -196,7 +196,7 @@ static uint32_t find_all(const struct shmipc_headers *h, const char *key, uint32
 	return bytes;
 }
 
-/* Remove all with this key among the first @end bytes. */
+/* Remove all headers with this key within the first @end bytes. */
 static void remove_all(struct shmipc_headers *h, const char *key, uint32_t key_len, uint32_t end)
 {
 	unsigned char *buf = shmipc_headers_buf(h);
@@ -220,7 +220,7 @@ SHMIPC_EXPORT int shmipc_headers_set(struct shmipc_headers *h, const char *key,
 				     const void *value, size_t len)
 {
 	uint32_t key_len = key_bytes(key), end = h->used, n = 0, spare = 0;
-	char copy[SHMIPC_HEADERS_KEY_MAX + 1];	/* the caller's may be in the builder */
+	char copy[SHMIPC_HEADERS_KEY_MAX + 1];	/* the caller's key may be in the set */
 	int ret;
 
 	if (key_len) {
@@ -293,7 +293,7 @@ SHMIPC_EXPORT int shmipc_headers_save(const struct shmipc_headers *h, void *buf,
 		return -EINVAL;
 	if (cap < bytes)
 		return -EMSGSIZE;
-	/* Who was lapped may be reading there: it finds out, as for a payload. */
+	/* A lapped subscriber may be reading there: it detects that, as for a payload. */
 	shmipc_racy_write(buf, hdr, sizeof(hdr));
 	shmipc_racy_write((unsigned char *)buf + SHMIPC_HEADERS_HDR, start_of(h), h->used);
 	return 0;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* headers_chain.c - a publisher's chain of functions, and those that most want */
+/* headers_chain.c - a publisher's chain of functions, and the common ones */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,14 +51,14 @@ SHMIPC_EXPORT void shmipc_middleware_free(struct shmipc_middleware_chain *chain)
 	memset(chain, 0, sizeof(*chain));
 }
 
-/* @n as @digits decimal digits, zeroes in front, ending before @end. */
+/* @n as @digits decimal digits, with leading zeros, ending before @end. */
 static void digits_before(char *end, uint64_t n, unsigned int digits)
 {
 	for (; digits; digits--, n /= 10)
 		*--end = (char)('0' + n % 10);
 }
 
-/* Without printf(), which costs more than all the rest of a publication. */
+/* printf() would cost more than the rest of the publication. */
 static int set_number(struct shmipc_headers *h, const char *key, uint64_t n)
 {
 	char text[20], *p = text + sizeof(text);

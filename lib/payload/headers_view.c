@@ -2,9 +2,9 @@
 /*
  * headers_view.c - reading a block that its publisher may rewrite meanwhile
  *
- * A length is fetched once, checked against what is left of the block, and the
- * local copy is used. So a reader may see nonsense, and will say so, but it never
- * touches a byte outside of what it was given.
+ * A length is read once, checked against the rest of the block, and then the local copy
+ * is used. So a reader may see invalid data, and reports it, but never touches a byte
+ * outside the memory that it was given.
  */
 #include <errno.h>
 #include <string.h>
@@ -13,7 +13,7 @@
 
 static uint64_t fetch(const unsigned char *p)
 {
-	/* Once: the publisher may rewrite it. */
+	/* Read once: the publisher may rewrite it. */
 	return shmipc_load_relaxed((const uint64_t *)(const void *)p);
 }
 
@@ -46,7 +46,7 @@ SHMIPC_EXPORT int shmipc_headers_view_init(struct shmipc_headers_view *view, con
 	return 0;
 }
 
-/* The lengths in @word, if such a header fits into @left bytes: its bytes, or 0. */
+/* Get the lengths from @word. Return: the header's bytes if it fits into @left, or 0. */
 static uint32_t check_entry(uint64_t word, uint32_t left, uint32_t *key_len, uint32_t *len)
 {
 	uint32_t bytes;
@@ -140,7 +140,7 @@ SHMIPC_EXPORT int shmipc_headers_load(struct shmipc_headers *h, const void *ptr,
 
 	if (ret)
 		return ret;
-	/* Behind what is there, which stays until the copy is found to be good. */
+	/* Copy it behind the present headers, which stay until the copy has been checked. */
 	bytes = view.bytes - SHMIPC_HEADERS_HDR;
 	copy = shmipc_headers_room(h, bytes);
 	if (!copy)

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * backend.h - who provides the memory of a segment, and what it needs of the kernel
+ * backend.h - what provides the memory of a segment, and its use of the kernel
  *
- * Used at set-up, when sleeping, and when somebody may have died; never where
- * messages pass. A backend sets seg->fd, seg->mem, seg->base and seg->bytes.
+ * Used at set-up, when sleeping, and when a peer may have died; never on the message
+ * path. A backend sets seg->fd, seg->mem, seg->base and seg->bytes.
  */
 #ifndef SHMIPC_BACKEND_H
 #define SHMIPC_BACKEND_H
 
 #include "segment/segment.h"
 
-/* A killed peer's lock goes when its memory has been torn down; this is ample. */
+/* A killed peer's lock is released once its memory has been torn down; this is ample. */
 #define DYING_PATIENCE_NS	UINT64_C(2000000000)
 
 struct shmipc_locks;
@@ -26,45 +26,45 @@ struct shmipc_backend {
 	uint32_t caps;		/* SHMIPC_CAP_* that do not depend on the kernel */
 	const struct shmipc_locks *locks;	/* of a peer table that peers write; see table.h */
 
-	/* Make and open; -EEXIST if the name is taken. @h says where and how. */
+	/* Create and open; -EEXIST if the name is taken. @h says where and how. */
 	int (*create)(struct shmipc_segment *seg, const char *name,
 		      const struct shmipc_segment_opts *o);
-	/* Open what is there; -ENOENT also when it was a leftover, now removed. */
+	/* Open an existing one; -ENOENT also if it was a leftover, which is now removed. */
 	int (*open)(struct shmipc_segment *seg, const char *name);
-	/* Without a name; and from a descriptor of one, which stays the caller's. */
+	/* Create one without a name; open one from a descriptor, which still belongs to the caller. */
 	int (*anon)(struct shmipc_segment *seg, const struct shmipc_segment_opts *o);
 	int (*from_fd)(struct shmipc_segment *seg, int fd);
-	/* Another handle on the same memory, with a liveness of its own. */
+	/* Another handle on the same memory, with its own liveness. */
 	int (*dup)(struct shmipc_segment *seg, struct shmipc_segment *from);
-	/* Let go; remove the name if we are the last and it is not persistent. */
+	/* Close; remove the name if we are the last and it is not persistent. */
 	void (*close)(struct shmipc_segment *seg);
 	int (*unlink)(const char *name);
-	/* Map to look only; sets *@ret_in_use. */
+	/* Map for reading only; sets *@ret_in_use. */
 	int (*look)(struct shmipc_segment *seg, const char *name, int *ret_in_use);
 	int (*each)(int (*fn)(const char *name, void *arg), void *arg);
-	/* Remove what is left of the making of places for names; may be NULL. */
+	/* Remove leftovers of creating the directory; may be NULL. */
 	void (*sweep)(void);
 	/* Remove @name if it is a leftover: 0 removed, -EBUSY in use, -errno. */
 	int (*reap)(const char *name);
 
 	/*
 	 * Memory. commit: make [off, off + bytes) of the segment real memory, which can
-	 * be touched without SIGBUS; once more does no harm and takes no more. 0;
+	 * be touched without SIGBUS; repeating it is harmless and takes no more memory. 0;
 	 * -ENOSPC: the file system, or a limit, is full; -ENOMEM; -EINVAL: not in the
-	 * segment; -errno. Killed in it, a caller leaves some of it done. uncommit: give
-	 * the whole pages in it back; they read as zero from then on. used: how much of
-	 * the segment is real.
+	 * segment; -errno. If the caller is killed meanwhile, part of it may be done.
+	 * uncommit: give back the whole pages in it, which read as zero from then on. used:
+	 * how much of the segment is real.
 	 */
 	int (*commit)(struct shmipc_segment *seg, uint64_t off, uint64_t bytes);
 	int (*uncommit)(struct shmipc_segment *seg, uint64_t off, uint64_t bytes);
 	int (*used)(struct shmipc_segment *seg, uint64_t *ret_bytes);
 
 	/*
-	 * Ends. take: the first free slot in [from, to), into e->slot; -EBUSY if
-	 * none is. state: @sure asks the kernel where the table alone may be
-	 * wrong, at the price of a system call. wait_gone: until a dead peer's
-	 * last traces, which would keep the name, are gone, or the time is up.
-	 * pid: of who is attached; NULL: the hint in the slot is all there is.
+	 * Ends. take: the first free slot in [from, to), into e->slot; -EBUSY if there is
+	 * none. state: with @sure, ask the kernel if the table alone may be wrong, at the
+	 * price of a system call. wait_gone: wait until the last traces of a dead peer,
+	 * which would keep the name, are gone, or the time is up. pid: of the attached
+	 * process; NULL: there is only the hint in the slot.
 	 */
 	int (*take)(struct shmipc_end *e, enum shmipc_role role, uint32_t from, uint32_t to);
 	void (*leave)(struct shmipc_end *e);
@@ -82,10 +82,10 @@ struct shmipc_backend {
 	int (*wait_peer)(struct shmipc_segment *seg, uint32_t slot, uint32_t peer_val,
 			 uint64_t until_ns);
 	void (*wake)(struct shmipc_segment *seg, const uint32_t *word);
-	/* As wait, and the coming, leaving or dying of any peer in [0, slots) ends it. */
+	/* As wait, but it also ends when any peer in [0, slots) attaches, leaves or dies. */
 	int (*wait_log)(struct shmipc_segment *seg, const uint32_t *word, uint32_t val,
 			uint32_t slots, uint64_t until_ns);
-	/* While each of @n words, of any segments of this backend, has its value. */
+	/* Sleep while each of @n words, of any segments of this backend, has its value. */
 	int (*wait_any)(struct shmipc_any *any, size_t n, uint64_t until_ns);
 };
 
@@ -94,8 +94,8 @@ extern const struct shmipc_backend shmipc_dev;		/* the kernel module's */
 extern const struct shmipc_backend shmipc_private;	/* one process */
 
 /*
- * backends.c: the backend of names, NULL with a text if SHMIPC_BACKEND names none;
- * and that of a descriptor.
+ * backends.c: the backend of names, NULL with a text if SHMIPC_BACKEND has another
+ * value; and the backend of a descriptor.
  */
 const struct shmipc_backend *shmipc_backend_named(void);
 const struct shmipc_backend *shmipc_backend_of_fd(int fd);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* body.c - what lies in a segment: bytes, a ring, or the log of a topic */
+/* body.c - the contents of a segment: bytes, a ring, or the log of a topic */
 #include <errno.h>
 
 #include "segment/backend.h"
@@ -23,7 +23,7 @@ static int plan_ring(struct shmipc_body *b, struct shmipc_seg_hdr *h,
 	uint64_t need, align;
 
 	if (shmipc_ring_layout(&ro, &b->ring, &need))
-		return shmipc_fail(-EINVAL, "shmipc: create \"%s\": bad ring options (EINVAL)",
+		return shmipc_fail(-EINVAL, "shmipc: create \"%s\": invalid ring options (EINVAL)",
 				   name ? name : "");
 	h->data_bytes = b->ring.size;
 	align = shmipc_pages_data_align(pages, h->data_bytes);
@@ -34,7 +34,7 @@ static int plan_ring(struct shmipc_body *b, struct shmipc_seg_hdr *h,
 	return 0;
 }
 
-/* The pages of a topic before its data, without what only aligns those. */
+/* The pages of a topic before its data, without the padding that aligns the data. */
 static uint64_t log_ctl_bytes(const struct shmipc_topic_hdr *t)
 {
 	uint64_t end = t->sub_off + sizeof(struct shmipc_sub_ctl) +
@@ -53,14 +53,14 @@ static int plan_log(struct shmipc_body *b, struct shmipc_seg_hdr *h,
 	b->log = *o->log;
 	b->log.data_off = 0;
 	if (shmipc_tlog_layout(&b->log, &b->topic, &need))
-		return shmipc_fail(-EINVAL, "shmipc: create \"%s\": bad topic options (EINVAL)",
+		return shmipc_fail(-EINVAL, "shmipc: create \"%s\": invalid topic options (EINVAL)",
 				   name ? name : "");
 	h->data_bytes = need - b->topic.data_off;
 	align = shmipc_pages_data_align(pages, h->data_bytes);
 	h->data_off = shmipc_priv_round_up(h->body_off + b->topic.data_off, align);
 	b->log.data_off = h->data_off - h->body_off;
 	if (shmipc_tlog_layout(&b->log, &b->topic, &need))
-		return shmipc_fail(-EINVAL, "shmipc: create \"%s\": no topic is so large (EINVAL)",
+		return shmipc_fail(-EINVAL, "shmipc: create \"%s\": the topic would be too large (EINVAL)",
 				   name ? name : "");
 	h->data_bytes = need - b->topic.data_off;
 	b->ctl_bytes = b->init_bytes = log_ctl_bytes(&b->topic);
@@ -122,7 +122,7 @@ int shmipc_body_read(struct shmipc_segment *seg, const char *name)
 		return 0;
 	if (ret == -EAGAIN)
 		ret = -EPROTO;
-	return shmipc_fail(ret, "shmipc: open \"%s\": its ring header is nonsense or of another version (%s); remove it",
+	return shmipc_fail(ret, "shmipc: open \"%s\": its ring header is invalid or of another version (%s); remove it",
 			   name ? name : "", shmipc_error_name(ret));
 }
 
@@ -136,7 +136,7 @@ void shmipc_body_of(const struct shmipc_segment *seg, struct shmipc_body *ret)
 		ret->topic = seg->log.hdr;
 		ret->ctl_bytes = log_ctl_bytes(&ret->topic);
 	} else if (shmipc_kind_is_ring(seg->hdr.kind)) {
-		/* From our checked copy, not from what the creator wrote there. */
+		/* From our checked copy, not from the shared header. */
 		ret->ring.prod_off = (uint64_t)((unsigned char *)ring->prod - body);
 		if (ring->cons)
 			ret->ring.cons_off = (uint64_t)((unsigned char *)ring->cons - body);
@@ -170,7 +170,7 @@ static int spans_of_log(const struct shmipc_seg_hdr *h, const struct shmipc_topi
 			enum shmipc_role role, struct shmipc_span *span)
 {
 	switch (role) {
-	case SHMIPC_ROLE_PRODUCER:	/* their lines, and all messages */
+	case SHMIPC_ROLE_PRODUCER:	/* the publishers' lines, and all messages */
 		span[0] = (struct shmipc_span){ h->body_off + t->pub_off, t->sub_off - t->pub_off };
 		span[1] = (struct shmipc_span){ h->data_off, h->data_bytes };
 		return 2;

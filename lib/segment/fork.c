@@ -2,18 +2,17 @@
 /*
  * fork.c - a child inherits no handle
  *
- * After fork() the child has copies of the parent's descriptors, which would
- * keep the parent's locks alive when it dies, and of its mappings, in which two
- * processes would act as one peer. So in the child each segment's descriptor is
- * closed and its mapping replaced by private zeroes; every use of a handle
- * there fails with -EINVAL. A child made by clone(2) around the C library does
- * not come through here: it keeps the parent's ends alive until it execs or
- * ends.
+ * After fork() the child has copies of the parent's descriptors, which would keep the
+ * parent's locks when the parent dies, and of its mappings, in which two processes
+ * would act as one peer. So in the child the descriptor of each segment is closed and
+ * its mapping is replaced by private zeros; every use of a handle there fails with
+ * -EINVAL. A child made by clone(2) without the C library does not get here: it keeps
+ * the parent's ends alive until it executes a program or exits.
  *
  * fork() in one thread waits while another opens or closes a segment: between the
- * system call and the field that says what it did, the child would keep a
- * descriptor that holds a lock, or put zeroes over memory that has been unmapped
- * and belongs to something else by now.
+ * system call and the store to the field that records it, the child would keep a
+ * descriptor that holds a lock, or put zeros over memory that has been unmapped and
+ * belongs to something else by now.
  */
 #include <pthread.h>
 #include <sys/mman.h>
@@ -46,7 +45,7 @@ static void in_child(void)
 
 	for (seg = fork_first; seg; seg = seg->next) {
 		seg->dead = true;
-		/* The inline parts refuse it. */
+		/* This makes the inline functions refuse it. */
 		for (i = 0; seg->live && i < seg->nlive; i++)
 			seg->live[i] = 0;
 		for (i = 0; seg->live && i < seg->nbusy; i++)
@@ -62,7 +61,7 @@ static void in_child(void)
 	shmipc_wait_after_fork();
 	shmipc_wait_words_after_fork();
 	pthread_mutex_unlock(&fork_mutex);
-	/* It counts threads that are not here. */
+	/* It counts threads that do not exist in the child. */
 	fork_gate = (pthread_rwlock_t)PTHREAD_RWLOCK_INITIALIZER;
 }
 

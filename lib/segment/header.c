@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-/* header.c - the header of a segment and what lies behind it: written, and read back */
+/* header.c - writing and reading the header of a segment and its body */
 #include <errno.h>
 #include <string.h>
 
 #include "segment/body.h"
 
-/* Does a private copy of a header make sense for a file of this length? */
+/* Is a private copy of a header valid for a file of this length? */
 int shmipc_hdr_check(const struct shmipc_seg_hdr *h, uint64_t file_bytes, const char *name)
 {
 	const char *n = name ? name : "";
@@ -21,7 +21,7 @@ int shmipc_hdr_check(const struct shmipc_seg_hdr *h, uint64_t file_bytes, const 
 				   n, (unsigned long long)(h->incompat & ~SHMIPC_FEAT_INCOMPAT_KNOWN));
 	if (h->total_bytes > file_bytes || h->total_bytes < 2 * SHMIPC_CTL_PAGE ||
 	    h->total_bytes > UINT64_C(1) << 48)
-		return shmipc_fail(-EPROTO, "shmipc: open \"%s\": header says %llu bytes, there are %llu (EPROTO); remove it",
+		return shmipc_fail(-EPROTO, "shmipc: open \"%s\": the header says %llu bytes, there are %llu (EPROTO); remove it",
 				   n, (unsigned long long)h->total_bytes,
 				   (unsigned long long)file_bytes);
 	if (h->peers < 2 || h->peers > SHMIPC_PEERS_MAX ||
@@ -32,7 +32,7 @@ int shmipc_hdr_check(const struct shmipc_seg_hdr *h, uint64_t file_bytes, const 
 	    h->data_bytes > h->total_bytes - h->data_off || h->hdr_bytes != sizeof(*h) ||
 	    h->kind < SHMIPC_KIND_RAW || h->kind > SHMIPC_KIND_TOPIC ||
 	    h->name[SHMIPC_NAME_MAX])
-		return shmipc_fail(-EPROTO, "shmipc: open \"%s\": its header is nonsense (EPROTO); remove it", n);
+		return shmipc_fail(-EPROTO, "shmipc: open \"%s\": its header is invalid (EPROTO); remove it", n);
 	return 0;
 }
 
@@ -44,12 +44,12 @@ void shmipc_segment_fill(unsigned char *base, const struct shmipc_seg_hdr *h,
 	memcpy(base, h, sizeof(*h));
 }
 
-/* Take private copies of what the segment says of itself, and check them. */
+/* Take private copies of the headers in the segment, and check them. */
 int shmipc_segment_read(struct shmipc_segment *seg, const char *name)
 {
 	int ret;
 
-	memcpy(&seg->hdr, seg->base, sizeof(seg->hdr));	/* once */
+	memcpy(&seg->hdr, seg->base, sizeof(seg->hdr));	/* read once */
 	shmipc_compiler_barrier();	/* and the compiler does not read it again */
 	ret = shmipc_hdr_check(&seg->hdr, seg->bytes, name);
 	return ret ? ret : shmipc_body_read(seg, name);

@@ -2,18 +2,17 @@
 /*
  * keeper.c - a thread whose death the kernel announces in shared memory
  *
- * The kernel walks the robust list of a thread that ends, sets
- * FUTEX_OWNER_DIED in each word that holds its thread id, and wakes a sleeper:
- * before the memory of the process is torn down, so sooner than any lock or
- * pidfd tells. A word belongs to a thread, so the process keeps one thread, the
- * keeper, that does nothing but own the words of all its peer slots and dies
- * with the process.
+ * When a thread ends, the kernel walks its robust list, sets FUTEX_OWNER_DIED in each
+ * word that holds its thread id, and wakes a sleeper. This happens before the memory of
+ * the process is torn down, so earlier than any lock or pidfd shows the death. A word
+ * belongs to a thread, so the process has one thread, the keeper, that only owns the
+ * words of all its peer slots and dies with the process.
  *
  * The list is our own (not the C library's, whose nodes would lie in shared
  * memory, where a hostile peer could turn them into writes anywhere). The
- * kernel wants each word at one fixed distance from its list node, for the
- * whole list. So the page of a peer table is mapped a second time, into an
- * arena, and the node lies at the same place in a second, private arena.
+ * kernel requires each word at one fixed distance from its list node, for the whole
+ * list. So the page of a peer table is mapped a second time, into an arena, and the
+ * node is at the same place in a second, private arena.
  *
  *   words:  | page of segment A | page of segment B | ...   shared
  *   nodes:  | node for A's word | node for B's word | ...   private
@@ -76,7 +75,7 @@ static int start_thread(void)
 	(void)pthread_attr_init(&attr);
 	(void)pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	(void)pthread_attr_setstacksize(&attr, stack);
-	/* Signals are for the threads of the program. */
+	/* Signals are for the program's threads. */
 	(void)sigfillset(&all);
 	(void)pthread_sigmask(SIG_SETMASK, &all, &old);
 	ret = pthread_create(&thread, &attr, keeper_main, NULL);
@@ -96,7 +95,7 @@ static unsigned char *reserve_arena(int prot)
 	return p == MAP_FAILED ? NULL : p;
 }
 
-/* Once per process; a process that cannot have a keeper goes without. */
+/* Once per process; if a keeper cannot be started, the process has none. */
 static bool keeper_ready_locked(void)
 {
 	if (keeper.running || keeper.failed)
@@ -125,13 +124,13 @@ static int free_handle_locked(void)
 }
 
 /**
- * shmipc_keeper_hold - have the kernel mark a peer slot's word when we die
- * @seg:        its peer table is mapped anew
- * @slot:       of ours; its word must get the thread id afterwards
+ * shmipc_keeper_hold - make the kernel mark a peer slot's word when we die
+ * @seg:        its peer table is mapped once more
+ * @slot:       ours; its word must be set to the thread id afterwards
  * @ret_tid:    the value for the word
  * @ret_handle: for shmipc_keeper_drop()
  *
- * Return: false if it cannot be done; then only the lock tells of our death.
+ * Return: false if this is not possible; then only the lock shows our death.
  */
 bool shmipc_keeper_hold(struct shmipc_segment *seg, uint32_t slot, uint32_t *ret_tid,
 			int *ret_handle)
@@ -154,7 +153,7 @@ bool shmipc_keeper_hold(struct shmipc_segment *seg, uint32_t slot, uint32_t *ret
 		 (off_t)(at - at % PAGE)) == MAP_FAILED)
 		goto out;
 	node = (struct robust_list *)(void *)(keeper.nodes + (size_t)i * PAGE + at % PAGE);
-	/* The list is whole at every instruction: the kernel may walk it now. */
+	/* The list is consistent at every instruction: the kernel may walk it at any time. */
 	node->next = keeper.head.list.next;
 	shmipc_barrier_light();
 	shmipc_store_relaxed(&keeper.head.list.next, node);
@@ -184,7 +183,7 @@ void shmipc_keeper_drop(int handle)
 	pthread_mutex_unlock(&keeper.mutex);
 }
 
-/* In a child: the thread did not come along, and the words are the parent's. */
+/* In a child: the thread does not exist there, and the words are the parent's. */
 void shmipc_keeper_after_fork(void)
 {
 	int i;

@@ -11,7 +11,7 @@ static bool name_byte_ok(char c)
 	       c == '.' || c == '_' || c == '/' || c == '-';
 }
 
-/* Why one part between slashes is no good, or NULL. */
+/* Why one part between slashes is not valid, or NULL. */
 static const char *part_fault(const char *part, size_t len)
 {
 	if (!len)
@@ -62,6 +62,6 @@ int shmipc_name_read(const char *name)
 
 	if (!shmipc_name_check(name, &reason))
 		return 0;
-	return shmipc_fail(-EINVAL, "shmipc: \"%.210s\" is no name of a segment: %s (EINVAL)",
+	return shmipc_fail(-EINVAL, "shmipc: \"%.210s\" is not a valid segment name: %s (EINVAL)",
 			   name ? name : "", reason);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* options.c - from what the user wants to the header of a segment, and back */
+/* options.c - from the user's options to the header of a segment, and back */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,7 +13,7 @@
 #define PEERS_DEFAULT		64u
 #define MODE_DEFAULT		0600u
 
-/* A private copy of the user's options, whatever age its struct has. */
+/* Take a private copy of the user's options, from any version of the struct. */
 int shmipc_opts_read(struct shmipc_segment_opts *o, const struct shmipc_segment_opts *user)
 {
 	static const uint32_t known = SHMIPC_CREATE | SHMIPC_EXCL | SHMIPC_PERSIST |
@@ -30,20 +30,20 @@ int shmipc_opts_read(struct shmipc_segment_opts *o, const struct shmipc_segment_
 		return shmipc_fail(-EINVAL, "shmipc: options: unknown flags %#x (EINVAL)",
 				   o->flags & ~known);
 	if (o->kind > SHMIPC_KIND_TOPIC)
-		return shmipc_fail(-EINVAL, "shmipc: options: kind %u is none of 0..%d (EINVAL)",
+		return shmipc_fail(-EINVAL, "shmipc: options: kind %u, expected 0..%d (EINVAL)",
 				   o->kind, SHMIPC_KIND_TOPIC);
 	if (o->page && o->page != SHMIPC_PAGE_4K && o->page != SHMIPC_PAGE_2M &&
 	    o->page != SHMIPC_PAGE_1G)
-		return shmipc_fail(-EINVAL, "shmipc: options: page of %llu bytes is none of 4096, 2 MiB, 1 GiB, 0 for auto (EINVAL)",
+		return shmipc_fail(-EINVAL, "shmipc: options: page of %llu bytes, expected 4096, 2 MiB, 1 GiB, or 0 for auto (EINVAL)",
 				   (unsigned long long)o->page);
 	if (o->align && !shmipc_priv_align_ok(o->align))
-		return shmipc_fail(-EINVAL, "shmipc: options: align %u is none of 8, 16, 32, 64 (EINVAL)",
+		return shmipc_fail(-EINVAL, "shmipc: options: align %u, expected 8, 16, 32 or 64 (EINVAL)",
 				   o->align);
 	if (o->bytes > SHMIPC_RING_SIZE_MAX && o->kind != SHMIPC_KIND_RAW)
 		return shmipc_fail(-EINVAL, "shmipc: options: a ring of %llu bytes; the largest is 4 GiB (EINVAL)",
 				   (unsigned long long)o->bytes);
 	if (o->bytes > UINT64_C(1) << 46)
-		return shmipc_fail(-EINVAL, "shmipc: options: %llu bytes; the most is 64 TiB (EINVAL)",
+		return shmipc_fail(-EINVAL, "shmipc: options: %llu bytes; the largest size is 64 TiB (EINVAL)",
 				   (unsigned long long)o->bytes);
 	if (o->peers > SHMIPC_PEERS_MAX)
 		return shmipc_fail(-EINVAL, "shmipc: options: %u peers; the most is %u (EINVAL)",
@@ -52,20 +52,20 @@ int shmipc_opts_read(struct shmipc_segment_opts *o, const struct shmipc_segment_
 		return shmipc_fail(-EINVAL, "shmipc: options: %llu bytes of metadata; the most is 1 GiB (EINVAL)",
 				   (unsigned long long)o->meta_bytes);
 	if (o->mode & ~07777u)
-		return shmipc_fail(-EINVAL, "shmipc: options: mode %#o has more than permission bits (EINVAL)",
+		return shmipc_fail(-EINVAL, "shmipc: options: mode %#o has bits other than permissions (EINVAL)",
 				   o->mode);
 	if (o->flags & SHMIPC_ON_NODE && o->node < 0)
-		return shmipc_fail(-EINVAL, "shmipc: options: node %d (EINVAL)", o->node);
+		return shmipc_fail(-EINVAL, "shmipc: options: node %d is negative (EINVAL)", o->node);
 	return 0;
 }
 
 /**
- * shmipc_opts_plan - the header of a new segment, as far as it follows from options
- * @h:     filled in; what memory was obtained comes later
- * @b:     what lies behind the peer table
+ * shmipc_opts_plan - the header of a new segment, as far as the options determine it
+ * @h:     filled in; the memory obtained is added later
+ * @b:     what follows the peer table
  * @o:     checked options
  * @name:  or NULL
- * @pages: of what memory; says where the data should begin
+ * @pages: the kind of memory; determines where the data begin
  *
  * Return: 0, -EINVAL with a text.
  */
@@ -77,9 +77,9 @@ int shmipc_opts_plan(struct shmipc_seg_hdr *h, struct shmipc_body *b,
 
 	memset(h, 0, sizeof(*h));
 	if (!o->kind)
-		lack = "options do not say what kind to make";
+		lack = "the options do not set the kind";
 	else if (o->kind == SHMIPC_KIND_RAW && !o->bytes)
-		lack = "raw needs its number of bytes";
+		lack = "a raw segment needs its number of bytes";
 	else if (o->kind == SHMIPC_KIND_TOPIC && !o->log)
 		lack = "a topic is made by shmipc_pub_open() or shmipc_sub_open()";
 	if (lack)
@@ -112,21 +112,21 @@ int shmipc_opts_plan(struct shmipc_seg_hdr *h, struct shmipc_body *b,
 	h->gid = o->flags & SHMIPC_CHOWN ? o->gid : (uint32_t)getegid();
 	h->created_ns = shmipc_realtime_ns();
 	if (getrandom(h->id, sizeof(h->id), 0) != (ssize_t)sizeof(h->id))
-		return shmipc_fail(-EINVAL, "shmipc: create \"%s\": getrandom gives nothing (EINVAL)",
+		return shmipc_fail(-EINVAL, "shmipc: create \"%s\": getrandom failed (EINVAL)",
 				   name ? name : "");
 	if (name)
 		(void)snprintf(h->name, sizeof(h->name), "%s", name);
 	return 0;
 }
 
-static int mismatch(const char *name, const char *what, unsigned long long wish,
+static int mismatch(const char *name, const char *what, unsigned long long asked,
 		    unsigned long long is)
 {
-	return shmipc_fail(-EINVAL, "shmipc: open \"%s\": %s %llu is wished, its creator made it with %llu (EINVAL); wish the same or nothing, or remove it first",
-			   name ? name : "", what, wish, is);
+	return shmipc_fail(-EINVAL, "shmipc: open \"%s\": you asked for %s %llu, it was created with %llu (EINVAL); ask for the same or for 0, or remove it first",
+			   name ? name : "", what, asked, is);
 }
 
-/* Is what the user insists on what the creator asked for? */
+/* Do the user's options match those at creation? */
 int shmipc_opts_match(const struct shmipc_segment_opts *o, const struct shmipc_seg_hdr *h,
 		      const struct shmipc_ring *ring, const char *name)
 {
@@ -150,16 +150,16 @@ int shmipc_opts_match(const struct shmipc_segment_opts *o, const struct shmipc_s
 	if (o->page && o->page != h->page_asked)
 		return mismatch(name, "page size", o->page, h->page_asked);
 	if (o->flags & SHMIPC_ON_NODE && o->node != h->node_asked)
-		return shmipc_fail(-EINVAL, "shmipc: open \"%s\": node %d is wished, its creator asked for %d (EINVAL); wish the same or nothing",
+		return shmipc_fail(-EINVAL, "shmipc: open \"%s\": you asked for node %d, it was created with node %d (EINVAL); ask for the same or none",
 				   name ? name : "", o->node, h->node_asked);
 	if (o->mode && o->mode != h->mode)
-		return shmipc_fail(-EINVAL, "shmipc: open \"%s\": mode %#o is wished, its creator made it with %#o (EINVAL); wish the same or nothing",
+		return shmipc_fail(-EINVAL, "shmipc: open \"%s\": you asked for mode %#o, it was created with %#o (EINVAL); ask for the same or for 0",
 				   name ? name : "", o->mode, h->mode);
 	if (o->flags & SHMIPC_CHOWN && (o->uid != h->uid || o->gid != h->gid))
-		return shmipc_fail(-EINVAL, "shmipc: open \"%s\": owner %u:%u is wished, its creator made it with %u:%u (EINVAL); wish the same or nothing",
+		return shmipc_fail(-EINVAL, "shmipc: open \"%s\": you asked for owner %u:%u, it was created with %u:%u (EINVAL); ask for the same or none",
 				   name ? name : "", o->uid, o->gid, h->uid, h->gid);
 	if (o->flags & SHMIPC_PERSIST && !(h->flags & SHMIPC_SEG_PERSISTENT))
-		return shmipc_fail(-EINVAL, "shmipc: open \"%s\": persistent is wished, its creator made it to go with its last peer (EINVAL)",
+		return shmipc_fail(-EINVAL, "shmipc: open \"%s\": you asked for a persistent segment, it was created without SHMIPC_PERSIST (EINVAL); remove it first",
 				   name ? name : "");
 	return 0;
 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * page.c - memory for segments: of a page size, on a node, all of it there
+ * page.c - memory for segments: page size, NUMA node, allocation
  *
- * On tmpfs 2 MiB pages come by MADV_COLLAPSE, whatever the system's settings
- * for transparent huge pages say; on hugetlbfs every page is a huge one. What
- * could not be had is found out here and reported, never assumed.
+ * On tmpfs 2 MiB pages are made by MADV_COLLAPSE, whatever the system's settings for
+ * transparent huge pages; on hugetlbfs every page is a huge one. Which pages were
+ * obtained is checked here and reported, never assumed.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -31,7 +31,7 @@
 
 #define HUGETLBFS_MAGIC_NR	0x958458f6
 #define NODES_MAX		1024
-#define COMMIT_AT_ONCE		(UINT64_C(1) << 21)	/* a signal undoes as much as this */
+#define COMMIT_AT_ONCE		(UINT64_C(1) << 21)	/* a signal undoes at most this much */
 
 /* Page size of a hugetlbfs file, or 0 for another file system. */
 uint64_t shmipc_pages_of_fs(int fd)
@@ -43,7 +43,7 @@ uint64_t shmipc_pages_of_fs(int fd)
 	return (uint64_t)s.f_bsize;
 }
 
-/* Where the data should begin: at a huge page, where they can have one. */
+/* The alignment of the data: a huge page, if they can have one. */
 uint64_t shmipc_pages_data_align(const struct shmipc_pages *p, uint64_t data_bytes)
 {
 	if (p->fs_page || p->asked == SHMIPC_PAGE_4K || data_bytes < SHMIPC_PAGE_2M)
@@ -96,8 +96,8 @@ static int node_of(unsigned char *addr)
 }
 
 /*
- * 2 MiB pages for [@off, @off + @bytes): a page of each must be there before it
- * can be collapsed, and is had without risking SIGBUS by fallocate.
+ * 2 MiB pages for [@off, @off + @bytes): a page of each must exist before it can be
+ * collapsed; fallocate provides it without a risk of SIGBUS.
  */
 static bool collapse(int fd, unsigned char *base, uint64_t off, uint64_t bytes)
 {
@@ -134,14 +134,14 @@ static int take(int fd, unsigned char *base, uint64_t off, uint64_t bytes)
 
 /**
  * shmipc_pages_populate - get all the memory of a new segment
- * @p:         what is asked; what was got is filled in
+ * @p:         the request; what was obtained is filled in
  * @fd:        the file, already of the right length; -1 for private memory
  * @base:      where it is mapped, writable
  * @bytes:     of the mapping
  * @ctl_bytes: control pages at its start
- * @data_off:  where the data begin; what lies between is never touched
+ * @data_off:  where the data begin; the bytes between are never touched
  *
- * Return: 0; -ENOSPC, -ENOMEM; -EINVAL for a node that is not there.
+ * Return: 0; -ENOSPC, -ENOMEM; -EINVAL for a node that does not exist.
  */
 int shmipc_pages_populate(struct shmipc_pages *p, int fd, unsigned char *base, uint64_t bytes,
 			  uint64_t ctl_bytes, uint64_t data_off)
@@ -178,8 +178,8 @@ int shmipc_pages_populate(struct shmipc_pages *p, int fd, unsigned char *base, u
  * @off:   a multiple of the page size, and so is ...
  * @bytes: ... this
  *
- * Some at a time: what a call has got stays when the next one fails, or is
- * interrupted by signals without end.
+ * In several steps: the memory of a step stays when the next one fails, or when signals
+ * interrupt it again and again.
  *
  * Return: 0; -ENOSPC, -ENOMEM, -errno.
  */

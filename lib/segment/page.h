@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* page.h - memory of a size of page, on a node, all there */
+/* page.h - memory for segments: page size, NUMA node, allocation */
 #ifndef SHMIPC_LIB_PAGE_H
 #define SHMIPC_LIB_PAGE_H
 
@@ -23,7 +23,7 @@ int shmipc_pages_populate(struct shmipc_pages *p, int fd, unsigned char *base, u
 			  uint64_t ctl_bytes, uint64_t data_off);
 uint64_t shmipc_pages_of_fs(int fd);
 
-/* The backend's ops of the same name, of a file, or of private memory (-1); in whole pages. */
+/* The backend's ops of the same name, for a file or for private memory (-1); in whole pages. */
 int shmipc_pages_commit(int fd, unsigned char *base, uint64_t off, uint64_t bytes);
 int shmipc_pages_uncommit(int fd, unsigned char *base, uint64_t off, uint64_t bytes);
 int shmipc_pages_used(int fd, unsigned char *base, uint64_t bytes, uint64_t *ret_bytes);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* peer.c - the ends of a segment: who has them, who left, who died */
+/* peer.c - the ends of a segment: taking, leaving, death */
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -8,7 +8,7 @@
 #include "segment/body.h"
 #include "segment/probe.h"
 
-/* The PID namespace that hints of pids are of. */
+/* The PID namespace of the pids that we write as hints. */
 uint32_t shmipc_my_pidns(void)
 {
 	struct stat st;
@@ -27,7 +27,7 @@ static uint64_t generation(const struct shmipc_end *e)
  * @seg:  one end per handle
  * @role: which end
  *
- * Return: 0; -EBUSY the end is taken; -ENOSPC all reader slots are.
+ * Return: 0; -EBUSY the end is taken; -ENOSPC all reader slots are taken.
  */
 int shmipc_end_take(struct shmipc_end *e, struct shmipc_segment *seg, enum shmipc_role role)
 {
@@ -39,15 +39,15 @@ int shmipc_end_take(struct shmipc_end *e, struct shmipc_segment *seg, enum shmip
 	e->seg = seg;
 	ret = seg->be->take(e, role, from, to);
 	if (ret == -EBUSY && role == SHMIPC_ROLE_READER)
-		return shmipc_fail(-ENOSPC, "shmipc: attach \"%s\": all %u readers' slots are taken (ENOSPC); make it with more %s",
+		return shmipc_fail(-ENOSPC, "shmipc: attach \"%s\": all %u readers' slots are taken (ENOSPC); create it with more %s",
 				   seg->hdr.name, to - from,
 				   seg->hdr.kind == SHMIPC_KIND_TOPIC ? "subscribers" : "peers");
 	if (ret == -EBUSY && to - from > 1)
-		return shmipc_fail(-EBUSY, "shmipc: attach \"%s\": all %u publishers' slots are taken (EBUSY); make it with more publishers",
+		return shmipc_fail(-EBUSY, "shmipc: attach \"%s\": all %u publishers' slots are taken (EBUSY); create it with more publishers",
 				   seg->hdr.name, to - from);
 	if (ret == -EBUSY) {
 		shmipc_slot_info(seg, from, &p);
-		return shmipc_fail(-EBUSY, "shmipc: attach \"%s\": its %s is there already: %.16s, pid %u (EBUSY)",
+		return shmipc_fail(-EBUSY, "shmipc: attach \"%s\": it already has a %s: %.16s, pid %u (EBUSY)",
 				   seg->hdr.name, role == SHMIPC_ROLE_PRODUCER ? "producer" : "consumer",
 				   p.comm[0] ? p.comm : "?", p.pid);
 	}
@@ -80,7 +80,7 @@ void shmipc_slot_info(struct shmipc_segment *seg, uint32_t slot, struct shmipc_p
 	if (seg->be->pid)
 		ret->pid = seg->be->pid(seg, slot);
 	pid = shmipc_load_relaxed(&s->hint_pid);
-	/* Our own namespace costs a system call: not for each slot of a large table. */
+	/* Finding our own namespace costs a system call: not for each slot of a large table. */
 	if (!ret->pid && pid && shmipc_load_relaxed(&s->hint_pidns) == shmipc_my_pidns())
 		ret->pid = pid;
 	shmipc_racy_read(ret->comm, s->comm, sizeof(ret->comm));

@@ -82,25 +82,25 @@ int shmipc_private_used(struct shmipc_segment *seg, uint64_t *ret_bytes)
 	return shmipc_pages_used(-1, seg->base, seg->bytes, ret_bytes);
 }
 
-/* A slot is held while its state says so: nobody dies alone here. */
+/* A slot is held while its state says so: peers of one process do not die alone. */
 static int private_slot_lock(struct shmipc_segment *seg, uint32_t slot)
 {
 	struct shmipc_peer_slot *s = shmipc_segment_slot(seg, slot);
 	__u64 was = 0;
 
-	/* reserved1[0] is the lock: taken by one thread, freed on leaving. private.L0 <- private.L1 */
+	/* reserved1[0] is the lock: taken by one thread, freed when it leaves. private.L0 <- private.L1 */
 	return shmipc_cas_acq_rel(&s->reserved1[0], &was, (uint64_t)1) ? 0 : -EBUSY;
 }
 
 static void private_slot_unlock(struct shmipc_segment *seg, uint32_t slot)
 {
-	/* private.L1 -> private.L0: what was done with the slot comes before the next owner. */
+	/* private.L1 -> private.L0: our use of the slot comes before that of the next owner. */
 	shmipc_store_release(&shmipc_segment_slot(seg, slot)->reserved1[0], (uint64_t)0);
 }
 
 static bool private_slot_held(struct shmipc_segment *seg, uint32_t slot)
 {
-	/* private.L0 <- private.L1: free: with all that its owner wrote before. */
+	/* private.L0 <- private.L1: if it is free, all that its owner wrote is visible. */
 	return shmipc_load_acquire(&shmipc_segment_slot(seg, slot)->reserved1[0]);
 }
 

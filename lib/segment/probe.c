@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * probe.c - the one place of each probe, so that a tracer has one trap to set
+ * probe.c - the only place of each probe, so that a tracer has to set one trap
  *
- * The notes that tell tracers where the probes are, and the no-ops, are made by
- * the macros of <sys/sdt.h>.
+ * The macros of <sys/sdt.h> make the no-ops and the notes that tell tracers where the
+ * probes are.
  */
 #include "segment/probe.h"
 
@@ -13,7 +13,7 @@
 
 /*
  * A semaphore is a variable of 16 bits in a section .probes. Those of the hot path
- * lie side by side, and have a name together.
+ * are adjacent, and have a common name.
  */
 #define PAIR(both, first, second)						\
 	__asm__(".pushsection .probes, \"aw\", %progbits\n"			\
@@ -59,7 +59,7 @@ static uint64_t name_of(const struct shmipc_segment *seg)
 	return (uintptr_t)seg->hdr.name;
 }
 
-/* Never inlined: each probe is there once. */
+/* Never inlined: each probe exists once. */
 #define FIRE(name, unused, ...)								\
 	__attribute__((noinline)) void							\
 	shmipc_fire_##name(const struct shmipc_segment *seg, uint32_t slot, uint64_t a,	\

@@ -1,44 +1,44 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * probe.h - probes for tracers (USDT, provider "shmipc"), and what each one says
+ * probe.h - probes for tracers (USDT, provider "shmipc"), and their arguments
  *
  * A probe is a no-op that tracers can turn into a trap; see shmipc_trace(7). Each
- * has a semaphore, a 16-bit word that the kernel raises while somebody listens:
- * until then a probe is one load and one branch that is always predicted. On the
- * hot path one load asks for two of them at once (struct shmipc_pub.probe and so
- * on); while somebody listens, the message goes through the library.
+ * has a semaphore, a 16-bit word that the kernel increments while a tracer listens:
+ * until then a probe is one load and one branch that is always predicted. On the hot
+ * path one load checks two of them (struct shmipc_pub.probe and so on); while a tracer
+ * listens, messages go through the library.
  *
- * All arguments are 64-bit integers, six at most (bpftrace has no more). The first
- * three are the same everywhere:
+ * All arguments are 64-bit integers, at most six (bpftrace has no more). The first
+ * three are the same for all:
  *
  *   id     first eight bytes of the segment's id, as in the module's tracepoints
  *   name   address of the segment's name, which ends with 0
- *   slot   of the caller in the peer table; 0xffffffff: it only looks
+ *   slot   of the caller in the peer table; 0xffffffff: it is read-only
  *
  *   probe         arguments 3...            when
- *   publish       seq, bytes, n             n messages from number seq on, of so many
- *                                           bytes in all, are about to become visible
- *   publish_some  seq, bytes, n             the same where a number that is divisible by
- *                                           64 is among them; seq is that number
+ *   publish       seq, bytes, n             n messages from number seq on, with this
+ *                                           many bytes in all, are about to be visible
+ *   publish_some  seq, bytes, n             the same if one of the numbers is divisible
+ *                                           by 64; seq is that number
  *   take          seq, bytes, mono_ns       a message was received; mono_ns: when it was
- *                                           published, if its topic carries that, or 0
- *   take_some     seq, bytes, mono_ns       numbers that are divisible by 64
+ *                                           published, if the topic has that, or 0
+ *   take_some     seq, bytes, mono_ns       only numbers that are divisible by 64
  *   full          seq, who, behind          no room for message seq: the peer in slot who
- *                                           (0xffffffff: nobody) is so many behind
+ *                                           (0xffffffff: none) is so many behind
  *   wait          off, seq, role            is about to sleep on the word at this offset,
  *                                           for message seq
  *   wait_end      off, ret, role            has slept; 0 or -errno
  *   wake          off, seq                  is about to wake the sleepers of that word
  *   gap           from, to, lost            a reader lost messages in [from, to), so many
  *                                           of them its own
- *   evict         who, policy               publishers wait for that peer no longer
+ *   evict         who, policy               publishers no longer wait for that peer
  *   abort         who, seq, n               n messages from seq on of a dead publisher
- *                                           (0xffffffff: one or another) will never come
+ *                                           (0xffffffff: unknown) will never come
  *   death         who, pid, role            it was noticed that the peer in slot who died
- *   hold          seq, bytes                a message of the pool stays where it is
- *   release       seq                       and is let go
- *   attach        role, generation          took an end
- *   detach        role, generation          left it
+ *   hold          seq, bytes                a message in the pool is held
+ *   release       seq                       and is released
+ *   attach        role, generation          an end was taken
+ *   detach        role, generation          an end was left
  */
 #ifndef SHMIPC_LIB_PROBE_H
 #define SHMIPC_LIB_PROBE_H
@@ -57,7 +57,7 @@
 extern const uint32_t shmipc_probe_publishes __attribute__((visibility("hidden")));
 extern const uint32_t shmipc_probe_takes __attribute__((visibility("hidden")));
 
-/* Never 0: in their place, for ends that go through the library anyhow. */
+/* Never 0: used instead for ends that go through the library anyway. */
 extern const uint32_t shmipc_probe_busy __attribute__((visibility("hidden")));
 
 #if defined(__has_include) && !defined(SHMIPC_NO_PROBES)
@@ -79,7 +79,7 @@ SHMIPC_PROBES(SHMIPC_PROBE_DECLARE)
 #define shmipc_probe_on(name)	\
 	shmipc_unlikely(shmipc_load_relaxed(&shmipc_##name##_semaphore))
 
-/* A probe with up to three arguments of its own; those that it has not are 0. */
+/* A probe with up to three further arguments; missing ones are 0. */
 #define shmipc_probe(name, seg, slot, a, b, c)						\
 	do {										\
 		if (shmipc_probe_on(name))						\
@@ -98,13 +98,13 @@ SHMIPC_PROBES(SHMIPC_PROBE_DECLARE)
 
 #endif
 
-/* Messages that are about to become visible, or were received; both probes of each. */
+/* Messages that are about to become visible, or were received; both probes of the pair. */
 void shmipc_probe_publish(const struct shmipc_segment *seg, uint32_t slot, uint64_t seq, uint64_t n,
 			  uint64_t bytes);
 void shmipc_probe_take(const struct shmipc_segment *seg, uint32_t slot, uint64_t seq,
 		       uint64_t bytes, uint64_t mono_ns);
 
-/* Where a word is in its segment. */
+/* The offset of a word in its segment. */
 static inline uint64_t shmipc_probe_off(const struct shmipc_segment *seg, const uint32_t *word)
 {
 	return (uint64_t)((const unsigned char *)word - seg->base);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* segment.h - an open segment, and what the parts of its folder do with it */
+/* segment.h - an open segment, and the functions of this folder */
 #ifndef SHMIPC_LIB_SEGMENT_H
 #define SHMIPC_LIB_SEGMENT_H
 
@@ -27,21 +27,21 @@ int shmipc_opts_plan(struct shmipc_seg_hdr *h, struct shmipc_body *b,
 int shmipc_opts_match(const struct shmipc_segment_opts *o, const struct shmipc_seg_hdr *h,
 		      const struct shmipc_ring *ring, const char *name);
 
-/* name.c: -EINVAL with a text if it cannot be the name of a segment */
+/* name.c: -EINVAL with a text if it is not a valid name */
 int shmipc_name_read(const char *name);
 
 /* header.c */
 int shmipc_hdr_check(const struct shmipc_seg_hdr *h, uint64_t file_bytes, const char *name);
 void shmipc_segment_fill(unsigned char *base, const struct shmipc_seg_hdr *h,
 			 const struct shmipc_body *b);
-/* Take private copies of what the segment says of itself, and check them. */
+/* Take private copies of the headers in the segment, and check them. */
 int shmipc_segment_read(struct shmipc_segment *seg, const char *name);
 struct shmipc_peer_slot *shmipc_segment_slot(const struct shmipc_segment *seg, uint32_t slot);
 
 /*
- * An open segment. Its memory may be shared with other handles of the process
- * (@mem, counted) when it is private; otherwise each handle has a mapping and a
- * file description of its own, and with it its own locks.
+ * An open segment. Private memory may be shared with other handles of the process
+ * (@mem, counted); otherwise each handle has its own mapping and its own file
+ * description, and with it its own locks.
  */
 struct shmipc_memory {
 	int refs;
@@ -53,14 +53,14 @@ struct shmipc_segment {
 	const struct shmipc_backend *be;
 	int fd;				/* -1: private */
 	bool dead;			/* inherited through fork */
-	bool read_only;			/* mapped so: looks, and takes no slot */
+	bool read_only;			/* mapped read-only, without a slot */
 	struct shmipc_memory *mem;
 	unsigned char *base;
 	size_t bytes;
 	struct shmipc_seg_hdr hdr;	/* checked private copy */
 	struct shmipc_ring ring;	/* kinds with a ring */
 	struct shmipc_tlog log;		/* topics */
-	uint32_t *live;			/* words of the end that took it over, or NULL: ... */
+	uint32_t *live;			/* words of the end that uses it, or NULL: ... */
 	uint32_t nlive;			/* ... so many are 0 after fork */
 	uint32_t nbusy;
 	const uint32_t **busy;		/* ... and so many of these point to shmipc_probe_busy */
@@ -73,11 +73,11 @@ struct shmipc_segment *shmipc_segment_new(const struct shmipc_backend *be);
 void shmipc_segment_free(struct shmipc_segment *seg);
 int shmipc_segment_dup(struct shmipc_segment **ret, struct shmipc_segment *from);
 
-/* fork.c: open handles of the process, so that a child can be rid of them */
+/* fork.c: the open handles of the process, to be closed in a child */
 void shmipc_fork_add(struct shmipc_segment *seg);
 /*
- * No fork() between the two: from before the first system call that makes or takes
- * away what a handle names until its fields say so. A thread may hold it twice.
+ * No fork() happens between the two: from before the first system call that creates or
+ * removes what a handle names until its fields record it. Recursive within a thread.
  */
 void shmipc_fork_hold(void);
 void shmipc_fork_release(void);
@@ -97,7 +97,7 @@ void shmipc_wake(struct shmipc_segment *seg, uint32_t slot, const uint32_t *word
 struct shmipc_end {
 	struct shmipc_segment *seg;
 	uint32_t slot;
-	enum shmipc_role role;		/* dev: whose pages are mapped for writing */
+	enum shmipc_role role;		/* dev: the role whose pages are mapped for writing */
 	int keeper;			/* handle, -1: none */
 };
 

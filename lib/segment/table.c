@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 /*
- * table.c - a peer table that the peers write themselves, and sleeping beside it
+ * table.c - a peer table that the peers write themselves
  *
- * Three things say that a peer lives, and each has its use:
- *   the lock of its slot: the kernel's word, sure, but late (after the memory of
- *       the dead has been torn down) and it costs a system call to ask;
- *   the word of its slot: set by the kernel at once when the keeper thread dies,
- *       read for nothing, slept on together with a position; a hostile peer may
- *       write it, and then lies about itself;
- *   the state of its slot: what it wrote last; tells leaving from dying.
+ * Three things show that a peer is alive, and each has its use:
+ *   the lock of its slot: from the kernel, reliable, but late (after the memory of a
+ *       dead process has been torn down), and checking it costs a system call;
+ *   the word of its slot: set by the kernel at once when the keeper thread dies, free
+ *       to read, and can be slept on together with a position; a hostile peer may
+ *       write it, which misleads others only about itself;
+ *   the state of its slot: what the peer wrote last; tells leaving from dying.
  */
 #include <errno.h>
 #include <limits.h>
@@ -34,19 +34,19 @@ enum shmipc_peer_state shmipc_table_state(struct shmipc_segment *seg, uint32_t s
 		return SHMIPC_PEER_DIED;
 	if (!shmipc_word_attached(word) && state != SHMIPC_PEER_ATTACHED)
 		return state == SHMIPC_PEER_NONE ? SHMIPC_PEER_NONE : SHMIPC_PEER_LEFT;
-	/* Attached, or on its way in or out: the lock knows. */
+	/* Attached, attaching or leaving: the lock decides. */
 	if ((lock || !shmipc_word_attached(word)) && !seg->be->locks->held(seg, slot))
 		return SHMIPC_PEER_DIED;
 	return SHMIPC_PEER_ATTACHED;
 }
 
-/* Taken by one whose death the kernel would have told: no need to ask. */
+/* Taken by a peer whose death the kernel would have marked: no need to ask. */
 static bool word_is_sure(uint32_t word)
 {
 	return shmipc_word_attached(word) && (word & SHMIPC_PEER_TID_MASK) != SHMIPC_PEER_NO_KEEPER;
 }
 
-/* Lock the first free slot in [@from, @to), of those whose words say so or of all. */
+/* Lock the first free slot in [@from, @to): of those whose words say free, or of all. */
 static int try_slots(struct shmipc_segment *seg, uint32_t from, uint32_t to, bool all,
 		     uint32_t *ret_slot)
 {
@@ -66,9 +66,9 @@ static int try_slots(struct shmipc_segment *seg, uint32_t from, uint32_t to, boo
 }
 
 /*
- * A free slot; -EBUSY with *@ret_dying if one may soon be. To ask the kernel takes
- * a time that grows with the number of locks: of thousands of peers each would
- * ask for all those before it.
+ * Find a free slot; -EBUSY with *@ret_dying if one may become free soon. Asking the
+ * kernel takes a time that grows with the number of locks, and with thousands of peers
+ * each would ask for all those before it.
  */
 static int lock_slot(struct shmipc_segment *seg, uint32_t from, uint32_t to, uint32_t *ret_slot,
 		     bool *ret_dying)
@@ -77,7 +77,7 @@ static int lock_slot(struct shmipc_segment *seg, uint32_t from, uint32_t to, uin
 	uint32_t slot;
 
 	*ret_dying = false;
-	if (ret == -EBUSY)	/* words may be wrong */
+	if (ret == -EBUSY)	/* the words may be wrong */
 		ret = try_slots(seg, from, to, true, ret_slot);
 	for (slot = from; ret == -EBUSY && slot < to; slot++)
 		if (shmipc_table_state(seg, slot, false) != SHMIPC_PEER_ATTACHED)
@@ -95,10 +95,10 @@ static void write_slot(struct shmipc_end *e, enum shmipc_role role)
 	if (shmipc_wait_caps() & SHMIPC_CAP_MEMBARRIER)
 		caps |= SHMIPC_PEER_CAP_MEMBARRIER;
 	(void)prctl(PR_GET_NAME, comm);
-	/* The one before died: its word must go before the state says ATTACHED. */
+	/* The last owner died: its word must be cleared before the state says ATTACHED. */
 	shmipc_store_relaxed(&s->word, 0u);
 	shmipc_store_relaxed(&s->state, (uint8_t)SHMIPC_PEER_ATTACHED);
-	/* peer.G0 -> peer.G1: with the new generation nobody sees the old one's LEFT. */
+	/* peer.G0 -> peer.G1: with the new generation no peer sees the LEFT of the old one. */
 	shmipc_store_release(&s->generation, shmipc_load_relaxed(&s->generation) + 1);
 	shmipc_store_relaxed(&s->role, (uint8_t)role);
 	shmipc_store_relaxed(&s->caps, caps);
@@ -108,12 +108,12 @@ static void write_slot(struct shmipc_end *e, enum shmipc_role role)
 	shmipc_racy_write(s->comm, comm, sizeof(s->comm));
 	e->keeper = -1;
 	(void)shmipc_keeper_hold(e->seg, e->slot, &word, &e->keeper);
-	/* peer.P1 -> peer.P0: the slot is filled in before its word says that we are here. */
+	/* peer.P1 -> peer.P0: the slot is filled in before its word says that we are attached. */
 	shmipc_store_release(&s->word, word);
 	shmipc_futex_wake(&s->word, INT_MAX);
 }
 
-/* Take the first free slot in [@from, @to); holders that are already dead are waited for. */
+/* Take the first free slot in [@from, @to); wait for holders that are already dead. */
 int shmipc_table_take(struct shmipc_end *e, enum shmipc_role role, uint32_t from, uint32_t to)
 {
 	uint64_t end = shmipc_now_ns() + DYING_PATIENCE_NS;
@@ -136,7 +136,7 @@ void shmipc_table_leave(struct shmipc_end *e)
 	struct shmipc_peer_slot *s = shmipc_segment_slot(e->seg, e->slot);
 
 	shmipc_store_relaxed(&s->state, (uint8_t)SHMIPC_PEER_LEFT);
-	/* peer.P1 -> peer.P0: what we published, and that we left, before the word is free. */
+	/* peer.P1 -> peer.P0: what we published, and that we left, before the word says free. */
 	shmipc_store_release(&s->word, 0u);
 	shmipc_futex_wake(&s->word, INT_MAX);
 	if (e->keeper >= 0)
@@ -144,7 +144,7 @@ void shmipc_table_leave(struct shmipc_end *e)
 	e->seg->be->locks->unlock(e->seg, e->slot);
 }
 
-/* A peer known to have died: wait until the kernel has let go of its locks. */
+/* A peer known to have died: wait until the kernel has released its locks. */
 void shmipc_table_wait_gone(struct shmipc_segment *seg, uint32_t slot, uint64_t until_ns)
 {
 	while (shmipc_table_state(seg, slot, false) == SHMIPC_PEER_DIED &&

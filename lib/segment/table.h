@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* table.h - a peer table that the peers write themselves; the kernel sees locks only */
+/* table.h - a peer table that the peers write themselves; the kernel knows only the locks */
 #ifndef SHMIPC_LIB_TABLE_H
 #define SHMIPC_LIB_TABLE_H
 
 #include "segment/backend.h"
 
-/* Who holds a slot, apart from what the table says: files have locks for that. */
+/* Possession of a slot, independent of the table: for files, a lock. */
 struct shmipc_locks {
 	int (*lock)(struct shmipc_segment *seg, uint32_t slot);	/* -EBUSY: held */
 	void (*unlock)(struct shmipc_segment *seg, uint32_t slot);
 	bool (*held)(struct shmipc_segment *seg, uint32_t slot);	/* by another */
 };
 
-/* Does the word of a slot say that a peer lives there? */
+/* Does the word of a slot say that a living peer has it? */
 static inline bool shmipc_word_attached(uint32_t word)
 {
 	return word & SHMIPC_PEER_TID_MASK && !(word & SHMIPC_PEER_DEAD);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* table_wait.c - sleeping beside a peer table that the peers write themselves */
+/* table_wait.c - sleeping, with a peer table that the peers write themselves */
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -8,19 +8,19 @@
 
 #define POLL_TICK_NS		UINT64_C(2000000)
 
-/* Have the kernel wake a watcher when this peer dies: mark its word. */
+/* Mark the word of a peer, so that the kernel wakes a watcher when it dies. */
 static uint32_t watch_word(struct shmipc_peer_slot *s)
 {
 	uint32_t is = shmipc_load_relaxed(&s->word);
 
-	/* peer.P0 <- peer.P1: whose word we mark has filled in its slot. */
+	/* peer.P0 <- peer.P1: a peer whose word we mark has filled in its slot. */
 	while (is && !(is & (SHMIPC_PEER_WATCHED | SHMIPC_PEER_DEAD)))
 		if (shmipc_cas_acq_rel(&s->word, &is, is | SHMIPC_PEER_WATCHED))
 			return is | SHMIPC_PEER_WATCHED;
 	return is;
 }
 
-/* One sleep cannot always watch the peer too: then it is a short one. */
+/* If one sleep cannot watch the peer as well, it must be short. */
 static uint64_t watch_until(const struct shmipc_segment *seg, uint32_t peer_word, uint64_t until_ns)
 {
 	uint64_t soon;
@@ -60,7 +60,7 @@ int shmipc_table_wait_peer(struct shmipc_segment *seg, uint32_t slot, uint32_t p
 	return shmipc_futex_wait(&s->word, watched, NULL, 0, watch_until(seg, watched, until_ns));
 }
 
-/* Of more peers than one sleep can watch the rest is found out by ticks. */
+/* Peers beyond those that one sleep can watch are checked at ticks. */
 int shmipc_table_wait_log(struct shmipc_segment *seg, const uint32_t *word, uint32_t val,
 			  uint32_t slots, uint64_t until_ns)
 {

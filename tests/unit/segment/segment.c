@@ -255,7 +255,7 @@ TEST_F(segment, other_users_are_admitted_by_the_mode)
 TEST_F(segment, other_options_than_the_creators_are_refused)
 {
 	struct shmipc_segment_opts o = self->o, w;
-	struct { const char *wish, *is; struct shmipc_segment_opts o; } t[16];
+	struct { const char *asked, *is; struct shmipc_segment_opts o; } t[16];
 	size_t n = 0, i;
 
 	o.peers = 5;
@@ -269,36 +269,36 @@ TEST_F(segment, other_options_than_the_creators_are_refused)
 	ASSERT_EQ(0, shmipc_segment_open(&self->b, NAME, &o)) TH_LOG("%s", shmipc_error_text());
 	shmipc_segment_close(self->b);
 	self->b = NULL;
-#define WISH(field, value, w_text, is_text) do {				\
+#define ASK(field, value, w_text, is_text) do {				\
 	w = o;									\
 	w.field = (value);							\
-	t[n].wish = w_text;							\
+	t[n].asked = w_text;							\
 	t[n].is = is_text;							\
 	t[n++].o = w;								\
 } while (0)
-	WISH(kind, variant->kind == SHMIPC_KIND_RAW ? SHMIPC_KIND_SPSC : SHMIPC_KIND_RAW, "kind", "kind");
-	WISH(bytes, 65536, "65536", variant->kind == SHMIPC_KIND_RAW ? "12288" : "8192");
-	WISH(bytes, 4096, "4096", variant->kind == SHMIPC_KIND_RAW ? "12288" : "8192");
-	WISH(peers, 6, "6", "5");
-	WISH(mode, 0644, "0644", "0640");
-	WISH(page, SHMIPC_PAGE_2M, "2097152", "4096");
-	WISH(flags, o.flags | SHMIPC_PERSIST, "persistent", "last peer");
+	ASK(kind, variant->kind == SHMIPC_KIND_RAW ? SHMIPC_KIND_SPSC : SHMIPC_KIND_RAW, "kind", "kind");
+	ASK(bytes, 65536, "65536", variant->kind == SHMIPC_KIND_RAW ? "12288" : "8192");
+	ASK(bytes, 4096, "4096", variant->kind == SHMIPC_KIND_RAW ? "12288" : "8192");
+	ASK(peers, 6, "6", "5");
+	ASK(mode, 0644, "0644", "0640");
+	ASK(page, SHMIPC_PAGE_2M, "2097152", "4096");
+	ASK(flags, o.flags | SHMIPC_PERSIST, "persistent", "without SHMIPC_PERSIST");
 	if (variant->kind != SHMIPC_KIND_RAW) {
-		WISH(align, 64, "64", "16");
-		WISH(meta_bytes, 200, "200", "100");
+		ASK(align, 64, "64", "16");
+		ASK(meta_bytes, 200, "200", "100");
 	}
 	w = o;
 	w.flags |= SHMIPC_ON_NODE;
-	t[n].wish = "node 0";
+	t[n].asked = "node 0";
 	t[n].is = "-1";
 	t[n++].o = w;
 	for (i = 0; i < n; i++) {
 		ASSERT_EQ(-EINVAL, shmipc_segment_open(&self->b, NAME, &t[i].o)) TH_LOG("%zu", i);
-		ASSERT_NE(NULL, strstr(shmipc_error_text(), t[i].wish)) TH_LOG("%s", shmipc_error_text());
+		ASSERT_NE(NULL, strstr(shmipc_error_text(), t[i].asked)) TH_LOG("%s", shmipc_error_text());
 		ASSERT_NE(NULL, strstr(shmipc_error_text(), t[i].is)) TH_LOG("%s", shmipc_error_text());
 		ASSERT_NE(NULL, strstr(shmipc_error_text(), NAME));
 	}
-	/* And no wish is no wish. */
+	/* Options that are zero match anything. */
 	memset(&w, 0, sizeof(w));
 	w.struct_bytes = sizeof(w);
 	EXPECT_EQ(0, shmipc_segment_open(&self->b, NAME, &w));
