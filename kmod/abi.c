@@ -46,7 +46,7 @@ static int do_info(struct file *file, void __user *uarg)
 	if (err)
 		return err;
 	r.abi = SHMIPC_ABI_VERSION;
-	r.caps = SHMIPC_DEV_CAP_WAIT | SHMIPC_DEV_CAP_POLL;
+	r.caps = SHMIPC_DEV_CAP_WAIT | SHMIPC_DEV_CAP_POLL | SHMIPC_DEV_CAP_COMMIT;
 	if (IS_ENABLED(CONFIG_IO_URING))
 		r.caps |= SHMIPC_DEV_CAP_URING;
 	if (IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE) && PMD_SHIFT == SHMIPC_CHUNK_SHIFT)
@@ -329,17 +329,16 @@ static int do_peers(struct shmipc_file *sf, struct shmipc_segment *seg, fmode_t 
 	return ARG_WRITE(uarg, &r);
 }
 
-static u32 chunk_word(const struct shmipc_memory *mem, u64 chunk)
+static u32 chunk_word(struct shmipc_memory *mem, u64 chunk)
 {
 	u64 off = chunk << SHMIPC_CHUNK_SHIFT, end = min(off + SHMIPC_CHUNK_BYTES, mem->bytes);
+	u32 huge = shmipc_memory_is_huge(mem, off) ? SHMIPC_CHUNK_HUGE : 0;
 	int node;
 
-	if (mem->chunk[chunk].huge)
-		return SHMIPC_CHUNK_HUGE | folio_nid(mem->chunk[chunk].huge);
 	for (; off < end; off += PAGE_SIZE) {
 		node = shmipc_memory_node(mem, off);
 		if (node >= 0)
-			return node;
+			return huge | node;
 	}
 	return SHMIPC_CHUNK_HOLE;
 }
@@ -369,6 +368,23 @@ static int do_pages(struct shmipc_file *sf, struct shmipc_segment *seg, fmode_t 
 	return ARG_WRITE(uarg, &r);
 }
 
+static int do_commit(struct shmipc_file *sf, struct shmipc_segment *seg, fmode_t mode,
+		     void __user *uarg)
+{
+	struct shmipc_dev_commit r;
+	int err = ARG_READ(&r, shmipc_dev_commit, reserved1, uarg), werr;
+
+	if (err)
+		return err;
+	r.changed = 0;
+	r.limit = 0;
+	err = shmipc_commit(sf, seg, mode, &r);
+	if (err && err != -ENOSPC)
+		return err;
+	werr = ARG_WRITE(uarg, &r);
+	return err ? err : werr;
+}
+
 typedef int (*segment_ioctl)(struct shmipc_file *sf, struct shmipc_segment *seg, fmode_t mode,
 			     void __user *uarg);
 
@@ -391,6 +407,8 @@ static segment_ioctl segment_ioctl_of(unsigned int cmd)
 		return do_peers;
 	case SHMIPC_IOC_PAGES:
 		return do_pages;
+	case SHMIPC_IOC_COMMIT:
+		return do_commit;
 	default:
 		return NULL;
 	}

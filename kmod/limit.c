@@ -3,12 +3,16 @@
  * limit.c - how much pinned memory and how many segments, in total and by user
  *
  * The memory cannot be swapped, so it is limited even where cgroups are not
- * used. The parameters can be changed at any time and hold for what is made
- * afterwards.
+ * used. What is reserved only costs the table of its pages: it is limited to so many
+ * times the memory that the table of all of it, at 24 bytes for 2 MiB, takes about a
+ * hundredth of that memory. The parameters can be changed at any time and hold for
+ * what is made afterwards. All is counted for the user who made the segment, whoever
+ * commits a part of it.
  */
 #include <linux/hashtable.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/overflow.h>
 #include <linux/slab.h>
 
 #include "shmipc.h"
@@ -29,23 +33,46 @@ static unsigned int user_max_segs = 4096;
 module_param(user_max_segs, uint, 0644);
 MODULE_PARM_DESC(user_max_segs, "segments of one user without CAP_IPC_LOCK");
 
+static unsigned int reserve_factor = 1024;
+module_param(reserve_factor, uint, 0644);
+MODULE_PARM_DESC(reserve_factor, "how many times the two limits in MiB segments may be large together (1024)");
+
+/* What is in use, by a user or in total. */
+struct usage {
+	u64 bytes;
+	u64 reserved;
+	u32 segs;
+};
+
 struct shmipc_user {
 	struct hlist_node node;
 	kuid_t uid;
-	u64 bytes;
-	u32 segs;
+	struct usage in_use;
 };
 
 static DEFINE_MUTEX(limits_lock);
 static DEFINE_HASHTABLE(users, 6);
-static u64 total_bytes;
-static u32 total_segs;
+static struct usage total;
 
-static u64 max_bytes(unsigned long mib, unsigned int share)
+static u64 total_max_bytes(void)
 {
-	if (mib)
-		return (u64)mib << 20;
-	return ((u64)totalram_pages() << PAGE_SHIFT) / share;
+	unsigned long mib = READ_ONCE(total_max_mib);
+
+	return mib ? (u64)mib << 20 : ((u64)totalram_pages() << PAGE_SHIFT) / 2;
+}
+
+static u64 user_max_bytes(void)
+{
+	unsigned long mib = READ_ONCE(user_max_mib);
+
+	return mib ? (u64)mib << 20 : ((u64)totalram_pages() << PAGE_SHIFT) / 4;
+}
+
+static u64 max_reserved(u64 max_bytes)
+{
+	u64 max;
+
+	return check_mul_overflow(max_bytes, (u64)READ_ONCE(reserve_factor), &max) ? U64_MAX : max;
 }
 
 static struct shmipc_user *user_find_locked(kuid_t uid)
@@ -74,7 +101,7 @@ static struct shmipc_user *user_make_locked(kuid_t uid)
 
 static void user_trim_locked(struct shmipc_user *user)
 {
-	if (user->segs)
+	if (user->in_use.segs)
 		return;
 	hash_del(&user->node);
 	kfree(user);
@@ -85,24 +112,51 @@ static u64 room(u64 max, u64 used)
 	return max > used ? max - used : 0;
 }
 
-static u32 limit_hit_locked(const struct shmipc_user *user, u64 bytes)
+/* Is there room for @more? */
+static u32 limit_hit_locked(const struct usage *user, const struct usage *more, bool unlimited)
 {
-	if (total_segs >= READ_ONCE(total_max_segs))
+	u64 max = total_max_bytes();
+
+	if (more->segs && total.segs >= READ_ONCE(total_max_segs))
 		return SHMIPC_LIMIT_TOTAL_SEGS;
-	if (bytes > room(max_bytes(total_max_mib, 2), total_bytes))
+	if (more->bytes > room(max, total.bytes))
 		return SHMIPC_LIMIT_TOTAL_BYTES;
-	if (capable(CAP_IPC_LOCK))
+	if (more->reserved > room(max_reserved(max), total.reserved))
+		return SHMIPC_LIMIT_TOTAL_RESERVED;
+	if (unlimited)
 		return SHMIPC_LIMIT_NONE;
-	if (user->segs >= READ_ONCE(user_max_segs))
+	max = user_max_bytes();
+	if (more->segs && user->segs >= READ_ONCE(user_max_segs))
 		return SHMIPC_LIMIT_USER_SEGS;
-	if (bytes > room(max_bytes(user_max_mib, 4), user->bytes))
+	if (more->bytes > room(max, user->bytes))
 		return SHMIPC_LIMIT_USER_BYTES;
+	if (more->reserved > room(max_reserved(max), user->reserved))
+		return SHMIPC_LIMIT_USER_RESERVED;
 	return SHMIPC_LIMIT_NONE;
 }
 
-/* Count @bytes and one segment for the caller. -ENOSPC: *@ret_limit says why. */
-int shmipc_limit_charge(struct shmipc_segment *seg, u64 bytes, u32 *ret_limit)
+static void usage_add(struct usage *to, const struct usage *more)
 {
+	to->bytes += more->bytes;
+	to->reserved += more->reserved;
+	to->segs += more->segs;
+}
+
+static void usage_sub(struct usage *from, const struct usage *less)
+{
+	from->bytes -= less->bytes;
+	from->reserved -= less->reserved;
+	from->segs -= less->segs;
+}
+
+/*
+ * Count a segment for the caller, of which @used bytes of @reserved have memory.
+ * -ENOSPC: *@ret_limit says why.
+ */
+int shmipc_limit_charge(struct shmipc_segment *seg, u64 reserved, u64 used, u32 *ret_limit)
+{
+	struct usage more = { .bytes = used, .reserved = reserved, .segs = 1 };
+	bool unlimited = capable(CAP_IPC_LOCK);
 	struct shmipc_user *user;
 	int err = 0;
 
@@ -112,32 +166,61 @@ int shmipc_limit_charge(struct shmipc_segment *seg, u64 bytes, u32 *ret_limit)
 		err = -ENOMEM;
 		goto unlock;
 	}
-	*ret_limit = limit_hit_locked(user, bytes);
+	*ret_limit = limit_hit_locked(&user->in_use, &more, unlimited);
 	if (*ret_limit) {
 		user_trim_locked(user);
 		err = -ENOSPC;
 		goto unlock;
 	}
-	user->bytes += bytes;
-	user->segs++;
-	total_bytes += bytes;
-	total_segs++;
+	usage_add(&user->in_use, &more);
+	usage_add(&total, &more);
 	seg->user = user;
-	seg->charged = bytes;
+	seg->unlimited = unlimited;
+	seg->used_bytes = used;
+	seg->reserved_bytes = reserved;
 unlock:
 	mutex_unlock(&limits_lock);
 	return err;
 }
 
+/* Count @bytes more of its memory. -ENOSPC: *@ret_limit says why. */
+int shmipc_limit_use(struct shmipc_segment *seg, u64 bytes, u32 *ret_limit)
+{
+	struct usage more = { .bytes = bytes };
+
+	mutex_lock(&limits_lock);
+	*ret_limit = limit_hit_locked(&seg->user->in_use, &more, seg->unlimited);
+	if (!*ret_limit) {
+		usage_add(&seg->user->in_use, &more);
+		usage_add(&total, &more);
+		seg->used_bytes += bytes;
+	}
+	mutex_unlock(&limits_lock);
+	return *ret_limit ? -ENOSPC : 0;
+}
+
+/* And so much less. */
+void shmipc_limit_unuse(struct shmipc_segment *seg, u64 bytes)
+{
+	struct usage less = { .bytes = bytes };
+
+	mutex_lock(&limits_lock);
+	usage_sub(&seg->user->in_use, &less);
+	usage_sub(&total, &less);
+	seg->used_bytes -= bytes;
+	mutex_unlock(&limits_lock);
+}
+
 void shmipc_limit_uncharge(struct shmipc_segment *seg)
 {
+	struct usage less = { .bytes = seg->used_bytes, .reserved = seg->reserved_bytes,
+			      .segs = 1 };
+
 	if (!seg->user)
 		return;
 	mutex_lock(&limits_lock);
-	total_bytes -= seg->charged;
-	total_segs--;
-	seg->user->bytes -= seg->charged;
-	seg->user->segs--;
+	usage_sub(&total, &less);
+	usage_sub(&seg->user->in_use, &less);
 	user_trim_locked(seg->user);
 	seg->user = NULL;
 	mutex_unlock(&limits_lock);
@@ -150,13 +233,17 @@ void shmipc_limit_info(struct shmipc_dev_info *ret)
 
 	mutex_lock(&limits_lock);
 	user = user_find_locked(current_euid());
-	ret->total_max_bytes = max_bytes(total_max_mib, 2);
-	ret->total_bytes = total_bytes;
-	ret->user_max_bytes = free ? U64_MAX : max_bytes(user_max_mib, 4);
-	ret->user_bytes = user ? user->bytes : 0;
+	ret->total_max_bytes = total_max_bytes();
+	ret->total_bytes = total.bytes;
+	ret->user_max_bytes = free ? U64_MAX : user_max_bytes();
+	ret->user_bytes = user ? user->in_use.bytes : 0;
 	ret->total_max_segs = total_max_segs;
-	ret->total_segs = total_segs;
+	ret->total_segs = total.segs;
 	ret->user_max_segs = free ? U32_MAX : user_max_segs;
-	ret->user_segs = user ? user->segs : 0;
+	ret->user_segs = user ? user->in_use.segs : 0;
+	ret->total_max_reserved = max_reserved(total_max_bytes());
+	ret->total_reserved = total.reserved;
+	ret->user_max_reserved = free ? U64_MAX : max_reserved(user_max_bytes());
+	ret->user_reserved = user ? user->in_use.reserved : 0;
 	mutex_unlock(&limits_lock);
 }

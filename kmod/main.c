@@ -11,11 +11,15 @@ static int __init shmipc_init(void)
 	BUILD_BUG_ON(sizeof(struct shmipc_seg_hdr) > SHMIPC_DEV_PEERS_OFF);
 	BUILD_BUG_ON(sizeof(struct shmipc_peer_slot) != 64);
 
+	ret = shmipc_memory_start();
+	if (ret)
+		return ret;
 	shmipc_debugfs_init();
 	ret = shmipc_dev_init();
 	if (ret) {
 		shmipc_sample_exit();
 		shmipc_debugfs_exit();
+		shmipc_memory_end();
 		return ret;
 	}
 	shmipc_kfunc_init();
@@ -30,6 +34,7 @@ static void __exit shmipc_exit(void)
 	shmipc_debugfs_exit();
 	shmipc_name_exit();
 	shmipc_peer_exit();
+	shmipc_memory_end();
 }
 
 module_init(shmipc_init);

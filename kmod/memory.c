@@ -5,13 +5,28 @@
  * The pages belong to the mapping of an inode of our own, of a file system that
  * nobody can mount, so that futexes, O_DIRECT and the like see ordinary file
  * pages. They are in no LRU list and no page cache: nothing can swap, move,
- * truncate or punch them. They are charged to the cgroup of who asks for them.
+ * truncate or punch them. They are charged to the memory cgroup that made the
+ * segment.
+ *
+ * The table of pages changes under the mutex and the spinlock; one of the two is
+ * enough to look. The pages of the fixed part stay for the segment's life: once it
+ * is made, they are found without a lock, from any context.
+ *
+ * A page fault returns its page locked, after it has looked under that lock whether
+ * the page is still the segment's. To take a page away, take it out of the table,
+ * clear its mapping under its lock, then unmap: a fault that came before is mapped by
+ * then, a later one looks again. The same for the zero page, which takes the place of
+ * those that are not there for mappings that can never be written: its lock is taken
+ * once a page has been put into the table, then what was mapped in place of that is
+ * unmapped.
  */
 #include <linux/gfp.h>
+#include <linux/memcontrol.h>
 #include <linux/module.h>
 #include <linux/mount.h>
 #include <linux/pagemap.h>
 #include <linux/pseudo_fs.h>
+#include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 
@@ -39,6 +54,20 @@ static struct file_system_type shmipc_fs = {
 static struct vfsmount *fs_mount;
 static int fs_count;
 
+/* All segments' page of zeroes; it belongs to no mapping, and futexes refuse it. */
+static struct page *zero_page;
+
+int shmipc_memory_start(void)
+{
+	zero_page = alloc_page(GFP_KERNEL | __GFP_ZERO);
+	return zero_page ? 0 : -ENOMEM;
+}
+
+void shmipc_memory_end(void)
+{
+	put_page(zero_page);
+}
+
 static int inode_make(struct inode **ret, u64 bytes)
 {
 	struct inode *inode;
@@ -57,18 +86,73 @@ static int inode_make(struct inode **ret, u64 bytes)
 	return 0;
 }
 
-static struct folio *folio_make(gfp_t gfp, unsigned int order, int node)
+/**
+ * shmipc_memory_init - a segment without pages
+ * @mem:        zeroed, but for large, reserve and node
+ * @ctl_bytes:  at offset 0, in small pages, to be filled at once
+ * @data_off:   where the data begin; between the two is nothing
+ * @data_bytes: of data
+ *
+ * Return: 0; -ENOMEM. Free it in any case.
+ */
+int shmipc_memory_init(struct shmipc_memory *mem, u64 ctl_bytes, u64 data_off, u64 data_bytes)
 {
-	if (node >= 0)
-		return __folio_alloc_node(gfp | __GFP_THISNODE, order, node);
-	return folio_alloc(gfp, order);
+	u64 chunks = DIV_ROUND_UP_ULL(data_off + data_bytes, SHMIPC_CHUNK_BYTES);
+
+	mutex_init(&mem->mutex);
+	spin_lock_init(&mem->lock);
+	mem->bytes = data_off + data_bytes;
+	mem->ctl_bytes = ctl_bytes;
+	mem->fixed = mem->reserve ? ctl_bytes : mem->bytes;
+	mem->data_off = data_off;
+	mem->memcg = get_mem_cgroup_from_mm(current->mm);
+	mem->chunk = kvcalloc(chunks, sizeof(*mem->chunk), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	if (!mem->chunk)
+		return -ENOMEM;
+	return inode_make(&mem->inode, mem->bytes);
 }
 
-/* @page: in pages from the segment's start. */
-static void folio_adopt(struct shmipc_memory *mem, struct folio *folio, u64 page)
+static struct shmipc_chunk *chunk_of(const struct shmipc_memory *mem, u64 page)
 {
+	return &mem->chunk[page >> SHMIPC_CHUNK_ORDER];
+}
+
+/* The end of @page's chunk, or @last if that is before. */
+static u64 chunk_end(u64 page, u64 last)
+{
+	return min(last, (page | (SHMIPC_CHUNK_PAGES - 1)) + 1);
+}
+
+static struct page *table_find(const struct shmipc_memory *mem, u64 off)
+{
+	unsigned int i = (off >> PAGE_SHIFT) % SHMIPC_CHUNK_PAGES;
+	const struct shmipc_chunk *chunk;
+
+	if (off >= mem->bytes)
+		return NULL;
+	chunk = &mem->chunk[off >> SHMIPC_CHUNK_SHIFT];
+	if (chunk->huge)
+		return folio_page(chunk->huge, i);
+	if (!chunk->small || !chunk->small[i])
+		return NULL;
+	return folio_page(chunk->small[i], 0);
+}
+
+/* Pages to be put into the table, in a list by their lru; off + bytes in pages. */
+
+static int batch_add(struct shmipc_memory *mem, struct list_head *batch, gfp_t gfp,
+		     unsigned int order, u64 page)
+{
+	struct folio *folio = mem->node >= 0 ?
+		__folio_alloc_node(gfp | __GFP_THISNODE, order, mem->node) :
+		folio_alloc(gfp, order);
+
+	if (!folio)
+		return -ENOMEM;
 	folio->index = page;
 	folio->mapping = mem->inode->i_mapping;
+	list_add_tail(&folio->lru, batch);
+	return 0;
 }
 
 static void folio_drop(struct folio *folio)
@@ -79,83 +163,225 @@ static void folio_drop(struct folio *folio)
 	folio_put(folio);
 }
 
-static int small_fill(struct shmipc_memory *mem, u64 page, u64 end, int node)
+static void batch_drop(struct list_head *batch)
 {
-	struct shmipc_chunk *chunk = &mem->chunk[page >> SHMIPC_CHUNK_ORDER];
-	struct folio *folio;
+	struct folio *folio, *next;
 
-	if (!chunk->small)
-		chunk->small = kvcalloc(SHMIPC_CHUNK_PAGES, sizeof(*chunk->small),
-					GFP_KERNEL_ACCOUNT);
-	if (!chunk->small)
-		return -ENOMEM;
-	for (; page < end; page++) {
-		folio = folio_make(GFP_SMALL, 0, node);
-		if (!folio)
-			return -ENOMEM;
-		folio_adopt(mem, folio, page);
-		chunk->small[page % SHMIPC_CHUNK_PAGES] = folio;
-		mem->small++;
+	list_for_each_entry_safe(folio, next, batch, lru) {
+		list_del_init(&folio->lru);
+		folio_drop(folio);
+		cond_resched();
 	}
-	return 0;
 }
 
-/* Pages for [@off, @end), both multiples of the page size. */
-static int range_fill(struct shmipc_memory *mem, u64 off, u64 end, bool huge, int node)
+static void batch_install(struct shmipc_memory *mem, struct list_head *batch)
 {
-	u64 page = off >> PAGE_SHIFT, last = end >> PAGE_SHIFT, next;
-	struct folio *folio;
+	struct folio *folio, *next;
+	struct shmipc_chunk *chunk;
+
+	list_for_each_entry_safe(folio, next, batch, lru) {
+		list_del_init(&folio->lru);
+		chunk = chunk_of(mem, folio->index);
+		spin_lock(&mem->lock);
+		if (folio_test_large(folio)) {
+			chunk->huge = folio;
+			WRITE_ONCE(mem->huge, mem->huge + 1);
+		} else {
+			chunk->small[folio->index % SHMIPC_CHUNK_PAGES] = folio;
+			chunk->smalls++;
+			WRITE_ONCE(mem->small, mem->small + 1);
+		}
+		spin_unlock(&mem->lock);
+		cond_resched();
+	}
+}
+
+/* Small pages for what has none of [@page, @end), in one chunk. */
+static int batch_small(struct shmipc_memory *mem, struct list_head *batch, u64 page, u64 end)
+{
+	struct shmipc_chunk *chunk = chunk_of(mem, page);
+	struct folio **small;
 	int err;
 
-	for (; page < last; page = next) {
-		next = min(last, (page | (SHMIPC_CHUNK_PAGES - 1)) + 1);
-		if (fatal_signal_pending(current))
-			return -EINTR;
-		cond_resched();
-		if (huge && next - page == SHMIPC_CHUNK_PAGES) {
-			folio = folio_make(GFP_HUGE, SHMIPC_CHUNK_ORDER, node);
-			if (folio) {
-				folio_adopt(mem, folio, page);
-				mem->chunk[page >> SHMIPC_CHUNK_ORDER].huge = folio;
-				mem->huge++;
-				continue;
-			}
-		}
-		err = small_fill(mem, page, next, node);
+	if (!chunk->small) {
+		small = kvcalloc(SHMIPC_CHUNK_PAGES, sizeof(*small), GFP_KERNEL_ACCOUNT);
+		if (!small)
+			return -ENOMEM;
+		spin_lock(&mem->lock);
+		chunk->small = small;
+		spin_unlock(&mem->lock);
+	}
+	for (; page < end; page++) {
+		if (chunk->small[page % SHMIPC_CHUNK_PAGES])
+			continue;
+		err = batch_add(mem, batch, GFP_SMALL, 0, page);
 		if (err)
 			return err;
 	}
 	return 0;
 }
 
-/**
- * shmipc_memory_alloc - all pages of a segment
- * @mem:        zeroed
- * @ctl_bytes:  from offset 0, in small pages
- * @data_off:   where the data begin; between the two is nothing
- * @data_bytes: of data
- * @huge:       large pages where a chunk is all data
- * @node:       only from this node; -1: the task's policy
- *
- * Return: 0; -ENOMEM; -EINTR killed meanwhile. Free it in any case.
- */
-int shmipc_memory_alloc(struct shmipc_memory *mem, u64 ctl_bytes, u64 data_off, u64 data_bytes,
-			bool huge, int node)
+static int batch_make(struct shmipc_memory *mem, struct list_head *batch, u64 off, u64 end)
 {
-	u64 chunks = DIV_ROUND_UP_ULL(data_off + data_bytes, SHMIPC_CHUNK_BYTES);
+	u64 page = off >> PAGE_SHIFT, last = end >> PAGE_SHIFT, next;
+	struct shmipc_chunk *chunk;
 	int err;
 
-	mem->bytes = data_off + data_bytes;
-	mem->chunk = kvcalloc(chunks, sizeof(*mem->chunk), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
-	if (!mem->chunk)
-		return -ENOMEM;
-	err = inode_make(&mem->inode, mem->bytes);
-	if (err)
+	for (; page < last; page = next) {
+		next = chunk_end(page, last);
+		chunk = chunk_of(mem, page);
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		cond_resched();
+		if (chunk->huge)
+			continue;
+		if (mem->large && next - page == SHMIPC_CHUNK_PAGES && !chunk->smalls &&
+		    page >= mem->data_off >> PAGE_SHIFT &&
+		    !batch_add(mem, batch, GFP_HUGE, SHMIPC_CHUNK_ORDER, page))
+			continue;
+		err = batch_small(mem, batch, page, next);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+/* Where readers had the zero page in place of what is in the table now. */
+static void zeroes_unmap(struct shmipc_memory *mem, u64 off, u64 end)
+{
+	u64 i, first = off >> SHMIPC_CHUNK_SHIFT, last = (end - 1) >> SHMIPC_CHUNK_SHIFT;
+	bool was;
+
+	spin_lock(&mem->lock);
+	was = mem->zeroes;
+	spin_unlock(&mem->lock);
+	if (!was)
+		return;
+	/* Those that found nothing in the table have mapped it by then. */
+	lock_page(zero_page);
+	unlock_page(zero_page);
+	for (i = first; i <= last; i++) {
+		spin_lock(&mem->lock);
+		was = mem->chunk[i].zeroes;
+		mem->chunk[i].zeroes = false;
+		spin_unlock(&mem->lock);
+		/* All of the chunk: its other pages may come next. */
+		if (was)
+			unmap_mapping_range(mem->inode->i_mapping, i << SHMIPC_CHUNK_SHIFT,
+					    SHMIPC_CHUNK_BYTES, 1);
+		cond_resched();
+	}
+}
+
+/**
+ * shmipc_memory_fill - pages for what has none of [@off, @end)
+ * @mem: its mutex is held, or nobody else has it
+ * @off: a multiple of the page size, as @end; in the control part or in the data
+ * @end: after @off
+ *
+ * Return: 0; -ENOMEM; -EINTR killed meanwhile; then nothing has changed.
+ */
+int shmipc_memory_fill(struct shmipc_memory *mem, u64 off, u64 end)
+{
+	struct mem_cgroup *old = set_active_memcg(mem->memcg);
+	LIST_HEAD(batch);
+	int err = batch_make(mem, &batch, off, end);
+
+	set_active_memcg(old);
+	if (err) {
+		batch_drop(&batch);
 		return err;
-	err = range_fill(mem, 0, ctl_bytes, false, node);
-	if (err)
-		return err;
-	return range_fill(mem, data_off, data_off + data_bytes, huge, node);
+	}
+	batch_install(mem, &batch);
+	zeroes_unmap(mem, off, end);
+	return 0;
+}
+
+/* Bytes of [@off, @end) that have no page; the mutex is held. */
+u64 shmipc_memory_missing(const struct shmipc_memory *mem, u64 off, u64 end)
+{
+	u64 page = off >> PAGE_SHIFT, last = end >> PAGE_SHIFT, next, n = 0;
+	const struct shmipc_chunk *chunk;
+
+	for (; page < last; page = next) {
+		next = chunk_end(page, last);
+		chunk = chunk_of(mem, page);
+		if (chunk->huge)
+			continue;
+		if (!chunk->smalls)
+			n += next - page;
+		else
+			for (; page < next; page++)
+				n += !chunk->small[page % SHMIPC_CHUNK_PAGES];
+		cond_resched();
+	}
+	return n << PAGE_SHIFT;
+}
+
+/* Take [@page, @end), in one chunk, out of the table and into @batch. */
+static void batch_take(struct shmipc_memory *mem, struct list_head *batch, u64 page, u64 end)
+{
+	struct shmipc_chunk *chunk = chunk_of(mem, page);
+	struct folio **empty = NULL, **small = chunk->small;
+
+	spin_lock(&mem->lock);
+	if (chunk->huge) {
+		if (end - page == SHMIPC_CHUNK_PAGES) {
+			list_add_tail(&chunk->huge->lru, batch);
+			chunk->huge = NULL;
+			WRITE_ONCE(mem->huge, mem->huge - 1);
+		}
+	} else if (chunk->smalls) {
+		for (; page < end; page++) {
+			struct folio **at = &small[page % SHMIPC_CHUNK_PAGES];
+
+			if (!*at)
+				continue;
+			list_add_tail(&(*at)->lru, batch);
+			*at = NULL;
+			chunk->smalls--;
+			WRITE_ONCE(mem->small, mem->small - 1);
+		}
+	}
+	if (!chunk->smalls) {
+		empty = chunk->small;
+		chunk->small = NULL;
+	}
+	spin_unlock(&mem->lock);
+	kvfree(empty);
+}
+
+/**
+ * shmipc_memory_drain - give the pages of [@off, @end) back
+ * @mem: its mutex is held
+ * @off: a multiple of the page size, as @end; none of it is in the fixed part
+ * @end: after @off
+ *
+ * Large pages of which a part is meant stay. Return: bytes given back.
+ */
+u64 shmipc_memory_drain(struct shmipc_memory *mem, u64 off, u64 end)
+{
+	u64 page = off >> PAGE_SHIFT, last = end >> PAGE_SHIFT, next, bytes = 0;
+	struct folio *folio;
+	LIST_HEAD(batch);
+
+	for (; page < last; page = next) {
+		next = chunk_end(page, last);
+		batch_take(mem, &batch, page, next);
+		cond_resched();
+	}
+	/* Faults that found a page before have mapped it by then; others look again. */
+	list_for_each_entry(folio, &batch, lru) {
+		folio_lock(folio);
+		WRITE_ONCE(folio->mapping, NULL);
+		folio_unlock(folio);
+		bytes += folio_size(folio);
+		cond_resched();
+	}
+	if (bytes)
+		unmap_mapping_range(mem->inode->i_mapping, off, end - off, 1);
+	batch_drop(&batch);
+	return bytes;
 }
 
 static void chunk_free(struct shmipc_chunk *chunk)
@@ -172,7 +398,7 @@ static void chunk_free(struct shmipc_chunk *chunk)
 	kvfree(chunk->small);
 }
 
-/* Nothing maps it any more. Also of a half-made one. */
+/* Nothing maps it any more. Also of a half-made one, or of one not begun. */
 void shmipc_memory_free(struct shmipc_memory *mem)
 {
 	u64 i, chunks = DIV_ROUND_UP_ULL(mem->bytes, SHMIPC_CHUNK_BYTES);
@@ -188,34 +414,117 @@ void shmipc_memory_free(struct shmipc_memory *mem)
 		mem->inode = NULL;
 		simple_release_fs(&fs_mount, &fs_count);
 	}
+	mem_cgroup_put(mem->memcg);
+	mem->memcg = NULL;
 }
 
-/* The page at @off, or NULL: beyond the end, or in the gap before the data. */
-struct page *shmipc_memory_page(const struct shmipc_memory *mem, u64 off)
+/* The page at @off with a reference; NULL: beyond the end, or there is none. */
+struct page *shmipc_memory_get(struct shmipc_memory *mem, u64 off)
 {
-	unsigned int i = (off >> PAGE_SHIFT) % SHMIPC_CHUNK_PAGES;
-	const struct shmipc_chunk *chunk;
+	struct page *page;
 
-	if (off >= mem->bytes)
-		return NULL;
-	chunk = &mem->chunk[off >> SHMIPC_CHUNK_SHIFT];
-	if (chunk->huge)
-		return folio_page(chunk->huge, i);
-	if (!chunk->small || !chunk->small[i])
-		return NULL;
-	return folio_page(chunk->small[i], 0);
+	spin_lock(&mem->lock);
+	page = table_find(mem, off);
+	if (page)
+		get_page(page);
+	spin_unlock(&mem->lock);
+	return page;
 }
 
+/* For a fault, where nothing is at @off: locked, with a reference; NULL: look again. */
+static struct page *zero_get(struct shmipc_memory *mem, u64 off)
+{
+	bool empty;
+
+	lock_page(zero_page);
+	spin_lock(&mem->lock);
+	empty = !table_find(mem, off);
+	if (empty) {
+		mem->chunk[off >> SHMIPC_CHUNK_SHIFT].zeroes = true;
+		mem->zeroes = true;
+	}
+	spin_unlock(&mem->lock);
+	if (!empty) {
+		unlock_page(zero_page);
+		return NULL;
+	}
+	get_page(zero_page);
+	return zero_page;
+}
+
+/**
+ * shmipc_memory_fault - the page to map at @off
+ * @mem:   of a segment that stays meanwhile
+ * @off:   in it
+ * @zero:  the mapping can never be written: where a page has not come yet the zero
+ *         page does
+ *
+ * Return: a locked page with a reference; -ENOENT there may come one, but is none;
+ * -EFAULT there never is one, or the zero page is mapped too often.
+ */
+struct page *shmipc_memory_fault(struct shmipc_memory *mem, u64 off, bool zero)
+{
+	struct page *page;
+
+	for (;;) {
+		page = shmipc_memory_get(mem, off);
+		if (page) {
+			lock_page(page);
+			if (page_folio(page)->mapping == mem->inode->i_mapping)
+				return page;
+			unlock_page(page);
+			put_page(page);
+			continue;
+		}
+		if (!mem->reserve || off < mem->data_off || off >= mem->bytes)
+			return ERR_PTR(-EFAULT);
+		if (!zero)
+			return ERR_PTR(-ENOENT);
+		/* Each mapping of it has a reference, and these are counted in an int. */
+		if (page_ref_count(zero_page) > INT_MAX / 2)
+			return ERR_PTR(-EFAULT);
+		page = zero_get(mem, off);
+		if (page)
+			return page;
+	}
+}
+
+/*
+ * The bytes at @off of the fixed part, in any context, for as long as the segment is
+ * there; NULL: not in it, or in the gap before the data.
+ */
 void *shmipc_memory_addr(const struct shmipc_memory *mem, u64 off)
 {
-	struct page *page = shmipc_memory_page(mem, off);
+	struct page *page = off < mem->fixed ? table_find(mem, off) : NULL;
 
 	return page ? page_address(page) + offset_in_page(off) : NULL;
 }
 
-int shmipc_memory_node(const struct shmipc_memory *mem, u64 off)
+/* Of the page at @off; -1: there is none. */
+int shmipc_memory_node(struct shmipc_memory *mem, u64 off)
 {
-	struct page *page = shmipc_memory_page(mem, off);
+	struct page *page = shmipc_memory_get(mem, off);
+	int node = page ? page_to_nid(page) : -1;
 
-	return page ? page_to_nid(page) : -1;
+	if (page)
+		put_page(page);
+	return node;
+}
+
+/* Is the 2 MiB at @off one page? */
+bool shmipc_memory_is_huge(struct shmipc_memory *mem, u64 off)
+{
+	bool huge;
+
+	spin_lock(&mem->lock);
+	huge = mem->chunk[off >> SHMIPC_CHUNK_SHIFT].huge;
+	spin_unlock(&mem->lock);
+	return huge;
+}
+
+/* Bytes that have pages. */
+u64 shmipc_memory_used(const struct shmipc_memory *mem)
+{
+	return ((u64)READ_ONCE(mem->huge) << SHMIPC_CHUNK_SHIFT) +
+	       ((u64)READ_ONCE(mem->small) << PAGE_SHIFT);
 }

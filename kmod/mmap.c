@@ -5,7 +5,8 @@
  * Everybody who could open the segment may map all of it for reading. A writable
  * mapping must lie in one region of the caller's role; it holds the peer, and
  * the peer cannot detach while it is there. What is not writable now can never
- * be made so: VM_MAYWRITE is gone.
+ * be made so: VM_MAYWRITE is gone. Such a mapping shows zeroes where nothing has been
+ * committed; one that can be written commits the page that is touched.
  */
 #include <linux/mm.h>
 
@@ -46,18 +47,21 @@ static void map_close(struct vm_area_struct *vma)
 
 static vm_fault_t map_fault(struct vm_fault *vmf)
 {
-	struct shmipc_file *sf = vmf->vma->vm_file->private_data;
+	struct shmipc_segment *seg = shmipc_file_segment(vmf->vma->vm_file->private_data);
+	bool zero = !(vmf->vma->vm_flags & VM_MAYWRITE);
+	u64 off = (u64)vmf->pgoff << PAGE_SHIFT;
 	struct page *page;
 
 	if (vmf->vma->vm_private_data == MAP_REVOKED)
 		return VM_FAULT_SIGBUS;
-	page = shmipc_memory_page(&shmipc_file_segment(sf)->mem, (u64)vmf->pgoff << PAGE_SHIFT);
-	if (!page)
+	do
+		page = shmipc_memory_fault(&seg->mem, off, zero);
+	while (page == ERR_PTR(-ENOENT) && !shmipc_commit_fault(seg, off));
+	if (IS_ERR(page))
 		return VM_FAULT_SIGBUS;
-	get_page(page);
 	/* Core code maps all 2 MiB if the page is a large one and it fits. */
 	vmf->page = page;
-	return 0;
+	return VM_FAULT_LOCKED;
 }
 
 static const struct vm_operations_struct map_ops = {
@@ -66,7 +70,8 @@ static const struct vm_operations_struct map_ops = {
 	.fault	= map_fault,
 };
 
-static bool region_allows(const struct shmipc_segment *seg, u64 off, u64 end, u32 role)
+/* Does @role alone entitle to write all of [@off, @end)? */
+bool shmipc_region_allows(const struct shmipc_segment *seg, u64 off, u64 end, u32 role)
 {
 	u32 i;
 
@@ -85,11 +90,11 @@ static int map_writable(struct shmipc_file *sf, struct shmipc_segment *seg,
 {
 	struct shmipc_peer *peer;
 
-	if (region_allows(seg, off, end, SHMIPC_ROLE_NONE))
+	if (shmipc_region_allows(seg, off, end, SHMIPC_ROLE_NONE))
 		return 0;
 	spin_lock(&seg->lock);
 	peer = shmipc_peer_find_locked(sf, vma->vm_mm);
-	if (peer && region_allows(seg, off, end, peer->role)) {
+	if (peer && shmipc_region_allows(seg, off, end, peer->role)) {
 		shmipc_peer_get(peer);
 		peer->maps++;
 	} else {

@@ -10,7 +10,8 @@
 #include "trace.h"
 
 #define DATA_BYTES_MAX	(1ull << 44)
-#define CREATE_FLAGS	(SHMIPC_DEV_PERSISTENT | SHMIPC_DEV_ON_NODE | SHMIPC_DEV_CHOWN)
+#define CREATE_FLAGS	(SHMIPC_DEV_PERSISTENT | SHMIPC_DEV_ON_NODE | SHMIPC_DEV_CHOWN | \
+			 SHMIPC_DEV_RESERVE)
 
 static int check_sizes(const struct shmipc_dev_create *r)
 {
@@ -25,12 +26,15 @@ static int check_sizes(const struct shmipc_dev_create *r)
 		return -EINVAL;
 	if (!PAGE_ALIGNED(r->data_bytes) || !r->data_bytes || r->data_bytes > DATA_BYTES_MAX)
 		return -EINVAL;
+	if (r->flags & SHMIPC_DEV_RESERVE ?
+	    !PAGE_ALIGNED(r->commit_bytes) || r->commit_bytes > r->data_bytes : r->commit_bytes)
+		return -EINVAL;
 	return 0;
 }
 
 static int check_request(const struct shmipc_dev_create *r)
 {
-	if (r->flags & ~CREATE_FLAGS || r->reserved || r->reserved1)
+	if (r->flags & ~CREATE_FLAGS || r->reserved1)
 		return -EINVAL;
 	if (r->kind == SHMIPC_KIND_ANY || r->mode & ~0777u || r->role_max[SHMIPC_ROLE_NONE])
 		return -EINVAL;
@@ -107,7 +111,23 @@ static int fill_body(struct shmipc_segment *seg, const struct shmipc_dev_create 
 	return 0;
 }
 
-static void fill_header(const struct shmipc_segment *seg)
+/* What the data have by now; small ones are in the control part, too. */
+static u64 page_got(const struct shmipc_segment *seg)
+{
+	const struct shmipc_memory *mem = &seg->mem;
+
+	return READ_ONCE(mem->huge) && READ_ONCE(mem->small) <= mem->ctl_bytes >> PAGE_SHIFT ?
+	       SHMIPC_CHUNK_BYTES : PAGE_SIZE;
+}
+
+static int node_got(struct shmipc_segment *seg)
+{
+	int node = shmipc_memory_node(&seg->mem, seg->data_off);
+
+	return node >= 0 ? node : shmipc_memory_node(&seg->mem, 0);
+}
+
+static void fill_header(struct shmipc_segment *seg)
 {
 	struct shmipc_seg_hdr *h = shmipc_memory_addr(&seg->mem, 0);
 	struct user_namespace *ns = current_user_ns();
@@ -121,9 +141,9 @@ static void fill_header(const struct shmipc_segment *seg)
 	h->data_off = seg->data_off;
 	h->data_bytes = seg->data_bytes;
 	h->page_asked = seg->page_asked;
-	h->page_got = seg->page_got;
-	h->node_asked = seg->node_asked;
-	h->node_got = seg->node_got;
+	h->page_got = page_got(seg);
+	h->node_asked = seg->mem.node;
+	h->node_got = node_got(seg);
 	h->peers = seg->peers;
 	h->peer_bytes = sizeof(struct shmipc_peer_slot);
 	h->kind = seg->kind;
@@ -138,22 +158,24 @@ static void fill_header(const struct shmipc_segment *seg)
 	smp_store_release(&h->magic, SHMIPC_SEG_MAGIC);
 }
 
+/* The pages that it has from the start. */
 static int alloc_pages_of(struct shmipc_segment *seg, struct shmipc_dev_create *r)
 {
 	u64 ctl = PAGE_ALIGN(SHMIPC_DEV_BODY_OFF(r->peers) + r->body_bytes);
-	u32 before;
+	u64 data = r->flags & SHMIPC_DEV_RESERVE ? r->commit_bytes : r->data_bytes;
 	int err;
 
-	err = shmipc_limit_charge(seg, ctl + r->data_bytes, &r->limit);
+	err = shmipc_limit_charge(seg, ctl + r->data_bytes, ctl + data, &r->limit);
 	if (err)
 		return err;
-	err = shmipc_memory_alloc(&seg->mem, ctl, r->data_off, r->data_bytes, want_huge(r),
-				  seg->node_asked);
+	err = shmipc_memory_init(&seg->mem, ctl, r->data_off, r->data_bytes);
 	if (err)
 		return err;
-	before = ctl >> PAGE_SHIFT;
-	seg->page_got = seg->mem.small > before ? PAGE_SIZE : SHMIPC_CHUNK_BYTES;
-	seg->node_got = shmipc_memory_node(&seg->mem, seg->data_off);
+	err = shmipc_memory_fill(&seg->mem, 0, ctl);
+	if (!err && data)
+		err = shmipc_memory_fill(&seg->mem, r->data_off, r->data_off + data);
+	if (err)
+		return err;
 	r->huge = seg->mem.huge;
 	r->small = seg->mem.small;
 	return 0;
@@ -175,7 +197,9 @@ static struct shmipc_segment *segment_new(const struct shmipc_dev_create *r)
 	seg->data_off = r->data_off;
 	seg->data_bytes = r->data_bytes;
 	seg->page_asked = r->page;
-	seg->node_asked = r->flags & SHMIPC_DEV_ON_NODE ? r->node : -1;
+	seg->mem.node = r->flags & SHMIPC_DEV_ON_NODE ? r->node : -1;
+	seg->mem.reserve = r->flags & SHMIPC_DEV_RESERVE;
+	seg->mem.large = want_huge(r);
 	seg->flags = (r->flags & SHMIPC_DEV_PERSISTENT ? SHMIPC_SEG_PERSISTENT : 0) |
 		     (r->name ? 0 : SHMIPC_SEG_ANON);
 	seg->created_ns = ktime_get_real_ns();
@@ -190,7 +214,7 @@ static struct shmipc_segment *segment_new(const struct shmipc_dev_create *r)
 }
 
 /**
- * shmipc_segment_create - a segment with all its memory, and its name
+ * shmipc_segment_create - a segment with its memory, and its name
  * @ret: with one reference
  * @r:   request, its size fields checked; the results are written
  *
@@ -286,12 +310,6 @@ void shmipc_segment_put(struct shmipc_segment *seg)
 	kref_put_mutex(&seg->ref, segment_release, &shmipc_names_lock);
 }
 
-/* A word for waiting, or NULL if there is none at @off. */
-u32 *shmipc_segment_word(const struct shmipc_segment *seg, u64 off)
-{
-	return IS_ALIGNED(off, sizeof(u32)) ? shmipc_memory_addr(&seg->mem, off) : NULL;
-}
-
 struct shmipc_peer_slot *shmipc_segment_slot(const struct shmipc_segment *seg, u32 slot)
 {
 	return shmipc_memory_addr(&seg->mem, SHMIPC_DEV_PEERS_OFF +
@@ -306,11 +324,11 @@ void shmipc_segment_stat(struct shmipc_segment *seg, struct shmipc_dev_stat *ret
 	ret->data_off = seg->data_off;
 	ret->data_bytes = seg->data_bytes;
 	ret->page_asked = seg->page_asked;
-	ret->page_got = seg->page_got;
-	ret->node_asked = seg->node_asked;
-	ret->node_got = seg->node_got;
-	ret->huge = seg->mem.huge;
-	ret->small = seg->mem.small;
+	ret->page_got = page_got(seg);
+	ret->node_asked = seg->mem.node;
+	ret->node_got = node_got(seg);
+	ret->huge = READ_ONCE(seg->mem.huge);
+	ret->small = READ_ONCE(seg->mem.small);
 	ret->kind = seg->kind;
 	ret->mode = seg->mode;
 	ret->uid = from_kuid_munged(current_user_ns(), seg->uid);
@@ -324,4 +342,6 @@ void shmipc_segment_stat(struct shmipc_segment *seg, struct shmipc_dev_stat *ret
 	ret->created_ns = seg->created_ns;
 	memcpy(ret->id, seg->id, sizeof(ret->id));
 	memcpy(ret->name, seg->name, seg->name_len);
+	ret->used_bytes = shmipc_memory_used(&seg->mem);
+	ret->reserved_bytes = seg->mem.ctl_bytes + seg->data_bytes;
 }

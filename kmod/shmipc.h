@@ -15,8 +15,11 @@
  *
  *   file->lock (mutex)     binding, poll setting
  *   names_lock (mutex)     the tree of names, and the last put of a segment
+ *   mmap_lock              the kernel's; a page fault holds it
+ *   mem->mutex             which pages a segment has; may be held for long
  *   limits_lock (mutex)    what is in use
- *   mmap_lock              the kernel's; never taken under the spinlocks below
+ *   page lock              the kernel's; of a page that is being mapped, or taken away
+ *   mem->lock (spin)       the table of pages
  *   seg->lock (spin)       peers, their slots, the files' lists of peers
  *   owner->lock (spin)     the owner's list of peers
  *   table_lock (mutex)     all segments; while one is shown
@@ -51,6 +54,7 @@
 
 #define SHMIPC_BUCKETS		16u
 
+struct mem_cgroup;
 struct seq_file;
 struct shmipc_user;
 
@@ -58,13 +62,26 @@ struct shmipc_user;
 struct shmipc_chunk {
 	struct folio *huge;
 	struct folio **small;
+	u16 smalls;			/* how many there are */
+	bool zeroes;			/* the zero page may be mapped in it */
 };
 
 struct shmipc_memory {
 	struct inode *inode;		/* whose mapping the pages belong to */
-	struct shmipc_chunk *chunk;
+	struct mem_cgroup *memcg;	/* the creator's, or NULL */
 	u64 bytes;			/* offsets below this are in the segment */
-	u32 huge;			/* counts */
+	u64 ctl_bytes;			/* in front; all of them have pages */
+	u64 data_off;
+	u64 fixed;			/* below this, pages stay for the segment's life */
+	bool reserve;			/* pages of the data come and go */
+	bool large;			/* large pages where a chunk is all data */
+	int node;			/* only from this node; -1: by the task's policy */
+
+	struct mutex mutex;		/* held by those who change the pages */
+	spinlock_t lock;		/* and this, too; the rest needs one of the two */
+	struct shmipc_chunk *chunk;
+	bool zeroes;			/* that of some chunk has been set */
+	u32 huge;			/* counts; read without a lock */
 	u32 small;
 };
 
@@ -93,15 +110,13 @@ struct shmipc_places {
 struct shmipc_segment {
 	struct kref ref;
 
-	/* Constant once bound. */
 	struct shmipc_memory mem;
+
+	/* Constant once bound. */
 	u64 data_off;
 	u64 data_bytes;
 	u64 page_asked;
-	u64 page_got;
 	s64 created_ns;
-	int node_asked;
-	int node_got;
 	u32 flags;			/* SHMIPC_SEG_* */
 	u32 kind;
 	umode_t mode;
@@ -135,7 +150,9 @@ struct shmipc_segment {
 
 	/* limits_lock */
 	struct shmipc_user *user;
-	u64 charged;
+	bool unlimited;			/* its creator could lift the user's limits */
+	u64 used_bytes;
+	u64 reserved_bytes;
 
 	spinlock_t lock;
 	struct shmipc_peer __rcu **slot; /* the last one of each; its state says more */
@@ -195,24 +212,36 @@ struct shmipc_wake_key {
 /* What a sleeper sleeps on. */
 struct shmipc_watch {
 	const u32 *word;
+	struct page *page;	/* with a reference, if the word's page may go; or NULL */
 	const u32 *peer;	/* or NULL */
 	u32 val;
 	u32 peer_val;
 };
 
 /* memory.c */
-int shmipc_memory_alloc(struct shmipc_memory *mem, u64 ctl_bytes, u64 data_off, u64 data_bytes,
-			bool huge, int node);
+int shmipc_memory_start(void);
+void shmipc_memory_end(void);
+int shmipc_memory_init(struct shmipc_memory *mem, u64 ctl_bytes, u64 data_off, u64 data_bytes);
 void shmipc_memory_free(struct shmipc_memory *mem);
-struct page *shmipc_memory_page(const struct shmipc_memory *mem, u64 off);
+int shmipc_memory_fill(struct shmipc_memory *mem, u64 off, u64 end);
+u64 shmipc_memory_missing(const struct shmipc_memory *mem, u64 off, u64 end);
+u64 shmipc_memory_drain(struct shmipc_memory *mem, u64 off, u64 end);
+struct page *shmipc_memory_get(struct shmipc_memory *mem, u64 off);
+struct page *shmipc_memory_fault(struct shmipc_memory *mem, u64 off, bool zero);
 void *shmipc_memory_addr(const struct shmipc_memory *mem, u64 off);
-int shmipc_memory_node(const struct shmipc_memory *mem, u64 off);
+int shmipc_memory_node(struct shmipc_memory *mem, u64 off);
+bool shmipc_memory_is_huge(struct shmipc_memory *mem, u64 off);
+u64 shmipc_memory_used(const struct shmipc_memory *mem);
+
+/* commit.c */
+int shmipc_commit(struct shmipc_file *sf, struct shmipc_segment *seg, fmode_t mode,
+		  struct shmipc_dev_commit *req);
+int shmipc_commit_fault(struct shmipc_segment *seg, u64 off);
 
 /* segment.c */
 int shmipc_segment_create(struct shmipc_segment **ret, struct shmipc_dev_create *req);
 void shmipc_segment_get(struct shmipc_segment *seg);
 void shmipc_segment_put(struct shmipc_segment *seg);
-u32 *shmipc_segment_word(const struct shmipc_segment *seg, u64 off);
 struct shmipc_peer_slot *shmipc_segment_slot(const struct shmipc_segment *seg, u32 slot);
 void shmipc_segment_stat(struct shmipc_segment *seg, struct shmipc_dev_stat *ret);
 
@@ -228,8 +257,10 @@ int shmipc_name_next(struct shmipc_segment **ret, const char *after);
 void shmipc_name_exit(void);
 
 /* limit.c */
-int shmipc_limit_charge(struct shmipc_segment *seg, u64 bytes, u32 *ret_limit);
+int shmipc_limit_charge(struct shmipc_segment *seg, u64 reserved, u64 used, u32 *ret_limit);
 void shmipc_limit_uncharge(struct shmipc_segment *seg);
+int shmipc_limit_use(struct shmipc_segment *seg, u64 bytes, u32 *ret_limit);
+void shmipc_limit_unuse(struct shmipc_segment *seg, u64 bytes);
 void shmipc_limit_info(struct shmipc_dev_info *ret);
 
 /* peer.c */
@@ -247,6 +278,7 @@ void shmipc_peer_exit(void);
 struct wait_queue_head *shmipc_wait_queue(struct shmipc_segment *seg, u64 off);
 int shmipc_watch_init(struct shmipc_watch *w, struct shmipc_segment *seg, u64 off, u32 val,
 		      u32 peer, u32 peer_val);
+void shmipc_watch_end(struct shmipc_watch *w);
 bool shmipc_watch_moved(const struct shmipc_watch *w);
 ktime_t shmipc_deadline_host(u64 ns);
 void shmipc_wait_init(struct shmipc_segment *seg);
@@ -265,6 +297,7 @@ int shmipc_uring_cmd(struct io_uring_cmd *cmd, unsigned int issue_flags);
 int shmipc_flush(struct file *file, fl_owner_t id);
 
 /* mmap.c */
+bool shmipc_region_allows(const struct shmipc_segment *seg, u64 off, u64 end, u32 role);
 int shmipc_mmap(struct file *file, struct vm_area_struct *vma);
 
 /* abi.c */

@@ -132,6 +132,31 @@ DEFINE_EVENT(shmipc_wakes, shmipc_wake,
 	TP_PROTO(const struct shmipc_segment *seg, u64 off, int ret), TP_ARGS(seg, off, ret));
 
 /*
+ * A part of the data got memory, or @bytes below 0, gave it back; @used is what the
+ * segment has then. @ret is 0 or what COMMIT returns.
+ */
+TRACE_EVENT(shmipc_commit,
+	TP_PROTO(const struct shmipc_segment *seg, u64 off, s64 bytes, int ret),
+	TP_ARGS(seg, off, bytes, ret),
+	TP_STRUCT__entry(
+		__field(u64, id)
+		__field(u64, off)
+		__field(s64, bytes)
+		__field(u64, used)
+		__field(int, ret)
+	),
+	TP_fast_assign(
+		__entry->id = shmipc_segment_id(seg);
+		__entry->off = off;
+		__entry->bytes = bytes;
+		__entry->used = shmipc_memory_used(&seg->mem);
+		__entry->ret = ret;
+	),
+	TP_printk("id=%016llx off=%llu bytes=%lld used=%llu ret=%d", __entry->id, __entry->off,
+		  __entry->bytes, __entry->used, __entry->ret)
+);
+
+/*
  * The sampler's; see linux/shmipc_bpf.h for what is in each. They run it by being
  * listened to. A slot of -1 is nobody's, a position of -1 is not known.
  */

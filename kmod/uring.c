@@ -142,14 +142,17 @@ static int uring_wait_issue(struct io_uring_cmd *cmd, struct shmipc_file *sf,
 	if (err)
 		return err;
 	w = wait_new(cmd, sf, seg, &req);
-	if (!w)
+	if (!w) {
+		shmipc_watch_end(&watch);
 		return -ENOMEM;
+	}
 	shmipc_uring_cancelable(cmd, issue_flags);
 	wait_start(w, &req);
 	/* The queue, then the words: pairs with store, then wake. */
 	smp_mb();
 	if (shmipc_watch_moved(&watch))
 		(void)wait_claim(w, -EAGAIN);
+	shmipc_watch_end(&watch);
 	wait_put(w);
 	return -EIOCBQUEUED;
 }

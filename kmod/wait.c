@@ -35,7 +35,7 @@ void shmipc_wait_init(struct shmipc_segment *seg)
 		init_waitqueue_head(&seg->bucket[i].wq);
 }
 
-/* Return: 0; -EINVAL; -EFAULT nothing is at @off. */
+/* End it after 0. Return: 0; -EINVAL; -EFAULT nothing is at @off. */
 int shmipc_watch_init(struct shmipc_watch *w, struct shmipc_segment *seg, u64 off, u32 val,
 		      u32 peer, u32 peer_val)
 {
@@ -43,13 +43,24 @@ int shmipc_watch_init(struct shmipc_watch *w, struct shmipc_segment *seg, u64 of
 		return -EINVAL;
 	if (peer != SHMIPC_DEV_NO_PEER && peer >= seg->peers)
 		return -EINVAL;
-	w->word = shmipc_segment_word(seg, off);
-	if (!w->word)
-		return -EFAULT;
+	w->page = NULL;
+	w->word = shmipc_memory_addr(&seg->mem, off);
+	if (!w->word) {
+		w->page = shmipc_memory_get(&seg->mem, off);
+		if (!w->page)
+			return -EFAULT;
+		w->word = page_address(w->page) + offset_in_page(off);
+	}
 	w->val = val;
 	w->peer = peer == SHMIPC_DEV_NO_PEER ? NULL : &shmipc_segment_slot(seg, peer)->word;
 	w->peer_val = peer_val & ~SHMIPC_PEER_WATCHED;
 	return 0;
+}
+
+void shmipc_watch_end(struct shmipc_watch *w)
+{
+	if (w->page)
+		put_page(w->page);
 }
 
 static bool watch_peer_moved(const struct shmipc_watch *w)
@@ -57,9 +68,16 @@ static bool watch_peer_moved(const struct shmipc_watch *w)
 	return w->peer && (READ_ONCE(*w->peer) & ~SHMIPC_PEER_WATCHED) != w->peer_val;
 }
 
+/* Has the word changed, or its page been taken away? */
+static bool watch_word_moved(const struct shmipc_watch *w)
+{
+	return READ_ONCE(*w->word) != w->val ||
+	       (w->page && !READ_ONCE(page_folio(w->page)->mapping));
+}
+
 bool shmipc_watch_moved(const struct shmipc_watch *w)
 {
-	return READ_ONCE(*w->word) != w->val || watch_peer_moved(w);
+	return watch_word_moved(w) || watch_peer_moved(w);
 }
 
 static int wake_waiter(struct wait_queue_entry *entry, unsigned int mode, int flags, void *arg)
@@ -150,6 +168,7 @@ int shmipc_wait(struct shmipc_segment *seg, const struct shmipc_dev_wait *req)
 	}
 	taken = unqueue(wq, &w);
 	atomic_dec(&seg->waiters);
+	shmipc_watch_end(&watch);
 	if (taken)
 		err = 0;
 	else if (!err && signal_pending(current))
@@ -225,6 +244,7 @@ int shmipc_poll_set(struct shmipc_file *sf, struct shmipc_segment *seg,
 	err = shmipc_watch_init(&watch, seg, req->off, req->val, req->peer, req->peer_val);
 	if (err)
 		return err;
+	shmipc_watch_end(&watch);
 	mutex_lock(&sf->lock);
 	poll_off_locked(sf, seg);
 	WRITE_ONCE(sf->poll_off, req->off);
@@ -257,9 +277,10 @@ __poll_t shmipc_poll(struct file *file, struct poll_table_struct *table)
 	    shmipc_watch_init(&watch, seg, READ_ONCE(sf->poll_off), READ_ONCE(sf->poll_val),
 			      READ_ONCE(sf->poll_peer), READ_ONCE(sf->poll_peer_val)))
 		return 0;
-	if (READ_ONCE(*watch.word) != watch.val)
+	if (watch_word_moved(&watch))
 		events |= EPOLLIN | EPOLLRDNORM;
 	if (watch_peer_moved(&watch))
 		events |= EPOLLHUP;
+	shmipc_watch_end(&watch);
 	return events;
 }

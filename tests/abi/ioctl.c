@@ -9,7 +9,7 @@
 #include <linux/shmipc.h>
 #include "pin.h"
 
-SIZE(shmipc_dev_info, 72);
+SIZE(shmipc_dev_info, 104);
 AT(shmipc_dev_info, size, 0);
 AT(shmipc_dev_info, abi, 4);
 AT(shmipc_dev_info, caps, 8);
@@ -23,6 +23,10 @@ AT(shmipc_dev_info, total_max_segs, 56);
 AT(shmipc_dev_info, total_segs, 60);
 AT(shmipc_dev_info, user_max_segs, 64);
 AT(shmipc_dev_info, user_segs, 68);
+AT(shmipc_dev_info, total_max_reserved, 72);
+AT(shmipc_dev_info, total_reserved, 80);
+AT(shmipc_dev_info, user_max_reserved, 88);
+AT(shmipc_dev_info, user_reserved, 96);
 
 SIZE(shmipc_dev_region, 24);
 AT(shmipc_dev_region, off, 0);
@@ -49,7 +53,7 @@ AT(shmipc_dev_create, body, 72);
 AT(shmipc_dev_create, body_bytes, 80);
 AT(shmipc_dev_create, regions, 88);
 AT(shmipc_dev_create, role_max, 96);
-AT(shmipc_dev_create, reserved, 112);
+AT(shmipc_dev_create, commit_bytes, 112);
 AT(shmipc_dev_create, limit, 120);
 AT(shmipc_dev_create, reserved1, 124);
 AT(shmipc_dev_create, huge, 128);
@@ -69,7 +73,7 @@ AT(shmipc_dev_join, flags, 4);
 AT(shmipc_dev_join, fd, 8);
 AT(shmipc_dev_join, reserved, 12);
 
-SIZE(shmipc_dev_stat, 336);
+SIZE(shmipc_dev_stat, 352);
 AT(shmipc_dev_stat, size, 0);
 AT(shmipc_dev_stat, flags, 4);
 AT(shmipc_dev_stat, total_bytes, 8);
@@ -94,6 +98,8 @@ AT(shmipc_dev_stat, name_len, 100);
 AT(shmipc_dev_stat, created_ns, 104);
 AT(shmipc_dev_stat, id, 112);
 AT(shmipc_dev_stat, name, 128);
+AT(shmipc_dev_stat, used_bytes, 336);
+AT(shmipc_dev_stat, reserved_bytes, 344);
 
 SIZE(shmipc_dev_list, 32);
 AT(shmipc_dev_list, size, 0);
@@ -174,6 +180,16 @@ AT(shmipc_dev_pages, chunks, 16);
 AT(shmipc_dev_pages, count, 24);
 AT(shmipc_dev_pages, reserved, 28);
 
+SIZE(shmipc_dev_commit, 48);
+AT(shmipc_dev_commit, size, 0);
+AT(shmipc_dev_commit, flags, 4);
+AT(shmipc_dev_commit, off, 8);
+AT(shmipc_dev_commit, bytes, 16);
+AT(shmipc_dev_commit, reserved, 24);
+AT(shmipc_dev_commit, changed, 32);
+AT(shmipc_dev_commit, limit, 40);
+AT(shmipc_dev_commit, reserved1, 44);
+
 PIN(SHMIPC_IOC_INFO == 0xb700);
 PIN(SHMIPC_IOC_CREATE == 0xb701);
 PIN(SHMIPC_IOC_OPEN == 0xb702);
@@ -188,3 +204,4 @@ PIN(SHMIPC_IOC_POLL_SET == 0xb70a);
 PIN(SHMIPC_IOC_PEERS == 0xb70b);
 PIN(SHMIPC_IOC_PAGES == 0xb70c);
 PIN(SHMIPC_IOC_JOIN == 0xb70d);
+PIN(SHMIPC_IOC_COMMIT == 0xb70e);

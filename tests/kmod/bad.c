@@ -20,6 +20,7 @@ union any {
 	struct shmipc_dev_poll poll;
 	struct shmipc_dev_peers peers;
 	struct shmipc_dev_pages pages;
+	struct shmipc_dev_commit commit;
 	unsigned char bytes[8192];
 };
 
@@ -43,6 +44,7 @@ static const struct {
 	{ "POLL_SET", SHMIPC_IOC_POLL_SET, sizeof(struct shmipc_dev_poll), true },
 	{ "PEERS", SHMIPC_IOC_PEERS, sizeof(struct shmipc_dev_peers), true },
 	{ "PAGES", SHMIPC_IOC_PAGES, sizeof(struct shmipc_dev_pages), true },
+	{ "COMMIT", SHMIPC_IOC_COMMIT, sizeof(struct shmipc_dev_commit), true },
 };
 
 #define N_IOCTLS (sizeof(ioctls) / sizeof(ioctls[0]))
@@ -110,6 +112,10 @@ static void good(union any *a, unsigned int i, struct make *m, struct shmipc_dev
 	case SHMIPC_IOC_PEERS:
 		a->peers.peer_bytes = sizeof(struct shmipc_dev_peer);
 		break;
+	case SHMIPC_IOC_COMMIT:
+		a->commit.off = SMALL_DATA_OFF;
+		a->commit.bytes = PAGE;
+		break;
 	}
 	a->size = ioctls[i].size;
 }
@@ -123,8 +129,11 @@ static int try_ioctl(int bound, unsigned int i, union any *a)
 
 	if (ioctls[i].cmd == SHMIPC_IOC_DETACH)
 		dev_attach(bound, SHMIPC_ROLE_READER);
+	if (ioctls[i].cmd == SHMIPC_IOC_COMMIT)
+		dev_attach(bound, SHMIPC_ROLE_PRODUCER);
 	err = dev_ioctl(fd, ioctls[i].cmd, a);
-	if (ioctls[i].cmd == SHMIPC_IOC_ATTACH || ioctls[i].cmd == SHMIPC_IOC_DETACH)
+	if (ioctls[i].cmd == SHMIPC_IOC_ATTACH || ioctls[i].cmd == SHMIPC_IOC_DETACH ||
+	    ioctls[i].cmd == SHMIPC_IOC_COMMIT)
 		dev_detach(bound);
 	if (fresh)
 		close(fd);
@@ -137,10 +146,23 @@ static int good_result(unsigned int i)
 	return ioctls[i].cmd == SHMIPC_IOC_WAIT ? -EAGAIN : 0;
 }
 
+/* Of its struct, in the first version. */
+static uint32_t first_size(unsigned int i)
+{
+	switch (ioctls[i].cmd) {
+	case SHMIPC_IOC_INFO:
+		return 72;
+	case SHMIPC_IOC_STAT:
+		return 336;
+	default:
+		return ioctls[i].size;
+	}
+}
+
 TEST_F(bad, sizes_too_small_too_large_and_just_larger)
 {
 	union any a;
-	unsigned int i, n;
+	unsigned int i, n, first;
 
 	for (i = 0; i < N_IOCTLS; i++) {
 		TH_LOG("%s", ioctls[i].name);
@@ -148,10 +170,11 @@ TEST_F(bad, sizes_too_small_too_large_and_just_larger)
 			continue;	/* has an effect; the same code as OPEN */
 		good(&a, i, &self->m, &self->stat, self->fd);
 		EXPECT_EQ(try_ioctl(self->fd, i, &a), good_result(i));
+		first = first_size(i);
 		for (n = 0; n < ioctls[i].size; n++) {
 			good(&a, i, &self->m, &self->stat, self->fd);
 			a.size = n;
-			ASSERT_EQ(try_ioctl(self->fd, i, &a), -EINVAL);
+			ASSERT_EQ(try_ioctl(self->fd, i, &a), n < first ? -EINVAL : 0);
 		}
 		/* A newer caller that asks for nothing new. */
 		good(&a, i, &self->m, &self->stat, self->fd);
@@ -328,9 +351,12 @@ TEST_F(bad, a_descriptor_for_reading_makes_nothing)
 
 TEST_F(bad, requests_for_a_segment)
 {
-	SPOIL(m.req.flags = 8, -EINVAL);
+	SPOIL(m.req.flags = 16, -EINVAL);
 	SPOIL(m.req.flags = 1u << 31, -EINVAL);
-	SPOIL(m.req.reserved = 1, -EINVAL);
+	SPOIL(m.req.commit_bytes = PAGE, -EINVAL);
+	SPOIL(make_reserved(&m, 1), -EINVAL);
+	SPOIL(make_reserved(&m, 4 * MIB + PAGE), -EINVAL);
+	SPOIL(make_reserved(&m, UINT64_MAX - 4095), -EINVAL);
 	SPOIL(m.req.reserved1 = 1, -EINVAL);
 	SPOIL(m.req.kind = SHMIPC_KIND_ANY, -EINVAL);
 	SPOIL(m.req.mode = 01000, -EINVAL);
@@ -429,6 +455,42 @@ TEST_F(bad, other_requests)
 	pe.peer_bytes = 8;
 	EXPECT_EQ(dev_ioctl(self->fd, SHMIPC_IOC_PEERS, &pe), -EINVAL);
 	EXPECT_EQ(dev_detach(self->fd), -ESRCH);
+}
+
+TEST_F(bad, ranges_to_commit)
+{
+	const struct {
+		uint64_t off, bytes;
+	} t[] = {
+		{ SMALL_DATA_OFF, 0 },
+		{ SMALL_DATA_OFF, 1 },
+		{ SMALL_DATA_OFF + 1, PAGE },
+		{ SMALL_DATA_OFF, 2 * PAGE },
+		{ SMALL_DATA_OFF + PAGE, PAGE },
+		{ SMALL_DATA_OFF, UINT64_MAX - 4095 },
+		{ UINT64_MAX - 4095, PAGE },
+		{ UINT64_MAX - 4095, 2 * PAGE },
+		{ 1ull << 63, 1ull << 63 },
+		{ 1ull << 40, PAGE },
+	};
+	struct shmipc_dev_commit c;
+	size_t i;
+
+	ASSERT_EQ(dev_attach(self->fd, SHMIPC_ROLE_PRODUCER), 0);
+	for (i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		EXPECT_EQ(dev_commit(self->fd, t[i].off, t[i].bytes), -EINVAL);
+		EXPECT_EQ(dev_uncommit(self->fd, t[i].off, t[i].bytes), -EINVAL);
+	}
+#define CM(...) (c = (struct shmipc_dev_commit){ .size = sizeof(c), .off = SMALL_DATA_OFF,	\
+						 .bytes = PAGE, __VA_ARGS__ },			\
+		 dev_ioctl(self->fd, SHMIPC_IOC_COMMIT, &c))
+	EXPECT_EQ(CM(.flags = 0), 0);
+	EXPECT_EQ(CM(.flags = 2), -EINVAL);
+	EXPECT_EQ(CM(.flags = 1u << 31), -EINVAL);
+	EXPECT_EQ(CM(.reserved = 1), -EINVAL);
+	EXPECT_EQ(CM(.reserved1 = 1), -EINVAL);
+	/* What a segment has without RESERVE it keeps. */
+	EXPECT_EQ(CM(.flags = SHMIPC_DEV_UNCOMMIT), -EINVAL);
 }
 
 TEST_F(bad, ranges_to_map)

@@ -173,6 +173,33 @@ static inline int dev_detach(int fd)
 	return dev_ioctl(fd, SHMIPC_IOC_DETACH, &r);
 }
 
+/* Reserve the data; @bytes at their start have memory at once. */
+static inline void make_reserved(struct make *m, uint64_t bytes)
+{
+	m->req.flags |= SHMIPC_DEV_RESERVE;
+	m->req.commit_bytes = bytes;
+}
+
+/* @flags: 0 or SHMIPC_DEV_UNCOMMIT. Bytes that have changed, or -errno. */
+static inline int64_t dev_commit_flags(int fd, uint64_t off, uint64_t bytes, uint32_t flags)
+{
+	struct shmipc_dev_commit r = { .size = sizeof(r), .flags = flags, .off = off,
+				       .bytes = bytes };
+	int err = dev_ioctl(fd, SHMIPC_IOC_COMMIT, &r);
+
+	return err ? err : (int64_t)r.changed;
+}
+
+static inline int64_t dev_commit(int fd, uint64_t off, uint64_t bytes)
+{
+	return dev_commit_flags(fd, off, bytes, 0);
+}
+
+static inline int64_t dev_uncommit(int fd, uint64_t off, uint64_t bytes)
+{
+	return dev_commit_flags(fd, off, bytes, SHMIPC_DEV_UNCOMMIT);
+}
+
 static inline int dev_stat(int fd, struct shmipc_dev_stat *ret)
 {
 	memset(ret, 0, sizeof(*ret));

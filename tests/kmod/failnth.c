@@ -188,6 +188,31 @@ static int call_stat(void)
 	return ret ? ret : dev_info(&i);
 }
 
+static int reserved;	/* another one; without a name, so that nobody lists it */
+
+/* A part in small pages and one 2 MiB block, each got and given back. */
+static int call_commit(void)
+{
+	static const struct {
+		uint64_t off, bytes;
+	} part[] = { { 2 * MIB + PAGE, 3 * PAGE }, { 4 * MIB, 2 * MIB } };
+	unsigned int i;
+	int64_t n;
+
+	for (i = 0; i < 2; i++) {
+		n = dev_commit(reserved, part[i].off, part[i].bytes);
+		if (n < 0)
+			return (int)n;
+		/* All of it or, after an error, nothing. */
+		if (n != (int64_t)part[i].bytes)
+			return -EIO;
+		n = dev_uncommit(reserved, part[i].off, part[i].bytes);
+		if (n != (int64_t)part[i].bytes)
+			return n < 0 ? (int)n : -EIO;
+	}
+	return 0;
+}
+
 static int call_list(void)
 {
 	struct shmipc_dev_stat s = { .size = sizeof(s) };
@@ -214,18 +239,25 @@ static const struct {
 	{ "create and unlink", call_persistent, 10 },
 	{ "io_uring wait", call_uring, 1 },
 	{ "stat, peers, info", call_stat, 1 },
+	{ "commit", call_commit, 4 },
 };
 
 TEST_F_TIMEOUT(failnth, each_allocation_of_each_call, 1800)
 {
 	unsigned int i, n;
 	int ret, failed;
+	struct make m;
 	bool hit;
 
 	if (injector < 0)
 		SKIP(return, "a kernel without fault injection");
 	held = dev_create("failnth/held", PAGE);
 	ASSERT_GE(held, 0);
+	make_init(&m, NULL, 6 * MIB);
+	make_reserved(&m, 0);
+	reserved = dev_make(&m);
+	ASSERT_GE(reserved, 0);
+	ASSERT_EQ(dev_attach(reserved, SHMIPC_ROLE_PRODUCER), 0);
 	ASSERT_EQ(ring_make(&ring), 0);
 	for (i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
 		/* Once without, so that what is kept for later is there each time. */
@@ -256,6 +288,7 @@ TEST_F_TIMEOUT(failnth, each_allocation_of_each_call, 1800)
 		EXPECT_LT(n, 3000);
 	}
 	close(ring.fd);
+	close(reserved);
 	close(held);
 }
 

@@ -74,6 +74,10 @@ static void do_create(struct state *s, int fd)
 		m->req.flags |= SHMIPC_DEV_PERSISTENT;
 	if (rnd(s, 3) == 0)
 		m->region[2].roles |= ROLE(NONE);
+	if (rnd(s, 2))
+		make_reserved(m, rnd(s, 2) ? 0 : PAGE * rnd(s, 8));
+	if (rnd(s, 4) == 0)
+		m->req.role_max[SHMIPC_ROLE_PRODUCER] = SLOTS;
 	/* Usually good; sometimes one field is not. */
 	if (rnd(s, 3) == 0) {
 		v = odd_value(s);
@@ -156,9 +160,32 @@ static void do_mapped(struct state *s)
 	}
 }
 
+/* Usually a part of the data; often by a peer that has it mapped. */
+static void do_commit(struct state *s, int fd)
+{
+	uint64_t off = rnd(s, 2) ? SMALL_DATA_OFF : 2 * MIB, bytes = PAGE * (1 + rnd(s, 8));
+
+	switch (rnd(s, 8)) {
+	case 0:
+		off = odd_value(s);
+		break;
+	case 1:
+		bytes = odd_value(s);
+		break;
+	case 2:
+	case 3:
+		off = 2 * MIB;
+		bytes = 2 * MIB;
+		break;
+	default:
+		off += PAGE * rnd(s, 8);
+	}
+	(void)dev_commit_flags(fd, off, bytes, rnd(s, 3) == 0 ? SHMIPC_DEV_UNCOMMIT : 0);
+}
+
 static void do_good(struct state *s, int fd)
 {
-	switch (rnd(s, 8)) {
+	switch (rnd(s, 10)) {
 	case 0:
 		do_create(s, fd);
 		break;
@@ -180,6 +207,10 @@ static void do_good(struct state *s, int fd)
 	case 6:
 		(void)dev_wait(fd, SMALL_DATA_OFF + 4 * rnd(s, 4), 0, SHMIPC_DEV_NO_PEER, 0, rnd(s, 2),
 			       now_ns() + rnd(s, 50000));
+		break;
+	case 7:
+	case 8:
+		do_commit(s, fd);
 		break;
 	default: {
 		struct shmipc_dev_join r = { .size = sizeof(r), .fd = s->fd[rnd(s, FILES)] };

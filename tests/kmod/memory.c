@@ -1,30 +1,9 @@
 // SPDX-License-Identifier: MIT
 /* What the pages of a segment are, and what the rest of the kernel does with them. */
 #include <linux/futex.h>
-#include <sys/stat.h>
 #include <sys/uio.h>
 
-#include "dev.h"
-
-/* KiB of a line of /proc/self/smaps for the mapping that has @addr. */
-static long smaps_kib(const void *addr, const char *key)
-{
-	char line[512];
-	unsigned long from, to, at = (unsigned long)addr;
-	bool inside = false;
-	long kib = -1;
-	FILE *f = fopen("/proc/self/smaps", "re");
-
-	while (f && fgets(line, sizeof(line), f)) {
-		if (sscanf(line, "%lx-%lx ", &from, &to) == 2 && strchr(line, '-') < strchr(line, ' '))
-			inside = at >= from && at < to;
-		else if (inside && !strncmp(line, key, strlen(key)) && line[strlen(key)] == ':')
-			sscanf(line + strlen(key) + 1, "%ld", &kib);
-	}
-	if (f)
-		fclose(f);
-	return kib;
-}
+#include "machine.h"
 
 static bool all_zero(const unsigned char *p, size_t n)
 {
@@ -369,32 +348,6 @@ TEST(everything_is_given_back)
 	EXPECT_EQ(after.total_segs, before.total_segs);
 	EXPECT_EQ(after.user_bytes, before.user_bytes);
 }
-
-static int write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY), ret = -1;
-
-	if (fd >= 0) {
-		ret = write(fd, text, strlen(text)) == (ssize_t)strlen(text) ? 0 : -errno;
-		close(fd);
-	}
-	return ret;
-}
-
-static long read_long(const char *path)
-{
-	FILE *f = fopen(path, "re");
-	long v = -1;
-
-	if (f) {
-		if (fscanf(f, "%ld", &v) != 1)
-			v = -1;
-		fclose(f);
-	}
-	return v;
-}
-
-#define CG "/sys/fs/cgroup/shmipc-test"
 
 static int in_cgroup(void *arg)
 {

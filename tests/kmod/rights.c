@@ -1,44 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Owner, group, mode and limits, as ordinary users meet them. */
-#include <grp.h>
-
-#include "dev.h"
-
-#define USER	1000	/* member of group shmipc */
-#define OTHER	1001
-#define GROUP	900
-
-static void become(uid_t uid, gid_t gid, bool member)
-{
-	gid_t group = GROUP;
-
-	if (setgroups(member ? 1 : 0, &group) || setresgid(gid, gid, gid) ||
-	    setresuid(uid, uid, uid))
-		_exit(99);
-}
-
-struct as {
-	uid_t uid;
-	bool member;
-	int (*fn)(void *arg);
-	void *arg;
-};
-
-static int as_fn(void *arg)
-{
-	struct as *a = arg;
-
-	become(a->uid, a->uid, a->member);
-	return a->fn(a->arg);
-}
-
-/* @fn as a user, in a child. */
-static int as_user(uid_t uid, bool member, int (*fn)(void *arg), void *arg)
-{
-	struct as a = { uid, member, fn, arg };
-
-	return in_child(as_fn, &a);
-}
+#include "machine.h"
 
 static int opens_device(void *arg)
 {
@@ -229,18 +191,6 @@ TEST(pids_are_those_of_the_readers_namespace)
 	EXPECT_EQ(status, 0);
 	gate_close(&g);
 	close(fd);
-}
-
-static int param(const char *name, const char *value)
-{
-	char path[128];
-	int fd, ret;
-
-	snprintf(path, sizeof(path), "/sys/module/shmipc/parameters/%s", name);
-	fd = open(path, O_WRONLY);
-	ret = fd >= 0 && write(fd, value, strlen(value)) > 0 ? 0 : -errno;
-	close(fd);
-	return ret;
 }
 
 /* -ENOSPC, and because of @limit? */

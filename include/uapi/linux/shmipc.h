@@ -15,6 +15,9 @@
  *
  * Changes:
  *   1  first version
+ *   2  segments whose data are reserved at first: SHMIPC_DEV_RESERVE,
+ *      shmipc_dev_create.commit_bytes (it was reserved), SHMIPC_IOC_COMMIT;
+ *      at the end of shmipc_dev_info and shmipc_dev_stat what is used and reserved
  */
 #ifndef _UAPI_LINUX_SHMIPC_H
 #define _UAPI_LINUX_SHMIPC_H
@@ -23,7 +26,7 @@
 #include <linux/shmipc_layout.h>
 #include <linux/types.h>
 
-#define SHMIPC_ABI_VERSION	1
+#define SHMIPC_ABI_VERSION	2
 
 #define SHMIPC_DEVICE		"/dev/shmipc"
 
@@ -38,13 +41,15 @@
 #define SHMIPC_DEV_BODY_MAX	(1u << 24)	/* bytes before the data */
 #define SHMIPC_DEV_ROLES	8u		/* roles 0..7; 0 takes no slot */
 
-/* Limits that cause ENOSPC, reported in shmipc_dev_create.limit. */
+/* Limits that cause ENOSPC, in shmipc_dev_create.limit and shmipc_dev_commit.limit. */
 enum shmipc_dev_limit {
 	SHMIPC_LIMIT_NONE	= 0,	/* memory itself (ENOMEM) */
 	SHMIPC_LIMIT_USER_BYTES	= 1,	/* parameter user_max_mib; CAP_IPC_LOCK lifts it */
 	SHMIPC_LIMIT_USER_SEGS	= 2,	/* parameter user_max_segs; CAP_IPC_LOCK lifts it */
 	SHMIPC_LIMIT_TOTAL_BYTES = 3,	/* parameter total_max_mib */
 	SHMIPC_LIMIT_TOTAL_SEGS	= 4,	/* parameter total_max_segs */
+	SHMIPC_LIMIT_USER_RESERVED = 5,	/* parameter reserve_factor; CAP_IPC_LOCK lifts it */
+	SHMIPC_LIMIT_TOTAL_RESERVED = 6, /* parameter reserve_factor */
 };
 
 /* shmipc_dev_info.caps */
@@ -52,6 +57,7 @@ enum shmipc_dev_limit {
 #define SHMIPC_DEV_CAP_POLL	0x2ull	/* POLL_SET, poll, epoll */
 #define SHMIPC_DEV_CAP_URING	0x4ull	/* WAIT as an io_uring command */
 #define SHMIPC_DEV_CAP_PMD	0x8ull	/* 2 MiB pages exist on this machine */
+#define SHMIPC_DEV_CAP_COMMIT	0x10ull	/* RESERVE, COMMIT */
 
 /**
  * struct shmipc_dev_info - features of the module, and its present limits
@@ -60,7 +66,7 @@ enum shmipc_dev_limit {
  * @caps:            SHMIPC_DEV_CAP_*
  * @layout_major:    SHMIPC_LAYOUT_MAJOR that the module writes
  * @layout_minor:    SHMIPC_LAYOUT_MINOR
- * @total_max_bytes: of all segments
+ * @total_max_bytes: of memory in all segments
  * @total_bytes:     in use
  * @user_max_bytes:  of one user; ~0: not limited for the caller
  * @user_bytes:      the caller's
@@ -68,6 +74,11 @@ enum shmipc_dev_limit {
  * @total_segs:      in use
  * @user_max_segs:   of one user; ~0: not limited for the caller
  * @user_segs:       the caller's
+ * @total_max_reserved: bytes that all segments may be large together, whether there
+ *                   is memory for them or not
+ * @total_reserved:  of it, in use
+ * @user_max_reserved: those of one user; ~0: not limited for the caller
+ * @user_reserved:   the caller's
  */
 struct shmipc_dev_info {
 	__u32		size;
@@ -83,6 +94,10 @@ struct shmipc_dev_info {
 	__u32		total_segs;
 	__u32		user_max_segs;
 	__u32		user_segs;
+	__aligned_u64	total_max_reserved;
+	__aligned_u64	total_reserved;
+	__aligned_u64	user_max_reserved;
+	__aligned_u64	user_reserved;
 };
 
 /**
@@ -104,6 +119,7 @@ struct shmipc_dev_region {
 #define SHMIPC_DEV_PERSISTENT	0x1u	/* stays without descriptors until unlinked */
 #define SHMIPC_DEV_ON_NODE	0x2u	/* use @node; ENOMEM if it is full */
 #define SHMIPC_DEV_CHOWN	0x4u	/* use @uid and @gid */
+#define SHMIPC_DEV_RESERVE	0x8u	/* use @commit_bytes; COMMIT allocates the other data */
 
 /**
  * struct shmipc_dev_create - create a segment and bind this descriptor to it
@@ -127,13 +143,16 @@ struct shmipc_dev_region {
  * @body_bytes: bytes of it; the rest of the segment is zero
  * @regions:    pointer to struct shmipc_dev_region
  * @role_max:   how many peers may hold each role at a time
- * @reserved:   0
+ * @commit_bytes: with RESERVE: the bytes at the start of the data that have memory
+ *              from now on; a multiple of 4096, not more than @data_bytes. Otherwise
+ *              0, and all of the data have memory
  * @limit:      result: with ENOSPC, enum shmipc_dev_limit
  * @huge:       result: 2 MiB pages obtained
  * @small:      result: 4 KiB pages obtained
  * @id:         result: as in the header
  *
- * No process sees the segment before it is complete.
+ * No process sees the segment before it is complete. The header, the peer table and
+ * the body always have memory, in 4 KiB pages, and keep it.
  *
  * Errors: EEXIST the name is taken; EBUSY this descriptor already has a segment; ENOSPC
  * a limit; ENOMEM; EPERM for CHOWN; EINVAL; EFAULT; EINTR killed meanwhile;
@@ -158,7 +177,7 @@ struct shmipc_dev_create {
 	__aligned_u64	body_bytes;
 	__aligned_u64	regions;
 	__u16		role_max[SHMIPC_DEV_ROLES];
-	__aligned_u64	reserved;
+	__aligned_u64	commit_bytes;
 	__u32		limit;
 	__u32		reserved1;
 	__u32		huge;
@@ -214,9 +233,9 @@ struct shmipc_dev_join {
  * @data_off:    as created
  * @data_bytes:  as created
  * @page_asked:  as created
- * @page_got:    smallest page that backs the data
+ * @page_got:    smallest page that backs the data; 4096 also while none does
  * @node_asked:  -1: any
- * @node_got:    of the first data page
+ * @node_got:    of the first data page; while there is none, of the header's
  * @huge:        2 MiB pages
  * @small:       4 KiB pages
  * @kind:        as created
@@ -232,6 +251,8 @@ struct shmipc_dev_join {
  * @created_ns:  CLOCK_REALTIME
  * @id:          random, as in the header
  * @name:        ends with a 0; empty for none
+ * @used_bytes:  of the segment that have memory now
+ * @reserved_bytes: of it that have, or can be given, memory
  */
 struct shmipc_dev_stat {
 	__u32		size;
@@ -258,6 +279,8 @@ struct shmipc_dev_stat {
 	__aligned_u64	created_ns;
 	__u8		id[16];
 	char		name[SHMIPC_NAME_MAX + 8];
+	__aligned_u64	used_bytes;
+	__aligned_u64	reserved_bytes;
 };
 
 /**
@@ -484,6 +507,55 @@ struct shmipc_dev_pages {
 #define SHMIPC_CHUNK_HUGE	0x00010000u
 #define SHMIPC_CHUNK_HOLE	0x00020000u
 
+/* shmipc_dev_commit.flags */
+#define SHMIPC_DEV_UNCOMMIT	0x1u	/* the other way round */
+
+/**
+ * struct shmipc_dev_commit - give a part of a segment memory, or take it back
+ * @size:     sizeof this struct
+ * @flags:    0 or SHMIPC_DEV_UNCOMMIT
+ * @off:      from the segment's start; a multiple of 4096
+ * @bytes:    a multiple of 4096, not 0; all of it in one region that the caller may
+ *            write, as for a writable mapping
+ * @reserved: 0
+ * @changed:  result: bytes that got memory, or whose memory was given back
+ * @limit:    result: with ENOSPC, enum shmipc_dev_limit
+ * @reserved1: 0
+ *
+ * What has memory keeps it, and its bytes; the rest gets zeroed pages: one of 2 MiB
+ * for each aligned 2 MiB that the range covers and where there is no page yet, if the
+ * segment was created with such pages wanted and one can be had, 4 KiB pages
+ * otherwise. All or nothing: after an error the segment is as it was before. The
+ * memory counts against the limits of the segment's creator, and it is charged to
+ * the memory cgroup that made the segment.
+ *
+ * A page without memory reads as zero through a mapping that is read-only for good,
+ * and takes no memory by that. A touch through a mapping that can be written commits
+ * the page, and is SIGBUS if that fails: so commit first.
+ *
+ * UNCOMMIT is for segments made with RESERVE, and for their data. A 2 MiB page stays
+ * unless all of it is in the range. Mappings stay, and see zeroes from then on. A
+ * holder of a page by another way (O_DIRECT, io_uring, a pipe) keeps that page with
+ * its bytes until it lets go, and the segment does not see it again. All sleepers
+ * of the segment are woken.
+ * It is refused while another process may write there (an attached peer with such a
+ * role, or for a region without a role another description of the device): nobody
+ * else can take away what a process has committed after its ATTACH.
+ *
+ * Errors: ENOSPC a limit; ENOMEM; EACCES no right to write the range; EBUSY another
+ * process may write it (UNCOMMIT); EINTR killed meanwhile; EINVAL; ENXIO no segment.
+ */
+struct shmipc_dev_commit {
+	__u32		size;
+	__u32		flags;
+	__aligned_u64	off;
+	__aligned_u64	bytes;
+	__aligned_u64	reserved;
+	__aligned_u64	changed;
+	__u32		limit;
+	__u32		reserved1;
+};
+
 #define SHMIPC_IOC_MAGIC	0xb7
 
 /* The size is in the struct, so the number does not change when the struct grows. */
@@ -501,5 +573,6 @@ struct shmipc_dev_pages {
 #define SHMIPC_IOC_PEERS	_IO(SHMIPC_IOC_MAGIC, 0x0b)	/* struct shmipc_dev_peers */
 #define SHMIPC_IOC_PAGES	_IO(SHMIPC_IOC_MAGIC, 0x0c)	/* struct shmipc_dev_pages */
 #define SHMIPC_IOC_JOIN		_IO(SHMIPC_IOC_MAGIC, 0x0d)	/* struct shmipc_dev_join */
+#define SHMIPC_IOC_COMMIT	_IO(SHMIPC_IOC_MAGIC, 0x0e)	/* struct shmipc_dev_commit */
 
 #endif /* _UAPI_LINUX_SHMIPC_H */
