@@ -17,12 +17,9 @@ static int fail(const char *what, int err)
 
 int main(void)
 {
-	const struct shmipc_segment_opts seg_opts = {
-		.struct_bytes = sizeof(seg_opts), .kind = SHMIPC_KIND_BCAST, .bytes = 65536,
-	};
-	const struct shmipc_channel_opts oldest = {
-		.struct_bytes = sizeof(oldest), .start = SHMIPC_START_OLDEST,
-	};
+	const struct shmipc_segment_opts seg_opts = SHMIPC_SEGMENT_OPTS(.kind = SHMIPC_KIND_BCAST,
+									.bytes = 65536);
+	const struct shmipc_channel_opts oldest = SHMIPC_CHANNEL_OPTS(.start = SHMIPC_START_OLDEST);
 	uint64_t n, got = 0, lost = 0, sent = 100000;
 	struct shmipc_channel *tx, *rx;
 	struct shmipc_segment *seg;

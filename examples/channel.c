@@ -13,10 +13,7 @@
 #include <shmipc/shmipc.h>
 
 #define MESSAGES 1000
-
-static const struct shmipc_segment_opts spsc = {
-	.struct_bytes = sizeof(spsc), .kind = SHMIPC_KIND_SPSC, .flags = SHMIPC_CREATE,
-};
+#define RING	SHMIPC_SEGMENT_OPTS(.kind = SHMIPC_KIND_SPSC, .flags = SHMIPC_CREATE)
 
 static int fail(const char *what, int err)
 {
@@ -31,7 +28,7 @@ static int sender(const char *name)
 	char text[64];
 	int i, ret;
 
-	ret = shmipc_channel_open(&ch, name, SHMIPC_ROLE_PRODUCER, &spsc, NULL);
+	ret = shmipc_channel_open(&ch, name, SHMIPC_ROLE_PRODUCER, &RING, NULL);
 	if (ret)
 		return fail("open to send", ret);
 	for (i = 0; i < MESSAGES && !ret; i++) {
@@ -52,7 +49,7 @@ static int receiver(const char *name)
 	int i = 0, ret;
 	size_t len;
 
-	ret = shmipc_channel_open(&ch, name, SHMIPC_ROLE_CONSUMER, &spsc, NULL);
+	ret = shmipc_channel_open(&ch, name, SHMIPC_ROLE_CONSUMER, &RING, NULL);
 	if (ret)
 		return fail("open to receive", ret);
 	for (;;) {

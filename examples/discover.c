@@ -30,10 +30,9 @@ int main(void)
 {
 	static const char *const words[] = { "", "appeared", "is gone", "joined", "left", "died",
 					     "is lost" };
-	const struct shmipc_segment_opts make = {
-		.struct_bytes = sizeof(make), .kind = SHMIPC_KIND_BCAST, .flags = SHMIPC_CREATE,
-	};
-	struct shmipc_event e = { .struct_bytes = sizeof(e) };
+	const struct shmipc_segment_opts make = SHMIPC_SEGMENT_OPTS(.kind = SHMIPC_KIND_BCAST,
+								    .flags = SHMIPC_CREATE);
+	struct shmipc_event e = SHMIPC_EVENT();
 	char pattern[64], legs[64], arm[64];
 	struct shmipc_channel *a, *b;
 	struct shmipc_watch *w;

@@ -19,7 +19,7 @@ static int fail(const char *what, int err)
 
 static void show(const struct shmipc_segment *seg)
 {
-	struct shmipc_segment_info info = { .struct_bytes = sizeof(info) };
+	struct shmipc_segment_info info = SHMIPC_SEGMENT_INFO();
 
 	if (shmipc_segment_get_info(seg, &info))
 		return;
@@ -30,10 +30,8 @@ static void show(const struct shmipc_segment *seg)
 
 int main(void)
 {
-	const struct shmipc_segment_opts make = {
-		.struct_bytes = sizeof(make), .kind = SHMIPC_KIND_RAW, .bytes = 4096,
-		.flags = SHMIPC_CREATE | SHMIPC_EXCL,
-	};
+	const struct shmipc_segment_opts make = SHMIPC_SEGMENT_OPTS(
+		.kind = SHMIPC_KIND_RAW, .bytes = 4096, .flags = SHMIPC_CREATE | SHMIPC_EXCL);
 	struct shmipc_segment *a, *b;
 	uint64_t *ours, *theirs;
 	char name[64];

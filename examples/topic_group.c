@@ -5,8 +5,8 @@
 
 int main(void)
 {
-	const struct shmipc_sub_opts worker = { .struct_bytes = sizeof(worker), .group = 1,
-						.policy = SHMIPC_POLICY_LOSSLESS };
+	const struct shmipc_sub_opts worker = SHMIPC_SUB_OPTS(.group = 1,
+							      .policy = SHMIPC_POLICY_LOSSLESS);
 	struct shmipc_sub *sub[2];
 	struct shmipc_pub *pub;
 	unsigned int job, done = 0, got[2] = { 0, 0 };

@@ -23,7 +23,7 @@ static int show(const struct shmipc_msg *m)
 
 int main(void)
 {
-	const struct shmipc_topic_opts all = { .struct_bytes = sizeof(all), .meta = SHMIPC_META_ALL };
+	const struct shmipc_topic_opts all = SHMIPC_TOPIC_OPTS(.meta = SHMIPC_META_ALL);
 	struct shmipc_headers h = { 0 };
 	struct shmipc_pub *pub;
 	struct shmipc_sub *sub;

@@ -6,9 +6,8 @@
 
 int main(void)
 {
-	const struct shmipc_topic_opts small = { .struct_bytes = sizeof(small), .history = 100 };
-	const struct shmipc_sub_opts all = { .struct_bytes = sizeof(all),
-					     .policy = SHMIPC_POLICY_LOSSLESS };
+	const struct shmipc_topic_opts small = SHMIPC_TOPIC_OPTS(.history = 100);
+	const struct shmipc_sub_opts all = SHMIPC_SUB_OPTS(.policy = SHMIPC_POLICY_LOSSLESS);
 	struct shmipc_blocked who;
 	struct shmipc_pub *pub;
 	struct shmipc_sub *sub;

@@ -5,7 +5,7 @@
 
 int main(void)
 {
-	const struct shmipc_topic_opts keep = { .struct_bytes = sizeof(keep), .flags = SHMIPC_PERSIST };
+	const struct shmipc_topic_opts keep = SHMIPC_TOPIC_OPTS(.flags = SHMIPC_PERSIST);
 	struct shmipc_pub *pub;
 	char text[32];
 	int i, len, ret = shmipc_pub_open(&pub, "example/pub", &keep, NULL);

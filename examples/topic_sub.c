@@ -16,9 +16,8 @@ static int publish_some(struct shmipc_pub *pub)
 
 int main(void)
 {
-	const struct shmipc_topic_opts small = { .struct_bytes = sizeof(small), .history = 100 };
-	const struct shmipc_sub_opts oldest = { .struct_bytes = sizeof(oldest),
-						.start = SHMIPC_START_OLDEST };
+	const struct shmipc_topic_opts small = SHMIPC_TOPIC_OPTS(.history = 100);
+	const struct shmipc_sub_opts oldest = SHMIPC_SUB_OPTS(.start = SHMIPC_START_OLDEST);
 	uint64_t got = 0, lost = 0, v;
 	struct shmipc_pub *pub;
 	struct shmipc_sub *sub;

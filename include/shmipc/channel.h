@@ -45,7 +45,7 @@ extern "C" {
 
 /**
  * struct shmipc_channel_opts - how to take an end
- * @struct_bytes: sizeof this struct
+ * @struct_bytes: sizeof this struct, as the caller knows it
  * @spin_ns:      how long to spin before sleeping; 0: the default (20 us if
  *                there is more than one CPU, otherwise no spinning)
  * @start:        readers: enum shmipc_start
@@ -60,6 +60,8 @@ struct shmipc_channel_opts {
 	uint64_t stride;
 	uint64_t stride_at;
 };
+
+#define SHMIPC_CHANNEL_OPTS(...)	SHMIPC_PRIV_SIZED(struct shmipc_channel_opts, __VA_ARGS__)
 
 /* One end. Made by the library; the fields are not for users. */
 struct shmipc_channel {
@@ -153,7 +155,9 @@ struct shmipc_channel_stat {
 	uint32_t peer_pid;	/* a hint; 0 is unknown */
 };
 
-/* Return: 0; -EINVAL if @ret->struct_bytes is not right. */
+#define SHMIPC_CHANNEL_STAT()	SHMIPC_PRIV_SIZED(struct shmipc_channel_stat, )
+
+/* Return: 0; -EINVAL if @ret->struct_bytes cannot be a size. */
 int shmipc_channel_get_stat(struct shmipc_channel *ch, struct shmipc_channel_stat *ret);
 
 /* State of the other side now: enum shmipc_peer_state. */

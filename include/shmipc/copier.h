@@ -23,6 +23,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <shmipc/inline/sized.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -30,7 +31,7 @@ extern "C" {
 
 /**
  * struct shmipc_copier - the functions of a copier
- * @struct_bytes: sizeof this struct; lets it grow
+ * @struct_bytes: sizeof this struct, as the caller knows it
  * @name:         for people; lives as long as the copier
  * @alloc:        allocates private memory for from_shm() to write to and to_shm() to read
  *                from; NULL if there is none
@@ -54,6 +55,8 @@ struct shmipc_copier {
 	int (*from_shm)(void *dst, const void *src, size_t n, void *arg);
 	void *arg;
 };
+
+#define SHMIPC_COPIER(...)	SHMIPC_PRIV_SIZED(struct shmipc_copier, __VA_ARGS__)
 
 /**
  * shmipc_copier_find - find one of the library's copiers

@@ -81,7 +81,7 @@ enum shmipc_event_type {
 
 /**
  * struct shmipc_event - what happened
- * @struct_bytes: sizeof this struct, set by the caller
+ * @struct_bytes: sizeof this struct, as the caller knows it and sets it
  * @type:         enum shmipc_event_type
  * @error:        0; for a segment: why it cannot be inspected (-EACCES, -EPROTO,
  *                ...), and then @kind is SHMIPC_KIND_ANY and @id is zero
@@ -108,6 +108,8 @@ struct shmipc_event {
 	uint64_t missed;
 	struct shmipc_peer_info end;
 };
+
+#define SHMIPC_EVENT()	SHMIPC_PRIV_SIZED(struct shmipc_event, )
 
 /* The default interval between two scans of a watch. */
 #define SHMIPC_WATCH_TICK_NS	UINT64_C(50000000)

@@ -20,13 +20,13 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <linux/shmipc_layout.h>
+#include <shmipc/inline/sized.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
 struct shmipc_segment;
-struct shmipc_tlog_opts;
 
 /* shmipc_segment_opts.flags */
 #define SHMIPC_CREATE		0x01u	/* create it if it does not exist */
@@ -41,7 +41,7 @@ struct shmipc_tlog_opts;
 
 /**
  * struct shmipc_segment_opts - describes a segment to create or to open
- * @struct_bytes: sizeof this struct; lets it grow
+ * @struct_bytes: sizeof this struct, as the caller knows it: see shmipc/inline/sized.h
  * @kind:         enum shmipc_kind; SHMIPC_KIND_ANY to open a segment of any kind
  * @flags:        SHMIPC_CREATE and so on
  * @bytes:        for rings: bytes for records, rounded up to a power of two
@@ -56,7 +56,6 @@ struct shmipc_tlog_opts;
  * @node:         NUMA node, with SHMIPC_ON_NODE
  * @uid:          owner, with SHMIPC_CHOWN (needs privilege)
  * @gid:          group, with SHMIPC_CHOWN
- * @log:          topics: how to create the log; set by shmipc_pub_open() and sub_open()
  *
  * A member that is zero selects the default. If the segment exists, each member that
  * is not zero must be equal to what the segment was created with; otherwise the open
@@ -75,8 +74,9 @@ struct shmipc_segment_opts {
 	int32_t node;
 	uint32_t uid;
 	uint32_t gid;
-	const struct shmipc_tlog_opts *log;
 };
+
+#define SHMIPC_SEGMENT_OPTS(...)	SHMIPC_PRIV_SIZED(struct shmipc_segment_opts, __VA_ARGS__)
 
 /* What the backend of a segment really provides. */
 #define SHMIPC_CAP_ROLES	0x01u	/* roles are enforced by the page tables */
@@ -85,7 +85,7 @@ struct shmipc_segment_opts {
 #define SHMIPC_CAP_WAITV	0x08u	/* one sleep watches both the position and the peer */
 #define SHMIPC_CAP_MEMBARRIER	0x10u	/* sending needs no full memory fence */
 
-/* Properties of a segment, as obtained. */
+/* Properties of a segment, as obtained. It lies in other structs, and grows into @reserved0. */
 struct shmipc_segment_info {
 	uint64_t struct_bytes;	/* set by the caller */
 	const char *backend;	/* "mem" or "dev" */
@@ -107,9 +107,12 @@ struct shmipc_segment_info {
 	uint32_t align;		/* rings */
 	uint64_t meta_bytes;	/* rings */
 	uint64_t created_ns;
+	uint64_t reserved0[8];
 };
 
-/* One end of a segment, as seen from outside. */
+#define SHMIPC_SEGMENT_INFO()	SHMIPC_PRIV_SIZED(struct shmipc_segment_info, )
+
+/* One end of a segment, as seen from outside. It lies in arrays: see above. */
 struct shmipc_peer_info {
 	uint32_t slot;
 	uint32_t role;		/* enum shmipc_role */
@@ -118,6 +121,7 @@ struct shmipc_peer_info {
 	uint64_t generation;
 	uint64_t since_ns;
 	char comm[16];
+	uint64_t reserved0[2];
 };
 
 /* Properties and state of a segment at one moment. */
@@ -131,6 +135,7 @@ struct shmipc_segment_stat {
 	uint32_t npeers;	/* at @peer: slots that were ever taken */
 	struct shmipc_peer_info *peer;	/* the caller's array of @peer_cap entries */
 	uint32_t peer_cap;
+	uint64_t reserved0[4];
 };
 
 /**
@@ -145,9 +150,9 @@ struct shmipc_segment_stat {
  *
  * Return: 0; -EINVAL invalid name or option, or an option that differs from what the
  * segment was created with; -ENOENT it does not exist; -EEXIST with SHMIPC_EXCL;
- * -EACCES; -ENOSPC, -ENOMEM; -EBUSY another process holds its lock and does not
- * release it; -EPROTONOSUPPORT layout unknown; -EPROTO its header is invalid;
- * -EOPNOTSUPP the directory's file system does not support it.
+ * -E2BIG an option of a newer version; -EACCES; -ENOSPC, -ENOMEM; -EBUSY another
+ * process holds its lock and does not release it; -EPROTONOSUPPORT layout unknown;
+ * -EPROTO its header is invalid; -EOPNOTSUPP the directory's file system does not support it.
  */
 int shmipc_segment_open(struct shmipc_segment **ret, const char *name,
 			const struct shmipc_segment_opts *opts);

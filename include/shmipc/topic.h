@@ -42,7 +42,7 @@ extern "C" {
 
 /**
  * struct shmipc_topic_opts - describes a topic to create or to open
- * @struct_bytes: sizeof this struct
+ * @struct_bytes: sizeof this struct, as the caller knows it
  * @flags:        SHMIPC_PERSIST (history stays when all have gone) and so on
  * @publishers:   the most at a time; 0: 64. With 1, publishing needs no locked
  *                instruction, and a second publisher is refused
@@ -56,7 +56,8 @@ extern "C" {
  * @meta:         SHMIPC_META_*: what each message carries
  * @policies:     1 << enum shmipc_policy, or-ed: what subscribers may choose; 0: all
  * @evict_ns:     how long publishers wait for a subscriber of policy EVICT; 0: 100 ms
- * @page:         as in struct shmipc_segment_opts, and so on to the end
+ * @page:         as in struct shmipc_segment_opts, and so on to @gid
+ * @reserved0, @reserved1: 0; this struct lies in another one, and grows into them
  *
  * A member that is zero selects the default. If the topic exists, each member that
  * is not zero must be equal to what the topic was created with; otherwise the open
@@ -80,16 +81,20 @@ struct shmipc_topic_opts {
 	int32_t node;
 	uint32_t uid;
 	uint32_t gid;
-	uint32_t reserved0;	/* 0 */
+	uint32_t reserved0;
+	uint64_t reserved1[8];
 };
+
+#define SHMIPC_TOPIC_OPTS(...)	SHMIPC_PRIV_SIZED(struct shmipc_topic_opts, __VA_ARGS__)
 
 /* Publishers */
 
 /**
  * struct shmipc_pub_opts - how to publish
- * @struct_bytes: sizeof this struct
+ * @struct_bytes: sizeof this struct, as the caller knows it
  * @spin_ns:      how long to spin before sleeping for room; as in struct shmipc_channel_opts
- * @copier:       copies payloads into the topic; NULL: automatic. Must outlive the publisher
+ * @copier:       copies payloads into the topic; NULL: automatic. The struct is copied;
+ *                what its functions need must outlive the publisher
  * @chain:        functions that fill the headers of each message; NULL: none.
  *                Must outlive the publisher
  * @pool_from:    messages of at least this size go to the pool, even if they would
@@ -102,6 +107,8 @@ struct shmipc_pub_opts {
 	const struct shmipc_middleware_chain *chain;
 	uint64_t pool_from;
 };
+
+#define SHMIPC_PUB_OPTS(...)	SHMIPC_PRIV_SIZED(struct shmipc_pub_opts, __VA_ARGS__)
 
 /* One publisher. Made by the library; the fields are not for users. */
 struct shmipc_pub {
@@ -195,17 +202,14 @@ int shmipc_pub_send_batch(struct shmipc_pub *pub, const struct shmipc_buf *v, ui
 int shmipc_pub_send_with(struct shmipc_pub *pub, const struct shmipc_headers *headers,
 			 const void *buf, size_t len, uint64_t deadline_ns);
 
-/* Room for a message that is filled in place. The fields below @len are not for users. */
+/*
+ * Room for a message that is filled in place. The library looks up the rest by @id;
+ * a loan that was changed, or was published or dropped before, is refused.
+ */
 struct shmipc_loan {
 	void *ptr;		/* with the topic's alignment */
 	size_t len;		/* as requested */
-	uint64_t off;
-	uint64_t chunks;
-	uint32_t span;
-	uint32_t prefix_len;
-	void *block;
-	uint32_t headers_len;
-	uint32_t reserved0;
+	uint64_t id;
 };
 
 /**
@@ -232,7 +236,8 @@ int shmipc_pub_loan(struct shmipc_pub *pub, size_t len, const struct shmipc_head
  * @len:         bytes, at most what was loaned
  * @deadline_ns: for an entry in the log
  *
- * Return: 0; -EINVAL; otherwise as shmipc_pub_send().
+ * Return: 0; -EINVAL @len is too large, or that is no loan of this publisher;
+ * otherwise as shmipc_pub_send().
  */
 int shmipc_pub_publish(struct shmipc_pub *pub, struct shmipc_loan *loan, size_t len,
 		       uint64_t deadline_ns);
@@ -266,6 +271,8 @@ struct shmipc_pub_stat {
 	uint64_t max_message;
 };
 
+#define SHMIPC_PUB_STAT()	SHMIPC_PRIV_SIZED(struct shmipc_pub_stat, )
+
 int shmipc_pub_get_stat(const struct shmipc_pub *pub, struct shmipc_pub_stat *ret);
 int shmipc_pub_get_info(const struct shmipc_pub *pub, struct shmipc_segment_info *ret);
 
@@ -285,7 +292,7 @@ enum shmipc_iter {
 
 /**
  * struct shmipc_sub_opts - how to subscribe
- * @struct_bytes: sizeof this struct
+ * @struct_bytes: sizeof this struct, as the caller knows it
  * @spin_ns:      as in struct shmipc_channel_opts
  * @start:        SHMIPC_START_NEW (default), OLDEST, NEWEST, SEQ
  * @iter:         enum shmipc_iter
@@ -314,6 +321,8 @@ struct shmipc_sub_opts {
 	uint64_t stride_at;
 	const struct shmipc_copier *copier;
 };
+
+#define SHMIPC_SUB_OPTS(...)	SHMIPC_PRIV_SIZED(struct shmipc_sub_opts, __VA_ARGS__)
 
 /* A message as a subscriber receives it. */
 struct shmipc_msg {
@@ -518,79 +527,15 @@ struct shmipc_sub_stat {
 	uint32_t holds;		/* messages held now */
 };
 
+#define SHMIPC_SUB_STAT()	SHMIPC_PRIV_SIZED(struct shmipc_sub_stat, )
+
 int shmipc_sub_get_stat(const struct shmipc_sub *sub, struct shmipc_sub_stat *ret);
 int shmipc_sub_get_info(const struct shmipc_sub *sub, struct shmipc_segment_info *ret);
-
-/* Inspecting a topic */
-
-struct shmipc_topic_pub_info {
-	struct shmipc_peer_info peer;
-	uint64_t id;
-	uint64_t sent;		/* including earlier publishers in this slot */
-	uint64_t bytes;
-	uint64_t waits;
-	uint32_t waits_for;	/* peer slot plus 1; 0: none */
-	uint32_t chunks;	/* of the pool that it owns */
-};
-
-struct shmipc_topic_sub_info {
-	struct shmipc_peer_info peer;
-	uint32_t policy;
-	uint32_t group;		/* 0: none */
-	uint64_t pos;
-	uint64_t lag;		/* messages */
-	uint64_t received;
-	uint64_t lost;
-	uint32_t holding;
-	uint32_t evicted;	/* 1: publishers no longer wait for it */
-};
-
-/**
- * struct shmipc_topic_stat - properties and state of a topic at one moment
- *
- * @pub and @sub are the caller's arrays of @pub_cap and @sub_cap entries; @npubs and
- * @nsubs are the numbers of those attached, or dead and not yet replaced.
- */
-struct shmipc_topic_stat {
-	uint64_t struct_bytes;	/* set by the caller */
-	struct shmipc_segment_info info;
-	int in_use;
-	struct shmipc_topic_opts opts;	/* as created; defaults are filled in */
-	uint64_t max_message;
-	uint64_t tail;		/* number of the next message */
-	uint64_t floor;		/* number of the oldest message kept */
-	uint64_t entries;
-	uint64_t chunk_bytes;
-	uint32_t chunks;
-	uint32_t chunks_free;	/* not in use */
-	uint32_t chunks_owned;	/* being filled */
-	uint32_t chunks_held;	/* with a message that a subscriber holds */
-	struct shmipc_topic_pub_info *pub;
-	struct shmipc_topic_sub_info *sub;
-	uint32_t pub_cap;
-	uint32_t sub_cap;
-	uint32_t npubs;
-	uint32_t nsubs;
-	/* totals over all publishers since creation, including those that have left */
-	uint64_t sent;		/* messages */
-	uint64_t bytes;
-	uint64_t waits;
-	uint64_t aborted;
-	uint64_t evictions;
-};
-
-/**
- * shmipc_topic_look - inspect a topic by name without joining it
- * @name: as for open
- * @ret:  filled in
- *
- * Needs read permission only.
- *
- * Return: 0; -EINVAL not a topic; otherwise as shmipc_segment_look().
- */
-int shmipc_topic_look(const char *name, struct shmipc_topic_stat *ret);
 
 #ifdef __cplusplus
 }
 #endif
+
+#include <shmipc/topic_look.h>
+
 #endif /* SHMIPC_TOPIC_H */

@@ -4,6 +4,7 @@
 #define SHMIPC_LIB_BASE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include <shmipc/error.h>
@@ -20,6 +21,16 @@ int shmipc_fail(int err, const char *fmt, ...) __attribute__((format(printf, 2, 
  * copy above 2. Negative, with errno set, if @fd is, or if no descriptor is free.
  */
 int shmipc_fd(int fd);
+
+/*
+ * sized.c: structs of users that begin with their own size, whatever version their
+ * headers are of; @what is for the text. check: -EINVAL if that cannot be a size.
+ * read: a copy of @ours bytes of options, -E2BIG if what is longer than ours is not
+ * zero there. write: a result, to a struct that was checked.
+ */
+int shmipc_sized_check(const void *user, size_t ours, const char *what);
+int shmipc_sized_read(void *ret, size_t ours, const void *user, const char *what);
+void shmipc_sized_write(void *user, const void *from, size_t ours);
 
 /* time.c */
 uint64_t shmipc_now_ns(void);		/* CLOCK_MONOTONIC */

@@ -13,14 +13,16 @@ static const uint32_t no_peer;	/* what a channel without a peer watches */
 
 static int opts_read(struct shmipc_channel_opts *o, const struct shmipc_channel_opts *user)
 {
+	int err = 0;
+
 	memset(o, 0, sizeof(*o));
-	if (user) {
-		if (user->struct_bytes != sizeof(*o) || user->reserved0)
-			return shmipc_fail(-EINVAL, "shmipc: channel options: struct_bytes is %llu, this library knows %zu; reserved0 is %u, must be 0 (EINVAL)",
-					   (unsigned long long)user->struct_bytes, sizeof(*o),
-					   user->reserved0);
-		*o = *user;
-	}
+	if (user)
+		err = shmipc_sized_read(o, sizeof(*o), user, "channel options");
+	if (err)
+		return err;
+	if (o->reserved0)
+		return shmipc_fail(-EINVAL, "shmipc: channel options: reserved0 is %u, must be 0 (EINVAL)",
+				   o->reserved0);
 	if (!o->stride)
 		o->stride = 1;
 	if (o->stride_at >= o->stride || o->start > SHMIPC_START_NEWEST)
@@ -248,31 +250,31 @@ static uint64_t pending(const struct shmipc_chan *c, uint64_t seq)
 SHMIPC_EXPORT int shmipc_channel_get_stat(struct shmipc_channel *ch,
 					  struct shmipc_channel_stat *ret)
 {
+	struct shmipc_channel_stat st = { .struct_bytes = sizeof(st) };
 	struct shmipc_chan *c = shmipc_chan(ch);
 	struct shmipc_peer_info peer;
+	int err = shmipc_sized_check(ret, sizeof(st), "channel stat");
 
-	if (ret->struct_bytes != sizeof(*ret) || c->seg->dead)
+	if (err || c->seg->dead)
 		return -EINVAL;
-	ret->lost = 0;
 	if (ch->role == SHMIPC_ROLE_READER) {
-		ret->seq = ch->end.bcast_rx.seq;
-		ret->lost = ch->end.bcast_rx.lost;
+		st.seq = ch->end.bcast_rx.seq;
+		st.lost = ch->end.bcast_rx.lost;
 	} else if (ch->role == SHMIPC_ROLE_CONSUMER) {
-		ret->seq = ch->end.spsc_rx.seq;
+		st.seq = ch->end.spsc_rx.seq;
 	} else {
-		ret->seq = ch->kind == SHMIPC_KIND_SPSC ? ch->end.spsc_tx.pub_seq :
+		st.seq = ch->kind == SHMIPC_KIND_SPSC ? ch->end.spsc_tx.pub_seq :
 							  ch->end.bcast_tx.pub_seq;
 	}
-	ret->pending = pending(c, ret->seq);
-	ret->sleeps = c->sleeps;
-	ret->wakes = c->wakes;
-	ret->max_payload = shmipc_ring_max_payload(ch->kind, c->seg->ring.size);
-	ret->peer_state = SHMIPC_PEER_NONE;
-	ret->peer_pid = 0;
+	st.pending = pending(c, st.seq);
+	st.sleeps = c->sleeps;
+	st.wakes = c->wakes;
+	st.max_payload = shmipc_ring_max_payload(ch->kind, c->seg->ring.size);
 	if (c->peer_slot != NO_SLOT) {
 		shmipc_slot_info(c->seg, c->peer_slot, &peer);
-		ret->peer_state = peer.state;
-		ret->peer_pid = peer.pid;
+		st.peer_state = peer.state;
+		st.peer_pid = peer.pid;
 	}
+	shmipc_sized_write(ret, &st, sizeof(st));
 	return 0;
 }

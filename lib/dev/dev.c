@@ -263,7 +263,8 @@ static void plan_create(struct shmipc_dev_create *r, const struct shmipc_seg_hdr
 	}
 }
 
-static int create_on(int fd, const char *name, const struct shmipc_segment_opts *o)
+static int create_on(struct shmipc_segment *seg, const char *name,
+		     const struct shmipc_segment_opts *o)
 {
 	struct shmipc_pages pages = { .asked = o->page, .node_asked = -1, .node_got = -1 };
 	struct shmipc_dev_region region[SHMIPC_DEV_REGIONS_MAX];
@@ -271,7 +272,7 @@ static int create_on(int fd, const char *name, const struct shmipc_segment_opts 
 	struct shmipc_seg_hdr h;
 	struct shmipc_body b;
 	void *body = NULL;
-	int ret = shmipc_opts_plan(&h, &b, o, name, &pages);
+	int ret = shmipc_opts_plan(&h, &b, o, seg->make_log, name, &pages);
 
 	if (ret)
 		return ret;
@@ -287,7 +288,7 @@ static int create_on(int fd, const char *name, const struct shmipc_segment_opts 
 	}
 	r.body = (uintptr_t)body;
 	r.body_bytes = b.init_bytes;
-	ret = shmipc_dev_ioctl(fd, SHMIPC_IOC_CREATE, &r);
+	ret = shmipc_dev_ioctl(seg->fd, SHMIPC_IOC_CREATE, &r);
 	free(body);
 	return ret ? fail_create(&r, name, ret) : 0;
 }
@@ -300,7 +301,7 @@ int shmipc_dev_create(struct shmipc_segment *seg, const char *name,
 	seg->fd = shmipc_dev_fd(O_RDWR);
 	if (seg->fd < 0)
 		return seg->fd;
-	ret = create_on(seg->fd, name, o);
+	ret = create_on(seg, name, o);
 	if (ret) {
 		shmipc_dev_close(seg);
 		return ret;

@@ -289,7 +289,7 @@ static void show_ready(struct shmipc_watch *w)
 
 static int fetch(struct shmipc_watch *w, struct shmipc_event *ret)
 {
-	*ret = w->event[w->first++];
+	shmipc_sized_write(ret, &w->event[w->first++], sizeof(*ret));
 	if (w->first == w->n)
 		w->first = w->n = 0;
 	show_ready(w);
@@ -314,11 +314,10 @@ static int sleep_until(struct shmipc_watch *w, uint64_t deadline_ns)
 SHMIPC_EXPORT int shmipc_watch_next(struct shmipc_watch *w, struct shmipc_event *ret,
 				    uint64_t deadline_ns)
 {
-	int err = 0;
+	int err = shmipc_sized_check(ret, sizeof(*ret), "event of a watch");
 
-	if (ret->struct_bytes != sizeof(*ret))
-		return shmipc_fail(-EINVAL, "shmipc: watch: struct_bytes is %llu, expected %zu (EINVAL)",
-				   (unsigned long long)ret->struct_bytes, sizeof(*ret));
+	if (err)
+		return err;
 	if (w->pid != getpid())
 		return shmipc_fail(-EINVAL, "shmipc: a watch inherited through fork (EINVAL); open one in the child");
 	while (!err) {

@@ -196,7 +196,7 @@ int shmipc_mem_fill(struct shmipc_segment *seg, const char *name,
 	struct shmipc_seg_hdr h;
 	struct shmipc_body b;
 	uint64_t ctl, bytes;
-	int ret = shmipc_opts_plan(&h, &b, o, name, &pages);
+	int ret = shmipc_opts_plan(&h, &b, o, seg->make_log, name, &pages);
 
 	if (ret)
 		return ret;

@@ -60,8 +60,9 @@ static int open_or_create(struct shmipc_segment *seg, const char *name,
 	return ret;
 }
 
-SHMIPC_EXPORT int shmipc_segment_open(struct shmipc_segment **ret, const char *name,
-				      const struct shmipc_segment_opts *opts)
+int shmipc_segment_open_log(struct shmipc_segment **ret, const char *name,
+			    const struct shmipc_segment_opts *opts,
+			    const struct shmipc_tlog_opts *log)
 {
 	const struct shmipc_backend *be = shmipc_backend_named();
 	struct shmipc_segment_opts o;
@@ -79,9 +80,11 @@ SHMIPC_EXPORT int shmipc_segment_open(struct shmipc_segment **ret, const char *n
 	seg = shmipc_segment_new(be);
 	if (!seg)
 		return -ENOMEM;
+	seg->make_log = log;
 	shmipc_fork_hold();
 	err = open_or_create(seg, name, &o, &made);
 	shmipc_fork_release();
+	seg->make_log = NULL;
 	if (err) {
 		shmipc_segment_free(seg);
 		return err;
@@ -94,6 +97,12 @@ SHMIPC_EXPORT int shmipc_segment_open(struct shmipc_segment **ret, const char *n
 	}
 	*ret = seg;
 	return 0;
+}
+
+SHMIPC_EXPORT int shmipc_segment_open(struct shmipc_segment **ret, const char *name,
+				      const struct shmipc_segment_opts *opts)
+{
+	return shmipc_segment_open_log(ret, name, opts, NULL);
 }
 
 SHMIPC_EXPORT int shmipc_segment_anon(struct shmipc_segment **ret,

@@ -39,14 +39,19 @@ static void read_info(const struct shmipc_segment *seg, struct shmipc_segment_in
 		ret->align = seg->log.hdr.align;
 	ret->meta_bytes = shmipc_kind_is_ring(h->kind) ? seg->ring.meta_bytes : 0;
 	ret->created_ns = h->created_ns;
+	memset(ret->reserved0, 0, sizeof(ret->reserved0));
 }
 
 SHMIPC_EXPORT int shmipc_segment_get_info(const struct shmipc_segment *seg,
 					  struct shmipc_segment_info *ret)
 {
-	if (ret->struct_bytes != sizeof(*ret) || seg->dead)
+	struct shmipc_segment_info info = { .struct_bytes = sizeof(info) };
+	int err = shmipc_sized_check(ret, sizeof(info), "segment info");
+
+	if (err || seg->dead)
 		return -EINVAL;
-	read_info(seg, ret);
+	read_info(seg, &info);
+	shmipc_sized_write(ret, &info, sizeof(info));
 	return 0;
 }
 
@@ -92,6 +97,7 @@ SHMIPC_EXPORT int shmipc_segment_look(const char *name, struct shmipc_segment_st
 		goto out;
 	ret->info.struct_bytes = sizeof(ret->info);
 	ret->tail_pos = ret->tail_seq = ret->head_pos = ret->head_seq = 0;
+	memset(ret->reserved0, 0, sizeof(ret->reserved0));
 	read_info(seg, &ret->info);
 	look_at_ring(seg, ret);
 	ret->npeers = 0;

@@ -136,34 +136,31 @@ SHMIPC_EXPORT int shmipc_copier_each(int (*fn)(const struct shmipc_copier *copie
 
 /**
  * shmipc_copier_read - take a private copy of a user's copier
- * @ret:  all functions are set
+ * @ret:  alloc and free may be NULL: memory of the C library
  * @user: from any version of the header; NULL: "auto"
+ * @what: for the text
  *
- * Return: 0; -EINVAL with a text.
+ * Return: 0; -EINVAL, -E2BIG with a text.
  */
-int shmipc_copier_read(struct shmipc_copier *ret, const struct shmipc_copier *user)
+int shmipc_copier_read(struct shmipc_copier *ret, const struct shmipc_copier *user, const char *what)
 {
 	struct shmipc_copier c;
+	int err;
 
 	if (!user) {
 		*ret = *shmipc_copier_auto();
 		return 0;
 	}
-	if (user->struct_bytes != sizeof(c))
-		return shmipc_fail(-EINVAL, "shmipc: copier: struct_bytes is %llu, this library knows %zu (EINVAL); set it to sizeof",
-				   (unsigned long long)user->struct_bytes, sizeof(c));
-	c = *user;
+	err = shmipc_sized_read(&c, sizeof(c), user, what);
+	if (err)
+		return err;
 	if (!c.name)
 		c.name = "unnamed";
 	if (!c.to_shm || !c.from_shm || !c.alloc != !c.free)
-		return shmipc_fail(-EINVAL, "shmipc: copier \"%s\": %s (EINVAL)", c.name,
+		return shmipc_fail(-EINVAL, "shmipc: %s \"%s\": %s (EINVAL)", what, c.name,
 				   !c.to_shm ? "to_shm is NULL" :
 				   !c.from_shm ? "from_shm is NULL" :
 				   "alloc and free must both be set, or both be NULL");
-	if (!c.alloc) {
-		c.alloc = heap_alloc;
-		c.free = heap_free;
-	}
 	*ret = c;
 	return 0;
 }

@@ -32,7 +32,7 @@
 typedef int shmipc_copy_fn(void *dst, const void *src, size_t n, void *arg);
 
 /* copier.c: */
-int shmipc_copier_read(struct shmipc_copier *ret, const struct shmipc_copier *user);
+int shmipc_copier_read(struct shmipc_copier *ret, const struct shmipc_copier *user, const char *what);
 int shmipc_copy_plain_in(void *dst, const void *src, size_t n, void *arg);
 int shmipc_copy_plain_out(void *dst, const void *src, size_t n, void *arg);
 const struct shmipc_copier *shmipc_copier_auto(void);	/* of this processor */

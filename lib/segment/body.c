@@ -44,13 +44,11 @@ static uint64_t log_ctl_bytes(const struct shmipc_topic_hdr *t)
 	return shmipc_priv_round_up(end, SHMIPC_CTL_PAGE);
 }
 
-static int plan_log(struct shmipc_body *b, struct shmipc_seg_hdr *h,
-		    const struct shmipc_segment_opts *o, const char *name,
+static int plan_log(struct shmipc_body *b, struct shmipc_seg_hdr *h, const char *name,
 		    const struct shmipc_pages *pages)
 {
 	uint64_t need, align;
 
-	b->log = *o->log;
 	b->log.data_off = 0;
 	if (shmipc_tlog_layout(&b->log, &b->topic, &need))
 		return shmipc_fail(-EINVAL, "shmipc: create \"%s\": invalid topic options (EINVAL)",
@@ -85,7 +83,7 @@ int shmipc_body_plan(struct shmipc_body *b, struct shmipc_seg_hdr *h,
 	case SHMIPC_KIND_RAW:
 		return plan_raw(h, o, pages);
 	case SHMIPC_KIND_TOPIC:
-		return plan_log(b, h, o, name, pages);
+		return plan_log(b, h, name, pages);
 	default:
 		return plan_ring(b, h, o, name, pages);
 	}

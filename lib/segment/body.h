@@ -29,7 +29,7 @@ struct shmipc_span {
 
 bool shmipc_kind_is_ring(uint32_t kind);
 
-/* @h->body_off is known; sets data_off and data_bytes. 0, -EINVAL with a text. */
+/* @h->body_off is known, and of a topic @b->log; sets data_off and data_bytes. 0, -EINVAL with a text. */
 int shmipc_body_plan(struct shmipc_body *b, struct shmipc_seg_hdr *h,
 		     const struct shmipc_segment_opts *o, const char *name,
 		     const struct shmipc_pages *pages);

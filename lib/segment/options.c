@@ -19,13 +19,14 @@ int shmipc_opts_read(struct shmipc_segment_opts *o, const struct shmipc_segment_
 	static const uint32_t known = SHMIPC_CREATE | SHMIPC_EXCL | SHMIPC_PERSIST |
 				      SHMIPC_ON_NODE | SHMIPC_CHOWN;
 
+	int err;
+
 	memset(o, 0, sizeof(*o));
 	if (!user)
 		return 0;
-	if (user->struct_bytes != sizeof(*o))
-		return shmipc_fail(-EINVAL, "shmipc: options: struct_bytes is %llu, this library knows %zu (EINVAL); set it to sizeof",
-				   (unsigned long long)user->struct_bytes, sizeof(*o));
-	*o = *user;
+	err = shmipc_sized_read(o, sizeof(*o), user, "segment options");
+	if (err)
+		return err;
 	if (o->flags & ~known)
 		return shmipc_fail(-EINVAL, "shmipc: options: unknown flags %#x (EINVAL)",
 				   o->flags & ~known);
@@ -64,13 +65,15 @@ int shmipc_opts_read(struct shmipc_segment_opts *o, const struct shmipc_segment_
  * @h:     filled in; the memory obtained is added later
  * @b:     what follows the peer table
  * @o:     checked options
+ * @log:   how to make the log of a topic; NULL: no topic can be made
  * @name:  or NULL
  * @pages: the kind of memory; determines where the data begin
  *
  * Return: 0, -EINVAL with a text.
  */
 int shmipc_opts_plan(struct shmipc_seg_hdr *h, struct shmipc_body *b,
-		     const struct shmipc_segment_opts *o, const char *name, const struct shmipc_pages *pages)
+		     const struct shmipc_segment_opts *o, const struct shmipc_tlog_opts *log,
+		     const char *name, const struct shmipc_pages *pages)
 {
 	const char *lack = NULL;
 	int ret;
@@ -80,7 +83,7 @@ int shmipc_opts_plan(struct shmipc_seg_hdr *h, struct shmipc_body *b,
 		lack = "the options do not set the kind";
 	else if (o->kind == SHMIPC_KIND_RAW && !o->bytes)
 		lack = "a raw segment needs its number of bytes";
-	else if (o->kind == SHMIPC_KIND_TOPIC && !o->log)
+	else if (o->kind == SHMIPC_KIND_TOPIC && !log)
 		lack = "a topic is made by shmipc_pub_open() or shmipc_sub_open()";
 	if (lack)
 		return shmipc_fail(-EINVAL, "shmipc: create \"%s\": %s (EINVAL)", name ? name : "",
@@ -92,8 +95,10 @@ int shmipc_opts_plan(struct shmipc_seg_hdr *h, struct shmipc_body *b,
 	h->kind = o->kind;
 	h->flags = o->flags & SHMIPC_PERSIST ? SHMIPC_SEG_PERSISTENT : 0;
 	h->peers = o->peers ? o->peers : o->kind == SHMIPC_KIND_SPSC ? 2 : PEERS_DEFAULT;
-	if (o->kind == SHMIPC_KIND_TOPIC)
-		h->peers = o->log->pubs + o->log->subs;
+	if (o->kind == SHMIPC_KIND_TOPIC) {
+		h->peers = log->pubs + log->subs;
+		b->log = *log;
+	}
 	if (h->peers < 2)
 		h->peers = 2;
 	h->peer_bytes = sizeof(struct shmipc_peer_slot);

@@ -18,7 +18,7 @@ int shmipc_private_create(struct shmipc_segment *seg, const struct shmipc_segmen
 
 	if (o->flags & SHMIPC_ON_NODE)
 		pages.node_asked = o->node;
-	ret = shmipc_opts_plan(&h, &b, o, NULL, &pages);
+	ret = shmipc_opts_plan(&h, &b, o, NULL, NULL, &pages);
 	if (ret)
 		return ret;
 	seg->mem = calloc(1, sizeof(*seg->mem));

@@ -22,8 +22,8 @@ struct shmipc_body;
 /* options.c */
 int shmipc_opts_read(struct shmipc_segment_opts *o, const struct shmipc_segment_opts *user);
 int shmipc_opts_plan(struct shmipc_seg_hdr *h, struct shmipc_body *b,
-		     const struct shmipc_segment_opts *o, const char *name,
-		     const struct shmipc_pages *pages);
+		     const struct shmipc_segment_opts *o, const struct shmipc_tlog_opts *log,
+		     const char *name, const struct shmipc_pages *pages);
 int shmipc_opts_match(const struct shmipc_segment_opts *o, const struct shmipc_seg_hdr *h,
 		      const struct shmipc_ring *ring, const char *name);
 
@@ -60,6 +60,7 @@ struct shmipc_segment {
 	struct shmipc_seg_hdr hdr;	/* checked private copy */
 	struct shmipc_ring ring;	/* kinds with a ring */
 	struct shmipc_tlog log;		/* topics */
+	const struct shmipc_tlog_opts *make_log;	/* while it is created */
 	uint32_t *live;			/* words of the end that uses it, or NULL: ... */
 	uint32_t nlive;			/* ... so many are 0 after fork */
 	uint32_t nbusy;
@@ -71,6 +72,10 @@ struct shmipc_segment {
 /* open/segment.c */
 struct shmipc_segment *shmipc_segment_new(const struct shmipc_backend *be);
 void shmipc_segment_free(struct shmipc_segment *seg);
+/* As shmipc_segment_open(), which makes no topics. */
+int shmipc_segment_open_log(struct shmipc_segment **ret, const char *name,
+			    const struct shmipc_segment_opts *opts,
+			    const struct shmipc_tlog_opts *log);
 int shmipc_segment_dup(struct shmipc_segment **ret, struct shmipc_segment *from);
 
 /* fork.c: the open handles of the process, to be closed in a child */

@@ -5,12 +5,6 @@
 
 #include "topic/topic.h"
 
-/* A message on its way: what it says of itself, and where it will lie. */
-struct outgoing {
-	size_t prefix_len;		/* meta fields and headers, in eights */
-	size_t headers_len;
-};
-
 /* Wakes */
 
 SHMIPC_EXPORT void shmipc_pub_slow_wake(struct shmipc_pub *pub, uint64_t seq, uint32_t n)
@@ -104,8 +98,8 @@ static void *put_meta(const struct shmipc_pub_priv *p, void *at, uint64_t seq_of
 }
 
 /* Collect the headers of a message: the user's, then the chain's. */
-static int run_chain(struct shmipc_pub_priv *p, const struct shmipc_headers *user, const void *buf,
-		     size_t len, struct outgoing *ret)
+int shmipc_pub_chain(struct shmipc_pub_priv *p, const struct shmipc_headers *user, const void *buf,
+		     size_t len, struct shmipc_outgoing *ret)
 {
 	struct shmipc_msg_meta m = { .payload = buf, .len = len };
 	int err = 0;
@@ -139,7 +133,7 @@ static size_t pool_prefix(const struct shmipc_pub_priv *p, size_t prefix_len)
 	return prefix_len ? shmipc_priv_round_up(prefix_len, p->t.seg->log.hdr.align) : 0;
 }
 
-static uint64_t headers_flag(const struct outgoing *out)
+static uint64_t headers_flag(const struct shmipc_outgoing *out)
 {
 	return out->headers_len ? SHMIPC_INFO_HEADERS : 0;
 }
@@ -147,7 +141,7 @@ static uint64_t headers_flag(const struct outgoing *out)
 /* Messages into cells */
 
 /* The cells of a topic may be smaller than its meta fields, and a length is the user's. */
-static bool fits(uint64_t cell_bytes, size_t prefix_len, size_t len)
+bool shmipc_pub_fits(uint64_t cell_bytes, size_t prefix_len, size_t len)
 {
 	return prefix_len <= cell_bytes && len <= cell_bytes - prefix_len;
 }
@@ -167,9 +161,8 @@ static int prefix_room(struct shmipc_pub_priv *p, size_t bytes)
 	return 0;
 }
 
-/* @headers: a block that has been made already; NULL: that of p->headers. */
-static int send_cell(struct shmipc_pub_priv *p, const struct outgoing *out, const void *headers,
-		     const void *buf, size_t len, uint64_t deadline_ns)
+int shmipc_pub_cell(struct shmipc_pub_priv *p, const struct shmipc_outgoing *out, const void *headers,
+		    const void *buf, size_t len, uint64_t deadline_ns)
 {
 	size_t meta_len = out->prefix_len - out->headers_len;
 	uint64_t seq;
@@ -208,7 +201,7 @@ SHMIPC_EXPORT int shmipc_pub_send_batch(struct shmipc_pub *pub, const struct shm
 	if (n > SHMIPC_CLAIM_MAX || n > p->t.seg->log.lot)
 		return -E2BIG;
 	for (i = 0; i < n; i++)
-		if (!fits(p->t.seg->log.hdr.cell_bytes, prefix_len, v[i].len))
+		if (!shmipc_pub_fits(p->t.seg->log.hdr.cell_bytes, prefix_len, v[i].len))
 			return -EMSGSIZE;
 	ret = claim(p, n, &seq, deadline_ns);
 	if (ret)
@@ -229,11 +222,11 @@ static unsigned char *block_at(const struct shmipc_pub_priv *p, uint64_t off)
 	return p->t.seg->log.pool + off;
 }
 
-/* Meta and headers lie right before the payload, whatever is left before them. */
-static int publish_block(struct shmipc_pub_priv *p, const struct shmipc_pool_block *blk,
-			 const struct outgoing *out, size_t room, size_t len, uint64_t deadline_ns)
+int shmipc_pub_block_publish(struct shmipc_pub_priv *p, const struct shmipc_pool_block *blk,
+			     const struct shmipc_outgoing *out, size_t len, uint64_t deadline_ns)
 {
-	uint64_t seq, off = blk->off + room - out->prefix_len;
+	/* Meta and headers lie right before the payload, whatever is left before them. */
+	uint64_t seq, off = blk->off + pool_prefix(p, out->prefix_len) - out->prefix_len;
 	int ret = claim(p, 1, &seq, deadline_ns);
 
 	if (ret)
@@ -246,36 +239,42 @@ static int publish_block(struct shmipc_pub_priv *p, const struct shmipc_pool_blo
 	return 0;
 }
 
-static int save_headers(struct shmipc_pub_priv *p, const struct shmipc_pool_block *blk,
-			const struct outgoing *out, size_t room)
-{
-	if (!out->headers_len)
-		return 0;
-	return shmipc_headers_save(&p->headers, block_at(p, blk->off + room - out->headers_len),
-				   out->headers_len);
-}
-
-static int send_block(struct shmipc_pub_priv *p, const struct outgoing *out, const void *buf,
-		      size_t len, uint64_t deadline_ns)
+int shmipc_pub_block(struct shmipc_pub_priv *p, const struct shmipc_outgoing *out, size_t len,
+		     struct shmipc_pool_block *ret_blk, void **ret_ptr, uint64_t deadline_ns)
 {
 	size_t room = pool_prefix(p, out->prefix_len);
-	struct shmipc_pool_block blk;
-	int ret = take_block(p, room + len, &blk, deadline_ns);
+	int ret = take_block(p, room + len, ret_blk, deadline_ns);
 
 	if (ret)
 		return ret;
-	ret = save_headers(p, &blk, out, room);
+	*ret_ptr = block_at(p, ret_blk->off + room);
+	if (out->headers_len)
+		ret = shmipc_headers_save(&p->headers, (unsigned char *)*ret_ptr - out->headers_len,
+					  out->headers_len);
+	if (ret)
+		shmipc_pool_dropped(&p->pool, ret_blk);
+	return ret;
+}
+
+static int send_block(struct shmipc_pub_priv *p, const struct shmipc_outgoing *out, const void *buf,
+		      size_t len, uint64_t deadline_ns)
+{
+	struct shmipc_pool_block blk;
+	void *ptr;
+	int ret = shmipc_pub_block(p, out, len, &blk, &ptr, deadline_ns);
+
+	if (ret)
+		return ret;
+	ret = p->t.copier.to_shm(ptr, buf, len, p->t.copier.arg);
 	if (!ret)
-		ret = p->t.copier->to_shm(block_at(p, blk.off + room), buf, len, p->t.copier->arg);
-	if (!ret)
-		ret = publish_block(p, &blk, out, room, len, deadline_ns);
+		ret = shmipc_pub_block_publish(p, &blk, out, len, deadline_ns);
 	if (ret)
 		shmipc_pool_dropped(&p->pool, &blk);
 	return ret;
 }
 
 /* With a copier of the user's, which does not run while a number is claimed. */
-static int send_copied(struct shmipc_pub_priv *p, const struct outgoing *out, const void *buf,
+static int send_copied(struct shmipc_pub_priv *p, const struct shmipc_outgoing *out, const void *buf,
 		       size_t len, uint64_t deadline_ns)
 {
 	void *copy;
@@ -283,14 +282,14 @@ static int send_copied(struct shmipc_pub_priv *p, const struct outgoing *out, co
 
 	if (p->t.seg->log.hdr.chunks)
 		return send_block(p, out, buf, len, deadline_ns);
-	if (!fits(p->cell_max, out->prefix_len, len))
+	if (!shmipc_pub_fits(p->cell_max, out->prefix_len, len))
 		return -EMSGSIZE;
 	copy = malloc(len + 1);
 	if (!copy)
 		return -ENOMEM;
-	ret = p->t.copier->to_shm(copy, buf, len, p->t.copier->arg);
+	ret = p->t.copier.to_shm(copy, buf, len, p->t.copier.arg);
 	if (!ret)
-		ret = send_cell(p, out, NULL, copy, len, deadline_ns);
+		ret = shmipc_pub_cell(p, out, NULL, copy, len, deadline_ns);
 	free(copy);
 	return ret;
 }
@@ -298,21 +297,21 @@ static int send_copied(struct shmipc_pub_priv *p, const struct outgoing *out, co
 static int send(struct shmipc_pub_priv *p, const struct shmipc_headers *headers, const void *buf,
 		size_t len, uint64_t deadline_ns)
 {
-	struct outgoing out;
+	struct shmipc_outgoing out;
 	int ret;
 
 	if (!p->pub.live)
 		return -EINVAL;
 	if (len > shmipc_topic_max_message(&p->t.seg->log))
 		return -EMSGSIZE;
-	ret = run_chain(p, headers, buf, len, &out);
+	ret = shmipc_pub_chain(p, headers, buf, len, &out);
 	if (ret)
 		return ret;
 	/* A copier of the user's knows what @buf is: only it may read from there. */
 	if (p->own_copier)
 		return send_copied(p, &out, buf, len, deadline_ns);
-	if (fits(p->cell_max, out.prefix_len, len))
-		return send_cell(p, &out, NULL, buf, len, deadline_ns);
+	if (shmipc_pub_fits(p->cell_max, out.prefix_len, len))
+		return shmipc_pub_cell(p, &out, NULL, buf, len, deadline_ns);
 	return p->t.seg->log.hdr.chunks ? send_block(p, &out, buf, len, deadline_ns) : -EMSGSIZE;
 }
 
@@ -328,106 +327,6 @@ SHMIPC_EXPORT int shmipc_pub_send_with(struct shmipc_pub *pub, const struct shmi
 	return send(pub_priv(pub), headers, buf, len, deadline_ns);
 }
 
-/* Loans */
-
-/* Of a topic without a pool: private memory, copied at last. */
-static int loan_private(struct shmipc_pub_priv *p, const struct outgoing *out, size_t len,
-			struct shmipc_loan *ret)
-{
-	struct shmipc_loan l = { .len = len, .prefix_len = (uint32_t)out->prefix_len,
-				 .headers_len = (uint32_t)out->headers_len };
-	int err = !fits(p->cell_max, out->prefix_len, len) ? -EMSGSIZE : shmipc_loan_alloc(p, &l);
-
-	if (!err && l.headers_len)
-		err = shmipc_headers_save(&p->headers, shmipc_loan_headers(&l), l.headers_len);
-	if (!err)
-		*ret = l;
-	else if (l.block)
-		shmipc_loan_free(&l);
-	return err;
-}
-
-static int publish_private(struct shmipc_pub_priv *p, struct shmipc_loan *loan,
-			   const struct outgoing *out, size_t len, uint64_t deadline_ns)
-{
-	int ret = send_cell(p, out, out->headers_len ? shmipc_loan_headers(loan) : NULL,
-			    loan->block, len, deadline_ns);
-
-	if (!ret)
-		shmipc_loan_free(loan);
-	return ret;
-}
-
-SHMIPC_EXPORT int shmipc_pub_loan(struct shmipc_pub *pub, size_t len,
-				  const struct shmipc_headers *headers, struct shmipc_loan *ret,
-				  uint64_t deadline_ns)
-{
-	struct shmipc_pub_priv *p = pub_priv(pub);
-	struct shmipc_pool_block blk;
-	struct outgoing out;
-	size_t room;
-	int err;
-
-	if (!pub->live)
-		return -EINVAL;
-	if (len > shmipc_topic_max_message(&p->t.seg->log))
-		return -EMSGSIZE;
-	err = run_chain(p, headers, NULL, len, &out);
-	if (err)
-		return err;
-	room = pool_prefix(p, out.prefix_len);
-	if (!p->t.seg->log.hdr.chunks)
-		return loan_private(p, &out, len, ret);
-	err = take_block(p, room + len, &blk, deadline_ns);
-	if (err)
-		return err;
-	err = save_headers(p, &blk, &out, room);
-	if (err) {
-		shmipc_pool_dropped(&p->pool, &blk);
-		return err;
-	}
-	*ret = (struct shmipc_loan){ .ptr = block_at(p, blk.off + room), .len = len,
-				     .off = blk.off, .chunks = blk.chunks, .span = blk.span,
-				     .prefix_len = (uint32_t)out.prefix_len,
-				     .headers_len = (uint32_t)out.headers_len };
-	return 0;
-}
-
-SHMIPC_EXPORT int shmipc_pub_publish(struct shmipc_pub *pub, struct shmipc_loan *loan, size_t len,
-				     uint64_t deadline_ns)
-{
-	struct shmipc_pub_priv *p = pub_priv(pub);
-	struct shmipc_pool_block blk = { .off = loan->off, .chunks = loan->chunks,
-					 .span = loan->span };
-	struct outgoing out = { loan->prefix_len, loan->headers_len };
-	int ret;
-
-	if (!pub->live || !loan->ptr || len > loan->len)
-		return -EINVAL;
-	if (loan->block)
-		ret = publish_private(p, loan, &out, len, deadline_ns);
-	else
-		ret = publish_block(p, &blk, &out, pool_prefix(p, out.prefix_len), len, deadline_ns);
-	if (!ret)
-		loan->ptr = NULL;
-	return ret;
-}
-
-SHMIPC_EXPORT void shmipc_pub_drop(struct shmipc_pub *pub, struct shmipc_loan *loan)
-{
-	struct shmipc_pub_priv *p = pub_priv(pub);
-	struct shmipc_pool_block blk = { .off = loan->off, .chunks = loan->chunks,
-					 .span = loan->span };
-
-	if (!loan->ptr)
-		return;
-	if (loan->block)
-		shmipc_loan_free(loan);
-	else if (pub->live)
-		shmipc_pool_dropped(&p->pool, &blk);
-	loan->ptr = NULL;
-}
-
 /* Looking at it */
 
 SHMIPC_EXPORT int shmipc_pub_blocked(const struct shmipc_pub *pub, struct shmipc_blocked *ret)
@@ -441,17 +340,20 @@ SHMIPC_EXPORT int shmipc_pub_blocked(const struct shmipc_pub *pub, struct shmipc
 SHMIPC_EXPORT int shmipc_pub_get_stat(const struct shmipc_pub *pub, struct shmipc_pub_stat *ret)
 {
 	const struct shmipc_pub_priv *p = pub_priv(pub);
+	struct shmipc_pub_stat st = { .struct_bytes = sizeof(st) };
+	int err = shmipc_sized_check(ret, sizeof(st), "publisher stat");
 
-	if (ret->struct_bytes != sizeof(*ret) || !pub->live)
+	if (err || !pub->live)
 		return -EINVAL;
-	ret->id = shmipc_load_relaxed(&pub->tx.line->id);
-	ret->sent = pub_seq(p);
-	ret->bytes = pub->tx.bytes - p->opened_bytes;
-	ret->sleeps = p->t.sleeps;
-	ret->wakes = p->t.wakes;
-	ret->evicted = p->evicted;
-	ret->next = shmipc_tlog_tail(pub->tx.log);
-	ret->max_message = shmipc_topic_max_message(&p->t.seg->log);
+	st.id = shmipc_load_relaxed(&pub->tx.line->id);
+	st.sent = pub_seq(p);
+	st.bytes = pub->tx.bytes - p->opened_bytes;
+	st.sleeps = p->t.sleeps;
+	st.wakes = p->t.wakes;
+	st.evicted = p->evicted;
+	st.next = shmipc_tlog_tail(pub->tx.log);
+	st.max_message = shmipc_topic_max_message(&p->t.seg->log);
+	shmipc_sized_write(ret, &st, sizeof(st));
 	return 0;
 }
 

@@ -1,66 +1,166 @@
 // SPDX-License-Identifier: MIT
 /*
- * pub_loan.c - loans of a topic without a pool: private memory
+ * pub_loan.c - filling a message in place
  *
- * The headers lie behind the payload, and behind them what links the loans of a
- * publisher, so that those that were not published go with it.
+ * What a user has of a loan is where to write, how much, and a number. Where the
+ * memory really is stands in a table of the publisher's: the number names a place
+ * in it and the use of that place, so a loan that was changed, copied and used
+ * twice, or never filled in, is refused.
+ *
+ * Of a topic without a pool a loan is private memory: the headers lie behind the
+ * payload.
  */
 #include <errno.h>
 #include <stdlib.h>
 
 #include "topic/topic.h"
 
-struct shmipc_loan_node {
-	struct shmipc_loan_node *next;
-	struct shmipc_loan_node **at;	/* where it is linked */
-	void *block;
+#define LOANS_MIN	8u
+
+struct shmipc_loan_place {
+	uint64_t id;		/* use of this place << 32 | its number plus 1 */
+	bool used;
+	uint32_t next;		/* of the free ones; the table's end: none */
+	void *ptr;
+	size_t len;
+	struct shmipc_outgoing out;
+	struct shmipc_pool_block blk;
+	void *block;		/* private memory; NULL: in the pool */
 };
 
-unsigned char *shmipc_loan_headers(const struct shmipc_loan *loan)
+static int grow(struct shmipc_pub_priv *p)
 {
-	return (unsigned char *)loan->block + shmipc_priv_round_up(loan->len, 8);
-}
+	uint32_t i, n = p->nloans ? 2 * p->nloans : LOANS_MIN;
+	struct shmipc_loan_place *more = realloc(p->loan, n * sizeof(*more));
 
-static struct shmipc_loan_node *node_of(const struct shmipc_loan *loan)
-{
-	return (struct shmipc_loan_node *)(void *)(shmipc_loan_headers(loan) +
-						   shmipc_priv_round_up(loan->headers_len, 8));
-}
-
-int shmipc_loan_alloc(struct shmipc_pub_priv *p, struct shmipc_loan *loan)
-{
-	size_t align = p->t.seg->log.hdr.align > 64 ? p->t.seg->log.hdr.align : 64;
-	size_t bytes = shmipc_priv_round_up(loan->len, 8) + sizeof(struct shmipc_loan_node) +
-		       shmipc_priv_round_up(loan->headers_len, 8);
-	struct shmipc_loan_node *n;
-
-	loan->block = aligned_alloc(align, shmipc_priv_round_up(bytes, align));
-	if (!loan->block)
-		return -ENOMEM;
-	loan->ptr = loan->block;
-	n = node_of(loan);
-	*n = (struct shmipc_loan_node){ p->loans, &p->loans, loan->block };
-	if (n->next)
-		n->next->at = &n->next;
-	p->loans = n;
+	if (!more)
+		return shmipc_fail(-ENOMEM, "shmipc: publish on \"%s\": no memory for a loan (ENOMEM)",
+				   p->t.seg->hdr.name);
+	for (i = p->nloans; i < n; i++)
+		more[i] = (struct shmipc_loan_place){ .id = i + 1, .next = i + 1 };
+	p->loan = more;
+	p->loan_free = p->nloans;
+	p->nloans = n;
 	return 0;
 }
 
-static void node_free(struct shmipc_loan_node *n)
+/* The place of a loan, if it is one that this publisher has given. */
+static struct shmipc_loan_place *place_of(const struct shmipc_pub_priv *p,
+					  const struct shmipc_loan *loan)
 {
-	*n->at = n->next;
-	if (n->next)
-		n->next->at = n->at;
-	free(n->block);
+	uint32_t at = (uint32_t)loan->id - 1;
+	struct shmipc_loan_place *pl = at < p->nloans ? &p->loan[at] : NULL;
+
+	return pl && pl->used && pl->id == loan->id && pl->ptr == loan->ptr ? pl : NULL;
 }
 
-void shmipc_loan_free(struct shmipc_loan *loan)
+static void give_back(struct shmipc_pub_priv *p, struct shmipc_loan_place *pl)
 {
-	node_free(node_of(loan));
+	free(pl->block);
+	pl->block = NULL;
+	pl->used = false;
+	pl->id += UINT64_C(1) << 32;
+	pl->next = p->loan_free;
+	p->loan_free = (uint32_t)pl->id - 1;
+}
+
+static unsigned char *private_headers(const struct shmipc_loan_place *pl)
+{
+	return (unsigned char *)pl->block + shmipc_priv_round_up(pl->len, 8);
+}
+
+static int loan_private(struct shmipc_pub_priv *p, struct shmipc_loan_place *pl)
+{
+	size_t align = p->t.seg->log.hdr.align > 64 ? p->t.seg->log.hdr.align : 64;
+	size_t bytes = shmipc_priv_round_up(pl->len, 8) + pl->out.headers_len + 1;
+	int err = 0;
+
+	if (!shmipc_pub_fits(p->cell_max, pl->out.prefix_len, pl->len))
+		return -EMSGSIZE;
+	pl->block = aligned_alloc(align, shmipc_priv_round_up(bytes, align));
+	if (!pl->block)
+		return -ENOMEM;
+	pl->ptr = pl->block;
+	if (pl->out.headers_len)
+		err = shmipc_headers_save(&p->headers, private_headers(pl), pl->out.headers_len);
+	if (err) {
+		free(pl->block);
+		pl->block = NULL;
+	}
+	return err;
+}
+
+SHMIPC_EXPORT int shmipc_pub_loan(struct shmipc_pub *pub, size_t len,
+				  const struct shmipc_headers *headers, struct shmipc_loan *ret,
+				  uint64_t deadline_ns)
+{
+	struct shmipc_pub_priv *p = pub_priv(pub);
+	struct shmipc_loan_place *pl;
+	int err;
+
+	if (!pub->live)
+		return -EINVAL;
+	if (len > shmipc_topic_max_message(&p->t.seg->log))
+		return -EMSGSIZE;
+	if (p->loan_free == p->nloans) {
+		err = grow(p);
+		if (err)
+			return err;
+	}
+	pl = &p->loan[p->loan_free];
+	pl->len = len;
+	err = shmipc_pub_chain(p, headers, NULL, len, &pl->out);
+	if (!err && p->t.seg->log.hdr.chunks)
+		err = shmipc_pub_block(p, &pl->out, len, &pl->blk, &pl->ptr, deadline_ns);
+	else if (!err)
+		err = loan_private(p, pl);
+	if (err)
+		return err;
+	pl->used = true;
+	p->loan_free = pl->next;
+	*ret = (struct shmipc_loan){ .ptr = pl->ptr, .len = len, .id = pl->id };
+	return 0;
+}
+
+SHMIPC_EXPORT int shmipc_pub_publish(struct shmipc_pub *pub, struct shmipc_loan *loan, size_t len,
+				     uint64_t deadline_ns)
+{
+	struct shmipc_pub_priv *p = pub_priv(pub);
+	struct shmipc_loan_place *pl = place_of(p, loan);
+	int ret;
+
+	if (!pub->live || !pl || len > pl->len)
+		return -EINVAL;
+	if (pl->block)
+		ret = shmipc_pub_cell(p, &pl->out, pl->out.headers_len ? private_headers(pl) : NULL,
+				      pl->block, len, deadline_ns);
+	else
+		ret = shmipc_pub_block_publish(p, &pl->blk, &pl->out, len, deadline_ns);
+	if (ret)
+		return ret;
+	give_back(p, pl);
+	*loan = (struct shmipc_loan){ 0 };
+	return 0;
+}
+
+SHMIPC_EXPORT void shmipc_pub_drop(struct shmipc_pub *pub, struct shmipc_loan *loan)
+{
+	struct shmipc_pub_priv *p = pub_priv(pub);
+	struct shmipc_loan_place *pl = place_of(p, loan);
+
+	if (!pl)
+		return;
+	if (!pl->block && pub->live)
+		shmipc_pool_dropped(&p->pool, &pl->blk);
+	give_back(p, pl);
+	*loan = (struct shmipc_loan){ 0 };
 }
 
 void shmipc_loan_free_all(struct shmipc_pub_priv *p)
 {
-	while (p->loans)
-		node_free(p->loans);
+	uint32_t i;
+
+	for (i = 0; i < p->nloans; i++)
+		free(p->loan[i].block);
+	free(p->loan);
 }

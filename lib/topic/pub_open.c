@@ -11,16 +11,7 @@
 static int opts_read(struct shmipc_pub_opts *o, const struct shmipc_pub_opts *user)
 {
 	memset(o, 0, sizeof(*o));
-	if (!user)
-		return 0;
-	if (user->struct_bytes != sizeof(*o))
-		return shmipc_fail(-EINVAL, "shmipc: publisher options: struct_bytes is %llu, this library knows %zu (EINVAL); set it to sizeof",
-				   (unsigned long long)user->struct_bytes, sizeof(*o));
-	*o = *user;
-	if (o->copier && o->copier->struct_bytes != sizeof(*o->copier))
-		return shmipc_fail(-EINVAL, "shmipc: publisher options: the copier's struct_bytes is %llu, this library knows %zu (EINVAL)",
-				   (unsigned long long)o->copier->struct_bytes, sizeof(*o->copier));
-	return 0;
+	return user ? shmipc_sized_read(o, sizeof(*o), user, "publisher options") : 0;
 }
 
 /* Of a chunk's owner: is it still there? */
@@ -88,12 +79,6 @@ static int start(struct shmipc_pub_priv *p, const struct shmipc_pub_opts *o)
 	if (ret)
 		return shmipc_fail(ret, "shmipc: publish on \"%s\": getrandom gives nothing (EAGAIN)",
 				   seg->hdr.name);
-	p->t.copier = o->copier;
-	p->own_copier = o->copier;
-	if (!p->t.copier)
-		ret = shmipc_copier_find(&p->t.copier, "auto");
-	if (ret)
-		return ret;
 	p->t.spin_ns = shmipc_topic_spin_ns(o->spin_ns);
 	p->chain = o->chain;
 	generation = shmipc_load_relaxed(&shmipc_segment_slot(seg, p->t.end.slot)->generation);
@@ -127,6 +112,10 @@ SHMIPC_EXPORT int shmipc_pub_open(struct shmipc_pub **ret, const char *name,
 	p = calloc(1, sizeof(*p));
 	if (!p)
 		return shmipc_fail(-ENOMEM, "shmipc: no memory for a publisher (ENOMEM)");
+	err = shmipc_copier_read(&p->t.copier, o.copier, "publisher options: copier");
+	if (err)
+		goto free_pub;
+	p->own_copier = o.copier;
 	err = shmipc_topic_open(&p->t.seg, name, topic);
 	if (err)
 		goto free_pub;

@@ -9,13 +9,13 @@
 static int opts_read(struct shmipc_sub_opts *o, const struct shmipc_sub_opts *user)
 {
 	const char *lack = NULL;
+	int err = 0;
 
 	memset(o, 0, sizeof(*o));
-	if (user && user->struct_bytes != sizeof(*o))
-		return shmipc_fail(-EINVAL, "shmipc: subscriber options: struct_bytes is %llu, this library knows %zu (EINVAL); set it to sizeof",
-				   (unsigned long long)user->struct_bytes, sizeof(*o));
 	if (user)
-		*o = *user;
+		err = shmipc_sized_read(o, sizeof(*o), user, "subscriber options");
+	if (err)
+		return err;
 	if (!o->stride)
 		o->stride = 1;
 	if (!o->policy)
@@ -30,8 +30,6 @@ static int opts_read(struct shmipc_sub_opts *o, const struct shmipc_sub_opts *us
 		lack = "a group takes neither a stride nor the newest only";
 	else if (o->flags & SHMIPC_SUB_READ_ONLY && (o->policy != SHMIPC_POLICY_LOSSY || o->group))
 		lack = "who may only read is lossy, and in no group";
-	else if (o->copier && o->copier->struct_bytes != sizeof(*o->copier))
-		lack = "the copier's struct_bytes is not sizeof(struct shmipc_copier)";
 	return lack ? shmipc_fail(-EINVAL, "shmipc: subscriber options: %s (EINVAL)", lack) : 0;
 }
 
@@ -64,14 +62,8 @@ static int start(struct shmipc_sub_priv *s, const struct shmipc_sub_opts *o)
 {
 	struct shmipc_segment *seg = s->t.seg;
 	uint64_t generation;
-	int ret = 0;
+	int ret;
 
-	s->t.copier = o->copier;
-	s->own_copier = o->copier;
-	if (!s->t.copier)
-		ret = shmipc_copier_find(&s->t.copier, "auto");
-	if (ret)
-		return ret;
 	s->t.spin_ns = shmipc_topic_spin_ns(o->spin_ns);
 	s->iter = o->iter;
 	s->policy = o->policy;
@@ -123,6 +115,10 @@ SHMIPC_EXPORT int shmipc_sub_open(struct shmipc_sub **ret, const char *name,
 		return shmipc_fail(-ENOMEM, "shmipc: no memory for a subscriber (ENOMEM)");
 	(void)pthread_mutex_init(&s->thread_mutex, NULL);
 	(void)pthread_cond_init(&s->thread_cond, NULL);
+	err = shmipc_copier_read(&s->t.copier, o.copier, "subscriber options: copier");
+	if (err)
+		goto free_sub;
+	s->own_copier = o.copier;
 	err = o.flags & SHMIPC_SUB_READ_ONLY ?
 	      shmipc_topic_open_read_only(&s->t.seg, name, topic, &in_use) :
 	      shmipc_topic_open(&s->t.seg, name, topic);
@@ -158,8 +154,8 @@ free_sub:
 
 static void free_copy(struct shmipc_sub_priv *s, struct shmipc_sub_hold *h)
 {
-	if (s->own_copier && s->t.copier->free)
-		s->t.copier->free(h->copy, s->t.copier->arg);
+	if (s->own_copier && s->t.copier.free)
+		s->t.copier.free(h->copy, s->t.copier.arg);
 	else
 		free(h->copy);
 	h->copy = NULL;
@@ -305,7 +301,7 @@ static int copy_out(const struct shmipc_sub_priv *s, void *buf, const struct shm
 	const unsigned char *from = ref->ptr + ref->prefix_len;
 
 	if (ref->in_pool || s->own_copier)
-		return s->t.copier->from_shm(buf, from, ref->len, s->t.copier->arg);
+		return s->t.copier.from_shm(buf, from, ref->len, s->t.copier.arg);
 	shmipc_racy_read(buf, from, ref->len);
 	return 0;
 }
@@ -357,8 +353,8 @@ static int copy_room(struct shmipc_sub_priv *s, struct shmipc_sub_hold *h, size_
 	free_copy(s, h);
 	bytes = shmipc_priv_round_up(bytes, align);
 	/* The library's copiers do not care what it is; theirs is not aligned as topics are. */
-	h->copy = s->own_copier && s->t.copier->alloc ?
-		  s->t.copier->alloc(bytes, s->t.copier->arg) : aligned_alloc(align, bytes);
+	h->copy = s->own_copier && s->t.copier.alloc ?
+		  s->t.copier.alloc(bytes, s->t.copier.arg) : aligned_alloc(align, bytes);
 	if (!h->copy)
 		return -ENOMEM;
 	h->cap = bytes;
@@ -570,23 +566,25 @@ SHMIPC_EXPORT int shmipc_sub_wait(struct shmipc_sub *sub, uint64_t deadline_ns)
 SHMIPC_EXPORT int shmipc_sub_get_stat(const struct shmipc_sub *sub, struct shmipc_sub_stat *ret)
 {
 	const struct shmipc_sub_priv *s = sub_priv(sub);
+	struct shmipc_sub_stat st = { .struct_bytes = sizeof(st) };
+	int err = shmipc_sized_check(ret, sizeof(st), "subscriber stat");
 	uint64_t tail;
 	uint32_t i;
 
-	if (ret->struct_bytes != sizeof(*ret) || !sub->live)
+	if (err || !sub->live)
 		return -EINVAL;
 	tail = shmipc_tlog_tail(sub->rx.log);
-	ret->next = sub->rx.seq;
-	ret->received = sub->rx.received;
-	ret->lost = sub->rx.lost;
-	ret->aborted = sub->rx.aborted;
-	ret->skipped = s->skipped;
-	ret->backlog = tail > sub->rx.seq ? tail - sub->rx.seq : 0;
-	ret->sleeps = s->t.sleeps;
-	ret->policy = s->policy;
-	ret->holds = 0;
+	st.next = sub->rx.seq;
+	st.received = sub->rx.received;
+	st.lost = sub->rx.lost;
+	st.aborted = sub->rx.aborted;
+	st.skipped = s->skipped;
+	st.backlog = tail > sub->rx.seq ? tail - sub->rx.seq : 0;
+	st.sleeps = s->t.sleeps;
+	st.policy = s->policy;
 	for (i = 0; i < s->nholds; i++)
-		ret->holds += s->hold[i].used;
+		st.holds += s->hold[i].used;
+	shmipc_sized_write(ret, &st, sizeof(st));
 	return 0;
 }
 

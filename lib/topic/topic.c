@@ -18,8 +18,8 @@ int shmipc_topic_open(struct shmipc_segment **ret, const char *name,
 	if (err)
 		return err;
 	shmipc_topic_opts_plan(&l, &o);
-	shmipc_topic_opts_segment(&so, &o, &l);
-	err = shmipc_segment_open(&seg, name, &so);
+	shmipc_topic_opts_segment(&so, &o);
+	err = shmipc_segment_open_log(&seg, name, &so, &l);
 	if (err)
 		return err;
 	err = shmipc_topic_opts_match(seg, &o);
@@ -37,7 +37,6 @@ int shmipc_topic_open_read_only(struct shmipc_segment **ret, const char *name,
 	struct shmipc_segment_opts so;
 	struct shmipc_segment *seg;
 	struct shmipc_topic_opts o;
-	struct shmipc_tlog_opts l;
 	const char *reason;
 	int err = be ? shmipc_topic_opts_read(&o, opts) : -EINVAL;
 
@@ -63,8 +62,7 @@ int shmipc_topic_open_read_only(struct shmipc_segment **ret, const char *name,
 		err = shmipc_fail(-EINVAL, "shmipc: open \"%s\": kind %u is no topic (EINVAL)", name,
 				  seg->hdr.kind);
 	if (!err) {
-		shmipc_topic_opts_plan(&l, &o);
-		shmipc_topic_opts_segment(&so, &o, &l);
+		shmipc_topic_opts_segment(&so, &o);
 		err = shmipc_opts_match(&so, &seg->hdr, &seg->ring, name);
 	}
 	if (!err)

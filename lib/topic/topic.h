@@ -7,6 +7,7 @@
 
 #include <shmipc/topic.h>
 
+#include "payload/copier.h"
 #include "segment/backend.h"
 #include "segment/body.h"
 #include "topic/pool.h"
@@ -20,7 +21,7 @@
 struct shmipc_topic_end {
 	struct shmipc_segment *seg;
 	struct shmipc_end end;
-	const struct shmipc_copier *copier;
+	struct shmipc_copier copier;	/* the user's, or "auto" */
 	uint64_t spin_ns;
 	uint64_t sleeps;
 	uint64_t wakes;
@@ -32,6 +33,12 @@ static inline uint32_t shmipc_topic_slot(const struct shmipc_topic_end *t)
 	return t->seg->read_only ? SHMIPC_PROBE_NOBODY : t->end.slot;
 }
 
+/* A message on its way: what lies before its payload. */
+struct shmipc_outgoing {
+	size_t prefix_len;		/* meta fields and headers, in eights */
+	size_t headers_len;
+};
+
 struct shmipc_pub_priv {
 	struct shmipc_pub pub;		/* first: what the user has */
 	struct shmipc_topic_end t;
@@ -40,7 +47,9 @@ struct shmipc_pub_priv {
 	struct shmipc_headers headers;	/* of the message in hand */
 	unsigned char *prefix;		/* of a message for a cell */
 	size_t prefix_cap;
-	struct shmipc_loan_node *loans;	/* of private memory */
+	struct shmipc_loan_place *loan;	/* pub_loan.c: a table of ... */
+	uint32_t nloans;
+	uint32_t loan_free;		/* ... with a list of free places; nloans: none */
 	uint64_t cell_max;		/* payload and prefix that go into a cell */
 	uint64_t opened_sent;
 	uint64_t opened_bytes;
@@ -117,8 +126,7 @@ int shmipc_topic_opts_bad(const char *what, uint64_t is, const char *should);
 void shmipc_topic_opts_plan(struct shmipc_tlog_opts *l, const struct shmipc_topic_opts *o);
 /* Is what the user asks for what is there? -EINVAL with a text. */
 int shmipc_topic_opts_match(const struct shmipc_segment *seg, const struct shmipc_topic_opts *o);
-void shmipc_topic_opts_segment(struct shmipc_segment_opts *so, const struct shmipc_topic_opts *o,
-			       const struct shmipc_tlog_opts *l);
+void shmipc_topic_opts_segment(struct shmipc_segment_opts *so, const struct shmipc_topic_opts *o);
 void shmipc_topic_opts_of(const struct shmipc_segment *seg, struct shmipc_topic_opts *ret);
 uint64_t shmipc_topic_max_message(const struct shmipc_tlog *log);
 
@@ -136,10 +144,21 @@ bool shmipc_topic_sub_alive(struct shmipc_segment *seg, uint32_t slot, uint64_t 
 int shmipc_pub_wait(struct shmipc_pub_priv *p, const struct shmipc_tlog_block *b, uint64_t need,
 		    uint64_t deadline_ns);
 
-/* pub_loan.c: loans that are private memory; @loan has its lengths, and gets ptr and block */
-int shmipc_loan_alloc(struct shmipc_pub_priv *p, struct shmipc_loan *loan);
-unsigned char *shmipc_loan_headers(const struct shmipc_loan *loan);
-void shmipc_loan_free(struct shmipc_loan *loan);
+/* pub.c: collect the headers of a message: the user's, then the chain's */
+int shmipc_pub_chain(struct shmipc_pub_priv *p, const struct shmipc_headers *user, const void *buf,
+		     size_t len, struct shmipc_outgoing *ret);
+/* Does a message of @len bytes fit a cell of so many, behind its prefix? */
+bool shmipc_pub_fits(uint64_t cell_bytes, size_t prefix_len, size_t len);
+/* @headers: a block that has been made already; NULL: that of p->headers */
+int shmipc_pub_cell(struct shmipc_pub_priv *p, const struct shmipc_outgoing *out, const void *headers,
+		    const void *buf, size_t len, uint64_t deadline_ns);
+/* Room in the pool, with the headers; and out with it. */
+int shmipc_pub_block(struct shmipc_pub_priv *p, const struct shmipc_outgoing *out, size_t len,
+		     struct shmipc_pool_block *ret_blk, void **ret_ptr, uint64_t deadline_ns);
+int shmipc_pub_block_publish(struct shmipc_pub_priv *p, const struct shmipc_pool_block *blk,
+			     const struct shmipc_outgoing *out, size_t len, uint64_t deadline_ns);
+
+/* pub_loan.c */
 void shmipc_loan_free_all(struct shmipc_pub_priv *p);
 
 #define TOPIC_GATHER_EVERY	16u	/* waits between the first trials */

@@ -59,10 +59,10 @@ static void look_at_peers(struct shmipc_segment *seg, struct shmipc_topic_stat *
 		if (peer.state == SHMIPC_PEER_NONE || peer.state == SHMIPC_PEER_LEFT)
 			continue;
 		if (slot < pubs && st->npubs < st->pub_cap) {
-			st->pub[st->npubs].peer = peer;
+			st->pub[st->npubs] = (struct shmipc_topic_pub_info){ .peer = peer };
 			look_at_pub(seg, slot, &st->pub[st->npubs]);
 		} else if (slot >= pubs && st->nsubs < st->sub_cap) {
-			st->sub[st->nsubs].peer = peer;
+			st->sub[st->nsubs] = (struct shmipc_topic_sub_info){ .peer = peer };
 			look_at_sub(seg, slot - pubs, &st->sub[st->nsubs]);
 		}
 		*(slot < pubs ? &st->npubs : &st->nsubs) += 1;
@@ -106,29 +106,36 @@ static void look_at_pool(const struct shmipc_tlog *log, struct shmipc_topic_stat
 	st->chunks_held = shmipc_pool_count_held(log);
 }
 
+/* Everything but what the caller gave: @st->pub, @st->sub and room for them. */
+static void look_at_topic(struct shmipc_segment *seg, struct shmipc_topic_stat *st)
+{
+	st->info.struct_bytes = sizeof(st->info);
+	(void)shmipc_segment_get_info(seg, &st->info);
+	shmipc_topic_opts_of(seg, &st->opts);
+	st->max_message = shmipc_topic_max_message(&seg->log);
+	/* tlog.A0 <- tlog.R0, tlog.Z1 <- tlog.Z0 */
+	st->tail = shmipc_tlog_tail(&seg->log);
+	st->floor = shmipc_load_acquire(&seg->log.pub->floor);
+	st->entries = seg->log.hdr.entries;
+	look_at_totals(&seg->log, st);
+	look_at_pool(&seg->log, st);
+	look_at_peers(seg, st);
+}
+
 SHMIPC_EXPORT int shmipc_topic_look(const char *name, struct shmipc_topic_stat *ret)
 {
-	struct shmipc_topic_opts none = { .struct_bytes = sizeof(none) };
+	struct shmipc_topic_stat st = { 0 };
 	struct shmipc_segment *seg;
-	int err;
+	int err = shmipc_sized_check(ret, sizeof(st), "topic stat");
 
-	if (ret->struct_bytes != sizeof(*ret))
-		return shmipc_fail(-EINVAL, "shmipc: look at \"%.210s\": struct_bytes is %llu, this library knows %zu (EINVAL); set it to sizeof",
-				   name ? name : "", (unsigned long long)ret->struct_bytes, sizeof(*ret));
-	err = shmipc_topic_open_read_only(&seg, name, &none, &ret->in_use);
 	if (err)
 		return err;
-	ret->info.struct_bytes = sizeof(ret->info);
-	(void)shmipc_segment_get_info(seg, &ret->info);
-	shmipc_topic_opts_of(seg, &ret->opts);
-	ret->max_message = shmipc_topic_max_message(&seg->log);
-	/* tlog.A0 <- tlog.R0, tlog.Z1 <- tlog.Z0 */
-	ret->tail = shmipc_tlog_tail(&seg->log);
-	ret->floor = shmipc_load_acquire(&seg->log.pub->floor);
-	ret->entries = seg->log.hdr.entries;
-	look_at_totals(&seg->log, ret);
-	look_at_pool(&seg->log, ret);
-	look_at_peers(seg, ret);
+	memcpy(&st, ret, ret->struct_bytes < sizeof(st) ? ret->struct_bytes : sizeof(st));
+	err = shmipc_topic_open_read_only(&seg, name, NULL, &st.in_use);
+	if (err)
+		return err;
+	look_at_topic(seg, &st);
+	shmipc_sized_write(ret, &st, sizeof(st));
 	shmipc_segment_close(seg);
 	return 0;
 }

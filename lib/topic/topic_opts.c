@@ -36,16 +36,23 @@ int shmipc_topic_opts_read(struct shmipc_topic_opts *o, const struct shmipc_topi
 				      SHMIPC_CHOWN | SHMIPC_CREATE | SHMIPC_NO_CREATE |
 				      SHMIPC_NO_POOL;
 
+	uint64_t reserved;
+	size_t i;
+	int err;
+
 	memset(o, 0, sizeof(*o));
 	if (!user)
 		return 0;
-	if (user->struct_bytes != sizeof(*o))
-		return shmipc_topic_opts_bad("struct_bytes", user->struct_bytes, "not sizeof(struct shmipc_topic_opts) of this library");
-	*o = *user;
+	err = shmipc_sized_read(o, sizeof(*o), user, "topic options");
+	if (err)
+		return err;
+	reserved = o->reserved0;
+	for (i = 0; i < sizeof(o->reserved1) / sizeof(o->reserved1[0]); i++)
+		reserved |= o->reserved1[i];
 	if (o->flags & ~known || (o->flags & SHMIPC_NO_CREATE && o->flags & SHMIPC_EXCL))
 		return shmipc_topic_opts_bad("flags", o->flags, "unknown bits, or EXCL with NO_CREATE");
-	if (o->reserved0)
-		return shmipc_topic_opts_bad("reserved0", o->reserved0, "must be 0");
+	if (reserved)
+		return shmipc_topic_opts_bad("reserved0 or reserved1", reserved, "must be 0");
 	if (o->publishers > SHMIPC_TOPIC_PUBS_MAX)
 		return shmipc_topic_opts_bad("publishers", o->publishers, "the most is 1024");
 	if (o->subscribers > SHMIPC_TOPIC_SUBS_MAX)
@@ -143,8 +150,7 @@ int shmipc_topic_opts_match(const struct shmipc_segment *seg, const struct shmip
 	return 0;
 }
 
-void shmipc_topic_opts_segment(struct shmipc_segment_opts *so, const struct shmipc_topic_opts *o,
-			    const struct shmipc_tlog_opts *l)
+void shmipc_topic_opts_segment(struct shmipc_segment_opts *so, const struct shmipc_topic_opts *o)
 {
 	*so = (struct shmipc_segment_opts){
 		.struct_bytes = sizeof(*so),
@@ -155,7 +161,6 @@ void shmipc_topic_opts_segment(struct shmipc_segment_opts *so, const struct shmi
 		.node = o->node,
 		.uid = o->uid,
 		.gid = o->gid,
-		.log = l,
 	};
 	if (!(o->flags & SHMIPC_NO_CREATE))
 		so->flags |= SHMIPC_CREATE;

@@ -12,10 +12,10 @@ FOLDER = {folder: floor for floor, folders in {
     5: "topic ffi.c",
 }.items() for folder in folders.split()}
 HEADER = {noun: floor for floor, nouns in {
-    0: "inline/atomic error",
+    0: "inline/atomic inline/sized error",
     1: "inline/record ring spsc bcast inline/tlog inline/tlog_tx inline/tlog_rx inline/tlog_lend "
        "inline/tlog_floor",
-    2: "segment", 4: "channel headers copier discover", 5: "topic shmipc",
+    2: "segment", 4: "channel headers copier discover", 5: "topic topic_look shmipc",
 }.items() for noun in nouns.split()}
 
 INCLUDE = re.compile(r"^[ \t]*#[ \t]*include[ \t]+([<\"])([^>\"]+)[>\"]", re.M)

@@ -46,6 +46,19 @@ TEST_F(error, emsgsize_can_never_fit)
 	EXPECT_EQ(-EMSGSIZE, shmipc_channel_recv(self->rx, self->buf, 9, &self->len, SHMIPC_FOREVER));
 }
 
+TEST_F(error, e2big_is_too_many_or_an_option_of_a_newer_version)
+{
+	struct { struct shmipc_topic_opts o; uint64_t newer; } t = { SHMIPC_TOPIC_OPTS(), 1 };
+	struct shmipc_buf b[64] = { { "", 0 } };
+	struct shmipc_pub *pub;
+
+	t.o.struct_bytes = sizeof(t);
+	EXPECT_EQ(-E2BIG, shmipc_pub_open(&pub, "t", &t.o, NULL));
+	ASSERT_EQ(0, shmipc_pub_open(&pub, "t", &SHMIPC_TOPIC_OPTS(.history = 40, .publishers = 8), NULL));
+	EXPECT_EQ(-E2BIG, shmipc_pub_send_batch(pub, b, 64, 0));
+	shmipc_pub_close(pub);
+}
+
 TEST_F(error, epipe_is_a_peer_gone_and_drained)
 {
 	EXPECT_EQ(0, shmipc_channel_send(self->tx, self->buf, 10, 0));

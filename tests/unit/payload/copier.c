@@ -249,29 +249,28 @@ TEST_F(copier, a_table_of_the_user_is_checked)
 {
 	struct shmipc_copier c, good = *copier[0];
 
-	EXPECT_EQ(0, shmipc_copier_read(&c, NULL));
+	EXPECT_EQ(0, shmipc_copier_read(&c, NULL, "copier"));
 	EXPECT_STREQ("auto", c.name);
 	good.alloc = NULL;
 	good.free = NULL;
 	good.name = NULL;
-	EXPECT_EQ(0, shmipc_copier_read(&c, &good));
-	EXPECT_TRUE(c.alloc == copier[0]->alloc);
-	EXPECT_TRUE(c.free == copier[0]->free);
+	EXPECT_EQ(0, shmipc_copier_read(&c, &good, "copier"));
+	EXPECT_TRUE(!c.alloc && !c.free);
 	EXPECT_NE(NULL, c.name);
 	memset(&c, 0, sizeof(c));
 	good.alloc = no_alloc;
-	EXPECT_EQ(-EINVAL, shmipc_copier_read(&c, &good));
+	EXPECT_EQ(-EINVAL, shmipc_copier_read(&c, &good, "copier"));
 	EXPECT_NE(NULL, strstr(shmipc_error_text(), "alloc and free"));
 	good = *copier[0];
 	good.to_shm = NULL;
-	EXPECT_EQ(-EINVAL, shmipc_copier_read(&c, &good));
+	EXPECT_EQ(-EINVAL, shmipc_copier_read(&c, &good, "copier"));
 	EXPECT_NE(NULL, strstr(shmipc_error_text(), "to_shm"));
 	good = *copier[0];
 	good.from_shm = NULL;
-	EXPECT_EQ(-EINVAL, shmipc_copier_read(&c, &good));
+	EXPECT_EQ(-EINVAL, shmipc_copier_read(&c, &good, "copier"));
 	good = *copier[0];
 	good.struct_bytes--;
-	EXPECT_EQ(-EINVAL, shmipc_copier_read(&c, &good));
+	EXPECT_EQ(-EINVAL, shmipc_copier_read(&c, &good, "copier"));
 	EXPECT_EQ(0, c.struct_bytes);
 }
 

@@ -310,7 +310,7 @@ TEST_F(segment, nonsense_options_are_refused)
 	size_t n = 0, i;
 
 #define BAD(field, value) (bad[n] = self->o, bad[n].field = (value), n++)
-	BAD(struct_bytes, sizeof(self->o) - 8);
+	BAD(struct_bytes, sizeof(self->o) - 4);
 	BAD(struct_bytes, 0);
 	BAD(flags, 0x80000001u);
 	BAD(kind, 99);

@@ -179,7 +179,7 @@ TEST_F(topic_opts, nonsense_is_refused)
 	t[n++].o = w;								\
 } while (0)
 	BAD(struct_bytes, 8, "struct_bytes is 8");
-	BAD(struct_bytes, sizeof(w) + 8, "struct_bytes");
+	BAD(struct_bytes, sizeof(w) - 4, "struct_bytes");
 	BAD(flags, 1u << 30, "flags");
 	BAD(flags, SHMIPC_NO_CREATE | SHMIPC_EXCL, "flags");
 	BAD(reserved0, 1, "reserved0");

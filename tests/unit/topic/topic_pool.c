@@ -275,6 +275,45 @@ TEST_F(topic_pool, published_shorter_than_loaned)
 	EXPECT_EQ(1, take_is(self->sub, 2, 0));
 }
 
+/* Whatever a user does to a loan, it is that loan or none. */
+TEST_F(topic_pool, a_loan_that_was_changed_is_refused)
+{
+	static const size_t lens[] = { 100, 5000 };	/* in the pool both */
+	struct shmipc_loan l, bad[8], other;
+	struct shmipc_pub *pub;
+	size_t i, k;
+
+	ASSERT_EQ(0, shmipc_pub_open(&pub, TOPIC, NULL, NULL));
+	for (k = 0; k < ARRAY_SIZE(lens); k++) {
+		ASSERT_EQ(0, loan_len(self->pub, k, lens[k], &l));
+		ASSERT_EQ(0, loan_len(pub, 7, lens[k], &other));
+		for (i = 0; i < ARRAY_SIZE(bad); i++)
+			bad[i] = l;
+		bad[0].ptr = NULL;
+		bad[1].ptr = (char *)l.ptr + 64;
+		bad[2].id = 0;
+		bad[3].id++;
+		bad[4].id += UINT64_C(1) << 32;
+		bad[5].id = UINT64_MAX;
+		bad[6].id = l.id | 1u << 31;
+		bad[7] = other;
+		for (i = 0; i < ARRAY_SIZE(bad); i++) {
+			EXPECT_EQ(-EINVAL, shmipc_pub_publish(self->pub, &bad[i], 1, 0)) TH_LOG("%zu", i);
+			shmipc_pub_drop(self->pub, &bad[i]);
+		}
+		l.len = SIZE_MAX;
+		EXPECT_EQ(-EINVAL, shmipc_pub_publish(self->pub, &l, lens[k] + 1, 0));
+		bad[0] = l;
+		EXPECT_EQ(0, shmipc_pub_publish(self->pub, &l, lens[k], 0)) TH_LOG("it is as it was");
+		EXPECT_EQ(1, take_is(self->sub, k, lens[k]));
+		EXPECT_EQ(-EINVAL, shmipc_pub_publish(self->pub, &bad[0], 1, 0)) TH_LOG("published twice");
+		shmipc_pub_drop(self->pub, &bad[0]);
+		shmipc_pub_drop(pub, &other);
+		EXPECT_EQ(-EAGAIN, get(self->sub));
+	}
+	shmipc_pub_close(pub);
+}
+
 TEST_F(topic_pool, all_of_it_on_loan)
 {
 	struct shmipc_loan l[65];
