@@ -2,27 +2,27 @@
 /*
  * model.c - threads, choices and the search
  *
- * Threads are coroutines. An execution is a list of choices: which thread goes
- * on, which store a load reads, whether a thread dies here. The search runs the
- * test again and again, each time with the last choice that has an untried
- * alternative changed (depth first, stateless).
+ * Threads are coroutines. An execution is a list of choices: which thread continues,
+ * which store a load reads, whether a thread dies here. The search runs the test again
+ * and again, each time with the last choice that has an untried alternative changed
+ * (depth first, stateless).
  *
- * What keeps the number of executions small, and loses none that differ:
+ * Reductions of the number of executions, which lose no distinct one:
  *
  * - A store to a word with one writer needs no choice: loads may still return
- *   older stores, so running it early hides nothing. The same holds for plain
+ *   older stores, so running it early hides nothing. The same is true of plain
  *   accesses, since a race between them is found in any order, and for loads of
  *   words that no other living thread ever writes.
- * - Sleep sets: what a thread could have done in a branch tried before it does
- *   not do here, unless something that it depends on has happened since. For a
- *   load: only stores that are new since then.
+ * - Sleep sets: a thread does not do here what it could have done in a branch tried
+ *   before, unless something that this depends on has happened since. For a load: only
+ *   stores that are new since then.
  * - A thread dies only before it stores (or blocks, or returns): a death between
- *   two of its loads looks the same to everybody else.
+ *   two of its loads looks the same to all others.
  *
- * Which words have one writer is learned while running, first in some hundred
- * random executions. When the search meets something new it begins again.
+ * Which words have one writer is learned while running, at first in some hundred
+ * random executions. When the search finds something new, it restarts.
  */
-#undef _FORTIFY_SOURCE		/* its longjmp takes coroutines for mistakes */
+#undef _FORTIFY_SOURCE		/* its longjmp rejects coroutines */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <stdarg.h>
@@ -50,7 +50,7 @@ static int deaths_left, steps;
 
 static enum { GOING, FAILED, LEARNED } verdict;
 static char why[512];
-static int settled;		/* learning something new means beginning again */
+static int settled;		/* learning something new means a restart */
 static unsigned n_learned;
 static jmp_buf main_ctx, end_ctx;
 
@@ -80,8 +80,8 @@ static int choose(int n, int weight)
 		path_len++;
 	}
 	if (path[depth].n != n) {
-		fprintf(stderr, "model: a replay went another way (%d, then %d choices); "
-			"begin() must put all private state back\n", path[depth].n, n);
+		fprintf(stderr, "model: a replay differs (%d, then %d choices); "
+			"begin() must reset all private state\n", path[depth].n, n);
 		abort();
 	}
 	return path[depth++].at;
@@ -190,12 +190,12 @@ void model_arrive(struct model_at at, int effect)
 	if (at.file)
 		model_site_seen(at);
 	if (++steps > MODEL_STEPS)
-		model_fail("no end after %d accesses", steps);
+		model_fail("not finished after %d accesses", steps);
 	if (effect || model_brute)
 		die_perhaps(at);
 }
 
-/* Let the search decide who goes on. */
+/* Let the search decide which thread continues. */
 void model_stop_here(enum model_op op, struct model_loc *l, int lo)
 {
 	struct model_thread *t = model_me;
@@ -216,7 +216,7 @@ static void thread_main(void)
 
 	if (!_setjmp(t->boot))
 		to_main();
-	/* Each execution comes back here, with whatever was above on the stack gone. */
+	/* Each execution returns here; the stack above is discarded. */
 	t = model_me;
 	t->fn(t->arg);
 	die_perhaps(at);
@@ -290,7 +290,7 @@ enum model_state model_join(int t)
 	model_arrive(at, 0);
 	model_me->target = t;
 	model_stop_here(OP_JOIN, NULL, 0);
-	/* The kernel tells of the end, after everything that the thread did. */
+	/* The kernel reports the end, after everything that the thread did. */
 	model_view_join(&model_me->cur, &model_threads[t].cur);
 	model_view_join(&model_me->cur, &model_threads[t].acq);
 	model_trace_at(at, NULL, -1, 0, model_threads[t].name);
@@ -304,7 +304,7 @@ struct alternative {
 	uint8_t m;
 };
 
-/* What must have changed since a thread was put to sleep before it may go on. */
+/* What must have changed before a thread that was put to sleep may continue. */
 static int key_of(const struct model_thread *t)
 {
 	switch ((int)t->op) {
@@ -325,7 +325,7 @@ static int key_of(const struct model_thread *t)
 	return 0;
 }
 
-/* Add what @t can do now to @list. @awake: leave out what sleeps. */
+/* Add what @t can do now to @list. @awake: omit what sleeps. */
 static int add(struct alternative *list, int n, int i, int awake)
 {
 	struct model_thread *t = &model_threads[i];
@@ -371,7 +371,7 @@ static void put_to_sleep(struct model_thread *t)
 		t->slept = t->loc->n;
 }
 
-/* What needs no choice: beginnings, joins of the ended, sleepers that are woken. */
+/* Run steps without a choice: starts, joins of ended threads, woken sleepers. */
 static int run_free(void)
 {
 	struct model_thread *t;
@@ -390,7 +390,7 @@ static int run_free(void)
 	return any;
 }
 
-/* Run all threads to their end. False: this execution is one seen before. */
+/* Run all threads to their end. False: this execution was seen before. */
 static int schedule(void)
 {
 	static struct alternative list[ALTERNATIVES];
@@ -486,7 +486,7 @@ void model_explore(const struct model_test *test, double max_seconds, struct mod
 		path_len = 0;
 		known = n_learned;
 		execute(test);
-		/* One that has learned something cannot be replayed. */
+		/* An execution that has learned something cannot be replayed. */
 		if (verdict == FAILED && known == n_learned)
 			goto failed;
 	}
@@ -521,7 +521,7 @@ failed:
 	memcpy(ret->why, why, sizeof(why));
 }
 
-/* The execution that failed last, once more, with each access printed. */
+/* Repeat the execution that failed last, and print each access. */
 void model_show_trace(const struct model_test *test)
 {
 	mode = SEARCH;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * model.h - what a model test is written with; see README for what is explored
+ * model.h - the interface for model tests; see README for what is explored
  *
- * A test makes its memory in setup(), spawns its threads in begin(), and looks
- * at the end of each execution in finish(). begin() runs before every execution
- * and must put all private state of the test back: the executions are replays.
- * Thread functions are plain C; everything that threads share lies in a region
- * and is touched through atomic.h only.
+ * A test creates its memory in setup(), spawns its threads in begin(), and checks
+ * the end of each execution in finish(). begin() runs before every execution
+ * and must reset all private state of the test: the executions are replays.
+ * Thread functions are plain C; everything that threads share is in a region
+ * and is accessed through atomic.h only.
  */
 #ifndef MODEL_H
 #define MODEL_H
@@ -20,15 +20,15 @@ enum model_state {
 	MODEL_RETURNED,
 	MODEL_DIED,
 	MODEL_ASLEEP,		/* in model_futex_wait() */
-	MODEL_PARKED,		/* in model_await(): nothing changed any more */
+	MODEL_PARKED,		/* in model_await(): nothing changes any more */
 };
 
 /**
  * struct model_test - one property, explored over all executions
- * @name:   the behaviour that it pins
- * @setup:  once; makes the memory, runs outside the model
- * @begin:  before each execution
- * @finish: after each complete one
+ * @name:   the behaviour that it verifies
+ * @setup:  called once; creates the memory, outside the model
+ * @begin:  called before each execution
+ * @finish: called after each complete execution
  * @deaths: how many of the mortal threads may die in one execution
  */
 struct model_test {
@@ -44,51 +44,51 @@ struct model_test {
  * @p:    aligned to 8
  * @n:    bytes
  * @name: for traces
- * @data: payloads lie here: of a long copy only some words are followed
+ * @data: payloads are here: of a long copy only some words are followed
  */
 void model_region(void *p, size_t n, const char *name, int data);
 
 /* Return: the thread's number. @mortal: it may die at any step. */
 int model_spawn(const char *name, void (*fn)(void *), void *arg, int mortal);
 
-/* Wait until thread @t has ended; its stores are all visible then. Return: its state. */
+/* Wait until thread @t has ended; then all its stores are visible. Return: its state. */
 enum model_state model_join(int t);
 
 enum model_state model_state(int t);
 
 /*
- * Wait until *@p (8 bytes) is stored to again after what this thread has last seen
- * of it. Return: the new value, or a newer one.
+ * Wait until *@p (8 bytes) is stored to again, after the value that this thread has seen
+ * last. Return: the new value, or a newer one.
  */
 uint64_t model_await(const volatile void *p);
 
-/* One of 0 .. @n - 1: the exploration tries each. */
+/* Return one of 0 .. @n - 1; the exploration tries each. */
 int model_choose(int n);
 
 /**
  * model_futex_wait - sleep while the low half of *@p is @val
  * @p:    the word
  * @val:  compared and slept on in one step, as the kernel does
- * @peer: a thread whose end wakes us too, or -1
+ * @peer: a thread whose end also wakes us, or -1
  *
  * Return: 0 woken; -EAGAIN another value; -EOWNERDEAD @peer has ended.
  */
 int model_futex_wait(const volatile void *p, uint32_t val, int peer);
 
-/* Wake all who sleep on @p. */
+/* Wake all sleepers on @p. */
 void model_futex_wake(const volatile void *p);
 
 /*
- * membarrier(2): pairs with shmipc_barrier_light(). Every other thread runs a
- * full fence between two of its instructions; the light barriers keep the
- * compiler from moving accesses over that place.
+ * membarrier(2): pairs with shmipc_barrier_light(). Every other thread executes a full
+ * fence between two of its instructions; the light barriers keep the compiler from
+ * moving accesses across that place.
  */
 #define model_barrier_heavy()	model_fence(MODEL_AT(MODEL_BARRIER_HEAVY))
 
 /* The words that the last copy of this thread really moved, as offsets in 8 bytes. */
 const uint32_t *model_copied(int *ret_n);
 
-/* The property does not hold: ends the execution and prints how it came to it. */
+/* The property does not hold: end the execution and print its steps. */
 void model_fail(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
 #define model_check(cond, ...)						\
 	do {								\
@@ -96,23 +96,23 @@ void model_fail(const char *fmt, ...) __attribute__((noreturn, format(printf, 1,
 			model_fail(__VA_ARGS__);			\
 	} while (0)
 
-/* A line in the trace: what the test saw. */
+/* Add a line to the trace. */
 void model_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 extern int model_deep;		/* MODEL_DEEP is set: larger bounds */
 
-/* A barrier that no model can miss, and why; it is told as skipped. */
+/* A barrier that no model test can need, and why; it is reported as skipped. */
 struct model_except {
 	const char *func;
 	enum model_kind kind;
 	const char *why;
-	int variant;		/* 1 acquire, 2 release of an update; 0: all of it */
+	int variant;		/* 1 acquire, 2 release of an update; 0: all */
 };
 
 /**
- * model_main - run all tests, then each with each barrier of a header taken out
+ * model_main - run all tests, then again with each barrier of a header removed
  * @tests:   ends with a NULL name
- * @header:  the end of the file name whose barriers this program answers for
+ * @header:  end of the file name whose barriers this program covers
  * @excepts: ends with a NULL name; or NULL
  *
  * Return: the exit code.

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * model_atomic.h - atomic.h's names, as the model checker sees them
+ * model_atomic.h - the names of atomic.h, for the model checker
  *
- * Included by include/shmipc/inline/atomic.h when SHMIPC_MODEL is defined, and by
- * nobody else. Each access says where it stands in the source (that is also the
- * name of a mutation) and which order it asks for.
+ * Included by include/shmipc/inline/atomic.h when SHMIPC_MODEL is defined, and only
+ * there. Each access passes its place in the source (which also names a mutation) and
+ * its memory order.
  */
 #ifndef MODEL_ATOMIC_H
 #define MODEL_ATOMIC_H
@@ -53,7 +53,7 @@ void model_fence(struct model_at at);
 void model_copy(struct model_at at, void *dst, const void *src, size_t n);
 
 #define MODEL_AT(k)	((struct model_at){ __FILE__, __LINE__, (k), __func__ })
-/* The unary plus takes the qualifiers off. */
+/* The unary plus removes the qualifiers. */
 #define MODEL_VALUE(p, v)	((__typeof__(+*(p)))(v))
 
 #define shmipc_load_relaxed(p)						\
@@ -77,7 +77,7 @@ void model_copy(struct model_at at, void *dst, const void *src, size_t n);
 #define shmipc_barrier_light()	model_fence(MODEL_AT(MODEL_BARRIER_LIGHT))
 #define shmipc_cpu_relax()	((void)0)
 
-/* The exact position is read after one look at the credit. */
+/* The exact position is read after one read of the credit. */
 #define SHMIPC_CREDIT_SPINS	1
 
 #define shmipc_payload_write(dst, src, n)				\
@@ -90,8 +90,8 @@ void model_copy(struct model_at at, void *dst, const void *src, size_t n);
 	model_copy(MODEL_AT(MODEL_RACY_READ), (dst), (src), (n))
 
 /*
- * The headers also copy plain structs in and out of shared memory. memcpy is a
- * plain access to the model's memory, and itself everywhere else.
+ * The headers also copy plain structs into and out of shared memory. memcpy is a plain
+ * access to the model's memory, and the real function elsewhere.
  */
 void *model_memcpy(const char *file, int line, void *dst, const void *src, size_t n);
 #define memcpy(dst, src, n)	model_memcpy(__FILE__, __LINE__, (dst), (src), (n))

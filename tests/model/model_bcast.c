@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * model_bcast.c - the overwriting log: whole messages, exact losses, deaths
+ * model_bcast.c - the overwriting log: complete messages, exact losses, deaths
  *
- * The producer reads nothing that readers write (but for want_pos), so all that
- * there is to explore is what the readers see: of every header, mark and payload
- * word, each of the stores that C11 lets them see.
+ * The producer reads nothing that readers write, except want_pos, so the exploration is
+ * about what the readers see: of every header, mark and payload word, each of the stores
+ * that C11 lets them see.
  */
 #include <stdio.h>
 #include "model_ring.h"
@@ -47,7 +47,7 @@ static void reset(void)
 	now.start = SHMIPC_START_OLDEST;
 }
 
-/* Messages published before any thread runs: nobody can see less than these. */
+/* Messages published before any thread runs: every thread sees at least these. */
 static void publish_before(uint64_t n)
 {
 	struct shmipc_bcast_tx tx;
@@ -96,8 +96,8 @@ static uint64_t share(uint64_t seq)
 }
 
 /*
- * One read. 0: there was none. Whatever comes is whole and is the message that
- * the reader says it is; what it got and what it lost is all there was.
+ * Read one message. 0: there was none. A message is complete and is the one that the
+ * reader says it is; received and lost messages add up to all.
  */
 static int read_one(struct shmipc_bcast_rx *rx, int i)
 {
@@ -110,7 +110,7 @@ static int read_one(struct shmipc_bcast_rx *rx, int i)
 	if (ret == -EAGAIN)
 		return 0;
 	if (ret == -ESTALE) {
-		model_check(lost, "lapped, and lost nothing");
+		model_check(lost, "lapped, but lost nothing");
 		now.lost[i] += lost;
 	} else {
 		model_check(!ret, "read returned %d", ret);
@@ -124,7 +124,7 @@ static int read_one(struct shmipc_bcast_rx *rx, int i)
 	model_check(now.got[i] + now.lost[i] == share(rx->seq) - share(now.begun),
 		    "at message %llu: got %llu and lost %llu", (unsigned long long)rx->seq,
 		    (unsigned long long)now.got[i], (unsigned long long)now.lost[i]);
-	model_check(rx->lost == now.lost[i], "the reader counts other losses");
+	model_check(rx->lost == now.lost[i], "the reader counts different losses");
 	now.end_seq[i] = rx->seq;
 	return 1;
 }
@@ -148,7 +148,7 @@ static void reader(void *arg)
 			model_await(header_at(rx.pos));
 }
 
-/* What the threads have left behind is a log: new ends stand after the last message. */
+/* The threads have left a valid log: new ends are positioned after the last message. */
 static void check_end(void)
 {
 	struct shmipc_bcast_rx rx;
@@ -197,8 +197,8 @@ static void setup_lap(void)
 }
 
 /*
- * Records that begin where a lot does, so that their headers lie in the lot before,
- * and a tail that comes as near to the oldest of them as it may.
+ * Records that begin exactly where a lot does, so that their headers are in the lot
+ * before, and a tail that comes as close as possible to the oldest of them.
  */
 static void setup_lots(void)
 {
@@ -208,7 +208,7 @@ static void setup_lots(void)
 	publish_before(8);
 }
 
-/* A reader that comes at any time and takes a few, wherever it begins. */
+/* A reader that starts at any time and reads a few messages, from any start. */
 static void late_reader(void *arg)
 {
 	struct shmipc_bcast_rx rx;
@@ -256,7 +256,7 @@ static void begin_late_one(void)
 	now.reads = 1;
 }
 
-/* The first time that the floor moves, nothing before has ordered its mark. */
+/* When the floor moves for the first time, nothing before has ordered its mark. */
 static void setup_first_floor(void)
 {
 	static const uint64_t l[] = { 896 };
@@ -264,7 +264,7 @@ static void setup_first_floor(void)
 	make(8, 5, l, 1);
 }
 
-/* Two laps and more: marks are used again. */
+/* More than two laps: marks are reused. */
 static void setup_marks(void)
 {
 	static const uint64_t l[] = { 896 };
@@ -281,7 +281,7 @@ static void setup_late(void)
 	publish_before(3);
 }
 
-/* Payload and header in place: release says whether what was read was whole. */
+/* Payload and header in place: release reports whether what was read was intact. */
 static void peek_reader(void *arg)
 {
 	struct shmipc_bcast_rx rx;
@@ -327,7 +327,7 @@ static void begin_stride(void)
 	now.at = 1;
 }
 
-/* Batches of three, some of them thrown away at first: they come in one piece. */
+/* Batches of three, some discarded at first: a batch becomes visible at once. */
 static void batch_producer(void *arg)
 {
 	struct shmipc_bcast_tx tx;
@@ -362,7 +362,7 @@ static void batch_reader(void *arg)
 		lost = rx.lost;
 		if (read_one(&rx, 0))
 			continue;
-		model_check(rx.seq % 3 == 0 || lost, "a batch came in parts");
+		model_check(rx.seq % 3 == 0 || lost, "a batch became visible in parts");
 		model_await(header_at(rx.pos));
 	}
 }
@@ -383,8 +383,8 @@ static void setup_batch(void)
 }
 
 /*
- * The producer dies anywhere, in mid-lap too; another goes on. The reader
- * notices nothing.
+ * The producer dies anywhere, also in mid-lap; another one continues. The reader does
+ * not notice.
  */
 static void heir(void *arg)
 {
@@ -396,7 +396,7 @@ static void heir(void *arg)
 	model_check(tx.seq >= now.published && tx.seq <= now.published + (arg ? 3 : 1),
 		    "%llu were published, the next is %llu",
 		    (unsigned long long)now.published, (unsigned long long)tx.seq);
-	model_check(!arg || tx.seq % 3 == 0, "half a batch stays");
+	model_check(!arg || tx.seq % 3 == 0, "half a batch is left");
 	while (tx.seq < n_total) {
 		put(&tx);
 		shmipc_bcast_publish(&tx);
@@ -439,12 +439,12 @@ static void setup_tx_dies(void)
 }
 
 /*
- * Sleepers. They share one word for what they want: each raises it to its own
- * position and one, runs the dear fence, and sleeps while the tail has not moved.
+ * Sleepers. They share one word for what they want: each raises it to its own position
+ * plus one, executes the expensive fence, and sleeps while the tail has not moved.
  *
- * It never goes down below what another reader honestly wants: who wants more
- * than we has read our next message before it said so, and we see it then, or
- * it began at the tail, and we see that. What shows neither is a lie.
+ * The word never drops below what another honest reader wants: a reader that wants more
+ * than we has read our next message before it said so, and then we see that message; or
+ * it began at the tail, and we see that. A value that shows neither is a lie.
  */
 static int raise_want(struct shmipc_bcast_rx *rx)
 {
@@ -522,7 +522,7 @@ static void begin_sleep_two(void)
 	th_rx[1] = model_spawn("second", sleepy_reader, &second, 0);
 }
 
-/* One that looks and sleeps just once, with old news, must not hide the other's want. */
+/* A reader that checks and sleeps only once, with an old position, must not hide the other's want. */
 static void lagging_reader(void *arg)
 {
 	struct shmipc_bcast_rx rx;
@@ -539,7 +539,7 @@ static void begin_lagging(void)
 	model_spawn("lagging", lagging_reader, NULL, 0);
 }
 
-/* All sleep in the end, and nobody does while there is something to read. */
+/* All sleep in the end, and none sleeps while there is something to read. */
 static void finish_sleep(void)
 {
 	int i;
@@ -567,27 +567,27 @@ static void setup_one(void)
 int main(int argc, char **argv)
 {
 	static const struct model_test tests[] = {
-		{ "messages come whole and in order", setup_few, begin_pair, finish_pair, 0 },
+		{ "messages are complete and in order", setup_few, begin_pair, finish_pair, 0 },
 		{ "a lapped reader knows what it lost", setup_lap, begin_pair, finish_pair, 0 },
-		{ "a record that begins with its lot", setup_lots, begin_pair, finish_pair, 0 },
-		{ "read in place, and ask afterwards", setup_lap, begin_peek, finish_late, 0 },
+		{ "a record that begins exactly where its lot does", setup_lots, begin_pair, finish_pair, 0 },
+		{ "read in place, check afterwards", setup_lap, begin_peek, finish_late, 0 },
 		{ "a stride of two", setup_lap, begin_stride, finish_pair, 0 },
-		{ "a batch comes whole, or is lost", setup_batch, begin_batch, finish_late, 0 },
-		{ "a reader that begins with the oldest", setup_late, begin_late, finish_late, 0 },
-		{ "a reader that begins with the new", setup_late, begin_late_new, finish_late, 0 },
-		{ "a reader that begins with the newest",
+		{ "a batch is received completely, or is lost", setup_batch, begin_batch, finish_late, 0 },
+		{ "a reader that starts with the oldest message", setup_late, begin_late, finish_late, 0 },
+		{ "a reader that starts with new messages", setup_late, begin_late_new, finish_late, 0 },
+		{ "a reader that starts with the newest message",
 		  setup_late, begin_late_newest, finish_late, 0 },
 		{ "the first floor", setup_first_floor, begin_late, finish_late, 0 },
-		{ "marks are used again", setup_marks, begin_late_one, finish_late, 0 },
-		{ "the producer dies at any step, another goes on",
+		{ "marks are reused", setup_marks, begin_late_one, finish_late, 0 },
+		{ "the producer dies at any step, another continues",
 		  setup_tx_dies, begin_tx_dies, finish_heir, 1 },
 		{ "the producer dies at any step of a batch",
 		  setup_batch, begin_batch_dies, finish_heir, 1 },
 		{ "no wake is lost while a reader falls asleep",
 		  setup_short, begin_sleep, finish_sleep, 0 },
-		{ "no wake is lost while a reader falls asleep, full fences",
+		{ "no wake is lost while a reader falls asleep, with full fences",
 		  setup_short, begin_sleep_fence, finish_sleep, 0 },
-		{ "no wake is lost while another reader lags",
+		{ "no wake is lost while another reader lags behind",
 		  setup_short, begin_lagging, finish_sleep, 0 },
 		{ "no wake is lost while two readers fall asleep",
 		  setup_one, begin_sleep_two, finish_sleep, 0 },

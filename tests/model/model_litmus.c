@@ -2,9 +2,9 @@
 /*
  * model_litmus.c - is the checker itself right? Small programs with known answers
  *
- * Each program names every outcome that C11 allows it (load buffering apart).
- * The search must find exactly these: one too many is a wrong alarm later, one
- * too few a bug not found.
+ * Each program lists every outcome that C11 allows (except by load buffering).
+ * The search must find exactly these: one too many would be a false alarm later, one
+ * too few a missed bug.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -134,7 +134,7 @@ static void ww_b(void *u) { (void)u; shmipc_store_relaxed(X, 2u); }
 static void ww(void) { spawn(ww_a, ww_b, NULL, NULL); }
 static void ww_finish(void) { r0 = shmipc_load_relaxed(X); finish(); }
 
-/* Independent reads of independent writes: acquire does not forbid the odd one. */
+/* Independent reads of independent writes: acquire does not forbid that they disagree. */
 static void iriw_x(void *u) { (void)u; shmipc_store_release(X, 1u); }
 static void iriw_y(void *u) { (void)u; shmipc_store_release(Y, 1u); }
 static void iriw_a(void *u) { (void)u; r0 = shmipc_load_acquire(X); r1 = shmipc_load_acquire(Y); }
@@ -195,7 +195,7 @@ static void wrc_c(void *u) { (void)u; r1 = shmipc_load_acquire(Y); r2 = shmipc_l
 static void wrc_a(void *u) { (void)u; shmipc_store_relaxed(X, 1u); }
 static void wrc(void) { spawn(wrc_a, wrc_b, wrc_c, NULL); }
 
-/* A waits for a store, and sees a new value; a thread killed leaves a prefix. */
+/* A thread waits for a store and sees a new value; a killed thread leaves a prefix. */
 static void aw_b(void *u) { (void)u; model_await(X); r0 = shmipc_load_relaxed(X); }
 static void await_all(void) { spawn(co_w, aw_b, NULL, NULL); }
 static void death(void)
@@ -211,13 +211,13 @@ static void death_finish(void)
 	finish();
 }
 
-/* Futex: the sleep and the compare are one; a wake before it was too early. */
+/* Futex: compare and sleep are one step; a wake before it has no effect. */
 static void fx_sleep(void *u) { (void)u; r0 = model_futex_wait(X, 0, -1) ? 1 : 2; }
 static void fx_wake(void *u) { (void)u; shmipc_store_relaxed(X, 1u); model_futex_wake(X); }
 static void futex(void) { spawn(fx_wake, fx_sleep, NULL, NULL); }
 static void futex_finish(void) { r1 = model_state(2) == MODEL_ASLEEP; finish(); }
 
-/* Races of plain accesses, and none where a release and an acquire stand. */
+/* Races of plain accesses; none with a release and an acquire. */
 static void race_w(void *u)
 {
 	uint64_t v = 1;
@@ -279,20 +279,20 @@ static const struct litmus {
 	T("updates are atomic", rmw, finish, O(0, 1), O(2, 0)),
 	T("one cas wins", cas, finish, O(0, 1), O(1, 0)),
 	T("release sequence", rs, finish, O(0, 0), O(1, 0), O(2, 1)),
-	T("causality through a third", wrc, finish,
+	T("causality through a third thread", wrc, finish,
 	  O4(0, 0, 0, 0), O4(0, 0, 1, 0), O4(0, 1, 0, 0), O4(0, 1, 1, 0),
 	  O4(1, 0, 0, 0), O4(1, 0, 1, 0), O4(1, 1, 1, 0)),
 	T("await", await_all, finish, O(1, 0), O(2, 0)),
 	{ { "a death at each step", setup, death, death_finish, 1 },
 	  { O4(0, 0, 1, 0), O4(1, 0, 1, 0), O4(1, 1, 1, 0), O4(1, 1, 0, 0), -1 }, 0 },
-	T("futex: no sleep through a wake", futex, futex_finish, O(1, 0), O(2, 0)),
-	T("no race behind release and acquire", race_none, finish, O(0, 0), O(1, 1)),
+	T("futex: no wake is lost", futex, futex_finish, O(1, 0), O(2, 0)),
+	T("no race with release and acquire", race_none, finish, O(0, 0), O(1, 1)),
 	{ { "a race is found", setup, race, finish, 0 }, { -1 }, 1 },
 };
 
 /*
- * Random programs: the search with all that it leaves out, against one that leaves
- * out nothing. Both must see the same outcomes.
+ * Random programs: the search with its reductions, against one without. Both must see
+ * the same outcomes.
  */
 #define R_THREADS	3
 #define R_OPS		3
@@ -337,7 +337,7 @@ static void r_thread(void *arg)
 		case 13: model_await(w); result[t][i] = 1; break;
 		}
 	}
-	if (t && r_deaths) {	/* the thread before is mortal */
+	if (t && r_deaths) {	/* the previous thread is mortal */
 		model_join(t);
 		result[t][0] |= shmipc_load_relaxed(&mem[0]) << 16;
 	}
@@ -359,7 +359,7 @@ static void r_finish(void)
 	unsigned i, *n = &n_outcomes[model_brute];
 	const uint64_t *v = &result[0][0];
 
-	/* What the dead have read is nobody's business. */
+	/* What dead threads have read does not count. */
 	for (i = 0; i < R_THREADS * R_OPS; i++)
 		if (model_state(1 + (int)i / R_OPS) != MODEL_DIED)
 			h = (h ^ v[i]) * 1099511628211ULL;
@@ -389,7 +389,7 @@ static void r_setup(void)
 
 static int random_program(uint64_t s, uint64_t *runs)
 {
-	/* Loads and stores are the most of what there is. */
+	/* Most operations are loads and stores. */
 	static const int kinds[] = { 0, 0, 0, 1, 1, 2, 2, 2, 3, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13 };
 	struct model_test test = { "random", r_setup, r_begin, r_finish, 0 };
 	struct model_result r[2];
@@ -419,7 +419,7 @@ static int random_program(uint64_t s, uint64_t *runs)
 	if (r[0].failed || r[1].failed || r[0].incomplete || r[1].incomplete ||
 	    n_outcomes[0] != n_outcomes[1] ||
 	    memcmp(outcomes[0], outcomes[1], n_outcomes[0] * sizeof(uint64_t))) {
-		printf("    seed %llu: %u outcomes, %u when nothing is left out\n",
+		printf("    seed %llu: %u outcomes, %u without reductions\n",
 		       (unsigned long long)s, n_outcomes[0], n_outcomes[1]);
 		return 1;
 	}
@@ -434,7 +434,7 @@ static int random_programs(void)
 
 	for (i = 0; i < n; i++)
 		bad |= random_program(s + (uint64_t)i, runs);
-	printf("%s %d random programs from seed %llu: %llu executions, %llu when nothing is left out\n",
+	printf("%s %d random programs from seed %llu: %llu executions, %llu without reductions\n",
 	       bad ? "not ok" : "ok", n, (unsigned long long)s, (unsigned long long)runs[0],
 	       (unsigned long long)runs[1]);
 	return bad;

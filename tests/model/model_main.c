@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * model_main.c - runs the tests, then takes out the barriers one by one
+ * model_main.c - runs the tests, then removes the barriers one by one
  *
- * A mutation weakens one place of the source: an acquire or release becomes
- * relaxed, a fence or a light barrier goes. Each must make at least one test
- * fail. The places are not listed anywhere: every access says where it stands.
+ * A mutation weakens one place of the source: an acquire or release becomes relaxed, a
+ * fence or a light barrier is removed. Each must make at least one test fail. The places
+ * are not listed anywhere: every access passes its own.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +15,7 @@
 
 static struct site {
 	struct model_at at;
-	uint64_t tests;		/* that come by here */
+	uint64_t tests;		/* that reach this place */
 } sites[SITES];
 static int n_sites, test_now;
 static const char *owned;
@@ -30,11 +30,11 @@ static const char *short_name(const char *file)
 	return s ? s + strlen("shmipc/") : file;
 }
 
-/* How many ways there are to weaken this, and what the @v-th is called. */
+/* Name of the @v-th way to weaken this; NULL: no more. */
 static const char *variant(enum model_kind kind, int v)
 {
 	static const char *const update[] = { "without acquire", "without release" };
-	static const char *const full[] = { "taken out", "made acquire and release" };
+	static const char *const full[] = { "removed", "made acquire and release" };
 
 	switch ((int)kind) {
 	case MODEL_LOAD_ACQUIRE:
@@ -43,7 +43,7 @@ static const char *variant(enum model_kind kind, int v)
 	case MODEL_FENCE_ACQUIRE:
 	case MODEL_FENCE_RELEASE:
 	case MODEL_BARRIER_LIGHT:
-		return v == 1 ? "taken out" : NULL;
+		return v == 1 ? "removed" : NULL;
 	case MODEL_CAS:
 	case MODEL_FETCH_OR:
 	case MODEL_EXCHANGE:
@@ -94,7 +94,7 @@ static void run_test(const struct model_test *test, double limit)
 	model_explore(test, limit, r);
 	if (!r->failed && !r->executions) {
 		r->failed = 1;
-		strcpy(r->why, "no execution came to its end");
+		strcpy(r->why, "no execution was complete");
 	}
 	printf("%s %s: %llu executions, %llu cut short, at most %u choices, %d restarts, %.2f s%s\n",
 	       r->failed ? "not ok" : "ok", test->name, (unsigned long long)r->executions,
@@ -158,7 +158,7 @@ static int by_line(const void *a, const void *b)
 	return c ? c : x->at.line - y->at.line;
 }
 
-/* Is this barrier here for what no model sees? Then say so. */
+/* Is this barrier needed only for what no model test sees? Then say so. */
 static int excepted(const struct model_except *e, const struct site *site, int v)
 {
 	for (; e && e->func; e++) {

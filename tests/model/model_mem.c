@@ -2,18 +2,17 @@
 /*
  * model_mem.c - what a load may see
  *
- * Each location keeps all stores of the execution, in the order in which they
- * were executed; that is its modification order. A thread's view says how far
- * into each history it must look at least: reading moves it (coherence),
- * acquiring joins the view that the releasing thread had. A load may return any
- * store from there to the newest. Fences are those of C11, by three views: what
- * the thread knows, what it would know after an acquire fence, and what it knew
- * at its last release fence. The same views carry vector clocks, and plain
- * accesses that the clocks do not order are a data race.
+ * Each location keeps all stores of the execution, in the order in which they were
+ * executed; that is its modification order. A thread's view has, for each location, the
+ * oldest store that it may still see: reading advances it (coherence), acquiring joins
+ * the view that the releasing thread had. A load may return any store from there to the
+ * newest. Fences are those of C11, with three views: what the thread knows, what it would
+ * know after an acquire fence, and what it knew at its last release fence. The same views
+ * carry vector clocks, and plain accesses that the clocks do not order are a data race.
  *
  * (The view machine of "A promising semantics for relaxed-memory concurrency",
- * Kang et al., POPL 2017, without promises: no load sees a store that comes
- * later in its own program's future.)
+ * Kang et al., POPL 2017, without promises: no load sees a store that is later in its
+ * own program order.)
  */
 #include <errno.h>
 #include <stdio.h>
@@ -138,7 +137,7 @@ static struct model_loc *loc_get(const volatile void *p, size_t bytes)
 	l->unordered = 0;
 	loc_reset(l);
 	if (l->data)
-		model_learned();	/* earlier copies should have touched it */
+		model_learned();	/* earlier copies should have accessed it */
 	return l;
 }
 
@@ -182,8 +181,8 @@ static int mutant(struct model_at at)
 }
 
 /*
- * Races. An access of ours and an earlier one of another thread that has not
- * happened before it, one of them plain and one of them a write.
+ * Races: an access of ours and an earlier one of another thread that does not happen
+ * before it, one of them plain and one of them a write.
  */
 static void race_check(struct model_at at, struct model_loc *l, int how)
 {
@@ -228,8 +227,8 @@ static void do_read(struct model_at at, struct model_loc *l, int m, int acquire)
 }
 
 /*
- * We are about to store, or to try: note it. Does another thread store here with
- * nothing to order the two? Then who is first matters.
+ * We are about to store, or to try: record it. Does another thread store here, not
+ * ordered with ours? Then their order matters.
  */
 static void order_check(struct model_loc *l)
 {
@@ -350,7 +349,7 @@ void model_store(struct model_at at, volatile void *p, size_t bytes, uint64_t v)
 			 at.kind == MODEL_STORE_RELEASE && !mutant(at));
 }
 
-/* A read and a write with nothing between them: part of a release sequence. */
+/* A read and a write in one step: part of a release sequence. */
 static void do_update(struct model_at at, struct model_loc *l, uint64_t v)
 {
 	struct model_thread *t = model_me;
@@ -384,7 +383,7 @@ int model_cas(struct model_at at, volatile void *p, size_t bytes, void *expected
 	model_arrive(at, 1);
 	t->expected = want;
 	model_stop_here(OP_CAS, l, t->cur.ts[index_of(l)]);
-	order_check(l);	/* also if it fails: in another order it may not */
+	order_check(l);	/* also if it fails: in another order it may succeed */
 	was = l->hist[t->grant].val;
 	if (was == want) {
 		do_update(at, l, v);
@@ -501,7 +500,7 @@ void model_fence(struct model_at at)
 	model_trace_at(at, NULL, -1, 0, "");
 }
 
-/* Copies. Of a long one in a data region, the ends and all words known by now. */
+/* Copies. Of a long one in a data region, the ends and all words known so far. */
 static void pick_words(struct model_thread *t, uintptr_t at, size_t n)
 {
 	int i, j, r = region_of(at);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * model_priv.h - what the parts of the model checker share
+ * model_priv.h - shared by the parts of the model checker
  *
  *   model_mem.c   what a load may see: histories, views, fences, races
  *   model.c       threads, choices, the search
- *   model_main.c  running tests and mutations, and telling about it
+ *   model_main.c  running tests and mutations, and reporting
  */
 #ifndef MODEL_PRIV_H
 #define MODEL_PRIV_H
@@ -25,7 +25,7 @@ struct model_view {
 	uint16_t clk[MODEL_THREADS];
 };
 
-/* A store, and what a load that acquires it gets to know. */
+/* A store, and the view that a load acquires with it. */
 struct model_msg {
 	uint64_t val;
 	struct model_view view;
@@ -33,7 +33,7 @@ struct model_msg {
 	uint8_t tid;
 };
 
-/* The four kinds of access that a race can be between. */
+/* The four kinds of access that can take part in a race. */
 enum { MODEL_PLAIN_R, MODEL_PLAIN_W, MODEL_ATOMIC_R, MODEL_ATOMIC_W, MODEL_ACCESSES };
 
 struct model_loc {
@@ -76,7 +76,7 @@ struct model_thread {
 	enum model_state state;
 	struct model_view cur, acq, rel;
 	uint8_t last_read[MODEL_LOCS];
-	/* The operation that it stands before. */
+	/* Its next operation. */
 	enum model_op op;
 	enum model_kind kind;
 	struct model_loc *loc;
@@ -85,7 +85,7 @@ struct model_thread {
 	int target;		/* of a join; peer of a sleeper */
 	int woken;
 	int slept;		/* stores before this were tried in another branch */
-	int asleep, key;	/* the same for what is not a load */
+	int asleep, key;	/* the same for operations other than loads */
 	int grant;		/* the store to read */
 	/* Words moved by the last copy. */
 	uint32_t copied[MODEL_LOCS];
@@ -98,7 +98,7 @@ extern struct model_thread *model_me;	/* NULL: outside the model */
 extern struct model_loc model_locs[MODEL_LOCS];
 extern int model_n_locs;
 extern int model_trace;			/* print each access */
-extern int model_brute;			/* leave nothing out; to check what we leave out */
+extern int model_brute;			/* no reductions; to verify the reductions */
 extern unsigned model_sc_users, model_heavy_users;
 extern int model_sc_n, model_light_n, model_heavy_n;
 
@@ -118,7 +118,7 @@ void model_trace_at(struct model_at at, const struct model_loc *l, int m, uint64
 
 /* model.c */
 int model_me_is_main(void);
-void model_learned(void);	/* what the search leaned on has changed: begin again */
+void model_learned(void);	/* what the search relied on has changed: restart */
 void model_arrive(struct model_at at, int effect);
 void model_stop_here(enum model_op op, struct model_loc *l, int lo);
 unsigned model_others_alive(void);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * model_ring.c - what all rings share: cursors, and a ring that is being made
+ * model_ring.c - common to all rings: cursors, and creating a ring
  */
 #include <stdio.h>
 #include "model_ring.h"
@@ -19,7 +19,7 @@ static void setup_cursor(void)
 	moves = model_deep ? 6 : 4;
 }
 
-/* Goes on from wherever the cursor stands. */
+/* Continues from the cursor's present position. */
 static void move_rest(void)
 {
 	uint64_t word, seq;
@@ -54,7 +54,7 @@ static void cursor_reader(void *arg)
 
 	(void)arg;
 	for (i = 0; i < 2; i++) {
-		model_check(!shmipc_cursor_read(&cursor, &word, &seq), "never stands still");
+		model_check(!shmipc_cursor_read(&cursor, &word, &seq), "the cursor never stands still");
 		model_check(shmipc_cursor_pos(word) == POS_OF(seq),
 			    "position %llu with number %llu",
 			    (unsigned long long)shmipc_cursor_pos(word), (unsigned long long)seq);
@@ -86,7 +86,7 @@ static void finish_cursor(void)
 	model_check(!shmipc_cursor_read(&cursor, &word, &seq) && seq == moves, "not at the end");
 }
 
-/* One makes a ring in fresh memory, another looks whether it is there. */
+/* One thread creates a ring in fresh memory, another checks whether it exists. */
 static void setup_init(void)
 {
 	memset(&ring_mem, 0, sizeof(ring_mem));
@@ -99,7 +99,7 @@ static void maker(void *arg)
 	struct shmipc_ring_opts o = { .kind = SHMIPC_KIND_SPSC, .align = 64, .meta_bytes = 40 };
 
 	(void)arg;
-	model_check(!shmipc_ring_init(&ring_mem, sizeof(ring_mem), &o), "cannot be made");
+	model_check(!shmipc_ring_init(&ring_mem, sizeof(ring_mem), &o), "the ring cannot be created");
 }
 
 static void opener(void *arg)
@@ -110,7 +110,7 @@ static void opener(void *arg)
 	(void)arg;
 	for (i = 0; i < 2; i++) {
 		ret = shmipc_ring_check(&ring_mem, sizeof(ring_mem), &r);
-		model_check(!ret || ret == -EAGAIN, "half a ring: check returned %d", ret);
+		model_check(!ret || ret == -EAGAIN, "incomplete ring: check returned %d", ret);
 		if (!ret)
 			model_check(r.align == 64 && r.meta_bytes == 40 && r.size == 4096,
 				    "another ring");
@@ -133,14 +133,14 @@ int main(int argc, char **argv)
 	static const struct model_test tests[] = {
 		{ "a cursor's position and number belong together",
 		  setup_cursor, begin_cursor, finish_cursor, 0 },
-		{ "also when its writer dies at any step",
+		{ "the same, and its writer dies at any step",
 		  setup_cursor, begin_cursor_dies, finish_cursor, 1 },
-		{ "a ring is there whole or not at all", setup_init, begin_init, finish_init, 0 },
+		{ "a ring exists completely or not at all", setup_init, begin_init, finish_init, 0 },
 		{ 0 },
 	};
 	static const struct model_except excepts[] = {
 		{ "shmipc_ring_check", MODEL_BARRIER_LIGHT,
-		  "keeps the compiler from reading the header twice; a hostile writer is no thread here" },
+		  "keeps the compiler from reading the header twice; there is no hostile writer here" },
 		{ 0 },
 	};
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * model_ring.h - a small ring for the model tests, and messages that show who
- * wrote each word of them
+ * model_ring.h - a small ring for the model tests, and messages that show which message
+ * each word belongs to
  */
 #ifndef MODEL_RING_H
 #define MODEL_RING_H
@@ -10,7 +10,7 @@
 #include <shmipc/spsc.h>
 #include "model.h"
 
-#define RING_MESSAGES	24	/* at most, in one test */
+#define RING_MESSAGES	24	/* the most in one test */
 #define RING_WORDS	256	/* of one message */
 
 static union {
@@ -26,7 +26,7 @@ static inline uint64_t ring_word(uint64_t seq, uint64_t w)
 	return 0xa5ULL << 56 | (seq + 1) << 16 | w;
 }
 
-/* An empty ring of 4 KiB; all that threads touch lies in regions. */
+/* An empty ring of 4 KiB; all that threads access is in regions. */
 static inline void ring_make(uint32_t kind, uint32_t align)
 {
 	struct shmipc_ring_opts o = { .kind = kind, .align = align };
@@ -35,7 +35,7 @@ static inline void ring_make(uint32_t kind, uint32_t align)
 	memset(&ring_mem, 0, sizeof(ring_mem));
 	if (shmipc_ring_init(&ring_mem, sizeof(ring_mem), &o) ||
 	    shmipc_ring_check(&ring_mem, sizeof(ring_mem), &ring))
-		model_fail("the ring cannot be made");
+		model_fail("the ring cannot be created");
 	model_region(ring.prod, sizeof(*ring.prod), "prod", 0);
 	if (ring.cons)
 		model_region(ring.cons, sizeof(*ring.cons), "cons", 0);
@@ -47,7 +47,7 @@ static inline void ring_make(uint32_t kind, uint32_t align)
 			ring_message[i][w] = ring_word(i, w);
 }
 
-/* The words of the last copy are those of message @seq. */
+/* Check that the words of the last copy are those of message @seq. */
 static inline void ring_check_words(const void *buf, uint64_t seq)
 {
 	const uint64_t *words = buf;
@@ -57,7 +57,7 @@ static inline void ring_check_words(const void *buf, uint64_t seq)
 	at = model_copied(&n);
 	for (i = 0; i < n; i++)
 		model_check(words[at[i]] == ring_word(seq, at[i]),
-			    "message %llu: word %u is 0x%llx: torn, or another message's",
+			    "message %llu: word %u is 0x%llx: torn, or of another message",
 			    (unsigned long long)seq, at[i], (unsigned long long)words[at[i]]);
 }
 

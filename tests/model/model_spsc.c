@@ -11,7 +11,7 @@
 static uint64_t lens[RING_MESSAGES];
 static uint64_t n_total;
 
-/* What the ends did, for the checks; the threads' own notes, not shared memory. */
+/* What the ends did, for the checks; private to the test, not shared memory. */
 static uint64_t published, released, taken;
 static int peeked;
 static int full_fence;
@@ -41,7 +41,7 @@ static const uint64_t *header_at(uint64_t pos)
 	return shmipc_rec_hdr(ring.data, pos, ring.size - 1);
 }
 
-/* Where the record after message @seq ends if it is put at @pos. */
+/* The position after the record of a message of @len bytes that is put at @pos. */
 static uint64_t end_of(uint64_t pos, uint64_t len)
 {
 	pos += shmipc_rec_pad(pos, len, ring.size, ring.align);
@@ -49,8 +49,8 @@ static uint64_t end_of(uint64_t pos, uint64_t len)
 }
 
 /*
- * Put message tx->seq into the batch, waiting for room. "Full" must be true: not
- * with a position that we had already seen.
+ * Put message tx->seq into the batch, waiting for room. "Full" must be true, not based
+ * on a position that we had already seen.
  */
 static void put(struct shmipc_spsc_tx *tx)
 {
@@ -108,7 +108,7 @@ static void producer(void *arg)
 	send_rest(&tx);
 }
 
-/* Take the next message if it is there. */
+/* Take the next message if there is one. */
 static int take(struct shmipc_spsc_rx *rx)
 {
 	uint64_t seq = rx->seq;
@@ -119,7 +119,7 @@ static int take(struct shmipc_spsc_rx *rx)
 	if (ret == -EAGAIN)
 		return 0;
 	model_check(!ret, "read returned %d", ret);
-	model_check(seq == taken, "message %llu came when it was %llu's turn",
+	model_check(seq == taken, "message %llu was received instead of %llu",
 		    (unsigned long long)seq, (unsigned long long)taken);
 	model_check(seq < n_total && len == lens[seq], "message %llu has %zu bytes",
 		    (unsigned long long)seq, len);
@@ -145,8 +145,8 @@ static void consumer(void *arg)
 }
 
 /*
- * What the threads have left behind is a ring: new ends find all that was
- * published, at the right number, and nothing after it.
+ * The threads have left a valid ring: new ends find all that was published, with the
+ * right numbers, and nothing after it.
  */
 static void drain(void)
 {
@@ -154,12 +154,12 @@ static void drain(void)
 	struct shmipc_spsc_tx tx;
 
 	begin_rx(&rx);
-	model_check(rx.seq == taken, "the head says %llu, %llu were taken",
+	model_check(rx.seq == taken, "the head is %llu, %llu were taken",
 		    (unsigned long long)rx.seq, (unsigned long long)taken);
 	while (take(&rx))
 		;
 	begin_tx(&tx);
-	model_check(tx.seq == taken && tx.pos == rx.pos, "the next number is %llu, %llu came",
+	model_check(tx.seq == taken && tx.pos == rx.pos, "the next number is %llu, %llu were taken",
 		    (unsigned long long)tx.seq, (unsigned long long)taken);
 }
 
@@ -170,12 +170,12 @@ static void pair(void (*tx)(void *), void (*rx)(void *))
 	th_rx = model_spawn("consumer", rx, NULL, 0);
 }
 
-/* Nobody died, so everybody came to the end, and everything arrived. */
+/* No thread died, so all have ended, and all messages were received. */
 static void finish_all(void)
 {
 	model_check(model_state(th_tx) == MODEL_RETURNED, "the producer waits for ever");
 	model_check(model_state(th_rx) == MODEL_RETURNED, "the consumer waits for ever");
-	model_check(taken == n_total, "%llu of %llu messages came",
+	model_check(taken == n_total, "%llu of %llu messages were received",
 		    (unsigned long long)taken, (unsigned long long)n_total);
 	drain();
 }
@@ -200,7 +200,7 @@ static void begin_fifo(void)
 	pair(producer, consumer);
 }
 
-/* Batches: an aborted reservation, three messages in one publish, one discarded. */
+/* Batches: an aborted reservation, three messages in one publish, one batch discarded. */
 static void batch_producer(void *arg)
 {
 	struct shmipc_spsc_tx tx;
@@ -231,7 +231,7 @@ static void batch_consumer(void *arg)
 	begin_rx(&rx);
 	while (taken < n_total) {
 		if (taken % 3)
-			model_check(take(&rx), "a batch came in parts");
+			model_check(take(&rx), "a batch became visible in parts");
 		else
 			take_or_wait(&rx);
 	}
@@ -280,8 +280,8 @@ static void begin_peek(void)
 }
 
 /*
- * The producer dies anywhere. Its successor goes on with the right number, and
- * the consumer, who noticed nothing, gets every message once.
+ * The producer dies anywhere. Its successor continues with the right number, and the
+ * consumer, which does not notice, receives every message once.
  */
 static void heir_producer(void *arg)
 {
@@ -320,12 +320,12 @@ static void finish_tx_dies(void)
 	}
 	model_check(model_state(th_next) == MODEL_RETURNED, "the heir waits for ever");
 	model_check(model_state(th_rx) == MODEL_RETURNED, "the consumer waits for ever");
-	model_check(taken == n_total, "%llu of %llu messages came",
+	model_check(taken == n_total, "%llu of %llu messages were received",
 		    (unsigned long long)taken, (unsigned long long)n_total);
 	drain();
 }
 
-/* The same with batches of two: all of one or nothing of it. */
+/* The same with batches of two: a batch is published completely or not at all. */
 static void two_producer(void *arg)
 {
 	struct shmipc_spsc_tx tx;
@@ -348,7 +348,7 @@ static void two_consumer(void *arg)
 	for (;;) {
 		take_or_wait(&rx);
 		if (taken <= published || taken < n_total)
-			model_check(take(&rx), "half a batch came");
+			model_check(take(&rx), "half a batch was received");
 		if (taken == n_total)
 			return;
 	}
@@ -388,8 +388,8 @@ static void begin_batch_dies(void)
 }
 
 /*
- * The consumer dies anywhere. What it has released does not come again; what it
- * had only peeked does.
+ * The consumer dies anywhere. A message that it has released is not received again; one
+ * that it had only peeked is.
  */
 static void mortal_consumer(void *arg)
 {
@@ -421,7 +421,7 @@ static void heir_consumer(void *arg)
 	model_join(th_rx);
 	begin_rx(&rx);
 	model_check(rx.seq == released || (peeked && rx.seq == released + 1),
-		    "%llu were released, it goes on at %llu",
+		    "%llu were released, it continues at %llu",
 		    (unsigned long long)released, (unsigned long long)rx.seq);
 	taken = rx.seq;
 	while (taken < n_total)
@@ -440,15 +440,15 @@ static void finish_rx_dies(void)
 {
 	model_check(model_state(th_tx) == MODEL_RETURNED, "the producer waits for ever");
 	model_check(model_state(th_next) == MODEL_RETURNED, "the heir waits for ever");
-	model_check(taken == n_total, "%llu of %llu messages came",
+	model_check(taken == n_total, "%llu of %llu messages were received",
 		    (unsigned long long)taken, (unsigned long long)n_total);
 	drain();
 }
 
 /*
- * Sleeping. Who is about to sleep says so (want), runs the dear fence, and sleeps
- * if the other side's position is still not there. Nobody may be asleep at the
- * end of an execution in which nobody died.
+ * Sleeping. An end that is about to sleep says so (want), executes the expensive fence,
+ * and sleeps if the other side's position has not been reached. No end may be asleep at
+ * the end of an execution in which none died.
  */
 static void fence_to_sleep(void)
 {
@@ -524,7 +524,7 @@ static void sleepy_consumer(void *arg)
 			sleep_for_message(rx.pos, -1);
 }
 
-/* Does not sleep while it waits: only the other side's sleep is looked at. */
+/* Does not sleep while it waits: only the other side's sleep is tested. */
 static void waking_consumer(void *arg)
 {
 	struct shmipc_spsc_rx rx;
@@ -574,7 +574,7 @@ static void begin_sleep_tx_fence(void)
 	full_fence = 1;
 }
 
-/* The end of the other side wakes too; then everything published is there. */
+/* The death of the other side also wakes; then everything published is there. */
 static void bereaved_consumer(void *arg)
 {
 	struct shmipc_spsc_rx rx;
@@ -590,7 +590,7 @@ static void bereaved_consumer(void *arg)
 		if (sleep_for_message(rx.pos, th_tx) == -EOWNERDEAD)
 			gone = 1;
 	}
-	model_check(taken >= published, "%llu were published, %llu came",
+	model_check(taken >= published, "%llu were published, %llu received",
 		    (unsigned long long)published, (unsigned long long)taken);
 }
 
@@ -611,31 +611,31 @@ static void finish_bereaved(void)
 int main(int argc, char **argv)
 {
 	static const struct model_test tests[] = {
-		{ "messages come once, whole and in order; full is full",
+		{ "messages are received once, complete and in order; full means full",
 		  setup_fifo, begin_fifo, finish_all, 0 },
 		{ "the same with payloads aligned to 64",
 		  setup_fifo_64, begin_fifo, finish_all, 0 },
-		{ "a batch comes whole; abort and discard leave nothing",
+		{ "a batch is complete; abort and discard leave nothing",
 		  setup_batch, begin_batch, finish_all, 0 },
 		{ "peek twice, read in place, release",
 		  setup_fifo, begin_peek, finish_all, 0 },
-		{ "the producer dies at any step, another goes on",
+		{ "the producer dies at any step, another continues",
 		  setup_tx_dies, begin_tx_dies, finish_tx_dies, 1 },
 		{ "the producer dies at any step of a batch",
 		  setup_batch_dies, begin_batch_dies, finish_tx_dies, 1 },
-		{ "the consumer dies at any step, another goes on",
+		{ "the consumer dies at any step, another continues",
 		  setup_fifo, begin_rx_dies, finish_rx_dies, 1 },
 		{ "no wake is lost while the consumer falls asleep",
 		  setup_short, begin_sleep_rx, finish_all, 0 },
-		{ "no wake is lost while the consumer falls asleep, full fences",
+		{ "no wake is lost while the consumer falls asleep, with full fences",
 		  setup_short, begin_sleep_rx_fence, finish_all, 0 },
 		{ "no wake is lost while the producer falls asleep for room",
 		  setup_tight, begin_sleep_tx, finish_all, 0 },
-		{ "no wake is lost while the producer falls asleep for room, full fences",
+		{ "no wake is lost while the producer falls asleep for room, with full fences",
 		  setup_tight, begin_sleep_tx_fence, finish_all, 0 },
 		{ "both sleep, and both wake up",
 		  setup_tight, begin_sleep_rx, finish_all, 0 },
-		{ "a sleeper learns of a death, and gets what was published before",
+		{ "a sleeper learns of a death, and receives what was published before",
 		  setup_short, begin_bereaved, finish_bereaved, 1 },
 		{ 0 },
 	};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* model_tlog.c - the log of a topic: what all its tests share, and their list */
+/* model_tlog.c - the log of a topic: shared by all its tests, and their list */
 #include "model_tlog.h"
 
 #define TESTS	80
@@ -26,7 +26,7 @@ void log_make(uint32_t pubs, uint32_t subs, uint64_t n)
 	memset(log_mem, 0, sizeof(log_mem));
 	if (shmipc_tlog_init(log_mem, sizeof(log_mem), &o) ||
 	    shmipc_tlog_check(log_mem, sizeof(log_mem), &logm) || logm.hdr.entries != LOG_ENTRIES)
-		model_fail("the log cannot be made");
+		model_fail("the log cannot be created");
 	model_region(log_mem + logm.hdr.pub_off, logm.hdr.sub_off - logm.hdr.pub_off, "pub", 0);
 	model_region(log_mem + logm.hdr.sub_off, logm.hdr.data_off - logm.hdr.sub_off, "sub", 0);
 	model_region(log_mem + logm.hdr.data_off, logm.hdr.pool_off - logm.hdr.data_off, "entry", 0);
@@ -34,7 +34,7 @@ void log_make(uint32_t pubs, uint32_t subs, uint64_t n)
 	memset(&now, 0, sizeof(now));
 	if (!n)
 		return;
-	logm.pub->pubs_used = pubs;	/* or the threads try to raise it, in all orders */
+	logm.pub->pubs_used = pubs;	/* otherwise the threads raise it, in all orders */
 	log_begin_tx(&tx, 0, 0);
 	while (n--)
 		(void)log_put(&tx, 1);
@@ -85,7 +85,7 @@ uint32_t log_commit(struct shmipc_tlog_tx *tx, uint64_t seq, uint32_t n)
 	}
 	wake = shmipc_tlog_commit(tx, seq, n, SHMIPC_ENTRY_CELL, n * sizeof(buf));
 	for (i = 0; i < n; i++) {
-		model_check(!now.tag[seq + i], "number %llu was given twice",
+		model_check(!now.tag[seq + i], "number %llu was claimed twice",
 			    (unsigned long long)seq + i);
 		now.tag[seq + i] = tag_of(tx->slot, which + i);
 	}
@@ -97,7 +97,7 @@ void log_await_room(const struct shmipc_tlog_block *b)
 	const struct shmipc_sub_line *line = shmipc_tlog_sub(&logm, b->slot);
 	uint32_t group = shmipc_sub_state_group(b->state);
 
-	model_check(b->who != SHMIPC_TLOG_NOBODY, "no room, and nobody is in the way");
+	model_check(b->who != SHMIPC_TLOG_NOBODY, "no room, but no peer is in the way");
 	if (b->who == SHMIPC_TLOG_PUB)
 		(void)model_await(&logm.pub_line[b->slot].claim);
 	else if (group && shmipc_load_relaxed(&line->pos) == SHMIPC_POS_NONE)
@@ -137,7 +137,7 @@ void log_check_words(const uint64_t *buf, const struct shmipc_tlog_ref *ref)
 	model_check(buf[0] >> 56 == 0xa5 && (buf[0] >> 16 & 0xff) == slot + 1,
 		    "message %llu of publisher %llu is 0x%llx", seq, (unsigned long long)slot,
 		    (unsigned long long)buf[0]);
-	model_check(!now.tag[seq] || now.tag[seq] == buf[0], "message %llu is another: 0x%llx", seq,
+	model_check(!now.tag[seq] || now.tag[seq] == buf[0], "message %llu is a different one: 0x%llx", seq,
 		    (unsigned long long)buf[0]);
 }
 
@@ -158,7 +158,7 @@ int log_read_one(struct shmipc_tlog_rx *rx, int i, int plain)
 		log_check_words(buf, &ref);
 		now.got[i]++;
 	} else if (ret == -ESTALE) {
-		model_check(rx->lost_to > rx->lost_from, "lapped, and nothing lost");
+		model_check(rx->lost_to > rx->lost_from, "lapped, but nothing lost");
 		now.lost[i] += rx->lost_to - rx->lost_from;
 	} else {
 		model_check(ret == -EAGAIN || ret == -ECONNRESET, "peek or next returned %d", ret);
@@ -198,20 +198,20 @@ void log_tx_batch(void *arg)
 
 int main(int argc, char **argv)
 {
-	static const char update[] = "of an update only the release is needed; there is no name for that";
+	static const char update[] = "only the release of this update is needed; atomic.h has no name for that";
 	static const struct model_except excepts[] = {
 		{ "shmipc_priv_tlog_raise", MODEL_CAS, update, 1 },
 		{ "shmipc_tlog_claim", MODEL_CAS, update, 1 },
 		{ "shmipc_tlog_recall", MODEL_CAS, update, 1 },
-		{ "shmipc_priv_tlog_mark", MODEL_CAS, "the dear fence that follows does it", 0 },
+		{ "shmipc_priv_tlog_mark", MODEL_CAS, "the expensive fence that follows has this effect", 0 },
 		{ "shmipc_priv_tlog_claim_lent", MODEL_STORE_RELEASE,
-		  "what was committed before is visible with the claim that was taken back", 0 },
+		  "the claim that was withdrawn makes earlier commits visible", 0 },
 		{ "shmipc_priv_lent_claim", MODEL_LOAD_ACQUIRE,
-		  "needed where a death becomes known after the look; here it is known before", 0 },
+		  "needed if a death becomes known after the check; here it is known before", 0 },
 		{ "shmipc_priv_tlog_abort", MODEL_CAS, update, 1 },
 		{ "shmipc_tlog_evict", MODEL_CAS, update, 1 },
 		{ "shmipc_tlog_hold_take", MODEL_STORE_RELEASE,
-		  "against loads that see a store that comes later because of them", 0 },
+		  "needed only against load buffering, which the model does not have", 0 },
 		{ 0 },
 	};
 	static struct model_test all[TESTS + 1];

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * model_tlog.h - a small log for the model tests, and what their threads do
+ * model_tlog.h - a small log for the model tests, and their threads
  *
  *   model_tlog.c        the log, the list of tests
  *   model_tlog_tx.c     claims, commits, deaths, aborts
- *   model_tlog_lend.c   the tail lent and recalled
- *   model_tlog_floor.c  old messages go
+ *   model_tlog_lend.c   lending and recalling the tail
+ *   model_tlog_floor.c  discarding old messages
  *   model_tlog_rx.c     subscribers that hold, sleep, share
  *
- * 16 entries of 16 bytes. A message is its tag twice, so that a torn one is seen.
+ * 16 entries of 16 bytes. A message is its tag twice, so that a torn one is detected.
  */
 #ifndef MODEL_LOG_H
 #define MODEL_LOG_H
@@ -17,34 +17,34 @@
 #include <shmipc/inline/tlog_floor.h>
 #include "model.h"
 
-#define LOG_SEQS	64	/* numbers, at most, in one test */
+#define LOG_SEQS	64	/* the most numbers in one test */
 #define LOG_ENTRIES	16u
 
 extern struct shmipc_tlog logm;
 extern unsigned char log_mem[];
 
-/* What the threads know, and the end looks at. */
+/* State of the threads, checked at the end. */
 struct log_now {
-	uint64_t tag[LOG_SEQS];		/* of what was committed; 0: not, as far as known */
-	unsigned sent[3];		/* by each publisher's slot */
+	uint64_t tag[LOG_SEQS];		/* of committed messages; 0: not committed, as far as known */
+	unsigned sent[3];		/* by publisher's slot */
 	uint64_t end[2];		/* each reader's next number */
 	uint64_t first[2], got[2], lost[2], aborted[2];
 	int heir;			/* the dead publisher's slot has a new owner */
-	int covers;			/* slot of the living that claims what was asked, or -1 */
+	int covers;			/* slot of the living publisher that claims the number, or -1 */
 	int full_fence;
-	int leaves;			/* the holder leaves with what it holds */
-	unsigned taken[LOG_SEQS];	/* of a group: how often */
+	int leaves;			/* the holder leaves without releasing */
+	unsigned taken[LOG_SEQS];	/* by a group: how often */
 };
 extern struct log_now now;
 
 /* Threads. */
 extern int th_tx[3], th_rx[2], th_heir;
 
-/* in setup(): @n messages are there, of slot 0 */
+/* called in setup(): @n messages of slot 0 exist */
 void log_make(uint32_t pubs, uint32_t subs, uint64_t n);
 void log_reset(void);
 
-/* shmipc_tlog_alive_fn. @arg: what the caller knows: bit s: the owner of slot s died. */
+/* shmipc_tlog_alive_fn. @arg: bit s: the caller knows that the owner of slot s died. */
 int log_alive(void *arg, uint32_t slot);
 
 void log_begin_tx(struct shmipc_tlog_tx *tx, uint32_t slot, uintptr_t dead);
@@ -54,7 +54,7 @@ void log_await_room(const struct shmipc_tlog_block *b);
 /* Claim, waiting for room; commit. */
 uint32_t log_put(struct shmipc_tlog_tx *tx, uint32_t n);
 
-/* The words of the message; @plain: nobody may write there, and a race is a failure. */
+/* The words of the message; @plain: no other thread may write there; a race is a failure. */
 void log_copy(const struct shmipc_tlog_ref *ref, uint64_t *buf, int plain);
 void log_check_words(const uint64_t *buf, const struct shmipc_tlog_ref *ref);
 /* Peek, copy, next. Return: as these; *ret_wake: as shmipc_tlog_next(). */
@@ -65,13 +65,13 @@ void log_begin_rx(struct shmipc_tlog_rx *rx, int i, uint32_t start);
 void log_tx_thread(void *arg);
 void log_tx_batch(void *arg);
 
-/* Readers for ever: it waits for the words alone; it knows that publisher 0 is dead, if it is. */
+/* Endless readers: one waits for the words alone; one knows when publisher 0 is dead. */
 void log_patient_reader(void *arg);
-/* Asks for what does not come; a bit per slot in @dead: it knows who died. */
+/* Checks whether a missing message is orphaned; @dead: a bit per slot that it knows died. */
 void log_read_all(struct shmipc_tlog_rx *rx, uintptr_t dead);
 void log_knowing_reader(void *arg);
 
-/* Ends of threads that nobody may keep waiting; the reader has got all there is. */
+/* Check that threads which must not wait have ended; that the reader has received all. */
 void log_all_ended(void);
 void log_finish_at_tail(void);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* model_tlog_floor.c - the floor and clear: nothing torn, nothing lost but what is told */
+/* model_tlog_floor.c - the floor and clear: nothing torn, no loss unreported */
 #include "model_tlog.h"
 
 static struct shmipc_tlog_rx rx_made;	/* joined in setup() */
@@ -33,7 +33,7 @@ static void setup_evict(void)
 	join_before(SHMIPC_POLICY_EVICT);
 }
 
-/* Reads @arg messages from the oldest, or is told of losses. */
+/* Reads @arg messages from the oldest on, or gets losses reported. */
 static void lossy(void *arg)
 {
 	struct shmipc_tlog_rx rx;
@@ -48,7 +48,7 @@ static void lossy(void *arg)
 	}
 }
 
-/* One that looks at what it has read before, wherever it is by now. */
+/* Looks at messages that it has read before, regardless of its position. */
 static void looks_back(void *arg)
 {
 	struct shmipc_tlog_rx rx = rx_made;
@@ -65,7 +65,7 @@ static void looks_back(void *arg)
 		log_check_words(buf, &ref);
 }
 
-/* Nothing is lost: all come, and nobody writes where we read. */
+/* Nothing is lost: all messages are received, and none is written while we read it. */
 static void lossless(void *arg)
 {
 	struct shmipc_tlog_rx rx = rx_made;
@@ -76,7 +76,7 @@ static void lossless(void *arg)
 		model_check(!log_read_one(&rx, 0, 1), "a message was lost");
 }
 
-/* Comes while the floor moves. */
+/* Joins while the floor moves. */
 static void joiner(void *arg)
 {
 	struct shmipc_tlog_rx rx;
@@ -101,7 +101,7 @@ static void advancer(void *arg)
 		log_await_room(&b);
 }
 
-/* Takes what room there is; never moves the floor itself. */
+/* Takes the room that there is; never moves the floor itself. */
 static void taker(void *arg)
 {
 	struct shmipc_tlog_tx tx;
@@ -115,7 +115,7 @@ static void taker(void *arg)
 	(void)log_commit(&tx, seq, 1);
 }
 
-/* Waits for nobody: it cuts off who is in the way. */
+/* Does not wait: it cuts off the subscriber that is in the way. */
 static void make_room_evicting(struct shmipc_tlog_tx *tx)
 {
 	struct shmipc_tlog_block b;
@@ -137,7 +137,7 @@ static void evicter(void *arg)
 	(void)log_put(&tx, 1);
 }
 
-/* Leaves the room to another, who does not know why there is some. */
+/* Leaves the room to another publisher, which does not know why there is some. */
 static void evicting_advancer(void *arg)
 {
 	struct shmipc_tlog_tx tx;
@@ -221,7 +221,7 @@ static void begin_evict_two(void)
 	th_rx[0] = model_spawn("reader", cut_off, (void *)1, 0);
 }
 
-/* In the way until the one who is has left. */
+/* Wait until the subscriber that is in the way has left. */
 static void after_leave(void *arg)
 {
 	struct shmipc_sub_line *line = shmipc_tlog_sub(&logm, 0);
@@ -233,7 +233,7 @@ static void after_leave(void *arg)
 	(void)log_put(&tx, 1);
 }
 
-/* Reads a message and leaves before its position has moved on. */
+/* Reads a message and leaves before its position has advanced. */
 static void early_leaver(void *arg)
 {
 	struct shmipc_tlog_rx rx = rx_made;
@@ -247,7 +247,7 @@ static void early_leaver(void *arg)
 	log_check_words(buf, &ref);
 }
 
-/* Gives a message up at once. What it passes has been committed. */
+/* Discards a message at once. All messages before the floor have been committed. */
 static void gives_up(void *arg)
 {
 	uint32_t slot = (uint32_t)(uintptr_t)arg;
@@ -260,7 +260,7 @@ static void gives_up(void *arg)
 	(void)shmipc_tlog_advance(&tx, 1, 1, &b);
 	if (shmipc_load_relaxed(&logm.pub->floor) > 0)
 		model_check(!shmipc_tlog_pending(shmipc_load_relaxed(&shmipc_tlog_entry(&logm, 0)->word),
-						0), "the floor has passed what is still written");
+						0), "the floor has passed a message that is still being written");
 }
 
 static void setup_empty(void)
@@ -269,7 +269,7 @@ static void setup_empty(void)
 	logm.pub->pubs_used = 2;
 }
 
-/* It may not be there yet, it may be gone; else it is whole. */
+/* It may not be there yet, or be gone; otherwise it is intact. */
 static void hasty(void *arg)
 {
 	struct shmipc_tlog_rx rx;
@@ -295,7 +295,7 @@ static void begin_passes(void)
 	th_tx[1] = model_spawn("pub 1", gives_up, (void *)1, 0);
 }
 
-/* An abort a lap later: who sees it sees the floor that allowed it. */
+/* An abort a lap later: seeing it makes the floor that allowed it visible. */
 static void marker(void *arg)
 {
 	struct shmipc_tlog_tx tx;
@@ -344,8 +344,8 @@ static void finish(void)
 }
 
 /*
- * Messages that are still being written when the floor would like to pass them:
- * nobody writes over them, nor after them in the same entry's next lap.
+ * Messages that are still being written when the floor is about to pass them: they are
+ * not overwritten, neither by the next lap of the same entry nor by the one after.
  */
 static void setup_slow(void)
 {
@@ -379,18 +379,18 @@ const struct model_test log_floor_tests[] = {
 	{ "a lossy reader, a single publisher", setup_full_single, begin_lossy, finish, 0 },
 	{ "room that another publisher made", setup_full, begin_lossy_other, finish, 0 },
 	{ "a lossless reader loses nothing", setup_lossless, begin_lossless, finish, 0 },
-	{ "a lossless reader, room that another made", setup_lossless, begin_lossless_other,
+	{ "a lossless reader, room made by another publisher", setup_lossless, begin_lossless_other,
 	  finish, 0 },
 	{ "a lossless reader looks back", setup_lossless, begin_looks_back, finish, 0 },
 	{ "a lossless reader joins while the floor moves", setup_full, begin_join, finish, 0 },
-	{ "a lossless reader joins, room that another made", setup_full, begin_join_other, finish, 0 },
+	{ "a lossless reader joins, room made by another publisher", setup_full, begin_join_other, finish, 0 },
 	{ "a lossless reader leaves", setup_lossless, begin_leaves, finish, 0 },
-	{ "a message is given up at once", setup_empty, begin_gives_up, finish, 0 },
-	{ "the floor does not pass what is still written", setup_empty, begin_passes, finish, 0 },
+	{ "a message is discarded at once", setup_empty, begin_gives_up, finish, 0 },
+	{ "the floor does not pass a message that is being written", setup_empty, begin_passes, finish, 0 },
 	{ "an abort a lap later", setup_full, begin_marks, finish, 1 },
 	{ "an abort a lap later, by an heir", setup_full_single, begin_marks, finish, 1 },
 	{ "a reader is cut off", setup_evict, begin_evict, finish, 0 },
-	{ "a reader is cut off, room that another made", setup_evict, begin_evict_two, finish, 0 },
-	{ "two publishers go around", setup_slow, begin_slow, finish_slow, 0 },
+	{ "a reader is cut off, room made by another publisher", setup_evict, begin_evict_two, finish, 0 },
+	{ "two publishers go around the log", setup_slow, begin_slow, finish_slow, 0 },
 	{ 0 },
 };

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* model_tlog_lend.c - the tail of a log, lent and recalled */
+/* model_tlog_lend.c - lending and recalling the tail of a log */
 #include "model_tlog.h"
 
 static struct shmipc_tlog_tx owner_tx;	/* has the tail, or is about to get it */
-static struct shmipc_tlog_tx other_tx[3];	/* these have done nothing yet */
+static struct shmipc_tlog_tx other_tx[3];	/* these have not published yet */
 
 static void fence(void)
 {
@@ -16,7 +16,7 @@ static void begin_pub(struct shmipc_tlog_tx *tx, uint32_t slot, uintptr_t dead)
 	tx->fence = fence;
 }
 
-/* @n messages of publisher 0; the tail is lent with the next one, or was with the last. */
+/* @n messages of publisher 0; the tail will be lent with the next one, or was with the last. */
 static void make(int n)
 {
 	log_make(3, 2, 0);
@@ -42,7 +42,7 @@ static void setup_borrows(void)
 	model_check(!owner_tx.lent, "the tail is lent already");
 }
 
-/* One message, or as many as @arg says; the claim is taken back at last. */
+/* One message, or @arg messages; a last claim is withdrawn. */
 static void owner(void *arg)
 {
 	struct shmipc_tlog_tx tx = owner_tx;
@@ -79,7 +79,7 @@ static void heir(void *arg)
 	(void)log_put(&tx, 1);
 }
 
-/* Nobody died: every number has a message, and the reader waits for nothing else. */
+/* No thread died: every number has a message, and the reader has received all. */
 static void finish_full(void)
 {
 	uint64_t tail = shmipc_tlog_tail(&logm), seq;
@@ -101,7 +101,7 @@ static void begin_recalled(void)
 	th_rx[0] = model_spawn("reader", log_patient_reader, NULL, 0);
 }
 
-/* Asks all the time; from the message on that is about to come. */
+/* Checks for orphans all the time, beginning with the next message. */
 static void asking_reader(void *arg)
 {
 	struct shmipc_tlog_rx rx;
@@ -160,7 +160,7 @@ static void begin_heir(void)
 	th_rx[0] = model_spawn("reader", log_patient_reader, NULL, 0);
 }
 
-/* The next number is that of a message that comes later; what is before it is there. */
+/* The next number belongs to a later message; all messages before it are there. */
 static void newcomer(void *arg)
 {
 	struct shmipc_tlog_rx rx;
@@ -187,16 +187,16 @@ const struct model_test log_lend_tests[] = {
 	{ "the tail is recalled while its owner publishes", setup_lent, begin_recalled, finish_full, 0 },
 	{ "the tail is recalled while its owner publishes a batch", setup_lent, begin_batch,
 	  finish_full, 0 },
-	{ "nobody died, and nothing of the owner's is an orphan", setup_lent, begin_asks_alone,
+	{ "nobody died, and no message of the owner is an orphan", setup_lent, begin_asks_alone,
 	  finish_full, 0 },
 	{ "nobody died, the tail is recalled, and nothing is an orphan", setup_lent, begin_asks,
 	  finish_full, 0 },
-	{ "two recall the tail", setup_lent, begin_two, finish_full, 0 },
+	{ "two publishers recall the tail", setup_lent, begin_two, finish_full, 0 },
 	{ "the tail is lent while another publishes", setup_borrows, begin_recalled, finish_full, 0 },
-	{ "the tail's owner dies at any step, the reader steps over", setup_lent, begin_dies,
+	{ "the tail's owner dies at any step, the reader skips its message", setup_lent, begin_dies,
 	  log_finish_at_tail, 1 },
-	{ "the tail's owner dies at any step, an heir aborts", setup_lent, begin_heir,
+	{ "the tail's owner dies at any step, its successor aborts", setup_lent, begin_heir,
 	  log_finish_at_tail, 1 },
-	{ "a newcomer begins behind what is there", setup_lent, begin_newcomer, log_all_ended, 0 },
+	{ "a newcomer begins after the existing messages", setup_lent, begin_newcomer, log_all_ended, 0 },
 	{ 0 },
 };

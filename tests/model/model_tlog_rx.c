@@ -3,7 +3,7 @@
 #include <errno.h>
 #include "model_tlog.h"
 
-#define POOL_WORD	0xb00ULL	/* a message in the pool is this, twice */
+#define POOL_WORD	0xb00ULL	/* a message in the pool is this word, twice */
 
 static struct shmipc_tlog_rx rx_made;
 
@@ -20,9 +20,9 @@ static void finish(void)
 }
 
 /*
- * Holds. Message 0 lies in the pool, in chunk 0, which is retired with it. A
- * publisher that needs a chunk may take it when message 0 is before clear and
- * nobody holds it (lib/topic/pool.c).
+ * Holds. Message 0 is in the pool, in chunk 0, which is retired with it. A publisher
+ * that needs a chunk may take it when message 0 is before clear and no subscriber holds
+ * it (lib/topic/pool.c).
  */
 static void setup_pool(void)
 {
@@ -82,7 +82,7 @@ static int somebody_holds(uint32_t chunk)
 	return 0;
 }
 
-/* Chunk 0, if it can be had: written over at once. */
+/* Take chunk 0 if it is free, and overwrite it at once. */
 static void take_chunk(void)
 {
 	static const uint64_t other[2] = { 1, 1 };
@@ -106,7 +106,7 @@ static void pool_user(void *arg)
 	take_chunk();
 }
 
-/* Moves the floor; another one wants the chunk. */
+/* Moves the floor; another publisher wants the chunk. */
 static void pool_advancer(void *arg)
 {
 	struct shmipc_tlog_block b;
@@ -126,7 +126,7 @@ static void pool_taker(void *arg)
 
 static void check_pool_words(const uint64_t *buf)
 {
-	model_check(buf[0] == POOL_WORD && buf[1] == POOL_WORD, "the message was written over");
+	model_check(buf[0] == POOL_WORD && buf[1] == POOL_WORD, "the message was overwritten");
 }
 
 static void hold_and_read(struct shmipc_tlog_rx *rx, int lossless)
@@ -139,12 +139,12 @@ static void hold_and_read(struct shmipc_tlog_rx *rx, int lossless)
 		return;
 	model_check(!ret && ref.in_pool && ref.len == 16, "peek returned %d", ret);
 	held = shmipc_tlog_hold_take(rx, 0, &ref);
-	model_check(held || !lossless, "too late for a lossless one");
+	model_check(held || !lossless, "too late for a lossless subscriber");
 	ret = shmipc_tlog_next(rx);
 	model_check(!lossless || ret >= 0, "next returned %d", ret);
 	if (!held)
 		return;
-	/* Nobody may write here now. */
+	/* No other thread may write here now. */
 	shmipc_payload_read(buf, ref.ptr, ref.len);
 	check_pool_words(buf);
 	if (now.leaves)
@@ -160,7 +160,7 @@ static void holder(void *arg)
 	hold_and_read(&rx, arg != NULL);
 }
 
-/* Copies without a hold: it is whole if the floor has not passed. */
+/* Copies without a hold: the copy is intact if the floor has not passed it. */
 static void pool_copier(void *arg)
 {
 	struct shmipc_tlog_rx rx = rx_made;
@@ -251,7 +251,7 @@ static void begin_hold_other(void)
 	th_rx[0] = model_spawn("reader", holder, NULL, 0);
 }
 
-/* What a dead one held is free, for everybody who knows that it is dead. */
+/* The holds of a dead subscriber have ended, for all that know of its death. */
 static void undertaker(void *arg)
 {
 	struct shmipc_tlog_block b = { .slot = 0, .state = 5ULL << 16 };
@@ -270,8 +270,8 @@ static void begin_hold_dies(void)
 }
 
 /*
- * Sleepers. A subscriber says up to which number it waits, runs the dear fence,
- * looks again, and sleeps on the entry's word (lib/topic/sub_wait.c).
+ * Sleepers. A subscriber states up to which number it waits, executes the expensive
+ * fence, checks again, and sleeps on the entry's word (lib/topic/sub_wait.c).
  */
 static void barrier(void)
 {
@@ -316,7 +316,7 @@ static void sleepy_stride(void *arg)
 			sleep_for(rx.seq);
 		else
 			(void)shmipc_tlog_next(&rx);
-		now.end[1] = rx.seq - 1;	/* all before it came to us, or is not ours */
+		now.end[1] = rx.seq - 1;	/* all before it were received, or are not ours */
 	}
 }
 
@@ -389,9 +389,9 @@ static void finish_sleep(void)
 }
 
 /*
- * Publishers that sleep for room say how far the position must come, run the dear
- * fence, look again, and sleep on the position (lib/topic/pub_wait.c). Of several the
- * largest want counts.
+ * Publishers that sleep for room state how far the position must move, execute the
+ * expensive fence, check again, and sleep on the position (lib/topic/pub_wait.c). With
+ * several publishers the largest want counts.
  */
 static void sleep_for_room(struct shmipc_tlog_tx *tx, const struct shmipc_tlog_block *b)
 {
@@ -402,7 +402,7 @@ static void sleep_for_room(struct shmipc_tlog_tx *tx, const struct shmipc_tlog_b
 		log_await_room(b);
 		return;
 	}
-	model_check(b->who == SHMIPC_TLOG_SUB, "nobody is in the way");
+	model_check(b->who == SHMIPC_TLOG_SUB, "no subscriber is in the way");
 	shmipc_priv_tlog_raise(&tx->pub->room_want, want);
 	barrier();
 	was = shmipc_load_acquire(pos);
@@ -423,7 +423,7 @@ static void sleeping_tx(void *arg)
 	(void)log_commit(&tx, seq, 1);
 }
 
-/* Two with different wishes: only the largest is in the word. */
+/* Two that want different amounts: only the larger want is in the word. */
 static void room_waiter(void *arg)
 {
 	__u64 *pos = &shmipc_tlog_sub(&logm, 0)->pos;
@@ -438,7 +438,7 @@ static void room_waiter(void *arg)
 	}
 }
 
-/* Reads all that was there before, and no more. */
+/* Reads all earlier messages, and no more. */
 static void room_maker(void *arg)
 {
 	struct shmipc_tlog_rx rx = rx_made;
@@ -495,8 +495,8 @@ static void begin_room_two(void)
 }
 
 /*
- * Groups. The cursor says which message is next; a member writes that number into
- * its own line, and takes it by moving the cursor (lib/topic/sub_group.c).
+ * Groups. The cursor is the number of the next message; a member writes that number into
+ * its own line, and takes the message by moving the cursor (lib/topic/sub_group.c).
  */
 static void group_begin(struct shmipc_tlog_rx *rx, uint32_t slot)
 {
@@ -507,7 +507,7 @@ static void group_begin(struct shmipc_tlog_rx *rx, uint32_t slot)
 	shmipc_tlog_rx_join(rx, slot, SHMIPC_POLICY_LOSSLESS, 1, 5);
 	was = shmipc_load_acquire(&rx->group->cursor);
 	do {
-		/* Where nobody was for a while, publishers did not wait. */
+		/* While the group had no member, publishers did not wait. */
 		to = was ? was : rx->seq + 1;
 		if (to <= shmipc_load_acquire(&rx->pub->floor))
 			to = shmipc_load_acquire(&rx->pub->floor) + 1;
@@ -531,7 +531,7 @@ static int group_take(struct shmipc_tlog_rx *rx)
 		ret = shmipc_tlog_look(rx, cursor - 1, &ref);
 		if (ret == -EAGAIN)
 			break;
-		/* Who was slower than the others may see anything. */
+		/* A member that was slower than another may see anything. */
 		if (!shmipc_cas_acq_rel(&rx->group->cursor, &cursor, cursor + 1))
 			continue;
 		model_check(!ret, "message %llu: look returned %d", (unsigned long long)rx->seq, ret);
@@ -578,7 +578,7 @@ static void setup_group_new(void)
 	logm.sub->subs_used = 1;
 }
 
-/* A group that nobody was in while the log went on. */
+/* A group that had no member while the log went on. */
 static void setup_group_old(void)
 {
 	setup_group_new();
@@ -599,7 +599,7 @@ static void group_tx(void *arg)
 			(void)model_join(th_rx[b.slot]);
 			shmipc_tlog_evict(&logm, &b, 1);
 		} else if (b.pos == shmipc_load_acquire(&logm.group[0].cursor) - 1) {
-			return;		/* nobody takes any more */
+			return;		/* no member is left */
 		} else if (arg) {
 			(void)model_join(th_rx[b.slot]);
 		} else if (shmipc_load_acquire(&shmipc_tlog_sub(&logm, b.slot)->pos) == b.pos) {
@@ -634,29 +634,29 @@ static void begin_group_new(void)
 
 const struct model_test log_rx_tests[] = {
 	{ "a hold of a lossy reader", setup_pool_lossy, begin_hold, finish, 0 },
-	{ "a hold, and clear that another moved", setup_pool_lossy, begin_hold_other, finish, 0 },
+	{ "a hold, clear moved by another publisher", setup_pool_lossy, begin_hold_other, finish, 0 },
 	{ "a holder leaves", setup_pool_lossy, begin_hold_leave, finish, 0 },
 	{ "a holder dies", setup_pool_lossy, begin_hold_dies, finish, 1 },
 	{ "a hold of a lossless reader", setup_pool_lossless, begin_hold_lossless, finish, 0 },
 	{ "a copy from the pool without a hold", setup_pool_lossy, begin_copy, finish, 0 },
 	{ "a lossless reader joins, its message is in the pool", setup_pool, begin_pool_join,
 	  finish, 0 },
-	{ "a lossless reader joins, another one wants the chunk", setup_pool,
+	{ "a lossless reader joins, another publisher wants the chunk", setup_pool,
 	  begin_pool_join_other, finish, 0 },
 	{ "a lossless reader joins and holds", setup_pool, begin_pool_join_hold, finish, 0 },
 	{ "no wake is lost while a reader falls asleep", setup_empty, begin_sleep, finish_sleep, 0 },
-	{ "no wake is lost, full fences", setup_empty, begin_sleep_fence, finish_sleep, 0 },
+	{ "no wake is lost, with full fences", setup_empty, begin_sleep_fence, finish_sleep, 0 },
 	{ "no wake is lost, two publishers", setup_empty, begin_sleep_two_tx, finish_sleep, 0 },
 	{ "no wake is lost, two readers", setup_empty, begin_sleep_two_rx, finish_sleep, 0 },
 	{ "no wake is lost, a batch and a stride", setup_empty, begin_sleep_batch, finish_sleep, 0 },
 	{ "no wake is lost while a publisher falls asleep", setup_room, begin_room, finish, 0 },
-	{ "no wake is lost by a step over an aborted message", setup_room_aborted, begin_room,
+	{ "no wake is lost by skipping an aborted message", setup_room_aborted, begin_room,
 	  finish, 0 },
-	{ "no wake is lost by a publisher, full fences", setup_room, begin_room_fence, finish, 0 },
+	{ "no wake is lost by a publisher, with full fences", setup_room, begin_room_fence, finish, 0 },
 	{ "no wake is lost while two publishers fall asleep", setup_room, begin_room_two, finish, 0 },
 	{ "a group shares, and loses nothing", setup_group, begin_group, finish, 0 },
 	{ "a member of a group dies", setup_group, begin_group_dies, finish, 1 },
 	{ "a group begins while the floor moves", setup_group_new, begin_group_new, finish, 0 },
-	{ "a group begins again where nobody was", setup_group_old, begin_group_new, finish, 0 },
+	{ "a group begins again after it had no member", setup_group_old, begin_group_new, finish, 0 },
 	{ 0 },
 };

@@ -2,7 +2,7 @@
 /* model_tlog_tx.c - claims, commits, deaths, aborts, and the floor */
 #include "model_tlog.h"
 
-/* Ends of threads that nobody may keep waiting. */
+/* Check that threads which must not wait have ended. */
 void log_all_ended(void)
 {
 	int i;
@@ -13,7 +13,7 @@ void log_all_ended(void)
 	model_check(!th_heir || model_state(th_heir) == MODEL_RETURNED, "the heir does not end");
 }
 
-/* The reader has come to the tail, and has got all that was committed on the way. */
+/* The reader has reached the tail, and has received all that was committed. */
 void log_finish_at_tail(void)
 {
 	uint64_t tail = shmipc_tlog_tail(&logm), seq, word, committed = 0;
@@ -29,7 +29,7 @@ void log_finish_at_tail(void)
 		    (unsigned long long)committed, (unsigned long long)now.got[0]);
 }
 
-/* Unless it has come since we looked. */
+/* Unless it has changed since we checked. */
 static void await_word(uint64_t seq)
 {
 	__u64 *word = &shmipc_tlog_entry(&logm, seq)->word;
@@ -39,8 +39,8 @@ static void await_word(uint64_t seq)
 }
 
 /*
- * A reader for ever: it parks in the end. What does not come is asked for: by a
- * bit per slot in @arg it knows who died.
+ * An endless reader: it parks in the end. It checks whether a missing message is an
+ * orphan; @dead has a bit for each slot whose owner it knows to be dead.
  */
 void log_read_all(struct shmipc_tlog_rx *rx, uintptr_t dead)
 {
@@ -54,7 +54,7 @@ void log_read_all(struct shmipc_tlog_rx *rx, uintptr_t dead)
 		tail = shmipc_load_relaxed(&logm.pub->tail);
 		now.covers = -1;
 		if (shmipc_tlog_orphan(&logm, rx->seq, log_alive, (void *)dead)) {
-			model_check(!now.tag[rx->seq], "message %llu is stepped over, and was there",
+			model_check(!now.tag[rx->seq], "message %llu was skipped, but is there",
 				    (unsigned long long)rx->seq);
 			shmipc_tlog_step(rx);
 			now.aborted[0] = rx->aborted;
@@ -80,7 +80,7 @@ static void reader(void *arg)
 	log_read_all(&rx, 0);
 }
 
-/* Knows that publisher 0 is dead, if it is. */
+/* Knows when publisher 0 is dead. */
 void log_knowing_reader(void *arg)
 {
 	struct shmipc_tlog_rx rx;
@@ -112,7 +112,7 @@ static void whole_reader(void *arg)
 	log_begin_rx(&rx, 0, 1);
 	while (rx.seq < 2) {
 		ret = log_read_one(&rx, 0, 0);
-		model_check(!ret || !rx.seq, "a batch came in parts");
+		model_check(!ret || !rx.seq, "a batch became visible in parts");
 		if (ret)
 			await_word(rx.seq);
 	}
@@ -167,7 +167,7 @@ static void begin_batches(void)
 	th_rx[0] = model_spawn("reader", log_patient_reader, NULL, 0);
 }
 
-/* Nobody dies; the reader asks all the time. */
+/* No thread dies; the reader checks for orphans all the time. */
 static void begin_asks(void)
 {
 	log_reset();
@@ -185,7 +185,7 @@ static void begin_dies(void)
 	th_rx[0] = model_spawn("reader", log_knowing_reader, NULL, 0);
 }
 
-/* Marks what the dead one had claimed, and publishes. */
+/* Marks what the dead publisher had claimed, and publishes. */
 static void aborter(void *arg)
 {
 	struct shmipc_tlog_tx tx;
@@ -222,7 +222,7 @@ static void begin_heir(void)
 	th_rx[0] = model_spawn("reader", log_patient_reader, NULL, 0);
 }
 
-/* It only marks: knowing of the death, it comes late, and the slot has a new owner. */
+/* It only marks: it knows of the death but is late, and the slot has a new owner. */
 static void late_aborter(void *arg)
 {
 	(void)arg;
@@ -230,7 +230,7 @@ static void late_aborter(void *arg)
 		(void)shmipc_tlog_abort(&logm, 0, log_alive, (void *)1);
 }
 
-/* The reader knows of no death: who has the slot lives. */
+/* The reader knows of no death: the owner of the slot is alive. */
 static void begin_heir_asks(void)
 {
 	log_reset();
@@ -256,7 +256,7 @@ static void single_dies(void)
 	th_rx[0] = model_spawn("reader", log_patient_reader, NULL, 0);
 }
 
-/* A stride of two sees the second of a batch before the first is there. */
+/* A reader with a stride of two sees the second message of a batch before the first. */
 static void strided(void *arg)
 {
 	struct shmipc_tlog_rx rx;
@@ -279,7 +279,7 @@ static void strided(void *arg)
 		model_check(!shmipc_tlog_next(&rx), "next");
 		log_check_words(buf, &ref);
 		model_check(!now.tag[ref.seq] || now.tag[ref.seq] == buf[0], "another message");
-		now.tag[ref.seq] = buf[0];	/* it was there, and so it stays */
+		now.tag[ref.seq] = buf[0];	/* it was there, so it must stay */
 	}
 }
 
@@ -290,7 +290,7 @@ static void begin_single_strided(void)
 	th_rx[1] = model_spawn("strided", strided, NULL, 0);
 }
 
-/* One that begins at the newest finds it, if it sees that there is one. */
+/* A reader that begins at the newest message finds it, if it sees that there is one. */
 static void newest(void *arg)
 {
 	struct shmipc_tlog_rx rx;
@@ -300,7 +300,7 @@ static void newest(void *arg)
 	shmipc_tlog_rx_init(&rx, &logm);
 	tail = shmipc_load_relaxed(&logm.pub->tail);
 	seq = shmipc_tlog_newest(&rx, 0);
-	model_check(!tail || seq != SHMIPC_POS_NONE, "there are %llu, and none is the newest",
+	model_check(!tail || seq != SHMIPC_POS_NONE, "there are %llu, but none is the newest",
 		    (unsigned long long)tail);
 }
 
@@ -311,7 +311,7 @@ static void begin_newest(void)
 	th_rx[0] = model_spawn("reader", newest, NULL, 0);
 }
 
-/* The heir publishes nothing; the tail that it mends must not come before the words. */
+/* The successor publishes nothing; the tail that it repairs must not become visible before the words. */
 static void mender(void *arg)
 {
 	struct shmipc_tlog_tx tx;
@@ -330,7 +330,7 @@ static void begin_newest_heir(void)
 	th_rx[0] = model_spawn("reader", newest, NULL, 0);
 }
 
-/* Looks at a number while it is written. */
+/* Looks at a message while it is written. */
 static void looks(void *arg)
 {
 	struct shmipc_tlog_ref ref;
@@ -365,22 +365,22 @@ static void finish_strided(void)
 const struct model_test log_tx_tests[] = {
 	{ "two publishers, one order", setup_empty, begin_two, log_finish_at_tail, 0 },
 	{ "a batch and another publisher", setup_empty, begin_batches, log_finish_at_tail, 0 },
-	{ "a batch comes whole", setup_single, begin_whole, log_finish_at_tail, 0 },
-	{ "nobody died, and nothing is an orphan", setup_empty, begin_asks, log_finish_at_tail, 0 },
-	{ "a publisher dies at any step, the reader steps over", setup_empty, begin_dies,
+	{ "a batch is complete", setup_single, begin_whole, log_finish_at_tail, 0 },
+	{ "nobody died, and no message is an orphan", setup_empty, begin_asks, log_finish_at_tail, 0 },
+	{ "a publisher dies at any step, the reader skips its message", setup_empty, begin_dies,
 	  log_finish_at_tail, 1 },
-	{ "a publisher dies at any step, another one aborts", setup_empty, begin_aborted,
+	{ "a publisher dies at any step, another publisher aborts", setup_empty, begin_aborted,
 	  log_finish_at_tail, 1 },
-	{ "a publisher dies at any step, an heir aborts", setup_empty, begin_heir,
+	{ "a publisher dies at any step, its successor aborts", setup_empty, begin_heir,
 	  log_finish_at_tail, 1 },
-	{ "an heir aborts, and nobody is known to be dead", setup_known, begin_heir_asks,
+	{ "a successor aborts, and no publisher is known to be dead", setup_known, begin_heir_asks,
 	  log_finish_at_tail, 1 },
 	{ "a reader looks for the newest", setup_single, begin_newest, log_all_ended, 0 },
-	{ "a reader looks for the newest, an heir comes", setup_single, begin_newest_heir, log_all_ended, 1 },
+	{ "a reader looks for the newest, a successor attaches", setup_single, begin_newest_heir, log_all_ended, 1 },
 	{ "a reader looks at what is being written", setup_known, begin_looks, log_all_ended, 0 },
-	{ "an heir and another one abort", setup_known, begin_heir_and_aborter, log_finish_at_tail, 1 },
+	{ "a successor and another publisher abort", setup_known, begin_heir_and_aborter, log_finish_at_tail, 1 },
 	{ "a single publisher dies at any step", setup_single, single_dies, log_finish_at_tail, 1 },
-	{ "a single publisher dies, a stride reads", setup_single, begin_single_strided,
+	{ "a single publisher dies, a reader with a stride", setup_single, begin_single_strided,
 	  finish_strided, 1 },
 	{ 0 },
 };
