@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * canary: do the fuzzers find anything? They must find each of these planted bugs
+ * canary: do the fuzzers find bugs? They must find each of these planted ones
  *
  * A copy of the source loses one check, fuzz/ring, fuzz/tlog or fuzz/headers is built
- * against the copy and run, and has to fail. Runs in the top directory of the source,
+ * against the copy and run, and must fail. Runs in the top directory of the source,
  * with a compiler.
  */
 #include <kselftest.h>
@@ -15,21 +15,21 @@
 static const struct {
 	const char *what;
 	const char *file;
-	const char *check;	/* taken out ... */
-	const char *instead;	/* ... for this */
+	const char *check;	/* replaced ... */
+	const char *instead;	/* ... by this */
 } planted[] = {
 	{ "spsc: a length may pass the end", "include/shmipc/spsc.h",
 	  "&& len <= rx->size - off &&", "&&" },
 	{ "bcast: a length may pass the end", "include/shmipc/bcast.h",
 	  "!shmipc_rec_is_data(word, rx->seq) || len > rx->size - off",
 	  "!shmipc_rec_is_data(word, rx->seq)" },
-	{ "ring: data may lie behind the memory", "include/shmipc/ring.h",
+	{ "ring: data may be behind the memory", "include/shmipc/ring.h",
 	  "if (need > bytes)", "if (0)" },
-	{ "spsc: the consumer may begin off alignment", "include/shmipc/spsc.h",
+	{ "spsc: the consumer may begin unaligned", "include/shmipc/spsc.h",
 	  "if (rx->pos % rx->align != shmipc_rec_first(rx->align) % rx->align)", "if (0)" },
-	{ "spsc: the producer may begin off alignment", "include/shmipc/spsc.h",
+	{ "spsc: the producer may begin unaligned", "include/shmipc/spsc.h",
 	  "if (pos % tx->align != shmipc_rec_first(tx->align) % tx->align ||", "if (" },
-	{ "bcast: a reader may begin off alignment", "include/shmipc/bcast.h",
+	{ "bcast: a reader may begin unaligned", "include/shmipc/bcast.h",
 	  "pos % rx->align != shmipc_rec_first(rx->align) % rx->align) {", "0) {" },
 	{ "headers: a block may be longer than its memory", "lib/payload/headers_view.c",
 	  "|| bytes > len)", ")" },
@@ -39,11 +39,11 @@ static const struct {
 	  "*key_len > SHMIPC_HEADERS_KEY_MAX ||", "" },
 	{ "headers: a value may be of any length", "lib/payload/headers_view.c",
 	  "|| *len > SHMIPC_HEADERS_VAL_MAX", "" },
-	{ "headers: a length behind the end is looked at", "lib/payload/headers_view.c",
+	{ "headers: a length behind the end is read", "lib/payload/headers_view.c",
 	  "if (it->off == it->end)", "if (0)" },
-	{ "headers: what is loaded may have too few headers", "lib/payload/headers_view.c",
+	{ "headers: a loaded block may have too few headers", "lib/payload/headers_view.c",
 	  "return left ? -EPROTO : 0;", "return 0;" },
-	{ "tlog: entries may lie behind the memory", "include/shmipc/inline/tlog.h", "need > bytes)", "0)" },
+	{ "tlog: entries may be behind the memory", "include/shmipc/inline/tlog.h", "need > bytes)", "0)" },
 	{ "tlog: a message may be longer than its cell", "include/shmipc/inline/tlog_rx.h",
 	  "ret->prefix_len + ret->len <= rx->cell_bytes", "1" },
 	{ "tlog: a message may pass the end of the pool", "include/shmipc/inline/tlog_rx.h",
@@ -56,7 +56,7 @@ static const struct {
 	  "n < log->hdr.subs ? (uint32_t)n : log->hdr.subs", "(uint32_t)n" },
 };
 
-/* How to build what finds it, from the copy in its directory. */
+/* How to build the fuzzer from the copy in its directory. */
 static const char build_tlog[] = "tests/fuzz/tlog.c -o %1$s/fuzz";
 static const char build_ring[] = "tests/fuzz/ring.c -o %1$s/fuzz";
 static const char build_headers[] =
@@ -83,7 +83,7 @@ static int sh(const char *fmt, ...)
 	return system(cmd);
 }
 
-/* The header's text with one check gone; 0, or -1 if the check is not there. */
+/* Remove one check from the header; 0, or -1 if the check is not there. */
 static int plant(unsigned int i)
 {
 	static char text[1 << 17];
@@ -114,7 +114,7 @@ static void one(unsigned int i)
 	int ret;
 
 	if (sh("rm -rf %1$s/include %1$s/lib && cp -r include lib %1$s", dir) || plant(i)) {
-		ksft_test_result_fail("%s: the check to take out is not there any more\n",
+		ksft_test_result_fail("%s: the check to remove is not there any more\n",
 				      planted[i].what);
 		return;
 	}
@@ -122,7 +122,7 @@ static void one(unsigned int i)
 		       strstr(planted[i].file, "/tlog") ? build_tlog : build_ring, dir);
 	if (sh("%1$s -std=gnu11 -D_GNU_SOURCE -DSHMIPC_NO_PROBES -O1 -w -I%2$s/include -I%2$s/include/uapi -Ilib -Itests/lib -isystem `tools/setup kselftest` -pthread %3$s",
 	       cc && *cc ? cc : "gcc", dir, what)) {
-		ksft_test_result_fail("%s: does not build\n", planted[i].what);
+		ksft_test_result_fail("%s: build failed\n", planted[i].what);
 		return;
 	}
 	ret = sh("STRESS_SECONDS=10 %1$s/fuzz >%1$s/out 2>&1", dir);
@@ -140,9 +140,9 @@ int main(void)
 	if (access("tests/fuzz/ring.c", R_OK) || access("tools/setup", X_OK))
 		ksft_exit_skip("not in the top directory of the source\n");
 	if (getenv("SHMIPC_TEST_SANITIZER") || getenv("SHMIPC_TEST_QEMU"))
-		ksft_exit_skip("it builds programs of its own, and does so once, without a sanitizer\n");
+		ksft_exit_skip("it builds its own programs, once, without a sanitizer\n");
 	if (!mkdtemp(dir))
-		ksft_exit_skip("no directory in /tmp\n");
+		ksft_exit_skip("cannot create a directory in /tmp\n");
 	ksft_set_plan(ARRAY_SIZE(planted));
 	for (i = 0; i < ARRAY_SIZE(planted); i++)
 		one(i);

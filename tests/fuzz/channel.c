@@ -2,15 +2,15 @@
 /*
  * channel: a hostile process writes every byte of a segment while others use it
  *
- * Two victims open, send, receive, look and close by the library's calls. The
- * attacker maps the whole file, header and peer table included, writes what it
- * likes, and now and then holds the locks that peers hold. The victims must not
- * crash; each call must come back within its deadline and some, or, for those
- * that have none, within the library's patience; each answer must be one that
- * the manual allows. (Truncating a named file is not tried: on this backend a
- * peer can, and the capabilities say so. A sealed memfd cannot be truncated.)
+ * Two victims open, send, receive, look and close through the library. The attacker maps
+ * the whole file, including header and peer table, writes anything, and now and then
+ * takes the locks that peers hold. The victims must not crash; each call must return
+ * within its deadline plus a margin, or, if it has none, within the library's patience;
+ * each result must be one that the manual allows. (Truncating a named file is not tried:
+ * on this backend a peer can, as the capabilities say. A sealed memfd cannot be
+ * truncated.)
  */
-#include "mem/mem.h"	/* of lib/: where the locks are */
+#include "mem/mem.h"	/* of lib/: the places of the locks */
 #include "site.h"
 #include "../stress/stress.h"
 
@@ -113,7 +113,7 @@ static int call(struct shmipc_channel *ch, struct rng *r, int producer)
 	}
 	in_time(t, wait, "a call");
 	if (!can_message(ret))
-		WRONG("a call on a channel answers %d", ret);
+		WRONG("a call on a channel returns %d", ret);
 	count(CALLS);
 	if (!ret)
 		count(GOOD);
@@ -131,7 +131,7 @@ static void look_around(void)
 	int ret = shmipc_segment_look(NAME, &st);
 
 	if (ret != -EACCES && !can_open(ret))
-		WRONG("look answers %d", ret);
+		WRONG("look returns %d", ret);
 	if (!ret && st.npeers <= 8)
 		sink = (unsigned char)pi[0].comm[0];
 	if (shmipc_segment_gc(NULL, NULL) < 0)
@@ -158,7 +158,7 @@ static int victim(struct other *me, void *arg)
 				SHMIPC_ROLE_READER, &co);
 		in_time(t, 4000000000, "open");
 		if (!can_open(ret))
-			WRONG("open answers %d", ret);
+			WRONG("open returns %d", ret);
 		beat();
 		if (ret) {
 			nap_ns(100000);
@@ -197,7 +197,7 @@ static uint64_t nasty(struct rng *r, uint64_t was)
 	}
 }
 
-/* Writes into the file. What it is told to spare it spares: 1 headers, 2 data. */
+/* Writes into the file, but spares the parts in @arg: 1 headers, 2 data. */
 static int attacker(struct other *me, void *arg)
 {
 	struct rng r = { rng_mix((uintptr_t)arg) };
@@ -223,7 +223,7 @@ static int attacker(struct other *me, void *arg)
 	memcpy(whole, w, bytes);
 	tell(me, 1);
 	for (i = 0; !stopping(); i++) {
-		if (rng_chance(&r, 256))	/* or nobody gets in any more */
+		if (rng_chance(&r, 256))	/* otherwise nobody can attach any more */
 			memcpy(w, whole, bytes);
 		at = rng_chance(&r, 2) ? rng_below(&r, bytes / 8) :
 		     rng_chance(&r, 2) ? rng_below(&r, 4096 * 6 / 8) : 512 + rng_below(&r, 16 * 8);
@@ -235,7 +235,7 @@ static int attacker(struct other *me, void *arg)
 				 __ATOMIC_RELAXED);
 		if (rng_chance(&r, 8))
 			nap_ns(rng_below(&r, 200000));
-		/* All slots are mine, and all who were there are "dead". */
+		/* All slots are mine, and all peers that had them are "dead". */
 		if (rng_chance(&r, 4096)) {
 			l.l_type = F_WRLCK;
 			for (at = 0; at < 64; at++) {
@@ -277,7 +277,7 @@ static int round_of(struct rng *r, enum where where)
 	if (where == ANON)
 		(void)send_fd(a.sock, shmipc_segment_fd(site.seg));
 	if (hear(&a) != 1)
-		ksft_exit_fail_msg("the attacker does not begin\n");
+		ksft_exit_fail_msg("the attacker does not start\n");
 	for (i = 0; i < 2; i++)
 		if (site_start(&site, &v[i], victim, (void *)(id | (uintptr_t)i)))
 			ksft_exit_fail_msg("start\n");
@@ -306,7 +306,7 @@ static void part(struct rng *r, enum where where, const char *what)
 	stress_part(50);
 	while (ok && stress_time_left())
 		ok = round_of(r, where);
-	ksft_print_msg("%s: %llu opens, %llu calls, %llu worked, %llu saw nonsense\n", what,
+	ksft_print_msg("%s: %llu opens, %llu calls, %llu worked, %llu saw invalid data\n", what,
 		       (unsigned long long)sh->word[OPENS], (unsigned long long)sh->word[CALLS],
 		       (unsigned long long)sh->word[GOOD], (unsigned long long)sh->word[NONSENSE]);
 	ksft_test_result(ok && sh->word[GOOD] && sh->word[NONSENSE], "a hostile process, %s\n", what);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * file: what somebody left in the directory: mutated headers, lengths, garbage
+ * file: files left in the directory: mutated headers, lengths, garbage
  *
- * Each file is a good segment with some of its bytes changed, or cut, or nothing
- * of the kind. Opening it, looking at it and using it ends with an answer that
- * the manual allows, and, if it is an error, with a text that says which.
+ * Each file is a valid segment with some bytes changed, or truncated, or something else
+ * entirely. Opening it, looking at it and using it must give a result that the manual
+ * allows, and, if it is an error, a text that names the error.
  */
 #include "site.h"
 #include "../stress/stress.h"
@@ -25,7 +25,7 @@ static int a_good_one(struct rng *r)
 	struct shmipc_segment *seg;
 
 	if (shmipc_segment_open(&seg, NAME, &o)) {
-		WRONG("cannot make one");
+		WRONG("cannot create a segment");
 		return -1;
 	}
 	shmipc_segment_close(seg);
@@ -110,11 +110,11 @@ static void answer(const char *what, int ret)
 	case -ENOENT:	/* a leftover now: no longer persistent */
 		break;
 	default:
-		WRONG("%s answers %d", what, ret);
+		WRONG("%s returns %d", what, ret);
 	}
 	if (!strstr(shmipc_error_text(), shmipc_error_name(ret)) ||
 	    strncmp(shmipc_error_text(), "shmipc: ", 8))
-		WRONG("%s answers %d, the text says otherwise", what, ret);
+		WRONG("%s returns %d, the text disagrees", what, ret);
 }
 
 static volatile unsigned char sink;
@@ -152,7 +152,7 @@ static void use(struct rng *r)
 		ret = rng_chance(r, 2) ? shmipc_channel_send(ch, buf, len, 0) :
 					 shmipc_channel_recv(ch, buf, sizeof(buf), &len, 0);
 		if (ret > 0)
-			WRONG("a call answers %d", ret);
+			WRONG("a call returns %d", ret);
 	}
 	shmipc_channel_close(ch);
 }
@@ -209,7 +209,7 @@ int main(void)
 		       (unsigned long long)sh->word[REFUSED],
 		       (unsigned long long)sh->word[UNSUPPORTED]);
 	ksft_test_result(ok && !sh->bad && sh->word[OPENED] && sh->word[REFUSED] &&
-			 sh->word[UNSUPPORTED], "mutated files end in clean answers\n");
+			 sh->word[UNSUPPORTED], "mutated files give clean results\n");
 	(void)unlink(path);
 	ksft_test_result(env_count("/proc/self/fd") == stress_env.fds && !env_files(&stress_env),
 			 "no descriptor and no file is left\n");

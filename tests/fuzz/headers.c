@@ -2,10 +2,10 @@
 /*
  * headers: a hostile publisher rewrites a block while it is read
  *
- * The block ends where a page that cannot be touched begins, or right after one.
- * First the nonsense is written between the calls, so that a seed shows the same
- * thing again; then a process of its own writes while the victim reads. The victim
- * must not crash, must not hang, and what it loads must be well formed.
+ * The block ends where an inaccessible page begins, or begins right after one. First
+ * invalid data are written between the calls, so that a seed reproduces the run; then
+ * another process writes while the victim reads. The victim must not crash and must not
+ * hang, and what it loads must be well formed.
  */
 #include <shmipc/headers.h>
 #include "../stress/stress.h"
@@ -69,7 +69,7 @@ static uint32_t nasty(struct rng *r)
 	}
 }
 
-/* One act of malice, often where a length is. */
+/* One hostile write, often to a length. */
 static void scribble(struct rng *r)
 {
 	uint32_t *words = (uint32_t *)(void *)mem.ptr, at = (uint32_t)(block - mem.ptr) / 4;
@@ -92,7 +92,7 @@ static void scribble(struct rng *r)
 
 static volatile unsigned char sink;
 
-/* Read all of it: what lies outside is a guard page, or the sanitizer's. */
+/* Read all of it: outside is a guard page, or memory that the sanitizer guards. */
 static void touch(const void *p, size_t len)
 {
 	static unsigned char copy[SHMIPC_HEADERS_VAL_MAX];
@@ -124,7 +124,7 @@ static uint32_t iterate(const struct shmipc_headers_view *view)
 	shmipc_headers_iter_init(&it, view);
 	while ((ret = shmipc_headers_iter_next(&it)) == 1) {
 		if (strlen(it.key) != it.key_len || !it.key_len)
-			wrong("a key of another length", (int)it.key_len);
+			wrong("a key of a different length", (int)it.key_len);
 		touch(it.value, it.len);
 		if (++n > ROOM / 16)
 			break;
@@ -146,14 +146,14 @@ static void check_loaded(const struct shmipc_headers *h)
 	if (!ret)
 		ret = shmipc_headers_view_init(&view, saved, len);
 	if (!ret && iterate(&view) != shmipc_headers_count(h, NULL))
-		wrong("what was loaded has another number of headers", 0);
+		wrong("the loaded block has a different number of headers", 0);
 	if (!ret)
 		ret = shmipc_headers_load(&other, saved, len);
 	if (!ret)
 		ret = shmipc_headers_save(&other, again, sizeof(again));
 	if (ret || memcmp(saved, again, len) ||
 	    shmipc_headers_count(h, NULL) != shmipc_headers_count(&other, NULL))
-		wrong("what was loaded is not well formed", ret);
+		wrong("the loaded block is not well formed", ret);
 	shmipc_headers_free(&other);
 }
 
@@ -189,7 +189,7 @@ static void step(struct shmipc_headers *h, struct rng *r)
 	beat();
 }
 
-/* Nonsense between the calls: the seed tells it all. */
+/* Invalid data between the calls: the seed reproduces the run. */
 static int alone(struct other *me, void *arg)
 {
 	struct rng r = { *(uint64_t *)arg };
@@ -216,7 +216,7 @@ static int attacker(struct other *me, void *arg)
 
 	(void)me;
 	memcpy(was, block, block_len);
-	while (!stopping()) {	/* it is killed */
+	while (!stopping()) {	/* until killed */
 		scribble(&r);
 		if (rng_chance(&r, 4))
 			shmipc_racy_write(block, was, block_len);
@@ -275,7 +275,7 @@ int main(void)
 			ksft_exit_fail_msg("fork\n");
 		ok = judge(other_end(&v), seed);
 	}
-	report("nonsense between the calls", ok);
+	report("invalid data between the calls", ok);
 
 	stress_part(50);
 	while (ok && stress_time_left()) {

@@ -2,11 +2,11 @@
 /*
  * ring: a hostile peer writes everything that it can map; rings in guarded memory
  *
- * A victim works both ends of a lossless ring and of an overwriting one. First
- * the nonsense is written between its calls, so that a seed shows the same
- * thing again; then a process of its own writes while the victim works. The
- * victim must not crash, must not hang, and must not be led outside the data:
- * the byte before the control pages and the byte after the data cannot be touched.
+ * A victim works both ends of a lossless ring and of an overwriting one. First invalid
+ * data are written between its calls, so that a seed reproduces the run; then another
+ * process writes while the victim works. The victim must not crash, must not hang, and
+ * must not access anything outside the data: the byte before the control pages and the
+ * byte after the data are inaccessible.
  *
  * This program needs the headers alone, so that canary.c can build it against
  * headers with a planted bug, which it must find.
@@ -21,7 +21,7 @@ enum { ENDS, CALLS, DEAD, GOOD };	/* sh->word[] */
 struct target {
 	struct mem m;
 	struct shmipc_ring r;
-	struct shmipc_ring_hdr hdr;	/* as made */
+	struct shmipc_ring_hdr hdr;	/* as created */
 	uint32_t kind;
 };
 
@@ -36,7 +36,7 @@ static int make(struct target *t, uint32_t kind, struct rng *r)
 	return 0;
 }
 
-/* A number that is more likely than others to hurt. */
+/* A number that is more likely than others to cause harm. */
 static uint64_t nasty(struct rng *r, const struct target *t)
 {
 	uint64_t tail = shmipc_load_relaxed(&t->r.prod->tail.word);
@@ -61,7 +61,7 @@ static uint64_t nasty(struct rng *r, const struct target *t)
 	}
 }
 
-/* A header that looks like the one that somebody waits for, but for its length. */
+/* A header like the one that an end waits for, except for its length. */
 static void write_header(struct rng *r, const struct target *t)
 {
 	const struct shmipc_cursor *c = t->r.cons && rng_chance(r, 2) ? &t->r.cons->head :
@@ -82,7 +82,7 @@ static void write_header(struct rng *r, const struct target *t)
 					     rng_chance(r, 4) ? 0 : seq));
 }
 
-/* One act of malice. */
+/* One hostile write. */
 static void scribble(struct rng *r, const struct target *t)
 {
 	uint64_t *page, words;
@@ -102,12 +102,12 @@ static void scribble(struct rng *r, const struct target *t)
 	case 3:		/* the description of the ring, which is read at the attach only */
 		t->m.ptr[rng_below(r, 128)] ^= (unsigned char)(1u << rng_below(r, 8));
 		break;
-	case 4:		/* any word of all */
+	case 4:		/* any word of the ring */
 		words = t->r.bytes / 8;
 		page = (uint64_t *)(void *)t->m.ptr;
 		shmipc_store_relaxed(&page[rng_below(r, words)], nasty(r, t));
 		break;
-	case 5:		/* mend the description, or nobody attaches any more */
+	case 5:		/* restore the description, otherwise nobody can attach any more */
 		memcpy(t->m.ptr, &t->hdr, sizeof(t->hdr));
 		break;
 	default:
@@ -125,7 +125,7 @@ static int inside(const struct target *t, const void *p, size_t len)
 	       len <= (size_t)(t->r.data + t->r.size - c);
 }
 
-/* Read all of it: what lies outside is a guard page, or the sanitizer's. */
+/* Read all of it: outside is a guard page, or memory that the sanitizer guards. */
 static void touch(const void *p, size_t len)
 {
 	const unsigned char *c = p;
@@ -144,9 +144,9 @@ static void wrong(const char *what, int ret)
 }
 
 /*
- * What the victim calls must answer in this way, whatever is written. (-EINVAL,
- * "nothing is reserved or peeked": where a position that the attacker moved to
- * the end of 64 bits steps to zero.)
+ * The victim's calls must return one of these, whatever is written. (-EINVAL, "nothing
+ * is reserved or peeked": if a position that the attacker moved to the end of 64 bits
+ * advances to zero.)
  */
 static int expected(int ret, int lossless)
 {
@@ -168,11 +168,11 @@ static void attach(struct victim *v, struct target *t, struct rng *r)
 	int ret = shmipc_ring_check(t->m.ptr, t->m.bytes, &ring);
 
 	if (ret && ret != -EPROTO && ret != -EPROTONOSUPPORT && ret != -EAGAIN)
-		wrong("ring_check: another error", ret);
+		wrong("ring_check: unexpected error", ret);
 	if (!ret && (ring.data < t->m.ptr || ring.bytes > t->m.bytes ||
 		     ring.data + ring.size > t->m.ptr + t->m.bytes))
 		wrong("ring_check: outside the memory", ret);
-	/* It may pass with other numbers than were made; go on with those. */
+	/* It may succeed with different numbers; continue with those. */
 	ring = t->r;
 	if (t->kind == SHMIPC_KIND_SPSC) {
 		if (!v->tx_ok || rng_chance(r, 4))
@@ -199,7 +199,7 @@ static void produce(struct victim *v, struct target *t, struct rng *r)
 	ret = lossless ? shmipc_spsc_reserve(&v->stx, len, &p) :
 			 shmipc_bcast_reserve(&v->btx, len, &p);
 	if (!expected(ret, 1))
-		wrong("reserve: another error", ret);
+		wrong("reserve: unexpected error", ret);
 	if (ret == -EPROTO)
 		v->tx_ok = 0;
 	if (ret == 0) {
@@ -244,7 +244,7 @@ static void consume(struct victim *v, struct target *t, struct rng *r)
 		}
 	}
 	if (!expected(ret, lossless))
-		wrong("read: another error", ret);
+		wrong("read: unexpected error", ret);
 	sh->word[GOOD] += ret == 0;
 	if (ret == -EPROTO) {
 		v->rx_ok = 0;
@@ -266,7 +266,7 @@ static void step(struct victim *v, struct target *t, struct rng *r)
 	beat();
 }
 
-/* The memory as it was made, or the words are all nonsense before long. */
+/* Restore the memory; otherwise all words would soon be invalid. */
 static void mend(struct target *t, struct victim *v)
 {
 	struct shmipc_ring_opts o = { .kind = t->kind, .align = t->r.align, .size = t->r.size };
@@ -276,7 +276,7 @@ static void mend(struct target *t, struct victim *v)
 	v->tx_ok = v->rx_ok = 0;
 }
 
-/* Nonsense between the calls: the seed tells it all. */
+/* Invalid data between the calls: the seed reproduces the run. */
 static int alone(struct other *me, void *arg)
 {
 	struct rng r = { *(uint64_t *)arg };
@@ -306,7 +306,7 @@ static int attacker(struct other *me, void *arg)
 	struct rng r = { rng_mix(*(uint64_t *)arg) };
 
 	(void)me;
-	while (!stopping()) {	/* it is killed */
+	while (!stopping()) {	/* until killed */
 		scribble(&r, &common);
 		if (rng_chance(&r, 1024))
 			sched_yield();
@@ -341,7 +341,7 @@ static int judge(int ret, uint64_t seed)
 
 static void report(const char *what, int ok)
 {
-	ksft_print_msg("%s: %llu calls, %llu attaches, %llu worked, %llu ends died of nonsense\n", what,
+	ksft_print_msg("%s: %llu calls, %llu attaches, %llu worked, %llu ends found invalid data\n", what,
 		       (unsigned long long)sh->word[CALLS], (unsigned long long)sh->word[ENDS],
 		       (unsigned long long)sh->word[GOOD], (unsigned long long)sh->word[DEAD]);
 	ksft_test_result(ok && sh->word[GOOD] && sh->word[DEAD], "%s\n", what);
@@ -364,7 +364,7 @@ int main(void)
 			ksft_exit_fail_msg("fork\n");
 		ok = judge(other_end(&v), seed);
 	}
-	report("nonsense between the calls", ok);
+	report("invalid data between the calls", ok);
 
 	stress_part(50);
 	while (ok && stress_time_left()) {

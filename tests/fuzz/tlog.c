@@ -2,11 +2,11 @@
 /*
  * tlog: hostile publishers and subscribers write everything that they can map
  *
- * A victim publishes, reads, holds, aborts, evicts and makes room. First the
- * nonsense is written between its calls, so that a seed shows the same thing again;
- * then a process of its own writes while the victim works. The victim must not
- * crash, must not hang, and must not be led outside of the log: the byte before it
- * and the byte after it cannot be touched.
+ * A victim publishes, reads, holds, aborts, evicts and makes room. First invalid data are
+ * written between its calls, so that a seed reproduces the run; then another process
+ * writes while the victim works. The victim must not crash, must not hang, and must not
+ * access anything outside the log: the byte before it and the byte after it are
+ * inaccessible.
  *
  * This program needs the headers alone, so that canary.c can build it against
  * headers with a planted bug, which it must find.
@@ -46,7 +46,7 @@ static int make(struct target *t, struct rng *r)
 	       shmipc_tlog_check(t->m.ptr, bytes, &t->log) ? -1 : 0;
 }
 
-/* A number that is more likely than others to hurt. */
+/* A number that is more likely than others to cause harm. */
 static uint64_t nasty(struct rng *r, const struct target *t)
 {
 	uint64_t tail = shmipc_load_relaxed(&t->log.pub->tail);
@@ -73,7 +73,7 @@ static uint64_t nasty(struct rng *r, const struct target *t)
 	}
 }
 
-/* An entry that looks as it should, but for where and how long its message is. */
+/* A valid entry, except for the place and the length of its message. */
 static void write_entry(struct rng *r, const struct target *t)
 {
 	uint64_t seq = shmipc_load_relaxed(&t->log.pub->tail) - rng_below(r, 20) + rng_below(r, 4), v;
@@ -97,20 +97,20 @@ static void write_word(struct rng *r, const struct target *t, void *from, uint64
 	shmipc_store_relaxed(&words[rng_below(r, bytes / 8)], nasty(r, t));
 }
 
-/* One act of malice. */
+/* One hostile write. */
 static void scribble(struct rng *r, const struct target *t)
 {
 	const struct shmipc_topic_hdr *h = &t->log.hdr;
 
 	switch (rng_below(r, 8)) {
-	case 0:		/* what all publishers write */
+	case 0:		/* words that all publishers write */
 		write_word(r, t, t->log.pub, sizeof(*t->log.pub));
 		break;
 	case 1:		/* their lines, who is evicted, the chunks */
 		write_word(r, t, t->log.pub_line, h->pubs * sizeof(*t->log.pub_line) +
 			   (h->subs + (uint64_t)h->chunks) * 8);
 		break;
-	case 2:		/* what subscribers write */
+	case 2:		/* words that subscribers write */
 		write_word(r, t, t->log.sub, sizeof(*t->log.sub) + sizeof(*t->log.group));
 		break;
 	case 3:
@@ -119,7 +119,7 @@ static void scribble(struct rng *r, const struct target *t)
 	case 4:		/* the description, which is read at the attach only */
 		t->m.ptr[rng_below(r, sizeof(*h))] ^= (unsigned char)(1u << rng_below(r, 8));
 		break;
-	case 5:		/* any byte of all */
+	case 5:		/* any byte of the log */
 		t->m.ptr[rng_below(r, t->m.bytes)] = (unsigned char)rng_next(r);
 		break;
 	case 6:
@@ -138,7 +138,7 @@ static int inside(const struct target *t, const unsigned char *p, size_t len)
 	       len <= (size_t)(t->m.ptr + t->m.bytes - p);
 }
 
-/* Read all of it: what lies outside is a guard page, or the sanitizer's. */
+/* Read all of it: outside is a guard page, or memory that the sanitizer guards. */
 static void touch(const unsigned char *c, size_t len)
 {
 	unsigned char sum = 0;
@@ -177,10 +177,10 @@ static void attach(struct victim *v, struct target *t)
 	int ret = shmipc_tlog_check(t->m.ptr, t->m.bytes, &log);
 
 	if (ret && ret != -EPROTO && ret != -EPROTONOSUPPORT && ret != -EAGAIN)
-		wrong("log_check: another error", ret);
+		wrong("log_check: unexpected error", ret);
 	if (!ret && log.bytes > t->m.bytes)
 		wrong("log_check: outside the memory", ret);
-	/* It may pass with other numbers than were made; go on with those. */
+	/* It may succeed with different numbers; continue with those. */
 	(void)shmipc_tlog_tx_init(&v->tx, &t->log, (uint32_t)rng_below(v->r, t->o.pubs), 9, alive, v);
 	shmipc_tlog_rx_init(&v->rx, &t->log);
 	shmipc_tlog_rx_begin(&v->rx, (uint32_t)rng_below(v->r, 3), 1 + rng_below(v->r, 3), 0);
@@ -203,7 +203,7 @@ static void publish(struct victim *v, struct target *t)
 	if (ret == -EAGAIN) {
 		ret = shmipc_tlog_make_room(&v->tx, n, &b);
 		if (ret && ret != -EAGAIN)
-			wrong("make_room: another error", ret);
+			wrong("make_room: unexpected error", ret);
 		if (ret && b.who == SHMIPC_TLOG_SUB && b.slot >= SUBS)
 			wrong("make_room: no such subscriber", (int)b.slot);
 		if (ret && b.who == SHMIPC_TLOG_PUB && b.slot >= t->o.pubs)
@@ -215,7 +215,7 @@ static void publish(struct victim *v, struct target *t)
 		return;
 	}
 	if (ret) {
-		wrong("claim: another error", ret);
+		wrong("claim: unexpected error", ret);
 		return;
 	}
 	for (i = 0; i < n; i++)
@@ -224,18 +224,18 @@ static void publish(struct victim *v, struct target *t)
 				0);
 	wake = shmipc_tlog_commit(&v->tx, seq, n, SHMIPC_ENTRY_CELL, 8);
 	if (wake > n)
-		wrong("commit: wakes more than there are", (int)wake);
+		wrong("commit: wakes more messages than there are", (int)wake);
 	sh->word[GOOD]++;
 }
 
-/* A message that we were given: all of it, and its chunks, lie where they may. */
+/* Check that a message that we were given, and its chunks, are inside the log. */
 static void use(struct victim *v, struct target *t, const struct shmipc_tlog_ref *ref)
 {
 	if (!inside(t, ref->ptr, ref->prefix_len + ref->len))
-		wrong("peek: outside of the log", 0);
+		wrong("peek: outside the log", 0);
 	if (ref->in_pool && ((uint32_t)ref->chunks > ref->chunks >> 32 ||
 			     ref->chunks >> 32 >= t->o.chunks))
-		wrong("peek: chunks that there are not", 0);
+		wrong("peek: chunks that do not exist", 0);
 	touch(ref->ptr, ref->prefix_len + ref->len);
 	if (v->rx.line && !v->rx.holding && rng_chance(v->r, 4) &&
 	    shmipc_tlog_hold_take(&v->rx, 0, ref))
@@ -255,7 +255,7 @@ static void consume(struct victim *v, struct target *t)
 		if (!ret)
 			use(v, t, &ref);
 		if (ret && ret != -EAGAIN && ret != -ESTALE && ret != -ECANCELED && ret != -EPROTO)
-			wrong("look: another error", ret);
+			wrong("look: unexpected error", ret);
 		return;
 	case 1:
 		if (shmipc_tlog_orphan(&t->log, v->rx.seq, alive, v))
@@ -279,7 +279,7 @@ static void consume(struct victim *v, struct target *t)
 	}
 	sh->word[GOOD] += !ret;
 	if (ret && ret != -EAGAIN && ret != -ESTALE && ret != -EPROTO && ret != -ECONNRESET)
-		wrong("peek or next: another error", ret);
+		wrong("peek or next: unexpected error", ret);
 	if (ret == -EPROTO || ret == -ECONNRESET) {
 		v->rx_ok = 0;
 		sh->word[DEAD]++;
@@ -302,7 +302,7 @@ static void step(struct victim *v, struct target *t)
 	beat();
 }
 
-/* The memory as it was made, or the words are all nonsense before long. */
+/* Restore the memory; otherwise all words would soon be invalid. */
 static void mend(struct target *t, struct victim *v)
 {
 	memset(t->m.ptr, 0, t->m.bytes);
@@ -310,7 +310,7 @@ static void mend(struct target *t, struct victim *v)
 	v->tx_ok = v->rx_ok = 0;
 }
 
-/* Nonsense between the calls: the seed tells it all. */
+/* Invalid data between the calls: the seed reproduces the run. */
 static int alone(struct other *me, void *arg)
 {
 	struct rng r = { *(uint64_t *)arg };
@@ -341,7 +341,7 @@ static int attacker(struct other *me, void *arg)
 	struct rng r = { rng_mix(*(uint64_t *)arg) };
 
 	(void)me;
-	while (!stopping()) {	/* it is killed */
+	while (!stopping()) {	/* until killed */
 		scribble(&r, &common);
 		if (rng_chance(&r, 1024))
 			sched_yield();
@@ -377,7 +377,7 @@ static int judge(int ret, uint64_t seed)
 
 static void report(const char *what, int ok)
 {
-	ksft_print_msg("%s: %llu calls, %llu attaches, %llu worked, %llu ends died of nonsense\n", what,
+	ksft_print_msg("%s: %llu calls, %llu attaches, %llu worked, %llu ends found invalid data\n", what,
 		       (unsigned long long)sh->word[CALLS], (unsigned long long)sh->word[ENDS],
 		       (unsigned long long)sh->word[GOOD], (unsigned long long)sh->word[DEAD]);
 	ksft_test_result(ok && sh->word[GOOD] && sh->word[DEAD], "%s\n", what);
@@ -400,7 +400,7 @@ int main(void)
 			ksft_exit_fail_msg("fork\n");
 		ok = judge(other_end(&v), seed);
 	}
-	report("nonsense between the calls", ok);
+	report("invalid data between the calls", ok);
 
 	stress_part(50);
 	while (ok && stress_time_left()) {

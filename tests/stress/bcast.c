@@ -2,9 +2,9 @@
 /*
  * bcast: one producer that never waits, readers of different speed, and SIGKILL
  *
- * What a reader got and what it was told it lost is, for its share, exactly what
- * was published while it was there. The producer is killed and comes again;
- * readers are killed and others come; nobody disturbs anybody.
+ * The messages that a reader received and those that it was told it lost add up, for its
+ * share, to exactly what was published while it was there. The producer is killed and
+ * replaced, and so are readers; this does not disturb the others.
  */
 #include <stdlib.h>
 #include "stress.h"
@@ -39,8 +39,8 @@ static int open_end(struct shmipc_channel **ch, enum shmipc_role role,
 }
 
 /*
- * In place, where readers may be reading what was there: that they find out
- * afterwards is the algorithm, and ThreadSanitizer has to be told so.
+ * Written in place, where readers may be reading: the algorithm detects that afterwards,
+ * and ThreadSanitizer has to be told so.
  */
 static void fill(void *p, size_t len, uint64_t seq)
 {
@@ -98,13 +98,13 @@ static int producer(struct other *me, void *arg)
 			sched_yield();
 	}
 	if (shmipc_channel_get_stat(ch, &st) || st.seq != seq)
-		WRONG("published %llu, the ring counts %llu", (unsigned long long)seq,
+		WRONG("published %llu, but the ring counts %llu", (unsigned long long)seq,
 		      (unsigned long long)st.seq);
 	shmipc_channel_close(ch);
 	return 0;
 }
 
-/* Messages of [from, to) that fall to a reader. */
+/* Number of messages in [from, to) that are for a reader. */
 static uint64_t falls(uint64_t from, uint64_t to, int who)
 {
 	uint64_t n = 0;
@@ -151,7 +151,7 @@ static int reader(struct other *me, void *arg)
 				nap_ns(rng_below(&r, 500000));
 		} else if (ret == -ESTALE) {
 			if (!shmipc_channel_lost(ch))
-				WRONG("lapped, and nothing lost");
+				WRONG("lapped, but nothing lost");
 			lost += shmipc_channel_lost(ch);
 		} else if (ret == -EPIPE) {
 			if (stopping())
@@ -161,14 +161,14 @@ static int reader(struct other *me, void *arg)
 			WRONG("recv: %d", ret);
 			break;
 		} else if (stopping() && shmipc_channel_peer(ch) == SHMIPC_PEER_LEFT) {
-			/* It left before we came, and so we wait for the next one. */
+			/* It left before we attached, so we wait for the next one. */
 			if (left)
 				break;
-			left = true;	/* but what it published comes first */
+			left = true;	/* but first receive what it published */
 		}
 	}
 	if (shmipc_channel_get_stat(ch, &st) || st.lost != lost || st.pending)
-		WRONG("the channel counts %llu lost, I %llu; %llu pending",
+		WRONG("the channel counts %llu lost, expected %llu; %llu pending",
 		      (unsigned long long)st.lost, (unsigned long long)lost,
 		      (unsigned long long)st.pending);
 	if (got + lost != falls(first, st.seq, (int)who))
@@ -204,12 +204,12 @@ static void round_of_kills(struct rng *r, uint64_t *id, uint64_t *kills)
 		nap_ns(rng_below(r, 20000000));
 		if (rng_chance(r, 2)) {
 			if (other_kill(&p) != 256 + SIGKILL)
-				WRONG("the producer ended by itself");
+				WRONG("the producer ended unexpectedly");
 			++*kills;
 			if (other_start(&p, 0, producer, (void *)(uintptr_t)++*id))
 				ksft_exit_fail_msg("fork\n");
 		} else if (rng_chance(r, 4)) {
-			/* The first two of them are never killed: they account for all. */
+			/* The first two readers are never killed: they account for all messages. */
 			i = 2 + rng_below(r, READERS - 2);
 			(void)other_kill(&o[i]);
 			++*kills;
@@ -219,10 +219,10 @@ static void round_of_kills(struct rng *r, uint64_t *id, uint64_t *kills)
 	}
 	stop_all();
 	if (other_end(&p))
-		WRONG("the producer did not end well");
+		WRONG("the producer failed");
 	for (i = 0; i < READERS; i++)
 		if (other_end(&o[i]))
-			WRONG("reader %llu did not end well", (unsigned long long)i);
+			WRONG("reader %llu failed", (unsigned long long)i);
 	if (shmipc_segment_unlink("bcast"))
 		WRONG("unlink");
 }
@@ -275,7 +275,7 @@ int main(void)
 		round_of_kills(&r, &id, &kills);
 	totals("processes", kills);
 	ksft_test_result(!sh->bad && sh->total[GOT] && sh->total[LOST] && kills,
-			 "readers account for every message, whoever is killed\n");
+			 "readers account for every message, even if others are killed\n");
 
 	stress_part(30);
 	while (stress_time_left() && !sh->bad)

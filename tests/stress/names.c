@@ -2,12 +2,12 @@
 /*
  * names: many processes create, open, close and unlink a few names, and are killed
  *
- * Nobody ever maps a half-made segment; nobody gets an error that the race does
- * not explain; afterwards gc leaves nothing behind.
+ * No process ever maps an incomplete segment, or gets an error that the race does not
+ * explain; afterwards gc leaves nothing behind.
  *
- * A raw segment's first word says which creation it is: its creator writes it
- * when it made it with EXCL; everybody who has it open adds to a counter, and
- * must find the word as the first one left it, or zero.
+ * A raw segment's first word identifies the creation: the process that created it with
+ * EXCL writes it; every process that has it open increments a counter, and must find the
+ * word as first written, or zero.
  */
 #include "stress.h"
 
@@ -26,7 +26,7 @@ static void check_open(struct shmipc_segment *seg, uint64_t n)
 	if (shmipc_segment_get_info(seg, &i) || strcmp(i.name, names[n]) ||
 	    i.kind != SHMIPC_KIND_RAW || i.data_bytes != 8192 || i.mode != 0640 ||
 	    i.page_got < 4096 || !i.created_ns) {
-		WRONG("a half-made segment: \"%s\" kind %u bytes %llu", i.name, i.kind,
+		WRONG("an incomplete segment: \"%s\" kind %u bytes %llu", i.name, i.kind,
 		      (unsigned long long)i.data_bytes);
 		return;
 	}
@@ -36,7 +36,7 @@ static void check_open(struct shmipc_segment *seg, uint64_t n)
 		return;
 	}
 	w = (uint64_t *)(void *)p;
-	/* The id of the segment, by whoever was first: all must agree. */
+	/* The id of the segment, written by the first process: all must agree. */
 	if (!__atomic_load_n(w, __ATOMIC_ACQUIRE)) {
 		uint64_t id, zero = 0;
 
@@ -45,7 +45,7 @@ static void check_open(struct shmipc_segment *seg, uint64_t n)
 		(void)__atomic_compare_exchange_n(w, &zero, id, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
 	}
 	if ((__atomic_load_n(w, __ATOMIC_ACQUIRE) ^ *(uint64_t *)(void *)i.id) & ~1ull)
-		WRONG("the memory of \"%s\" is another segment's", i.name);
+		WRONG("the memory of \"%s\" belongs to another segment", i.name);
 	p[4096]++;
 	p[8191]++;
 }
@@ -68,7 +68,7 @@ static int one(struct rng *r)
 	case 1:
 		ret = shmipc_segment_look(names[n], &st);
 		if (ret == 0 && (st.info.data_bytes != 8192 || strcmp(st.info.name, names[n])))
-			WRONG("looked at a half-made segment");
+			WRONG("looked at an incomplete segment");
 		return ret == 0 || ret == -ENOENT ? 0 : ret;
 	case 2:
 		ret = shmipc_segment_gc(NULL, NULL);
@@ -135,12 +135,12 @@ int main(void)
 			nap_ns(rng_below(&r, 4000000));
 			i = rng_below(&r, WORKERS);
 			if (other_kill(&o[i]) != 256 + SIGKILL)
-				WRONG("a worker ended by itself");
+				WRONG("a worker ended unexpectedly");
 			kills++;
 			if (other_start(&o[i], 0, worker, (void *)(uintptr_t)++id))
 				ksft_exit_fail_msg("fork\n");
 		}
-		/* All at once, so that somebody is in the middle of something. */
+		/* All at once, so that some are in the middle of an operation. */
 		for (i = 0; i < WORKERS; i++)
 			(void)kill(o[i].pid, SIGKILL);
 		for (i = 0; i < WORKERS; i++)
@@ -149,14 +149,14 @@ int main(void)
 		removed = shmipc_segment_gc(NULL, NULL);
 		leftovers += (uint64_t)left;
 		if (removed != left || env_files(&stress_env))
-			WRONG("%d files were left, gc removed %d, %d are there", left, removed,
+			WRONG("%d files were left, gc removed %d, %d remain", left, removed,
 			      env_files(&stress_env));
 	}
 	ksft_print_msg("%llu operations, %llu kills, %llu leftovers for gc\n",
 		       (unsigned long long)sh->beat, (unsigned long long)kills,
 		       (unsigned long long)leftovers);
 	ksft_test_result(!sh->bad && sh->beat, "races of create, open, close and unlink\n");
-	ksft_test_result(!sh->bad && (leftovers || env_on_dev()), "gc removes all that the killed left\n");
+	ksft_test_result(!sh->bad && (leftovers || env_on_dev()), "gc removes all that killed processes left\n");
 	ksft_test_result(env_count("/proc/self/fd") == stress_env.fds && !env_files(&stress_env),
 			 "no descriptor and no file is left\n");
 	ksft_exit(ksft_get_fail_cnt() == 0);

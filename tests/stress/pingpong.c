@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * pingpong: two rings that hold little, both sides sleep at every turn
+ * pingpong: two very small rings; both sides sleep at every turn
  *
- * A wake that gets lost would show as a turn that takes a tick of the library's
- * safety net (50 ms), or for ever. Nothing is asserted about time; how many
- * turns took so long is printed, and a hang is a failure.
+ * A lost wake would show as a turn that takes a tick of the library's safety net (50 ms),
+ * or for ever. Times are not asserted: the number of slow turns is printed, and a hang is
+ * a failure.
  */
 #include "site.h"
 #include "stress.h"
@@ -36,7 +36,7 @@ static void add_stat(struct shmipc_channel *ch)
 	__atomic_fetch_add(&sh->total[WAKES], st.wakes, __ATOMIC_RELAXED);
 }
 
-/* Send back what comes, with a ring so small that sending must wait too. */
+/* Send back what is received, with a ring so small that sending must wait, too. */
 static int echo(struct other *me, void *arg)
 {
 	struct pair *p = arg;
@@ -125,7 +125,7 @@ static void one_pair(struct rng *r, enum where where)
 		turn(&p, tx, rx, r);
 	shmipc_channel_close(tx);
 	if (other_end(&o))
-		WRONG("echo did not end well");
+		WRONG("echo failed");
 	add_stat(rx);
 	shmipc_channel_close(rx);
 	site_end(&p.there);

@@ -2,16 +2,16 @@
 /*
  * spsc: a small ring, two processes that sleep for each other, and SIGKILL
  *
- * The bytes and the length of a message follow from the seed and its number, so
- * whoever receives number n knows what it must be. Each side writes down what it
- * is about to do and what it has done, in memory that outlives it:
+ * The bytes and the length of a message follow from the seed and its number, so the
+ * receiver of number n knows what it must be. Each side records what it is about to do and
+ * what it has done, in memory that outlives it:
  *
- *   after a kill, the ring's own count of what was published is what had been
- *   published before the last publish, or after it, and nothing in between;
- *   the same for what was released; and no message is missing, torn or double.
+ *   after a kill, the ring's own count of published messages is the value either before
+ *   the last publish or after it, nothing in between;
+ *   the same for released messages; and no message is missing, torn or duplicated.
  *
- * The same workload runs between threads of one process, without kills: there
- * ThreadSanitizer can look.
+ * The same workload runs between threads of one process, without kills, where
+ * ThreadSanitizer can check it.
  */
 #include "stress.h"
 
@@ -46,7 +46,7 @@ static uint64_t seq_of(struct shmipc_channel *ch)
 	return st.seq;
 }
 
-/* Write one message into the batch. 0: written or not; 1: the other side is gone. */
+/* Try to write one message into the batch. 0; 1: the other side is gone. */
 static int write_one(struct shmipc_channel *ch, struct rng *r, uint64_t seq, size_t max)
 {
 	size_t len = stress_len(seq, max), more = len + (size_t)rng_below(r, max - len + 1);
@@ -54,7 +54,7 @@ static int write_one(struct shmipc_channel *ch, struct rng *r, uint64_t seq, siz
 	int ret;
 
 	do {
-		/* Sometimes more than is needed, or for nothing. */
+		/* Sometimes more than is needed, or without a commit. */
 		ret = shmipc_channel_reserve(ch, rng_chance(r, 8) ? more : len, &p,
 					     shmipc_deadline_in(20000000));
 		if (ret == 0 && rng_chance(r, 16)) {
@@ -91,9 +91,9 @@ static int producer(struct other *me, void *arg)
 		return 1;
 	max = shmipc_ring_max_payload(SHMIPC_KIND_SPSC, word_get(SIZE));
 	seq = seq_of(ch);
-	/* A batch may be published in parts only by a reserve that had to wait. */
+	/* Only a reserve that had to wait may have published a part of a batch. */
 	if (seq < was_done || seq > was_intent)
-		WRONG("the ring counts %llu published; %llu were, %llu were about to be",
+		WRONG("the ring counts %llu published; expected %llu, or %llu",
 		      (unsigned long long)seq, (unsigned long long)was_done,
 		      (unsigned long long)was_intent);
 	word_set(DONE, seq);
@@ -107,7 +107,7 @@ static int producer(struct other *me, void *arg)
 			(void)shmipc_channel_wait_peer(ch, shmipc_deadline_in(20000000));
 		shmipc_channel_publish(ch);
 		if (seq_of(ch) != seq)
-			WRONG("after publish: %llu, not %llu", (unsigned long long)seq_of(ch),
+			WRONG("after publish: %llu, expected %llu", (unsigned long long)seq_of(ch),
 			      (unsigned long long)seq);
 		word_set(DONE, seq);
 		beat();
@@ -117,7 +117,7 @@ static int producer(struct other *me, void *arg)
 	return 0;
 }
 
-/* Take what is there, until @until messages were taken or all stop. */
+/* Receive messages until @until were received or all stop. */
 static int consumer(struct other *me, void *arg)
 {
 	struct rng r = { stress_seed ^ rng_mix((uintptr_t)arg + 200) };
@@ -132,7 +132,7 @@ static int consumer(struct other *me, void *arg)
 		return 1;
 	seq = seq_of(ch);
 	if (seq != taken && seq != word_get(TAKING))
-		WRONG("the ring counts %llu released; %llu were, or %llu",
+		WRONG("the ring counts %llu released; expected %llu, or %llu",
 		      (unsigned long long)seq, (unsigned long long)taken,
 		      (unsigned long long)word_get(TAKING));
 	word_set(TAKEN, seq);
@@ -143,10 +143,10 @@ static int consumer(struct other *me, void *arg)
 									      word_get(SIZE)));
 
 			if (len != want || !msg_ok(p, len, stress_seed, seq))
-				WRONG("message %llu: %zu bytes, want %zu, or torn",
+				WRONG("message %llu: %zu bytes, expected %zu, or torn",
 				      (unsigned long long)seq, len, want);
 			if (rng_chance(&r, 32))
-				continue;	/* looked only: it comes again */
+				continue;	/* peeked only: it is received again */
 			word_set(TAKING, seq + 1);
 			if (shmipc_channel_release(ch))
 				WRONG("release");
@@ -169,7 +169,7 @@ static int consumer(struct other *me, void *arg)
 	return 0;
 }
 
-/* One ring: kill one side or the other now and then; at the end all must add up. */
+/* One ring: kill either side now and then; in the end all counts must agree. */
 static void round_of_kills(struct rng *r, uint64_t *incarnation, uint64_t *kills)
 {
 	struct other o[2];
@@ -195,7 +195,7 @@ static void round_of_kills(struct rng *r, uint64_t *incarnation, uint64_t *kills
 		}
 		ret = other_kill(&o[i]);
 		if (ret != 256 + SIGKILL)
-			WRONG("role %d ended by itself: %d", i, ret);
+			WRONG("role %d ended unexpectedly: %d", i, ret);
 		++*kills;
 		if (other_start(&o[i], 0, fn[i], (void *)(uintptr_t)++*incarnation))
 			ksft_exit_fail_msg("fork\n");
@@ -203,11 +203,11 @@ static void round_of_kills(struct rng *r, uint64_t *incarnation, uint64_t *kills
 	stop_all();
 	for (i = 0; i < 2; i++)
 		if (other_end(&o[i]))
-			WRONG("role %d did not end well", i);
-	/* The consumer drained after the stop; what came later is still there. */
+			WRONG("role %d failed", i);
+	/* The consumer drained after the stop; later messages are still there. */
 	sh->word[INTENT] = word_get(DONE);
 	if (other_start(&o[1], 0, consumer, (void *)(uintptr_t)++*incarnation) || other_end(&o[1]))
-		WRONG("the last consumer did not end well");
+		WRONG("the last consumer failed");
 	if (word_get(TAKEN) != word_get(DONE))
 		WRONG("%llu published, %llu received", (unsigned long long)word_get(DONE),
 		      (unsigned long long)word_get(TAKEN));
@@ -235,9 +235,9 @@ static void between_threads(struct rng *r, uint64_t *incarnation)
 		nap_ns(10000000);
 	stop_all();
 	if (other_end(&o[0]) | other_end(&o[1]))
-		WRONG("a thread did not end well");
+		WRONG("a thread failed");
 	if (other_start(&o[1], 1, consumer, (void *)(uintptr_t)++*incarnation) || other_end(&o[1]))
-		WRONG("the last consumer did not end well");
+		WRONG("the last consumer failed");
 	if (word_get(TAKEN) != word_get(DONE))
 		WRONG("%llu published, %llu received", (unsigned long long)word_get(DONE),
 		      (unsigned long long)word_get(TAKEN));
@@ -260,13 +260,13 @@ int main(void)
 	ksft_print_msg("%llu messages, %llu kills\n", (unsigned long long)sh->total[0],
 		       (unsigned long long)kills);
 	ksft_test_result(!sh->bad && sh->total[0] && kills,
-			 "killed producers and consumers lose, tear and double nothing\n");
+			 "killed producers and consumers lose, tear and duplicate nothing\n");
 
 	stress_part(30);
 	while (stress_time_left() && !sh->bad)
 		between_threads(&r, &incarnation);
 	ksft_print_msg("%llu messages between threads\n", (unsigned long long)sh->total[0]);
-	ksft_test_result(!sh->bad && sh->total[0], "threads lose, tear and double nothing\n");
+	ksft_test_result(!sh->bad && sh->total[0], "threads lose, tear and duplicate nothing\n");
 
 	ksft_test_result(env_count("/proc/self/fd") == stress_env.fds && !env_files(&stress_env),
 			 "no descriptor and no file is left\n");

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * stress.h - what the stress programs share
+ * stress.h - shared by the stress programs
  *
- * Each prints its seed; SHMIPC_SEED=... runs the same workload again (what the
- * scheduler does with it is another matter). STRESS_SECONDS says for how long.
- * A program that makes no progress for long is stuck, and says so.
+ * Each prints its seed; SHMIPC_SEED=... repeats the same workload (the scheduler may still
+ * run it differently). STRESS_SECONDS sets the duration. A program that makes no progress
+ * for long is stuck, and reports that.
  */
 #ifndef TEST_STRESS_H
 #define TEST_STRESS_H
@@ -129,7 +129,7 @@ static inline void word_set(int i, uint64_t v)
 	__atomic_store_n(&sh->word[i], v, __ATOMIC_RELEASE);
 }
 
-/* The length of message @seq: from the seed alone, so that anybody knows it. */
+/* The length of message @seq: determined by the seed, so that every process knows it. */
 static inline size_t stress_len(uint64_t seq, size_t max)
 {
 	struct rng r = { rng_mix(stress_seed) ^ rng_mix(seq + 0x1234567) };

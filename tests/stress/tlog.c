@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 /*
- * log: several publishers and subscribers of all policies, threads of one process
+ * tlog: several publishers and subscribers of all policies, threads of one process
  *
- * The headers alone, on private memory. Every message says whose it is and which of
- * that publisher's; its bytes are checked. Each subscriber accounts for every number:
- * received, lost and stepped over are all there were; a lossless one loses nothing.
- * Publishers "die" between claim and commit, and their slot gets a new owner.
+ * The headers alone, on private memory. Every message identifies its publisher and its
+ * number among that publisher's; its bytes are checked. Each subscriber accounts for every
+ * number: received, lost or skipped; a lossless subscriber loses nothing. Publishers "die"
+ * between claim and commit, and their slot gets a new owner.
  */
 #include <shmipc/inline/tlog_rx.h>
 #include <shmipc/inline/tlog_floor.h>
@@ -20,7 +20,7 @@ enum { DONE };				/* sh->word[] */
 enum { SENT, GOT, LOST, ABORTED, CUT, DIED, LENT };	/* sh->total[] */
 
 static struct shmipc_tlog log_of_all;
-static uint64_t go;			/* subscribers that are there */
+static uint64_t go;			/* subscribers that have joined */
 static uint64_t begun;			/* number of the first message */
 static uint32_t dead_now[PUBS];
 
@@ -36,7 +36,7 @@ struct sub {
 	uint64_t stride, at, seed;
 };
 
-/* What a message begins with. */
+/* The beginning of a message. */
 struct head {
 	uint64_t who, which;
 };
@@ -52,7 +52,7 @@ static int alive(void *arg, uint32_t slot)
 	return !shmipc_load_acquire(&dead_now[slot]);
 }
 
-/* Whoever is in the way: marked, cut off, or waited for. */
+/* Handle what is in the way: mark it, cut it off, or wait. */
 static void resolve(const struct shmipc_tlog_block *b, struct rng *r)
 {
 	if (b->who == SHMIPC_TLOG_PUB && !alive(NULL, b->slot))
@@ -86,7 +86,7 @@ static void heavy(void)
 	(void)shmipc_barrier_heavy();
 }
 
-/* The tail is lent as soon as somebody is alone for a moment, and always recalled again. */
+/* The tail is lent as soon as a publisher is alone for a moment, and recalled again. */
 static void begin(struct shmipc_tlog_tx *tx, uint32_t slot)
 {
 	(void)shmipc_tlog_tx_init(tx, &log_of_all, slot, 1, alive, NULL);
@@ -115,7 +115,7 @@ static void *publisher(void *arg)
 			if (shmipc_tlog_make_room(&tx, n, &b))
 				resolve(&b, &r);
 		if (rng_chance(&r, 200)) {
-			/* Dies with its claim; for a while nobody has the slot. */
+			/* It dies with its claim; for a while the slot has no owner. */
 			shmipc_store_release(&dead_now[p->slot], 1u);
 			count(DIED, 1);
 			for (i = rng_below(&r, 20); i; i--)
@@ -139,7 +139,7 @@ static void *publisher(void *arg)
 	return NULL;
 }
 
-/* The bytes of the message, and that its publisher's come in their order. */
+/* Check the bytes of the message, and the order of its publisher's messages. */
 static void check(const unsigned char *buf, size_t len, uint64_t slot, uint64_t *next)
 {
 	struct head h;
@@ -152,7 +152,7 @@ static void check(const unsigned char *buf, size_t len, uint64_t slot, uint64_t 
 		return;
 	}
 	if (h.which < next[h.who])
-		WRONG("message %llu of publisher %llu comes after %llu", (unsigned long long)h.which,
+		WRONG("message %llu of publisher %llu after %llu", (unsigned long long)h.which,
 		      (unsigned long long)h.who, (unsigned long long)next[h.who]);
 	next[h.who] = h.which + 1;
 }
@@ -217,18 +217,18 @@ static void *subscriber(void *arg)
 			sched_yield();
 	}
 	if (!sh->bad && rx.received + rx.lost + rx.aborted != (rx.seq - first) / s->stride)
-		WRONG("%llu received, %llu lost, %llu stepped over, of %llu",
+		WRONG("%llu received, %llu lost, %llu skipped, of %llu",
 		      (unsigned long long)rx.received, (unsigned long long)rx.lost,
 		      (unsigned long long)rx.aborted, (unsigned long long)(rx.seq - first));
 	if (s->policy == SHMIPC_POLICY_LOSSLESS && rx.lost)
-		WRONG("a lossless one lost %llu", (unsigned long long)rx.lost);
+		WRONG("a lossless subscriber lost %llu", (unsigned long long)rx.lost);
 	count(GOT, rx.received);
 	count(LOST, rx.lost);
 	shmipc_tlog_rx_leave(&rx);
 	return NULL;
 }
 
-/* As if it had been running for long: the numbers' low halves wrap meanwhile. */
+/* As if it had been running for long: the low halves of the numbers wrap meanwhile. */
 static void age(uint64_t seq)
 {
 	uint64_t i;

@@ -2,13 +2,13 @@
 /*
  * topic: many publishers, many subscribers, all sizes, none of them killed
  *
- * Lossless: each subscriber gets each publisher's messages once, in order, whole,
- * and all see the same order. Lossy: what each received and what it was told to
- * have lost is what was published, exactly. Evicted ones come again. Members of a
- * group: what they received together is what was published, nothing twice.
+ * Lossless: each subscriber receives each publisher's messages once, in order and intact,
+ * and all see the same order. Lossy: received and lost messages add up to exactly what was
+ * published. Evicted subscribers open again. Members of a group: together they receive
+ * what was published, each message once.
  *
- * STRESS_PUBS, STRESS_SUBS   how many (4, 4)
- * STRESS_MESSAGES            of each publisher; otherwise as many as there is time for
+ * STRESS_PUBS, STRESS_SUBS   numbers of each (4, 4)
+ * STRESS_MESSAGES            per publisher; default: as many as time allows
  * STRESS_HISTORY             entries (500)
  */
 #include "topic_load.h"
@@ -27,7 +27,7 @@ static struct shmipc_topic_opts topic_opts(void)
 	};
 }
 
-/* Number @arg: as many as was said, or until the time is over, and then a last one. */
+/* Publisher @arg: the given number, or until the time is over; then a last message. */
 static int publishes(struct other *me, void *arg)
 {
 	struct load_pub *p = calloc(1, sizeof(*p));
@@ -61,7 +61,7 @@ static int publishes(struct other *me, void *arg)
 	return 0;
 }
 
-/* A sum over the order in which they came; who lost none must come to the same one. */
+/* A sum that depends on the order; it must be the same for all that lost none. */
 static uint64_t order_of(struct load_sub *s, uint64_t sum)
 {
 	return rng_mix(sum ^ shmipc_sub_seq(s->sub) ^ s->got);
@@ -90,7 +90,7 @@ static int subscribes(struct other *me, void *arg)
 			sum = order_of(s, sum);
 			if (s->got % 64 == 0)
 				beat();
-			/* Slow ones and slower ones. */
+			/* Make them slow, to different degrees. */
 			if (policy != SHMIPC_POLICY_LOSSLESS && rng_chance(&s->r, 2000))
 				nap_ns(rng_below(&s->r, 4000000));
 			continue;
@@ -147,12 +147,12 @@ static void run(const char *what, unsigned int share)
 		tell(&p[i], 1);
 	for (i = 0; i < pubs; i++)
 		if (other_end(&p[i]))
-			WRONG("publisher %d did not end well", (int)i);
+			WRONG("publisher %d failed", (int)i);
 	for (i = 0; i < subs; i++) {
 		if (other_end(&s[i]))
-			WRONG("subscriber %d did not end well", (int)i);
+			WRONG("subscriber %d failed", (int)i);
 		if (policy == SHMIPC_POLICY_LOSSLESS && !group && word_get(ORDER + (int)i) != word_get(ORDER))
-			WRONG("subscribers 0 and %d saw another order", (int)i);
+			WRONG("subscribers 0 and %d saw different orders", (int)i);
 	}
 	shmipc_pub_close(keep);
 	ksft_print_msg("%s: %llu published, %llu received, %llu lost, %llu evicted, %.1f s\n", what,
@@ -171,20 +171,20 @@ int main(void)
 	policy = SHMIPC_POLICY_LOSSLESS;
 	run("lossless", 30);
 	ksft_test_result(!sh->bad && sh->total[1] == (sh->total[0] + pubs) * subs,
-			 "lossless: each message once, in order, whole, in one order for all\n");
+			 "lossless: each message once, intact, in one order for all\n");
 	policy = SHMIPC_POLICY_LOSSY;
 	run("lossy", 30);
 	ksft_test_result(!sh->bad && sh->total[1] + sh->total[2] == (sh->total[0] + pubs) * subs,
-			 "lossy: received and lost are all, exactly\n");
+			 "lossy: received plus lost is exactly what was published\n");
 	policy = SHMIPC_POLICY_LOSSLESS;
 	group = 7;
 	run("group", 20);
 	ksft_test_result(!sh->bad && sh->total[1] == sh->total[0] + pubs && sh->total[4] == sh->total[5],
-			 "group: each message goes to one of it\n");
+			 "group: each message goes to one member\n");
 	group = 0;
 	policy = SHMIPC_POLICY_EVICT;
 	run("evict", 20);
-	ksft_test_result(!sh->bad && sh->total[1], "evict: who was cut off comes again\n");
+	ksft_test_result(!sh->bad && sh->total[1], "evict: subscribers that were cut off open again\n");
 	ksft_test_result(env_count("/proc/self/fd") == stress_env.fds && !env_files(&stress_env),
 			 "no descriptor and no file is left\n");
 	ksft_exit(ksft_get_fail_cnt() == 0);

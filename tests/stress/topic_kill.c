@@ -2,15 +2,15 @@
 /*
  * topic_kill: publishers and subscribers of all kinds, and SIGKILL
  *
- * Two of each are never killed; of the others some kill themselves with numbers
- * that they have claimed. All the time: whatever comes is whole and in its
- * publisher's order; a lossless subscriber misses nothing of anybody; what is
- * held does not change; each number is received, lost, or aborted; nobody waits
- * for long. At the end: all slots and all of the pool are there to be taken, and
- * who was there from the start to the end has no more memory than in the beginning.
+ * Two of each are never killed; of the others some kill themselves while they have a
+ * claim. At all times: received messages are intact and in their publisher's order; a
+ * lossless subscriber misses nothing of any publisher; held messages do not change; each
+ * number is received, lost, or aborted; no call waits for long. At the end: all slots and
+ * the whole pool can be taken, and the processes that lived from start to end use no more
+ * memory than in the beginning.
  *
- * STRESS_PUBS, STRESS_SUBS   how many (4, 6)
- * STRESS_KILL_MS             between kills, about (10)
+ * STRESS_PUBS, STRESS_SUBS   numbers of each (4, 6)
+ * STRESS_KILL_MS             average time between kills (10)
  */
 #include <shmipc/topic.h>
 
@@ -44,17 +44,17 @@ static uint64_t rss_kib(void)
 	return pages * 4;
 }
 
-/* Of one that lives on: its memory when it has warmed up, and at its end. */
+/* For a survivor: its memory after warming up, and at its end. */
 static void note_rss(uint32_t place, uint64_t turn)
 {
 	uint64_t is = rss_kib();
 
-	if (getenv("SHMIPC_TEST_SANITIZER"))	/* keeps what was freed for a while */
+	if (getenv("SHMIPC_TEST_SANITIZER"))	/* keeps freed memory for a while */
 		return;
 	if (turn == 20000)
 		word_set(RSS + (int)place, is);
 	else if (word_get(RSS + (int)place) && is > word_get(RSS + (int)place) + 512)
-		WRONG("old one %u had %llu KiB, and has %llu", place,
+		WRONG("survivor %u had %llu KiB, and has %llu", place,
 		      (unsigned long long)word_get(RSS + (int)place), (unsigned long long)is);
 }
 
@@ -67,7 +67,7 @@ static void note_longest(uint64_t ns)
 		continue;
 }
 
-/* Take some numbers, and die. */
+/* Claim some numbers, and die. */
 static void die_with_a_claim(struct load_pub *p)
 {
 	uint32_t n = 1 + (uint32_t)rng_below(&p->r, 3);
@@ -115,7 +115,7 @@ static int publishes(struct other *me, void *arg)
 	return 0;
 }
 
-/* By its place: lossless, lossy, evict, of a group; some begin with what is there. */
+/* By its place: lossless, lossy, evict, in a group; some begin with existing messages. */
 static struct shmipc_sub_opts kind_of(uint32_t place, struct rng *r)
 {
 	static const uint32_t policies[] = { SHMIPC_POLICY_LOSSLESS, SHMIPC_POLICY_LOSSY,
@@ -185,7 +185,7 @@ static int subscribes(struct other *me, void *arg)
 	return 0;
 }
 
-static uint64_t incarnation = MOST;	/* of whoever comes next; the old ones have 1 and 2 */
+static uint64_t incarnation = MOST;	/* of the next process; the survivors have 1 and 2 */
 
 static void start(struct other *o, uint64_t i)
 {
@@ -198,7 +198,7 @@ static void start(struct other *o, uint64_t i)
 		ret = other_start(o, 0, subscribes,
 				  (void *)(uintptr_t)(++incarnation * MOST + (i - pubs)));
 	if (ret || hear(o) != 1)
-		WRONG("number %d did not begin", (int)i);
+		WRONG("number %d did not start", (int)i);
 }
 
 /* All slots can be taken, and the largest message fits. */
@@ -229,7 +229,7 @@ static void nothing_is_missing(void)
 		if (shmipc_sub_recv(s[i], buf, ps.max_message, &len, 0) || len != ps.max_message)
 			WRONG("subscriber %d did not get it", (int)i);
 	free(buf);
-	/* What the dead had is found when there is need of it: by now. */
+	/* What dead processes had is reclaimed when it is needed: by now. */
 	if (shmipc_topic_look(TOPIC, &st) || st.chunks_owned || st.chunks_held)
 		WRONG("of %u chunks %u are owned and %u held", st.chunks, st.chunks_owned,
 		      st.chunks_held);
@@ -257,7 +257,7 @@ int main(void)
 	if (shmipc_pub_open(&keep, TOPIC, &t, NULL))
 		ksft_exit_fail_msg("cannot begin: %s\n", shmipc_error_text());
 	shmipc_pub_close(keep);
-	/* Subscribers first: the first old one sees all that is claimed. */
+	/* Subscribers first: the first survivor sees all that is claimed. */
 	for (i = all; i-- > 0;)
 		start(&o[i], i);
 	while (stress_time_left() && !sh->bad) {
@@ -272,7 +272,7 @@ int main(void)
 			continue;
 		}
 		if (other_kill(&o[i]) != 256 + SIGKILL)
-			WRONG("number %d ended by itself", (int)i);
+			WRONG("number %d ended unexpectedly", (int)i);
 		kills++;
 		start(&o[i], i);
 	}
@@ -281,21 +281,21 @@ int main(void)
 		int ret = other_end(&o[i]);
 
 		if (ret && (i < OLD || ret != 256 + SIGKILL))
-			WRONG("publisher %d did not end well", (int)i);
+			WRONG("publisher %d failed", (int)i);
 	}
 	word_set(STOP_SUBS, 1);
 	for (; i < all; i++)
 		if (other_end(&o[i]))
-			WRONG("subscriber %d did not end well", (int)(i - pubs));
-	/* The first old one is lossless: it has seen them all. */
+			WRONG("subscriber %d failed", (int)(i - pubs));
+	/* The first survivor is lossless: it has seen them all. */
 	if (word_get(ABORTED) < word_get(CLAIMED))
 		WRONG("%llu aborted", (unsigned long long)word_get(ABORTED));
-	ksft_print_msg("%llu kills, %llu received by the two old ones, %llu aborted of %llu that were claimed, %llu evicted, longest call %.1f ms\n",
+	ksft_print_msg("%llu kills, %llu received by the two survivors, %llu aborted of %llu claimed, %llu evicted, longest call %.1f ms\n",
 		       (unsigned long long)kills, (unsigned long long)sh->total[1],
 		       (unsigned long long)word_get(ABORTED), (unsigned long long)word_get(CLAIMED),
 		       (unsigned long long)word_get(EVICTED),
 		       (double)word_get(LONGEST) / 1e6);
-	ksft_test_result(!sh->bad && kills && sh->total[1], "whoever is killed, the others go on and all sums hold\n");
+	ksft_test_result(!sh->bad && kills && sh->total[1], "when some are killed, the others continue and all counts agree\n");
 	nothing_is_missing();
 	ksft_test_result(!sh->bad, "no slot, no chunk and no memory is lost\n");
 	if (shmipc_segment_unlink(TOPIC))

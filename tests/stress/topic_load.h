@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * topic_load.h - what the stress programs of topics publish, and how they check it
+ * topic_load.h - messages of the stress programs of topics, and their checks
  *
- * A message begins with a key: who published it (a number that no other process
- * of the program has) and which of its messages it is. The key and the seed say
- * its length and all its bytes. Most lie in the log, some in the pool.
+ * A message begins with a key: its publisher (a number that no other process of the
+ * program has) and its number among that publisher's. Key and seed determine its length
+ * and all its bytes. Most messages are in the log, some in the pool.
  */
 #ifndef TEST_TOPIC_LOAD_H
 #define TEST_TOPIC_LOAD_H
@@ -16,8 +16,8 @@
 #define TOPIC		"stress"
 #define BIG_MAX		12000u	/* bytes of the largest message */
 #define BATCH_MAX	16u
-#define LAST		0xffffffffu	/* message number: there are no more */
-#define PATIENCE_NS	UINT64_C(10000000000)	/* nobody waits as long as this */
+#define LAST		0xffffffffu	/* message number: the last one */
+#define PATIENCE_NS	UINT64_C(10000000000)	/* no call may take as long as this */
 #define KEEP		4u	/* messages that one subscriber holds */
 
 static inline uint64_t env_number(const char *name, uint64_t otherwise)
@@ -43,7 +43,7 @@ static inline void load_fill(void *buf, uint64_t key)
 	msg_fill((unsigned char *)buf + 8, load_len(key) - 8, stress_seed, key);
 }
 
-/* Its key in *@ret_key. 0: it is not whole. */
+/* Store its key in *@ret_key. 0: it is not intact. */
 static inline int load_ok(const void *buf, size_t len, uint64_t *ret_key)
 {
 	if (len < 8)
@@ -118,7 +118,7 @@ static inline int load_loan(struct load_pub *p)
 	return ret;
 }
 
-/* One message or a batch of at most @most. 0, or it is wrong. */
+/* One message or a batch of at most @most. 0, or an error. */
 static inline int load_publish(struct load_pub *p, uint32_t most)
 {
 	uint64_t key, began = now_ns(), took;
@@ -161,11 +161,11 @@ struct load_sub {
 	struct rng r;
 	uint64_t begin;		/* number of the first message */
 	uint64_t got;
-	uint64_t ended;		/* publishers that have said so */
+	uint64_t ended;		/* publishers that have sent their last message */
 	uint64_t sum;		/* of the others' keys */
-	uint64_t lost;		/* as told */
+	uint64_t lost;		/* as reported */
 	int gaps;		/* it may miss some */
-	int counted;		/* each number is received, lost or aborted */
+	int counted;		/* each number must be received, lost or aborted */
 	struct shmipc_msg held[KEEP];
 	uint32_t nheld;
 	struct load_from *from;	/* by publisher */
@@ -227,7 +227,7 @@ static inline void load_let_go(struct load_sub *s, uint32_t i)
 	s->held[i] = s->held[--s->nheld];
 }
 
-/* Every number up to where we are: received, lost, or aborted. */
+/* Check that every number up to our position was received, lost, or aborted. */
 static inline void load_sums(struct load_sub *s)
 {
 	struct shmipc_sub_stat st = { .struct_bytes = sizeof(st) };
@@ -235,7 +235,7 @@ static inline void load_sums(struct load_sub *s)
 	if (shmipc_sub_get_stat(s->sub, &st))
 		WRONG("no stat");
 	if (st.received != s->got || st.lost != s->lost)
-		WRONG("%llu received and %llu lost, and it says %llu and %llu",
+		WRONG("%llu received and %llu lost, but it counts %llu and %llu",
 		      (unsigned long long)s->got, (unsigned long long)s->lost,
 		      (unsigned long long)st.received, (unsigned long long)st.lost);
 	if (s->counted && st.next - s->begin != st.received + st.lost + st.aborted)
@@ -245,7 +245,7 @@ static inline void load_sums(struct load_sub *s)
 		      (unsigned long long)st.aborted);
 }
 
-/* One message, by one of the ways there are. 0; what the call returned; -EBADMSG. */
+/* Receive one message, by one of the calls. 0; the error of the call; -EBADMSG. */
 static inline int load_receive(struct load_sub *s, uint64_t wait_ns)
 {
 	uint64_t until = wait_ns ? shmipc_deadline_in(wait_ns) : 0, key = 0, from, to;
@@ -267,7 +267,7 @@ static inline int load_receive(struct load_sub *s, uint64_t wait_ns)
 	if (ret)
 		return ret;
 	if (!load_ok(in_place ? m.ptr : s->buf, in_place ? m.len : len, &key)) {
-		WRONG("message %llu of %zu bytes is not whole", (unsigned long long)shmipc_sub_seq(s->sub),
+		WRONG("message %llu of %zu bytes is not intact", (unsigned long long)shmipc_sub_seq(s->sub),
 		      in_place ? m.len : len);
 		return -EBADMSG;
 	}

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: MIT
 /*
- * watch: processes make and remove segments, take ends and leave, and are killed
+ * watch: processes create and remove segments, take ends and leave, and are killed
  *
- * In step: each deed is one of a script from the seed, and the watch must tell it,
- * nothing else, before the next one is done.
+ * In step: each action is from a script that the seed determines; the watch must report it,
+ * and nothing else, before the next one.
  *
- * At will: for each name, segments come and go in turn, and never the same id
- * twice; for each slot ends do; generations only grow, and each is told or counted
- * as missed; who is told as dead was killed; at the end what was told to be there
- * is what is there.
+ * At will: for each name, segments appear and go in turn, never with the same id twice; for
+ * each slot ends do; generations only grow, and each is reported or counted as missed; ends
+ * reported as dead were killed; at the end the reported state is the real one.
  */
 #include <shmipc/discover.h>
 
@@ -35,7 +34,7 @@ struct name {
 };
 
 static struct name model[NAMES];
-static uint64_t told[8];	/* by type of event */
+static uint64_t told[8];	/* reported, by type of event */
 
 static int take(struct shmipc_channel **ch, uint64_t name, uint64_t role, bool persist)
 {
@@ -52,7 +51,7 @@ static int take(struct shmipc_channel **ch, uint64_t name, uint64_t role, bool p
 
 enum { DO_JOIN = 1, DO_LEAVE };
 
-/* Holds one end at most, on the name that it is told. */
+/* Holds at most one end, of the name in its orders. */
 static int servant(struct other *me, void *arg)
 {
 	struct shmipc_channel *ch = NULL;
@@ -76,7 +75,7 @@ static void wants(struct shmipc_watch *w, uint32_t type, uint64_t name, uint32_t
 	struct shmipc_event e = { .struct_bytes = sizeof(e) };
 	int err;
 
-	do	/* the alarm that looks after us is a signal too */
+	do	/* our own alarm is also a signal */
 		err = shmipc_watch_next(w, &e, shmipc_deadline_in(UINT64_C(30000000000)));
 	while (err == -EINTR);
 	if (err || e.type != type || strcmp(e.name, names[name]) || (pid && e.end.pid != pid) ||
@@ -100,7 +99,7 @@ static void in_step(struct rng *r)
 	if (err || other_start(&o, 0, servant, NULL))
 		ksft_exit_fail_msg("cannot begin: %s\n", shmipc_error_text());
 	shmipc_watch_set_tick(w, 1000000);
-	/* However slow the machine is: each kind of deed has been done. */
+	/* However slow the machine is, continue until each kind of action was done. */
 	while ((stress_time_left() || told[SHMIPC_EVENT_APPEARED] <= 10 ||
 		!told[SHMIPC_EVENT_DIED]) && !sh->bad) {
 		name = rng_below(r, NAMES);
@@ -129,7 +128,7 @@ static void in_step(struct rng *r)
 		}
 		err = shmipc_watch_next(w, &e, 0);
 		if (err != -EAGAIN)
-			WRONG("an event of %s too many, %u", e.name, e.type);
+			WRONG("an unexpected event of %s, %u", e.name, e.type);
 	}
 	(void)other_kill(&o);
 	for (name = 0; name < NAMES; name++)
@@ -184,10 +183,10 @@ static void note_segment(struct name *n, const struct shmipc_event *e)
 		return;
 	}
 	if (!n->there || memcmp(n->id, e->id, sizeof(n->id)))
-		WRONG("%s is gone, and was not there", e->name);
+		WRONG("%s is gone, but was not there", e->name);
 	for (i = 0; i < PEERS; i++)
 		if (n->slot[i].here)
-			WRONG("%s is gone, and its slot %d is not", e->name, i);
+			WRONG("%s is gone, but its slot %d is not", e->name, i);
 	n->there = false;
 }
 
@@ -209,13 +208,13 @@ static void note_end(struct name *n, const struct shmipc_event *e)
 		return;
 	}
 	if (!s->here || s->generation != e->end.generation || s->pid != e->end.pid)
-		WRONG("%s slot %u went, and was not there", e->name, e->end.slot);
+		WRONG("%s slot %u is gone, but was not there", e->name, e->end.slot);
 	if (e->type == SHMIPC_EVENT_DIED && !killed[e->end.pid % PIDS])
-		WRONG("%s slot %u died, and nobody killed %u", e->name, e->end.slot, e->end.pid);
+		WRONG("%s slot %u died, but %u was not killed", e->name, e->end.slot, e->end.pid);
 	s->here = false;
 }
 
-/* Take what there is, waiting for the first one a little. */
+/* Take all pending events, waiting a little for the first one. */
 static int drain(struct shmipc_watch *w, uint64_t wait_ns)
 {
 	struct shmipc_event e = { .struct_bytes = sizeof(e) };
@@ -245,7 +244,7 @@ static int is_told(const char *name, int err, const struct shmipc_segment_stat *
 	for (i = 0; i < NAMES && strcmp(names[i], name); i++)
 		continue;
 	if (err || i == NAMES || !model[i].there || memcmp(model[i].id, st->info.id, 16))
-		WRONG("%s is there, and was not told (%d)", name, err);
+		WRONG("%s exists, but was not reported (%d)", name, err);
 	for (p = 0; !err && p < st->npeers; p++)
 		if (st->peer[p].state == SHMIPC_PEER_ATTACHED)
 			WRONG("an end of %s is held by a dead process", name);
@@ -260,10 +259,10 @@ static void compare(void)
 	(void)shmipc_discover_each(NULL, SHMIPC_KIND_ANY, is_told, &there);
 	for (i = 0; i < NAMES; i++) {
 		if (model[i].there != !!(there & 1u << i))
-			WRONG("%s: told %d, there %d", names[i], model[i].there, !!(there & 1u << i));
+			WRONG("%s: reported %d, exists %d", names[i], model[i].there, !!(there & 1u << i));
 		for (s = 0; s < PEERS; s++)
 			if (model[i].slot[s].here)
-				WRONG("%s slot %u was not told as gone", names[i], s);
+				WRONG("%s slot %u was not reported as gone", names[i], s);
 	}
 }
 
@@ -273,7 +272,7 @@ static void kill_worker(struct other *o)
 	(void)kill(o->pid, SIGKILL);
 }
 
-/* For a second; then all are killed, and the watch says what is left. */
+/* Run for a second; then kill all, and compare the watch with what is left. */
 static void at_will(struct rng *r, struct shmipc_watch *w, uint64_t *id)
 {
 	uint64_t end = now_ns() + 1000000000, i;
@@ -298,7 +297,7 @@ static void at_will(struct rng *r, struct shmipc_watch *w, uint64_t *id)
 	for (i = 0; i < WORKERS; i++)
 		(void)other_end(&o[i]);
 	shmipc_watch_set_tick(w, 1000000);
-	/* Each table is asked for its locks every 20 ticks. */
+	/* The locks of each table are checked every 20 ticks. */
 	for (i = 0; i < 3; i++)
 		while (drain(w, 40000000))
 			continue;
@@ -321,7 +320,7 @@ int main(void)
 		       (unsigned long long)told[3], (unsigned long long)told[4],
 		       (unsigned long long)told[5]);
 	ksft_test_result(!sh->bad && told[1] > 2 && told[3] > 2 && told[3] == told[4] + told[5],
-			 "each deed is told, and nothing else\n");
+			 "each action is reported, and nothing else\n");
 	stress_part(60);
 	memset(told, 0, sizeof(told));
 	memset(model, 0, sizeof(model));
@@ -339,7 +338,7 @@ int main(void)
 		       (unsigned long long)told[3], (unsigned long long)told[4],
 		       (unsigned long long)told[5], (unsigned long long)told[6]);
 	ksft_test_result(!sh->bad && told[1] == told[2] && told[3] == told[4] + told[5] + told[6] &&
-			 told[3] > 10, "who comes goes, once, and nobody is invented\n");
+			 told[3] > 10, "each end that joins goes once, and none is invented\n");
 	ksft_test_result(env_count("/proc/self/fd") == stress_env.fds && !env_files(&stress_env),
 			 "no descriptor and no file is left\n");
 	free(killed);

@@ -66,7 +66,7 @@ static int pub(FIXTURE_DATA(bcast) *self, size_t len)
 	return ret;
 }
 
-/* The next message is number @seq, whole: its length; otherwise a negative. */
+/* Read the next message, which must be number @seq and intact. Return: its length, or negative. */
 static long take(FIXTURE_DATA(bcast) *self, struct shmipc_bcast_rx *rx, uint64_t seq)
 {
 	uint64_t lost;
@@ -116,7 +116,7 @@ TEST_F(bcast, producer_never_waits_and_the_reader_learns_its_loss)
 	EXPECT_EQ(3000, lost + got);
 }
 
-/* The history is most of the ring: what was lost lay more than 5/8 of it back. */
+/* The history is most of the ring: lost messages were more than 5/8 of it back. */
 TEST_F(bcast, history_is_most_of_the_ring)
 {
 	struct shmipc_bcast_rx rx;
@@ -185,7 +185,7 @@ TEST_F(bcast, reserve_commit_abort_discard)
 	EXPECT_EQ(33, take(self, &self->rx, self->first));
 }
 
-TEST_F(bcast, what_can_never_fit_is_refused_at_once)
+TEST_F(bcast, a_message_that_can_never_fit_is_refused_at_once)
 {
 	void *p;
 
@@ -274,7 +274,7 @@ TEST_F(bcast, bad_stride_is_refused)
 }
 
 /* Lapped between peek and release: the message must not be used. */
-TEST_F(bcast, release_tells_that_the_message_was_overwritten)
+TEST_F(bcast, release_reports_that_the_message_was_overwritten)
 {
 	uint64_t lost = 0, i;
 	const void *p;
@@ -305,7 +305,7 @@ TEST_F(bcast, message_stays_when_the_buffer_is_too_small)
 	EXPECT_EQ(200, take(self, &self->rx, self->first));
 }
 
-/* que: producer restart; readers notice nothing */
+/* que: producer restart; readers do not notice */
 TEST_F(bcast, producer_restart_keeps_what_was_published)
 {
 	uint64_t i, seq = self->first;
@@ -345,7 +345,7 @@ TEST_F(bcast, producer_restart_finds_what_the_tail_does_not_name_yet)
 	}
 }
 
-TEST_F(bcast, publish_says_wake_once_when_it_passes_the_wish)
+TEST_F(bcast, publish_asks_for_one_wake_when_it_passes_want)
 {
 	uint64_t wish = self->tx.pos + 300, wakes = 0;
 	int i;
@@ -359,7 +359,7 @@ TEST_F(bcast, publish_says_wake_once_when_it_passes_the_wish)
 	EXPECT_EQ(1, wakes);
 }
 
-/* Readers write nothing: they work in a mapping that cannot be written. */
+/* Readers write nothing: they work in a read-only mapping. */
 TEST(reader_works_read_only)
 {
 	struct shmipc_ring_opts o = { .kind = SHMIPC_KIND_BCAST, .size = 4096 };

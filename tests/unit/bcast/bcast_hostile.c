@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* bcast: the producer writes nonsense; readers answer -EPROTO and stay within the ring */
+/* bcast: the producer writes invalid data; readers return -EPROTO and stay within the ring */
 #include <kselftest_harness.h>
 #include <pthread.h>
 #include <shmipc/bcast.h>
@@ -116,7 +116,7 @@ TEST_F(bcast_hostile, floor_whose_count_goes_back_is_eproto)
 	EXPECT_EQ(-EPROTO, shmipc_bcast_peek(&self->rx, &p, &len, &lost));
 }
 
-TEST_F(bcast_hostile, floor_off_alignment_is_eproto)
+TEST_F(bcast_hostile, unaligned_floor_is_eproto)
 {
 	uint64_t lost;
 	const void *p;
@@ -129,7 +129,7 @@ TEST_F(bcast_hostile, floor_off_alignment_is_eproto)
 	EXPECT_EQ(-EPROTO, shmipc_bcast_rx_init(&self->rx, &self->r, SHMIPC_START_OLDEST, 1, 0));
 }
 
-/* A count of losses beyond what we had read would go down, not up. */
+/* Otherwise the count of losses would decrease. */
 TEST_F(bcast_hostile, floor_before_what_we_have_read_is_eproto)
 {
 	uint64_t lost;
@@ -148,7 +148,7 @@ TEST_F(bcast_hostile, floor_before_what_we_have_read_is_eproto)
 	EXPECT_EQ(-EPROTO, shmipc_bcast_peek(&self->rx, &p, &len, &lost));
 }
 
-/* Everything that a producer may write, at random; each call ends, in the ring. */
+/* Everything that a producer may write, at random; each call returns, and stays in the ring. */
 TEST_F(bcast_hostile, random_bytes_never_lead_outside)
 {
 	uint64_t seed = rng_env_seed(), i, n, lost, dead = 0, ok = 0;
@@ -184,7 +184,7 @@ TEST_F(bcast_hostile, random_bytes_never_lead_outside)
 			ret = shmipc_bcast_rx_init(&self->rx, &self->r,
 						   (enum shmipc_start)rng_below(&r, 3), 1, 0);
 			ASSERT_TRUE(ret == 0 || ret == -EPROTO || ret == -EAGAIN);
-			if (ret)	/* a reader that never began; give it something */
+			if (ret)	/* a reader that never started; give it something */
 				self->rx.err = -EPROTO;
 			ret = shmipc_bcast_tx_init(&self->tx, &self->r);
 			ASSERT_TRUE(ret == 0 || ret == -EPROTO);
@@ -199,7 +199,7 @@ TEST_F(bcast_hostile, random_bytes_never_lead_outside)
 	EXPECT_LT(10, ok);
 }
 
-/* 2^16 empty records all around the ring, and their numbers fit again each lap. */
+/* 2^16 empty records all around the ring, whose numbers repeat in each lap. */
 static void endless(struct shmipc_ring *r)
 {
 	uint64_t *words = (uint64_t *)(void *)r->data, i;
@@ -247,7 +247,7 @@ static void *move_floor(void *arg)
 	return NULL;
 }
 
-/* A floor that never stands still makes an error or a loss, not a hang. */
+/* A floor that never stands still causes an error or a loss, not a hang. */
 TEST_F(bcast_hostile, restless_floor_does_not_hang_a_reader)
 {
 	struct restless w = { &self->r, 0 };

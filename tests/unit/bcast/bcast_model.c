@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* bcast against a model, and between threads: got plus lost is exactly what was sent */
+/* bcast against a model, and between threads: received plus lost is exactly what was sent */
 #include <kselftest_harness.h>
 #include <pthread.h>
 #include <shmipc/bcast.h>
@@ -46,15 +46,15 @@ FIXTURE_TEARDOWN(bcast_model)
 	mem_put(&self->m);
 }
 
-/* What a reader ought to know. */
+/* The expected state of a reader. */
 struct reader {
 	struct shmipc_bcast_rx rx;
-	uint64_t next;		/* first message of its share that it has not had */
+	uint64_t next;		/* first message of its share that it has not received */
 	uint64_t got, lost;
 	uint64_t stride, at;
 };
 
-/* The first number from @seq on that is the reader's. */
+/* The first number from @seq on that is for the reader. */
 static uint64_t own(const struct reader *rd, uint64_t seq)
 {
 	while (seq % rd->stride != rd->at)
@@ -63,9 +63,9 @@ static uint64_t own(const struct reader *rd, uint64_t seq)
 }
 
 /*
- * One read. 0: fine. What the model says: a message is the next of our share
- * and whole; -EAGAIN comes only when the log holds none of ours; what is lost
- * lies far behind all that was ever reserved, and its number is exact.
+ * One read. 0: it agrees with the model: a message is the next one of our share and
+ * intact; -EAGAIN only if the log holds none of ours; lost messages are far behind all that
+ * was ever reserved, and their number is exact.
  */
 static int step(struct reader *rd, const size_t *lens, const uint64_t *ends, uint64_t pub_seq,
 		uint64_t reserved, uint64_t size, int peek_only)
@@ -81,7 +81,7 @@ static int step(struct reader *rd, const size_t *lens, const uint64_t *ends, uin
 		to = own(rd, rd->rx.seq);
 		for (n = 0; rd->next < to; rd->next += rd->stride, n++) {
 			if (reserved - ends[rd->next & 0xffff] < size / 4)
-				return -2;	/* was not far back at all */
+				return -2;	/* was not far enough back */
 		}
 		rd->lost += lost;
 		return n == lost && lost ? 0 : -3;
@@ -95,7 +95,7 @@ static int step(struct reader *rd, const size_t *lens, const uint64_t *ends, uin
 		return 0;
 	ret = shmipc_bcast_release(&rd->rx, &lost);
 	if (ret)
-		return -6;	/* nobody wrote meanwhile */
+		return -6;	/* nothing was written meanwhile */
 	rd->got++;
 	rd->next += rd->stride;
 	return 0;
@@ -131,7 +131,7 @@ TEST_F(bcast_model, agrees_on_every_step)
 		case 0 ... 4:
 			len = rng_len(&r, self->max);
 			ret = shmipc_bcast_reserve(&self->tx, len, &p);
-			if (ret) {	/* only for what a publish helps against */
+			if (ret) {	/* only for reasons that a publish removes */
 				ASSERT_EQ(-EAGAIN, ret);
 				ASSERT_LT(pub_seq, seq);
 				full++;
@@ -166,7 +166,7 @@ TEST_F(bcast_model, agrees_on_every_step)
 			seq = pub_seq;
 			break;
 		case 10:
-			d = &rd[rng_below(&r, 2)];	/* comes anew, from the oldest */
+			d = &rd[rng_below(&r, 2)];	/* attaches again, from the oldest message */
 			if (!rng_chance(&r, 64))
 				break;
 			ASSERT_EQ(0, shmipc_bcast_rx_init(&d->rx, &self->r, SHMIPC_START_OLDEST, 1, 0));

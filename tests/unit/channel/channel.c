@@ -114,7 +114,7 @@ TEST_F(channel, batch_is_invisible_until_it_is_published)
 	}
 }
 
-TEST_F(channel, what_can_never_fit_is_refused_at_once)
+TEST_F(channel, a_message_that_can_never_fit_is_refused_at_once)
 {
 	void *p = &p;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* discover: the segments that are there now, chosen by pattern and kind */
+/* discover: the existing segments, selected by pattern and kind */
 #include "watcher.h"
 
 FIXTURE(discover) {
@@ -7,7 +7,7 @@ FIXTURE(discover) {
 	struct shmipc_segment *seg[4];
 	struct shmipc_channel *ch;
 	char seen[512];		/* names, in the order of the calls */
-	uint32_t npeers;	/* attached, of all of them */
+	uint32_t npeers;	/* attached peers of all of them */
 	int stop;		/* returned by the function */
 };
 
@@ -61,7 +61,7 @@ TEST_F(discover, all_in_the_order_of_names)
 	EXPECT_EQ(1, self->npeers);
 }
 
-TEST_F(discover, pattern_and_kind_choose)
+TEST_F(discover, pattern_and_kind_select)
 {
 	EXPECT_STREQ("log", seen(self, "*", SHMIPC_KIND_ANY));
 	EXPECT_STREQ("robot/arm/left robot/legs", seen(self, "robot/**", SHMIPC_KIND_ANY));
@@ -73,33 +73,33 @@ TEST_F(discover, pattern_and_kind_choose)
 	EXPECT_STREQ("", seen(self, "robot/**", SHMIPC_KIND_BCAST));
 }
 
-TEST_F(discover, a_bad_pattern_is_told)
+TEST_F(discover, a_bad_pattern_is_reported)
 {
 	EXPECT_STREQ("EINVAL", seen(self, "[a", SHMIPC_KIND_ANY));
 	EXPECT_NE(NULL, strstr(shmipc_error_text(), "a [ has no ]"));
 }
 
-TEST_F(discover, what_the_function_returns_ends_it)
+TEST_F(discover, a_return_value_other_than_0_ends_the_walk)
 {
 	self->stop = 42;
 	EXPECT_EQ(42, shmipc_discover_each(NULL, SHMIPC_KIND_ANY, note, self));
 	EXPECT_STREQ("log", self->seen);
 }
 
-/* The first call takes the second name away. */
+/* The first call removes the second name. */
 static int take_away(const char *name, int err, const struct shmipc_segment_stat *st, void *arg)
 {
 	(void)shmipc_segment_unlink("robot/arm/left");
 	return note(name, err, st, arg);
 }
 
-TEST_F(discover, who_vanishes_meanwhile_is_left_out)
+TEST_F(discover, a_segment_that_vanishes_meanwhile_is_omitted)
 {
 	EXPECT_EQ(0, shmipc_discover_each(NULL, SHMIPC_KIND_ANY, take_away, self));
 	EXPECT_STREQ("log robot/legs", self->seen);
 }
 
-/* As another user, who may not read it. 0 if it is reported, whatever the kind. */
+/* As another user, without read permission. 0 if it is reported, whatever the kind. */
 static int stranger(struct other *me, void *arg)
 {
 	FIXTURE_DATA(discover) *self = arg;
@@ -112,7 +112,7 @@ static int stranger(struct other *me, void *arg)
 	return 0;
 }
 
-TEST_F(discover, what_may_not_be_read_is_told_with_its_error)
+TEST_F(discover, an_unreadable_segment_is_reported_with_its_error)
 {
 	struct other o;
 
@@ -136,7 +136,7 @@ static int spoil(const char *dir, const char *file, off_t at, uint8_t byte)
 	return ret;
 }
 
-TEST_F(discover, what_is_unknown_or_nonsense_is_told_with_its_error)
+TEST_F(discover, an_unknown_or_invalid_segment_is_reported_with_its_error)
 {
 	if (env_on_dev())
 		SKIP(return, "the device has no files");
@@ -149,7 +149,7 @@ TEST_F(discover, what_is_unknown_or_nonsense_is_told_with_its_error)
 	EXPECT_EQ(0, shmipc_segment_unlink("junk"));
 }
 
-TEST_F(discover, all_peers_of_a_large_table_are_told)
+TEST_F(discover, all_peers_of_a_large_table_are_reported)
 {
 	struct shmipc_segment_opts o = watcher_opts(SHMIPC_KIND_BCAST, 0);
 	struct shmipc_channel *ch[200];
@@ -165,7 +165,7 @@ TEST_F(discover, all_peers_of_a_large_table_are_told)
 		shmipc_channel_close(ch[i]);
 }
 
-TEST(no_directory_is_no_segments)
+TEST(a_missing_directory_has_no_segments)
 {
 	FIXTURE_DATA(discover) self = { .stop = 0 };
 	struct env env;

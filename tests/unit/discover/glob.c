@@ -23,7 +23,7 @@ static const struct pair pairs[] = {
 	{ "a*c", "ab/c", 0 }, { "*b*", "abc", 1 }, { "*.a0", "x.a0", 1 }, { "*.a0", ".a0", 1 },
 	{ "a/*", "a", 0 }, { "a/*", "a/b", 1 }, { "a/*/c", "a/b/c", 1 }, { "a/*/c", "a/c", 0 },
 	{ "*a*b", "xaybzb", 1 }, { "*a*b", "xaybzbc", 0 },
-	/* two stars are any number of whole parts, also none */
+	/* two stars match any number of whole parts, also none */
 	{ "**", "a", 1 }, { "**", "a/b/c", 1 }, { "**/b", "b", 1 }, { "**/b", "a/b", 1 },
 	{ "**/b", "a/x/b", 1 }, { "**/b", "ab", 0 }, { "**/b", "a/bb", 0 }, { "**/b", "b/a", 0 },
 	{ "a/**", "a/b", 1 }, { "a/**", "a/b/c", 1 }, { "a/**", "ab", 0 }, { "a/**", "b/a", 0 },
@@ -34,7 +34,7 @@ static const struct pair pairs[] = {
 	{ "a/**/b/*.a0", "a/foo.a0", 0 }, { "a/**/b/*.a0", "a/b/foo.a0", 1 },
 	{ "a/**/b/**/c", "a/x/b/c", 1 }, { "a/**/b/**/c", "a/b/x/y/c", 1 },
 	{ "a/**/b/**/c", "a/x/c", 0 }, { "a/**/**/**/*******b***/*.a0", "a/b/foo.a0", 1 },
-	/* elsewhere they are one star */
+	/* elsewhere they mean the same as one star */
 	{ "a**", "abc", 1 }, { "a**", "ab/c", 0 }, { "**a", "xa", 1 }, { "**a", "x/a", 0 },
 	{ "a**/b", "ax/b", 1 }, { "a**/b", "ax/y/b", 0 }, { "x/**a", "x/ba", 1 },
 	/* one byte */
@@ -43,14 +43,14 @@ static const struct pair pairs[] = {
 	{ "[!a-c]", "d", 1 }, { "[!a-c]", "b", 0 }, { "[^a]", "b", 1 }, { "a[!b]c", "a/c", 0 },
 	{ "[]a]", "a", 1 }, { "[a-]", "-", 1 }, { "[-a]", "-", 1 }, { "[\\a-c]", "b", 1 },
 	{ "[0-9]*", "7x", 1 }, { "x[a-c][!0]", "xa1", 1 }, { "x[a-c][!0]", "xa0", 0 },
-	/* a backslash takes the meaning away */
+	/* a backslash removes the special meaning */
 	{ "\\a", "a", 1 }, { "\\*", "a", 0 }, { "a\\?", "ab", 0 }, { "\\[a]", "a", 0 },
 	{ "a\\/b", "a/b", 1 }, { "\\\\[a]", "a", 0 },
-	/* what is no pattern, or no name, matches nothing */
+	/* an invalid pattern or name matches nothing */
 	{ "", "a", 0 }, { "[a", "[a", 0 }, { "a", "", 0 }, { "**", "", 0 },
 };
 
-TEST(patterns_match_what_they_say)
+TEST(patterns_match_as_defined)
 {
 	size_t i;
 
@@ -64,7 +64,7 @@ TEST(patterns_match_what_they_say)
 	EXPECT_EQ(0, shmipc_glob_match("a", NULL));
 }
 
-TEST(bad_patterns_are_told_with_a_reason)
+TEST(bad_patterns_are_reported_with_a_reason)
 {
 	static const struct {
 		const char *pattern;
@@ -95,7 +95,7 @@ TEST(bad_patterns_are_told_with_a_reason)
 	}
 }
 
-TEST(the_longest_pattern_and_name_are_taken_and_no_longer_ones)
+TEST(the_longest_pattern_and_name_are_accepted_and_longer_ones_are_not)
 {
 	char pattern[SHMIPC_GLOB_MAX + 2], name[SHMIPC_NAME_MAX + 2];
 
@@ -113,7 +113,7 @@ TEST(the_longest_pattern_and_name_are_taken_and_no_longer_ones)
 	EXPECT_EQ(0, shmipc_glob_match("*", name));
 }
 
-/* Each of these takes a matcher that tries one way after the other for ever. */
+/* On each of these, a matcher that tries one way after the other takes for ever. */
 TEST(no_pattern_costs_more_than_its_length_times_the_names)
 {
 	static const char *const unit[] = { "*a", "**/", "**/*a", "*[a-z]", "*?", "a*" };
@@ -144,7 +144,7 @@ TEST(no_pattern_costs_more_than_its_length_times_the_names)
 	}
 }
 
-/* The plain meaning, one way after the other: right for short texts. */
+/* The direct definition, one way after the other: fast enough for short texts. */
 static bool plain(const char *p, const char *s, bool begins)
 {
 	const char *q;
@@ -161,7 +161,7 @@ static bool plain(const char *p, const char *s, bool begins)
 				return true;
 		return false;
 	}
-	/* No part at all: then its slash is not there either. */
+	/* No part at all: then there is no slash, either. */
 	if (*p == '/' && !*s) {
 		while (!strncmp(p, "/**/", 4))
 			p += 3;
@@ -172,7 +172,7 @@ static bool plain(const char *p, const char *s, bool begins)
 	return *s && (*p == '?' ? *s != '/' : *p == *s) && plain(p + 1, s + 1, *p == '/');
 }
 
-/* All words of @letters of @len, by number. */
+/* Word @number of length @len over @letters. */
 static void word(uint64_t number, const char *letters, size_t len, char *to)
 {
 	size_t n = strlen(letters);
@@ -181,7 +181,7 @@ static void word(uint64_t number, const char *letters, size_t len, char *to)
 		to[len] = letters[number % n];
 }
 
-TEST(all_short_patterns_do_what_their_meaning_says)
+TEST(all_short_patterns_match_the_direct_definition)
 {
 	static const char *const names[] = { "a", "b", "aa", "ab", "a/a", "a/b", "b/a", "ab/a",
 					     "a/ab", "a/b/a", "a/a/b", "b/aa/b", "a/b/a/b" };
@@ -193,7 +193,7 @@ TEST(all_short_patterns_do_what_their_meaning_says)
 	for (len = 1, all = 4; len <= 7; len++, all *= 4)
 		for (number = 0; number < all; number++) {
 			word(number, "ab/*", len, pattern);
-			/* the plain one takes runs of stars apart */
+			/* the direct definition splits runs of stars */
 			if (shmipc_glob_check(pattern, NULL) || strstr(pattern, "***"))
 				continue;
 			tried++;

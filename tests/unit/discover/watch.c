@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* watch: segments and ends that appear and disappear, as a row of events */
+/* watch: segments and ends that appear and disappear, as a sequence of events */
 #include <poll.h>
 #include <sys/time.h>
 
@@ -70,7 +70,7 @@ TEST_F(watch, segments_appear_and_go)
 	SILENT();
 }
 
-TEST_F(watch, what_is_there_is_told_first_or_not_at_all)
+TEST_F(watch, existing_segments_are_reported_first_or_not_at_all)
 {
 	struct shmipc_watch *w;
 
@@ -86,14 +86,14 @@ TEST_F(watch, what_is_there_is_told_first_or_not_at_all)
 	EXPECT_STREQ("EAGAIN", watcher_say_now(w));
 	ASSERT_EQ(0, watcher_join(&self->ch[1], "b", SHMIPC_ROLE_PRODUCER, 0));
 	EXPECT_STREQ("joined b P0.1", watcher_say_now(w));
-	/* What was not told as come is told as gone: the caller knows what there was. */
+	/* An end that was not reported as joined is reported as gone: the caller knows what there was. */
 	leave(&self->ch[0]);
 	EXPECT_STREQ("left b R1.1", watcher_say_now(w));
 	shmipc_watch_close(w);
 	leave(&self->ch[1]);
 }
 
-TEST_F(watch, pattern_and_kind_choose)
+TEST_F(watch, pattern_and_kind_select)
 {
 	struct shmipc_watch *w;
 
@@ -117,7 +117,7 @@ TEST_F(watch, pattern_and_kind_choose)
 	shmipc_watch_close(w);
 }
 
-TEST_F(watch, a_name_removed_and_made_again_goes_and_appears)
+TEST_F(watch, a_name_removed_and_created_again_goes_and_appears)
 {
 	uint8_t id[16];
 	int i;
@@ -135,7 +135,7 @@ TEST_F(watch, a_name_removed_and_made_again_goes_and_appears)
 		EXPECT_NE(0, memcmp(id, watcher_last.id, sizeof(id)));
 		SILENT();
 	}
-	/* What comes and goes between two looks is not told. */
+	/* A name that appears and goes between two scans is not reported. */
 	ASSERT_EQ(0, watcher_make(&self->seg[1], "b", SHMIPC_KIND_RAW, 0));
 	let_go(&self->seg[1]);
 	SILENT();
@@ -172,7 +172,7 @@ TEST_F(watch, ends_join_and_leave)
 	SILENT();
 }
 
-/* The segment goes with them; how they went is in memory that the watch still has. */
+/* The segment goes with its ends; the watch still has the memory that shows how they went. */
 TEST_F(watch, the_last_end_is_gone_before_its_segment)
 {
 	ASSERT_EQ(0, watcher_join(&self->ch[0], "t", SHMIPC_ROLE_PRODUCER, 0));
@@ -180,11 +180,11 @@ TEST_F(watch, the_last_end_is_gone_before_its_segment)
 	SAYS_NOW("appeared t");
 	SAYS_NOW("joined t P0.1");
 	leave(&self->ch[0]);
-	/* The device is not held open, and forgets. */
+	/* A segment of the device is not held open, so it is not known there. */
 	SAYS_NOW(env_on_dev() ? "lost t P0.1" : "left t P0.1");
 	SAYS_NOW("gone t");
 	SILENT();
-	/* A name that is removed under them. */
+	/* A name that is removed while they are attached. */
 	ASSERT_EQ(0, watcher_join(&self->ch[0], "t", SHMIPC_ROLE_READER, 0));
 	SAYS_NOW("appeared t");
 	SAYS_NOW("joined t R1.1");
@@ -194,7 +194,7 @@ TEST_F(watch, the_last_end_is_gone_before_its_segment)
 	SILENT();
 }
 
-TEST_F(watch, generations_between_two_looks_are_told_apart)
+TEST_F(watch, generations_between_two_scans_are_distinguished)
 {
 	int i;
 
@@ -203,13 +203,13 @@ TEST_F(watch, generations_between_two_looks_are_told_apart)
 	ASSERT_EQ(0, shmipc_watch_open(&self->w, NULL, SHMIPC_KIND_ANY, SHMIPC_WATCH_ENDS));
 	SAYS_NOW("appeared t");
 	SAYS_NOW("joined t P0.1");
-	/* One leaves and another comes. */
+	/* One end leaves and another joins. */
 	leave(&self->ch[0]);
 	ASSERT_EQ(0, watcher_join(&self->ch[0], "t", SHMIPC_ROLE_PRODUCER, SHMIPC_PERSIST));
 	SAYS_NOW("lost t P0.1");
 	SAYS_NOW("joined t P0.2");
 	SILENT();
-	/* Some come and go unseen, then one stays. */
+	/* Some join and leave unnoticed, then one stays. */
 	for (i = 0; i < 4; i++) {
 		leave(&self->ch[0]);
 		ASSERT_EQ(0, watcher_join(&self->ch[0], "t", SHMIPC_ROLE_PRODUCER, SHMIPC_PERSIST));
@@ -218,7 +218,7 @@ TEST_F(watch, generations_between_two_looks_are_told_apart)
 	SAYS_NOW("joined t P0.6 +3");
 	leave(&self->ch[0]);
 	SAYS_NOW("left t P0.6");
-	/* All have gone: the last one is told whole. */
+	/* All have gone: the last one is reported completely. */
 	for (i = 0; i < 2; i++) {
 		ASSERT_EQ(0, watcher_join(&self->ch[0], "t", SHMIPC_ROLE_PRODUCER, SHMIPC_PERSIST));
 		leave(&self->ch[0]);
@@ -240,7 +240,7 @@ static int reader(struct other *me, void *arg)
 	return 0;	/* without closing */
 }
 
-TEST_F(watch, the_killed_have_died)
+TEST_F(watch, killed_processes_are_reported_as_dead)
 {
 	struct other o;
 
@@ -267,8 +267,8 @@ TEST_F(watch, the_killed_have_died)
 	SAYS_NOW("gone t");
 }
 
-/* Who went before the watch began is not told. */
-TEST_F(watch, history_is_not_told)
+/* Ends that were gone before the watch began are not reported. */
+TEST_F(watch, ends_gone_before_the_watch_are_not_reported)
 {
 	struct other o;
 
@@ -293,12 +293,12 @@ static int polls(struct shmipc_watch *w, int timeout_ms)
 	return poll(&p, 1, timeout_ms);
 }
 
-TEST_F(watch, the_descriptor_is_readable_when_there_is_something)
+TEST_F(watch, the_descriptor_is_readable_when_events_are_pending)
 {
 	ASSERT_EQ(0, watcher_make(&self->seg[0], "a", SHMIPC_KIND_RAW, 0));
 	ASSERT_EQ(0, watcher_make(&self->seg[1], "b", SHMIPC_KIND_RAW, 0));
 	ASSERT_EQ(0, shmipc_watch_open(&self->w, NULL, SHMIPC_KIND_ANY, 0));
-	/* Events wait: readable until the last one is fetched. */
+	/* Events are pending: readable until the last one is fetched. */
 	EXPECT_EQ(1, polls(self->w, 30000));
 	SAYS("appeared a");
 	EXPECT_EQ(1, polls(self->w, 30000));
@@ -306,7 +306,7 @@ TEST_F(watch, the_descriptor_is_readable_when_there_is_something)
 	SILENT();
 	EXPECT_EQ(0, polls(self->w, 0));
 	let_go(&self->seg[0]);
-	if (env_on_dev())	/* the kernel does not tell of names */
+	if (env_on_dev())	/* the kernel does not report names */
 		shmipc_watch_set_tick(self->w, 1);
 	EXPECT_EQ(1, polls(self->w, 30000));
 	SAYS("gone a");
@@ -318,7 +318,7 @@ TEST_F(watch, ends_make_the_descriptor_readable_at_a_tick)
 	ASSERT_EQ(0, shmipc_watch_open(&self->w, NULL, SHMIPC_KIND_ANY, SHMIPC_WATCH_ENDS));
 	SAYS("appeared t");
 	ASSERT_EQ(0, watcher_join(&self->ch[0], "t", SHMIPC_ROLE_READER, 0));
-	do {	/* a tick may come and find nothing */
+	do {	/* a tick may find nothing */
 		ASSERT_EQ(1, polls(self->w, 30000));
 	} while (!strcmp(watcher_say_until(self->w, 0), "EAGAIN"));
 	EXPECT_EQ(SHMIPC_EVENT_JOINED, watcher_last.type);
@@ -376,12 +376,12 @@ TEST_F(watch, a_signal_handler_ends_the_wait)
 
 	ASSERT_EQ(0, shmipc_watch_open(&self->w, NULL, SHMIPC_KIND_ANY, 0));
 	(void)sigaction(SIGALRM, &sa, NULL);
-	(void)setitimer(ITIMER_REAL, &often, NULL);	/* again, should it come too early */
+	(void)setitimer(ITIMER_REAL, &often, NULL);	/* repeated, in case it comes too early */
 	SAYS("EINTR");
 	(void)setitimer(ITIMER_REAL, &never, NULL);
 }
 
-TEST_F(watch, wrong_wishes_are_told)
+TEST_F(watch, wrong_arguments_are_reported)
 {
 	ASSERT_EQ(-EINVAL, shmipc_watch_open(&self->w, "a//b", SHMIPC_KIND_ANY, 0));
 	EXPECT_NE(NULL, strstr(shmipc_error_text(), "empty part"));
@@ -402,7 +402,7 @@ static int in_child(struct other *me, void *arg)
 	return 0;
 }
 
-TEST_F(watch, a_child_has_no_use_of_it_and_does_no_harm)
+TEST_F(watch, a_child_cannot_use_it_and_does_no_harm)
 {
 	struct other o;
 
@@ -417,8 +417,8 @@ TEST_F(watch, a_child_has_no_use_of_it_and_does_no_harm)
 	SAYS_NOW("gone t");
 }
 
-/* Looking takes no end, no lock, and keeps nothing: the last peer takes the name along. */
-TEST_F(watch, nothing_is_held)
+/* Watching takes no end and no lock, and keeps nothing alive: the last peer removes the name. */
+TEST_F(watch, a_watch_keeps_nothing_alive)
 {
 	struct shmipc_segment_stat st = { .info.struct_bytes = sizeof(st.info) };
 

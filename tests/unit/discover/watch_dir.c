@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* watch: what the mem backend's directory can do to it */
+/* watch: changes of the mem backend's directory */
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <stddef.h>
@@ -30,7 +30,7 @@ FIXTURE_TEARDOWN(watch_dir)
 	env_tear_down(&self->env);
 }
 
-/* Without a tick: the kernel must say it. */
+/* Without a tick: the kernel must report it. */
 #define SAYS(text)	EXPECT_STREQ(text, watcher_say_until(self->w, 0))
 #define SAYS_NOW(text)	EXPECT_STREQ(text, watcher_say_now(self->w))
 
@@ -53,7 +53,7 @@ static int write_file(const struct env *e, const char *name, const void *bytes, 
 	return ret;
 }
 
-TEST_F(watch_dir, names_are_told_by_the_kernel_without_a_tick)
+TEST_F(watch_dir, names_are_reported_by_the_kernel_without_a_tick)
 {
 	ASSERT_EQ(0, shmipc_watch_open(&self->w, NULL, SHMIPC_KIND_ANY, 0));
 	SAYS_NOW("EAGAIN");	/* the next tick is in 20 hours */
@@ -67,11 +67,11 @@ TEST_F(watch_dir, names_are_told_by_the_kernel_without_a_tick)
 	SAYS("EAGAIN");
 }
 
-TEST_F(watch_dir, a_directory_that_comes_later_and_goes_and_comes_back)
+TEST_F(watch_dir, a_directory_that_appears_later_and_goes_and_reappears)
 {
 	char deep[160];
 
-	/* Two parts of the path are not there yet: as the process first finds it. */
+	/* Two parts of the path do not exist yet, when the process first uses it. */
 	(void)snprintf(deep, sizeof(deep), "%s/deep/er", self->env.dir);
 	(void)setenv("SHMIPC_DIR", deep, 1);
 	ASSERT_EQ(0, shmipc_watch_open(&self->w, NULL, SHMIPC_KIND_ANY, SHMIPC_WATCH_ENDS));
@@ -83,7 +83,7 @@ TEST_F(watch_dir, a_directory_that_comes_later_and_goes_and_comes_back)
 	SAYS("EAGAIN");
 	ASSERT_EQ(0, watcher_make(&self->seg[0], "a", SHMIPC_KIND_RAW, 0));
 	SAYS("appeared a");
-	/* The whole directory goes, with what is in it. */
+	/* The whole directory is removed, with its contents. */
 	env_remove(deep);
 	SAYS("gone a");
 	shmipc_segment_close(self->seg[0]);
@@ -92,7 +92,7 @@ TEST_F(watch_dir, a_directory_that_comes_later_and_goes_and_comes_back)
 	ASSERT_EQ(0, mkdir(deep, 0700));
 	ASSERT_EQ(0, watcher_make(&self->seg[1], "a", SHMIPC_KIND_RAW, 0));
 	SAYS("appeared a");
-	/* Moved away, and another one in its place. */
+	/* It is moved away, and another one takes its place. */
 	strcat(deep, "/er");
 	ASSERT_EQ(0, rename(deep, file(&self->env, "away")));
 	SAYS("gone a");
@@ -105,9 +105,9 @@ TEST_F(watch_dir, a_directory_that_comes_later_and_goes_and_comes_back)
 	env_remove(self->env.dir);
 }
 
-/* What somebody does just after the watch has asked to hear of this path. */
+/* An action that happens just after the watch has started to listen to this path. */
 static struct {
-	const char *path, *from;	/* renamed to path; NULL: path is made */
+	const char *path, *from;	/* renamed to path; NULL: path is created */
 } meanwhile;
 
 int inotify_add_watch(int fd, const char *path, uint32_t mask)
@@ -124,7 +124,7 @@ int inotify_add_watch(int fd, const char *path, uint32_t mask)
 	return wd;
 }
 
-/* A watch opened while that happens to dir hears of what comes into it later. */
+/* A watch opened while that happens to dir notices what appears in it later. */
 #define HEARS_OF(dir) do {							\
 	meanwhile.path = (dir);							\
 	ASSERT_EQ(0, shmipc_watch_open(&self->w, NULL, SHMIPC_KIND_ANY, 0));	\
@@ -136,7 +136,7 @@ int inotify_add_watch(int fd, const char *path, uint32_t mask)
 	SAYS("gone a");								\
 } while (0)
 
-TEST_F(watch_dir, a_directory_that_comes_while_it_is_looked_for)
+TEST_F(watch_dir, a_directory_that_appears_while_it_is_searched)
 {
 	char dir[160];
 
@@ -147,7 +147,7 @@ TEST_F(watch_dir, a_directory_that_comes_while_it_is_looked_for)
 	env_remove(self->env.dir);
 }
 
-TEST_F(watch_dir, another_directory_in_its_place_while_it_is_looked_for)
+TEST_F(watch_dir, a_directory_that_is_replaced_while_it_is_searched)
 {
 	char dir[160], from[160];
 	int fd;
@@ -157,7 +157,7 @@ TEST_F(watch_dir, another_directory_in_its_place_while_it_is_looked_for)
 	(void)snprintf(from, sizeof(from), "%s/then", self->env.dir);
 	ASSERT_EQ(0, mkdir(dir, 0700));
 	ASSERT_EQ(0, mkdir(from, 0700));
-	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);	/* nobody is told that it went */
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);	/* no event reports its removal */
 	ASSERT_LE(0, fd);
 	(void)setenv("SHMIPC_DIR", dir, 1);
 	meanwhile.from = from;
@@ -166,7 +166,7 @@ TEST_F(watch_dir, another_directory_in_its_place_while_it_is_looked_for)
 	env_remove(self->env.dir);
 }
 
-/* A segment in it is open: then the kernel does not say that it was removed. */
+/* A segment in it is open: then the kernel does not report its removal. */
 TEST_F(watch_dir, a_directory_removed_while_in_use_is_noticed_at_a_tick)
 {
 	ASSERT_EQ(0, watcher_make(&self->seg[0], "a", SHMIPC_KIND_RAW, 0));
@@ -178,7 +178,7 @@ TEST_F(watch_dir, a_directory_removed_while_in_use_is_noticed_at_a_tick)
 	SAYS_NOW("appeared b");
 }
 
-TEST_F(watch_dir, what_cannot_be_looked_at_is_told_with_its_error)
+TEST_F(watch_dir, a_file_that_cannot_be_inspected_is_reported_with_its_error)
 {
 	ASSERT_EQ(0, watcher_make(&self->seg[0], "a", SHMIPC_KIND_RAW, 0));
 	ASSERT_EQ(0, shmipc_watch_open(&self->w, "*", SHMIPC_KIND_BCAST, SHMIPC_WATCH_ENDS));
@@ -190,7 +190,7 @@ TEST_F(watch_dir, what_cannot_be_looked_at_is_told_with_its_error)
 	SAYS_NOW("appeared link EPROTO");
 	SAYS_NOW("appeared pipe EPROTO");
 	SAYS_NOW("EAGAIN");
-	/* Only written to: still none. */
+	/* Only written to: still not a segment. */
 	ASSERT_EQ(0, write_file(&self->env, "junk", "more junk", 9, 0600));
 	SAYS_NOW("EAGAIN");
 	(void)unlink(file(&self->env, "junk"));
@@ -240,8 +240,8 @@ TEST_F(watch_dir, a_segment_that_becomes_readable_appears)
 	EXPECT_EQ(0, other_end(&o));
 }
 
-/* Who may write a file may truncate it; reading what was there must not kill us. */
-TEST_F(watch_dir, a_truncated_file_kills_nobody)
+/* A process that may write a file may truncate it; reading it must not kill us. */
+TEST_F(watch_dir, a_truncated_file_does_not_kill_the_watch)
 {
 	ASSERT_EQ(0, watcher_make(&self->seg[0], "t", SHMIPC_KIND_BCAST, SHMIPC_PERSIST));
 	ASSERT_EQ(0, watcher_join(&self->ch[0], "t", SHMIPC_ROLE_READER, SHMIPC_PERSIST));
@@ -255,18 +255,18 @@ TEST_F(watch_dir, a_truncated_file_kills_nobody)
 	SAYS_NOW("gone t");
 	SAYS_NOW("appeared u");
 	SAYS_NOW("joined u R1.1");
-	/* This process has it open too, and must not touch it any more. */
+	/* This process has it open, too, and must not access it any more. */
 	ASSERT_EQ(0, truncate(file(&self->env, "u"), 0));
 	SAYS_NOW("lost u R1.1");
 	SAYS_NOW("EAGAIN");
 	(void)unlink(file(&self->env, "u"));
 	SAYS_NOW("gone u");
-	_exit(KSFT_PASS);	/* closing the ends would touch it */
+	_exit(KSFT_PASS);	/* closing the ends would access it */
 out:
 	EXPECT_EQ(0, shmipc_segment_unlink("t"));
 }
 
-/* More happens than the kernel keeps for us. */
+/* More happens than the kernel queues. */
 TEST_F(watch_dir, an_overflow_loses_nothing)
 {
 	unsigned long queue = 16384, i;
@@ -336,7 +336,7 @@ static int without_notice(struct other *me, void *arg)
 	return 0;
 }
 
-TEST_F(watch_dir, where_the_kernel_says_nothing_it_looks_at_every_tick)
+TEST_F(watch_dir, without_inotify_names_are_scanned_at_every_tick)
 {
 	struct other o;
 
@@ -346,7 +346,7 @@ TEST_F(watch_dir, where_the_kernel_says_nothing_it_looks_at_every_tick)
 	EXPECT_EQ(0, other_end(&o));
 }
 
-/* No keeper marks the death of its end: only the lock of its slot goes. */
+/* No keeper marks the death of its end: only the lock of its slot is released. */
 static int without_keeper(struct other *me, void *arg)
 {
 	struct shmipc_channel *ch;
@@ -359,7 +359,7 @@ static int without_keeper(struct other *me, void *arg)
 	return 0;
 }
 
-TEST_F(watch_dir, a_death_that_only_the_lock_tells_is_told)
+TEST_F(watch_dir, a_death_that_only_the_lock_shows_is_reported)
 {
 	struct other o;
 	int i;

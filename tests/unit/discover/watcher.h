@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* watcher.h - events as short texts, and segments to make them with */
+/* watcher.h - events as short texts, and segments to cause them */
 #ifndef TEST_WATCHER_H
 #define TEST_WATCHER_H
 
 #include "env.h"
 
-#define PATIENCE_NS	UINT64_C(30000000000)	/* only a failure takes so long */
+#define PATIENCE_NS	UINT64_C(30000000000)	/* only a failure takes this long */
 
-static struct shmipc_event watcher_last;	/* what watcher_say() spoke of */
+static struct shmipc_event watcher_last;	/* the event that watcher_say() returned last */
 
 /*
  * The next event: "appeared NAME", "gone NAME"; "joined NAME R1.2": a reader, slot
@@ -47,7 +47,7 @@ static inline const char *watcher_say(struct shmipc_watch *w)
 	return watcher_say_until(w, shmipc_deadline_in(PATIENCE_NS));
 }
 
-/* After a look for certain: set_tick() makes the next call look. */
+/* With a scan in any case: set_tick() makes the next call scan. */
 static inline const char *watcher_say_now(struct shmipc_watch *w)
 {
 	shmipc_watch_set_tick(w, UINT64_C(3600000000000));

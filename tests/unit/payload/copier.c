@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-/* copier: each one moves exactly the bytes it was asked to move, whoever else is there */
+/* copier: each one copies exactly the requested bytes, whatever other threads do */
 #include "env.h"
 #include "mem.h"
 #include "rng.h"
 #include "payload/copier.h"
 
 #define PAGE		4096u
-#define EDGE		64u		/* bytes around a copy that are looked at */
+#define EDGE		64u		/* bytes around a copy that are checked */
 /* Long enough for "mt" to use its threads; this sanitizer copies byte by byte. */
 #ifdef SHMIPC_TSAN
 #define LONG_BYTES	(((size_t)2 << 20) + PAGE)
@@ -31,7 +31,7 @@ static int collect(const struct shmipc_copier *c, int err, void *arg)
 	return 0;
 }
 
-/* Guarded memory on both sides of the copy, and what the bytes should be. */
+/* Guarded memory on both sides of the copy, and the expected bytes. */
 FIXTURE(copier) {
 	struct mem src, dst;
 	struct env env;
@@ -61,13 +61,13 @@ FIXTURE_TEARDOWN(copier)
 	env_tear_down(&self->env);
 }
 
-/* 1; where code is slow, @step: of all sizes and alignments some are tried. */
+/* 1; @step if code is slow: then only some sizes and alignments are tried. */
 static size_t few(size_t step)
 {
 	return rng_few(100) < 100 ? step : 1;
 }
 
-/* Bytes of @p that are not @byte. */
+/* Number of bytes of @p that are not @byte. */
 static size_t others(const unsigned char *p, size_t n, unsigned char byte)
 {
 	size_t i, bad = 0;
@@ -77,7 +77,7 @@ static size_t others(const unsigned char *p, size_t n, unsigned char byte)
 	return bad;
 }
 
-/* Copy to @d of @m from @s: what arrives, and what lies around it. 0: all well. */
+/* Copy from @s to @d in @m, and check the copy and the bytes around it. 0: correct. */
 static int copy_well(int (*fn)(void *, const void *, size_t, void *), const struct mem *m,
 		     unsigned char *d, const unsigned char *s, size_t n)
 {
@@ -97,8 +97,8 @@ static int both_ways(const struct shmipc_copier *c, const struct mem *m, unsigne
 	return copy_well(c->to_shm, m, d, s, n) || copy_well(c->from_shm, m, d, s, n);
 }
 
-/* One byte too far is a fault: right after one guard page, right before another. */
-TEST_F_TIMEOUT(copier, every_size_at_the_border_of_what_may_be_touched, 300)
+/* One byte too far is a fault: right after a guard page, and right before one. */
+TEST_F_TIMEOUT(copier, every_size_at_the_edge_of_accessible_memory, 300)
 {
 	const struct shmipc_copier *c;
 	unsigned char *s, *d;
@@ -274,7 +274,7 @@ TEST_F(copier, a_table_of_the_user_is_checked)
 	EXPECT_EQ(0, c.struct_bytes);
 }
 
-/* Words of two threads, each in a line of its own. */
+/* Words of two threads, each in its own line. */
 static struct {
 	uint64_t seen __attribute__((aligned(64)));
 	uint64_t told __attribute__((aligned(64)));
@@ -285,7 +285,7 @@ static struct {
 	uint64_t rounds;
 } two;
 
-/* Close behind the other one if it runs now, without its CPU if it does not. */
+/* Follow the other thread closely if it runs now; leave it the CPU if it does not. */
 static void until(const uint64_t *word, uint64_t value)
 {
 	int i;
@@ -326,10 +326,10 @@ static int start_two(struct other *o, const struct shmipc_copier *c, unsigned ch
 }
 
 /*
- * Stores that go around the cache are not ordered by themselves. A few whole lines,
- * looked at at once: what comes after them is not there before them.
+ * Stores that bypass the cache are not ordered by themselves. A few whole lines, checked
+ * at once: stores that follow them must not become visible before them.
  */
-TEST_F_TIMEOUT(copier, what_was_copied_is_there_when_it_is_published, 300)
+TEST_F_TIMEOUT(copier, copied_bytes_are_visible_when_they_are_published, 300)
 {
 	const uint64_t rounds = rng_few(100000);
 	unsigned char *mine = (unsigned char *)calloc(1, 512);
@@ -338,7 +338,7 @@ TEST_F_TIMEOUT(copier, what_was_copied_is_there_when_it_is_published, 300)
 	uint64_t k, end;
 
 	for (i = 0; i < copiers; i++) {
-		end = now_ns() + 1000000000u;	/* where two threads have one CPU */
+		end = now_ns() + 1000000000u;	/* if two threads share one CPU */
 		ASSERT_EQ(0, start_two(&o, copier[i], self->dst.ptr, 512, rounds,
 				       publisher));
 		for (k = 1; k <= rounds && !two.stop; k++) {
@@ -367,7 +367,7 @@ static int scribbler(struct other *me, void *arg)
 	return 0;
 }
 
-/* Torn bytes are what happens then; nothing else is. */
+/* Torn bytes are expected then; nothing else. */
 TEST_F_TIMEOUT(copier, a_source_that_changes_meanwhile_tears_the_copy_and_nothing_else, 300)
 {
 	size_t n = LONG_BYTES / 2, bad, k;
@@ -398,7 +398,7 @@ static int threads(void)
 	return env_count("/proc/self/task");
 }
 
-/* A sanitizer and an emulator have threads of their own, now and then. */
+/* Sanitizers and emulators sometimes have threads of their own. */
 static int threads_are_ours(void)
 {
 	return !getenv("SHMIPC_TEST_SANITIZER") && !on_qemu();
@@ -409,7 +409,7 @@ static int threads_are(int n)
 	return threads() == n || !threads_are_ours();
 }
 
-/* A thread that was joined is in /proc a moment longer. 1; 0 if they stay. */
+/* A joined thread stays in /proc for a moment. 1; 0 if they stay. */
 static int threads_become(int n)
 {
 	const struct timespec ms = { 0, 1000000 };
@@ -422,7 +422,7 @@ static int threads_become(int n)
 	return threads() == n;
 }
 
-/* How many threads "mt" should make. */
+/* The number of threads that "mt" should start. */
 static int workers(void)
 {
 	cpu_set_t set;
@@ -447,11 +447,11 @@ static int mt_copy(const struct mem *src, const struct mem *dst)
 	return copy_well(mt()->to_shm, dst, dst->ptr, src->ptr, LONG_BYTES);
 }
 
-TEST_F_TIMEOUT(copier, mt_makes_its_threads_for_long_copies_and_close_joins_them, 300)
+TEST_F_TIMEOUT(copier, mt_starts_threads_for_long_copies_and_close_joins_them, 300)
 {
 	int before = threads(), round;
 
-	shmipc_copier_mt_close();	/* of nothing */
+	shmipc_copier_mt_close();	/* there are none */
 	for (round = 0; round < 3; round++) {
 		ASSERT_EQ(0, copy_well(mt()->to_shm, &self->dst, self->dst.ptr, self->src.ptr, 65536));
 		EXPECT_TRUE(threads_are(before));
@@ -502,8 +502,8 @@ TEST_F_TIMEOUT(copier, mt_serves_several_threads_at_once_while_others_close_it, 
 }
 
 /*
- * ThreadSanitizer believes that the parent's threads are still there ("dup thread
- * with used id"); the emulator trips over a thread made after a fork.
+ * ThreadSanitizer believes that the parent's threads still exist ("dup thread with used
+ * id"); the emulator fails with a thread started after a fork.
  */
 #ifdef SHMIPC_TSAN
 #define NO_THREADS_IN_CHILD	1
@@ -513,7 +513,7 @@ TEST_F_TIMEOUT(copier, mt_serves_several_threads_at_once_while_others_close_it, 
 
 #define NEED_THREADS_IN_CHILD()							\
 	if (NO_THREADS_IN_CHILD)						\
-		SKIP(return, "what runs this test makes no threads in a forked child")
+		SKIP(return, "the sanitizer or emulator cannot start threads in a forked child")
 
 static int child(struct other *me, void *arg)
 {
@@ -525,7 +525,7 @@ static int child(struct other *me, void *arg)
 	return 0;
 }
 
-TEST_F_TIMEOUT(copier, mt_works_in_a_child_and_goes_on_in_the_parent, 300)
+TEST_F_TIMEOUT(copier, mt_works_in_a_child_and_continues_in_the_parent, 300)
 {
 	struct many m = { &self->src, 0, 2 };
 	int before = threads();
@@ -541,7 +541,7 @@ TEST_F_TIMEOUT(copier, mt_works_in_a_child_and_goes_on_in_the_parent, 300)
 	EXPECT_TRUE(threads_become(before));
 }
 
-/* At the fork somebody has the workers, or ends them. */
+/* At the fork another thread has the workers, or ends them. */
 TEST_F_TIMEOUT(copier, mt_works_in_a_child_that_was_forked_in_the_middle_of_a_copy, 300)
 {
 	struct many m = { &self->src, 0, rng_few(40) }, closing = { &self->src, 1, rng_few(40) };
@@ -551,7 +551,7 @@ TEST_F_TIMEOUT(copier, mt_works_in_a_child_that_was_forked_in_the_middle_of_a_co
 
 	NEED_THREADS_IN_CHILD();
 #ifdef __SANITIZE_ADDRESS__
-	SKIP(return, "forked while a thread allocates, the child waits in AddressSanitizer's allocator");
+	SKIP(return, "if forked while a thread allocates, the child waits in AddressSanitizer's allocator");
 #endif
 	ASSERT_EQ(0, other_start(&o[0], 1, copy_often, &m));
 	ASSERT_EQ(0, other_start(&o[1], 1, copy_often, &closing));

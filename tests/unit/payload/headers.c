@@ -42,7 +42,7 @@ static const char *nth(const struct shmipc_headers *h, const char *key, size_t n
 	return len == strlen((const char *)value) ? (const char *)value : "another length";
 }
 
-/* All of a block as "key=value;..."; or the error's name. */
+/* The contents of a block as "key=value;...", or the name of the error. */
 static const char *text_of(const void *block, size_t len)
 {
 	static char text[2000];
@@ -100,8 +100,8 @@ TEST_F(headers, set_leaves_one_and_del_none)
 	EXPECT_STREQ("none", nth(&self->h, "a", 0));
 }
 
-/* What is in the builder may be given to it, also when its memory moves. */
-TEST_F(headers, values_and_keys_may_be_of_the_builder_itself)
+/* Data in the set may be passed to it, also when its memory moves. */
+TEST_F(headers, values_and_keys_may_point_into_the_set)
 {
 	const void *value;
 	char want[101];
@@ -127,8 +127,8 @@ TEST_F(headers, values_and_keys_may_be_of_the_builder_itself)
 	EXPECT_EQ(1, shmipc_headers_count(&self->h, NULL));
 }
 
-/* The key lies in what moves while those that have it are removed. */
-TEST_F(headers, a_key_of_the_builder_itself_stays_the_same_key)
+/* The key is in memory that moves while headers with that key are removed. */
+TEST_F(headers, a_key_inside_the_set_stays_the_same_key)
 {
 	const void *key;
 	int i;
@@ -208,7 +208,7 @@ TEST_F(headers, a_block_has_a_largest_size)
 	shmipc_headers_clear(&self->h);
 	ASSERT_EQ(0, shmipc_headers_load(&self->h, self->block, SHMIPC_HEADERS_MAX));
 	EXPECT_EQ(n, shmipc_headers_count(&self->h, "k"));
-	/* What goes makes room for what comes. */
+	/* The removed header makes room for the new one. */
 	EXPECT_EQ(0, shmipc_headers_set(&self->h, "k", value, sizeof(value)));
 	EXPECT_EQ(1, shmipc_headers_count(&self->h, NULL));
 }
@@ -226,7 +226,7 @@ TEST_F(headers, the_block_is_as_it_is_documented)
 
 	ASSERT_EQ(0, add(&self->h, "unit", "mm"));
 	ASSERT_EQ(0, shmipc_headers_add(&self->h, "k", "\0\xff" "x\0yz", 6));
-	/* From here on nothing comes: the first comparison below would see it. */
+	/* Nothing may follow here: the first comparison below would see it. */
 	memset(b, 0xee, 128);
 	ASSERT_EQ(sizeof(want), shmipc_headers_bytes(&self->h));
 	EXPECT_EQ(-EMSGSIZE, shmipc_headers_save(&self->h, b, sizeof(want) - 1));
@@ -298,7 +298,7 @@ TEST_F(headers, load_is_the_reverse_of_save)
 	shmipc_headers_free(&other);
 }
 
-TEST_F(headers, nonsense_is_refused_and_leaves_the_builder_as_it_was)
+TEST_F(headers, an_invalid_block_is_refused_and_leaves_the_set_unchanged)
 {
 	static const struct {
 		unsigned int at;
@@ -322,7 +322,7 @@ TEST_F(headers, nonsense_is_refused_and_leaves_the_builder_as_it_was)
 	ASSERT_EQ(0, add(&self->h, "k", "123456"));
 	ASSERT_EQ(56, shmipc_headers_bytes(&self->h));
 	ASSERT_EQ(0, shmipc_headers_save(&self->h, was, sizeof(was)));
-	/* The block ends where the memory does. */
+	/* The block ends where the memory ends. */
 	b = (unsigned char *)mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE,
 				  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	ASSERT_EQ(0, mprotect(b + PAGE, PAGE, PROT_NONE));
@@ -341,15 +341,15 @@ TEST_F(headers, nonsense_is_refused_and_leaves_the_builder_as_it_was)
 		EXPECT_EQ(-EPROTO, shmipc_headers_view_init(&view, b, i));
 	for (i = 1; i < 8; i++)
 		EXPECT_EQ(-EINVAL, shmipc_headers_load(&self->h, b + i, sizeof(was) - i));
-	b[4] = 55;	/* what follows the block would not be aligned */
+	b[4] = 55;	/* data after the block would not be aligned */
 	EXPECT_EQ(-EPROTO, shmipc_headers_view_init(&view, b, sizeof(was)));
 	EXPECT_EQ(2, shmipc_headers_count(&self->h, NULL));
 	EXPECT_STREQ("mm", nth(&self->h, "unit", 0));
 	(void)munmap(b - (PAGE - sizeof(was)), 2 * PAGE);
 }
 
-/* In shared memory nobody relies on them; a private copy has them. */
-TEST_F(headers, the_zero_bytes_are_put_back_by_load)
+/* In shared memory they are not relied upon; a private copy has them. */
+TEST_F(headers, load_restores_the_zero_bytes)
 {
 	uint64_t was[7];
 	unsigned char *b = (unsigned char *)was;
@@ -417,7 +417,7 @@ TEST_F(headers, a_function_that_fails_stops_the_chain)
 	shmipc_middleware_free(&chain);
 }
 
-/* Days at random, and the borders of all kinds of years, against the C library. */
+/* Random days, and the first and last days of all kinds of years, against the C library. */
 TEST_F(headers, wall_time_is_that_of_the_c_library)
 {
 	static const uint64_t sharp[] = {
@@ -442,7 +442,7 @@ TEST_F(headers, wall_time_is_that_of_the_c_library)
 	}
 }
 
-TEST_F(headers, times_that_nobody_took_are_taken)
+TEST_F(headers, missing_times_are_filled_in)
 {
 	const struct shmipc_msg_meta meta = { .seq = 0 };
 	uint64_t before, got, after;

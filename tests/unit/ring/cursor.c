@@ -19,8 +19,8 @@ TEST(read_gives_what_was_moved_to)
 	}
 }
 
-/* Killed between the two stores of a move: the old pair is still whole. */
-TEST(half_a_move_is_no_move)
+/* Killed between the two stores of a move: the old pair is still intact. */
+TEST(an_interrupted_move_has_no_effect)
 {
 	struct shmipc_cursor c = { .word = 8 }, before;
 	uint64_t word, got_word, got_seq;
@@ -88,9 +88,9 @@ TEST(crossed_is_true_for_one_move_only)
 	EXPECT_TRUE(shmipc_priv_crossed(108, 100, 108));
 	EXPECT_FALSE(shmipc_priv_crossed(109, 100, 108));
 	EXPECT_FALSE(shmipc_priv_crossed(0, 8, 16));
-	/* Nothing moved: nobody is woken. */
+	/* Nothing moved: no sleeper is woken. */
 	EXPECT_FALSE(shmipc_priv_crossed(100, 100, 100));
-	/* Where positions pass 2^64. */
+	/* Positions that pass 2^64. */
 	EXPECT_TRUE(shmipc_priv_crossed(4, UINT64_MAX - 7, 8));
 	EXPECT_FALSE(shmipc_priv_crossed(16, UINT64_MAX - 7, 8));
 }

@@ -45,7 +45,7 @@ TEST(advance_leaves_room_for_the_next_header_and_keeps_the_alignment)
 	}
 }
 
-/* No record's header lies before the ring's start or is split by its end. */
+/* No record's header is before the ring's start or split by its end. */
 TEST(first_position_has_room_for_its_header)
 {
 	EXPECT_EQ(8, shmipc_rec_first(8));
@@ -76,7 +76,7 @@ TEST(pad_leads_to_the_start_of_the_next_lap)
 	}
 }
 
-TEST(only_the_one_right_pad_is_a_pad)
+TEST(only_the_exact_pad_is_a_pad)
 {
 	const uint64_t size = 4096, pos = size + 4000;
 	uint32_t len;
@@ -87,7 +87,7 @@ TEST(only_the_one_right_pad_is_a_pad)
 	}
 	EXPECT_FALSE(shmipc_rec_is_pad(pos, shmipc_rec_word(SHMIPC_REC_PAD, 104, 1), size, 8));
 	EXPECT_FALSE(shmipc_rec_is_pad(pos, shmipc_rec_word(SHMIPC_REC_DATA, 104, 0), size, 8));
-	/* At the start of a lap a pad would lead once around the ring. */
+	/* At the start of a lap a pad would lead around the whole ring. */
 	EXPECT_FALSE(shmipc_rec_is_pad(size, shmipc_rec_word(SHMIPC_REC_PAD, size, 0), size, 64));
 	EXPECT_FALSE(shmipc_rec_is_pad(size + 8, shmipc_rec_word(SHMIPC_REC_PAD, size, 0), size, 8));
 }

@@ -141,13 +141,13 @@ TEST_F(ring, memory_shorter_than_the_ring_is_refused)
 	ASSERT_EQ(0, shmipc_ring_check(self->m.ptr, self->bytes, &self->r));
 }
 
-TEST_F(ring, memory_off_alignment_is_refused)
+TEST_F(ring, unaligned_memory_is_refused)
 {
 	EXPECT_EQ(-EPROTO, shmipc_ring_check(self->m.ptr + 8, self->bytes - 8, &self->r));
 	EXPECT_EQ(-EINVAL, shmipc_ring_init(self->m.ptr + 8, self->bytes, &self->o));
 }
 
-TEST_F(ring, init_wants_all_the_memory)
+TEST_F(ring, init_needs_all_the_memory)
 {
 	EXPECT_EQ(-ENOSPC, shmipc_ring_init(self->m.ptr, self->bytes - 1, &self->o));
 	EXPECT_EQ(-ENOSPC, shmipc_ring_init(self->m.ptr, 0, &self->o));
@@ -163,7 +163,7 @@ static const struct {
 	FIELD(wait_off), FIELD(meta_off), FIELD(meta_bytes), FIELD(data_off),
 };
 
-/* Whatever @r says, it lies within the memory. */
+/* Is everything in @r within the memory? */
 static int inside(const struct shmipc_ring *r, const unsigned char *lo, uint64_t bytes)
 {
 	const unsigned char *hi = lo + bytes, *p = (const unsigned char *)r->prod;
@@ -291,7 +291,7 @@ TEST(size_is_rounded_up_to_a_power_of_two)
 }
 
 /* The bytes are an ABI: these numbers change only with the layout's version. */
-TEST(layout_is_what_it_was)
+TEST(layout_is_unchanged)
 {
 	EXPECT_EQ(112, sizeof(struct shmipc_ring_hdr));
 	EXPECT_EQ(24, sizeof(struct shmipc_cursor));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* name: 1 to 200 bytes of [A-Za-z0-9._/-], in parts; all else is refused with a reason */
+/* name: 1 to 200 bytes of [A-Za-z0-9._/-], in parts; anything else is refused with a reason */
 #include "env.h"
 
 FIXTURE(name) {
@@ -117,7 +117,7 @@ TEST_F(name, length_is_1_to_200)
 		ASSERT_STREQ(name, info.name);
 		shmipc_segment_close(seg);
 	}
-	/* 200 bytes with slashes: one file all the same. */
+	/* 200 bytes with slashes: still one file. */
 	memset(name, 'n', 200);
 	for (i = 1; i < 199; i += 2)
 		name[i] = '/';
@@ -127,7 +127,7 @@ TEST_F(name, length_is_1_to_200)
 }
 
 /* Names that differ, however little, are different segments. */
-TEST_F(name, names_do_not_fold_into_each_other)
+TEST_F(name, different_names_are_different_segments)
 {
 	static const char *const n[] = { "a/b", "a.b", "a-b", "A/b", "a_b", "a/b/" };
 	struct shmipc_segment *seg[5];

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* peer: who left, who died, who only looks dead; between processes */
+/* peer: peers that leave, that die, that only seem dead; between processes */
 #include "site.h"
 
 FIXTURE(peer) {
@@ -37,7 +37,7 @@ static struct shmipc_channel_opts spin_opts(uint64_t spin_ns)
 	return o;
 }
 
-/* A producer that publishes two messages, writes a third, and waits to be told. */
+/* A producer that publishes two messages, writes a third, and waits for orders. */
 static int producer(struct other *me, void *arg)
 {
 	FIXTURE_DATA(peer) *self = arg;
@@ -96,7 +96,7 @@ static int consumer(struct other *me, void *arg)
 
 enum how { KILLED, CLOSED, ENDED, EXECED };
 
-/* A producer goes while a consumer waits: it gets everything, then EPIPE, and knows why. */
+/* A producer goes while a consumer waits: it receives everything, then EPIPE, and knows why. */
 static void goes(struct __test_metadata *_metadata, FIXTURE_DATA(peer) *self, uint64_t spin_ns,
 		 enum how how)
 {
@@ -125,7 +125,7 @@ static void goes(struct __test_metadata *_metadata, FIXTURE_DATA(peer) *self, ui
 	EXPECT_EQ(0, env_files(&self->env));
 }
 
-/* que: heartbeats of both sides; here the kernel says who lives */
+/* que: heartbeats of both sides; here the kernel tells which peers are alive */
 TEST_F(peer, killed_while_the_consumer_sleeps)
 {
 	goes(_metadata, self, SHMIPC_SPIN_NEVER, KILLED);
@@ -156,7 +156,7 @@ TEST_F(peer, left_while_the_consumer_polls)
 	goes(_metadata, self, 0, CLOSED);
 }
 
-TEST_F(peer, ended_without_closing_is_a_death)
+TEST_F(peer, exit_without_closing_is_a_death)
 {
 	goes(_metadata, self, SHMIPC_SPIN_NEVER, ENDED);
 }
@@ -251,11 +251,11 @@ TEST_F(peer, consumer_left_while_the_producer_sleeps)
 }
 
 /*
- * Once its death is known, a killed producer's end is free, although the kernel
- * may be busy for long with what it had (here 128 MiB) before it drops the lock.
- * The successor goes on after it.
+ * Once its death is known, a killed producer's end is free, even if the kernel is still
+ * busy freeing its memory (here 128 MiB) before it drops the lock. The successor
+ * continues after it.
  */
-TEST_F(peer, end_of_the_dead_is_free_at_once)
+TEST_F(peer, end_of_a_dead_peer_is_free_at_once)
 {
 	struct shmipc_channel *tx;
 	struct other p;
@@ -287,7 +287,7 @@ TEST_F(peer, end_of_the_dead_is_free_at_once)
 }
 
 /* Stopped is not dead. */
-TEST_F(peer, stopped_is_alive)
+TEST_F(peer, a_stopped_peer_is_alive)
 {
 	struct other p;
 	char buf[8];
@@ -308,7 +308,7 @@ TEST_F(peer, stopped_is_alive)
 	EXPECT_EQ(SHMIPC_PEER_DIED, shmipc_channel_peer(self->ch));
 }
 
-/* The producer attaches in a thread that ends; the process, and so the peer, lives. */
+/* The producer attaches in a thread that ends; the process, and so the peer, stays alive. */
 static void *attach_in_thread(void *arg)
 {
 	FIXTURE_DATA(peer) *self = arg;
@@ -351,7 +351,7 @@ TEST_F(peer, thread_that_attached_may_end)
 	EXPECT_EQ(-EPIPE, shmipc_channel_recv(self->ch, buf, 8, &len, SHMIPC_FOREVER));
 }
 
-/* The producer dies; a child that it had forked lives on, with copies of everything. */
+/* The producer dies; a child that it had forked stays alive, with copies of everything. */
 static int forking_producer(struct other *me, void *arg)
 {
 	FIXTURE_DATA(peer) *self = arg;
@@ -371,7 +371,7 @@ static int forking_producer(struct other *me, void *arg)
 		pause();
 }
 
-TEST_F(peer, death_is_known_though_a_forked_child_lives)
+TEST_F(peer, death_is_known_although_a_forked_child_is_alive)
 {
 	struct shmipc_channel *tx;
 	struct other p;
@@ -386,20 +386,20 @@ TEST_F(peer, death_is_known_though_a_forked_child_lives)
 	ASSERT_EQ(0, kill(p.pid, SIGKILL));
 	EXPECT_EQ(-EPIPE, shmipc_channel_recv(self->ch, buf, 8, &len, SHMIPC_FOREVER));
 	EXPECT_EQ(SHMIPC_PEER_DIED, shmipc_channel_peer(self->ch));
-	/* Nor does the child keep the end. */
+	/* The child does not keep the end, either. */
 	ASSERT_EQ(0, site_open(&self->s, &tx, SHMIPC_ROLE_PRODUCER, NULL));
 	shmipc_channel_close(tx);
 	EXPECT_EQ(0, kill(child, 0));
 	(void)other_end(&p);
 }
 
-/* A process of another PID namespace: its ids mean nothing here, its death does. */
+/* A process of another PID namespace: its ids mean nothing here, but its death is noticed. */
 static int in_new_pidns(struct other *me, void *arg)
 {
 	int status;
 	pid_t pid;
 
-	/* An ordinary user may have one where user namespaces are allowed. */
+	/* An ordinary user can create one if user namespaces are allowed. */
 	if (unshare(CLONE_NEWPID) && unshare(CLONE_NEWUSER | CLONE_NEWPID)) {
 		site_here(&((FIXTURE_DATA(peer) *)arg)->s, me);
 		tell(me, 99);
@@ -427,7 +427,7 @@ TEST_F(peer, death_in_another_pid_namespace_is_known)
 	first = hear(&p);
 	if (first == 99) {
 		(void)other_end(&p);
-		SKIP(return, "a PID namespace cannot be had (not root?)");
+		SKIP(return, "cannot create a PID namespace (not root?)");
 	}
 	ASSERT_EQ(1, first);
 	ASSERT_EQ(0, site_open(&self->s, &self->ch, SHMIPC_ROLE_CONSUMER, NULL));
@@ -438,13 +438,13 @@ TEST_F(peer, death_in_another_pid_namespace_is_known)
 	EXPECT_EQ(SHMIPC_PEER_ATTACHED, st.peer_state);
 	/* A number of its own namespace means nothing here; the device translates it. */
 	EXPECT_EQ(!env_on_dev(), !st.peer_pid);
-	/* With its parent goes the init of the namespace. */
+	/* The init of the namespace dies with its parent. */
 	EXPECT_EQ(256 + SIGKILL, other_kill(&p));
 	EXPECT_EQ(-EPIPE, shmipc_channel_recv(self->ch, buf, 8, &len, SHMIPC_FOREVER));
 	EXPECT_EQ(SHMIPC_PEER_DIED, shmipc_channel_peer(self->ch));
 }
 
-TEST_F(peer, looks_show_who_is_there)
+TEST_F(peer, look_shows_the_peers)
 {
 	struct shmipc_peer_info pi[4];
 	struct shmipc_segment_stat st = { .peer = pi, .peer_cap = 4 };
@@ -479,7 +479,7 @@ TEST_F(peer, looks_show_who_is_there)
 	EXPECT_EQ(SHMIPC_PEER_LEFT, pi[0].state);
 }
 
-/* A death must wake all who sleep on it, though the kernel wakes one. */
+/* A death must wake all its watchers, although the kernel wakes only one. */
 static int sleeping_reader(struct other *me, void *arg)
 {
 	FIXTURE_DATA(peer) *self = arg;
@@ -533,8 +533,8 @@ TEST_F(peer, death_is_known_to_all_readers)
 }
 
 /*
- * A hostile peer holds the locks of all slots and says that their owners are
- * dead. Closing waits for the dead to be gone, but once, not once for each.
+ * A hostile peer holds the locks of all slots and claims that their owners are dead.
+ * Closing waits for the dead to be gone, but once, not once for each.
  */
 static int claims_all_slots(struct other *me, void *arg)
 {
@@ -548,7 +548,7 @@ static int claims_all_slots(struct other *me, void *arg)
 	CHECK(fd >= 0 && fstat(fd, &st) == 0);
 	h = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	CHECK(h != MAP_FAILED);
-	/* A description of its own, or the locks would be the parent's too. */
+	/* Its own file description, otherwise the locks would also be the parent's. */
 	char self[64];
 	(void)snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
 	fd = open(self, O_RDWR | O_CLOEXEC);
@@ -566,19 +566,19 @@ static int claims_all_slots(struct other *me, void *arg)
 	return 0;
 }
 
-TEST_F(peer, close_waits_once_for_all_who_claim_to_be_dying)
+TEST_F(peer, close_waits_once_for_all_peers_that_claim_to_be_dying)
 {
 	struct other o;
 
 	if (env_on_dev())
-		SKIP(return, "the kernel writes the table, and nobody can claim a thing");
+		SKIP(return, "the kernel writes the table, so peers cannot lie");
 	site_end(&self->s);
 	ASSERT_EQ(0, site_make(&self->s, ANON, SHMIPC_KIND_BCAST, 4096));
 	ASSERT_EQ(0, site_open(&self->s, &self->ch, SHMIPC_ROLE_READER, NULL));
 	ASSERT_EQ(0, other_start(&o, 0, claims_all_slots, NULL));
 	ASSERT_EQ(0, send_fd(o.sock, shmipc_segment_fd(self->s.seg)));
 	ASSERT_EQ(1, hear(&o));
-	/* 62 slots: two seconds for each would be more than this test may take. */
+	/* 62 slots: two seconds for each would exceed this test's time. */
 	shmipc_channel_close(self->ch);
 	self->ch = NULL;
 	tell(&o, 2);

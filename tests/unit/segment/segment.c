@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* segment: made, opened, looked at, removed; whose it is; what is left behind */
+/* segment: creating, opening, inspecting, removing; ownership; leftovers */
 #include <sys/mount.h>
 #include "env.h"
 
@@ -43,7 +43,7 @@ static int info_of(const struct shmipc_segment *seg, struct shmipc_segment_info 
 	return shmipc_segment_get_info(seg, ret);
 }
 
-TEST_F(segment, create_then_open_is_the_same_one)
+TEST_F(segment, open_after_create_finds_the_same_segment)
 {
 	struct shmipc_segment_info a, b;
 
@@ -74,7 +74,7 @@ TEST_F(segment, open_or_create_makes_it_once)
 	EXPECT_EQ(0, memcmp(a.id, b.id, sizeof(a.id)));
 }
 
-TEST_F(segment, excl_refuses_what_is_there)
+TEST_F(segment, excl_refuses_an_existing_segment)
 {
 	self->o.flags |= SHMIPC_EXCL;
 	ASSERT_EQ(0, shmipc_segment_open(&self->a, NAME, &self->o));
@@ -86,7 +86,7 @@ TEST_F(segment, excl_refuses_what_is_there)
 	ASSERT_EQ(0, shmipc_segment_open(&self->a, NAME, &self->o));
 }
 
-TEST_F(segment, open_without_create_wants_it_there)
+TEST_F(segment, open_without_create_needs_an_existing_segment)
 {
 	self->o.flags = 0;
 	EXPECT_EQ(-ENOENT, shmipc_segment_open(&self->a, NAME, &self->o));
@@ -97,8 +97,8 @@ TEST_F(segment, open_without_create_wants_it_there)
 	EXPECT_EQ(NULL, self->a);
 }
 
-/* The directory there, but not the name. */
-TEST_F(segment, open_of_a_name_that_is_not_there)
+/* The directory exists, but not the name. */
+TEST_F(segment, open_of_a_name_that_does_not_exist)
 {
 	ASSERT_EQ(0, shmipc_segment_open(&self->a, NAME, &self->o));
 	EXPECT_EQ(-ENOENT, shmipc_segment_open(&self->b, "other", NULL));
@@ -118,13 +118,13 @@ TEST_F(segment, last_close_removes_it)
 	EXPECT_EQ(-ENOENT, shmipc_segment_open(&self->a, NAME, NULL));
 }
 
-TEST_F(segment, close_of_null_is_nothing)
+TEST_F(segment, close_of_null_has_no_effect)
 {
 	shmipc_segment_close(NULL);
 	shmipc_channel_close(NULL);
 }
 
-TEST_F(segment, persistent_stays_until_it_is_unlinked)
+TEST_F(segment, a_persistent_segment_stays_until_it_is_unlinked)
 {
 	struct shmipc_segment_info i;
 
@@ -154,13 +154,13 @@ TEST_F(segment, unlink_takes_the_name_and_leaves_the_memory)
 	ASSERT_EQ(0, info_of(self->a, &a));
 	ASSERT_EQ(0, info_of(self->b, &b));
 	EXPECT_NE(0, memcmp(a.id, b.id, sizeof(a.id)));
-	/* The old one's last close must not remove the new one's name. */
+	/* The last close of the old segment must not remove the name of the new one. */
 	shmipc_segment_close(self->a);
 	self->a = NULL;
 	EXPECT_EQ(1, env_files(&self->env));
 }
 
-/* Whatever the umask. */
+/* Regardless of the umask. */
 TEST_F(segment, mode_is_what_was_asked_for)
 {
 	static const mode_t masks[] = { 0, 022, 077, 0777 };
@@ -213,7 +213,7 @@ TEST_F(segment, owner_is_what_was_asked_for)
 	EXPECT_EQ(65533, st.st_gid);
 }
 
-/* Another user is admitted by the mode and by nothing else. */
+/* Another user gets access by the mode and by nothing else. */
 static int as_nobody(struct other *me, void *arg)
 {
 	struct shmipc_segment *seg;
@@ -304,7 +304,7 @@ TEST_F(segment, other_options_than_the_creators_are_refused)
 	EXPECT_EQ(0, shmipc_segment_open(&self->b, NAME, &w));
 }
 
-TEST_F(segment, nonsense_options_are_refused)
+TEST_F(segment, invalid_options_are_refused)
 {
 	struct shmipc_segment_opts bad[16];
 	size_t n = 0, i;
@@ -333,7 +333,7 @@ TEST_F(segment, nonsense_options_are_refused)
 	EXPECT_EQ(NULL, self->a);
 }
 
-TEST_F(segment, node_that_is_not_there_is_refused_and_leaves_nothing)
+TEST_F(segment, a_node_that_does_not_exist_is_refused_and_leaves_nothing)
 {
 	self->o.flags |= SHMIPC_ON_NODE;
 	self->o.node = 1000;
@@ -344,7 +344,7 @@ TEST_F(segment, node_that_is_not_there_is_refused_and_leaves_nothing)
 		SKIP(return, "no NUMA policy here: %s", shmipc_error_text());
 }
 
-TEST_F(segment, get_info_checks_its_size)
+TEST_F(segment, get_info_checks_struct_bytes)
 {
 	struct shmipc_segment_info i = { .struct_bytes = 8 };
 
@@ -420,7 +420,7 @@ TEST_F(segment, look_does_not_join)
 	EXPECT_EQ(-ENOENT, shmipc_segment_look(NAME, &st));
 }
 
-/* Killed with the segment open: a file stays, and is nobody's; the device's goes. */
+/* Killed with the segment open: the file stays without an owner; the device's segment goes. */
 static int open_and_hold(struct other *me, void *arg)
 {
 	struct shmipc_segment *seg;
@@ -439,7 +439,7 @@ static void leave_behind(struct __test_metadata *_metadata, struct shmipc_segmen
 	ASSERT_EQ(256 + SIGKILL, other_kill(&ot));
 }
 
-TEST_F(segment, leftover_of_the_killed_is_made_anew_at_the_next_open)
+TEST_F(segment, leftover_of_a_killed_process_is_created_anew_at_the_next_open)
 {
 	struct shmipc_segment_stat st = { .peer_cap = 0 };
 
@@ -451,7 +451,7 @@ TEST_F(segment, leftover_of_the_killed_is_made_anew_at_the_next_open)
 	EXPECT_EQ(1, env_files(&self->env));
 }
 
-TEST_F(segment, leftover_of_the_killed_is_not_there_for_an_open_without_create)
+TEST_F(segment, leftover_of_a_killed_process_does_not_exist_for_an_open_without_create)
 {
 	leave_behind(_metadata, &self->o);
 	EXPECT_EQ(-ENOENT, shmipc_segment_open(&self->a, NAME, NULL));
@@ -478,8 +478,8 @@ TEST_F(segment, gc_removes_leftovers_and_nothing_else)
 	EXPECT_EQ(1, env_files(&self->env));
 }
 
-/* A creator killed while it makes the directory leaves it without its name. */
-TEST_F(segment, gc_removes_directories_that_got_no_name)
+/* A creator killed while creating the directory leaves it without its final name. */
+TEST_F(segment, gc_removes_directories_without_their_final_name)
 {
 	char empty[256], full[256], inside[300], other[256];
 
@@ -500,7 +500,7 @@ TEST_F(segment, gc_removes_directories_that_got_no_name)
 	EXPECT_EQ(0, rmdir(other));
 }
 
-TEST_F(segment, persistent_survives_the_killed)
+TEST_F(segment, a_persistent_segment_survives_a_killed_process)
 {
 	self->o.flags |= SHMIPC_PERSIST;
 	leave_behind(_metadata, &self->o);
@@ -509,7 +509,7 @@ TEST_F(segment, persistent_survives_the_killed)
 	EXPECT_EQ(0, shmipc_segment_unlink(NAME));
 }
 
-/* A child of the creator lives on: the creator's death is its death all the same. */
+/* A child of the creator stays alive: the creator's death still counts as a death. */
 static int hold_and_fork(struct other *me, void *arg)
 {
 	struct shmipc_segment *seg;
@@ -558,7 +558,7 @@ TEST_F(segment, handle_inherited_through_fork_is_dead)
 			  shmipc_segment_data(self->a, &n) != NULL || n != 0;
 
 		shmipc_segment_close(self->a);
-		/* The child may open it for itself. */
+		/* The child may open the segment itself. */
 		bad = bad || shmipc_segment_open(&self->b, NAME, NULL);
 		shmipc_segment_close(self->b);
 		_exit(bad);

@@ -48,7 +48,7 @@ TEST_F(anon, named_and_private_ones_have_none)
 	EXPECT_EQ(-EOPNOTSUPP, shmipc_segment_fd(self->b));
 }
 
-/* No peer can truncate it under another. */
+/* No peer can truncate it while others use it. */
 TEST_F(anon, cannot_be_shrunk_grown_or_unsealed)
 {
 	struct stat st;
@@ -105,7 +105,7 @@ TEST_F(anon, works_over_a_socket)
 	EXPECT_EQ(0, other_end(&o));
 }
 
-/* A memfd with the bytes of a good segment, and what seals are given. */
+/* A memfd with the bytes of a valid segment, and the given seals. */
 static int copy_of(struct shmipc_segment *seg, int flags, int seals)
 {
 	int src = shmipc_segment_fd(seg), fd = memfd_create("copy", (unsigned int)flags | MFD_CLOEXEC);
@@ -131,7 +131,7 @@ TEST_F(anon, unsealed_memfd_is_refused)
 	size_t i;
 	int fd;
 
-	(void)unsetenv("SHMIPC_BACKEND");	/* about memfds, whatever the suite runs on */
+	(void)unsetenv("SHMIPC_BACKEND");	/* memfds are tested, whatever the backend of the suite */
 	ASSERT_EQ(0, shmipc_segment_anon(&self->a, &self->o));
 	for (i = 0; i < ARRAY_SIZE(seals); i++) {
 		fd = copy_of(self->a, MFD_ALLOW_SEALING, seals[i]);
@@ -146,7 +146,7 @@ TEST_F(anon, unsealed_memfd_is_refused)
 	close(fd);
 }
 
-TEST_F(anon, what_is_no_memfd_is_refused)
+TEST_F(anon, anything_but_a_memfd_is_refused)
 {
 	char path[160];
 	int p[2], fd;
@@ -211,7 +211,7 @@ TEST_F(anon, sealed_garbage_is_refused)
 	}
 }
 
-/* A descriptor that may only be read is no way in for a peer. */
+/* A read-only descriptor does not allow a peer to attach. */
 TEST_F(anon, read_only_and_write_sealed_memfds_do_not_crash)
 {
 	char path[64];
@@ -246,7 +246,7 @@ TEST_F(anon, other_options_than_the_creators_are_refused)
 	EXPECT_EQ(0, shmipc_segment_from_fd(&self->b, shmipc_segment_fd(self->a), &self->o));
 }
 
-TEST_F(anon, outlives_the_handle_that_made_it)
+TEST_F(anon, outlives_the_handle_that_created_it)
 {
 	struct shmipc_segment_info i = { .struct_bytes = sizeof(i) };
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* segment: files that are not what they should be, memory that cannot be had */
+/* segment: invalid files, insufficient memory */
 #include <sys/mount.h>
 #include <sys/statfs.h>
 #include "env.h"
@@ -39,7 +39,7 @@ FIXTURE_TEARDOWN(file)
 	env_tear_down(&self->env);
 }
 
-/* Make one that stays, and close it. */
+/* Create a persistent one, and close it. */
 static int make(FIXTURE_DATA(file) *self)
 {
 	struct shmipc_segment *seg;
@@ -65,9 +65,9 @@ static int open_it(FIXTURE_DATA(file) *self)
 	int ret = shmipc_segment_open(&self->a, NAME, NULL);
 
 	if (ret && !strstr(shmipc_error_text(), shmipc_error_name(ret)))
-		return -1000;	/* the text says which */
+		return -1000;	/* the text differs */
 	if (ret && shmipc_segment_look(NAME, &st) != ret)
-		return -1001;	/* looking says the same */
+		return -1001;	/* looking gives another result */
 	shmipc_segment_close(self->a);
 	self->a = NULL;
 	return ret;
@@ -153,7 +153,7 @@ TEST_F(file, garbage_that_nobody_uses_is_removed_by_gc)
 	EXPECT_EQ(0, env_files(&self->env));
 }
 
-TEST_F(file, what_is_no_file_is_refused)
+TEST_F(file, anything_but_a_file_is_refused)
 {
 	ASSERT_EQ(0, make(self));
 	ASSERT_EQ(0, unlink(self->path));
@@ -197,12 +197,12 @@ TEST_F(file, copy_of_a_file_is_a_segment)
 	(void)snprintf(cmd, sizeof(cmd), "cp %s %s/copy", self->path, self->env.dir);
 	ASSERT_EQ(0, system(cmd));
 	(void)snprintf(cmd, sizeof(cmd), "%s/copy", self->env.dir);
-	EXPECT_EQ(1, shmipc_segment_gc(NULL, NULL));	/* nobody has the copy open */
+	EXPECT_EQ(1, shmipc_segment_gc(NULL, NULL));	/* no process has the copy open */
 	EXPECT_NE(0, access(cmd, F_OK));
 	EXPECT_EQ(0, shmipc_segment_get_info(self->a, &i));
 }
 
-TEST_F(file, directory_that_cannot_be_made_is_an_error)
+TEST_F(file, directory_that_cannot_be_created_is_an_error)
 {
 	self->env.dir[0] = 0;
 	(void)setenv("SHMIPC_DIR", "/dev/shm/no/such/place", 1);
@@ -237,7 +237,7 @@ TEST_F(file, directory_may_be_named_with_slashes_at_its_end)
 	EXPECT_EQ(1, env_files(&self->env));
 }
 
-/* The name goes with its last peer, wherever that has gone meanwhile. */
+/* The name goes with its last peer, even if that has changed its directory. */
 TEST_F(file, relative_directory_stays_where_it_was)
 {
 	char parent[160];
@@ -270,8 +270,8 @@ TEST_F(file, directory_with_too_long_a_name_is_refused)
 	EXPECT_EQ(-ENAMETOOLONG, shmipc_segment_gc(NULL, NULL));
 }
 
-/* Only what can be read, is understood, and is known to be dead. */
-TEST_F(file, gc_leaves_alone_what_a_newer_library_has_made)
+/* Only files that can be read, are understood, and are known to be dead. */
+TEST_F(file, gc_leaves_alone_segments_of_a_newer_library)
 {
 	uint16_t major = SHMIPC_LAYOUT_MAJOR + 1;
 	uint64_t feature = 1ULL << 40;
@@ -315,18 +315,18 @@ TEST_F(file, gc_leaves_alone_what_it_may_not_read)
 	ASSERT_EQ(0, make(self));
 	ASSERT_EQ(0, chmod(self->path, 0600));
 	ASSERT_EQ(0, other_start(&nobody, 0, collect_as_nobody, NULL));
-	EXPECT_EQ(0, other_end(&nobody)) TH_LOG("names that it had something to say of");
+	EXPECT_EQ(0, other_end(&nobody)) TH_LOG("number of names that it reported");
 	ASSERT_EQ(0, unlink(self->path));
 	ASSERT_EQ(0, symlink("/etc/passwd", self->path));
 	EXPECT_EQ(0, shmipc_segment_gc(count_gc, &told));
 	EXPECT_EQ(0, told);
 }
 
-/* A small tmpfs in a mount namespace of the test's own. */
+/* A small tmpfs in a mount namespace of the test. */
 static const char *small_tmpfs(const char *dir)
 {
 	if (unshare(CLONE_NEWNS))
-		return "a mount namespace cannot be had (not root?)";
+		return "cannot create a mount namespace (not root?)";
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) || mkdir(dir, 0700) ||
 	    mount("none", dir, "tmpfs", 0, "size=1m"))
 		return "tmpfs cannot be mounted here";
@@ -358,7 +358,7 @@ TEST_F(file, full_file_system_is_enospc_and_leaves_nothing)
 	EXPECT_EQ(0, umount2(self->env.dir, MNT_DETACH));
 }
 
-/* Every byte of what was made can be written. */
+/* Every byte of a new segment can be written. */
 TEST_F(file, all_memory_is_there_at_creation)
 {
 	const char *why = small_tmpfs(self->env.dir);

@@ -9,7 +9,7 @@
 #define BYTES		(64u << 10)
 #define PATTERN		0x5a
 
-/* What a thread of the program has mapped; a child must find it as it was. */
+/* Memory that a thread of the program has mapped; a child must find it unchanged. */
 static unsigned char *victim;
 static uint32_t stop;
 
@@ -70,7 +70,7 @@ static int segment_fds(const char *dir)
 	return found;
 }
 
-/* In the child: 1 its own memory has changed, 2 a descriptor came along, 3 nothing to look at. */
+/* In the child: 1 its own memory has changed, 2 it has a descriptor, 3 nothing to check. */
 static int look(const char *dir)
 {
 	unsigned char *p = shmipc_load_acquire(&victim);
@@ -99,7 +99,7 @@ FIXTURE_TEARDOWN(forks)
 	env_tear_down(&self->env);
 }
 
-TEST_F(forks, beside_open_and_close_a_child_keeps_its_memory_and_gets_no_descriptor)
+TEST_F(forks, a_child_keeps_its_memory_and_gets_no_descriptor_during_open_and_close)
 {
 	int count[4] = { 0 }, status, i;
 	struct other opens, maps;

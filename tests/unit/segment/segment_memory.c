@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* segment: memory that is had, and given back, a part at a time */
+/* segment: memory that is committed and given back in parts */
 #include "env.h"
 #include "segment/backend.h"
 
@@ -51,13 +51,13 @@ static uint64_t used(struct shmipc_segment *s)
 	return s->be->used(s, &n) ? UINT64_MAX : n;
 }
 
-TEST_F(memory, is_all_there_at_first)
+TEST_F(memory, is_all_committed_at_first)
 {
 	EXPECT_LE(BYTES, used(self->s));
 	EXPECT_GE(BYTES + 64 * PAGE, used(self->s));
 }
 
-TEST_F(memory, that_is_given_back_reads_as_zero_and_can_be_had_again)
+TEST_F(memory, memory_given_back_reads_as_zero_and_can_be_committed_again)
 {
 	struct shmipc_segment *s = self->s;
 	unsigned char *data = shmipc_segment_data(s, NULL);
@@ -65,7 +65,7 @@ TEST_F(memory, that_is_given_back_reads_as_zero_and_can_be_had_again)
 
 	memset(data, 0xa5, BYTES);
 	if (env_on_dev() && strcmp(variant->of, "private"))
-		SKIP(return, "the device has all of it at all times");
+		SKIP(return, "the device always has all of it");
 	ASSERT_EQ(0, s->be->uncommit(s, off + PAGE, 100 * PAGE));
 	EXPECT_EQ(all - 100 * PAGE, used(s));
 	EXPECT_EQ(0xa5, data[PAGE - 1]);
@@ -74,7 +74,7 @@ TEST_F(memory, that_is_given_back_reads_as_zero_and_can_be_had_again)
 	EXPECT_EQ(all - 50 * PAGE, used(s));
 	EXPECT_EQ(0, data[PAGE]);
 	EXPECT_EQ(0, data[51 * PAGE - 1]);
-	/* Once more does no harm. */
+	/* Repeating it is harmless. */
 	data[PAGE] = 1;
 	ASSERT_EQ(0, s->be->commit(s, off, BYTES));
 	EXPECT_EQ(all, used(s));
@@ -82,7 +82,7 @@ TEST_F(memory, that_is_given_back_reads_as_zero_and_can_be_had_again)
 	EXPECT_EQ(0xa5, data[0]);
 }
 
-/* A page with a byte outside of what was given back stays; one with a byte inside is had. */
+/* A page that is only partly given back stays; one that is partly requested is committed. */
 TEST_F(memory, is_counted_in_whole_pages)
 {
 	struct shmipc_segment *s = self->s;
@@ -90,7 +90,7 @@ TEST_F(memory, is_counted_in_whole_pages)
 	uint64_t off = s->hdr.data_off, all = used(s);
 
 	if (env_on_dev() && strcmp(variant->of, "private"))
-		SKIP(return, "the device has all of it at all times");
+		SKIP(return, "the device always has all of it");
 	data[PAGE - 1] = data[3 * PAGE] = 7;
 	ASSERT_EQ(0, s->be->uncommit(s, off + 1, 3 * PAGE));
 	EXPECT_EQ(all - 2 * PAGE, used(s));

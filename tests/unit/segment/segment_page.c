@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* segment: pages of a size, as obtained, in the kernel's own words */
+/* segment: page sizes as obtained, according to the kernel */
 #include "env.h"
 
 #define NAME "seg"
@@ -23,7 +23,7 @@ FIXTURE_TEARDOWN(page)
 	env_tear_down(&self->env);
 }
 
-/* How much of the mapping at @p is mapped by 2 MiB entries, in the kernel's words. */
+/* How much of the mapping at @p is mapped by 2 MiB entries, according to the kernel. */
 static unsigned long huge_kb(const void *p)
 {
 	unsigned long lo, hi, kb = 0;
@@ -92,7 +92,7 @@ TEST_F(page, auto_size)
 	made(_metadata, self, 0, 4 << 20);
 }
 
-/* Of private memory and memfds too. */
+/* For private memory and memfds, too. */
 TEST_F(page, of_private_memory_and_memfds_are_reported_as_obtained)
 {
 	struct shmipc_segment_info i = { .struct_bytes = sizeof(i) };
@@ -110,7 +110,7 @@ TEST_F(page, of_private_memory_and_memfds_are_reported_as_obtained)
 		EXPECT_EQ(asked[k / 2], i.page_asked);
 		kb = huge_kb(shmipc_segment_data(self->a, NULL));
 		if (i.page_got == SHMIPC_PAGE_2M) {
-			/* The system's setting may give the control pages one too. */
+			/* The system's settings may give the control pages one, too. */
 			EXPECT_LE(4 << 10, kb) TH_LOG("case %zu", k);
 		}
 		shmipc_segment_close(self->a);

@@ -59,7 +59,7 @@ static int put(FIXTURE_DATA(spsc) *self, size_t len)
 	return shmipc_spsc_write(&self->tx, self->buf, len);
 }
 
-/* The next message is number @seq, whole: its length; otherwise a negative. */
+/* Read the next message, which must be number @seq and intact. Return: its length, or negative. */
 static long take(FIXTURE_DATA(spsc) *self, uint64_t seq)
 {
 	size_t len = 0;
@@ -71,7 +71,7 @@ static long take(FIXTURE_DATA(spsc) *self, uint64_t seq)
 }
 
 /* que: lossless FIFO with Full */
-TEST_F(spsc, lossless_fifo_that_says_full)
+TEST_F(spsc, lossless_fifo_that_reports_full)
 {
 	uint64_t sent = self->tx.seq, got = sent;
 	size_t len = 0;
@@ -112,7 +112,7 @@ TEST_F(spsc, nothing_is_visible_before_publish)
 	EXPECT_EQ(5, take(self, first + 10));
 }
 
-TEST_F(spsc, publish_of_nothing_is_nothing)
+TEST_F(spsc, publish_of_an_empty_batch_has_no_effect)
 {
 	struct shmipc_prod before = *self->r.prod;
 
@@ -174,7 +174,7 @@ TEST_F(spsc, discard_drops_the_batch_and_nothing_else)
 	EXPECT_EQ(7, take(self, first + 1));
 }
 
-TEST_F(spsc, what_can_never_fit_is_refused_at_once)
+TEST_F(spsc, a_message_that_can_never_fit_is_refused_at_once)
 {
 	void *p = &p;
 
@@ -185,7 +185,7 @@ TEST_F(spsc, what_can_never_fit_is_refused_at_once)
 	EXPECT_EQ(-EMSGSIZE, shmipc_spsc_write(&self->tx, self->buf, SIZE_MAX / 4));
 }
 
-/* From every position of the ring, once it has drained. */
+/* From every position of the ring, when it is empty. */
 TEST_F(spsc, longest_message_always_fits_in_the_end)
 {
 	uint64_t n;
@@ -312,7 +312,7 @@ TEST_F(spsc, producer_restart_finds_what_the_tail_does_not_name_yet)
 }
 
 /* que: consumer restart resumes without dropping unread data */
-TEST_F(spsc, consumer_restart_goes_on_at_the_first_unreleased)
+TEST_F(spsc, consumer_restart_continues_at_the_first_unreleased)
 {
 	uint64_t first = self->tx.seq, i;
 	const void *p;
@@ -332,7 +332,7 @@ TEST_F(spsc, consumer_restart_goes_on_at_the_first_unreleased)
 	EXPECT_EQ(-EAGAIN, take(self, first + 10));
 }
 
-/* The producer's idea of room survives a consumer that comes and goes. */
+/* A consumer that attaches and leaves does not change the producer's idea of room. */
 TEST_F(spsc, consumer_restart_never_takes_credit_back)
 {
 	uint64_t seq = self->tx.seq;
@@ -354,7 +354,7 @@ TEST_F(spsc, consumer_restart_never_takes_credit_back)
 	}
 }
 
-TEST_F(spsc, publish_says_wake_once_when_it_passes_the_wish)
+TEST_F(spsc, publish_asks_for_one_wake_when_it_passes_want)
 {
 	uint64_t wish = self->tx.pos + 300, wakes = 0;
 	int i;
@@ -368,7 +368,7 @@ TEST_F(spsc, publish_says_wake_once_when_it_passes_the_wish)
 	EXPECT_EQ(1, wakes);
 }
 
-TEST_F(spsc, release_says_wake_once_when_it_passes_the_wish)
+TEST_F(spsc, release_asks_for_one_wake_when_it_passes_want)
 {
 	uint64_t wish = self->rx.pos + 300, wakes = 0;
 	const void *p;

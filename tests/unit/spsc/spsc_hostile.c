@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* spsc: the other end writes nonsense; we answer -EPROTO and stay within the ring */
+/* spsc: the other end writes invalid data; we return -EPROTO and stay within the ring */
 #include <kselftest_harness.h>
 #include <shmipc/spsc.h>
 #include "ringmem.h"
@@ -39,7 +39,7 @@ static uint64_t *next_hdr(FIXTURE_DATA(spsc_hostile) *self)
 	return shmipc_rec_hdr(self->r.data, self->rx.pos, self->rx.mask);
 }
 
-/* The producer's header, in each way in which it can be wrong. */
+/* The producer's header, wrong in each possible way. */
 TEST_F(spsc_hostile, bad_header_is_eproto_and_the_end_is_dead)
 {
 	const uint64_t good = shmipc_rec_word(SHMIPC_REC_DATA, 10, 0);
@@ -64,7 +64,7 @@ TEST_F(spsc_hostile, bad_header_is_eproto_and_the_end_is_dead)
 		before = *self->r.cons;
 		*next_hdr(self) = bad[i];
 		ASSERT_EQ(-EPROTO, shmipc_spsc_peek(&self->rx, &p, &len)) TH_LOG("bad %zu", i);
-		/* Dead: also when the bytes are mended. */
+		/* It stays dead when the bytes are restored. */
 		*next_hdr(self) = good;
 		ASSERT_EQ(-EPROTO, shmipc_spsc_peek(&self->rx, &p, &len)) TH_LOG("bad %zu", i);
 		*next_hdr(self) = 0;
@@ -76,7 +76,7 @@ TEST_F(spsc_hostile, bad_header_is_eproto_and_the_end_is_dead)
 	EXPECT_EQ(77, len);
 }
 
-/* The longest length that is inside the ring is taken; one more is not. */
+/* The longest length inside the ring is accepted; one more is not. */
 TEST_F(spsc_hostile, length_ends_at_the_rings_end)
 {
 	const uint64_t room = self->r.size - (self->rx.pos & self->rx.mask);
@@ -104,7 +104,7 @@ TEST_F(spsc_hostile, header_is_fetched_once)
 	EXPECT_EQ(pos + shmipc_rec_advance(10, variant->align), self->rx.pos);
 }
 
-/* Fill the ring, say @head as the consumer, and ask for room. */
+/* Fill the ring, set @head as the consumer, and ask for room. */
 static int ask(FIXTURE_DATA(spsc_hostile) *self, uint64_t credit, uint64_t head, void **p)
 {
 	self->r.cons->credit_pos = credit;
@@ -128,7 +128,7 @@ TEST_F(spsc_hostile, consumer_ahead_of_the_producer_is_eproto)
 	fill(self);
 	EXPECT_EQ(-EAGAIN, shmipc_spsc_reserve(&self->tx, 100, &p));
 	EXPECT_EQ(-EPROTO, ask(self, 0, self->tx.pub_pos + 64, &p));
-	/* Dead: also when it is mended. */
+	/* It stays dead when the value is restored. */
 	EXPECT_EQ(-EPROTO, ask(self, 64, self->tx.pub_pos, &p));
 	EXPECT_EQ(-EPROTO, shmipc_spsc_write(&self->tx, "", 1));
 	EXPECT_EQ((void *)&p, p);
@@ -160,7 +160,7 @@ TEST_F(spsc_hostile, consumer_that_goes_back_is_eproto)
 	}
 	ASSERT_EQ(0, shmipc_spsc_reserve(&self->tx, 100, &p));	/* sees them */
 	shmipc_spsc_abort(&self->tx);
-	/* Within one lap of what is published, and yet a step back. */
+	/* Within one lap of what is published, but a step back. */
 	self->r.cons->credit_pos = two;
 	self->r.cons->head.word = two;
 	EXPECT_EQ(-EPROTO, shmipc_spsc_reserve(&self->tx, self->max, &p));
@@ -195,7 +195,7 @@ TEST_F(spsc_hostile, random_words_never_lead_outside)
 			ok++;
 		}
 		ASSERT_LE(self->tx.pos - self->tx.pub_pos, self->r.size);
-		if (ret == -EPROTO) {	/* a new one, as a new process would be */
+		if (ret == -EPROTO) {	/* a new end, like that of a new process */
 			self->r.cons->head.word = self->r.prod->tail.word;
 			ASSERT_EQ(0, shmipc_spsc_tx_init(&self->tx, &self->r));
 			n++;
@@ -205,7 +205,7 @@ TEST_F(spsc_hostile, random_words_never_lead_outside)
 	EXPECT_LT(10, ok);
 }
 
-TEST_F(spsc_hostile, init_on_nonsense_ends)
+TEST_F(spsc_hostile, init_on_invalid_data_returns)
 {
 	uint64_t seed = rng_env_seed(), i, w, refused = 0;
 	struct rng r = { seed };
@@ -241,7 +241,7 @@ TEST_F(spsc_hostile, init_on_nonsense_ends)
 	EXPECT_LT(50, refused);
 }
 
-/* Records all around the ring, and no end: following them must end. */
+/* Records all around the ring, without an end: following them must stop. */
 TEST(producer_init_does_not_follow_records_for_ever)
 {
 	const uint64_t size = 65536 * 8;	/* 2^16 empty records, so that numbers fit again */
@@ -271,7 +271,7 @@ TEST(ends_of_another_kind_are_refused)
 	mem_put(&m);
 }
 
-/* The largest ring there is: lengths of 31 bits, positions past 4 GiB. */
+/* The largest possible ring: lengths of 31 bits, positions past 4 GiB. */
 TEST(four_gigabytes)
 {
 	const size_t max = shmipc_ring_max_payload(SHMIPC_KIND_SPSC, SHMIPC_RING_SIZE_MAX);
@@ -285,11 +285,11 @@ TEST(four_gigabytes)
 	int i;
 
 	if (ringmem_get(&m, MEM_PRIVATE, &r, SHMIPC_KIND_SPSC, SHMIPC_RING_SIZE_MAX, 64))
-		SKIP(return, "4 GiB of address space cannot be had here");
+		SKIP(return, "4 GiB of address space are not available");
 	ASSERT_EQ(0, shmipc_spsc_tx_init(&tx, &r));
 	ASSERT_EQ(0, shmipc_spsc_rx_init(&rx, &r));
 	for (i = 0; i < 10; i++) {
-		/* Pages are touched only where something is written. */
+		/* Only pages that are written to are allocated. */
 		ASSERT_EQ(0, shmipc_spsc_reserve(&tx, max, &p));
 		((unsigned char *)p)[max - 1] = (unsigned char)i;
 		ASSERT_EQ(0, shmipc_spsc_commit(&tx, max));

@@ -45,7 +45,7 @@ FIXTURE_TEARDOWN(spsc_model)
 	mem_put(&self->m);
 }
 
-/* A model of the ring that knows nothing of its code: where each message lies. */
+/* A model of the ring, independent of its code: the place of each message. */
 struct model {
 	uint64_t size, align;
 	uint64_t pos, pub_pos, head;	/* next record, first unpublished, first unreleased */
@@ -54,17 +54,17 @@ struct model {
 	uint64_t end[1 << 16];		/* position after it, by seq */
 };
 
-/* The position after a message of @len, were it written now. */
+/* The position after a message of @len, if it were written now. */
 static uint64_t model_end(const struct model *m, size_t len)
 {
 	uint64_t left = m->size - m->pos % m->size, pos = m->pos;
 
-	if (len > left)		/* payloads are in one piece */
+	if (len > left)		/* payloads are contiguous */
 		pos += left + (m->align == 8 ? 8 : 0);
 	return pos + (len + 8 + m->align - 1) / m->align * m->align;
 }
 
-/* Room is what the consumer has released, but for the header at its position. */
+/* Room is what the consumer has released, except the header at its position. */
 static int model_fits(const struct model *m, size_t len)
 {
 	return model_end(m, len) + 8 <= m->head + m->size;

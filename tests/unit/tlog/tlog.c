@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
-/* log: layout, publishers, subscribers of each policy, deaths, losses to the number */
+/* tlog: layout, publishers, subscribers of each policy, deaths, exact losses */
 #include <kselftest_harness.h>
 #include "tlogmem.h"
 
 enum { NEW, OLDEST, NEWEST };
 
-/* Layout, and what is refused. */
+/* Layout, and invalid options. */
 
-TEST(what_is_made_is_accepted)
+TEST(a_created_log_is_accepted)
 {
 	static const uint32_t cells[] = { 0, 8, 16, 17, 64, 100, 4096, SHMIPC_TOPIC_CELL_MAX };
 	struct shmipc_tlog_opts o = logmem_opts();
@@ -29,8 +29,8 @@ TEST(what_is_made_is_accepted)
 	}
 }
 
-/* However many are still writing, so many are kept. */
-TEST(keep_is_kept)
+/* This many are kept, however many are still being written. */
+TEST(the_requested_messages_are_kept)
 {
 	struct shmipc_tlog_opts o = logmem_opts();
 	struct shmipc_topic_hdr h;
@@ -96,7 +96,7 @@ TEST(each_corrupt_field_is_refused)
 		for (bit = 0; bit < 8; bit++) {
 			l.m.ptr[i] ^= (unsigned char)(1u << bit);
 			ret = shmipc_tlog_check(l.m.ptr, l.m.bytes, &log);
-			/* Another value may be as good a log, but never one that is larger. */
+			/* Another value may describe a valid log, but never a larger one. */
 			if (!ret) {
 				accepted++;
 				EXPECT_LE(log.bytes, l.m.bytes);
@@ -106,7 +106,7 @@ TEST(each_corrupt_field_is_refused)
 			l.m.ptr[i] ^= (unsigned char)(1u << bit);
 		}
 	}
-	/* The time (64 bits), and such as give the same places: meta, policies, keep, ... */
+	/* The time (64 bits), and values that give the same layout: meta, policies, keep, ... */
 	EXPECT_GT(100, accepted);
 	EXPECT_EQ(0, shmipc_tlog_check(l.m.ptr, l.m.bytes, &log));
 	EXPECT_EQ(-EPROTO, shmipc_tlog_check(l.m.ptr, l.m.bytes - 1, &log));
@@ -179,7 +179,7 @@ TEST_F(tlog, messages_come_in_order)
 	EXPECT_EQ(0, rx.lost);
 }
 
-TEST_F(tlog, losses_are_told_to_the_number)
+TEST_F(tlog, losses_are_reported_exactly)
 {
 	uint64_t n, v, next = self->first, lost = 0, got = 0, seed = rng_env_seed();
 	struct shmipc_tlog_rx rx;
@@ -197,7 +197,7 @@ TEST_F(tlog, losses_are_told_to_the_number)
 			if (ret == -ESTALE) {
 				ASSERT_EQ(next, rx.lost_from);
 				ASSERT_LT(rx.lost_from, rx.lost_to);
-				/* No more is given up than a lot more than must be. */
+				/* At most one lot more than necessary is discarded. */
 				ASSERT_LE(rx.lost_to, self->l.log.pub->tail - 13);
 				lost += rx.lost_to - rx.lost_from;
 				next = rx.lost_to;
@@ -255,7 +255,7 @@ TEST_F(tlog, where_a_reader_begins)
 	uint64_t v;
 
 	logmem_rx(&self->l, &rx, NEWEST, 1, 0);
-	EXPECT_EQ(self->first, rx.seq);		/* there is none: the next */
+	EXPECT_EQ(self->first, rx.seq);		/* there is none: the next one */
 	put(self, 5);
 	logmem_rx(&self->l, &rx, OLDEST, 1, 0);
 	ASSERT_EQ(0, logmem_take(&rx, &v));
@@ -270,7 +270,7 @@ TEST_F(tlog, where_a_reader_begins)
 	ASSERT_EQ(0, logmem_take(&rx, &v));
 	EXPECT_EQ(self->l.log.pub->floor, v);
 	EXPECT_LE(14, self->l.log.pub->tail - v);
-	/* Those at the end that were aborted are not the newest. */
+	/* Aborted messages at the end are not the newest. */
 	shmipc_tlog_entry(&self->l.log, self->first + 34)->word |= SHMIPC_ENTRY_ABORTED;
 	shmipc_tlog_entry(&self->l.log, self->first + 33)->word |= SHMIPC_ENTRY_ABORTED;
 	logmem_rx(&self->l, &rx, NEWEST, 1, 0);
@@ -293,7 +293,7 @@ TEST_F(tlog, a_number_can_be_looked_at)
 		int ret = shmipc_tlog_look(&rx, self->first + i, &ref);
 
 		if (self->first + i < self->l.log.pub->floor) {
-			/* Still there, perhaps, but not to be relied on. */
+			/* Perhaps still there, but not reliably. */
 			EXPECT_TRUE(ret == -ESTALE || !shmipc_tlog_intact(&rx, self->first + i));
 		} else if (i < 40) {
 			ASSERT_EQ(0, ret);
@@ -305,8 +305,8 @@ TEST_F(tlog, a_number_can_be_looked_at)
 	}
 }
 
-/* Lossless: nothing is lost, the publisher is told who and where. */
-TEST_F(tlog, lossless_holds_the_publisher)
+/* Lossless: nothing is lost; the publisher learns the subscriber and its position. */
+TEST_F(tlog, a_lossless_subscriber_makes_the_publisher_wait)
 {
 	uint64_t i, v;
 	struct shmipc_tlog_rx rx;
@@ -329,12 +329,12 @@ TEST_F(tlog, lossless_holds_the_publisher)
 		ASSERT_EQ(self->first + i, v);
 	}
 	ASSERT_EQ(-EAGAIN, logmem_take(&rx, &v));
-	/* Who has left holds up nobody. */
+	/* A subscriber that has left holds up no publisher. */
 	shmipc_tlog_rx_leave(&rx);
 	put(self, 100);
 }
 
-TEST_F(tlog, evicted_is_cut_off_and_told)
+TEST_F(tlog, an_evicted_subscriber_is_cut_off_and_notified)
 {
 	struct shmipc_tlog_rx rx, again;
 	uint64_t i, v;
@@ -344,21 +344,21 @@ TEST_F(tlog, evicted_is_cut_off_and_told)
 	put(self, 16);
 	ASSERT_EQ(-EAGAIN, logmem_put(&self->tx, 0, &self->b));
 	shmipc_tlog_evict(&self->l.log, &self->b, 0);
-	/* What has not gone can still be read. */
+	/* What has not been overwritten can still be read. */
 	ASSERT_EQ(0, logmem_take(&rx, &v));
 	put(self, 20);
 	ASSERT_EQ(-ECONNRESET, logmem_take(&rx, &v));
 	EXPECT_EQ(self->first + 1, rx.lost_from);
 	EXPECT_EQ(self->first + 36, rx.lost_to);
 	EXPECT_EQ(-ECONNRESET, logmem_take(&rx, &v));
-	/* The slot's next owner is waited for again, also after a late eviction. */
+	/* Publishers wait for the slot's next owner again, also after a late eviction. */
 	logmem_rx(&self->l, &again, NEW, 1, 0);
 	shmipc_tlog_rx_join(&again, 1, SHMIPC_POLICY_EVICT, 0, 6);
 	shmipc_tlog_evict(&self->l.log, &self->b, 1);
 	put(self, 16);
 	ASSERT_EQ(-EAGAIN, logmem_put(&self->tx, 0, &self->b));
 	shmipc_tlog_evict(&self->l.log, &self->b, 1);
-	for (i = 5; i <= 6; i++) {	/* neither an older one nor a milder one takes it back */
+	for (i = 5; i <= 6; i++) {	/* neither an older nor a weaker eviction reverts it */
 		self->b.state = i << 16 | SHMIPC_POLICY_EVICT;
 		shmipc_tlog_evict(&self->l.log, &self->b, 0);
 		EXPECT_EQ(6 | SHMIPC_EVICTED_DEAD, self->l.log.evicted[1]);
@@ -379,7 +379,7 @@ TEST_F(tlog, a_policy_that_is_not_allowed_is_not_waited_for)
 	put(self, 50);
 }
 
-TEST_F(tlog, batches_are_taken_whole_and_wake_those_who_sleep)
+TEST_F(tlog, batches_are_claimed_completely_and_wake_sleepers)
 {
 	static const uint32_t wakes[] = { 1, 2, 2, 0 };
 	uint64_t seq, v, i, t;
@@ -391,7 +391,7 @@ TEST_F(tlog, batches_are_taken_whole_and_wake_those_who_sleep)
 			ASSERT_EQ(0, shmipc_tlog_make_room(&self->tx, 2, &self->b));
 		for (i = seq; i < seq + 2; i++)
 			shmipc_tlog_fill(&self->tx, i, NULL, 0, &i, sizeof(i), 0);
-		/* Sleeps at the first; at the second; at a later one; long ago. */
+		/* A sleeper for the first; the second; a later one; long ago. */
 		self->l.log.sub->want = t % 4 == 3 ? seq : seq + 1 + t % 4;
 		EXPECT_EQ(wakes[t % 4],
 			  shmipc_tlog_commit(&self->tx, seq, 2, SHMIPC_ENTRY_CELL, 16));
@@ -404,7 +404,7 @@ TEST_F(tlog, batches_are_taken_whole_and_wake_those_who_sleep)
 	EXPECT_EQ(800, self->l.log.pub_line[0].bytes);
 }
 
-/* A batch that stopped at any of its stores. */
+/* A batch that was interrupted at any of its stores. */
 TEST_F(tlog, a_dead_publishers_batch_is_aborted_where_it_is_missing)
 {
 	uint64_t seq = 0, dead = 1, v, done, i;
@@ -429,7 +429,7 @@ TEST_F(tlog, a_dead_publishers_batch_is_aborted_where_it_is_missing)
 			EXPECT_EQ(0, shmipc_tlog_orphan(&self->l.log, seq, logmem_alive, &v));
 			EXPECT_EQ(0, shmipc_tlog_abort(&self->l.log, 0, logmem_alive, &v));
 		}
-		/* The new owner lives, and its slot is its own. */
+		/* The new owner is alive, and has its slot. */
 		v = 0;
 		EXPECT_EQ(self->tx.single && !done ? 0 : 2 - done,
 			  shmipc_tlog_tx_init(&tx, &self->l.log, 0, 8, logmem_alive, &v));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* log: other ends write nonsense; calls end, with an error or with nothing, and stay inside */
+/* tlog: other ends write invalid data; calls return, with or without an error, and stay inside the log */
 #include <kselftest_harness.h>
 #include <pthread.h>
 #include "tlogmem.h"
@@ -82,7 +82,7 @@ TEST_F(tlog_hostile, places_end_at_the_pool)
 	p->chunks = ~0ULL;
 	ASSERT_EQ(0, shmipc_tlog_look(&self->rx, 0, &ref));
 	EXPECT_EQ(self->l.m.ptr + self->l.m.bytes, ref.ptr + 100);
-	EXPECT_EQ(3ULL << 32 | 3, ref.chunks);	/* our own sum */
+	EXPECT_EQ(3ULL << 32 | 3, ref.chunks);	/* computed by us */
 	p->off = 4096 - 50;
 	ASSERT_EQ(0, shmipc_tlog_look(&self->rx, 0, &ref));
 	EXPECT_EQ(1ULL << 32, ref.chunks);
@@ -100,8 +100,8 @@ TEST_F(tlog_hostile, places_end_at_the_pool)
 	EXPECT_EQ(-EPROTO, shmipc_tlog_look(&self->rx, 0, &ref));
 }
 
-/* Tails, floors and lines from nowhere: each call ends, and says no more than it knows. */
-TEST_F(tlog_hostile, numbers_from_nowhere_do_no_harm)
+/* Random tails, floors and lines: each call returns a consistent result. */
+TEST_F(tlog_hostile, random_numbers_do_no_harm)
 {
 	static const uint64_t odd[] = { 0, 1, 15, 16, 17, 1ULL << 31, 1ULL << 32, 1ULL << 52,
 					1ULL << 62, 1ULL << 63, ~0ULL - 20, ~0ULL };
@@ -157,14 +157,14 @@ static void *restless(void *arg)
 		else if (w->what == 1)
 			shmipc_store_relaxed(&w->log->pub->floor, n << 32);
 		else
-			for (i = 0; i < 16; i++)	/* as fast as it is stepped over */
+			for (i = 0; i < 16; i++)	/* as fast as it is skipped */
 				shmipc_store_relaxed(&shmipc_tlog_entry(w->log, i)->word,
 						     ((n << 4 | i) << 2) | SHMIPC_ENTRY_ABORTED);
 	}
 	return NULL;
 }
 
-/* Words that never stand still keep nobody in a call. */
+/* Words that never stand still do not keep a call from returning. */
 TEST_F(tlog_hostile, restless_words_do_not_hang)
 {
 	struct restless w = { &self->l.log, 0, 0 };
@@ -193,8 +193,8 @@ TEST_F(tlog_hostile, restless_words_do_not_hang)
 	}
 }
 
-/* 2^64 rounds to nothing with a stride: the place to begin goes round and round. */
-TEST_F(tlog_hostile, a_join_at_the_end_of_all_numbers_ends)
+/* With a stride, 2^64 wraps to zero: the first position could go around for ever. */
+TEST_F(tlog_hostile, a_join_at_the_largest_numbers_returns)
 {
 	self->l.log.pub->floor = ~0ULL;
 	logmem_rx(&self->l, &self->rx, NEW, 3, 0);

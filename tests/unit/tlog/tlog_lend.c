@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* log_lend: the tail of a log, lent to a publisher that is alone, and recalled */
+/* tlog_lend: lending the tail of a log to a publisher that is alone, and recalling it */
 #include <kselftest_harness.h>
 #include "tlogmem.h"
 
@@ -7,7 +7,7 @@ FIXTURE(lend) {
 	struct tlogmem l;
 	struct shmipc_tlog_tx a, b;	/* slots 0 and 1 */
 	struct shmipc_tlog_rx rx;
-	uint64_t dead;			/* mask */
+	uint64_t dead;			/* mask of dead slots */
 	uint64_t v;			/* of the next message */
 	uint64_t got;
 };
@@ -38,7 +38,7 @@ FIXTURE_TEARDOWN(lend)
 	mem_put(&self->l.m);
 }
 
-/* The next message, and it is the next number. */
+/* Publish the next message, which must get the next number. */
 static int put(FIXTURE_DATA(lend) *self, struct shmipc_tlog_tx *tx)
 {
 	struct shmipc_tlog_block b;
@@ -63,7 +63,7 @@ static int borrow(FIXTURE_DATA(lend) *self)
 	return self->a.lent ? 0 : -2;
 }
 
-TEST_F(lend, who_is_alone_takes_numbers_without_the_tail)
+TEST_F(lend, a_publisher_alone_claims_numbers_without_the_tail)
 {
 	uint64_t tail;
 	int i;
@@ -85,7 +85,7 @@ TEST_F(lend, who_is_alone_takes_numbers_without_the_tail)
 	}
 }
 
-TEST_F(lend, two_that_take_turns_never_borrow)
+TEST_F(lend, publishers_that_take_turns_never_borrow)
 {
 	int i;
 
@@ -97,7 +97,7 @@ TEST_F(lend, two_that_take_turns_never_borrow)
 	EXPECT_EQ(0, self->a.lent | self->b.lent);
 }
 
-TEST_F(lend, another_recalls_it_and_no_number_is_left_out)
+TEST_F(lend, another_publisher_recalls_it_and_no_number_is_skipped)
 {
 	int i, round;
 
@@ -108,17 +108,17 @@ TEST_F(lend, another_recalls_it_and_no_number_is_left_out)
 		ASSERT_EQ(0, put(self, &self->b));
 		EXPECT_EQ((unsigned int)round + 1, fences);
 		EXPECT_EQ(self->v, self->l.log.pub->tail);
-		ASSERT_EQ(0, put(self, &self->a));	/* finds out */
+		ASSERT_EQ(0, put(self, &self->a));	/* notices the recall */
 		EXPECT_EQ(0, self->a.lent);
 		EXPECT_EQ(0, self->rx.aborted);
-		/* The next time it must be alone for longer; not in this test. */
+		/* Next time it must be alone for longer; not in this test. */
 		EXPECT_LT(4, self->a.lend_after);
 		self->a.lend_after = 4;
 	}
 }
 
-/* Its line says which number it takes; then it is recalled, and then it looks. */
-TEST_F(lend, a_number_that_was_being_taken_is_the_owners)
+/* It announces its number; then the tail is recalled; then it checks. */
+TEST_F(lend, a_number_announced_before_the_recall_is_the_owners)
 {
 	uint64_t seq, other, claim;
 
@@ -133,8 +133,8 @@ TEST_F(lend, a_number_that_was_being_taken_is_the_owners)
 	EXPECT_EQ(0, self->a.lent);
 }
 
-/* It was recalled before its line said so: the number is another's. */
-TEST_F(lend, a_number_that_came_too_late_is_not)
+/* The tail was recalled before the announcement: the number is another publisher's. */
+TEST_F(lend, a_number_announced_too_late_is_not_the_owners)
 {
 	uint64_t seq, other;
 
@@ -146,7 +146,7 @@ TEST_F(lend, a_number_that_came_too_late_is_not)
 	EXPECT_EQ(seq + 1, other);
 }
 
-TEST_F(lend, a_dead_owners_number_is_stepped_over)
+TEST_F(lend, a_dead_owners_number_is_skipped)
 {
 	uint64_t seq, v;
 
@@ -160,13 +160,13 @@ TEST_F(lend, a_dead_owners_number_is_stepped_over)
 	self->dead = 1;
 	EXPECT_EQ(1, shmipc_tlog_orphan(&self->l.log, seq, logmem_alive, &self->dead));
 	EXPECT_EQ(0, shmipc_tlog_orphan(&self->l.log, seq + 1, logmem_alive, &self->dead));
-	/* Who publishes then comes to the same. */
+	/* Another publisher comes to the same result. */
 	ASSERT_EQ(0, shmipc_tlog_claim(&self->b, 1, &v));
 	EXPECT_EQ(seq + 1, v);
 	EXPECT_EQ(1, shmipc_tlog_orphan(&self->l.log, seq, logmem_alive, &self->dead));
 }
 
-TEST_F(lend, the_next_in_a_dead_owners_slot_goes_on)
+TEST_F(lend, the_next_owner_of_a_dead_owners_slot_continues)
 {
 	struct shmipc_tlog_tx heir;
 	uint64_t seq, other;
@@ -180,7 +180,7 @@ TEST_F(lend, the_next_in_a_dead_owners_slot_goes_on)
 	EXPECT_EQ(seq + 2, other);
 }
 
-TEST_F(lend, who_comes_new_begins_behind_what_is_there)
+TEST_F(lend, a_new_subscriber_begins_after_the_existing_messages)
 {
 	struct shmipc_tlog_rx rx;
 	uint64_t seq;
@@ -189,13 +189,13 @@ TEST_F(lend, who_comes_new_begins_behind_what_is_there)
 	ASSERT_EQ(0, shmipc_tlog_claim(&self->a, 1, &seq));
 	logmem_rx(&self->l, &rx, 0, 1, 0);
 	EXPECT_EQ(seq, rx.seq) {
-		TH_LOG("it is not there yet, and may be another's in the end");
+		TH_LOG("it is not there yet, and may become another publisher's");
 	}
 	EXPECT_EQ(self->v - 1, shmipc_tlog_newest(&rx, 0));
 }
 
-/* Whatever stands there: nothing hangs, and nothing is written elsewhere. */
-TEST_F(lend, a_hostile_tail_is_taken_back)
+/* Whatever the tail contains: nothing hangs, and nothing is written elsewhere. */
+TEST_F(lend, a_hostile_tail_is_recalled)
 {
 	static const uint64_t odd[] = {
 		SHMIPC_TAIL_LENT | 3, SHMIPC_TAIL_LENT | 1023, SHMIPC_TAIL_LENT | SHMIPC_TAIL_RECALLED,

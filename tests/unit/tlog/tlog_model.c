@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * log against a model: publishers stop between any two of their calls and die,
- * subscribers of all policies come, lag, hold and go; each number is accounted for
+ * tlog against a model: publishers stop between any two of their calls and die,
+ * subscribers of all policies join, lag, hold and leave; each number is accounted for
  */
 #include <kselftest_harness.h>
 #include "tlogmem.h"
@@ -15,13 +15,13 @@ enum was { UNKNOWN, PENDING, COMMITTED, ABORTED };
 struct pub {
 	struct shmipc_tlog_tx tx;
 	uint64_t seq;
-	uint32_t n;		/* claimed and not committed */
+	uint32_t n;		/* claimed but not committed */
 };
 
 struct sub {
 	struct shmipc_tlog_rx rx;
-	uint32_t policy;	/* 0: nobody */
-	uint64_t next;		/* what it should see next */
+	uint32_t policy;	/* 0: not in use */
+	uint64_t next;		/* the message that it should see next */
 	uint64_t generation;
 	int cut;
 };
@@ -80,7 +80,7 @@ FIXTURE_TEARDOWN(tlog_model)
 	mem_put(&self->l.m);
 }
 
-/* Who is in the way is looked away from, if he may be. 0: nothing to be done. */
+/* Remove what is in the way, if that is allowed. 0: nothing to be done. */
 static int resolve(FIXTURE_DATA(tlog_model) *self, const struct shmipc_tlog_block *b)
 {
 	struct sub *s = &self->sub[b->slot];
@@ -110,7 +110,7 @@ static void claim(FIXTURE_DATA(tlog_model) *self, struct pub *p)
 	}
 	p->n = n;
 	for (i = p->seq; i < p->seq + n; i++) {
-		/* In order; and nobody is still writing in these entries. */
+		/* In order; and no publisher is still writing in these entries. */
 		self->wrong += i != self->tail++;
 		self->wrong += i >= self->first + self->l.log.hdr.entries &&
 			       *state_of(self, i - self->l.log.hdr.entries) == PENDING;
@@ -129,7 +129,7 @@ static void commit(FIXTURE_DATA(tlog_model) *self, struct pub *p)
 	p->n = 0;
 }
 
-/* It dies, perhaps having committed the end of its batch; another has its slot. */
+/* It dies, possibly after committing the end of its batch; another takes its slot. */
 static void die(FIXTURE_DATA(tlog_model) *self, struct pub *p)
 {
 	uint64_t slot = (uint64_t)(p - self->pub), part = p->n ? rng_below(&self->r, p->n + 1) : 0, i;
@@ -140,7 +140,7 @@ static void die(FIXTURE_DATA(tlog_model) *self, struct pub *p)
 		if (*state_of(self, i) == COMMITTED)
 			shmipc_tlog_entry(&self->l.log, i)->word = i << 2 | SHMIPC_ENTRY_CELL;
 	}
-	/* A single one had claimed nothing that anybody knows of. */
+	/* A single publisher had no claim that others know of. */
 	if (p->tx.single && !part)
 		self->tail -= p->n;
 	p->n = 0;
@@ -164,7 +164,7 @@ static void join(FIXTURE_DATA(tlog_model) *self, struct sub *s, int policies)
 	s->cut = 0;
 }
 
-/* What is lost is lost; what was aborted is stepped over; the rest is ours. 0: agreed. */
+/* Read one message: lost, aborted or the next one, as in the model. 0: they agree. */
 static int read_one(FIXTURE_DATA(tlog_model) *self, struct sub *s)
 {
 	uint64_t aborted = s->rx.aborted, v = 0, n = 0, to;
@@ -196,7 +196,7 @@ static int read_one(FIXTURE_DATA(tlog_model) *self, struct sub *s)
 		for (; s->next < to; s->next += s->rx.every)
 			n++;
 		self->lost += n;
-		/* Only lossy ones lose, and only what is far back. */
+		/* Only lossy subscribers lose messages, and only old ones. */
 		return s->policy == SHMIPC_POLICY_LOSSY && n && s->next == s->rx.seq &&
 		       to + self->l.log.hdr.keep <= self->tail ? 0 : -5;
 	}
@@ -223,7 +223,7 @@ TEST_F(tlog_model, agrees_on_every_step)
 			else if (!p->n)
 				claim(self, p);
 			else if (p != &self->pub[2] || rng_chance(&self->r, 40))
-				commit(self, p);	/* that one is slow */
+				commit(self, p);	/* this one is slow */
 			break;
 		case 6:
 			if (rng_chance(&self->r, 32) && !(self->dead >> (p - self->pub) & 1))
@@ -258,7 +258,7 @@ TEST_F(tlog_model, agrees_on_every_step)
 	} else {
 		EXPECT_LT(10, self->blocked);
 	}
-	TH_LOG("%llu received, %llu lost, %llu stepped over, %llu deaths, %llu cut off",
+	TH_LOG("%llu received, %llu lost, %llu skipped, %llu deaths, %llu cut off",
 	       (unsigned long long)self->got, (unsigned long long)self->lost,
 	       (unsigned long long)self->stepped, (unsigned long long)self->deaths,
 	       (unsigned long long)self->cut);

@@ -13,7 +13,7 @@ struct tlogmem {
 	struct shmipc_tlog log;
 };
 
-/* What tests make that do not care; 16 entries. */
+/* Options for tests that do not care; 16 entries. */
 static inline struct shmipc_tlog_opts logmem_opts(void)
 {
 	struct shmipc_tlog_opts o = {
@@ -35,7 +35,7 @@ static inline int logmem_get(struct tlogmem *l, enum mem_kind kind, const struct
 	return shmipc_tlog_init(l->m.ptr, bytes, o) || shmipc_tlog_check(l->m.ptr, bytes, &l->log) ? -1 : 0;
 }
 
-/* As if @seq messages had been published; they are gone. */
+/* As if @seq messages had been published and overwritten. */
 static inline void logmem_age(struct tlogmem *l, uint64_t seq)
 {
 	uint64_t i;
@@ -47,7 +47,7 @@ static inline void logmem_age(struct tlogmem *l, uint64_t seq)
 		shmipc_tlog_entry(&l->log, i)->word = i << 2 | SHMIPC_ENTRY_CELL;
 }
 
-/* shmipc_tlog_alive_fn: @arg is a mask of the dead */
+/* shmipc_tlog_alive_fn: @arg: mask of dead publishers */
 static inline int logmem_alive(void *arg, uint32_t slot)
 {
 	return !(*(uint64_t *)arg >> slot & 1);
@@ -60,7 +60,7 @@ static inline void logmem_tx(struct tlogmem *l, struct shmipc_tlog_tx *tx, uint3
 	(void)shmipc_tlog_tx_init(tx, &l->log, slot, 7, logmem_alive, &none);
 }
 
-/* One message of 8 bytes, with room made for it. 0, or -EAGAIN and @b. */
+/* Publish one message of 8 bytes, making room if needed. 0, or -EAGAIN and @b. */
 static inline int logmem_put(struct shmipc_tlog_tx *tx, uint64_t v, struct shmipc_tlog_block *b)
 {
 	uint64_t seq;
