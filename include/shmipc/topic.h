@@ -361,7 +361,11 @@ struct shmipc_sub {
 int shmipc_sub_open(struct shmipc_sub **ret, const char *name,
 		    const struct shmipc_topic_opts *topic, const struct shmipc_sub_opts *opts);
 
-/* Leave the topic; NULL is ignored. Messages held are released; its thread is stopped. */
+/*
+ * Leave the topic; NULL is ignored. Messages held are released; its thread is stopped.
+ * Called from its own function on that thread it returns at once, that call was the
+ * last one, and the subscriber is gone when the function returns.
+ */
 void shmipc_sub_close(struct shmipc_sub *sub);
 
 int shmipc_sub_slow_recv(struct shmipc_sub *sub, void *buf, size_t cap, size_t *ret_len,

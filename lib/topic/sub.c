@@ -162,15 +162,11 @@ static void free_copy(struct shmipc_sub_priv *s, struct shmipc_sub_hold *h)
 	h->cap = 0;
 }
 
-SHMIPC_EXPORT void shmipc_sub_close(struct shmipc_sub *sub)
+void shmipc_sub_finish(struct shmipc_sub_priv *s)
 {
-	struct shmipc_sub_priv *s = sub_priv(sub);
+	struct shmipc_sub *sub = &s->sub;
 	uint32_t i;
 
-	if (!sub)
-		return;
-	if (sub->live)
-		shmipc_sub_thread_close(s);
 	if (sub->live && sub->rx.line) {
 		shmipc_tlog_rx_leave(&sub->rx);
 		/* A publisher may sleep for us: it has room now. */
@@ -187,6 +183,16 @@ SHMIPC_EXPORT void shmipc_sub_close(struct shmipc_sub *sub)
 	shmipc_topic_end_close(&s->t);
 	(void)pthread_mutex_destroy(&s->thread_mutex);
 	free(s);
+}
+
+SHMIPC_EXPORT void shmipc_sub_close(struct shmipc_sub *sub)
+{
+	struct shmipc_sub_priv *s = sub_priv(sub);
+
+	if (sub && sub->live && !shmipc_sub_thread_close(s))
+		s->closing = true;	/* its own function is still running on it */
+	else if (sub)
+		shmipc_sub_finish(s);
 }
 
 SHMIPC_EXPORT void shmipc_sub_slow_wake(struct shmipc_sub *sub)

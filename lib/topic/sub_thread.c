@@ -16,7 +16,7 @@ static bool stopping(struct shmipc_sub_priv *s)
 	return shmipc_load_acquire(&s->stop);
 }
 
-/* Tell what came; false: that was the last call. */
+/* Tell what came; false: that was the last call. The function may have closed @s. */
 static bool deliver(struct shmipc_sub_priv *s, struct shmipc_msg *m, int err)
 {
 	if (err == -EINTR || err == -ETIMEDOUT || err == -EAGAIN)
@@ -24,7 +24,7 @@ static bool deliver(struct shmipc_sub_priv *s, struct shmipc_msg *m, int err)
 	s->fn(&s->sub, err ? NULL : m, err, s->fn_arg);
 	if (!err)
 		shmipc_sub_release(&s->sub, m);
-	return !err || err == -ESTALE;
+	return !s->closing && (!err || err == -ESTALE);
 }
 
 static void *thread_main(void *arg)
@@ -43,6 +43,10 @@ static void *thread_main(void *arg)
 		if (err == -EINTR && stopping(s))
 			break;
 	} while (deliver(s, &m, err));
+	if (s->closing) {	/* nobody joins it any more */
+		(void)pthread_detach(pthread_self());
+		shmipc_sub_finish(s);
+	}
 	return NULL;
 }
 

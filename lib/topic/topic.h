@@ -98,6 +98,7 @@ struct shmipc_sub_priv {
 	pthread_cond_t thread_cond;	/* thread_state has changed */
 	uint32_t thread_state;
 	uint32_t stop;			/* calls return -EINTR */
+	bool closing;			/* its own function has closed it: the thread does the rest */
 	uint64_t sleeps_for;		/* number of the message that it last slept for */
 	shmipc_sub_fn fn;
 	void *fn_arg;
@@ -189,6 +190,9 @@ int shmipc_sub_group_done(struct shmipc_sub_priv *s);
 
 /* sub.c: the next message, whichever way this subscriber goes on */
 int shmipc_sub_peek(struct shmipc_sub_priv *s, struct shmipc_tlog_ref *ret);
+
+/* sub.c: what is left of closing when no thread of its own runs any more */
+void shmipc_sub_finish(struct shmipc_sub_priv *s);
 
 /* sub_thread.c: false: called on its own thread */
 bool shmipc_sub_thread_close(struct shmipc_sub_priv *s);

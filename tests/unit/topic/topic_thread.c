@@ -76,6 +76,48 @@ static void fn(struct shmipc_sub *sub, const struct shmipc_msg *m, int err, void
 	__atomic_store_n(&self->calls, n + 1, __ATOMIC_RELEASE);
 }
 
+static void close_in_it(struct shmipc_sub *sub, const struct shmipc_msg *m, int err, void *arg)
+{
+	FIXTURE_DATA(topic_thread) *self = arg;
+
+	shmipc_sub_close(sub);
+	/* The message is still there. */
+	self->sum += err ? 0 : *(const uint64_t *)m->ptr;
+	__atomic_fetch_add(&self->calls, 1, __ATOMIC_RELEASE);
+}
+
+static uint32_t subscribers(void)
+{
+	struct shmipc_peer_info peer[4];
+	struct shmipc_segment_stat st = { .peer = peer, .peer_cap = ARRAY_SIZE(peer) };
+	uint32_t i, n = 0;
+
+	if (shmipc_segment_look(TOPIC, &st))
+		return 99;
+	for (i = 0; i < st.npeers && i < ARRAY_SIZE(peer); i++)
+		n += peer[i].role == SHMIPC_ROLE_READER && peer[i].state == SHMIPC_PEER_ATTACHED;
+	return n;
+}
+
+/* On the device and on mem: the slot is free, and the thread is gone. */
+TEST_F(topic_thread, may_close_its_subscriber_itself)
+{
+	int threads;
+
+	ASSERT_EQ(0, shmipc_sub_start(self->sub, close_in_it, self));
+	threads = env_count("/proc/self/task");
+	self->sub = NULL;
+	ASSERT_EQ(0, put(self->pub, 42));
+	ASSERT_EQ(0, put(self->pub, 43));
+	until_calls(self, 1);
+	while (env_count("/proc/self/task") >= threads)
+		(void)sched_yield();
+	EXPECT_EQ(1, calls(self));
+	EXPECT_EQ(42, self->sum);
+	EXPECT_EQ(0, subscribers());
+	EXPECT_EQ(0, put_range(self->pub, 0, 200)) TH_LOG("nobody is left to wait for");
+}
+
 TEST_F(topic_thread, is_called_for_each_message)
 {
 	uint64_t i;
