@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * bpf.c - pins what the module tells eBPF programs
+ * bpf.c - pins the module's interface to eBPF programs
  *
  * Later versions only add at the end. Compiled for 64 and for 32 bits; there is
  * nothing to run.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* initialisers.c - each initialiser as a program in C or C++ uses it; to be compiled only */
+/* initialisers.c - each initialiser, used as in a C or C++ program; compiled only */
 #ifdef __cplusplus	/* the functions in the headers are in C */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wold-style-cast"

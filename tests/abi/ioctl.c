@@ -3,7 +3,7 @@
  * ioctl.c - pins the ioctls of /dev/shmipc, the same for 32-bit programs
  *
  * A struct may grow at its end, with a new size and a note in its header; nothing
- * that is here moves. There is nothing to run.
+ * listed here moves. There is nothing to run.
  */
 #include <stddef.h>
 #include <linux/shmipc.h>

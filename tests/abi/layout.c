@@ -94,7 +94,7 @@ SIZE(shmipc_waiters, 64);
 AT(shmipc_waiters, want_pos, 0);
 AT(shmipc_waiters, pad0, 8);
 
-/* A peer's slots, and words that two sides write, are lines of their own. */
+/* A peer's slot, and words of different writers, have their own cache lines. */
 PIN(sizeof(struct shmipc_peer_slot) % SHMIPC_LINE == 0);
 PIN(offsetof(struct shmipc_prod, want_pos) % SHMIPC_LINE == 0);
 PIN(offsetof(struct shmipc_cons, credit_pos) % SHMIPC_LINE == 0);

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * public.c - pins the structs that programs and the shared library both know
+ * public.c - pins the structs that programs and the shared library share
  *
- * A program that was compiled with the headers of this SHMIPC_0.1 reads and
- * writes these by itself; a newer library finds them as they are here. For 64
- * bits; there is nothing to run.
+ * A program compiled with the headers of this SHMIPC_0.1 accesses these directly, so a
+ * newer library must keep them as they are here. For 64 bits; there is nothing to run.
  */
 #include <shmipc/shmipc.h>
 #include "pin.h"

@@ -85,7 +85,7 @@ SIZE(shmipc_entry_pool, 16);
 AT(shmipc_entry_pool, off, 0);
 AT(shmipc_entry_pool, chunks, 8);
 
-/* What different sides write, and each one's own line, are lines of the cache of their own. */
+/* Words of different writers, and each peer's line, have their own cache lines. */
 PIN(offsetof(struct shmipc_pub_ctl, floor) % SHMIPC_LINE == 0);
 PIN(offsetof(struct shmipc_pub_ctl, clear) % SHMIPC_LINE == 0);
 PIN(offsetof(struct shmipc_sub_ctl, subs_used) % SHMIPC_LINE == 0);

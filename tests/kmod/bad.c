@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-/* Bad input: the right errno, and no effect. */
+/* Invalid input: the right errno, and no effect. */
 #include "dev.h"
 
 #define RW (PROT_READ | PROT_WRITE)
 
-/* Every ioctl with a request that succeeds, to be spoilt one field at a time. */
+/* Every ioctl with a request that succeeds, to be corrupted one field at a time. */
 union any {
 	uint32_t size;
 	struct shmipc_dev_info info;
@@ -120,7 +120,7 @@ static void good(union any *a, unsigned int i, struct make *m, struct shmipc_dev
 	a->size = ioctls[i].size;
 }
 
-/* As @fd needs to be for ioctl @i, and its result. Puts things back. */
+/* Run ioctl @i on a descriptor that suits it, and return its result. Undoes its effect. */
 static int try_ioctl(int bound, unsigned int i, union any *a)
 {
 	bool fresh = ioctls[i].cmd == SHMIPC_IOC_CREATE || ioctls[i].cmd == SHMIPC_IOC_OPEN ||
@@ -140,13 +140,13 @@ static int try_ioctl(int bound, unsigned int i, union any *a)
 	return err;
 }
 
-/* What a good request gives. */
+/* The result of a valid request. */
 static int good_result(unsigned int i)
 {
 	return ioctls[i].cmd == SHMIPC_IOC_WAIT ? -EAGAIN : 0;
 }
 
-/* Of its struct, in the first version. */
+/* Size of its struct in the first version. */
 static uint32_t first_size(unsigned int i)
 {
 	switch (ioctls[i].cmd) {
@@ -167,7 +167,7 @@ TEST_F(bad, sizes_too_small_too_large_and_just_larger)
 	for (i = 0; i < N_IOCTLS; i++) {
 		TH_LOG("%s", ioctls[i].name);
 		if (ioctls[i].cmd == SHMIPC_IOC_UNLINK)
-			continue;	/* has an effect; the same code as OPEN */
+			continue;	/* it has an effect; same code as OPEN */
 		good(&a, i, &self->m, &self->stat, self->fd);
 		EXPECT_EQ(try_ioctl(self->fd, i, &a), good_result(i));
 		first = first_size(i);
@@ -176,7 +176,7 @@ TEST_F(bad, sizes_too_small_too_large_and_just_larger)
 			a.size = n;
 			ASSERT_EQ(try_ioctl(self->fd, i, &a), n < first ? -EINVAL : 0);
 		}
-		/* A newer caller that asks for nothing new. */
+		/* A newer caller that uses nothing new. */
 		good(&a, i, &self->m, &self->stat, self->fd);
 		a.size = ioctls[i].size + 64;
 		EXPECT_EQ(try_ioctl(self->fd, i, &a), good_result(i));
@@ -320,7 +320,7 @@ TEST_F(bad, a_descriptor_has_one_segment)
 	EXPECT_EQ(name_ioctl(self->fd, SHMIPC_IOC_OPEN, "bad/fixture"), -EBUSY);
 }
 
-TEST_F(bad, a_descriptor_for_reading_makes_nothing)
+TEST_F(bad, a_read_only_descriptor_creates_nothing)
 {
 	struct make m;
 	int fd = open(SHMIPC_DEVICE, O_RDONLY);
@@ -333,7 +333,7 @@ TEST_F(bad, a_descriptor_for_reading_makes_nothing)
 	close(fd);
 }
 
-/* One field of a request for a segment, and what it must not be. */
+/* Set one field of a request for a segment to an invalid value. */
 #define SPOIL(stmt, want)						\
 	do {								\
 		struct make m;						\
@@ -343,7 +343,7 @@ TEST_F(bad, a_descriptor_for_reading_makes_nothing)
 		{ stmt; }						\
 		got = dev_make(&m);					\
 		if (got != (want))					\
-			TH_LOG("%s: %d, not %d", #stmt, got, want);	\
+			TH_LOG("%s: %d, expected %d", #stmt, got, want);	\
 		EXPECT_EQ(got, want);					\
 		if (got >= 0)						\
 			close(got);					\
@@ -417,7 +417,7 @@ TEST_F(bad, other_requests)
 	EXPECT_EQ(AT(.role = 0), -EINVAL);
 	EXPECT_EQ(AT(.role = SHMIPC_DEV_ROLES), -EINVAL);
 	EXPECT_EQ(AT(.role = UINT32_MAX), -EINVAL);
-	EXPECT_EQ(AT(.role = 5), -EBUSY);	/* nobody may hold it here */
+	EXPECT_EQ(AT(.role = 5), -EBUSY);	/* no peer may hold it here */
 	EXPECT_EQ(AT(.role = 1, .flags = 1), -EINVAL);
 	EXPECT_EQ(AT(.role = 1, .caps = 256), -EINVAL);
 	EXPECT_EQ(AT(.role = 1, .slot_min = 1), -EINVAL);

@@ -3,7 +3,7 @@
 #include "dev.h"
 
 #ifdef __x86_64__
-/* ioctl(2) by the 32-bit entry: the kernel takes it for a 32-bit program's. */
+/* ioctl(2) by the 32-bit entry: to the kernel it comes from a 32-bit program. */
 static int ioctl32(int fd, unsigned long cmd, void *arg)
 {
 	int ret;
@@ -15,7 +15,7 @@ static int ioctl32(int fd, unsigned long cmd, void *arg)
 	return ret;
 }
 
-/* What a 32-bit program can point to. */
+/* Memory that a 32-bit program can point to. */
 struct low {
 	struct make m;
 	char name[32];

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The end of a peer, by every way there is: the slot says so, and every sleeper
- * is woken, before the parent of the victim hears of it.
+ * The end of a peer, in every possible way: its slot shows it, and every sleeper is
+ * woken, before the parent of the victim is told.
  */
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -9,7 +9,7 @@
 #include "dev.h"
 
 #define RW (PROT_READ | PROT_WRITE)
-#define CG "/sys/fs/cgroup/shmipc-death"	/* for who is to lack memory */
+#define CG "/sys/fs/cgroup/shmipc-death"	/* for the process that will lack memory */
 
 static int write_file(const char *path, const char *text)
 {
@@ -22,17 +22,17 @@ static int write_file(const char *path, const char *text)
 	return ret;
 }
 
-/* Touch more than the cgroup has; the killer comes. */
+/* Touch more than the cgroup allows, to be killed. */
 static void starve(void)
 {
 	char *p = mmap(NULL, 256 * MIB, RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (p != MAP_FAILED)
 		memset(p, 1, 256 * MIB);
-	_exit(96);	/* nobody came */
+	_exit(96);	/* not killed */
 }
 
-/* What a victim does besides holding its role. */
+/* What a victim does in addition to holding its role. */
 struct victim {
 	uint64_t resident;	/* bytes of private memory that it has */
 	int threads;
@@ -49,7 +49,7 @@ static void *spin_in_kernel(void *arg)
 	return NULL;
 }
 
-/* In the victim: attach, map, grow, tell; then end. */
+/* In the victim: attach, map, grow, report; then end. */
 static void victim_run(const struct victim *v, const char *name, struct gate *g, int sock)
 {
 	int fd = dev_open(name), i;
@@ -73,7 +73,7 @@ static void victim_run(const struct victim *v, const char *name, struct gate *g,
 		if (pthread_create(&t, NULL, spin_in_kernel, NULL))
 			_exit(93);
 	if (v->child_inherits && !fork()) {
-		/* Not to be left behind when the test fails. */
+		/* Do not stay when the test fails. */
 		prctl(PR_SET_PDEATHSIG, 0);
 		gate_tell(g->to_parent[1], 'c');
 		gate_hear(g->to_child[0]);
@@ -103,7 +103,7 @@ static void victim_run(const struct victim *v, const char *name, struct gate *g,
 		pause();
 }
 
-/* A sleeper that watches the victim's slot; its exit code says what it saw. */
+/* A sleeper that watches the victim's slot; its exit code shows what it saw. */
 static void sleeper_run(const char *name, uint32_t word)
 {
 	int fd = dev_open(name), err;
@@ -117,7 +117,7 @@ static void sleeper_run(const char *name, uint32_t word)
 	_exit(hdr_slot(h, 0)->state);
 }
 
-/* Until the process runs another program. */
+/* Wait until the process runs another program. */
 static int await_comm(pid_t pid, const char *comm)
 {
 	char line[256] = "", path[64];
@@ -181,7 +181,7 @@ static void victim_ends(struct __test_metadata *_metadata, const struct victim *
 		} else {
 			ASSERT_EQ(await_comm(victim, "(sleep)"), 0);
 		}
-		/* Known by now, not some time later. */
+		/* It must be known by now, not some time later. */
 		EXPECT_EQ(slot->state, SHMIPC_PEER_DIED);
 		died = word | SHMIPC_PEER_DEAD;
 		EXPECT_EQ(slot->word, died);
@@ -230,7 +230,7 @@ ENDS(execs_with_threads, SHMIPC_PEER_DIED, .how = "exec", .threads = 4)
 ENDS(closes_and_unmaps, SHMIPC_PEER_LEFT, .how = "close")
 ENDS(detaches, SHMIPC_PEER_LEFT, .how = "detach")
 
-TEST(killed_for_want_of_memory)
+TEST(killed_for_lack_of_memory)
 {
 	const struct victim v = { .how = "oom", .threads = 2 };
 
@@ -251,7 +251,7 @@ static void *main_thread_has_gone(void *arg)
 	_exit(0);
 }
 
-TEST(the_end_of_the_main_thread_is_not_the_end)
+TEST(the_end_of_the_main_thread_is_not_a_death)
 {
 	const struct shmipc_peer_slot *slot;
 	int fd = dev_create("death/main", PAGE), status;
@@ -351,7 +351,7 @@ TEST(a_death_wakes_every_sleeper_whatever_it_sleeps_on)
 	}
 }
 
-TEST(a_receiver_of_the_descriptor_is_a_peer_of_its_own)
+TEST(a_receiver_of_the_descriptor_is_a_separate_peer)
 {
 	const struct shmipc_seg_hdr *h;
 	int fd = dev_create(NULL, PAGE), pair[2], status;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* dev.h - the device in a few words, for its tests */
+/* dev.h - short functions for tests of the device */
 #ifndef TESTS_KMOD_DEV_H
 #define TESTS_KMOD_DEV_H
 
@@ -23,7 +23,7 @@
 
 #include <linux/shmipc.h>
 
-/* How much longer things take here: kernels that watch themselves are slow. */
+/* Factor of slowness: kernels with debugging checks are slow. */
 static inline unsigned int slowness(void)
 {
 	const char *env = getenv("SHMIPC_TEST_SLOW");
@@ -43,7 +43,7 @@ static inline unsigned int slowness(void)
 #define MIB		(1ull << 20)
 #define PAGE		4096ull
 
-/* Where the helpers put things, as a ring of one producer and one consumer has. */
+/* The layout that the helpers use, like a ring of one producer and one consumer. */
 #define SLOTS		4u
 #define RING_OFF	SHMIPC_DEV_BODY_OFF(SLOTS)
 #define PROD_OFF	(RING_OFF + PAGE)
@@ -54,7 +54,7 @@ static inline unsigned int slowness(void)
 
 #define ROLE(r)		(1u << SHMIPC_ROLE_##r)
 
-/* One request, and what its pointers point to. */
+/* One request, and the data that its pointers point to. */
 struct make {
 	struct shmipc_dev_create req;
 	struct shmipc_dev_region region[4];
@@ -157,7 +157,7 @@ static inline int dev_unlink(const char *name)
 	return err;
 }
 
-/* The slot, or -errno. */
+/* Return: the slot, or -errno. */
 static inline int dev_attach(int fd, uint32_t role)
 {
 	struct shmipc_dev_attach r = { .size = sizeof(r), .role = role, .slot_max = SLOTS - 1 };
@@ -252,7 +252,7 @@ static inline uint64_t now_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-/* Far enough to mean: something hangs. */
+/* So far away that passing it means a hang. */
 static inline uint64_t long_deadline(void)
 {
 	return now_ns() + slowness() * 30 * 1000000000ull;
@@ -268,7 +268,7 @@ static inline int dev_wait(int fd, uint64_t off, uint32_t val, uint32_t peer, ui
 	return dev_ioctl(fd, SHMIPC_IOC_WAIT, &r);
 }
 
-/* How many were woken, or -errno. */
+/* Return: number woken, or -errno. */
 static inline int dev_wake(int fd, uint64_t off, uint32_t n)
 {
 	struct shmipc_dev_wake r = { .size = sizeof(r), .off = off, .n = n };
@@ -277,7 +277,7 @@ static inline int dev_wake(int fd, uint64_t off, uint32_t n)
 	return err ? err : (int)r.woken;
 }
 
-/* Until @n sleep in the segment. */
+/* Wait until @n threads sleep in the segment. */
 static inline int dev_await_waiters(int fd, uint32_t n)
 {
 	uint64_t end = long_deadline();
@@ -293,7 +293,7 @@ static inline int dev_await_waiters(int fd, uint32_t n)
 	return -1;
 }
 
-/* A message that a child has come so far, and leave to go on. */
+/* A message that a child has got this far, and permission to continue. */
 struct gate {
 	int to_parent[2];
 	int to_child[2];
@@ -359,7 +359,7 @@ static inline int fd_recv(int sock)
 	return fd;
 }
 
-/* Run @fn in a child; its value is the exit code (0..100); -signal if it died so. */
+/* Run @fn in a child. Return: its exit code (0..100), or -signal if it was killed. */
 static inline int in_child(int (*fn)(void *arg), void *arg)
 {
 	int status;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* ebpf.bpf.c - programs that ask the module, and listen to it; see ebpf.c */
+/* ebpf.bpf.c - programs that call the module, and listen to it; see ebpf.c */
 #include <linux/bpf.h>
 #include <linux/types.h>
 
@@ -12,14 +12,14 @@ extern int bpf_shmipc_segment_state(__u64 id, struct shmipc_bpf_state *out, __u3
 extern int bpf_shmipc_peer_state(__u64 id, __u32 slot, struct shmipc_bpf_peer *out,
 				 __u32 out__sz) __ksym;
 
-/* Known to the compiler by name alone. */
+/* Incomplete type. */
 struct shmipc_segment;
 struct shmipc_peer;
 
-/* Of the segment with this id alone. */
+/* Only the segment with this id. */
 __u64 wanted;
 __u64 events[EBPF_EVENTS];
-/* What the sampler said last, and what the function said then. */
+/* The last sample, and the result of the function at that time. */
 struct shmipc_bpf_state sampled;
 struct shmipc_bpf_state asked;
 struct shmipc_bpf_peer sampled_peer;
@@ -38,7 +38,7 @@ int ask(struct ebpf_ask *ctx)
 	return 0;
 }
 
-/* With less room than there ever was, and with more than there is. */
+/* With less room than the first version, and with more than the present one. */
 SEC("syscall")
 int ask_sizes(struct ebpf_ask *ctx)
 {
@@ -94,7 +94,7 @@ int on_wait(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
-/* As tracefs describes the event: the first 8 bytes are common to all. */
+/* Layout of the event according to tracefs: the first 8 bytes are common to all. */
 SEC("tp/shmipc/shmipc_wake")
 int on_wake(struct ebpf_wake *ctx)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The module and eBPF programs: the functions that they can call, the tracepoints
- * that they can listen to, and that they hold the module meanwhile.
+ * The module and eBPF programs: the functions that they can call, the tracepoints that
+ * they can listen to, and that they keep the module loaded meanwhile.
  */
 #include "module.h"
 #include "trace.h"
@@ -48,7 +48,7 @@ FIXTURE_TEARDOWN(ebpf)
 			SKIP(return, "the module has no BTF here");		\
 	} while (0)
 
-/* Runs a program on @q. */
+/* Run a program on @q. */
 static int run(struct bpf_program *prog, struct ebpf_ask *q)
 {
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = q, .ctx_size_in = sizeof(*q));
@@ -113,7 +113,7 @@ TEST_F(ebpf, a_segments_state_by_its_id)
 	close(fd[1]);
 }
 
-TEST_F(ebpf, who_is_not_there)
+TEST_F(ebpf, missing_segments_and_peers)
 {
 	struct ebpf_ask q = { .slot = 2 };
 	int fd[2];
@@ -168,7 +168,7 @@ static int end_and_die(void *arg)
 	return dev_attach(fd, SHMIPC_ROLE_READER) < 0;
 }
 
-TEST_F(ebpf, programs_hear_every_kind_of_event)
+TEST_F(ebpf, programs_receive_every_kind_of_event)
 {
 	uint64_t end = long_deadline();
 	struct ebpf_bpf__bss *bss;
@@ -194,7 +194,7 @@ TEST_F(ebpf, programs_hear_every_kind_of_event)
 	EXPECT_EQ(bss->events[EBPF_WAKE], 1);
 	ebpf_bpf__detach(self->skel);
 	EXPECT_EQ(sampler_await_running(0), 0);
-	/* The function, called in the tracepoint, says what that says. */
+	/* The function, called in the tracepoint, returns the same as the event. */
 	EXPECT_EQ(self->skel->data->asked_ret, 0);
 	EXPECT_EQ(bss->sampled.lag, 4032);
 	EXPECT_EQ(bss->sampled.pid, getpid());
@@ -205,7 +205,7 @@ TEST_F(ebpf, programs_hear_every_kind_of_event)
 	close(fd[1]);
 }
 
-/* Segments of one name come, and die with their peers in them. */
+/* Segments of one name appear, and die with their peers in them. */
 static void come_and_go(void)
 {
 	int i, fd;
@@ -220,7 +220,7 @@ static void come_and_go(void)
 	_exit(0);
 }
 
-TEST_F_TIMEOUT(ebpf, ask_for_segments_that_die, 120)
+TEST_F_TIMEOUT(ebpf, functions_on_segments_that_die, 120)
 {
 	struct ebpf_ask q = { 0 };
 	int n, fd, status, there = 0, gone = 0;
@@ -236,7 +236,7 @@ TEST_F_TIMEOUT(ebpf, ask_for_segments_that_die, 120)
 		}
 		q.id = fd < 0 ? q.id : id_of(fd);
 		close(fd);
-		/* It goes, sooner or later: nobody opens it again. */
+		/* It goes sooner or later, as it is not opened again. */
 		do {
 			ASSERT_EQ(run(self->skel->progs.ask, &q), 0);
 			there += !q.ret;
@@ -245,11 +245,11 @@ TEST_F_TIMEOUT(ebpf, ask_for_segments_that_die, 120)
 		while (wait(&status) > 0)
 			;
 	}
-	TH_LOG("there %d times, gone %d times", there, gone);
+	TH_LOG("found %d times, gone %d times", there, gone);
 	EXPECT_GT(gone, 0);
 }
 
-TEST_F(ebpf, a_program_holds_the_module)
+TEST_F(ebpf, a_program_keeps_the_module_loaded)
 {
 	NEEDS_BTF();
 	ASSERT_EQ(access(MODULE, R_OK), 0);
@@ -259,7 +259,7 @@ TEST_F(ebpf, a_program_holds_the_module)
 	EXPECT_EQ(module_remove(), -EAGAIN);
 	ebpf_bpf__destroy(self->skel);
 	self->skel = NULL;
-	/* The kernel lets programs and links go a little later. */
+	/* The kernel releases programs and links a little later. */
 	for (uint64_t end = long_deadline(); module_remove() && now_ns() < end;)
 		sched_yield();
 	EXPECT_NE(access(SHMIPC_DEVICE, F_OK), 0);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* ebpf.h - what ebpf.c and its programs know of each other */
+/* ebpf.h - shared by ebpf.c and its programs */
 #ifndef TESTS_KMOD_EBPF_H
 #define TESTS_KMOD_EBPF_H
 
@@ -14,7 +14,7 @@ enum ebpf_event {
 	EBPF_EVENTS,
 };
 
-/* A question, and its answers. */
+/* A request, and its results. */
 struct ebpf_ask {
 	__u64 id;
 	__u32 slot;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Every allocation of every call fails once, on kernels with fault injection.
- * The call says so, nothing is lost, and the same call works afterwards.
+ * Every allocation of every call fails once, on kernels with fault injection. The call
+ * reports it, nothing is lost, and the same call works afterwards.
  */
 #include "ring.h"
 
@@ -68,7 +68,7 @@ FIXTURE_TEARDOWN(failnth)
 	EXPECT_EQ(after.total_segs, self->before.total_segs);
 }
 
-/* Calls under test; each gives 0 or a descriptor, or -errno, and leaves nothing. */
+/* Calls under test; each returns 0, a descriptor or -errno, and leaves nothing behind. */
 static int call_open(void)
 {
 	int fd = dev_file();
@@ -86,7 +86,7 @@ static int call_create_huge(void)
 	return dev_create("failnth", 4 * MIB + PAGE);
 }
 
-static int held;	/* a segment that is there all the time */
+static int held;	/* a segment that always exists */
 
 static int call_open_name(void)
 {
@@ -108,7 +108,7 @@ static int call_map(void)
 
 	if (p == MAP_FAILED)
 		return -errno;
-	/* May fail too, once. */
+	/* May also fail, once. */
 	return munmap((void *)(uintptr_t)p, SMALL_DATA_OFF) ?
 	       munmap((void *)(uintptr_t)p, SMALL_DATA_OFF) : 0;
 }
@@ -154,7 +154,7 @@ static int call_persistent(void)
 		return fd;
 	close(fd);
 	ret = dev_unlink("failnth/persistent");
-	/* The device could not be opened for it, once. */
+	/* Opening the device for it may have failed, once. */
 	return ret ? (void)dev_unlink("failnth/persistent"), ret : 0;
 }
 
@@ -165,7 +165,7 @@ static int call_uring(void)
 	bool taken = submit_simple(&ring, held, SMALL_DATA_OFF, 0, 1, 0) == 1;
 	int ret;
 
-	/* What the kernel has not taken it takes at the second time. */
+	/* If the kernel has not accepted it, it does the second time. */
 	if (!taken && syscall(__NR_io_uring_enter, ring.fd, 1, 0, 0, NULL, 0) != 1)
 		return -EIO;
 	do
@@ -260,7 +260,7 @@ TEST_F_TIMEOUT(failnth, each_allocation_of_each_call, 1800)
 	ASSERT_EQ(dev_attach(reserved, SHMIPC_ROLE_PRODUCER), 0);
 	ASSERT_EQ(ring_make(&ring), 0);
 	for (i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
-		/* Once without, so that what is kept for later is there each time. */
+		/* Once without failures, so that caches are filled each time. */
 		ret = calls[i].fn();
 		if (ret > 0)
 			close(ret);
@@ -274,7 +274,7 @@ TEST_F_TIMEOUT(failnth, each_allocation_of_each_call, 1800)
 			if (!hit)
 				break;
 			failed += ret < 0;
-			/* ENOMEM, or it did without (a smaller page, a cache). */
+			/* ENOMEM, or it had an alternative (a smaller page, a cache). */
 			if (ret < 0 && ret != -ENOMEM)
 				TH_LOG("%s, allocation %u: %d", calls[i].name, n, ret);
 			ASSERT_TRUE(ret >= 0 || ret == -ENOMEM);

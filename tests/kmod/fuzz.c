@@ -2,9 +2,9 @@
 /*
  * Random ioctls and mappings, from several processes at once, for a while.
  *
- * Nothing is expected of a single call but that it returns. Afterwards no
- * segment, no byte and no sleeper may be left, and the kernel must not have
- * complained. SHMIPC_FUZZ_SEED and SHMIPC_FUZZ_SECONDS (default 20) repeat a run.
+ * A single call only has to return. Afterwards no segment, no byte and no sleeper may be
+ * left, and the kernel must not have complained. SHMIPC_FUZZ_SEED and SHMIPC_FUZZ_SECONDS
+ * (default 20) repeat a run.
  */
 #include "dev.h"
 
@@ -29,7 +29,7 @@ static uint32_t rnd(struct state *s, uint32_t below)
 	return (uint32_t)rand_r(&s->seed) % below;
 }
 
-/* Values at which things change. */
+/* Values at limits. */
 static uint64_t odd_value(struct state *s)
 {
 	static const uint64_t v[] = {
@@ -78,7 +78,7 @@ static void do_create(struct state *s, int fd)
 		make_reserved(m, rnd(s, 2) ? 0 : PAGE * rnd(s, 8));
 	if (rnd(s, 4) == 0)
 		m->req.role_max[SHMIPC_ROLE_PRODUCER] = SLOTS;
-	/* Usually good; sometimes one field is not. */
+	/* Usually valid; sometimes one field is not. */
 	if (rnd(s, 3) == 0) {
 		v = odd_value(s);
 		memcpy(bytes + 4 * rnd(s, sizeof(m->req) / 4 - 1), &v, rnd(s, 2) ? 4 : 8);
@@ -123,7 +123,7 @@ static void do_map(struct state *s, int fd)
 	s->map[i].prot = p;
 }
 
-/* Touch, split, move, advise: what can be done to a mapping. */
+/* Touch, split, move, advise: operations on a mapping. */
 static void do_mapped(struct state *s)
 {
 	uint32_t i = rnd(s, MAPS);
@@ -249,7 +249,7 @@ static void step(struct state *s)
 	}
 }
 
-/* Until killed, or by itself: both ways of ending are to be tested. */
+/* Ends when killed, or by itself: both are tested. */
 static void worker(unsigned int seed, uint64_t end)
 {
 	struct state *s = calloc(1, sizeof(*s));
@@ -277,7 +277,7 @@ FIXTURE_TEARDOWN(fuzz)
 {
 }
 
-/* Also names that a random length or pointer made, such as "fuzz". */
+/* Also names that come from a random length or pointer, such as "fuzz". */
 static void unlink_all(void)
 {
 	struct shmipc_dev_stat s = { .size = sizeof(s) };
@@ -290,7 +290,7 @@ static void unlink_all(void)
 	close(fd);
 }
 
-TEST_F_TIMEOUT(fuzz, random_calls_leave_nothing, 3600)
+TEST_F_TIMEOUT(fuzz, random_calls_leave_nothing_behind, 3600)
 {
 	const char *env = getenv("SHMIPC_FUZZ_SEED"), *secs = getenv("SHMIPC_FUZZ_SECONDS");
 	unsigned int seed = env ? (unsigned int)strtoul(env, NULL, 10) : (unsigned int)now_ns();

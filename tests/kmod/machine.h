@@ -36,7 +36,7 @@ static inline int as_fn(void *arg)
 	return a->fn(a->arg);
 }
 
-/* @fn as a user, in a child. */
+/* Run @fn as a user, in a child. */
 static inline int as_user(uid_t uid, bool member, int (*fn)(void *arg), void *arg)
 {
 	struct as a = { uid, member, fn, arg };
@@ -56,7 +56,7 @@ static inline int param(const char *name, const char *value)
 	return ret;
 }
 
-/* KiB of a line of /proc/self/smaps for the mapping that has @addr. */
+/* KiB in a line of /proc/self/smaps for the mapping that contains @addr. */
 static inline long smaps_kib(const void *addr, const char *key)
 {
 	char line[512];
@@ -100,7 +100,7 @@ static inline long read_long(const char *path)
 	return v;
 }
 
-/* A cgroup of the tests' own. */
+/* A cgroup for the tests. */
 #define CG "/sys/fs/cgroup/shmipc-test"
 
 #endif /* TESTS_KMOD_MACHINE_H */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* What the pages of a segment are, and what the rest of the kernel does with them. */
+/* The pages of a segment, and how the rest of the kernel treats them. */
 #include <linux/futex.h>
 #include <sys/uio.h>
 
@@ -30,8 +30,8 @@ TEST(data_is_zero_and_mapped_by_2_mib)
 	EXPECT_EQ(smaps_kib(p, "FilePmdMapped"), 8 * 1024);
 }
 
-/* Pages that were just dirty come back as zeroes (Debian zeroes them twice by default). */
-TEST(used_memory_comes_back_zeroed)
+/* Reused dirty pages are zero (Debian zeroes them twice by default). */
+TEST(reused_memory_is_zero)
 {
 	unsigned char *p;
 	int fd, round;
@@ -85,7 +85,7 @@ TEST(small_pages_on_request)
 	EXPECT_EQ(smaps_kib(p, "FilePmdMapped"), 0);
 }
 
-TEST(what_was_obtained_is_reported_by_chunk)
+TEST(obtained_pages_are_reported_by_chunk)
 {
 	struct shmipc_dev_pages r = { .size = sizeof(r), .count = 8 };
 	struct shmipc_dev_stat s;
@@ -112,7 +112,7 @@ TEST(what_was_obtained_is_reported_by_chunk)
 	EXPECT_EQ(chunk[3] & ~SHMIPC_CHUNK_NODE, 0);
 }
 
-TEST(the_gap_before_the_data_is_not_there)
+TEST(the_gap_before_the_data_has_no_memory)
 {
 	int fd = dev_create(NULL, 2 * MIB);
 	char *p;
@@ -165,7 +165,7 @@ TEST(memory_of_the_node_that_was_asked_for)
 	EXPECT_EQ(dev_make(&m), -EINVAL);
 }
 
-TEST(the_header_says_what_the_segment_is)
+TEST(the_header_describes_the_segment)
 {
 	const struct shmipc_seg_hdr *h;
 	struct shmipc_dev_stat s;
@@ -214,7 +214,7 @@ TEST(shared_futexes_work)
 			syscall(SYS_futex, again, FUTEX_WAIT, 0, NULL, NULL, 0);
 		_exit(0);
 	}
-	/* Until it sleeps: a wake that finds nobody is tried again. */
+	/* Until it sleeps: a wake that finds no sleeper is repeated. */
 	while (syscall(SYS_futex, mine, FUTEX_WAKE, 1, NULL, NULL, 0) == 0)
 		sched_yield();
 	__atomic_store_n(mine, 1, __ATOMIC_RELEASE);
@@ -263,7 +263,7 @@ TEST(vmsplice_and_process_vm_readv_see_the_bytes)
 	ASSERT_EQ(pipe(pipefd), 0);
 	io = (struct iovec){ p + 3 * MIB + 100, 8 };
 	ASSERT_EQ(vmsplice(pipefd[1], &io, 1, 0), 8);
-	/* The segment goes while the pipe still has its page. */
+	/* The segment is closed while the pipe still has its page. */
 	remote = io;
 	io = (struct iovec){ got, 8 };
 	EXPECT_EQ(process_vm_readv(getpid(), &io, 1, &remote, 1, 0), 8);
@@ -331,7 +331,7 @@ TEST(the_bytes_outlive_the_descriptor_and_the_creator)
 	EXPECT_STREQ(p, "still here");
 }
 
-TEST(everything_is_given_back)
+TEST(all_memory_is_given_back)
 {
 	struct shmipc_dev_info before, during, after;
 	int fd;
@@ -364,7 +364,7 @@ static int in_cgroup(void *arg)
 	after = read_long(CG "/memory.current");
 	if (after - before < (long)(16 * MIB))
 		return 3;
-	/* More than memory.max: refused, and nobody is killed. */
+	/* More than memory.max: refused, and no process is killed. */
 	if (dev_create("memory/cgroup2", 128 * MIB) != -ENOMEM)
 		return 4;
 	close(fd);

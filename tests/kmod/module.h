@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* module.h - taking the module out of the kernel, and putting it back */
+/* module.h - unloading the module and loading it again */
 #ifndef TESTS_KMOD_MODULE_H
 #define TESTS_KMOD_MODULE_H
 
@@ -9,7 +9,7 @@
 
 #define MODULE	"/shmipc.ko"
 
-static gid_t module_gid;	/* of the device, which goes with the module */
+static gid_t module_gid;	/* of the device, which disappears with the module */
 
 static inline int module_remove(void)
 {
@@ -28,7 +28,7 @@ static inline int module_insert(void)
 		return -errno;
 	ret = syscall(SYS_finit_module, fd, "", 0) ? -errno : 0;
 	close(fd);
-	/* What udev does elsewhere. */
+	/* As udev does on other machines. */
 	if (!ret && chown("/dev/shmipc", 0, module_gid))
 		ret = -errno;
 	return ret;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Names: made once, found, listed, removed; and who sees them. */
+/* Names: given once, found, listed, removed; and their visibility. */
 #include <sys/stat.h>
 
 #include "dev.h"
@@ -18,7 +18,7 @@ static int next_name(int fd, const char *after, char ret[256])
 	return err;
 }
 
-TEST(a_name_is_given_once)
+TEST(a_name_is_given_only_once)
 {
 	int fd = dev_create("names/once", PAGE);
 
@@ -31,7 +31,7 @@ TEST(a_name_is_given_once)
 	close(fd);
 }
 
-TEST(what_is_no_name_is_refused)
+TEST(an_invalid_name_is_refused)
 {
 	static const char *const bad[] = {
 		"/a", "a/", "a//b", ".", "..", "a/.", "a/../b", "./a", "../a", "a b", "a\n", "a\x7f",
@@ -74,7 +74,7 @@ TEST(what_is_no_name_is_refused)
 	EXPECT_EQ(dev_make(&m), -EFAULT);
 }
 
-TEST(an_unlinked_segment_lives_on_with_its_holders)
+TEST(an_unlinked_segment_stays_while_it_is_open)
 {
 	int fd = dev_create("names/unlink", PAGE), other, again;
 	struct shmipc_dev_stat s, t;
@@ -94,7 +94,7 @@ TEST(an_unlinked_segment_lives_on_with_its_holders)
 	ASSERT_EQ(dev_stat(again, &t), 0);
 	EXPECT_EQ(t.linked, 1);
 	EXPECT_NE(memcmp(s.id, t.id, 16), 0);
-	/* The old one's end leaves the new one's name alone. */
+	/* The end of the old segment leaves the name of the new one alone. */
 	close(other);
 	EXPECT_GE(dev_open("names/unlink"), 0);
 }
@@ -144,7 +144,7 @@ TEST(names_are_listed_in_order)
 	ASSERT_EQ(next_name(fd, "names/order/a", name), 0);
 	EXPECT_STREQ(name, "names/order/b");
 	close(b);
-	/* The name given need not be there. */
+	/* The given name need not exist. */
 	ASSERT_EQ(next_name(fd, "names/order/b", name), 0);
 	EXPECT_STREQ(name, "names/order/c");
 	EXPECT_EQ(next_name(fd, "names/order/c", name), -ENOENT);
@@ -189,7 +189,7 @@ static int in_other_ns(void *arg)
 	fd = dev_create("names/ns", PAGE);
 	if (fd < 0)
 		return 4;
-	/* A descriptor crosses on purpose. */
+	/* A descriptor may be passed deliberately. */
 	got = fd_recv(pair[1]);
 	if (got < 0 || dev_stat(got, &s) || s.data_bytes != 2 * MIB)
 		return 5;
@@ -219,14 +219,14 @@ static int persist_in_other_ns(void *arg)
 	return dev_make(&m) < 0 ? 2 : 0;
 }
 
-TEST(a_dead_namespace_takes_its_persistent_segments_along)
+TEST(persistent_segments_end_with_their_namespace)
 {
 	uint64_t end = long_deadline();
 	struct shmipc_dev_info before, after;
 	struct make m;
 	int fd;
 
-	/* Nobody has it open; and it is the only name of the initial namespace. */
+	/* No process has it open, and it is the only name in the initial namespace. */
 	make_init(&m, "names/stays", PAGE);
 	m.req.flags = SHMIPC_DEV_PERSISTENT;
 	fd = dev_make(&m);
@@ -237,7 +237,7 @@ TEST(a_dead_namespace_takes_its_persistent_segments_along)
 	ASSERT_EQ(dev_info(&after), 0);
 	EXPECT_EQ(after.total_segs, before.total_segs + 1);
 	do {
-		poll(NULL, 0, 100);	/* the worker comes every ten seconds */
+		poll(NULL, 0, 100);	/* the worker runs every ten seconds */
 		ASSERT_EQ(dev_info(&after), 0);
 	} while (after.total_segs != before.total_segs && now_ns() < end);
 	EXPECT_EQ(after.total_segs, before.total_segs);
@@ -257,7 +257,7 @@ FIXTURE_TEARDOWN(long_names)
 {
 }
 
-TEST_F_TIMEOUT(long_names, ten_thousand_segments_come_and_go, 300)
+TEST_F_TIMEOUT(long_names, ten_thousand_segments_are_created_and_removed, 300)
 {
 	struct shmipc_dev_info before, after;
 	char name[64];
@@ -276,7 +276,7 @@ TEST_F_TIMEOUT(long_names, ten_thousand_segments_come_and_go, 300)
 	EXPECT_EQ(after.total_segs, before.total_segs);
 }
 
-/* Many processes over three names: nobody sees half of anything. */
+/* Many processes use three names: none sees an incomplete segment. */
 static int race(void *arg)
 {
 	unsigned int seed = *(unsigned int *)arg, i;

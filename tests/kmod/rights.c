@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Owner, group, mode and limits, as ordinary users meet them. */
+/* Owner, group, mode and limits, for ordinary users. */
 #include "machine.h"
 
 static int opens_device(void *arg)
@@ -42,10 +42,10 @@ TEST(mode_bits_are_those_of_files)
 		{ 0606, 0, 0, 0, 0, -EPERM },
 		{ 0640, 0, GROUP, 0, -EACCES, -EPERM },
 		{ 0660, 0, GROUP, 0, 0, -EPERM },
-		{ 0606, 0, GROUP, -EACCES, -EACCES, -EPERM },	/* the group's bits hold */
+		{ 0606, 0, GROUP, -EACCES, -EACCES, -EPERM },	/* the group's bits apply */
 		{ 0400, USER, 0, 0, -EACCES, 0 },
 		{ 0600, USER, 0, 0, 0, 0 },
-		{ 0066, USER, GROUP, -EACCES, -EACCES, 0 },	/* the owner's bits hold */
+		{ 0066, USER, GROUP, -EACCES, -EACCES, 0 },	/* the owner's bits apply */
 	};
 	struct access a;
 	struct make m;
@@ -90,7 +90,7 @@ static int gives_away(void *arg)
 	return 0;
 }
 
-TEST(only_the_privileged_give_a_segment_away)
+TEST(only_privileged_users_change_the_owner)
 {
 	struct shmipc_dev_stat s;
 	struct make m;
@@ -126,7 +126,7 @@ static int lists(void *arg)
 	}
 }
 
-TEST(what_may_not_be_read_is_not_listed)
+TEST(an_unreadable_segment_is_not_listed)
 {
 	struct make m;
 	int secret, open_to_all;
@@ -142,7 +142,7 @@ TEST(what_may_not_be_read_is_not_listed)
 	EXPECT_EQ(lists(NULL), 2);
 }
 
-/* As process 1 of a namespace of its own, beside a peer outside of it. */
+/* As process 1 of its own namespace, with a peer outside it. */
 static int sees_pids(void *arg)
 {
 	struct shmipc_dev_peer peer;
@@ -185,7 +185,7 @@ TEST(pids_are_those_of_the_readers_namespace)
 	ASSERT_EQ(dev_peer(fd, 0, &peer), 0);
 	EXPECT_EQ(peer.pid, getpid());
 	ASSERT_EQ(dev_peer(fd, 1, &peer), 0);
-	EXPECT_GT(peer.pid, pid);	/* its child, as we call it */
+	EXPECT_GT(peer.pid, pid);	/* its child, with our number */
 	gate_tell(g.to_child[1], 'g');
 	ASSERT_EQ(waitpid(pid, &status, 0), pid);
 	EXPECT_EQ(status, 0);
@@ -193,7 +193,7 @@ TEST(pids_are_those_of_the_readers_namespace)
 	close(fd);
 }
 
-/* -ENOSPC, and because of @limit? */
+/* Does it fail with -ENOSPC because of @limit? */
 static int hits(const char *name, uint64_t bytes, uint32_t limit)
 {
 	struct make m;
@@ -272,7 +272,7 @@ TEST(everybody_meets_the_total_limits)
 	ASSERT_EQ(param("total_max_segs", "32768"), 0);
 }
 
-TEST(more_than_there_is_fails_and_kills_nobody)
+TEST(more_memory_than_exists_fails_and_kills_no_process)
 {
 	struct make m;
 	struct shmipc_dev_info before, after;

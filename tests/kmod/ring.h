@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* ring.h - io_uring in a few words, and the device's wait as a command of it */
+/* ring.h - short functions for io_uring, with the device's wait as a command */
 #ifndef TESTS_KMOD_RING_H
 #define TESTS_KMOD_RING_H
 
@@ -14,7 +14,7 @@ struct ring {
 	struct io_uring_sqe *sqes;
 };
 
-/* 0, or -errno: io_uring is not there. */
+/* Return: 0, or -errno: io_uring is not available. */
 static inline int ring_make(struct ring *r)
 {
 	memset(r, 0, sizeof(*r));

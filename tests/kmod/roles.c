@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Who may write what: the page tables say no, whatever the process tries. */
+/* Write permission of the roles: the page tables enforce it, whatever the process tries. */
 #include "dev.h"
 
 #define RW (PROT_READ | PROT_WRITE)
@@ -61,7 +61,7 @@ TEST_F(roles, each_writes_its_own_pages_only)
 		{ 2 * MIB, 2 * MIB, -EACCES, 0, -EACCES, -EACCES },
 		{ 2 * MIB, PAGE, -EACCES, 0, -EACCES, -EACCES },
 		{ 4 * MIB - PAGE, PAGE, -EACCES, 0, -EACCES, -EACCES },
-		/* Partly one's own is not one's own. */
+		/* A range that is only partly in one's own region is refused. */
 		{ PROD_OFF, 2 * PAGE, -EACCES, -EACCES, -EACCES, -EACCES },
 		{ RING_OFF, 2 * PAGE, -EACCES, -EACCES, -EACCES, -EACCES },
 		{ 2 * MIB - PAGE, 2 * PAGE, -EACCES, -EACCES, -EACCES, -EACCES },
@@ -79,7 +79,7 @@ TEST_F(roles, each_writes_its_own_pages_only)
 	}
 }
 
-TEST_F(roles, what_is_read_only_stays_so)
+TEST_F(roles, a_read_only_mapping_stays_read_only)
 {
 	char *p = dev_map(self->consumer, 2 * MIB, 2 * MIB, PROT_READ);
 	int mem = open("/proc/self/mem", O_RDWR);
@@ -110,7 +110,7 @@ TEST_F(roles, no_private_and_no_executable_mapping)
 	p = dev_map(self->producer, PROD_OFF, PAGE, RW);
 	ASSERT_NE(p, MAP_FAILED);
 	EXPECT_EQ(mprotect(p, PAGE, PROT_READ | PROT_EXEC), -1);
-	/* One's own may be made read-only and writable again. */
+	/* One's own region may be made read-only and writable again. */
 	EXPECT_EQ(mprotect(p, PAGE, PROT_READ), 0);
 	EXPECT_EQ(mprotect(p, PAGE, RW), 0);
 	munmap(p, PAGE);
@@ -126,14 +126,14 @@ TEST_F(roles, both_sides_see_each_others_bytes)
 	munmap(tx, 2 * MIB);
 }
 
-TEST_F(roles, a_role_is_held_by_as_many_as_its_creator_said)
+TEST_F(roles, a_role_is_held_by_as_many_peers_as_created)
 {
 	int other = dev_open("roles/fixture"), fd;
 
 	EXPECT_EQ(dev_attach(other, SHMIPC_ROLE_PRODUCER), -EBUSY);
 	EXPECT_EQ(dev_attach(other, SHMIPC_ROLE_CONSUMER), -EBUSY);
 	EXPECT_EQ(dev_attach(other, SHMIPC_ROLE_READER), 3);
-	/* One role for an address space through one descriptor. */
+	/* One role per address space and descriptor. */
 	EXPECT_EQ(dev_attach(other, SHMIPC_ROLE_READER), -EBUSY);
 	/* All slots are taken. */
 	fd = dev_open("roles/fixture");
@@ -208,17 +208,17 @@ static int child_writes(void *arg)
 	return 0;
 }
 
-TEST_F(roles, a_forked_child_is_no_peer)
+TEST_F(roles, a_forked_child_is_not_a_peer)
 {
 	int fd = self->producer;
 
 	child_map = dev_map(fd, PROD_OFF, PAGE, RW);
 	ASSERT_NE(child_map, MAP_FAILED);
 	EXPECT_EQ(in_child(child_writes, NULL), -SIGSEGV);
-	/* Old kernels take the flag away; the child's mapping is dead all the same. */
+	/* Old kernels allow clearing the flag; the child's mapping is still dead. */
 	if (!madvise(child_map, PAGE, MADV_DOFORK)) {
 		EXPECT_EQ(in_child(child_writes, NULL), -SIGBUS);
-		child_map[0] = 2;	/* touched: the child does not inherit the page either */
+		child_map[0] = 2;	/* touched: the child does not inherit the page, either */
 		EXPECT_EQ(in_child(child_writes, NULL), -SIGBUS);
 		EXPECT_EQ(child_map[0], 2);
 	}

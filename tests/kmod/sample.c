@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* The sampler: off, on while somebody listens, right, and gone with the module. */
+/* The sampler: off, on while somebody listens, correct, and gone with the module. */
 #include <linux/perf_event.h>
 
 #include "module.h"
@@ -8,7 +8,7 @@
 #define ON_SEGMENTS	EVENTS "shmipc_sample/enable"
 #define ON_PEERS	EVENTS "shmipc_sample_peer/enable"
 
-/* Does the kernel know of its timer? Not while that is at work. */
+/* Is the timer queued in the kernel? Not while it runs. */
 static bool timer_waits(void)
 {
 	return strstr(slurp("/proc/timer_list") ?: "", ", sample_slice");
@@ -24,7 +24,7 @@ static bool timer_comes(void)
 	return false;
 }
 
-/* The last line that holds @a and @b, or NULL. */
+/* The last line that contains @a and @b, or NULL. */
 static const char *last_line(const char *text, const char *a, const char *b)
 {
 	static char line[1024];
@@ -53,7 +53,7 @@ static long long field(const char *line, const char *key)
 	return at ? strtoll(at + strlen(word), NULL, 10) : -999;
 }
 
-/* Everything that a few ticks say. */
+/* The output of a few ticks. */
 static char *a_few_samples(void)
 {
 	int err = spit(TRACE "trace", "") ?: spit(ON_SEGMENTS, "1") ?: spit(ON_PEERS, "1") ?:
@@ -88,8 +88,8 @@ FIXTURE_SETUP(sample)
 	if (!can_trace())
 		return;
 	/*
-	 * Names of processes are not needed, and the emulator is bad at kernels that
-	 * change the code of their scheduler, as recording those does.
+	 * Names of processes are not needed, and the emulator has trouble with kernels that
+	 * patch the code of their scheduler, as recording names does.
 	 */
 	(void)spit(TRACE "options/record-cmd", "0");
 	ASSERT_EQ(spit(SAMPLE_HZ, "1000"), 0);
@@ -102,7 +102,7 @@ FIXTURE_TEARDOWN(sample)
 	(void)spit(SAMPLE_HZ, "100");
 }
 
-TEST_F(sample, nothing_runs_while_nobody_listens)
+TEST_F(sample, nothing_runs_without_a_listener)
 {
 	long long before = sampler("ticks");
 	int i;
@@ -159,7 +159,7 @@ TEST_F(sample, lag_of_a_rings_consumer_is_exact)
 	ASSERT_EQ(dev_attach(other, SHMIPC_ROLE_CONSUMER), 1);
 	prod = dev_map(fd, PROD_OFF, PAGE, RW);
 	cons = dev_map(other, CONS_OFF, PAGE, RW);
-	/* A cursor: position and bit, and the number of messages that goes with the bit. */
+	/* A cursor: position and bit, and the number of messages that the bit selects. */
 	prod[2] = 41;
 	prod[0] = 4096 | SHMIPC_CURSOR_PARITY;
 	cons[1] = 7;
@@ -284,7 +284,7 @@ TEST_F(sample, lag_of_a_topics_subscribers_is_exact)
 	sub->sub[1].line.state = SHMIPC_POLICY_LOSSY | 1 << 16;
 	sub->sub[1].line.pos = 900;
 	sub->sub[1].line.lost = 5;
-	/* Of a group: takes nothing just now. */
+	/* Member of a group: takes nothing at the moment. */
 	sub->sub[2].line.state = SHMIPC_POLICY_LOSSLESS | 64 << 8 | 1 << 16;
 	sub->sub[2].line.pos = SHMIPC_POS_NONE;
 	sub->group[63].cursor = 951;
@@ -318,7 +318,7 @@ TEST_F(sample, lag_of_a_topics_subscribers_is_exact)
 	EXPECT_EQ(field(line, "lag"), 51);
 	EXPECT_EQ(field(line, "group"), 64);
 
-	/* The tail is lent to the publisher; then, it says, to one that cannot be. */
+	/* The tail is lent to the publisher; then to one that cannot exist. */
 	pub->line[0].next = 1010;
 	pub->ctl.tail = SHMIPC_TAIL_LENT | SHMIPC_TAIL_RECALLED | 1005ull << SHMIPC_TAIL_START;
 	text = a_few_samples();
@@ -332,7 +332,7 @@ TEST_F(sample, lag_of_a_topics_subscribers_is_exact)
 	EXPECT_EQ(field(segment_line(text, id), "published"), 1005);
 	EXPECT_EQ(field(peer_line(text, id, 1), "lag"), 15);
 
-	/* A publisher that claims nothing, a member of a group that nobody came to. */
+	/* A publisher that claims nothing, a member of a group without a position. */
 	pub->line[0].claim = SHMIPC_CLAIM_NONE;
 	sub->group[63].cursor = 0;
 	text = a_few_samples();
@@ -342,8 +342,8 @@ TEST_F(sample, lag_of_a_topics_subscribers_is_exact)
 	EXPECT_EQ(field(peer_line(text, id, 3), "lag"), 0);
 }
 
-/* A creator may describe a topic that is not there, and what it describes may change. */
-TEST_F(sample, a_false_topic_leads_nowhere)
+/* A creator may describe a topic that does not exist, and may change the description. */
+TEST_F(sample, a_false_topic_does_no_harm)
 {
 	static const uint64_t bad[] = { 0, 1, 4, 8, PAGE - 8, 5 * PAGE, 1 << 24, 1ull << 40,
 					UINT64_MAX - 7, UINT64_MAX };
@@ -418,8 +418,8 @@ TEST_F_TIMEOUT(sample, the_rate_can_be_changed_and_is_checked, 40)
 	EXPECT_STREQ(slurp(SAMPLE_HZ), "10000\n");
 }
 
-/* More than it may take of a CPU: it leaves out some, and still comes to all. */
-TEST_F_TIMEOUT(sample, a_high_rate_with_much_to_look_at_goes_on, 60)
+/* More work than its share of a CPU: it skips ticks, but still visits all segments. */
+TEST_F_TIMEOUT(sample, a_high_rate_with_many_segments_continues, 60)
 {
 	int fd[16][SLOTS], i, j;
 	long long peers;
@@ -441,7 +441,7 @@ TEST_F_TIMEOUT(sample, a_high_rate_with_much_to_look_at_goes_on, 60)
 			close(fd[i][j]);
 }
 
-/* How many lines hold @a and @b. */
+/* Number of lines that contain @a and @b. */
 static int lines_with(const char *text, const char *a, const char *b)
 {
 	static char line[1024];
@@ -455,8 +455,8 @@ static int lines_with(const char *text, const char *a, const char *b)
 	return n;
 }
 
-/* More peers than it looks at in one go, with free slots between them. */
-TEST_F_TIMEOUT(sample, each_of_many_peers_is_told_once_a_round, 60)
+/* More peers than it visits at a time, with free slots between them. */
+TEST_F_TIMEOUT(sample, each_of_many_peers_is_reported_once_per_round, 60)
 {
 	struct shmipc_dev_attach a = { .size = sizeof(a), .role = SHMIPC_ROLE_READER };
 	int fd[200], rounds, told, slot;
@@ -486,9 +486,9 @@ TEST_F_TIMEOUT(sample, each_of_many_peers_is_told_once_a_round, 60)
 	for (slot = 1; slot < 400; slot += 2) {
 		snprintf(at, sizeof(at), "%s slot=%d ", word, slot);
 		told = lines_with(text, "shmipc_sample_peer: ", at);
-		/* The listener may have come or gone in the middle of a round. */
+		/* The listener may have started or stopped in the middle of a round. */
 		EXPECT_LE(abs(told - rounds), 1) {
-			TH_LOG("slot %d: told %d times in %d rounds", slot, told, rounds);
+			TH_LOG("slot %d: reported %d times in %d rounds", slot, told, rounds);
 		}
 	}
 	EXPECT_EQ(field(segment_line(text, id), "attached"), 200);
@@ -496,7 +496,7 @@ TEST_F_TIMEOUT(sample, each_of_many_peers_is_told_once_a_round, 60)
 		close(fd[slot]);
 }
 
-/* Listens as perf does, until it is killed. */
+/* Listen as perf does, until killed. */
 static int listen_by_perf(void)
 {
 	char *text = slurp(EVENTS "shmipc_sample/id");
@@ -506,7 +506,7 @@ static int listen_by_perf(void)
 	return (int)syscall(SYS_perf_event_open, &attr, -1, 0, -1, PERF_FLAG_FD_CLOEXEC);
 }
 
-TEST_F(sample, ends_when_the_listener_is_killed_and_holds_the_module_meanwhile)
+TEST_F(sample, stops_when_the_listener_is_killed_and_keeps_the_module_until_then)
 {
 	struct gate g;
 	int status;
@@ -536,7 +536,7 @@ TEST_F(sample, ends_when_the_listener_is_killed_and_holds_the_module_meanwhile)
 	gate_close(&g);
 }
 
-/* Segments and peers of all kinds come, are looked at, and die. */
+/* Segments and peers of all kinds appear, are sampled, and die. */
 static void come_and_go(unsigned int seed, int rounds)
 {
 	char name[32];
@@ -563,7 +563,7 @@ static void come_and_go(unsigned int seed, int rounds)
 	_exit(0);
 }
 
-TEST_F_TIMEOUT(sample, looks_at_segments_that_die, 120)
+TEST_F_TIMEOUT(sample, samples_segments_that_die, 120)
 {
 	unsigned int seed = (unsigned int)now_ns(), n;
 	long long before = sampler("segments");
@@ -582,13 +582,13 @@ TEST_F_TIMEOUT(sample, looks_at_segments_that_die, 120)
 	}
 	while (wait(&status) > 0)
 		;
-	TH_LOG("looked at %lld segments", sampler("segments") - before);
+	TH_LOG("sampled %lld segments", sampler("segments") - before);
 	EXPECT_GT(sampler("segments"), before);
 }
 
 /*
- * Switches tracing on and off, whether the module is there or not. By name: on 6.1
- * an open() of an event's own file races with its end, whosoever the module is.
+ * Switch tracing on and off, whether or not the module is loaded. By name: on 6.1 an
+ * open() of an event's own file races with its removal, for any module.
  */
 static void toggle(unsigned int seed)
 {
@@ -608,7 +608,7 @@ static void toggle(unsigned int seed)
 	_exit(0);
 }
 
-TEST_F_TIMEOUT(sample, the_module_comes_and_goes_while_traced, 600)
+TEST_F_TIMEOUT(sample, the_module_is_loaded_and_unloaded_while_traced, 600)
 {
 	unsigned int seed = (unsigned int)now_ns(), n;
 	int status, removed = 0, traced = 0, err;
@@ -636,7 +636,7 @@ TEST_F_TIMEOUT(sample, the_module_comes_and_goes_while_traced, 600)
 	}
 	while (wait(&status) > 0)
 		;
-	/* And once for sure, with all events on. */
+	/* And once in any case, with all events on. */
 	ASSERT_EQ(spit(EVENTS "enable", "1"), 0);
 	EXPECT_EQ(sampler_await_ticks(1), 0);
 	ASSERT_EQ(module_remove(), 0);

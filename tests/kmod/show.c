@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* What people and tracers get to see: fdinfo, debugfs, tracepoints. */
+/* Output for people and tracers: fdinfo, debugfs, tracepoints. */
 #include "trace.h"
 
 TEST(fdinfo_and_debugfs_show_the_segment)
@@ -37,8 +37,8 @@ TEST(fdinfo_and_debugfs_show_the_segment)
 	EXPECT_EQ(strstr(text, "show/it"), NULL);
 }
 
-/* A creator may describe a ring that is not there. */
-TEST(a_false_ring_header_leads_nowhere)
+/* A creator may describe a ring that does not exist. */
+TEST(a_false_ring_header_does_no_harm)
 {
 	static const uint64_t off[] = { 1, 8, 4 * PAGE, 1ull << 40, UINT64_MAX - 7 };
 	struct shmipc_ring_hdr *h;

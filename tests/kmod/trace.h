@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* trace.h - tracefs and debugfs in a few words, and segments that have something to show */
+/* trace.h - short functions for tracefs and debugfs, and segments with something to show */
 #ifndef TESTS_KMOD_TRACE_H
 #define TESTS_KMOD_TRACE_H
 
@@ -14,7 +14,7 @@
 #define EVENTS TRACE "events/shmipc/"
 #define SAMPLE_HZ "/sys/module/shmipc/parameters/sample_hz"
 
-/* All of a file, as far as it fits. */
+/* Read a whole file, as far as it fits. */
 static inline char *slurp(const char *path)
 {
 	static char buf[1 << 20];
@@ -42,13 +42,13 @@ static inline int spit(const char *path, const char *text)
 	return ret;
 }
 
-/* Whether the kernel was built to trace. */
+/* Was the kernel built with tracing? */
 static inline bool can_trace(void)
 {
 	return !access(EVENTS, F_OK);
 }
 
-/* In the test: this harness does not end one whose setup skips. */
+/* Used in the test: this harness does not end a test whose setup skips. */
 #define NEEDS_TRACING()								\
 	do {									\
 		if (!can_trace())						\
@@ -68,14 +68,14 @@ static inline long long sampler(const char *what)
 	return at ? atoll(at + strlen(key)) : -1;
 }
 
-/* Until it has looked at everything @n times more. */
+/* Wait until it has visited everything @n more times. */
 static inline int sampler_await_ticks(long long n)
 {
 	uint64_t end = long_deadline();
 	long long from = sampler("ticks");
 
 	while (now_ns() < end) {
-		/* One may be under way already. */
+		/* One tick may be in progress already. */
 		if (sampler("ticks") > from + n)
 			return 0;
 		sched_yield();
@@ -95,7 +95,7 @@ static inline int sampler_await_running(int want)
 	return -1;
 }
 
-/* The first eight bytes of the segment's id, as events give it. */
+/* The first eight bytes of the segment's id, as in events. */
 static inline uint64_t id_of(int fd)
 {
 	struct shmipc_dev_stat s;
@@ -107,7 +107,7 @@ static inline uint64_t id_of(int fd)
 	return id;
 }
 
-/* A segment with a ring header, as the library makes it: the kernel finds the positions. */
+/* A segment with a ring header like the library's: the kernel finds the positions. */
 static inline int make_ring(const char *name)
 {
 	struct shmipc_ring_hdr *h;
@@ -122,7 +122,7 @@ static inline int make_ring(const char *name)
 	return dev_make(&m);
 }
 
-/* A topic of one publisher and three subscribers, as the library makes it. */
+/* A topic of one publisher and three subscribers, like the library's. */
 #define TOPIC_HOLDS	3u
 #define TOPIC_ENTRIES	64u
 #define TOPIC_PUB_OFF	(RING_OFF + PAGE)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* Loading and unloading: refused while in use, complete afterwards, under fire. */
+/* Loading and unloading: refused while in use, complete afterwards, during use. */
 #include "module.h"
 
-/* Lines of a file that have @word. */
+/* Number of lines of a file that contain @word. */
 static int lines_with(const char *path, const char *word)
 {
 	char line[1024];
@@ -17,8 +17,8 @@ static int lines_with(const char *path, const char *word)
 }
 
 /*
- * Free pages, with those that each CPU keeps ready for the next who asks: from
- * 6.7 on that may be an eighth of the memory, and MemFree leaves them out.
+ * Free pages, including those that each CPU keeps for itself: from 6.7 on these may be
+ * an eighth of the memory, and MemFree does not include them.
  */
 static long free_kib(void)
 {
@@ -41,7 +41,7 @@ FIXTURE(unload) {
 
 FIXTURE_SETUP(unload)
 {
-	ASSERT_EQ(access(MODULE, R_OK), 0);	/* to load it again */
+	ASSERT_EQ(access(MODULE, R_OK), 0);	/* needed to load it again */
 	self->loaded = true;
 }
 
@@ -117,9 +117,9 @@ static long inodes_in_use(void)
 }
 
 /*
- * One page lost in each round would be seen, and so would an inode. KASAN keeps a
- * 32nd of the memory from being used again, and kmemleak takes notes: where it is,
- * it looks for what is small, and we for what is large.
+ * One page lost in each round would be detected, and so would an inode. KASAN keeps a 32nd
+ * of the memory from being reused, and kmemleak allocates records: with those, they look
+ * for small losses, and this test for large ones.
  */
 TEST_F_TIMEOUT(unload, nothing_is_lost_by_many_rounds, 600)
 {
@@ -143,7 +143,7 @@ TEST_F_TIMEOUT(unload, nothing_is_lost_by_many_rounds, 600)
 	EXPECT_LE(inodes_after, inodes_before + 100);
 }
 
-/* Opens, makes, maps, dies, while the module comes and goes. */
+/* Open, create, map and die, while the module is loaded and unloaded. */
 static void user(unsigned int seed)
 {
 	int fd, i;

@@ -15,7 +15,7 @@ FIXTURE_SETUP(uring)
 {
 	int err = ring_make(&self->ring);
 
-	ASSERT_EQ(err, 0);	/* every kernel that we are tested on has it */
+	ASSERT_EQ(err, 0);	/* every kernel that is tested has it */
 	self->fd = dev_create("uring", PAGE);
 	ASSERT_GE(self->fd, 0);
 	ASSERT_EQ(dev_attach(self->fd, SHMIPC_ROLE_PRODUCER), 0);
@@ -46,7 +46,7 @@ TEST_F(uring, a_wait_ends_by_a_wake)
 	EXPECT_EQ(dev_wake(self->fd, WORD, 1), 0);
 }
 
-TEST_F(uring, a_word_that_differs_is_no_sleep)
+TEST_F(uring, a_word_that_differs_prevents_sleeping)
 {
 	ASSERT_EQ(submit_simple(&self->ring, self->fd, WORD, 5, UINT64_MAX, 0), 1);
 	EXPECT_EQ(ring_reap(&self->ring, NULL), -EAGAIN);
@@ -87,7 +87,7 @@ static int attach_and_die(void *arg)
 
 TEST_F(uring, the_end_of_a_peer_ends_it)
 {
-	/* Its coming, and its death: two ends. */
+	/* Its attach and its death: two results. */
 	ASSERT_EQ(submit_wait(&self->ring, self->fd, WORD, 0, 1, 0, 0, UINT64_MAX, 0), 1);
 	EXPECT_EQ(in_child(attach_and_die, NULL), 0);
 	EXPECT_EQ(ring_reap(&self->ring, NULL), 0);
@@ -118,7 +118,7 @@ static int wait_and_hang(void *arg)
 	return 0;
 }
 
-TEST_F(uring, a_killed_waiter_leaves_nothing)
+TEST_F(uring, a_killed_waiter_leaves_nothing_behind)
 {
 	struct shmipc_dev_stat s;
 	uint64_t end = long_deadline();
@@ -135,7 +135,7 @@ TEST_F(uring, a_killed_waiter_leaves_nothing)
 	kill(pid, SIGKILL);
 	ASSERT_EQ(waitpid(pid, &status, 0), pid);
 	ASSERT_EQ(dev_await_waiters(self->fd, 0), 0);
-	/* io_uring lets go of the file a little later. */
+	/* io_uring releases the file a little later. */
 	do {
 		ASSERT_EQ(dev_stat(self->fd, &s), 0);
 	} while (s.opens > 1 && now_ns() < end);
@@ -164,7 +164,7 @@ TEST_F(uring, bad_commands)
 	close(unbound);
 }
 
-/* Waits and wakes and closes by chance: each wait ends once. */
+/* Waits, wakes and closes at random: each wait ends once. */
 TEST_F(uring, waits_and_their_ends_race)
 {
 	unsigned int seed = (unsigned int)now_ns(), i;
@@ -201,7 +201,7 @@ TEST_F(uring, waits_and_their_ends_race)
 	ASSERT_EQ(dev_await_waiters(self->fd, 0), 0);
 }
 
-TEST_F(uring, poll_add_says_when_the_word_moved)
+TEST_F(uring, poll_add_reports_that_the_word_changed)
 {
 	struct io_uring_sqe sqe = { .opcode = IORING_OP_POLL_ADD, .fd = self->fd,
 				    .poll32_events = POLLIN };

@@ -54,7 +54,7 @@ static int reap_all(int n)
 	return bad;
 }
 
-TEST_F(waiting, a_word_that_differs_is_no_sleep)
+TEST_F(waiting, a_word_that_differs_prevents_sleeping)
 {
 	*self->word = 5;
 	EXPECT_EQ(wait_word(self->fd, WORD, 4, 0), -EAGAIN);
@@ -69,11 +69,11 @@ TEST_F(waiting, the_deadline_is_absolute)
 	EXPECT_GE(now_ns(), until);
 	EXPECT_EQ(dev_wait(self->fd, WORD, 0, SHMIPC_DEV_NO_PEER, 0, 0, until), -ETIMEDOUT);
 	EXPECT_EQ(dev_wait(self->fd, WORD, 0, SHMIPC_DEV_NO_PEER, 0, 0, 0), -ETIMEDOUT);
-	/* Past, but the word differs: that is the news. */
+	/* The deadline has passed, but the word differs: that is reported. */
 	EXPECT_EQ(dev_wait(self->fd, WORD, 1, SHMIPC_DEV_NO_PEER, 0, 0, 0), -EAGAIN);
 }
 
-TEST_F(waiting, a_slot_that_differs_is_no_sleep)
+TEST_F(waiting, a_slot_that_differs_prevents_sleeping)
 {
 	uint32_t word = hdr_slot(dev_map_hdr(self->fd), 0)->word;
 
@@ -166,7 +166,7 @@ TEST_F(waiting, a_signal_ends_or_restarts_the_sleep)
 	ASSERT_EQ(waitpid(pid, &status, 0), pid);
 	EXPECT_EQ(WEXITSTATUS(status), 100 + EINTR);
 
-	/* Restarted, and with the deadline that it had. */
+	/* Restarted, with the same deadline. */
 	pid = sleeper_with_handler(self->fd, SA_RESTART, until);
 	ASSERT_EQ(dev_await_waiters(self->fd, 1), 0);
 	kill(pid, SIGUSR1);
@@ -185,7 +185,7 @@ TEST_F(waiting, a_signal_ends_or_restarts_the_sleep)
 	EXPECT_EQ(WEXITSTATUS(status) % 100, 0);
 }
 
-TEST_F(waiting, a_killed_sleeper_leaves_nothing)
+TEST_F(waiting, a_killed_sleeper_leaves_nothing_behind)
 {
 	pid_t pid = sleeper(self->fd, WORD, SHMIPC_DEV_EXCLUSIVE);
 	int status;
@@ -197,8 +197,8 @@ TEST_F(waiting, a_killed_sleeper_leaves_nothing)
 	EXPECT_EQ(dev_wake(self->fd, WORD, 1), 0);
 }
 
-/* What WAKE counted, somebody's WAIT must report: also when it was just giving up. */
-TEST_F_TIMEOUT(waiting, a_wake_that_was_spent_is_reported, 120)
+/* Each wake that WAKE counted must be reported by a WAIT, even if that was just giving up. */
+TEST_F_TIMEOUT(waiting, a_counted_wake_is_reported, 120)
 {
 	unsigned int seed = (unsigned int)now_ns(), i, k;
 	uint64_t *count = mmap(NULL, PAGE, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0), spent = 0;
@@ -231,7 +231,7 @@ TEST_F_TIMEOUT(waiting, a_wake_that_was_spent_is_reported, 120)
 	EXPECT_GT(spent, 0);
 }
 
-/* Two processes hand a counter to and fro, asleep most of the time. */
+/* Two processes pass a counter back and forth, asleep most of the time. */
 TEST_F(waiting, no_wake_is_lost)
 {
 	uint32_t n = 3000, i, *mine = self->word, *theirs;
@@ -280,7 +280,7 @@ static int poll_now(int fd, int ms)
 	return poll(&p, 1, ms) < 0 ? -errno : p.revents;
 }
 
-TEST_F(waiting, poll_says_when_the_word_moved)
+TEST_F(waiting, poll_reports_that_the_word_changed)
 {
 	int fd = dev_open("waiting"), unbound = dev_file(), status;
 	pid_t pid;
@@ -299,7 +299,7 @@ TEST_F(waiting, poll_says_when_the_word_moved)
 	EXPECT_EQ(poll_now(fd, 0), POLLIN);
 	ASSERT_EQ(poll_set(fd, SHMIPC_DEV_POLL_ON, WORD, 1, SHMIPC_DEV_NO_PEER, 0), 0);
 	EXPECT_EQ(poll_now(fd, 0), 0);
-	/* A new setting is news to who polls already. */
+	/* A new setting is noticed by a process that is already polling. */
 	pid = fork();
 	if (!pid)
 		_exit(poll_now(fd, 30000) == POLLIN ? 0 : 1);
@@ -311,7 +311,7 @@ TEST_F(waiting, poll_says_when_the_word_moved)
 	close(fd);
 }
 
-TEST_F(waiting, the_end_of_a_peer_is_a_hangup)
+TEST_F(waiting, the_end_of_a_peer_is_reported_as_a_hangup)
 {
 	int fd = dev_open("waiting"), ep = epoll_create1(0), status;
 	struct epoll_event ev = { .events = EPOLLIN };
@@ -362,7 +362,7 @@ TEST_F(waiting, epoll_exclusive_wakes_one)
 	}
 	for (i = 0; i < 4; i++)
 		ASSERT_EQ(gate_hear(g.to_parent[0]), 'r');
-	/* One wake, one of them; until all have had theirs. */
+	/* One wake, one of them; until each has had its turn. */
 	*self->word = 1;
 	while (woken < 4) {
 		dev_wake(self->fd, WORD, 1);

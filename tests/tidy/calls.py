@@ -20,7 +20,7 @@ def changed(tree, path):
 
 
 def compiled(text, path, directory):
-    """An object of @text, as if it stood at @path."""
+    """An object of @text, as if it were the file @path."""
     source = os.path.join(directory, os.path.basename(path))
     with open(source, "w", encoding="utf-8") as f:
         f.write(text)
@@ -31,7 +31,7 @@ def compiled(text, path, directory):
 
 
 def objects(tree, directory):
-    """(source, object) of each source of the library: built, or, if it is a plant, compiled."""
+    """(source, object) of each source of the library: built, or compiled, if it has a planted fault."""
     for path in sources(tree):
         built = os.path.join(B, "obj", path[:-2] + ".o")
         yield path, compiled(tree.texts[path], path, directory) if changed(tree, path) else built
@@ -75,12 +75,12 @@ def floors(tree):
 
 
 def room(path):
-    """The folder of lib/ that a source is in, or the source where it is in none."""
+    """The folder of lib/ that a source is in, or the source if it is in none."""
     return path.split("/")[1]
 
 
 def find_circle(edges):
-    """A list of folders each of which uses the next, the last one the first; or None."""
+    """A list of folders, each of which uses the next, and the last one the first; or None."""
     state, trail = {}, []
 
     def visit(at):
@@ -114,7 +114,7 @@ def circles(tree):
 CHECKS = {"calls": floors, "circles": circles}
 
 FAULTS = [
-    # Up by floors, without an include that would tell.
+    # Upwards, without an include that would show it.
     ("calls", "lib/base/time.c", "uint64_t shmipc_now_ns(void)",
      "int shmipc_table_none(void), shmipc_name_check(const char *, const char **);\n"
      "int shmipc_planted(void)\n{\n\treturn shmipc_name_check(0, 0);\n}\n\nuint64_t shmipc_now_ns(void)"),

@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: MIT
-"""What the tests need to know of C text: comments, functions, names."""
+"""Parts of C text that the checks need: comments, functions, names."""
 import re
 
 COMMENT = re.compile(r'"(?:\\.|[^"\\\n])*"|/\*.*?\*/|//[^\n]*', re.S)
 FUNCTION = re.compile(r"^(?!#)(?P<head>[A-Za-z_][\w \t*]*?[\s*])(?P<name>shmipc_\w+)\(", re.M)
 
-# In headers because inlines need them, and neither exported nor for users.
+# In headers because inlines need them; neither exported nor for users.
 INTERNAL = re.compile(r"shmipc_((priv|rec|cursor|racy|sub_state)_|tlog(_|$))")
-# Exported because inlines call them, and not for users.
+# Exported because inlines call them; not for users.
 UNDOCUMENTED = re.compile(r"shmipc_(channel|pub|sub)_slow_")
 
 
 def blank(match):
-    """As many lines, without text."""
+    """The same number of lines, without text."""
     text = match.group()
     return text if text.startswith('"') else "\n" * text.count("\n") or " "
 
@@ -29,7 +29,7 @@ def functions(text):
 
 
 def public_functions(texts):
-    """{name: is_inline} of what the headers with these @texts give to programs."""
+    """{name: is_inline} of the functions that the headers with these @texts declare for programs."""
     return {name: is_inline for text in texts for name, is_inline in functions(text)
             if not INTERNAL.match(name)}
 

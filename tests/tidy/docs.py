@@ -1,19 +1,19 @@
 # SPDX-License-Identifier: MIT
-"""Checks of the documents: their names are those of the code, and the reverse."""
+"""Checks of the documents: their names are those of the code, and vice versa."""
 import os
 import re
 import subprocess
 
 import ctext
 
-# Known to the library or the tests, and to no header.
+# Known to the library or the tests, but in no header.
 ENVIRONMENT = {"SHMIPC_DIR", "SHMIPC_BACKEND", "SHMIPC_SEED"}
 WORD = re.compile(r"\b(?:shmipc|SHMIPC)_[A-Za-z0-9_]+\b")
 ERROR = re.compile(r"(?<!\w)-(E[A-Z0-9]{2,})\b")
 
 
 def plain(text):
-    """A manual page's text, with its escapes undone."""
+    """The text of a manual page, without escapes."""
     return text.replace("\\-", "-").replace("\\(en", "-").replace("\\&", "").replace("Fl -", "--")
 
 
@@ -87,12 +87,12 @@ def references(tree):
 
 
 def lint(tree):
-    """mandoc finds nothing to say about the manual pages."""
+    """mandoc has no complaint about the manual pages."""
     for path in manuals(tree):
         out = subprocess.run(["mandoc", "-T", "lint"], stdout=subprocess.PIPE,
                              input=tree.texts[path].encode(), stderr=subprocess.STDOUT)
         for line in out.stdout.decode().splitlines():
-            # Other packages' pages need not be on this machine.
+            # Pages of other packages need not be installed.
             if re.search(r"\b(STYLE|WARNING|ERROR|UNSUPP|SYSERR): ", line) and \
                     not re.search("referenced manual not found|longer than 80 bytes", line):
                 yield path + ": " + line

@@ -5,7 +5,7 @@ import re
 
 import ctext
 
-# Lines of a file and of a function; tests have tables and scripts of steps.
+# Lines of a file and of a function; tests have tables and long sequences of steps.
 LINES = (("tests/", 700, 100), ("", 600, 70))
 COLUMNS = 112       # aim at 100
 
@@ -23,7 +23,7 @@ def spdx(tree):
         head = "\n".join(text.splitlines()[:3])
         got = re.search(r"SPDX-License-Identifier: (.*?)\s*(?:\*/|-->|\",)?\s*$", head, re.M)
         if want and (not got or got[1] != want):
-            # Kernel code for user space's tests and tools may say so itself.
+            # eBPF code in tests and tools may have the kernel's licence.
             if got and got[1] == "GPL-2.0-only" and path.endswith(".bpf.c"):
                 continue
             yield "%s: licence %s, expected %s" % (path, got[1] if got else "not there", want)
@@ -75,10 +75,10 @@ STYLE = [(re.compile(pattern, re.M), why) for pattern, why in (
     (r"\bif\(|\bfor\(|\bwhile\(|\bswitch\(", "no space after a keyword"),
     (r"^(?!FIXTURE)[^\s#][^\n;=]*\)[ \t]*\{[ \t]*$(?<!\) = \{)", "a function's { on its first line"),
 )]
-# Counts handles of one process; no peer sees it.
+# Counts handles within one process; not shared.
 PRIVATE_COUNT = "&seg->mem->refs"
 RAW_ATOMIC = re.compile(r"\b(?:__atomic_\w+|__sync_\w+|atomic_\w+_explicit|_Atomic|volatile)\b")
-SETS_ERRNO = re.compile(r"\berrno = (?!saved;)")    # putting it back is fine
+SETS_ERRNO = re.compile(r"\berrno = (?!saved;)")    # restoring it is fine
 
 
 def style_of_c(path, text):
@@ -87,7 +87,7 @@ def style_of_c(path, text):
         for m in pattern.finditer(code):
             yield "%s:%d: %s" % (path, code.count("\n", 0, m.start()) + 1, why)
     for n, line in enumerate(text.splitlines(), 1):
-        # A text stays in one piece, so that it can be searched for.
+        # A message stays in one piece, so that it can be found by grep.
         if len(line.expandtabs(8)) > COLUMNS and '"' not in line:
             yield "%s:%d: more than %d columns" % (path, n, COLUMNS)
     if not path.startswith(("include/shmipc/", "lib/")):
@@ -100,7 +100,7 @@ def style_of_c(path, text):
             yield "%s:%d: sets errno" % (path, n)
 
 
-# A new descriptor of the library is made to be above 2 where it is made.
+# A new descriptor of the library is moved above 2 in the line that creates it.
 DESCRIPTOR = re.compile(r"(?<!shmipc_fd\()(?<![\w>.])(?:open|openat|memfd_create|epoll_create1|"
                         r"timerfd_create|eventfd|inotify_init1|socket|dup|opendir)\(")
 
@@ -115,7 +115,7 @@ def descriptors(tree):
 
 
 def style(tree):
-    """What the eye would stumble over."""
+    """Formatting."""
     for path, text in tree.texts.items():
         if path.startswith("LICENSES/"):
             continue
@@ -131,7 +131,7 @@ def style(tree):
 CHECKS = {"spdx": spdx, "words": words, "length": length, "style": style,
           "descriptors": descriptors}
 
-# (check, file, what is there, what is planted in its place)
+# (check, file, text that is there, text that is planted instead)
 FAULTS = [
     ("spdx", "include/shmipc/ring.h", "Identifier: MIT", "Identifier: GPL-2.0-only"),
     ("spdx", "include/uapi/linux/shmipc_layout.h", " WITH Linux-syscall-note", ""),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Check of the command's options: --help, which is the tables, and the manual pages."""
+"""Compares the command's options: --help, which comes from the tables, and the manual pages."""
 import os
 import re
 import subprocess
@@ -39,7 +39,7 @@ def of_help(text):
 
 
 def argument(text):
-    """What follows an option's name in .It, as --help writes it."""
+    """The argument of an option in .It, in the form of --help."""
     words = [MARKS.get(w, w) for w in text.split() if w not in MACROS]
     return "".join(words) or None
 
@@ -79,7 +79,7 @@ def whose(heading, page, names):
 
 
 def of_manual(pages, names):
-    """{command: {option: [(letter, argument, defaults)]}}, and what cannot be placed."""
+    """{command: {option: [(letter, argument, defaults)]}}, and items that belong to no command."""
     found, lost = {n: {} for n in names}, []
     for path, text in pages.items():
         for part in re.split(r"^(?=\.S[hs] )", text, flags=re.M):

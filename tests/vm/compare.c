@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * compare - dev against mem on one machine: what waiting, memory and death cost
+ * compare - dev against mem on one machine: the cost of waiting, memory and death
  *
- * Run in the emulated machine by tests/vm/compare-run; the figures are for
- * comparing the columns with each other, not with another machine.
+ * Run in the emulated machine by tests/vm/compare-run; compare the columns with each
+ * other, not with figures of another machine.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -37,7 +37,7 @@
 	}								\
 } while (0)
 
-/* What the processes of one measurement share. */
+/* Shared by the processes of one measurement. */
 static struct shared {
 	uint64_t t0, t1, t2;
 	uint32_t ready;
@@ -61,7 +61,7 @@ static int by_value(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* The rank of one in ten, or in two: the machine below may be busy. */
+/* The first decile, or the median: the host may be busy. */
 static double rank(double *v, size_t n, size_t in)
 {
 	qsort(v, n, sizeof(*v), by_value);
@@ -197,7 +197,7 @@ static double count_calls(int blocking)
 			if (info.op == PTRACE_SYSCALL_INFO_ENTRY) {
 				if (info.entry.nr == SYS_getppid)
 					in++;
-				/* Where it is a call at all depends on the clock. */
+				/* Whether it is a system call depends on the clock. */
 				else if (in == 1 && info.entry.nr != SYS_clock_gettime)
 					n++;
 			}
@@ -213,7 +213,7 @@ static double count_calls(int blocking)
 	return n / (blocking ? 200 : MESSAGES);
 }
 
-/* Make 256 MiB and write to each page: ms. */
+/* Create 256 MiB and write to each page: ms. */
 static double create_and_touch(void)
 {
 	struct shmipc_segment_opts o = { .struct_bytes = sizeof(o), .kind = SHMIPC_KIND_RAW,
@@ -235,7 +235,7 @@ static double create_and_touch(void)
 	return ms;
 }
 
-/* The killer's child is the victim: it holds @mib resident and an end. */
+/* The child is the victim: it has @mib resident memory and an end. */
 static void kill_one(uint64_t mib)
 {
 	pid_t victim = child();
@@ -250,7 +250,7 @@ static void kill_one(uint64_t mib)
 		for (;;)
 			(void)pause();
 	}
-	/* The waiter is asleep when it says so, and some. */
+	/* The waiter is asleep a moment after it says so. */
 	while (__atomic_load_n(&shared->ready, __ATOMIC_ACQUIRE) != 2)
 		usleep(1000);
 	usleep(100000);
@@ -317,7 +317,7 @@ static void measure(const char *backend, double out[ROWS], double *ret_blocking)
 }
 
 /*
- * Which call to sleep in, on the device's own memory: 0 futex, 1 futex_waitv on
+ * Sleep by one of three calls, on the device's own memory: 0 futex, 1 futex_waitv on
  * two words, 2 the device's WAIT with a peer's slot.
  */
 static void nap(int way, int fd, uint32_t *words, uint32_t i, uint32_t val)
@@ -387,13 +387,13 @@ static double sleep_way(int way)
 int main(void)
 {
 	static const char *const rows[ROWS] = {
-		"blocking round trip, us: one in ten is faster than",
-		"  (one in two)", "create 256 MiB and touch it, ms",
+		"blocking round trip, us: first decile",
+		"  (median)", "create 256 MiB and touch it, ms",
 		"SIGKILL to the waiter's return, victim with 1 MiB, ms",
 		"  (to its parent's wait4, ms)",
 		"SIGKILL to the waiter's return, victim with 256 MiB, ms",
 		"  (to its parent's wait4, ms)",
-		"system calls per message, nobody sleeps", "page that backs 256 MiB, bytes",
+		"system calls per message, no sleepers", "page that backs 256 MiB, bytes",
 	};
 	double mem[ROWS], dev[ROWS], mem_calls, dev_calls;
 	int i;
@@ -408,7 +408,7 @@ int main(void)
 		printf("%-58s %12.3f %12.3f\n", rows[i], mem[i], dev[i]);
 	printf("%-58s %12.3f %12.3f\n", "system calls per blocking round trip, one side", mem_calls,
 	       dev_calls);
-	printf("on device memory, round trip in us (one in ten): futex %.1f, futex_waitv %.1f, the device %.1f\n",
+	printf("on device memory, round trip in us (first decile): futex %.1f, futex_waitv %.1f, the device %.1f\n",
 	       sleep_way(0), sleep_way(1), sleep_way(2));
 	return 0;
 }

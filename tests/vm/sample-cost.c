@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 /*
- * sample-cost.c - what the module's sampler costs; see tests/vm/sample-cost
+ * sample-cost.c - the cost of the module's sampler; see tests/vm/sample-cost
  *
- * First a stream: one thread publishes messages and takes them, without the sampler
- * and with it, in pairs; all that the sampler runs for is taken from that thread.
+ * First a stream: one thread publishes messages and receives them, in pairs of runs
+ * without and with the sampler; the time that the sampler takes is that thread's.
  *
- * Then topics with ends, all asleep. The time that the CPUs are not idle is taken
- * without the sampler, and with it. It is listened to through tracefs.
+ * Then topics with ends that all sleep: the time that the CPUs are not idle is measured
+ * without and with the sampler. It is listened to through tracefs.
  */
 #include <shmipc/topic.h>
 
@@ -18,7 +18,7 @@
 #define BATCH	64u
 #define BYTES	64u
 
-/* Of all CPUs together, in seconds. */
+/* Idle time of all CPUs together, in seconds. */
 static double idle(void)
 {
 	double up = 0, all = 0;
@@ -31,7 +31,7 @@ static double idle(void)
 	return all;
 }
 
-/* How much of a CPU is not idle, in percent. */
+/* Busy time, in percent of a CPU. */
 static double busy(void)
 {
 	struct timespec time = { .tv_sec = SECONDS };
@@ -57,7 +57,7 @@ static void listen_to(bool peers, bool on)
 		die("tracefs", err);
 }
 
-/* Messages that were published and taken in a second. */
+/* Messages published and received per second. */
 static double stream(struct shmipc_pub *pub, struct shmipc_sub *sub)
 {
 	uint64_t from = now_ns(), to, n = 0, sum = 0;
@@ -89,7 +89,7 @@ static int by_value(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* The rate with the sampler in parts of that without; @on false: of the same twice. */
+/* The rate with the sampler relative to that without; @on false: without, twice. */
 static void pairs(struct shmipc_pub *pub, struct shmipc_sub *sub, const char *hz, bool on)
 {
 	double ratio[PAIRS], base = 0;
@@ -155,7 +155,7 @@ static void row(uint32_t topics, const char *hz, bool peers)
 	skipped = sampler("skipped") - skipped;
 	ns = sampler("cpu-ns") - ns;
 	listen_to(peers, false);
-	printf("%2u topics of %u ends, %5s Hz, %2u events: %5.2f %% of a CPU, %6lld ns of looking a tick, %lld ticks, %lld left out\n",
+	printf("%2u topics of %u ends, %5s Hz, %2u events: %5.2f %% of a CPU, %6lld ns per tick, %lld ticks, %lld skipped\n",
 	       topics, SLOTS, hz, topics * (peers ? 1 + SLOTS : 1), with - before,
 	       ticks ? ns / ticks : 0, ticks, skipped);
 	fflush(stdout);

@@ -4,25 +4,25 @@
 #:  make vm             a shell in a machine with the module loaded
 #:  make check-vm       the module's tests, on the kernel KERNEL
 #:  make check-kernels  these three on each of KERNELS: check-vm, check-guest, check-trace
-#:  make check-debug    the module's tests on a kernel with KASAN and on one with KCSAN (built first: long)
+#:  make check-debug    the module's tests on a kernel with KASAN and on one with KCSAN (built first, which takes long)
 #:  make check-guest    the core's own tests on /dev/shmipc, on the kernel KERNEL
 #:  make check-trace    shmipc trace on /dev/shmipc, with real eBPF, on the kernel KERNEL
-#:  make compare        what dev costs against mem, on the kernel KERNEL
-#:  make sample-cost    what the module's sampler costs, on the kernel KERNEL
+#:  make compare        the cost of dev against mem, on the kernel KERNEL
+#:  make sample-cost    the cost of the module's sampler, on the kernel KERNEL
 KERNEL	?= 6.1
 KERNELS	?= 6.1 6.12 7
 B	?= build
 KSELFTEST ?= $(shell tools/setup kselftest)
 
-# Static: the machine has nothing but busybox.
+# Static: the machine has only busybox.
 VM_TESTS := $(patsubst %.c,$(B)/%,$(filter-out %.bpf.c,$(wildcard tests/kmod/*.c)))
 
 $(B)/tests/kmod/%: tests/kmod/%.c $(wildcard tests/kmod/*.h) $(wildcard include/uapi/linux/*.h)
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -g -Wall -Wextra -Wno-sign-compare -Iinclude/uapi -isystem $(KSELFTEST) -static -pthread $< -o $@
 
-# Programs for the kernel are compiled here and carried into the machine in the test;
-# without what that takes the test is there and skips.
+# Programs for the kernel are compiled here and carried into the machine in the test; if
+# the tools for that are not installed, the test skips.
 EBPF	:= $(and $(shell command -v clang),$(shell command -v bpftool),$(wildcard /usr/include/bpf/libbpf.h))
 EBPF_OBJ := $(B)/obj/tests/kmod
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * plant.c - faults on purpose: a checker that does not report its own is off
+ * plant.c - planted faults: a checker that does not report its own is off
  *
- * What each kernel must say (read by tests/vm/check-debug):
+ * What each kernel must report (read by tests/vm/check-debug):
  *
  * kasan use: KASAN: .*use-after-free
  * kasan lock: possible circular locking dependency
@@ -97,5 +97,5 @@ static int __init plant_init(void)
 }
 
 module_init(plant_init);
-MODULE_DESCRIPTION("Faults on purpose");
+MODULE_DESCRIPTION("Planted faults");
 MODULE_LICENSE("GPL");
