@@ -3,7 +3,9 @@
 #
 #:  make                library (static and shared) and command
 #:  make demo           the main job, once: a real file from process to process
-#:  make check          all tests; make check GROUP="unit stress" runs these only
+#:  make check          every kind of test, within ten minutes on two CPUs; GROUP="unit
+#:                      stress" runs these only; tests/run --list says what there is
+#:  make check-all      all of each, other kernels, kernels that watch themselves: hours
 #:  make check-bare     both in a Debian with nothing installed (root; debootstrap)
 #:  make pictures       those in the documents again, from real runs (needs tmux, gnuplot)
 #:  make install        into PREFIX (default /usr/local), below DESTDIR if given
@@ -43,10 +45,14 @@ lib: $(B)/libshmipc.a $(B)/libshmipc.so
 examples: $(EXAMPLES)
 tests: $(TESTS)
 
-# Other flags or another compiler than last time: everything is built again.
+# Other flags or another compiler than last time: everything is built again. What single
+# objects add to them is theirs alone (private), so that it does not matter which goal
+# comes first. Other features: what is built with them is built again.
+stamp	= @mkdir -p $(@D); echo '$(strip $(1))' | cmp -s - $@ || echo '$(strip $(1))' > $@
 $(B)/flags: FORCE
-	@mkdir -p $(@D)
-	@echo '$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS)' | cmp -s - $@ || echo '$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS)' > $@
+	$(call stamp,$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS))
+$(B)/features: FORCE
+	$(call stamp,$(PEERS) $(IOX_INC) $(LOOKS) $(DW_LIBS) $(if $(HAS_BPF),bpf))
 
 $(B)/obj/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
@@ -114,8 +120,10 @@ $(B)/obj/tools/metrics/%.o: private ALL_CFLAGS += $(if $(filter httpd,$(LOOKS)),
 DW_LIBS	:= $(call has,-ldw,elfutils/libdwfl.h)
 $(B)/obj/tools/trace/stack.o: private ALL_CFLAGS += $(if $(DW_LIBS),-DWITH_DW)
 
-$(B)/shmipc: $(TOOL_OBJ) $(B)/libshmipc.a
-	$(CC) -o $@ $^ $(ALL_LDFLAGS) -ljansson -lm $(foreach p,$(PEERS),$(PEER_$(p))) \
+$(filter $(addprefix $(B)/obj/tools/,bench/other_% cmd/trace.o metrics/% top/% trace/%),$(TOOL_OBJ)): $(B)/features
+
+$(B)/shmipc: $(TOOL_OBJ) $(B)/libshmipc.a $(B)/features
+	$(CC) -o $@ $(TOOL_OBJ) $(B)/libshmipc.a $(ALL_LDFLAGS) -ljansson -lm $(foreach p,$(PEERS),$(PEER_$(p))) \
 		$(foreach l,$(LOOKS),$(LOOK_$(l))) $(BPF_LIBS) $(DW_LIBS)
 
 $(EXAMPLES) $(TESTS): $(B)/%: $(B)/obj/%.o $(B)/libshmipc.a
@@ -144,6 +152,10 @@ demo:
 check:
 	@tools/setup check
 	@B=$(B) tests/run $(GROUP)
+
+check-all:
+	@tools/setup kernels
+	@B=$(B) tests/run --all $(GROUP)
 
 check-bare:
 	@tests/bare $(GROUP)
@@ -193,7 +205,7 @@ help:
 
 -include $(OBJ:.o=.d) $(BPF_SRC:tools/trace/%.bpf.c=$(B)/gen/trace/%.bpf.d)
 FORCE:
-.PHONY: all lib examples tests tsan asan demo check check-bare pictures install uninstall clean help FORCE
+.PHONY: all lib examples tests tsan asan demo check check-all check-bare pictures install uninstall clean help FORCE
 
 # The module, and the tests in an emulated machine.
 include kmod/kmod.mk tests/vm/vm.mk

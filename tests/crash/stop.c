@@ -6,13 +6,16 @@
  * out again at the hit. Hardware breakpoints would be faster, but some virtual machines
  * accept them and never deliver them.
  *
- * All threads of a process share its code, and only the first one is traced. So a new
- * thread runs first, with no int3 in the code, until it sleeps; the threads of the
- * library sleep in a futex from then on. That a new thread is always asleep before its
- * creator goes on also makes each victim go the same way.
+ * All threads of a process share its code, and only the first one is traced: another one
+ * that ran into an int3 would end the process. So a new thread runs first, with no int3 in
+ * the code, until it sleeps, and so do those that are there at the first mark; the threads
+ * of the library sleep in a futex from then on. That a new thread is always asleep before
+ * its creator goes on also makes each victim go the same way.
  */
+#include <dirent.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/user.h>
@@ -41,9 +44,26 @@ bool stop_is_mark(pid_t pid, uint64_t pc)
 	return ((unsigned long)ptrace(PTRACE_PEEKTEXT, pid, pc, 0) & 0xff) == INT3;
 }
 
+/* Threads that its set-up made may be on their way to sleep. */
+static void settle_threads(pid_t pid)
+{
+	struct dirent *e;
+	char path[40];
+	DIR *dir;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	dir = opendir(path);
+	while (dir && (e = readdir(dir)))
+		if (atoi(e->d_name) > 0 && atoi(e->d_name) != pid)
+			(void)await_sleep(pid, atoi(e->d_name));
+	if (dir)
+		(void)closedir(dir);
+}
+
 void stop_begin(pid_t pid)
 {
 	stop.addr = 0;
+	settle_threads(pid);
 	(void)ptrace(PTRACE_SETOPTIONS, pid, 0, PTRACE_O_TRACECLONE | PTRACE_O_EXITKILL);
 }
 

@@ -37,6 +37,7 @@ static inline uint64_t stress_ns(void)
 	return (uint64_t)(sec * 1e9);
 }
 
+/* The signal may come to another thread each time. */
 static uint64_t stress_last_beat;
 static int stress_still;
 
@@ -47,10 +48,9 @@ static void stress_watch(int sig)
 	ssize_t n;
 
 	(void)sig;
-	if (beat != stress_last_beat) {
-		stress_last_beat = beat;
-		stress_still = 0;
-	} else if (++stress_still >= STUCK_SECONDS) {
+	if (beat != __atomic_exchange_n(&stress_last_beat, beat, __ATOMIC_RELAXED)) {
+		__atomic_store_n(&stress_still, 0, __ATOMIC_RELAXED);
+	} else if (__atomic_add_fetch(&stress_still, 1, __ATOMIC_RELAXED) >= STUCK_SECONDS) {
 		n = write(1, msg, sizeof(msg) - 1);
 		(void)n;
 		env_remove(env_base);

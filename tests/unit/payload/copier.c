@@ -61,10 +61,12 @@ FIXTURE_TEARDOWN(copier)
 	env_tear_down(&self->env);
 }
 
-/* 1; @step if code is slow: then only some sizes and alignments are tried. */
+/* 1; @step if code is slow, and more in `make check`: only some sizes and alignments are tried. */
 static size_t few(size_t step)
 {
-	return rng_few(100) < 100 ? step : 1;
+	if (rng_few(100) == 100)
+		return 1;
+	return getenv("SHMIPC_TEST_QUICK") ? 4 * step : step;
 }
 
 /* Number of bytes of @p that are not @byte. */
@@ -541,7 +543,11 @@ TEST_F_TIMEOUT(copier, mt_works_in_a_child_and_continues_in_the_parent, 300)
 	EXPECT_TRUE(threads_become(before));
 }
 
-/* At the fork another thread has the workers, or ends them. */
+/*
+ * At the fork another thread has the workers, or ends them. AddressSanitizer's allocator
+ * does not survive a fork while another thread is in it (old run-time libraries leave its
+ * lock held in the child): there the workers are made before, and no thread ends them.
+ */
 TEST_F_TIMEOUT(copier, mt_works_in_a_child_that_was_forked_in_the_middle_of_a_copy, 300)
 {
 	struct many m = { &self->src, 0, rng_few(40) }, closing = { &self->src, 1, rng_few(40) };
@@ -551,7 +557,8 @@ TEST_F_TIMEOUT(copier, mt_works_in_a_child_that_was_forked_in_the_middle_of_a_co
 
 	NEED_THREADS_IN_CHILD();
 #ifdef __SANITIZE_ADDRESS__
-	SKIP(return, "if forked while a thread allocates, the child waits in AddressSanitizer's allocator");
+	closing.closes = 0;
+	ASSERT_EQ(0, mt_copy(&self->src, &self->dst));
 #endif
 	ASSERT_EQ(0, other_start(&o[0], 1, copy_often, &m));
 	ASSERT_EQ(0, other_start(&o[1], 1, copy_often, &closing));
