@@ -94,20 +94,22 @@ static int take_locked(struct shmipc_file *sf, struct shmipc_segment *seg, u64 o
 	return 0;
 }
 
-/* Is it part of the data, or else of what lies before them and has pages? */
+/* Can there be memory; and may it go, if it shall? */
 static int check_range(const struct shmipc_memory *mem, const struct shmipc_dev_commit *r)
 {
-	bool undo = r->flags & SHMIPC_DEV_UNCOMMIT;
+	u64 end = r->off + r->bytes;
 
-	if (r->flags & ~SHMIPC_DEV_UNCOMMIT || r->reserved || r->reserved1)
+	if (r->flags > SHMIPC_DEV_LOOK || r->flags == (SHMIPC_DEV_UNCOMMIT | SHMIPC_DEV_LOOK) ||
+	    r->reserved || r->reserved1)
 		return -EINVAL;
 	if (!PAGE_ALIGNED(r->off) || !PAGE_ALIGNED(r->bytes) || !r->bytes)
 		return -EINVAL;
 	if (r->off > mem->bytes || r->bytes > mem->bytes - r->off)
 		return -EINVAL;
-	if (undo && !mem->reserve)
-		return -EINVAL;
-	if (r->off < mem->data_off && (undo || r->off + r->bytes > mem->ctl_bytes))
+	if (r->flags & SHMIPC_DEV_UNCOMMIT)
+		return mem->reserve && r->off >= mem->data_off ? 0 : -EINVAL;
+	/* The gap before the data of one that has all its memory stays empty. */
+	if (!r->flags && !mem->reserve && r->off < mem->data_off && end > mem->ctl_bytes)
 		return -EINVAL;
 	return 0;
 }
@@ -119,6 +121,10 @@ int shmipc_commit(struct shmipc_file *sf, struct shmipc_segment *seg, fmode_t mo
 	u64 end = r->off + r->bytes;
 	int err = check_range(&seg->mem, r);
 
+	if (!err && r->flags & SHMIPC_DEV_LOOK) {
+		r->changed = shmipc_memory_missing(&seg->mem, r->off, end);
+		return 0;
+	}
 	if (!err)
 		err = check_role(sf, seg, mode, r->off, end);
 	if (err)

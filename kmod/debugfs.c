@@ -19,7 +19,7 @@ void shmipc_segment_show(struct seq_file *m, struct shmipc_segment *seg)
 	seq_printf(m, "shmipc-id:\t%*phN\n", (int)sizeof(seg->id), seg->id);
 	seq_printf(m, "shmipc-name:\t%s\n", seg->name);
 	seq_printf(m, "shmipc-bytes:\t%llu\n", seg->mem.bytes);
-	seq_printf(m, "shmipc-reserved:\t%llu\n", seg->mem.ctl_bytes + seg->data_bytes);
+	seq_printf(m, "shmipc-reserved:\t%llu\n", seg->reserved_bytes);
 	seq_printf(m, "shmipc-used:\t%llu\n", shmipc_memory_used(&seg->mem));
 	seq_printf(m, "shmipc-pages:\t%u of 2 MiB, %u of 4 KiB\n", READ_ONCE(seg->mem.huge),
 		   READ_ONCE(seg->mem.small));

@@ -9,8 +9,8 @@
  * segment.
  *
  * The table of pages changes under the mutex and the spinlock; one of the two is
- * enough to look. The pages of the fixed part stay for the segment's life: once it
- * is made, they are found without a lock, from any context.
+ * enough to look. In the fixed part a page that has come stays for the segment's life,
+ * and so do the tables: it is found without a lock, from any context.
  *
  * A page fault returns its page locked, after it has looked under that lock whether
  * the page is still the segment's. To take a page away, take it out of the table,
@@ -90,7 +90,7 @@ static int inode_make(struct inode **ret, u64 bytes)
  * shmipc_memory_init - a segment without pages
  * @mem:        zeroed, but for large, reserve and node
  * @ctl_bytes:  at offset 0, in small pages, to be filled at once
- * @data_off:   where the data begin; between the two is nothing
+ * @data_off:   where the data begin; between the two is nothing at first
  * @data_bytes: of data
  *
  * Return: 0; -ENOMEM. Free it in any case.
@@ -103,7 +103,7 @@ int shmipc_memory_init(struct shmipc_memory *mem, u64 ctl_bytes, u64 data_off, u
 	spin_lock_init(&mem->lock);
 	mem->bytes = data_off + data_bytes;
 	mem->ctl_bytes = ctl_bytes;
-	mem->fixed = mem->reserve ? ctl_bytes : mem->bytes;
+	mem->fixed = mem->reserve ? data_off : mem->bytes;
 	mem->data_off = data_off;
 	mem->memcg = get_mem_cgroup_from_mm(current->mm);
 	mem->chunk = kvcalloc(chunks, sizeof(*mem->chunk), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
@@ -123,19 +123,22 @@ static u64 chunk_end(u64 page, u64 last)
 	return min(last, (page | (SHMIPC_CHUNK_PAGES - 1)) + 1);
 }
 
+/* Each pointer once: in the fixed part they may just be coming. */
 static struct page *table_find(const struct shmipc_memory *mem, u64 off)
 {
 	unsigned int i = (off >> PAGE_SHIFT) % SHMIPC_CHUNK_PAGES;
 	const struct shmipc_chunk *chunk;
+	struct folio *folio, **small;
 
 	if (off >= mem->bytes)
 		return NULL;
 	chunk = &mem->chunk[off >> SHMIPC_CHUNK_SHIFT];
-	if (chunk->huge)
-		return folio_page(chunk->huge, i);
-	if (!chunk->small || !chunk->small[i])
-		return NULL;
-	return folio_page(chunk->small[i], 0);
+	folio = READ_ONCE(chunk->huge);
+	if (folio)
+		return folio_page(folio, i);
+	small = READ_ONCE(chunk->small);
+	folio = small ? READ_ONCE(small[i]) : NULL;
+	return folio ? folio_page(folio, 0) : NULL;
 }
 
 /* Pages to be put into the table, in a list by their lru; off + bytes in pages. */
@@ -184,10 +187,11 @@ static void batch_install(struct shmipc_memory *mem, struct list_head *batch)
 		chunk = chunk_of(mem, folio->index);
 		spin_lock(&mem->lock);
 		if (folio_test_large(folio)) {
-			chunk->huge = folio;
+			WRITE_ONCE(chunk->huge, folio);
 			WRITE_ONCE(mem->huge, mem->huge + 1);
 		} else {
-			chunk->small[folio->index % SHMIPC_CHUNK_PAGES] = folio;
+			/* For a lookup without a lock: its zeroes come with the page. */
+			smp_store_release(&chunk->small[folio->index % SHMIPC_CHUNK_PAGES], folio);
 			chunk->smalls++;
 			WRITE_ONCE(mem->small, mem->small + 1);
 		}
@@ -208,7 +212,8 @@ static int batch_small(struct shmipc_memory *mem, struct list_head *batch, u64 p
 		if (!small)
 			return -ENOMEM;
 		spin_lock(&mem->lock);
-		chunk->small = small;
+		/* Here, too. */
+		smp_store_release(&chunk->small, small);
 		spin_unlock(&mem->lock);
 	}
 	for (; page < end; page++) {
@@ -276,8 +281,8 @@ static void zeroes_unmap(struct shmipc_memory *mem, u64 off, u64 end)
 /**
  * shmipc_memory_fill - pages for what has none of [@off, @end)
  * @mem: its mutex is held, or nobody else has it
- * @off: a multiple of the page size, as @end; in the control part or in the data
- * @end: after @off
+ * @off: a multiple of the page size, as @end
+ * @end: after @off, and in the segment
  *
  * Return: 0; -ENOMEM; -EINTR killed meanwhile; then nothing has changed.
  */
@@ -297,22 +302,30 @@ int shmipc_memory_fill(struct shmipc_memory *mem, u64 off, u64 end)
 	return 0;
 }
 
-/* Bytes of [@off, @end) that have no page; the mutex is held. */
-u64 shmipc_memory_missing(const struct shmipc_memory *mem, u64 off, u64 end)
+/* Pages that are missing of [@page, @end), in one chunk. */
+static u64 chunk_missing(const struct shmipc_chunk *chunk, u64 page, u64 end)
+{
+	u64 n = 0;
+
+	if (chunk->huge)
+		return 0;
+	if (!chunk->smalls)
+		return end - page;
+	for (; page < end; page++)
+		n += !chunk->small[page % SHMIPC_CHUNK_PAGES];
+	return n;
+}
+
+/* Bytes of [@off, @end) that have no page; as it is now, unless the mutex is held. */
+u64 shmipc_memory_missing(struct shmipc_memory *mem, u64 off, u64 end)
 {
 	u64 page = off >> PAGE_SHIFT, last = end >> PAGE_SHIFT, next, n = 0;
-	const struct shmipc_chunk *chunk;
 
-	for (; page < last; page = next) {
+	for (; page < last && !fatal_signal_pending(current); page = next) {
 		next = chunk_end(page, last);
-		chunk = chunk_of(mem, page);
-		if (chunk->huge)
-			continue;
-		if (!chunk->smalls)
-			n += next - page;
-		else
-			for (; page < next; page++)
-				n += !chunk->small[page % SHMIPC_CHUNK_PAGES];
+		spin_lock(&mem->lock);
+		n += chunk_missing(chunk_of(mem, page), page, next);
+		spin_unlock(&mem->lock);
 		cond_resched();
 	}
 	return n << PAGE_SHIFT;
@@ -323,12 +336,13 @@ static void batch_take(struct shmipc_memory *mem, struct list_head *batch, u64 p
 {
 	struct shmipc_chunk *chunk = chunk_of(mem, page);
 	struct folio **empty = NULL, **small = chunk->small;
+	bool fixed = (page & ~(u64)(SHMIPC_CHUNK_PAGES - 1)) < mem->fixed >> PAGE_SHIFT;
 
 	spin_lock(&mem->lock);
 	if (chunk->huge) {
 		if (end - page == SHMIPC_CHUNK_PAGES) {
 			list_add_tail(&chunk->huge->lru, batch);
-			chunk->huge = NULL;
+			WRITE_ONCE(chunk->huge, NULL);
 			WRITE_ONCE(mem->huge, mem->huge - 1);
 		}
 	} else if (chunk->smalls) {
@@ -338,12 +352,12 @@ static void batch_take(struct shmipc_memory *mem, struct list_head *batch, u64 p
 			if (!*at)
 				continue;
 			list_add_tail(&(*at)->lru, batch);
-			*at = NULL;
+			WRITE_ONCE(*at, NULL);
 			chunk->smalls--;
 			WRITE_ONCE(mem->small, mem->small - 1);
 		}
 	}
-	if (!chunk->smalls) {
+	if (!chunk->smalls && !fixed) {
 		empty = chunk->small;
 		chunk->small = NULL;
 	}
@@ -476,7 +490,7 @@ struct page *shmipc_memory_fault(struct shmipc_memory *mem, u64 off, bool zero)
 			put_page(page);
 			continue;
 		}
-		if (!mem->reserve || off < mem->data_off || off >= mem->bytes)
+		if (!mem->reserve || off >= mem->bytes)
 			return ERR_PTR(-EFAULT);
 		if (!zero)
 			return ERR_PTR(-ENOENT);
@@ -491,7 +505,7 @@ struct page *shmipc_memory_fault(struct shmipc_memory *mem, u64 off, bool zero)
 
 /*
  * The bytes at @off of the fixed part, in any context, for as long as the segment is
- * there; NULL: not in it, or in the gap before the data.
+ * there; NULL: not in it, or no page has come there.
  */
 void *shmipc_memory_addr(const struct shmipc_memory *mem, u64 off)
 {

@@ -165,7 +165,9 @@ static int alloc_pages_of(struct shmipc_segment *seg, struct shmipc_dev_create *
 	u64 data = r->flags & SHMIPC_DEV_RESERVE ? r->commit_bytes : r->data_bytes;
 	int err;
 
-	err = shmipc_limit_charge(seg, ctl + r->data_bytes, ctl + data, &r->limit);
+	err = shmipc_limit_charge(seg, r->flags & SHMIPC_DEV_RESERVE ?
+				  r->data_off + r->data_bytes : ctl + r->data_bytes, ctl + data,
+				  &r->limit);
 	if (err)
 		return err;
 	err = shmipc_memory_init(&seg->mem, ctl, r->data_off, r->data_bytes);
@@ -343,5 +345,5 @@ void shmipc_segment_stat(struct shmipc_segment *seg, struct shmipc_dev_stat *ret
 	memcpy(ret->id, seg->id, sizeof(ret->id));
 	memcpy(ret->name, seg->name, seg->name_len);
 	ret->used_bytes = shmipc_memory_used(&seg->mem);
-	ret->reserved_bytes = seg->mem.ctl_bytes + seg->data_bytes;
+	ret->reserved_bytes = seg->reserved_bytes;
 }

@@ -70,10 +70,10 @@ struct shmipc_memory {
 	struct inode *inode;		/* whose mapping the pages belong to */
 	struct mem_cgroup *memcg;	/* the creator's, or NULL */
 	u64 bytes;			/* offsets below this are in the segment */
-	u64 ctl_bytes;			/* in front; all of them have pages */
+	u64 ctl_bytes;			/* in front; all of them have pages from the start */
 	u64 data_off;
-	u64 fixed;			/* below this, pages stay for the segment's life */
-	bool reserve;			/* pages of the data come and go */
+	u64 fixed;			/* below this, a page that has come stays */
+	bool reserve;			/* pages come later; those of the data may go */
 	bool large;			/* large pages where a chunk is all data */
 	int node;			/* only from this node; -1: by the task's policy */
 
@@ -224,7 +224,7 @@ void shmipc_memory_end(void);
 int shmipc_memory_init(struct shmipc_memory *mem, u64 ctl_bytes, u64 data_off, u64 data_bytes);
 void shmipc_memory_free(struct shmipc_memory *mem);
 int shmipc_memory_fill(struct shmipc_memory *mem, u64 off, u64 end);
-u64 shmipc_memory_missing(const struct shmipc_memory *mem, u64 off, u64 end);
+u64 shmipc_memory_missing(struct shmipc_memory *mem, u64 off, u64 end);
 u64 shmipc_memory_drain(struct shmipc_memory *mem, u64 off, u64 end);
 struct page *shmipc_memory_get(struct shmipc_memory *mem, u64 off);
 struct page *shmipc_memory_fault(struct shmipc_memory *mem, u64 off, bool zero);

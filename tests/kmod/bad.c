@@ -480,12 +480,14 @@ TEST_F(bad, ranges_to_commit)
 	for (i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
 		EXPECT_EQ(dev_commit(self->fd, t[i].off, t[i].bytes), -EINVAL);
 		EXPECT_EQ(dev_uncommit(self->fd, t[i].off, t[i].bytes), -EINVAL);
+		EXPECT_EQ(dev_missing(self->fd, t[i].off, t[i].bytes), -EINVAL);
 	}
 #define CM(...) (c = (struct shmipc_dev_commit){ .size = sizeof(c), .off = SMALL_DATA_OFF,	\
 						 .bytes = PAGE, __VA_ARGS__ },			\
 		 dev_ioctl(self->fd, SHMIPC_IOC_COMMIT, &c))
 	EXPECT_EQ(CM(.flags = 0), 0);
-	EXPECT_EQ(CM(.flags = 2), -EINVAL);
+	EXPECT_EQ(CM(.flags = 3), -EINVAL);
+	EXPECT_EQ(CM(.flags = 4), -EINVAL);
 	EXPECT_EQ(CM(.flags = 1u << 31), -EINVAL);
 	EXPECT_EQ(CM(.reserved = 1), -EINVAL);
 	EXPECT_EQ(CM(.reserved1 = 1), -EINVAL);

@@ -69,14 +69,14 @@ TEST_F(commit, at_first_only_the_control_pages_are_there)
 	ASSERT_EQ(dev_stat(self->tx, &s), 0);
 	EXPECT_EQ(s.total_bytes, 10 * MIB);
 	EXPECT_EQ(s.used_bytes, CTL_BYTES);
-	EXPECT_EQ(s.reserved_bytes, CTL_BYTES + 8 * MIB);
+	EXPECT_EQ(s.reserved_bytes, 10 * MIB);
 	EXPECT_EQ(s.page_got, PAGE);
 	EXPECT_GE(s.node_got, 0);
 	ASSERT_EQ(dev_info(&now), 0);
 	EXPECT_EQ(now.abi, 2);
 	EXPECT_TRUE(now.caps & SHMIPC_DEV_CAP_COMMIT);
 	EXPECT_EQ(now.total_bytes, self->before.total_bytes + CTL_BYTES);
-	EXPECT_EQ(now.total_reserved, self->before.total_reserved + CTL_BYTES + 8 * MIB);
+	EXPECT_EQ(now.total_reserved, self->before.total_reserved + 10 * MIB);
 	EXPECT_EQ(now.user_bytes, self->before.user_bytes + CTL_BYTES);
 	r.chunks = (uintptr_t)chunk;
 	ASSERT_EQ(dev_ioctl(self->tx, SHMIPC_IOC_PAGES, &r), 0);
@@ -243,13 +243,9 @@ TEST_F(commit, a_reader_of_what_is_not_there_reads_zeroes_and_takes_nothing)
 {
 	uint64_t off;
 
-	for (off = 0; off < 8 * MIB; off += PAGE)
-		ASSERT_EQ(self->q[DATA + off], 0);
+	for (off = CTL_BYTES; off < DATA + 8 * MIB; off += PAGE)
+		ASSERT_EQ(self->q[off], 0);
 	EXPECT_EQ(used(self->rx), CTL_BYTES);
-	/* The gap before the data is none of them. */
-	EXPECT_EQ(process_vm_readv(getpid(), &(struct iovec){ &off, 1 }, 1,
-				   &(struct iovec){ (void *)(uintptr_t)(self->q + MIB), 1 }, 1, 0),
-		  -1);
 	/* What comes is seen through the same mapping. */
 	ASSERT_EQ(dev_commit(self->tx, DATA + MIB, 4 * PAGE), 4 * PAGE);
 	strcpy(self->p + MIB + PAGE, "came");
@@ -313,14 +309,42 @@ TEST_F(commit, only_the_role_that_writes_it_commits)
 	close(ro);
 }
 
-TEST_F(commit, the_gap_before_the_data_is_nobodys)
+/* What lies between the body and the data: more control pages, which never go. */
+TEST_F(commit, control_pages_can_come_later)
+{
+	struct make m;
+	int fd, rx;
+	char *p;
+
+	make_init(&m, "commit/later", 4 * MIB);
+	make_reserved(&m, 0);
+	m.region[1] = (struct shmipc_dev_region){ CONS_OFF, MIB, ROLE(CONSUMER), 0 };
+	fd = dev_make(&m);
+	ASSERT_GE(fd, 0);
+	rx = dev_open("commit/later");
+	ASSERT_EQ(dev_attach(fd, SHMIPC_ROLE_PRODUCER), 0);
+	ASSERT_EQ(dev_attach(rx, SHMIPC_ROLE_CONSUMER), 1);
+	EXPECT_EQ(dev_commit(fd, CONS_OFF + PAGE, PAGE), -EACCES);
+	EXPECT_EQ(dev_commit(rx, CONS_OFF, 3 * PAGE), 2 * PAGE);
+	p = dev_map(rx, CONS_OFF, MIB, RW);
+	ASSERT_NE(p, MAP_FAILED);
+	p[PAGE] = 1;
+	EXPECT_EQ(dev_wait(fd, CONS_OFF + PAGE, 0, SHMIPC_DEV_NO_PEER, 0, 0, 1), -EAGAIN);
+	EXPECT_EQ(dev_wait(fd, CONS_OFF + 3 * PAGE, 0, SHMIPC_DEV_NO_PEER, 0, 0, 1), -EFAULT);
+	EXPECT_EQ(dev_uncommit(rx, CONS_OFF + PAGE, PAGE), -EINVAL);
+	munmap(p, MIB);
+	close(rx);
+	close(fd);
+}
+
+/* Without RESERVE there is nothing. */
+TEST_F(commit, the_gap_before_the_data_of_others_stays_empty)
 {
 	struct make m;
 	int fd;
 
 	make_init(&m, NULL, 4 * MIB);
-	make_reserved(&m, 0);
-	m.region[1] = (struct shmipc_dev_region){ CONS_OFF, 2 * MIB, ROLE(PRODUCER), 0 };
+	m.region[1] = (struct shmipc_dev_region){ CONS_OFF, 3 * MIB, ROLE(PRODUCER), 0 };
 	fd = dev_make(&m);
 	ASSERT_GE(fd, 0);
 	ASSERT_EQ(dev_attach(fd, SHMIPC_ROLE_PRODUCER), 0);
@@ -328,8 +352,25 @@ TEST_F(commit, the_gap_before_the_data_is_nobodys)
 	EXPECT_EQ(dev_commit(fd, CONS_OFF, 2 * PAGE), -EINVAL);
 	EXPECT_EQ(dev_commit(fd, MIB, PAGE), -EINVAL);
 	EXPECT_EQ(dev_commit(fd, DATA - PAGE, 2 * PAGE), -EINVAL);
-	EXPECT_EQ(dev_commit(fd, DATA, PAGE), PAGE);
+	EXPECT_EQ(dev_commit(fd, DATA, 4 * MIB), 0);
+	EXPECT_EQ(dev_missing(fd, CONS_OFF, 2 * PAGE), PAGE);
 	close(fd);
+}
+
+TEST_F(commit, anybody_can_ask_what_is_missing)
+{
+	int ro = dev_open_as("commit/fixture", O_RDONLY);
+
+	EXPECT_EQ(dev_missing(ro, 0, 10 * MIB), 10 * MIB - CTL_BYTES);
+	EXPECT_EQ(dev_missing(ro, 0, CTL_BYTES), 0);
+	ASSERT_EQ(dev_commit(self->tx, DATA + PAGE, 2 * PAGE), 2 * PAGE);
+	ASSERT_EQ(dev_commit(self->tx, DATA + 4 * MIB, 2 * MIB), 2 * MIB);
+	EXPECT_EQ(dev_missing(ro, DATA + PAGE, 2 * PAGE), 0);
+	EXPECT_EQ(dev_missing(ro, DATA, 4 * PAGE), 2 * PAGE);
+	EXPECT_EQ(dev_missing(ro, DATA + 4 * MIB + PAGE, PAGE), 0);
+	EXPECT_EQ(dev_missing(ro, DATA, 8 * MIB), 6 * MIB - 2 * PAGE);
+	EXPECT_EQ(used(ro), CTL_BYTES + 2 * MIB + 2 * PAGE);
+	close(ro);
 }
 
 /* What somebody has committed while it held its role nobody else takes away. */

@@ -181,14 +181,20 @@ static int reads_what_came(struct shared *sh, unsigned int seed, uint64_t pages)
 	int fd = dev_open_as("race/zeroes", O_RDONLY);
 	const volatile char *q = dev_map(fd, DATA, pages * PAGE, PROT_READ);
 	uint64_t came, i, late = 0;
+	char *next;
 
 	if (q == MAP_FAILED)
 		return 1;
 	do {
 		came = __atomic_load_n(&sh->seen, __ATOMIC_ACQUIRE);
-		/* The next few, as a false watermark would have it. */
+		/* The next few, as a false watermark would have it; the very next by a new fault. */
 		for (i = came; i < came + 4 && i < pages; i++)
 			late += q[i * PAGE];
+		next = (char *)(uintptr_t)q + came * PAGE;
+		for (i = 0; i < 4 && came < pages; i++) {
+			madvise(next, PAGE, MADV_DONTNEED);
+			late += *(volatile char *)next;
+		}
 		for (i = came > 8 ? came - 8 : 0; i < came; i++)
 			if (!q[i * PAGE])
 				return 2;

@@ -180,7 +180,7 @@ static inline void make_reserved(struct make *m, uint64_t bytes)
 	m->req.commit_bytes = bytes;
 }
 
-/* @flags: 0 or SHMIPC_DEV_UNCOMMIT. Bytes that have changed, or -errno. */
+/* @flags: of struct shmipc_dev_commit. Its @changed, or -errno. */
 static inline int64_t dev_commit_flags(int fd, uint64_t off, uint64_t bytes, uint32_t flags)
 {
 	struct shmipc_dev_commit r = { .size = sizeof(r), .flags = flags, .off = off,
@@ -198,6 +198,11 @@ static inline int64_t dev_commit(int fd, uint64_t off, uint64_t bytes)
 static inline int64_t dev_uncommit(int fd, uint64_t off, uint64_t bytes)
 {
 	return dev_commit_flags(fd, off, bytes, SHMIPC_DEV_UNCOMMIT);
+}
+
+static inline int64_t dev_missing(int fd, uint64_t off, uint64_t bytes)
+{
+	return dev_commit_flags(fd, off, bytes, SHMIPC_DEV_LOOK);
 }
 
 static inline int dev_stat(int fd, struct shmipc_dev_stat *ret)

@@ -180,7 +180,7 @@ static void do_commit(struct state *s, int fd)
 	default:
 		off += PAGE * rnd(s, 8);
 	}
-	(void)dev_commit_flags(fd, off, bytes, rnd(s, 3) == 0 ? SHMIPC_DEV_UNCOMMIT : 0);
+	(void)dev_commit_flags(fd, off, bytes, rnd(s, 3));
 }
 
 static void do_good(struct state *s, int fd)

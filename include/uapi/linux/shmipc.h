@@ -119,7 +119,7 @@ struct shmipc_dev_region {
 #define SHMIPC_DEV_PERSISTENT	0x1u	/* stays without descriptors until unlinked */
 #define SHMIPC_DEV_ON_NODE	0x2u	/* use @node; ENOMEM if it is full */
 #define SHMIPC_DEV_CHOWN	0x4u	/* use @uid and @gid */
-#define SHMIPC_DEV_RESERVE	0x8u	/* use @commit_bytes; COMMIT allocates the other data */
+#define SHMIPC_DEV_RESERVE	0x8u	/* use @commit_bytes; COMMIT allocates the rest */
 
 /**
  * struct shmipc_dev_create - create a segment and bind this descriptor to it
@@ -152,7 +152,8 @@ struct shmipc_dev_region {
  * @id:         result: as in the header
  *
  * No process sees the segment before it is complete. The header, the peer table and
- * the body always have memory, in 4 KiB pages, and keep it.
+ * the body always have memory, in 4 KiB pages. Between them and the data there is
+ * nothing, but with RESERVE that can be committed, too.
  *
  * Errors: EEXIST the name is taken; EBUSY this descriptor already has a segment; ENOSPC
  * a limit; ENOMEM; EPERM for CHOWN; EINVAL; EFAULT; EINTR killed meanwhile;
@@ -507,18 +508,20 @@ struct shmipc_dev_pages {
 #define SHMIPC_CHUNK_HUGE	0x00010000u
 #define SHMIPC_CHUNK_HOLE	0x00020000u
 
-/* shmipc_dev_commit.flags */
-#define SHMIPC_DEV_UNCOMMIT	0x1u	/* the other way round */
+/* shmipc_dev_commit.flags: at most one */
+#define SHMIPC_DEV_UNCOMMIT	0x1u	/* take the memory back */
+#define SHMIPC_DEV_LOOK		0x2u	/* change nothing */
 
 /**
- * struct shmipc_dev_commit - give a part of a segment memory, or take it back
+ * struct shmipc_dev_commit - give a part of a segment memory, take it back, or ask
  * @size:     sizeof this struct
- * @flags:    0 or SHMIPC_DEV_UNCOMMIT
+ * @flags:    0, SHMIPC_DEV_UNCOMMIT or SHMIPC_DEV_LOOK
  * @off:      from the segment's start; a multiple of 4096
- * @bytes:    a multiple of 4096, not 0; all of it in one region that the caller may
- *            write, as for a writable mapping
+ * @bytes:    a multiple of 4096, not 0; but for LOOK, all of it is in one region that
+ *            the caller may write, as for a writable mapping
  * @reserved: 0
- * @changed:  result: bytes that got memory, or whose memory was given back
+ * @changed:  result: bytes that got memory; with UNCOMMIT, that lost it; with LOOK,
+ *            that have none
  * @limit:    result: with ENOSPC, enum shmipc_dev_limit
  * @reserved1: 0
  *
@@ -533,7 +536,7 @@ struct shmipc_dev_pages {
  * and takes no memory by that. A touch through a mapping that can be written commits
  * the page, and is SIGBUS if that fails: so commit first.
  *
- * UNCOMMIT is for segments made with RESERVE, and for their data. A 2 MiB page stays
+ * UNCOMMIT is for the data of segments created with RESERVE. A 2 MiB page stays
  * unless all of it is in the range. Mappings stay, and see zeroes from then on. A
  * holder of a page by another way (O_DIRECT, io_uring, a pipe) keeps that page with
  * its bytes until it lets go, and the segment does not see it again. All sleepers
