@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * bench.h - what the parts of `shmipc bench` share
+ * bench.h - shared by the parts of `shmipc bench`
  *
- * A run forks two processes, pins each to its CPU, and takes them through a
- * list of steps together: probe, limit, measurement, probe. So each figure is
- * compared with a limit that was taken a moment before, by the same processes on
- * the same CPUs. Side 0 is the producer, or who starts a round trip; side 1 is
- * the consumer, or who answers.
+ * A run forks two processes, pins each to its CPU, and takes them through a list of
+ * steps together: probe, limit, measurement, probe. So each figure is compared with a
+ * limit that was measured a moment before, by the same processes on the same CPUs. Side
+ * 0 is the producer, or starts a round trip; side 1 is the consumer, or replies.
  */
 #ifndef SHMIPC_BENCH_H
 #define SHMIPC_BENCH_H
@@ -29,14 +28,14 @@ enum bench_wait {
 	BENCH_SLEEP,
 };
 
-/* Of the topics' benches. */
+/* Options of the benches of topics. */
 struct bench_topic_opts {
 	unsigned int publishers;
 	unsigned int subscribers;
 	uint32_t policy;		/* enum shmipc_policy */
 	double rate;			/* topic-latency: messages a second */
 	int loan;
-	int cold;			/* topic-loan: what it is compared with has cold caches, too */
+	int cold;			/* topic-loan: the comparison has cold caches, too */
 	int meta;
 	int headers;
 	uint32_t made_for;		/* 0: both; BENCH_FOR_ONE, BENCH_FOR_MANY */
@@ -45,7 +44,7 @@ struct bench_topic_opts {
 	uint64_t pool_bytes;
 };
 
-#define BENCH_FOR_ONE		1	/* publisher; to be or-ed */
+#define BENCH_FOR_ONE		1	/* publisher; may be or-ed */
 #define BENCH_FOR_MANY		2
 #define BENCH_ENDS_MAX		1024	/* publishers, or subscribers */
 
@@ -66,7 +65,7 @@ struct bench_opts {
 	struct bench_topic_opts topic;
 };
 
-/* What one side found in one step. NaN: it says nothing about that. */
+/* The results of one side in one step. NaN: not measured. */
 struct bench_out {
 	double msgs_per_s;
 	double bytes_per_s;
@@ -78,7 +77,7 @@ struct bench_out {
 	double out_bytes_per_s;	/* copier: out of it */
 	uint64_t msgs;
 	uint64_t lost;		/* bcast */
-	double cpu_share;	/* CPU time of this side by wall time of the step */
+	double cpu_share;	/* CPU time of this side divided by wall time of the step */
 	uint64_t preempted;	/* involuntary context switches of this side */
 };
 
@@ -88,11 +87,11 @@ struct bench_shared {
 	uint32_t round;
 	uint64_t last;		/* throughput: number of messages, once it is known */
 	double in_bytes_per_s;	/* copier: side 0's, for side 1 */
-	char error[2][256];	/* what a side has to say when it fails */
+	char error[2][256];	/* error message of a side */
 	struct bench_out out[BENCH_STEPS_MAX][2];
 };
 
-/* What a side sees of a step. */
+/* The environment of a side in a step. */
 struct bench_env {
 	const struct bench_opts *opts;
 	struct bench_shared *shared;
@@ -102,9 +101,9 @@ struct bench_env {
 	size_t size;
 	double seconds;
 	int side;
-	uint64_t began;		/* by bench_begin() */
+	uint64_t began;		/* set by bench_begin() */
 	struct rusage usage;
-	int fd[BENCH_FDS];	/* what the bench made before the fork; -1 */
+	int fd[BENCH_FDS];	/* descriptors created before the fork; -1: none */
 };
 
 /* Return: 0, or -1 with a text by bench_fail(). */
@@ -124,7 +123,7 @@ enum bench_ratio {
 	BENCH_BY_P50,
 };
 
-/* Which figures a bench gives; lossless and lossy ones never share a column. */
+/* The figures of a bench; lossless and lossy ones never share a column. */
 enum bench_table {
 	BENCH_TABLE_LIMIT,
 	BENCH_TABLE_RATE,
@@ -136,31 +135,31 @@ enum bench_table {
 };
 
 /*
- * A bench: what is measured, against what. prepare() makes what the sides need
- * (descriptors in env->fd) before the fork of each run, finish() undoes it.
+ * A bench: what is measured, and compared with what. prepare() creates what the sides
+ * need (descriptors in env->fd) before the fork of each run, finish() removes it.
  */
 struct bench_case {
 	const char *name;
 	struct bench_step step;
-	struct bench_step limit[2];	/* the better one counts; no side: none */
+	struct bench_step limit[2];	/* the better one counts; none if there is no side */
 	enum bench_ratio ratio;
 	int (*prepare)(struct bench_env *env);
 	void (*finish)(struct bench_env *env);
 	enum bench_table table;
-	int every_run;		/* counts, whatever the machine does besides; no probes */
-	int is_ring;		/* the size of the ring means something */
+	int every_run;		/* counts in any case, even if the machine is busy; no probes */
+	int is_ring;		/* the size of the ring matters */
 	enum bench_wait wait;
-	uint64_t page_got;	/* found by prepare() */
-	const char *backend;	/* found by prepare(); NULL: no backend */
+	uint64_t page_got;	/* set by prepare() */
+	const char *backend;	/* set by prepare(); NULL: no backend */
 	const struct bench_topic *topic;	/* NULL: none */
 };
 
 /* A bench of topics. */
 struct bench_topic {
 	struct bench_case bench;	/* first: a bench_case with table and limit set */
-	int single;			/* the topic is made for one publisher */
+	int single;			/* the topic is created for one publisher */
 	int ring_limit;			/* the yardstick is the spsc ring */
-	int stamped;			/* messages say when they were published */
+	int stamped;			/* messages carry their time of publishing */
 };
 
 /* Distribution over runs. */
@@ -173,9 +172,9 @@ struct bench_dist {
 struct bench_report {
 	const struct bench_case *bench;
 	size_t size;
-	unsigned int runs;	/* that count */
+	unsigned int runs;	/* counted */
 	unsigned int discarded;
-	int noisy;		/* no run was quiet: the figures are of noisy ones */
+	int noisy;		/* no run was quiet: the figures are from noisy ones */
 	struct bench_dist msgs_per_s;
 	struct bench_dist bytes_per_s;
 	struct bench_dist p50_ns;

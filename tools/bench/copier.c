@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 /*
- * copier.c - what a copier moves into shared memory, and out of it again
+ * copier.c - throughput of a copier, into shared memory and out of it
  *
- * One side copies a batch of messages from its own memory into shared memory and
- * hands over, the other copies them out into its own and hands back. So the bytes
- * come from another core's cache or go there, as they do between a publisher and
- * a subscriber. Only the copies are timed. Between them the one writes and the
- * other reads (and checks) its own memory, as programs do.
+ * One side copies a batch of messages from its private memory into shared memory and
+ * hands over; the other copies them into its private memory and hands back. So the bytes
+ * move between the caches of two cores, as between a publisher and a subscriber. Only
+ * the copies are timed. Between them, one side writes and the other reads (and checks)
+ * its private memory, as programs do.
  */
 #include <linux/futex.h>
 #include <math.h>
@@ -26,14 +26,14 @@
 #define SAMPLES		((size_t)1 << 16)
 #define WARM		2u			/* batches before the clock runs */
 #define LEAST		5u			/* batches that count, however long they take */
-#define BATCH_BYTES	((size_t)256 << 10)	/* a batch has that many, or one message */
+#define BATCH_BYTES	((size_t)256 << 10)	/* a batch has this many, or one message */
 
-static const struct shmipc_copier *copier;	/* that is measured */
+static const struct shmipc_copier *copier;	/* the one that is measured */
 static cpu_set_t all_cpus;			/* of the parent */
 static unsigned char *shared;
 static size_t shared_bytes;
 
-/* What the two sides tell each other, each in a line of its own. */
+/* State of the two sides, each in its own cache line. */
 struct turn {
 	uint32_t batch;
 	unsigned char pad[BENCH_LINE - sizeof(uint32_t)];
@@ -45,7 +45,7 @@ struct side {
 	const struct turn *theirs;
 	unsigned char *data;	/* shared */
 	size_t batch;		/* messages */
-	size_t slots;		/* of them that keep their private memory to the end */
+	size_t slots;		/* private slots */
 	struct bench_source src;
 	unsigned char *priv;	/* side 1 */
 	uint32_t sample[SAMPLES];
@@ -59,7 +59,7 @@ static void tell(struct side *s, uint32_t batch)
 		(void)syscall(SYS_futex, &s->mine->batch, FUTEX_WAKE, 1, NULL, NULL, 0);
 }
 
-/* A copier with threads needs this CPU meanwhile: sleep then. */
+/* A copier with threads needs this CPU meanwhile, so sleep. */
 static void await(struct side *s, uint32_t batch)
 {
 	uint32_t now;
@@ -89,7 +89,7 @@ static int prepare(struct bench_env *env)
 	shared_bytes = shared ? need : 0;
 	if (shared)
 		return 0;
-	fprintf(stderr, "shmipc: bench: %zu bytes of shared memory: none to be had (ENOMEM); use a smaller --size\n",
+	fprintf(stderr, "shmipc: bench: cannot allocate %zu bytes of shared memory (ENOMEM); use a smaller --size\n",
 		need);
 	return -1;
 }
@@ -184,7 +184,7 @@ static int copy_fails(struct side *s, uint32_t batch, int ret)
 			  shmipc_error_name(ret));
 }
 
-/* The last message of each private slot: are the bytes those that were sent? */
+/* Check that the last message of each private slot has the bytes that were sent. */
 static int check(struct side *s, uint32_t batch)
 {
 	uint64_t seq;
@@ -194,7 +194,7 @@ static int check(struct side *s, uint32_t batch)
 		seq = (uint64_t)batch * (s->src.mask + 1) + i;
 		if (bench_sum(s->priv + i * s->src.stride, s->src.size) !=
 		    bench_source_want(&s->src, seq))
-			return bench_fail(s->env, "copier \"%s\", batch %u: other bytes than were sent (EPROTO)",
+			return bench_fail(s->env, "copier \"%s\", batch %u: bytes differ from those sent (EPROTO)",
 					  copier->name, batch);
 	}
 	return 0;
@@ -278,7 +278,7 @@ static int one_copier(const struct shmipc_copier *c, int err, void *arg)
 	if (each->name && strcmp(each->name, c->name))
 		return 0;
 	if (err) {
-		fprintf(stderr, "shmipc: bench: copier \"%s\": this processor lacks what it needs; left out\n",
+		fprintf(stderr, "shmipc: bench: copier \"%s\": this processor lacks the instructions that it needs; left out\n",
 			c->name);
 		return 0;
 	}
@@ -290,7 +290,7 @@ static int one_copier(const struct shmipc_copier *c, int err, void *arg)
 	return each->fn(&bench_copier, each->arg);
 }
 
-/* @fn for the copier called @name, or for each that this processor can run. */
+/* Call @fn for the copier called @name, or for each that this processor can run. */
 int bench_copiers(const char *name, int (*fn)(struct bench_case *c, void *arg), void *arg)
 {
 	struct each each = { name, fn, arg };

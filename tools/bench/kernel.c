@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 /*
- * kernel.c - the widest loads and stores that this CPU has
+ * kernel.c - the widest loads and stores of this CPU
  *
  * The binary runs on any CPU of its architecture; the choice is made at start.
- * bench_sum_wide() returns the sum of all 64-bit words, the last one filled up
- * with zero bytes: each byte is loaded, and none of it can be left out by the
- * compiler because the caller compares the sum.
+ * bench_sum_wide() returns the sum of all 64-bit words, the last one padded with zero
+ * bytes: every byte is loaded, and the compiler cannot omit any because the caller
+ * compares the sum.
  */
 #include <string.h>
 
@@ -15,7 +15,7 @@
 #include <immintrin.h>
 #endif
 
-/* 16 bytes are in the base of both x86-64 and aarch64. */
+/* Both x86-64 and aarch64 always have 16 bytes. */
 typedef uint64_t vec16 __attribute__((vector_size(16), aligned(1), may_alias));
 
 static uint64_t sum_tail(const unsigned char *p, size_t n)
@@ -61,8 +61,8 @@ static uint64_t sum_base(const void *src, size_t n)
 
 #if defined(__x86_64__)
 /*
- * Whole lines at once, in microcode: some CPUs then take a line over without
- * reading it first, which from another core's cache is worth twice the rate.
+ * Whole lines at once, in microcode: some CPUs then write a line without reading it
+ * first, which doubles the rate if another core's cache has it.
  */
 static void fill_rep(void *dst, size_t n, uint64_t value)
 {

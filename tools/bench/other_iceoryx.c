@@ -48,7 +48,7 @@ static void finish(struct bench_env *env)
 	(void)fclose(daemon_says);
 }
 
-/* Ready when it says so, or has ended. */
+/* Wait until it reports that it is ready, or has ended. */
 static int prepare(struct bench_env *env)
 {
 	static const struct sched_param zero;
@@ -70,7 +70,7 @@ static int prepare(struct bench_env *env)
 	close(pipes[1]);
 	daemon_says = fdopen(pipes[0], "r");
 	while (daemon_says && fgets(line, sizeof(line), daemon_says))
-		if (strstr(line, "ready for clients"))	/* it says little after that */
+		if (strstr(line, "ready for clients"))	/* it prints little after that */
 			return 0;
 	fprintf(stderr, "shmipc: bench: iox-roudi does not start; install iceoryx\n");
 	finish(env);
@@ -86,7 +86,7 @@ static void end_close(void *end)
 	if (e->sub)
 		iox_sub_deinit(e->sub);
 	free(e);
-	if (!--ends)		/* or the daemon keeps our memory */
+	if (!--ends)		/* otherwise the daemon keeps our memory */
 		iox_runtime_shutdown();
 }
 
@@ -154,7 +154,7 @@ static int end_recv(void *end, const void **ret_ptr, size_t *ret_len)
 		shmipc_cpu_relax();
 	if (ret != ChunkReceiveResult_SUCCESS)
 		return -1;
-	*ret_len = e->size;	/* the C interface does not tell it */
+	*ret_len = e->size;	/* the C interface does not report it */
 	return 0;
 }
 

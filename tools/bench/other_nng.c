@@ -37,7 +37,7 @@ static void *end_open(struct bench_env *env, unsigned int way, int sends)
 		free(e);
 		return NULL;
 	}
-	/* It tries again by itself until the other one listens. */
+	/* It retries until the other side listens. */
 	ret = sends ? nng_listen(e->socket, name, NULL, 0) :
 		      nng_dial(e->socket, name, NULL, NNG_FLAG_NONBLOCK);
 	if (!ret)

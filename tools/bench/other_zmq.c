@@ -24,7 +24,7 @@ static void end_close(void *end)
 	free(e);
 }
 
-/* The subscription arrives as a message; before it nothing would be kept. */
+/* The subscription arrives as a message; before that, messages would be dropped. */
 static int await_sub(struct end *e)
 {
 	char sub[8];

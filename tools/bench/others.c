@@ -2,9 +2,9 @@
 /*
  * others.c - other libraries that move messages between processes, to compare with
  *
- * Each is used as its manual says for local, lossless messages, polled where it can
- * be, and the payload is written and read as for topics. What was not there when
- * the command was built is left out, and that is told.
+ * Each is used as its manual recommends for local, lossless messages, polled if possible,
+ * and the payload is written and read as for topics. Libraries that were not installed
+ * when the command was built are left out, with a message.
  */
 #include <sched.h>
 #include <stdio.h>
@@ -21,7 +21,7 @@
 #define SAMPLES		((size_t)1 << 20)
 #define WARM		200u
 #define WARM_RATE	2048u
-#define CHUNK		64u	/* messages between two looks at the clock */
+#define CHUNK		64u	/* messages between two reads of the clock */
 
 static int fail_lib(struct bench_env *env, const struct bench_other *o, const char *what)
 {
@@ -35,7 +35,7 @@ static int source_for(struct bench_env *env, struct bench_source *src)
 	return bench_fail(env, "memory for messages of %zu bytes (ENOMEM)", env->size);
 }
 
-/* Their threads must run beside ours: no real-time priority, whatever we were started with. */
+/* Their threads must run beside ours: without real-time priority, even if we have it. */
 static void *open_end(struct bench_env *env, const struct bench_other *o, unsigned int way,
 		      int sends)
 {
@@ -58,7 +58,7 @@ static int take_one(struct bench_env *env, const struct bench_other *o, void *rx
 	o->done(rx, ptr);
 	if (!bad)
 		return 0;
-	return bench_fail(env, "%s: message %llu has other bytes than were sent (EPROTO)", o->name,
+	return bench_fail(env, "%s: message %llu differs from the one sent (EPROTO)", o->name,
 			  (unsigned long long)seq);
 }
 
@@ -83,7 +83,7 @@ int bench_other_out(struct bench_env *env, const struct bench_other *o)
 			bench_source_restamp(&src, seq);
 		}
 	} while (!stop);
-	bench_meet(env);	/* the other side has all */
+	bench_meet(env);	/* the other side has received all */
 	o->close(tx);
 	bench_source_free(&src);
 	return 0;
@@ -209,7 +209,7 @@ int bench_others(const struct bench_opts *o, bench_sizes_fn *fn)
 	for (i = 0; i < sizeof(lib) / sizeof(lib[0]); i++) {
 		c = lib[i].fn(0);
 		if (!c) {
-			fprintf(stderr, "shmipc: bench: peers: %s was not there when this command was built; left out\n",
+			fprintf(stderr, "shmipc: bench: peers: %s was not installed when this command was built; left out\n",
 				lib[i].name);
 			continue;
 		}

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* others.h - how another library is used by the benches */
+/* others.h - interface of the benches to another library */
 #ifndef SHMIPC_BENCH_OTHERS_H
 #define SHMIPC_BENCH_OTHERS_H
 
 #include "bench.h"
 
 /*
- * One end of way @way, 0 or 1, that sends or receives; NULL: it cannot be had.
- * send and recv return 0 or -1; what was received is there until done.
+ * Open one end of direction @way, 0 or 1, that sends or receives; NULL on failure. send
+ * and recv return 0 or -1; a received message is valid until done.
  */
 struct bench_other {
 	const char *name;
@@ -22,7 +22,7 @@ int bench_other_out(struct bench_env *env, const struct bench_other *o);
 int bench_other_in(struct bench_env *env, const struct bench_other *o);
 int bench_other_ask(struct bench_env *env, const struct bench_other *o);
 int bench_other_answer(struct bench_env *env, const struct bench_other *o);
-int bench_other_prepare(struct bench_env *env);	/* the ring that it is compared with */
+int bench_other_prepare(struct bench_env *env);	/* creates the ring for comparison */
 void bench_other_finish(struct bench_env *env);
 void bench_other_name(char *buf, size_t cap, const char *scheme, unsigned int way);
 

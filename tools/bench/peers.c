@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * peers.c - what else moves messages, measured in the same way, to compare with
+ * peers.c - other ways to move messages, measured in the same way, for comparison
  *
- * The index ring is the usual ring of equal slots (after Lamport, each side with
- * its own copy of the other's index), written here for the comparison; it stands
- * for the many libraries that are built so. The others are the kernel's own.
+ * The index ring is the common ring of equal slots (after Lamport, where each side caches
+ * the other's index), written here for comparison; it stands for the many libraries that
+ * work this way. The others are the kernel's.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -32,7 +32,7 @@ struct index_end {
 	size_t slot;
 	uint64_t mask;
 	uint64_t mine;
-	uint64_t theirs;	/* as last seen */
+	uint64_t theirs;	/* when last read */
 };
 
 static void index_init(struct index_end *e, const struct bench_env *env, unsigned int ring)
@@ -57,7 +57,7 @@ static void index_init(struct index_end *e, const struct bench_env *env, unsigne
 static inline void index_send(struct index_end *e, const void *buf, size_t len)
 {
 	while (shmipc_unlikely(e->mine - e->theirs > e->mask)) {
-		/* peers.X1 <- peers.X0: what was taken may be overwritten. */
+		/* peers.X1 <- peers.X0: a message that was taken may be overwritten. */
 		e->theirs = shmipc_load_acquire(e->tail);
 		if (e->mine - e->theirs > e->mask)
 			shmipc_cpu_relax();
@@ -95,7 +95,7 @@ static int source_for(struct bench_env *env, struct bench_source *src)
 
 static int fail_bytes(struct bench_env *env, uint64_t seq)
 {
-	return bench_fail(env, "message %llu has other bytes than were sent (EPROTO)",
+	return bench_fail(env, "message %llu differs from the one sent (EPROTO)",
 			  (unsigned long long)seq);
 }
 
@@ -339,11 +339,11 @@ static int pipe_prepare(struct bench_env *env)
 	int there[2], back[2];
 
 	if (pipe2(there, O_CLOEXEC))
-		return fds_fail(env, "make a pipe");
+		return fds_fail(env, "create a pipe");
 	env->fd[0] = there[1];
 	env->fd[1] = there[0];
 	if (pipe2(back, O_CLOEXEC))
-		return fds_fail(env, "make a pipe");
+		return fds_fail(env, "create a pipe");
 	env->fd[2] = back[1];
 	env->fd[3] = back[0];
 	return 0;
@@ -354,7 +354,7 @@ static int unix_prepare(struct bench_env *env)
 	int pair[2];
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
-		return fds_fail(env, "make a pair of sockets");
+		return fds_fail(env, "create a pair of sockets");
 	env->fd[0] = pair[0];
 	env->fd[1] = pair[1];
 	env->fd[2] = fcntl(pair[1], F_DUPFD_CLOEXEC, 0);
@@ -372,7 +372,7 @@ static int mq_prepare(struct bench_env *env)
 		snprintf(name, sizeof(name), "/shmipc-bench-%d-%d", (int)getpid(), i);
 		env->fd[i] = (int)mq_open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600, &attr);
 		if (env->fd[i] < 0)
-			return fds_fail(env, "make a message queue (mq_open)");
+			return fds_fail(env, "create a message queue (mq_open)");
 		mq_unlink(name);
 		env->fd[i + 1] = fcntl(env->fd[i], F_DUPFD_CLOEXEC, 0);
 	}

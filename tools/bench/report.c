@@ -37,7 +37,7 @@ void bench_report_head(const struct bench_opts *o)
 	       o->publish == 1 ? "" : "s", o->align, o->seconds);
 }
 
-/* "12.3 (11.9..12.8)", or "-" where the figure has no meaning. */
+/* "12.3 (11.9..12.8)", or "-" if the figure has no meaning. */
 static const char *dist_text(const struct bench_dist *d, double unit, char *buf, size_t cap)
 {
 	int digits = d->median / unit < 10 ? 2 : d->median / unit < 1000 ? 1 : 0;
@@ -50,7 +50,7 @@ static const char *dist_text(const struct bench_dist *d, double unit, char *buf,
 	return buf;
 }
 
-/* What the ratio of a table is to. */
+/* What the ratio of a table compares with. */
 static const char *yardstick(const struct bench_case *c)
 {
 	if (c->limit[0].side[0] == bench_spsc.step.side[0])
@@ -218,7 +218,7 @@ static void set_setting(json_t *j, const struct bench_report *r, const struct be
 	json_object_set_new(j, "topic", topic_setting(c->topic, o));
 }
 
-/* Return: 0, or -1 without memory. */
+/* Return: 0, or -1 if there is no memory. */
 int bench_report_json(const struct bench_report *r, const struct bench_opts *o)
 {
 	json_t *j = json_object();

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * rings.c - throughput and round trips through channels, as a user takes them
+ * rings.c - throughput and round trips through channels, as users see them
  *
- * The segments are sealed memfds that the parent makes before it forks; each
- * side opens them from the descriptor and takes its end.
+ * The segments are sealed memfds that the parent creates before it forks; each side opens
+ * them from the descriptor and takes its end.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,7 +19,7 @@
 
 #define SAMPLES		((size_t)1 << 20)
 #define WARM		200u	/* round trips before the clock runs */
-#define CHUNK_BYTES	((size_t)256 << 10)	/* between two looks at the clock */
+#define CHUNK_BYTES	((size_t)256 << 10)	/* between two reads of the clock */
 
 static struct shmipc_segment *made[2];	/* the parent's */
 
@@ -52,7 +52,7 @@ static int rings_make(struct bench_env *env, struct bench_case *c, uint32_t kind
 		if (!ret)
 			ret = shmipc_segment_get_info(made[i], &info);
 		if (ret) {
-			fprintf(stderr, "shmipc: bench: make a ring of %llu bytes: %s (%s)\n",
+			fprintf(stderr, "shmipc: bench: create a ring of %llu bytes: %s (%s)\n",
 				(unsigned long long)o.bytes, shmipc_error_text(),
 				shmipc_error_name(ret));
 			rings_finish(env);
@@ -115,7 +115,7 @@ static int fail_at(struct bench_env *env, const char *what, uint64_t seq, int re
 
 static int fail_bytes(struct bench_env *env, uint64_t seq)
 {
-	return bench_fail(env, "message %llu has other bytes than were sent (EPROTO)",
+	return bench_fail(env, "message %llu differs from the one sent (EPROTO)",
 			  (unsigned long long)seq);
 }
 
@@ -126,7 +126,7 @@ static int source_for(struct bench_env *env, struct bench_source *src)
 	return bench_fail(env, "memory for messages of %zu bytes (ENOMEM)", env->size);
 }
 
-/* The ring has gone round twice: its pages are mapped, its lines are somewhere. */
+/* After two laps of the ring its pages are mapped and its lines are in some cache. */
 static uint64_t warm_messages(const struct bench_env *env)
 {
 	return 2 * env->opts->ring_bytes / (env->size + SHMIPC_REC_HDR) + 64;
@@ -172,8 +172,8 @@ static int send_batches(struct shmipc_channel *ch, const struct bench_source *sr
 }
 
 /*
- * Send until the time is over. The number of the last message is told before it
- * is sent, so the consumer knows it when it gets there.
+ * Send until the time is over. The number of the last message is announced before it is
+ * sent, so the consumer knows it in time.
  */
 static int send_timed(struct bench_env *env, struct shmipc_channel *ch,
 		      const struct bench_source *src)
@@ -209,7 +209,7 @@ static int producer(struct bench_env *env, enum bench_wait wait)
 		return -1;
 	bench_begin(env);
 	ret = send_timed(env, ch, &src);
-	bench_meet(env);	/* the consumer has all */
+	bench_meet(env);	/* the consumer has received all */
 	shmipc_channel_close(ch);
 	bench_source_free(&src);
 	return ret;
@@ -259,7 +259,7 @@ static int receive_spsc(struct bench_env *env, struct shmipc_channel *ch,
 	return 0;
 }
 
-/* The loss that the ring tells must be exact: the next message shows its number. */
+/* The loss that the ring reports must be exact: the next message shows its number. */
 static int receive_bcast(struct bench_env *env, struct shmipc_channel *ch,
 			 const struct bench_source *src)
 {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * run.c - two processes, each on its CPU, taken through the same steps
+ * run.c - two processes, each on its CPU, which execute the same steps
  *
- * All that they use is anonymous (shared mappings, sealed memfds, eventfds), and
+ * Everything that they use is anonymous (shared mappings, sealed memfds, eventfds), and
  * the kernel kills them with their parent: nothing stays behind, however it ends.
  */
 #include <errno.h>
@@ -40,7 +40,7 @@ int bench_fail(struct bench_env *env, const char *fmt, ...)
 	return -1;
 }
 
-/* Both sides are here. Gives the CPU away while it waits: they may share one. */
+/* Wait for the other side. Yields the CPU meanwhile: they may share one. */
 void bench_meet(struct bench_env *env)
 {
 	struct bench_shared *s = env->shared;
@@ -56,8 +56,8 @@ void bench_meet(struct bench_env *env)
 }
 
 /*
- * Shared, zeroed memory, there from the start. With @page of 2 MiB the kernel is
- * asked for huge pages; where it has none the figures are those of small ones.
+ * Shared, zeroed memory, allocated from the start. With a @page of 2 MiB the kernel is
+ * asked for huge pages; if it has none, the figures are those of small pages.
  */
 void *bench_mem_alloc(size_t bytes, uint64_t page)
 {
@@ -97,7 +97,7 @@ static double cpu_ns(const struct rusage *u)
 	       ((double)u->ru_utime.tv_usec + (double)u->ru_stime.tv_usec) * 1e3;
 }
 
-/* Both sides are ready: from here on it counts who has the CPU. */
+/* Both sides are ready: from here on the use of the CPU counts. */
 void bench_begin(struct bench_env *env)
 {
 	bench_meet(env);
@@ -105,7 +105,7 @@ void bench_begin(struct bench_env *env)
 	env->began = bench_ticks();
 }
 
-/* One step on one side, with what the kernel says about who had the CPU. */
+/* One step on one side, with the kernel's figures on the use of the CPU. */
 static int do_step(struct bench_env *env, const struct bench_step *step)
 {
 	struct bench_out *out = env->out;
@@ -158,7 +158,7 @@ static void kill_both(const pid_t pid[2])
 			kill(pid[i], SIGKILL);
 }
 
-/* Reap who has ended. Return: how many are left; *@bad: one did not end well. */
+/* Reap children that have ended. Return: how many are left; *@bad: one failed. */
 static int reap(pid_t pid[2], int *bad)
 {
 	int left = 0, i, status;
@@ -174,8 +174,8 @@ static int reap(pid_t pid[2], int *bad)
 }
 
 /*
- * 0 when both have ended well; when one has not, the other is killed. Sleeps in
- * one call: each wake-up of ours would take a CPU from those who are measured.
+ * 0 if both have succeeded; if one has failed, the other is killed. Sleeps in one call:
+ * each wake-up here would take a CPU away from the processes that are measured.
  */
 static int wait_both(pid_t pid[2], double limit_s)
 {
@@ -200,7 +200,7 @@ static int wait_both(pid_t pid[2], double limit_s)
 }
 
 /**
- * bench_run - take two processes through @steps
+ * bench_run - run @steps in two processes
  * @env:   all but side, out and seconds; shared->out gets the results
  *
  * Return: 0; -1 after a message.

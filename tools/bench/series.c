@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * series.c - many runs of one bench, the noisy ones discarded, as distributions
+ * series.c - many runs of one bench, without the noisy ones, as distributions
  *
- * A virtual machine's CPUs are not always two CPUs. Around each measurement a raw
- * round trip is taken; where it is far from the usual one, or where a side that
- * should spin did not have its CPU, the run says nothing about us and is repeated.
+ * The CPUs of a virtual machine are not always available. Around each measurement a raw
+ * round trip is measured; if it is far from the usual one, or if a side that should spin
+ * did not have its CPU, the run is not valid and is repeated.
  */
 #include <math.h>
 #include <stdio.h>
@@ -27,7 +27,7 @@ struct run_result {
 	int quiet;
 };
 
-/* All probes of this invocation; what "usual" means is learned from them. */
+/* All probes of this invocation; they determine what is usual. */
 static double probe[4 * TRIES * BENCH_RUNS_MAX];
 static unsigned int probes;
 
@@ -51,13 +51,13 @@ static int had_cpus(const struct bench_step *step, const struct bench_out out[2]
 	       (out[0].cpu_share >= CPU_SHARE_MIN && out[1].cpu_share >= CPU_SHARE_MIN);
 }
 
-/* Probes are of use: both sides may have a CPU, and noisy runs are discarded. */
+/* Are probes useful? Both sides must have a CPU, and noisy runs must be discarded. */
 static int can_probe(const struct bench_case *c, const struct bench_opts *o)
 {
 	return !c->every_run && o->cpu[0] != o->cpu[1];
 }
 
-/* A few probes before the first run, so that there is something usual. */
+/* A few probes before the first run, to find the usual value. */
 static int first_probes(struct bench_env *env)
 {
 	struct bench_step step[5];
@@ -181,7 +181,7 @@ static double value_of(const struct bench_case *c, const struct run_result *r, i
 	}
 }
 
-/* Distributions over the quiet runs; over all where none was quiet. */
+/* Distributions over the quiet runs; over all if none was quiet. */
 static void sum_up(const struct bench_case *c, const struct run_result *r, unsigned int n,
 		   struct bench_report *ret)
 {
@@ -203,7 +203,7 @@ static void sum_up(const struct bench_case *c, const struct run_result *r, unsig
 	}
 }
 
-/* One mapping for all runs: the sides begin by zeroing what they use. */
+/* One mapping for all runs: the sides first zero what they use. */
 static int env_init(struct bench_env *env, const struct bench_opts *o, size_t size)
 {
 	static unsigned char *mem;
@@ -215,8 +215,8 @@ static int env_init(struct bench_env *env, const struct bench_opts *o, size_t si
 	if (!shared)
 		shared = bench_mem_alloc(sizeof(*shared), 0);
 	if (!mem || !shared) {
-		fprintf(stderr, "shmipc: bench: %zu bytes of shared memory for the limits: none to "
-			"be had (ENOMEM); use a smaller --ring\n", bytes);
+		fprintf(stderr, "shmipc: bench: cannot allocate %zu bytes of shared memory for the "
+			"limits (ENOMEM); use a smaller --ring\n", bytes);
 		return -1;
 	}
 	memset(env, 0, sizeof(*env));

@@ -2,10 +2,10 @@
 /*
  * source.h - messages whose every byte can be checked, at the cost of a sum
  *
- * The producer copies messages from a few private slots that stay in its cache.
- * Each slot has other bytes, and its first 8 are the sequence number. A slot is
- * stamped for its next use right after it was sent, so that the copy never waits
- * for the stamp. The consumer knows what the words of each slot sum up to.
+ * The producer copies messages from a few private slots that stay in its cache. Each slot
+ * has different bytes, and its first 8 are the sequence number. A slot is stamped for its
+ * next use directly after it was sent, so that the copy never waits for the stamp. The
+ * consumer knows the sum of the words of each slot.
  */
 #ifndef SHMIPC_BENCH_SOURCE_H
 #define SHMIPC_BENCH_SOURCE_H
@@ -17,7 +17,7 @@
 #include "bench.h"
 
 #define BENCH_SLOTS_MAX		16u
-#define BENCH_SOURCE_BYTES	((size_t)16 << 10)	/* aims at: a third of an L1 cache */
+#define BENCH_SOURCE_BYTES	((size_t)16 << 10)	/* about a third of an L1 cache */
 
 struct bench_source {
 	unsigned char *base;
@@ -40,13 +40,13 @@ static inline void bench_source_put(const struct bench_source *s, uint64_t seq)
 		memcpy(bench_source_at(s, seq), &seq, s->size);
 }
 
-/* The slot of @seq was sent: make it ready for the message that it holds next. */
+/* The slot of @seq was sent: prepare it for its next message. */
 static inline void bench_source_restamp(const struct bench_source *s, uint64_t seq)
 {
 	bench_source_put(s, seq + s->mask + 1);
 }
 
-/* What the words of message @seq sum up to. */
+/* The expected sum of the words of message @seq. */
 static inline uint64_t bench_source_want(const struct bench_source *s, uint64_t seq)
 {
 	if (s->size >= sizeof(seq))
@@ -54,7 +54,7 @@ static inline uint64_t bench_source_want(const struct bench_source *s, uint64_t 
 	return seq & ((UINT64_C(1) << 8 * s->size) - 1);
 }
 
-/* Short messages are summed where they are received, long ones by the widest loads. */
+/* Short messages are summed inline, long ones with the widest loads. */
 static inline uint64_t bench_sum(const void *src, size_t n)
 {
 	typedef uint64_t vec16 __attribute__((vector_size(16), aligned(1), may_alias));
@@ -81,7 +81,7 @@ static inline uint64_t bench_sum(const void *src, size_t n)
 	return sum + a[0] + a[1];
 }
 
-/* Return: 0, or -1 without memory. */
+/* Return: 0, or -1 if there is no memory. */
 static inline int bench_source_init(struct bench_source *s, size_t size)
 {
 	uint64_t seq, word = 0x9e3779b97f4a7c15u;

@@ -6,7 +6,7 @@
 #include "bench.h"
 
 static double ns_per_tick = 1.0;
-static uint64_t tick_step = 1;	/* the counter moves by this, or a multiple */
+static uint64_t tick_step = 1;	/* the counter advances by this, or a multiple */
 
 static double now_ns(void)
 {
@@ -36,8 +36,8 @@ static void read_both(double *ns, uint64_t *ticks)
 }
 
 /*
- * Some counters say nanoseconds or less, and move ten nanoseconds at a time: the
- * largest step of which nearly all differences are multiples, give or take one.
+ * Some counters count nanoseconds or less, but advance ten nanoseconds at a time: find
+ * the largest step of which nearly all differences are multiples, plus or minus one.
  */
 static uint64_t find_step(void)
 {
@@ -103,8 +103,8 @@ static int by_double(const void *a, const void *b)
 }
 
 /*
- * The value at a rank. All samples within one step of the counter look equal;
- * they are taken as spread evenly over it, as in any histogram.
+ * The value at a rank. All samples within one step of the counter look equal; they are
+ * treated as evenly spread over the step, as in any histogram.
  */
 static double at_rank(const uint32_t *sorted, size_t n, size_t rank)
 {
@@ -133,7 +133,7 @@ void bench_samples_into(struct bench_out *out, uint32_t *sample, size_t n)
 	out->msgs = n;
 }
 
-/* Of the values that are numbers; NaN if there is none. Sorts @v. */
+/* The distribution of the values that are numbers; NaN if there is none. Sorts @v. */
 struct bench_dist bench_dist_of(double *v, size_t n)
 {
 	struct bench_dist d = { NAN, NAN, NAN };

@@ -2,10 +2,10 @@
 /*
  * topic.c - publish and subscribe as a user does, beside the lossless ring
  *
- * Side 0 is one process with all publishers, which take turns; side 1 is one with
- * all subscribers. The topic is made by whoever opens it first and is gone when
- * both have left. The yardstick is measured in the same run, a moment before: the
- * spsc ring for throughput, one subscriber for what many cost the publisher.
+ * Side 0 is one process with all publishers, which take turns; side 1 is one with all
+ * subscribers. The side that opens the topic first creates it; it is gone when both have
+ * left. The comparison is measured in the same run, a moment before: the spsc ring for
+ * throughput, one subscriber for what many cost the publisher.
  */
 #include <errno.h>
 #include <math.h>
@@ -21,9 +21,9 @@
 #include "topic.h"
 
 #define ROUND		64u	/* messages that a subscriber takes before the next one does */
-#define CHUNK_BYTES	((size_t)256 << 10)	/* between two looks at the clock */
+#define CHUNK_BYTES	((size_t)256 << 10)	/* between two reads of the clock */
 
-/* One publisher or subscriber of a side, and where it is. */
+/* One publisher or subscriber of a side, and its position. */
 struct end {
 	struct shmipc_pub *pub;
 	struct shmipc_sub *sub;
@@ -31,7 +31,7 @@ struct end {
 	uint64_t lost;
 };
 
-static struct bench_topic *plan;	/* of the case that runs */
+static struct bench_topic *plan;	/* the case that runs */
 
 static int fail_topic(struct bench_env *env, const char *what, int ret)
 {
@@ -46,7 +46,7 @@ int bench_topic_fail_at(struct bench_env *env, const char *what, uint64_t seq, i
 
 int bench_topic_fail_bytes(struct bench_env *env, uint64_t seq)
 {
-	return bench_fail(env, "message %llu has other bytes than were sent (EPROTO)",
+	return bench_fail(env, "message %llu differs from the one sent (EPROTO)",
 			  (unsigned long long)seq);
 }
 
@@ -88,7 +88,7 @@ static const char *topic_name(unsigned int i)
 
 static char name_of[2][64];	/* of the parent's process, for both sides */
 
-/* What a topic would be: what it says of itself goes into the report. */
+/* Create the topic to get its properties for the report. */
 static int look(struct bench_env *env)
 {
 	struct shmipc_segment_info info = { .struct_bytes = sizeof(info) };
@@ -103,7 +103,7 @@ static int look(struct bench_env *env)
 		shmipc_sub_close(sub);
 	}
 	if (ret) {
-		fprintf(stderr, "shmipc: bench: make a topic: %s (%s)\n", shmipc_error_text(),
+		fprintf(stderr, "shmipc: bench: create a topic: %s (%s)\n", shmipc_error_text(),
 			shmipc_error_name(ret));
 		return -1;
 	}
@@ -250,7 +250,7 @@ static int send_batches(struct shmipc_pub *pub, const struct bench_source *src, 
 	return ret;
 }
 
-/* A batch is no more than the private slots that it comes from. */
+/* A batch is at most as large as the private slots that it comes from. */
 static unsigned int batch_of(const struct bench_env *env, const struct bench_source *src)
 {
 	return env->opts->publish <= src->mask + 1 ? env->opts->publish :
@@ -278,7 +278,7 @@ static uint64_t warm_messages(const struct bench_env *env)
 	return (2 * keep / ROUND + 1) * ROUND;
 }
 
-/* Publishers take turns, @n messages each. The number of the last is told before it is sent. */
+/* Publishers take turns, @n messages each. The number of the last is announced before it is sent. */
 static int send_timed(struct bench_env *env, struct end *end, unsigned int ends,
 		      const struct bench_source *src)
 {
@@ -345,7 +345,7 @@ static int rate_out(struct bench_env *env)
 	ret = send_timed(env, end, n, &src);
 	if (ret)
 		return ret;
-	bench_meet(env);	/* the subscribers have all */
+	bench_meet(env);	/* the subscribers have received all */
 	ends_free(end, n);
 	bench_source_free(&src);
 	return 0;
@@ -353,7 +353,7 @@ static int rate_out(struct bench_env *env)
 
 /* Subscribing */
 
-/* The loss that is told must be exact: the next message shows its number. */
+/* The reported loss must be exact: the next message shows its number. */
 static int lapped(struct bench_env *env, struct end *e, int ret)
 {
 	uint64_t n;
@@ -444,7 +444,7 @@ static int receive_timed(struct bench_env *env, struct end *end, unsigned int n,
 	double seconds;
 	unsigned int i;
 
-	/* In turns, or publishers would wait for the others. */
+	/* In turns, otherwise publishers would wait for the others. */
 	for (at = ROUND; at <= warm; at += ROUND)
 		if (until_all(env, end, n, src, buf, at))
 			return -1;

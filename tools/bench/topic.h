@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* topic.h - what the benches of topics share */
+/* topic.h - shared by the benches of topics */
 #ifndef SHMIPC_BENCH_TOPIC_H
 #define SHMIPC_BENCH_TOPIC_H
 
@@ -8,7 +8,7 @@
 #include "bench.h"
 #include "source.h"
 
-/* topic.c: the ends of topic 0 or 1, as the options say; NULL after bench_fail() */
+/* topic.c: the ends of topic 0 or 1, according to the options; NULL after bench_fail() */
 int bench_topic_prepare(struct bench_env *env, struct bench_topic *t);
 void bench_topic_finish(struct bench_env *env);
 struct shmipc_pub *bench_topic_pub(struct bench_env *env, unsigned int topic, enum bench_wait wait);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * topic_latency.c - from publish to receipt of messages that come at a fixed rate
+ * topic_latency.c - time from publish to receipt, at a fixed rate of messages
  *
- * The publisher sleeps between them, so one is on its way at a time, and each
- * carries the time of its publication. Every message counts, none is for warming
- * up: `shmipc trace --histogram publish-to-receive` sees the same ones.
+ * The publisher sleeps between messages, so one is under way at a time, and each carries
+ * its time of publishing. Every message counts, there is no warm-up: `shmipc trace
+ * --histogram publish-to-receive` sees the same ones.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* topic_opts.c - `shmipc bench topic`: its options, and which benches it is made of */
+/* topic_opts.c - `shmipc bench topic`: its options, and the benches that it runs */
 #include <stdio.h>
 #include <string.h>
 
@@ -96,7 +96,7 @@ int bench_topic_rates(const struct bench_opts *o, bench_sizes_fn *fn)
 	return wanted(o, BENCH_FOR_MANY) ? rates(&bench_topic_many, o, fn) : 0;
 }
 
-/* What a publication takes with many subscribers, and with one. */
+/* The cost of publishing with many subscribers, and with one. */
 int bench_topic_publishes(const struct bench_opts *o, bench_sizes_fn *fn)
 {
 	return sizes(&bench_topic_publish, o, fn, size_publish, COUNT(size_publish));

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * topic_time.c - how long it takes: to publish, from publish to receipt, there and back
+ * topic_time.c - times: to publish, from publish to receipt, of a round trip
  *
- * One message, or one burst, is on its way at a time: the other side says by a word
- * of plain shared memory that it has all, and the next begins.
+ * One message, or one burst, is under way at a time: the other side reports in a word of
+ * plain shared memory that it has received all, and then the next one begins.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -11,11 +11,11 @@
 #include "topic.h"
 
 #define SAMPLES		((size_t)1 << 20)
-#define WARM		200u	/* samples before the clock counts */
-#define BURST		64u	/* messages; less than the publisher has room for at once */
-#define SHORT_BYTES	4096u	/* what long loans are compared with */
+#define WARM		200u	/* samples before the measurement */
+#define BURST		64u	/* messages; fewer than the publisher has room for at once */
+#define SHORT_BYTES	4096u	/* long loans are compared with this */
 
-/* What the two sides tell each other, in lines of their own. */
+/* State of the two sides, each in its own cache line. */
 struct told {
 	uint64_t taken;		/* by side 1: messages */
 	uint64_t pad0[31];
@@ -54,8 +54,8 @@ static uint32_t *samples_new(struct bench_env *env)
 }
 
 /*
- * Is this sample the last? The clock begins after the warm-up. Who is told
- * the number of the last message is told before it comes.
+ * Is this sample the last? The clock starts after the warm-up. The number of the last
+ * message is announced before it is sent.
  */
 static int last_one(const struct bench_env *env, uint64_t i, uint64_t *until)
 {
@@ -64,7 +64,7 @@ static int last_one(const struct bench_env *env, uint64_t i, uint64_t *until)
 	return i > WARM && (bench_ticks() >= *until || i - WARM == SAMPLES - 1);
 }
 
-/* The time of a burst, by the message. */
+/* The time of a burst, per message. */
 static void per_message(struct bench_out *out)
 {
 	out->p50_ns /= BURST;
@@ -72,7 +72,7 @@ static void per_message(struct bench_out *out)
 	out->min_ns /= BURST;
 }
 
-/* What publishing costs, to subscribers that have read all that was before. */
+/* The cost of publishing to subscribers that have read all earlier messages. */
 static int publish_out(struct bench_env *env)
 {
 	struct shmipc_pub *pub = bench_topic_pub(env, 0, BENCH_SPIN);
@@ -166,11 +166,11 @@ static int publish_in_one(struct bench_env *env)
 	return publish_in(env, 1);
 }
 
-/* Memory of a side's own, twice as much as a long message; NULL: not asked for. */
+/* Private memory of a side, twice the size of a long message; NULL: not requested. */
 static unsigned char *elsewhere;
 static size_t elsewhere_bytes;
 
-/* What who fills or reads a long message does to its caches. */
+/* Do to the caches what filling or reading a long message does. */
 static void go_elsewhere(const struct bench_env *env)
 {
 	if (!elsewhere)
@@ -250,7 +250,7 @@ static int loan_in(struct bench_env *env)
 	return 0;
 }
 
-/* The same with a short message, to compare with. */
+/* The same with a short message, for comparison. */
 static int loan_short(struct bench_env *env)
 {
 	size_t size = env->size;
