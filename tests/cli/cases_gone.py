@@ -26,7 +26,7 @@ def the_sender_is_killed_in_mid_file():
         check(0 < len(got) < len(data) and data.startswith(got), len(got))
         error = [e for e in r.events if e["event"] == "error"][0]["message"]
         check("was killed" in error, error)
-        equal(number(r"got (\d+) messages", error), published)
+        equal(number(r"received (\d+) messages", error), published)
         equal(number(r"messages, (\d+) bytes", error), len(got))
     nothing_left()
     transfer(bytes_of(65537), True)
@@ -43,7 +43,7 @@ def the_sender_is_killed_while_the_receiver_sleeps():
         s.kill().wait()
         s.stdin.close()
         r.ends(PEER)
-        check("was killed" in r.err and "got 1 messages, 4 bytes" in r.err, r.err)
+        check("was killed" in r.err and "received 1 messages, 4 bytes" in r.err, r.err)
         nothing_left()
 
 
@@ -93,7 +93,7 @@ def the_receiver_leaves_before_the_end():
         r.kill(signal.SIGTERM).kill(signal.SIGCONT)
         r.ends(128 + signal.SIGTERM)
         s.ends(PEER)
-        check("left before it had all" in s.err, s.err)
+        check("left before it had taken all" in s.err, s.err)
     nothing_left()
 
 

@@ -38,9 +38,9 @@ def wrong_use_is_refused():
 def other_options_than_the_creators_are_named_with_both_values():
     r = Run("recv", "--ring", "1M", "--align", "8", "t")
     attached("t", "consumer")
-    for option, wish, found in (("--ring", "4M", ("4194304", "1048576")),
+    for option, value, found in (("--ring", "4M", ("4194304", "1048576")),
                                 ("--align", "64", ("64", "8"))):
-        s = run("send", option, wish, "t", code=FAIL)
+        s = run("send", option, value, "t", code=FAIL)
         check("EINVAL" in s.err and all(re.search(r"\b%s\b" % x, s.err) for x in found), s.err)
     s = run("pub", "t", code=FAIL)      # another kind
     check("EINVAL" in s.err, s.err)

@@ -333,12 +333,12 @@ def messages_and_their_numbers_that_never_fit_are_refused():
 
 
 @case
-def other_wishes_than_the_creators_are_named_with_both_values():
+def other_topic_options_than_the_creators_are_named_with_both_values():
     s = Run("sub", "--history", "100", "--publishers", "3", "--meta", "mono", "t")
     subscribed(1)
-    for option, wish, found in (("--history", "200", ("200", "100")), ("--meta", "all", ("15", "4")),
+    for option, value, found in (("--history", "200", ("200", "100")), ("--meta", "all", ("15", "4")),
                                 ("--publishers", "4", ("4", "3"))):
-        p = run("pub", option, wish, "t", code=FAIL)
+        p = run("pub", option, value, "t", code=FAIL)
         check("EINVAL" in p.err and all(number(r"\b(%s)\b" % x, p.err) for x in found), p.err)
     run("pub", "--history", "100", "-m", "x", "t")
     r = run("recv", "t", code=FAIL)     # another kind

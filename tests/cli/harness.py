@@ -13,8 +13,8 @@ import sys
 import tempfile
 import time
 
-# Who runs us in the background may have had interrupts ignored, and commands would
-# inherit that.
+# A shell that runs this in the background may have had interrupts ignored, and commands
+# would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")

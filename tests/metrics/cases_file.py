@@ -31,7 +31,7 @@ def a_file_is_replaced_as_a_whole():
             publish("t", 1)
             run("metrics", "--textfile", path)
             equal(one(parse(before.read())[0], "shmipc_published_messages_total"), 4,
-                  "who has it open reads the old one to its end")
+                  "a reader that has it open reads the old one to its end")
         check(os.stat(path).st_ino != first.st_ino, "written in place")
         equal(one(read(path), "shmipc_published_messages_total"), 5)
         equal(os.listdir(where), ["shmipc.prom"], "left beside it")
@@ -56,7 +56,7 @@ def a_file_again_and_again():
 def a_file_that_cannot_be_written_is_told():
     with tempfile.TemporaryDirectory() as where:
         r = run("metrics", "--textfile", os.path.join(where, "no", "x.prom"), code=FAIL)
-        check("ENOENT" in r.err and "make its directory" in r.err, r.err)
+        check("ENOENT" in r.err and "create its directory" in r.err, r.err)
         os.mkdir(os.path.join(where, "dir"))
         r = run("metrics", "--textfile", os.path.join(where, "dir"), code=FAIL)
         check("EISDIR" in r.err, r.err)

@@ -46,5 +46,5 @@ def the_dashboard_can_be_imported():
             used = set(re.findall(r"\$(\w+)", t["expr"])) - {"__rate_interval"}
             check(used <= variables, used)
             equal(t["expr"].count("("), t["expr"].count(")"), "parentheses")
-    for title in "Messages", "Lag", "Losses", "Occupancy", "Who waits for whom":
+    for title in "Messages", "Lag", "Losses", "Occupancy", "Waiting publishers":
         check(any(p["title"].startswith(title) for p in d["panels"]), title)

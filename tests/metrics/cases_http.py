@@ -121,7 +121,7 @@ def histograms_begin_anew_with_the_topic():
 @case
 def addresses_that_are_none_are_refused():
     for where, what in (("x", "expected PORT"), ("70000", "65535"), ("1.2.3:", "expected PORT"),
-                        (":9", "before the colon"), ("999.1.1.1:80", "no address here"),
+                        (":9", "before the colon"), ("999.1.1.1:80", "not a valid address"),
                         ("-1", "expected PORT"), ("", "expected PORT")):
         r = Run("metrics", "--listen", where)
         if r.wait() == FAIL and "no HTTP library" in r.err:
@@ -155,7 +155,7 @@ def it_listens_where_it_is_told():
 
 
 @case
-def who_waits_for_whom_is_scraped():
+def waiting_publishers_are_scraped():
     with full("t") as (sub, pub), listening() as (url, _):
         until(lambda: re.search(r'^shmipc_publisher_waits_for\{segment="t",.*pid="%d",.*for_pid="%d".*\} 1$'
-                                % (pub.p.pid, sub.p.pid), get(url)[2], re.M), "who waits for whom")
+                                % (pub.p.pid, sub.p.pid), get(url)[2], re.M), "the publisher that waits")

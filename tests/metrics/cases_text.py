@@ -40,11 +40,11 @@ def values_are_those_of_stat():
               round(s["created_ns"] / 1e9, 1))
         for state, key in ("free", "chunks_free"), ("filling", "chunks_owned"), ("held", "chunks_held"):
             equal(one(m, "shmipc_pool_chunks", segment="t", state=state), s[key], key)
-        who = {"segment": "t", "slot": str(s["subscriber"][0]["slot"]), "comm": "shmipc",
-               "pid": str(subs["t"].p.pid), "policy": "lossless"}
+        labels = {"segment": "t", "slot": str(s["subscriber"][0]["slot"]), "comm": "shmipc",
+                  "pid": str(subs["t"].p.pid), "policy": "lossless"}
         for name, key in (("received_messages_total", "received"), ("lost_messages_total", "lost"),
                           ("lag_messages", "lag"), ("held_messages", "holding"), ("cut_off", "evicted")):
-            equal(one(m, "shmipc_subscriber_" + name, **who), s["subscriber"][0][key], name)
+            equal(one(m, "shmipc_subscriber_" + name, **labels), s["subscriber"][0][key], name)
         equal(one(m, "shmipc_segment_info", segment="t", id=s["id"], kind="topic", owner=s["user"]), 1)
         equal(one(m, "shmipc_published_messages_total", segment="other"), 3)
     run("rm", "other")

@@ -131,7 +131,7 @@ def a_filter_that_nothing_passes_says_so():
     publish("t", 1, "--persist")
     with top() as t:
         t.type("/", "nobody")
-        t.shows("no segment passes the filter")
+        t.shows("no segment matches the filter")
         t.type("Escape")
         t.shows("^t +topic")
     run("rm", "t")

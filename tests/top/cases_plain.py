@@ -50,9 +50,9 @@ def a_subscriber_that_lags_is_named():
 
 
 @case
-def a_full_topic_says_who_waits_for_whom():
+def a_full_topic_says_which_publisher_waits_for_which_subscriber():
     with full("t") as (sub, pub):
-        # The command comes back from waiting now and then, to see who asks it to end.
+        # The command wakes up now and then to check for signals.
         x = until(lambda: [x for x in looks() if x["waiters"]], "a publisher that waits")[0]
         slot = stat("t")["subscriber"][0]["slot"]
         equal((x["occupancy"], x["waiters"], x["laggard"]), (1, 1, slot))

@@ -89,7 +89,7 @@ def it_fits_any_terminal():
 @case
 def an_unknown_terminal_is_refused():
     with top(TERM="nonesuch") as t:
-        t.shows(r'terminal "nonesuch" is not known here')
+        t.shows(r'unknown terminal type "nonesuch"')
         t.shows("--plain")
         t.shows("^code=1")
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""--deaths: who had an end and died, and how."""
+"""--deaths: which processes had an end and died, and how."""
 import contextlib
 import os
 import signal
@@ -93,7 +93,7 @@ def a_killed_publisher_is_named_within_two_seconds():
     d = t.died()[0]
     equal((d["pid"], d["comm"], d["signal"], d["exit_code"], d["oom"]),
           (p.p.pid, "shmipc", "SIGKILL", None, False))
-    equal(d["sender"]["pid"], os.getpid(), "who killed it")
+    equal(d["sender"]["pid"], os.getpid(), "the killer")
     equal([(e["name"], e["role"], e["kind"]) for e in d["ends"]], [(topic, "producer", "topic")])
     # When it died, as the kernel saw it; told soon, though the machine may be busy.
     check(-50_000_000 < d["wall_ns"] - at < 2_000_000_000, d["wall_ns"] - at)
@@ -234,7 +234,7 @@ def one_that_execs_lives():
     until(lambda: "watching" in t.err, "a tracer that watches")
     e = Ends("os.execl('/bin/cat', 'cat')", topic).go()
     t.ends(OK)
-    check("(pid %d): it lives, and let go without closing" % e.p.pid in t.out.decode(), t.out)
+    check("(pid %d): it is alive, and detached without closing" % e.p.pid in t.out.decode(), t.out)
     e.p.stdin.close()
     e.p.wait(60)
     e.p.stdout.close()
@@ -276,7 +276,7 @@ def without_the_rights_the_tables_tell_it():
     os.chmod(os.environ["SHMIPC_DIR"], 0o755)
     t = Deaths(topic, prefix=("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"))
     s = sub(topic, "--quiet")
-    until(lambda: "pidfd" in fds(t.p.pid), "a tracer that holds on to who has an end")
+    until(lambda: "pidfd" in fds(t.p.pid), "a tracer that holds a pidfd of each process with an end")
     s.kill().wait()
     d = t.died()[0]
     equal((d["pid"], d["comm"], d["ends"][0]["name"]), (s.p.pid, "shmipc", topic))

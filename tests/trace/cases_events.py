@@ -72,10 +72,10 @@ def a_full_topic_names_who_is_in_the_way():
     t = Trace("--events", "full", topic)
     p = publish(topic, 5000)
     o = t.until(1, "full")[0]
-    equal(o["pid"], p.p.pid, "who has no room")
+    equal(o["pid"], p.p.pid, "the publisher without room")
     st = objects(run("stat", "--json", topic).out)[0]
     equal([x["slot"] for x in st["subscriber"] if x["pid"] == s.p.pid], [o["blocker"]], "blocker")
-    equal((o["blocker_pid"], o["blocker_comm"]), (s.p.pid, "shmipc"), "who it is")
+    equal((o["blocker_pid"], o["blocker_comm"]), (s.p.pid, "shmipc"), "the end in its way")
     check(o["behind"] > 0, o)
     t.stop()
     p.kill(signal.SIGINT).ends(INTERRUPTED)

@@ -123,11 +123,11 @@ def publish_to_receive_makes_a_histogram():
 
 
 @case
-def who_waits_names_the_publisher_and_the_slot():
+def waiting_publishers_names_the_publisher_and_the_slot():
     topic = name()
     r = sub(topic, "--quiet", "--policy", "lossless")
     p = flood(topic)
-    s = Script("who-waits.bt")
+    s = Script("waiting-publishers.bt")
     in_kernel(s, p)
     stopped(r)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""--slow: who holds whom up, who loses, and why; named with its process."""
+"""--slow: which ends hold up others or lose messages, and why; named with their processes."""
 import contextlib
 import ctypes
 import os
@@ -95,7 +95,7 @@ def of_four_subscribers_the_slow_one_is_named_within_two_seconds():
         equal([(f["why"], f["end"]["pid"], f["end"]["policy"]) for f in report["findings"]],
               [("blocks", s.p.pid, "lossless")], "findings")
         f = report["findings"][0]
-        equal([(x["pid"], x["traced"]) for x in f["publishers"]], [(p.p.pid, True)], "who waits")
+        equal([(x["pid"], x["traced"]) for x in f["publishers"]], [(p.p.pid, True)], "the publisher that waits")
         check(f["share"] > 0.5, f["share"])
         check("write" in f["doing"] and not f["stopped"], f["doing"])
         check("subscriber shmipc (pid %d, slot %d, lossless)" % (s.p.pid, f["end"]["slot"]) in
@@ -256,7 +256,7 @@ def who_keeps_up_is_not_named():
         equal(r["findings"], [], "findings")
         equal([x["name"] for x in r["segments"]], [topic])
     text = run("trace", "--slow", "--count", "1", topic).out.decode()
-    check("slow: nobody" in text and topic in text, text)
+    check("slow: none: of " in text and topic in text, text)
     end(p)
     end(s)
     run("rm", "--force", topic)

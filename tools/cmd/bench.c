@@ -248,7 +248,7 @@ static int choose_cpus(struct bench_opts *o)
 		return default_cpus(&may, o);
 	for (i = 0; i < 2; i++) {
 		if (!CPU_ISSET((size_t)o->cpu[i], &may)) {
-			fprintf(stderr, "shmipc: bench: --cpus: CPU %d is not there or not for "
+			fprintf(stderr, "shmipc: bench: --cpus: CPU %d does not exist or is not allowed for "
 				"this process (EINVAL); taskset -p $$ shows which are\n",
 				o->cpu[i]);
 			return -1;
@@ -257,18 +257,18 @@ static int choose_cpus(struct bench_opts *o)
 	return 0;
 }
 
-/* Larger than the ring can ever hold, or batches that it cannot: say so at once. */
+/* Refuse messages and batches that the ring can never hold. */
 static int check_sizes(const struct bench_opts *o, unsigned int what)
 {
 	uint32_t kind = what & WHAT_BCAST ? SHMIPC_KIND_BCAST : SHMIPC_KIND_SPSC;
 	uint64_t max = shmipc_ring_max_payload(kind, o->ring_bytes);
 	unsigned int i;
 
-	/* Topics: throughput is compared with a ring, the others with themselves. */
+	/* Only the throughput of topics is compared with a ring. */
 	for (i = 0; i < o->sizes && what & ~(WHAT_COPIER | (WHAT_TOPICS & ~WHAT_TOPIC)); i++) {
 		if (o->size[i] > max && what != WHAT_LIMITS) {
-			fprintf(stderr, "shmipc: bench: --size %zu: a ring of %llu bytes holds "
-				"messages of at most %llu (EMSGSIZE); use a larger --ring\n",
+			fprintf(stderr, "shmipc: bench: you asked for --size %zu, the largest message "
+				"of a --ring of %llu bytes has %llu (EMSGSIZE); use a larger --ring\n",
 				o->size[i], (unsigned long long)o->ring_bytes,
 				(unsigned long long)max);
 			return -1;
@@ -350,7 +350,7 @@ static int peers(const struct bench_opts *o)
 		if (sizes(c, o, size_rtt, sizeof(size_rtt) / sizeof(size_rtt[0])))
 			return -1;
 	}
-	/* The library's own topics among the others' ways. */
+	/* The library's own topics beside the other libraries. */
 	if (bench_topic_rates(o, sizes) || bench_topic_rtts(o, sizes))
 		return -1;
 	return bench_others(o, sizes);

@@ -50,7 +50,7 @@ static const struct opt_group groups[] = {
 	{ .opts = NULL },
 };
 
-/* How many subscribers will get the next message? */
+/* The number of subscribers that will receive the next message. */
 static uint64_t count_subs(const struct stream *s)
 {
 	struct shmipc_topic_stat st;

@@ -43,7 +43,7 @@ struct recv {
 	struct recv_opts o;
 };
 
-/* --lines: the message before this one ended in no newline. */
+/* --lines: the message before this one did not end in a newline. */
 static int put_newline(struct recv *r)
 {
 	int rc;
@@ -56,7 +56,7 @@ static int put_newline(struct recv *r)
 	return rc;
 }
 
-/* A large message, from where it lies. The sender cannot change it. */
+/* A large message is written from where it is in the ring. */
 static int take_direct(struct output *out, struct stream *s, const unsigned char *ptr, size_t len)
 {
 	int rc = output_put(out, s, ptr, len);
@@ -70,7 +70,7 @@ static int take_direct(struct output *out, struct stream *s, const unsigned char
 	return RC_OK;
 }
 
-/* Any other message: copied behind those that have gathered. */
+/* Any other message is copied into the output's buffer. */
 static int take_copy(struct output *out, struct stream *s, size_t len, int *ret_err)
 {
 	unsigned char *at;
@@ -87,7 +87,7 @@ static int take_copy(struct output *out, struct stream *s, size_t len, int *ret_
 	return RC_OK;
 }
 
-/* One message, or *ret_err says why there is none. */
+/* Take one message; *@ret_err says why there is none. */
 static int take(struct recv *r, uint64_t deadline_ns, int *ret_err)
 {
 	const void *ptr;
@@ -128,8 +128,8 @@ static int at_end(struct recv *r, int *ret_end)
 }
 
 /*
- * All that comes, until the sender has gone, --count is reached, or something is
- * wrong. RC_OK: the proper end.
+ * Take messages until the sender has gone, --count is reached, or something fails.
+ * RC_OK: it ended in order.
  */
 static int drain(struct recv *r)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* send.c - shmipc send: standard input into a lossless ring */
+/* send.c - shmipc send: standard input through a lossless ring */
 #include "commands.h"
 #include "../stream/input.h"
 #include "../util/util.h"

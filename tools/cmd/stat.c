@@ -31,7 +31,7 @@ static int is_ring(const struct shmipc_segment_stat *st)
 	return st->info.kind == SHMIPC_KIND_SPSC || st->info.kind == SHMIPC_KIND_BCAST;
 }
 
-/* Peers move on between two looks, and may write nonsense: never below 0. */
+/* Peers move on between two reads, and may write nonsense: never below 0. */
 static uint64_t minus(uint64_t a, uint64_t b)
 {
 	return a > b ? a - b : 0;

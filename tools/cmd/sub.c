@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* sub.c - shmipc sub: what is published to standard output */
+/* sub.c - shmipc sub: what is published, to standard output */
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
@@ -9,9 +9,9 @@
 #include "../util/util.h"
 #include "../view/view.h"
 
-/* How often --until-gone looks whether a publisher is there, while nothing comes. */
+/* How often --until-gone looks for publishers while no message comes. */
 #define GONE_LOOK_NS	(10 * NS_PER_MS)
-/* What a publisher that died was about to publish is settled by then. */
+/* After so many looks, messages that a dead publisher had begun are settled. */
 #define GONE_LOOKS	100
 
 struct sub_opts {
@@ -119,12 +119,12 @@ static const struct opt_group groups[] = {
 	{ .opts = NULL },
 };
 
-/* The publishers that there have been. */
+/* The publishers of a topic so far. */
 struct pubs {
 	uint8_t id[16];		/* of the topic */
-	uint64_t came;		/* how many */
-	uint64_t died;		/* sum of the dead's generations */
-	uint64_t there;		/* how many are there */
+	uint64_t came;		/* how many attached */
+	uint64_t died;		/* sum of the generations of those that died */
+	uint64_t there;		/* how many are attached */
 };
 
 struct sub {
@@ -132,10 +132,10 @@ struct sub {
 	struct stream s;
 	struct output out;
 	struct message m;
-	struct pubs before;	/* when we began; .came without those who were there */
-	int gone_looks;		/* since all publishers had gone */
+	struct pubs before;	/* when we began; .came without those that were attached */
+	int gone_looks;		/* since all publishers had left */
 	uint64_t gone_next_ns;
-	int seen;		/* messages, or losses: somebody has published */
+	int seen;		/* messages or losses: there has been a publisher */
 };
 
 static int count_pubs(const char *name, struct pubs *ret)
@@ -162,21 +162,21 @@ static int count_pubs(const char *name, struct pubs *ret)
 	return 0;
 }
 
-/* Before we open it: one may come and go while we do. */
+/* To be called before the topic is opened: a publisher may come and go meanwhile. */
 static void gone_begin(struct sub *b, const char *name)
 {
 	if (b->o.until_gone && !count_pubs(name, &b->before))
 		b->before.came -= b->before.there;
 }
 
-/* How it is now. -ENOENT: the topic has gone. */
+/* The publishers since gone_begin(). -ENOENT: the topic has been removed. */
 static int gone_look(const struct sub *b, struct pubs *ret)
 {
 	int err = count_pubs(b->s.name, ret);
 
 	if (!err && memcmp(ret->id, b->s.info.id, sizeof(ret->id)))
 		err = -ENOENT;
-	/* What was there before was another topic. */
+	/* gone_begin() saw another topic. */
 	if (!err && memcmp(b->before.id, ret->id, sizeof(ret->id)))
 		return 0;
 	if (!err) {
@@ -186,7 +186,7 @@ static int gone_look(const struct sub *b, struct pubs *ret)
 	return err;
 }
 
-/* Nothing comes. 1: and nothing will, as all publishers have gone. */
+/* No message. 1: there will be none, because all publishers have left. */
 static int all_gone(struct sub *b)
 {
 	struct shmipc_sub_stat st = { .struct_bytes = sizeof(st) };
@@ -200,7 +200,7 @@ static int all_gone(struct sub *b)
 		b->gone_looks = 0;
 		return 0;
 	}
-	/* The first look may have come before their last messages. */
+	/* Their last messages may have come after the last look for messages. */
 	shmipc_sub_get_stat(b->s.sub, &st);
 	return ++b->gone_looks > (st.backlog ? GONE_LOOKS : 1);
 }
@@ -213,12 +213,12 @@ static int end_gone(struct sub *b)
 	if (gone_look(b, &pubs) || !pubs.died)
 		return RC_OK;
 	progress_clear(&b->s.progress);
-	tool_error("\"%s\": a publisher was killed, or ended in mid-stream (EPIPE); got %" PRIu64
+	tool_error("\"%s\": a publisher was killed, or ended in mid-stream (EPIPE); received %" PRIu64
 		   " messages, %" PRIu64 " bytes", b->s.name, b->s.messages, b->s.bytes);
 	return RC_PEER;
 }
 
-/* We were lapped: say how many messages were lost, and which. */
+/* Report how many messages were lost, and which. */
 static void tell_lost(struct sub *b)
 {
 	struct stream *s = &b->s;
@@ -240,13 +240,13 @@ static void tell_lost(struct sub *b)
 			  s->name, n, from, last);
 }
 
-/* Publishers waited long enough for us. */
+/* Publishers had waited for --evict-after, and cut us off. */
 static int cut_off(struct sub *b)
 {
 	progress_clear(&b->s.progress);
 	tell_lost(b);
 	tool_error("\"%s\": cut off, as a subscriber of policy evict that was too slow (ECONNRESET); "
-		   "got %" PRIu64 " messages, %" PRIu64 " bytes, lost %" PRIu64 "; be faster, or allow "
+		   "received %" PRIu64 " messages, %" PRIu64 " bytes, lost %" PRIu64 "; be faster, or allow "
 		   "more with --history and --evict-after", b->s.name, b->s.messages, b->s.bytes,
 		   b->s.lost);
 	return RC_LOST;
@@ -275,7 +275,7 @@ static int write_message(struct sub *b, const struct shmipc_msg *msg)
 	return RC_OK;
 }
 
-/* No message: @err says why. *@ret_end: there will be no other. */
+/* No message: @err says why. *@ret_end: there will be none any more. */
 static int no_message(struct sub *b, int err, uint64_t *ret_deadline_ns, int *ret_end)
 {
 	uint64_t look_ns;

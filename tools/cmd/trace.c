@@ -12,7 +12,6 @@
 #include "../trace/events.h"
 #include "../trace/stack.h"
 #include "../trace/trace.h"
-#include "../trace/who.h"
 
 #define RECORDING	1	/* version of what --record writes */
 

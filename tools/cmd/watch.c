@@ -94,7 +94,7 @@ static void print_text(const struct shmipc_event *e, const char *name)
 		printf("%-8s pid %" PRIu32 " %s", role_word(e->end.role), e->end.pid,
 		       clean_text(e->end.comm, sizeof(e->end.comm), comm, sizeof(comm)));
 	if (e->missed)
-		printf("; %" PRIu64 " before it came and went unseen", e->missed);
+		printf("; %" PRIu64 " before it came and went without being seen", e->missed);
 	putchar('\n');
 }
 

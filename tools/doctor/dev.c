@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* dev.c - which backend new segments are of, and the kernel module's limits */
+/* dev.c - the backend of new segments, and the kernel module's limits */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -14,7 +14,7 @@
 #include "doctor.h"
 #include "../view/view.h"
 
-/* What the library says of a segment that it makes of @bytes. Return: 0 or -errno. */
+/* What the library reports of a new segment of @bytes. Return: 0 or -errno. */
 static int try_segment(uint64_t bytes, struct shmipc_segment_info *ret)
 {
 	struct shmipc_segment_opts o = { .struct_bytes = sizeof(o), .kind = SHMIPC_KIND_RAW,
@@ -37,18 +37,18 @@ bool doctor_on_dev(void)
 	return !try_segment(SHMIPC_CTL_PAGE, &info) && !strcmp(info.backend, "dev");
 }
 
-/* Why files, although the device is there; NULL if it is not. */
+/* Why files are used although the device exists; NULL if it does not. */
 static const char *why_not_dev(void)
 {
-	const char *wish = getenv("SHMIPC_BACKEND");
+	const char *backend = getenv("SHMIPC_BACKEND");
 
 	if (access(SHMIPC_DEVICE, F_OK))
 		return NULL;
-	if (wish && !strcmp(wish, "mem"))
+	if (backend && !strcmp(backend, "mem"))
 		return "SHMIPC_BACKEND=mem asks for files";
 	if (access(SHMIPC_DEVICE, R_OK | W_OK))
 		return "but you may not open it: become a member of its group, shmipc";
-	if ((!wish || !*wish) && getenv("SHMIPC_DIR"))
+	if ((!backend || !*backend) && getenv("SHMIPC_DIR"))
 		return "SHMIPC_DIR asks for files; SHMIPC_BACKEND=dev overrules it";
 	return "but it is of another version than this library";
 }

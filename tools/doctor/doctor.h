@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* doctor.h - what a look at one thing of this machine found */
+/* doctor.h - the result of checking one property of this machine */
 #ifndef TOOLS_DOCTOR_DOCTOR_H
 #define TOOLS_DOCTOR_DOCTOR_H
 
@@ -10,7 +10,7 @@
 enum finding_status {
 	FINDING_OK,
 	FINDING_INFO,	/* neither good nor bad */
-	FINDING_WARN,	/* shmipc works, but less well */
+	FINDING_WARN,	/* shmipc works, but not as well */
 	FINDING_LACK,	/* shmipc does not work */
 };
 
@@ -20,7 +20,7 @@ struct finding {
 	char advice[320];	/* empty: nothing to do */
 };
 
-/* Fill in @f; the texts as printf(3) has them. */
+/* Fill in @f; @fmt as for printf(3). */
 void finding_set(struct finding *f, enum finding_status status, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 void finding_advise(struct finding *f, const char *fmt, ...)
@@ -30,8 +30,8 @@ void finding_advise(struct finding *f, const char *fmt, ...)
 int read_line(const char *path, char *text, size_t cap);
 
 /*
- * A file without a name in the directory of the segments, or in the nearest
- * parent of it that is there. Return: a descriptor or -errno.
+ * A file without a name in the directory of the segments, or in its nearest
+ * parent that exists. Return: a descriptor or -errno.
  */
 int open_scratch(void);
 

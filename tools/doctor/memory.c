@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* memory.c - what this machine gives for memory */
+/* memory.c - memory, huge pages, NUMA nodes and limits of this machine */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -23,7 +23,7 @@
 
 #define HUGE_BYTES	((size_t)2 << 20)
 
-/* The directory of the segments; before the first of them, the nearest parent. */
+/* The directory of the segments, or its nearest parent that exists. */
 static const char *nearest_dir(char path[4096])
 {
 	char *slash;
@@ -62,7 +62,7 @@ static const char *fs_name(uint64_t magic, char text[TEXT_BYTES])
 	return text;
 }
 
-/* After doctor_works(), which makes it. */
+/* After doctor_works(), which creates it. */
 void doctor_directory(struct finding *f)
 {
 	const char *dir = shmipc_segment_dir();
@@ -80,7 +80,7 @@ void doctor_directory(struct finding *f)
 	name = fs_name((uint64_t)fs.f_type, fs_text);
 	if (err) {
 		finding_set(f, FINDING_LACK, "%.128s, %s: %s (%s)", dir, name, err == ENOENT ?
-			    "cannot be made" : "you may not write there", shmipc_error_name(err));
+			    "cannot be created" : "you may not write there", shmipc_error_name(err));
 		finding_advise(f, "set SHMIPC_DIR to a directory on tmpfs that you may write");
 		return;
 	}
@@ -99,7 +99,7 @@ void doctor_space(struct finding *f)
 	uint64_t bytes;
 
 	if (doctor_on_dev()) {
-		finding_set(f, FINDING_OK, "no limit but the module's and the memory");
+		finding_set(f, FINDING_OK, "no limit except the module's and the memory");
 		return;
 	}
 	if (statfs(nearest_dir(path), &fs)) {
@@ -107,7 +107,7 @@ void doctor_space(struct finding *f)
 		return;
 	}
 	if (!fs.f_blocks) {
-		finding_set(f, FINDING_OK, "no limit but the memory");
+		finding_set(f, FINDING_OK, "no limit except the memory");
 		return;
 	}
 	bytes = fs.f_bavail * (uint64_t)fs.f_bsize;
@@ -143,7 +143,7 @@ static long pmd_mapped(const void *at)
 	return kib < 0 ? -1 : kib * 1024;
 }
 
-/* 2 MiB of @fd at a 2 MiB address, made one page. Return: 0 or -errno. */
+/* Collapse 2 MiB of @fd at a 2 MiB address into one page. Return: 0 or -errno. */
 static int try_collapse(int fd, long *ret_mapped)
 {
 	unsigned char *room, *at;
@@ -214,7 +214,7 @@ static void doctor_hugetlb(struct finding *f, uint64_t page, const char *size)
 	snprintf(base, sizeof(base), "/sys/kernel/mm/hugepages/hugepages-%" PRIu64 "kB", page / 1024);
 	snprintf(path, sizeof(path), "%s/nr_hugepages", base);
 	if (read_line(path, nr, sizeof(nr))) {
-		finding_set(f, FINDING_INFO, "this machine has none");
+		finding_set(f, FINDING_INFO, "this machine does not have such pages");
 		return;
 	}
 	snprintf(path, sizeof(path), "%s/free_hugepages", base);
@@ -223,7 +223,7 @@ static void doctor_hugetlb(struct finding *f, uint64_t page, const char *size)
 	finding_set(f, FINDING_INFO, "%s free of %s reserved; %s%s", free_nr, nr,
 		    *dir ? "mounted at " : "not mounted", dir);
 	if (!strcmp(nr, "0"))
-		finding_advise(f, "only if you want --page %s without luck: echo N > %s/nr_hugepages",
+		finding_advise(f, "only if --page %s has to succeed always: echo N > %s/nr_hugepages",
 			       size, base);
 	else if (!*dir)
 		finding_advise(f, "mount -t hugetlbfs -o pagesize=%s none DIR, and SHMIPC_DIR=DIR", size);
@@ -276,7 +276,7 @@ void doctor_cgroup(struct finding *f)
 	char path[4096], text[TEXT_BYTES], v1[64];
 	int64_t limit = cgroup_limit(path);
 
-	/* The first cgroup interface has one file; "no limit" is a huge number. */
+	/* cgroup v1 has one file; "no limit" is a huge number. */
 	if (limit < 0 && !read_line("/sys/fs/cgroup/memory/memory.limit_in_bytes", v1, sizeof(v1)) &&
 	    atoll(v1) < INT64_MAX / 2)
 		limit = atoll(v1);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* process.c - what the kernel gives for waiting and for liveness */
+/* process.c - the kernel's support for waiting and for liveness */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -25,7 +25,7 @@
 #define SYS_futex_waitv	449
 #endif
 
-/* The whole way once: a ring by name, a message in, the same message out. */
+/* The whole path once: a ring by name, a message in, the same message out. */
 void doctor_works(struct finding *f)
 {
 	const struct shmipc_segment_opts seg = {
@@ -49,7 +49,7 @@ void doctor_works(struct finding *f)
 		if (!err)
 			err = shmipc_channel_recv(rx, buf, sizeof(buf), &len, 0);
 		if (!err && len == 6 && !memcmp(buf, "doctor", 6))
-			finding_set(f, FINDING_OK, "yes: a ring was made, and a message went through");
+			finding_set(f, FINDING_OK, "yes: a ring was created, and a message went through");
 		else
 			finding_set(f, FINDING_LACK, "no: a message did not go through (%s)",
 				    err ? shmipc_error_name(err) : "wrong bytes");
@@ -72,7 +72,7 @@ void doctor_cpus(struct finding *f)
 	finding_set(f, n > 1 ? FINDING_OK : FINDING_WARN, "%d usable of %ld online, %s, Linux %.60s", n,
 		    sysconf(_SC_NPROCESSORS_ONLN), u.machine, u.release);
 	if (n <= 1)
-		finding_advise(f, "with one CPU nothing is gained by spinning: use --wait block, or give "
+		finding_advise(f, "with one CPU spinning gains nothing: use --wait block, or give "
 			       "this process more CPUs (taskset, cpuset)");
 }
 
@@ -90,7 +90,7 @@ void doctor_futex(struct finding *f)
 
 void doctor_futex_waitv(struct finding *f)
 {
-	/* Zero words to wait for is an error, but not ENOSYS, where it is there. */
+	/* Waiting for zero words is an error, but not ENOSYS if the call exists. */
 	syscall(SYS_futex_waitv, NULL, 0, 0, NULL, 0);
 	if (errno != ENOSYS && errno != EPERM) {
 		finding_set(f, FINDING_OK, "yes: one sleep watches the ring and the peer");
@@ -130,7 +130,7 @@ void doctor_locks(struct finding *f)
 	int fd = open_scratch(), other, err = 0;
 
 	if (fd < 0) {
-		finding_set(f, FINDING_LACK, "cannot try: no file can be made (%s)",
+		finding_set(f, FINDING_LACK, "cannot try: no file can be created (%s)",
 			    shmipc_error_name(fd));
 		finding_advise(f, "see the line \"directory\"");
 		return;
@@ -138,7 +138,7 @@ void doctor_locks(struct finding *f)
 	if (fcntl(fd, F_OFD_SETLK, &lock))
 		err = errno;
 	other = reopen(fd);
-	/* A lock that does not exclude would be worse than none. */
+	/* A lock that does not exclude other processes would be worse than no lock. */
 	if (!err && other >= 0 && (!fcntl(other, F_OFD_SETLK, &lock) ||
 				   (errno != EAGAIN && errno != EACCES)))
 		err = EPROTO;
@@ -146,7 +146,7 @@ void doctor_locks(struct finding *f)
 		close(other);
 	close(fd);
 	if (!err) {
-		finding_set(f, FINDING_OK, "yes: it is known for sure who lives");
+		finding_set(f, FINDING_OK, "yes: it is certain which processes are alive");
 		return;
 	}
 	finding_set(f, FINDING_LACK, "open-file-description locks do not work here (%s)",
@@ -177,7 +177,7 @@ void doctor_robust(struct finding *f)
 		err = pthread_mutex_trylock(&mutex);
 	}
 	if (err == EOWNERDEAD) {
-		finding_set(f, FINDING_OK, "yes: the kernel marks the words of the dead, at once");
+		finding_set(f, FINDING_OK, "yes: the kernel marks the words of a dead process at once");
 		pthread_mutex_consistent(&mutex);
 		pthread_mutex_unlock(&mutex);
 		return;

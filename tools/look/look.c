@@ -31,7 +31,7 @@ void look_done(struct look *l)
 	l->scratch = NULL;
 }
 
-/* Counts of one end grow; where they do not, it is another one's. */
+/* Counts of one end only grow; if they do not, it is another end. */
 static double per_s(uint64_t now, uint64_t before, double s)
 {
 	return s > 0 && now > before ? (double)(now - before) / s : 0;
@@ -48,7 +48,7 @@ static void end_rates(struct look_end *e, const struct look_end *old, double s)
 	e->lag_s = per_s(e->lag, old->lag, s) - per_s(old->lag, e->lag, s);
 }
 
-/* Both are in the order of their slots. */
+/* Both are sorted by slot. */
 static void ends_rates(struct look_seg *s, double seconds)
 {
 	const struct look_end *old = s->old, *stop = s->old + s->old_nends;
@@ -89,7 +89,7 @@ static int take_ends(struct look_seg *s, const struct look_seg *now)
 	return 0;
 }
 
-/* @s is what it was at the last look, or empty; @now has been read. */
+/* @s has the state of the last look, or is empty; @now has been read. */
 static int update(struct look_seg *s, const struct look_seg *now, int is_new)
 {
 	double seconds = is_new ? 0 : (double)(now->at_ns - s->at_ns) / 1e9;
@@ -144,7 +144,7 @@ static void drop(struct look *l, size_t at)
 	memmove(&l->seg[at], &l->seg[at + 1], (l->n - at) * sizeof(struct look_seg *));
 }
 
-/* The first whose name is not before @name. */
+/* The first segment with a name not before @name. */
 static size_t find(const struct look *l, const char *name)
 {
 	size_t from = 0, to = l->n, mid;
@@ -172,7 +172,7 @@ static int look_one(struct look *l, const char *name)
 	int is_new = 0;
 
 	if (look_read(l->scratch, name, s ? s->info.kind : SHMIPC_KIND_ANY, &now))
-		return 0;		/* went meanwhile */
+		return 0;		/* removed meanwhile */
 	if (s && !is_same(s, &now)) {
 		drop(l, at);
 		s = NULL;

@@ -14,7 +14,7 @@ uint64_t look_id(const uint8_t id[16])
 	return v;
 }
 
-/* Peers move on between two looks, and may write nonsense: never below 0. */
+/* Peers move on between two reads, and may write nonsense: never below 0. */
 static uint64_t minus(uint64_t a, uint64_t b)
 {
 	return a > b ? a - b : 0;
@@ -62,7 +62,7 @@ static void take_pub(struct look_seg *s, const struct shmipc_topic_pub_info *p)
 	s->waiters++;
 }
 
-/* The one whose lag is the largest; equal ones: the first. */
+/* The end with the largest lag; of equal ones the first. */
 static void note_lag(struct look_seg *s, const struct look_end *e)
 {
 	if (s->laggard != LOOK_NOBODY && e->lag <= s->max_lag)
@@ -131,11 +131,11 @@ static int read_topic(struct look_scratch *x, const char *name, struct look_seg 
 	for (i = 0; i < st.nsubs && i < st.sub_cap; i++)
 		take_sub(s, &st.sub[i]);
 	if (s->waiters)
-		s->occupancy = 1;	/* of the pool, maybe, where the log is not full */
+		s->occupancy = 1;	/* perhaps for the pool, if the log is not full */
 	return 0;
 }
 
-/* Only a lossless ring's consumer says in shared memory how far it is. */
+/* Only the consumer of a lossless ring keeps its position in shared memory. */
 static void take_ring_end(struct look_seg *s, const struct shmipc_segment_stat *st,
 			  const struct shmipc_peer_info *p)
 {
@@ -202,7 +202,7 @@ int look_read(struct look_scratch *x, const char *name, uint32_t kind, struct lo
 	begin(x, name, ret);
 	if (kind == SHMIPC_KIND_TOPIC)
 		err = read_topic(x, name, ret);
-	if (err == -EINVAL) {		/* not, or no longer, a topic */
+	if (err == -EINVAL) {		/* not a topic, or not any longer */
 		begin(x, name, ret);
 		err = read_segment(x, name, ret);
 		if (!err && ret->info.kind == SHMIPC_KIND_TOPIC) {

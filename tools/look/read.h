@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* read.h - what look.c and read.c know of each other */
+/* read.h - between look.c and read.c */
 #ifndef TOOLS_LOOK_READ_H
 #define TOOLS_LOOK_READ_H
 
 #include "look.h"
 
-/* Room for the ends of the largest segment there can be. */
+/* Room for the ends of the largest possible segment. */
 #define LOOK_PUBS	SHMIPC_TOPIC_PUBS_MAX
 #define LOOK_SUBS	SHMIPC_TOPIC_SUBS_MAX
 #define LOOK_ENDS	(LOOK_PUBS + LOOK_SUBS)
@@ -21,10 +21,10 @@ struct look_scratch {
  * look_read - read one segment
  * @x:    room
  * @name: of the segment
- * @kind: what it was last time, SHMIPC_KIND_ANY if it is new: a hint
- * @ret:  filled in but for rates; its ends are @x->end
+ * @kind: its kind at the last look, SHMIPC_KIND_ANY if it is new: a hint
+ * @ret:  filled in except for rates; its ends are @x->end
  *
- * Return: 0, -ENOENT it is not there any more; other failures are in @ret->err.
+ * Return: 0; -ENOENT: it does not exist any longer; other errors are in @ret->err.
  */
 int look_read(struct look_scratch *x, const char *name, uint32_t kind, struct look_seg *ret);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* file.c - metrics in a file that another program reads at any moment */
+/* file.c - metrics in a file, which is replaced atomically */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +10,7 @@
 #include "metrics.h"
 #include "../util/util.h"
 
-/* Beside @path, and not ending as it does: node_exporter reads all *.prom. */
+/* In the same directory, with another suffix: node_exporter reads all *.prom. */
 static char *name_beside(const char *path)
 {
 	const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
@@ -23,14 +23,14 @@ static char *name_beside(const char *path)
 
 static int fail(const char *what, const char *path, int err)
 {
-	const char *hint = err == ENOENT ? "; make its directory first" :
+	const char *hint = err == ENOENT ? "; create its directory first" :
 			   err == EISDIR ? "; a file was expected" : "";
 
 	tool_error("%s \"%s\": %s (%s)%s", what, path, strerror(err), shmipc_error_name(-err), hint);
 	return RC_FAIL;
 }
 
-/* Write it and have it on disk. Return: 0 or errno. */
+/* Write it, to disk. Return: 0 or errno. */
 static int fill(const struct metrics *m, int fd)
 {
 	FILE *f = fdopen(fd, "w");
@@ -63,7 +63,7 @@ int metrics_write_file(const struct metrics *m, const char *path)
 		return fail("write", path, err);
 	}
 	errno = 0;
-	/* Who collects it is another user. */
+	/* The collector is another user. */
 	err = fchmod(fd, 0644) ? errno : 0;
 	if (err)
 		close(fd);

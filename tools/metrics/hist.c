@@ -32,7 +32,7 @@ static void add(struct histogram *h, const double *le, double v)
 	h->sum += v;
 }
 
-/* What has neither is left out: raw bytes, broadcast rings, what cannot be read. */
+/* Left out: raw bytes, broadcast rings, and segments that cannot be read. */
 static int has(const struct look_seg *s)
 {
 	return !s->err && (s->info.kind == SHMIPC_KIND_TOPIC || s->info.kind == SHMIPC_KIND_SPSC);
@@ -51,7 +51,7 @@ void metrics_sample(struct metrics *m)
 		if (!h)
 			h = m->look.seg[i]->user = calloc(1, sizeof(*h));
 		if (!h)
-			continue;	/* no memory: it begins with a later sample */
+			continue;	/* out of memory: it begins with a later sample */
 		add(&h->full, full_le, m->look.seg[i]->occupancy);
 		add(&h->lag, lag_le, (double)m->look.seg[i]->max_lag);
 	}
@@ -97,7 +97,7 @@ static void print_all(const struct metrics *m, FILE *to, const char *name, const
 void metrics_print_histograms(const struct metrics *m, FILE *to)
 {
 	print_all(m, to, "shmipc_sampled_occupancy_ratio",
-		  "How full it was for publishers, at regular looks.", 0);
+		  "How full it was for publishers, sampled.", 0);
 	print_all(m, to, "shmipc_sampled_lag_messages",
-		  "How far the slowest was behind, at regular looks.", 1);
+		  "How far the slowest was behind, sampled.", 1);
 }

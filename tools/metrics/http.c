@@ -28,7 +28,7 @@ int metrics_serve(struct metrics *m, const char *where, uint64_t every_ns)
 #include <shmipc/error.h>
 
 #define CONNECTIONS	64u	/* at a time */
-#define PATIENCE_S	10u	/* with one that says nothing */
+#define PATIENCE_S	10u	/* with a client that sends nothing */
 
 static const char front[] =
 	"<html><head><title>shmipc</title></head><body><h1>shmipc</h1>"
@@ -59,7 +59,7 @@ static struct addrinfo *resolve(const char *where)
 		snprintf(text, sizeof(text), "%.*s", (int)len, host);
 	err = getaddrinfo(text, port, &hints, &found);
 	if (err)
-		opts_refuse("--listen: \"%s\" is no address here: %s", text,
+		opts_refuse("--listen: \"%s\" is not a valid address: %s", text,
 			    err == EAI_SYSTEM ? strerror(errno) : gai_strerror(err));
 	return found;
 }
@@ -122,7 +122,7 @@ static enum MHD_Result answer_text(struct MHD_Connection *c, unsigned int status
 		      MHD_RESPMEM_MUST_COPY);
 }
 
-/* Every scrape looks for itself. */
+/* Each scrape takes a new look. */
 static enum MHD_Result answer_metrics(struct MHD_Connection *c, struct metrics *m)
 {
 	char *text = NULL;
@@ -143,7 +143,7 @@ static enum MHD_Result answer_metrics(struct MHD_Connection *c, struct metrics *
 		      MHD_RESPMEM_MUST_FREE);
 }
 
-/* An answer to a request with a body waits until that has been read. */
+/* A request with a body is answered when that has been read. */
 static enum MHD_Result request(void *arg, struct MHD_Connection *c, const char *url,
 			       const char *method, const char *version, const char *body,
 			       size_t *body_len, void **state)
@@ -167,7 +167,7 @@ static enum MHD_Result request(void *arg, struct MHD_Connection *c, const char *
 	if (!strcmp(url, "/"))
 		return answer(c, MHD_HTTP_OK, "text/html; charset=utf-8", sizeof(front) - 1,
 			      (char *)(uintptr_t)front, MHD_RESPMEM_PERSISTENT);
-	return answer_text(c, MHD_HTTP_NOT_FOUND, "there is /metrics here\n");
+	return answer_text(c, MHD_HTTP_NOT_FOUND, "not found; see /metrics\n");
 }
 
 static void wait_for_work(struct MHD_Daemon *d, uint64_t next_ns)

@@ -25,16 +25,16 @@ void metrics_print(const struct metrics *m, FILE *to);
 void metrics_label(FILE *to, const char *value);
 
 /*
- * hist.c: histograms of what is seen at regular looks, kept with each
- * segment (look_seg.user), so that one that is made anew begins anew.
+ * hist.c: histograms of regular samples, kept with each segment (look_seg.user), so
+ * that they begin anew for a segment that is created anew.
  */
 void metrics_sample(struct metrics *m);
 void metrics_print_histograms(const struct metrics *m, FILE *to);
 
-/* file.c: FILE is the old one or the new one, never a part. RC_* */
+/* file.c: replace the file as a whole. Return: RC_* */
 int metrics_write_file(const struct metrics *m, const char *path);
 
-/* http.c: until a signal. RC_*; refuses a bad address with RC_USAGE */
+/* http.c: serve until a signal. Return: RC_*; an invalid address: RC_USAGE */
 int metrics_serve(struct metrics *m, const char *where, uint64_t every_ns);
 
 #endif /* TOOLS_METRICS_METRICS_H */

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * text.c - what a look saw, in Prometheus' text format
+ * text.c - the result of a look in Prometheus' text format
  *
- * All samples of a metric stand together, so there is one pass over the segments
- * for each metric. Counts come from shared memory: they begin anew with a topic
- * that is made anew, as counters do with a process that is started anew.
+ * All samples of a metric must stand together, so there is one pass over the segments
+ * for each metric. Counts come from shared memory: they begin anew if a topic is
+ * created anew, as the counters of a process do if it is restarted.
  */
 #include <inttypes.h>
 #include <stddef.h>
@@ -32,27 +32,27 @@ struct metric {
 
 static const struct metric of_segment[] = {
 	{ "shmipc_published_messages_total", "counter",
-	  "Messages published since the segment was made.", SEG(published, U64), 0 },
+	  "Messages published since the segment was created.", SEG(published, U64), 0 },
 	{ "shmipc_published_bytes_total", "counter",
-	  "Bytes in them; of rings with the headers of records.", SEG(bytes, U64), 0 },
+	  "Bytes in these messages; of rings including record headers.", SEG(bytes, U64), 0 },
 	{ "shmipc_aborted_messages_total", "counter",
-	  "Numbers of messages that never came, as their publishers died.",
+	  "Messages that were never completed, because their publishers died.",
 	  SEG(aborted, U64), 1 },
 	{ "shmipc_publisher_waits_total", "counter",
 	  "Times that a publisher waited for room.", SEG(waits, U64), 1 },
 	{ "shmipc_evictions_total", "counter",
-	  "Subscribers that were cut off, as publishers had waited long enough.",
+	  "Subscribers that were cut off, because publishers had waited long enough.",
 	  SEG(evictions, U64), 1 },
 	{ "shmipc_publishers", "gauge", "Publishers, or producers, that are attached.",
 	  SEG(publishers, U32), 0 },
 	{ "shmipc_subscribers", "gauge", "Subscribers, consumers or readers that are attached.",
 	  SEG(subscribers, U32), 0 },
-	{ "shmipc_waiting_publishers", "gauge", "Publishers that wait for room right now.",
+	{ "shmipc_waiting_publishers", "gauge", "Publishers that are waiting for room.",
 	  SEG(waiters, U32), 1 },
 	{ "shmipc_occupancy_ratio", "gauge",
 	  "How full it is for publishers: 1 means that they wait, or are about to.",
 	  SEG(occupancy, REAL), 0 },
-	{ "shmipc_max_lag_messages", "gauge", "Messages that the slowest is behind.",
+	{ "shmipc_max_lag_messages", "gauge", "Messages that the slowest end is behind.",
 	  SEG(max_lag, U64), 0 },
 	{ "shmipc_held_messages", "gauge", "Messages of the pool that subscribers hold in place.",
 	  SEG(holding, U64), 1 },
@@ -61,20 +61,20 @@ static const struct metric of_segment[] = {
 static const struct metric of_publisher[] = {
 	{ "shmipc_publisher_sent_messages_total", "counter",
 	  "Messages of all publishers that ever had this slot.", END(sent, U64), 1 },
-	{ "shmipc_publisher_sent_bytes_total", "counter", "Bytes in them.", END(bytes, U64), 1 },
+	{ "shmipc_publisher_sent_bytes_total", "counter", "Bytes in these messages.", END(bytes, U64), 1 },
 };
 
 static const struct metric of_subscriber[] = {
 	{ "shmipc_subscriber_received_messages_total", "counter",
 	  "Messages that the subscriber received.", END(received, U64), 0 },
 	{ "shmipc_subscriber_lost_messages_total", "counter",
-	  "Messages that the subscriber was told it lost.", END(lost, U64), 1 },
+	  "Messages that the subscriber lost.", END(lost, U64), 1 },
 	{ "shmipc_subscriber_lag_messages", "gauge",
 	  "Messages between the subscriber and the newest.", END(lag, U64), 0 },
 	{ "shmipc_subscriber_held_messages", "gauge",
 	  "Messages of the pool that it holds in place.", END(holding, U32), 1 },
 	{ "shmipc_subscriber_cut_off", "gauge",
-	  "1: publishers wait for it no longer, and it gets nothing more.",
+	  "1: publishers do not wait for it any longer, and it receives nothing more.",
 	  END(evicted, U32), 1 },
 };
 
@@ -134,7 +134,7 @@ static void value(FILE *to, const void *of, const struct metric *m)
 	}
 }
 
-/* Raw bytes have no messages, and what cannot be looked at has no numbers. */
+/* Raw bytes have no messages, and unreadable segments have no numbers. */
 static int has(const struct look_seg *s, const struct metric *m)
 {
 	if (s->err || s->info.kind == SHMIPC_KIND_RAW)
@@ -162,7 +162,7 @@ static int is_publisher(const struct look_end *e)
 	return e->role == SHMIPC_ROLE_PRODUCER;
 }
 
-/* Readers of a broadcast ring do not tell how far they are. */
+/* Readers of a broadcast ring do not publish how far they are. */
 static int is_subscriber(const struct look_end *e)
 {
 	return !is_publisher(e) && e->policy;
@@ -172,7 +172,7 @@ static void end_labels(FILE *to, const struct look_seg *s, const struct look_end
 {
 	label(to, "{", "segment", s->name);
 	fprintf(to, ",slot=\"%" PRIu32 "\"", e->slot);
-	if (is_publisher(e))	/* the counts are of whoever had the slot */
+	if (is_publisher(e))	/* the counts are of all that had the slot */
 		return;
 	fprintf(to, ",pid=\"%" PRIu32 "\"", e->pid);
 	comm_label(to, "comm", e);
@@ -200,7 +200,7 @@ static void print_ends(const struct look *l, const struct metric *m, int (*which
 	}
 }
 
-/* Who waits for whom, as long as he waits. */
+/* The publishers that are waiting. */
 static void print_waits_for(const struct look *l, FILE *to)
 {
 	static const char *const name = "shmipc_publisher_waits_for";
@@ -237,7 +237,7 @@ static void print_chunks(const struct look *l, FILE *to)
 	size_t i, k;
 
 	head(to, name, "gauge",
-	     "Chunks of the pool: never used, being filled, with a message that is held, or other ones.");
+	     "Chunks of the pool: never used, being filled, with a held message, or with another one.");
 	for (i = 0; i < l->n; i++) {
 		s = l->seg[i];
 		if (s->err || !s->chunks)
@@ -280,7 +280,7 @@ static void print_info(const struct look *l, FILE *to)
 		fprintf(to, ",page_bytes=\"%" PRIu64 "\"} 1\n", s->info.page_got);
 	}
 	head(to, "shmipc_segment_created_timestamp_seconds", "gauge",
-	     "When it was made: counters began then.");
+	     "When it was created: counters began then.");
 	for (i = 0; i < l->n; i++) {
 		if (l->seg[i]->err)
 			continue;
@@ -302,7 +302,7 @@ static void print_errors(const struct look *l, FILE *to)
 {
 	size_t i;
 
-	head(to, "shmipc_segment_unreadable", "gauge", "1: it is there, and cannot be looked at.");
+	head(to, "shmipc_segment_unreadable", "gauge", "1: it exists, and cannot be looked at.");
 	for (i = 0; i < l->n; i++) {
 		if (!l->seg[i]->err)
 			continue;
@@ -318,9 +318,9 @@ void metrics_print(const struct metrics *m, FILE *to)
 	const struct look *l = &m->look;
 	size_t i;
 
-	head(to, "shmipc_build_info", "gauge", "The version of what tells this.");
+	head(to, "shmipc_build_info", "gauge", "The version of this exporter.");
 	fprintf(to, "shmipc_build_info{version=\"%s\"} 1\n", shmipc_version());
-	head(to, "shmipc_look_duration_seconds", "gauge", "How long it took to look at all of it.");
+	head(to, "shmipc_look_duration_seconds", "gauge", "How long the look at all segments took.");
 	fprintf(to, "shmipc_look_duration_seconds %.9f\n", (double)l->took_ns / 1e9);
 	print_info(l, to);
 	print_errors(l, to);

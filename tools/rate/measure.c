@@ -2,8 +2,8 @@
 /*
  * measure.c - shmipc hz, shmipc bw: how often, and how much, is published
  *
- * Each topic is read by a subscriber that may only read: no publisher waits for
- * it, none has to wake it, and it takes no slot. It does not copy payloads, so
+ * Each topic is read by a read-only subscriber: no publisher waits for it or has
+ * to wake it, and it takes no slot. It does not copy payloads, so
  * that looking at a topic of large messages costs no memory bandwidth.
  */
 #include <errno.h>
@@ -20,7 +20,7 @@
 #include "../view/view.h"
 
 #define SCAN_NS		(100 * NS_PER_MS)	/* how often topics are looked for */
-#define TURN		1024u			/* messages of one topic before the next one's turn */
+#define TURN		1024u			/* messages of one topic at a time */
 
 static const struct opt rate_options[] = {
 	{ .name = "window", .arg = "N", .min = 2, .max = WINDOW_MAX, .preset = "1000",
@@ -55,7 +55,7 @@ struct rates {
 	uint64_t scan_ns;		/* when to look for topics again */
 	uint64_t report_ns;
 	uint64_t reports;
-	uint64_t moved_ns;		/* when a message came last */
+	uint64_t moved_ns;		/* when the last message came */
 	int rc;
 };
 
@@ -71,7 +71,7 @@ static struct rate *find(struct rates *r, const char *name)
 
 static int no_memory(const char *name)
 {
-	tool_error("\"%s\": no memory for one more topic (ENOMEM)", name);
+	tool_error("\"%s\": out of memory for another topic (ENOMEM)", name);
 	return RC_FAIL;
 }
 
@@ -103,7 +103,7 @@ static void list_subs(struct rates *r)
 			r->sub[r->nsubs++] = r->rate[i].sub;
 }
 
-/* A topic is there. One that cannot be opened is told of once. */
+/* A topic exists. If it cannot be opened, that is reported once. */
 static int see(const char *name, int err, const struct shmipc_segment_stat *st, void *arg)
 {
 	struct rates *r = arg;
@@ -120,7 +120,7 @@ static int see(const char *name, int err, const struct shmipc_segment_stat *st, 
 	}
 	rate->seen = 1;
 	if (rate->sub && memcmp(rate->id, st->info.id, sizeof(rate->id)))
-		rate_close(rate);	/* removed, and made anew */
+		rate_close(rate);	/* removed, and created anew */
 	if (!rate->sub && !rate->refused && rate_open(rate, r->hz)) {
 		rate->refused = 1;
 		tool_note("\"%s\": cannot be read: %s", name, shmipc_error_text());
@@ -128,7 +128,7 @@ static int see(const char *name, int err, const struct shmipc_segment_stat *st, 
 	return 0;
 }
 
-/* Which topics are there now? */
+/* Which topics exist now? */
 static int scan(struct rates *r, uint64_t now)
 {
 	size_t i;
@@ -175,7 +175,7 @@ static void report(struct rates *r, uint64_t now)
 	r->rc = tool_flush();		/* its reader waits for it */
 }
 
-/* Sleep until a message comes, or something else is to be done. */
+/* Sleep until a message comes, or other work is due. */
 static int pause_for(struct rates *r)
 {
 	const struct timespec ms = { .tv_nsec = 1000000 };
@@ -221,7 +221,7 @@ static int turn(struct rates *r)
 	return got ? RC_OK : pause_for(r);
 }
 
-/* A name without a wildcard that is there must be a topic that we may read. */
+/* A name without a wildcard, if it exists, must be a topic that may be read. */
 static int check_names(const struct opts_args *args)
 {
 	struct shmipc_topic_stat st = { .struct_bytes = sizeof(st) };

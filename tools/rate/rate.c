@@ -175,7 +175,7 @@ static double seconds(const struct rate *r, uint64_t now_ns)
 	return now_ns > r->period_ns ? (double)(now_ns - r->period_ns) / 1e9 : 1e-9;
 }
 
-/* Lost ones were published, too. */
+/* Lost messages were published, too. */
 static double per_second(const struct rate *r, uint64_t now_ns)
 {
 	return (double)(r->period_messages + r->period_lost) / seconds(r, now_ns);

@@ -24,17 +24,17 @@ extern const struct opt_group rate_groups[];
 struct rate {
 	char name[SHMIPC_NAME_MAX + 1];
 	uint8_t id[16];
-	struct shmipc_sub *sub;		/* NULL: not there now */
+	struct shmipc_sub *sub;		/* NULL: does not exist now */
 	int seen;			/* by the last look for topics */
-	int refused;			/* it is there, and cannot be read */
-	int published;			/* messages say when they were published */
-	int hz;				/* what the window holds: nanoseconds, or else bytes */
-	/* the last so many values */
+	int refused;			/* it exists, and cannot be read */
+	int published;			/* messages carry the time of publication */
+	int hz;				/* the window holds nanoseconds; otherwise bytes */
+	/* the last values */
 	uint64_t *value;
 	size_t window;
 	size_t nvalues;
 	size_t at;
-	uint64_t last_seq;		/* of the message before; SHMIPC_POS_NONE: none yet */
+	uint64_t last_seq;		/* of the last message; SHMIPC_POS_NONE: none yet */
 	uint64_t last_ns;
 	/* since the beginning, and since the last report */
 	uint64_t messages, bytes, lost;
@@ -46,11 +46,11 @@ struct rate {
 int rate_init(struct rate *r, const char *name, size_t window);
 void rate_done(struct rate *r);
 
-/* Begin to read; what is published from now on. @hz: intervals, not bytes. */
+/* Begin to read messages that are published from now on. @hz: intervals, not bytes. */
 int rate_open(struct rate *r, int hz);
 void rate_close(struct rate *r);
 
-/* Read at most @max messages. Return: how many it were. */
+/* Read at most @max messages. Return: their number. */
 unsigned int rate_read(struct rate *r, unsigned int max);
 
 void rate_print_head(int hz);

@@ -13,16 +13,16 @@
 #include "../util/util.h"
 
 /*
- * From here on a message is read right into the ring, with one system call each
- * and no copy. Below, reading ahead and copying costs less than the calls.
+ * From this size on a message is read directly into the ring, with one system call
+ * each and no copy. Below, reading ahead and copying costs less than the calls.
  */
 #define DIRECT_BYTES	(UINT64_C(32) << 10)
-/* What one read asks for when the user names no size; see shmipc(1). */
+/* What one read asks for without --size; see shmipc(1). */
 #define BLOCK_BYTES	(UINT64_C(64) << 10)
 #define AHEAD_BYTES	((size_t)256 << 10)
 #define POLL_MS		100
 
-/* --message: all is read before it begins. */
+/* --message: the whole input is there from the start. */
 static int open_message(struct input *in, const struct input_opts *o)
 {
 	*in = (struct input){
@@ -32,7 +32,7 @@ static int open_message(struct input *in, const struct input_opts *o)
 	};
 	if (in->buf)
 		return RC_OK;
-	tool_error("--message: no memory for %zu bytes (ENOMEM)", in->cap);
+	tool_error("--message: out of memory for %zu bytes (ENOMEM)", in->cap);
 	return RC_FAIL;
 }
 
@@ -65,7 +65,7 @@ int input_open(struct input *in, const struct input_opts *o)
 		in->total_bytes = (uint64_t)st.st_size * o->repeat;
 	}
 	if (o->repeat > 1 && !in->is_file) {
-		tool_error("input \"%s\": --repeat needs a file, and this is none (ESPIPE)",
+		tool_error("input \"%s\": --repeat needs a file, and this is not one (ESPIPE)",
 			   in->name);
 		return RC_USAGE;
 	}
@@ -80,7 +80,7 @@ void input_close(struct input *in)
 		close(in->fd);
 }
 
-/* While the input says nothing: signals, and whether the receiver is still there. */
+/* Wait for input; meanwhile look for signals, and whether the receiver is still there. */
 static int wait_input(struct input *in, struct stream *s)
 {
 	struct pollfd p = { .fd = in->fd, .events = POLLIN };
@@ -99,13 +99,13 @@ static int wait_input(struct input *in, struct stream *s)
 	return RC_OK;
 }
 
-/* --count: all that is wanted has been sent. */
+/* --count is reached. */
 static int enough(const struct input *in, const struct stream *s)
 {
 	return in->o->count && s->messages >= in->o->count;
 }
 
-/* Another round over the same file? */
+/* Begin another round over the same file, if one is left. */
 static int rewind_input(struct input *in)
 {
 	if (!in->rounds || lseek(in->fd, 0, SEEK_SET))
@@ -114,7 +114,7 @@ static int rewind_input(struct input *in)
 	return 1;
 }
 
-/* Some bytes, 0 of them at the end of the input. */
+/* Read some bytes; 0 at the end of the input. */
 static int read_some(struct input *in, struct stream *s, void *to, size_t cap, size_t *ret_n)
 {
 	ssize_t n;
@@ -145,7 +145,7 @@ static int read_some(struct input *in, struct stream *s, void *to, size_t cap, s
 	return RC_OK;
 }
 
-/* Read into the ring itself. @fill: until the message is full or the input ends. */
+/* Read directly into the ring. @fill: until the message is full or the input ends. */
 static int feed_direct(struct input *in, struct stream *s, size_t size, int fill)
 {
 	size_t have, n;
@@ -175,7 +175,7 @@ static int feed_direct(struct input *in, struct stream *s, size_t size, int fill
 	return RC_OK;
 }
 
-/* More bytes behind those that are there. */
+/* Read more bytes behind those that are not sent yet. */
 static int read_ahead(struct input *in, struct stream *s)
 {
 	unsigned char *buf;
@@ -191,7 +191,7 @@ static int read_ahead(struct input *in, struct stream *s)
 		cap = in->cap ? 2 * in->cap : AHEAD_BYTES;
 		buf = realloc(in->buf, cap);
 		if (!buf) {
-			tool_error("input \"%s\": no memory for %zu bytes (ENOMEM)", in->name, cap);
+			tool_error("input \"%s\": out of memory for %zu bytes (ENOMEM)", in->name, cap);
 			return RC_FAIL;
 		}
 		in->buf = buf;
@@ -204,7 +204,7 @@ static int read_ahead(struct input *in, struct stream *s)
 	return rc;
 }
 
-/* Messages of @size bytes, as many as are whole; at the end of the input the rest. */
+/* Send all complete messages of @size bytes; at the end of the input the rest, too. */
 static int cut_blocks(struct input *in, struct stream *s, size_t size)
 {
 	size_t n;
@@ -226,14 +226,14 @@ static int cut_blocks(struct input *in, struct stream *s, size_t size)
 
 static int refuse_line(const struct input *in, const struct stream *s, size_t len)
 {
-	tool_error("input \"%s\": line %" PRIu64 " has %s%zu bytes, and this %s holds messages of "
-		   "up to %" PRIu64 " (EMSGSIZE); make it larger with %s", in->name,
+	tool_error("input \"%s\": line %" PRIu64 " has %s%zu bytes, the largest message of this %s has "
+		   "%" PRIu64 " (EMSGSIZE); create it with a larger %s", in->name,
 		   s->messages + 1, in->eof ? "" : "at least ", len, s->ops->what, s->max_payload,
 		   s->ops->larger);
 	return RC_FAIL;
 }
 
-/* Lines, as many as are whole; at the end of the input the rest. */
+/* Send all complete lines; at the end of the input the rest, too. */
 static int cut_lines(struct input *in, struct stream *s, size_t *seen)
 {
 	unsigned char *nl, *from;
@@ -243,7 +243,7 @@ static int cut_lines(struct input *in, struct stream *s, size_t *seen)
 	while (in->start < in->end && !enough(in, s)) {
 		from = in->buf + in->start;
 		n = in->end - in->start;
-		/* The first @seen bytes hold no newline: each byte is looked at once. */
+		/* The first @seen bytes hold no newline: each byte is examined once. */
 		nl = memchr(from + *seen, '\n', n - *seen);
 		if (nl)
 			n = (size_t)(nl - from) + 1;
@@ -276,7 +276,7 @@ static int feed_cut(struct input *in, struct stream *s, size_t size)
 	return RC_OK;
 }
 
-/* What one read gives is a message. */
+/* The bytes of one read are a message. */
 static int feed_reads(struct input *in, struct stream *s, size_t size)
 {
 	size_t n;
@@ -284,7 +284,7 @@ static int feed_reads(struct input *in, struct stream *s, size_t size)
 
 	in->buf = malloc(size);
 	if (!in->buf) {
-		tool_error("input \"%s\": no memory for %zu bytes (ENOMEM)", in->name, size);
+		tool_error("input \"%s\": out of memory for %zu bytes (ENOMEM)", in->name, size);
 		return RC_FAIL;
 	}
 	while (!in->eof && !enough(in, s)) {
@@ -303,8 +303,8 @@ static int feed_message(struct input *in, struct stream *s)
 	int rc;
 
 	if (in->end > s->max_payload) {
-		tool_error("--message has %zu bytes, and this %s holds messages of up to %" PRIu64
-			   " (EMSGSIZE); make it larger with %s", in->end, s->ops->what,
+		tool_error("--message has %zu bytes, the largest message of this %s has %" PRIu64
+			   " (EMSGSIZE); create it with a larger %s", in->end, s->ops->what,
 			   s->max_payload, s->ops->larger);
 		return RC_FAIL;
 	}
@@ -323,9 +323,9 @@ int input_feed(struct input *in, struct stream *s)
 
 	s->progress.total_bytes = in->total_bytes;
 	if (size > s->max_payload) {
-		tool_error("\"%s\": --size %" PRIu64 ", and this %s holds messages of up to "
-			   "%" PRIu64 " bytes (EMSGSIZE); make it larger with %s", s->name, size,
-			   s->ops->what, s->max_payload, s->ops->larger);
+		tool_error("%s \"%s\": you asked for --size %" PRIu64 ", its largest message has %"
+			   PRIu64 " bytes (EMSGSIZE); create it with a larger %s", s->ops->what,
+			   s->name, size, s->max_payload, s->ops->larger);
 		return RC_FAIL;
 	}
 	if (in->o->message)

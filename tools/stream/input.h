@@ -12,10 +12,10 @@ struct input {
 	int is_file;		/* a regular file: reads do not wait */
 	int eof;
 	uint64_t total_bytes;	/* 0: not known */
-	uint64_t rounds;	/* left to do after this one */
+	uint64_t rounds;	/* left after this one */
 	unsigned char *buf;
 	size_t cap;
-	size_t start;		/* what is read and not sent: [start, end) */
+	size_t start;		/* read and not sent yet: [start, end) */
 	size_t end;
 };
 
@@ -25,7 +25,7 @@ void input_check(const struct input_opts *o);
 /* Open the file, or take standard input. */
 int input_open(struct input *in, const struct input_opts *o);
 
-/* All of the input into the ring, as the options say. */
+/* Send all of the input, as the options say. */
 int input_feed(struct input *in, struct stream *s);
 
 void input_close(struct input *in);

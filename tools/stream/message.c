@@ -76,7 +76,7 @@ static int copy_headers(struct message *m)
 	return 0;
 }
 
-/* The next header; its value has a zero byte behind it, which is within our copy. */
+/* The next header; the byte behind its value, within our copy, is set to zero. */
 static int next_header(struct message *m, struct shmipc_headers_iter *it)
 {
 	int ret = shmipc_headers_iter_next(it);
@@ -140,9 +140,9 @@ int message_take(struct message *m, const struct shmipc_msg *msg)
 	return !o->match || is_like(m, o->match);
 }
 
-/* Words for people */
+/* As text */
 
-/* Bytes of the UTF-8 character at @p, or 0: none, or one that a terminal acts upon. */
+/* Bytes of the UTF-8 character at @p; 0: invalid, or a control character. */
 static size_t shown_bytes(const unsigned char *p, size_t n)
 {
 	size_t len = *p < 0x80 ? 1 : *p < 0xc2 ? 0 : *p < 0xe0 ? 2 : *p < 0xf0 ? 3 : *p < 0xf5 ? 4 : 0;
@@ -243,7 +243,7 @@ static int put_head(struct message *m, struct output *out, struct stream *s)
 		}
 	}
 	if (!rc && m->bad_headers)
-		rc = put_words(out, s, "  (headers are nonsense)");
+		rc = put_words(out, s, "  (headers are invalid)");
 	return rc ? rc : put_words(out, s, "\n");
 }
 
@@ -289,7 +289,7 @@ static int put_hex(struct message *m, struct output *out, struct stream *s)
 	return rc;
 }
 
-/* Objects for programs */
+/* As JSON */
 
 static json_t *base64(const unsigned char *p, size_t n)
 {
@@ -314,7 +314,7 @@ static json_t *base64(const unsigned char *p, size_t n)
 	return ret;
 }
 
-/* Text where it is valid UTF-8, else {"base64": "..."}. */
+/* Text if it is valid UTF-8, otherwise {"base64": "..."}. */
 static json_t *header_value(const void *p, size_t n)
 {
 	json_t *v = json_stringn(p, n);
@@ -381,7 +381,7 @@ static int put_json(struct message *m, struct output *out, struct stream *s)
 
 	json_decref(obj);
 	if (!text) {
-		tool_error("\"%s\": message %" PRIu64 ": no memory to show its %zu bytes (ENOMEM)",
+		tool_error("\"%s\": message %" PRIu64 ": out of memory for its %zu bytes (ENOMEM)",
 			   s->name, m->msg->seq, m->len);
 		return RC_FAIL;
 	}

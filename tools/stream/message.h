@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* message.h - a message of a topic: is it wanted, and how is it written */
+/* message.h - filter the messages of a topic, and write them */
 #ifndef TOOLS_STREAM_MESSAGE_H
 #define TOOLS_STREAM_MESSAGE_H
 
@@ -18,28 +18,28 @@ struct message_opts {
 };
 
 /*
- * One message. What is looked at is copied before: a publisher can write over
- * the original at any time. Raw bytes are not looked at, and not copied.
+ * One message. It is copied before it is examined: a publisher can overwrite the
+ * original at any time. Raw bytes are not examined, and not copied.
  */
 struct message {
 	const struct message_opts *o;
 	uint32_t format;		/* FORMAT_*, not DEFAULT */
-	int terminal;			/* show what could upset one as \xNN */
+	int terminal;			/* the output is one: show control characters as \xNN */
 	const struct shmipc_msg *msg;
 	const unsigned char *payload;
 	size_t len;
-	unsigned char *copy;		/* of payloads, with a zero byte behind */
+	unsigned char *copy;		/* of the payload, with a zero byte behind it */
 	size_t cap;
 	uint64_t *block;		/* of headers */
 	size_t block_cap;
 	struct shmipc_headers_view view;	/* .ptr NULL: no headers */
-	int bad_headers;		/* there are some, and they are nonsense */
+	int bad_headers;		/* there are some, and they are invalid */
 };
 
-/* See what @o asks for; ends the process with RC_USAGE when that cannot be. */
+/* Check the options; ends the process with RC_USAGE if they cannot be combined. */
 void message_init(struct message *m, const struct message_opts *o, const struct output *out);
 
-/* 1: it is what --filter and --match ask for; 0; -ENOMEM. */
+/* Return: 1 if it passes --filter and --match, else 0; -ENOMEM. */
 int message_take(struct message *m, const struct shmipc_msg *msg);
 
 /* Write the message that was taken last. */

@@ -54,9 +54,9 @@ struct topic_opts {
 /* send and pub. */
 struct input_opts {
 	const char *file;		/* NULL: standard input */
-	const char *message;		/* pub; NULL: the input's */
+	const char *message;		/* pub; NULL: read the input */
 	int lines;
-	uint64_t size;			/* 0: as it comes */
+	uint64_t size;			/* 0: what one read returns */
 	uint64_t repeat;
 	uint64_t count;			/* pub; 0: no limit */
 };
@@ -67,7 +67,7 @@ extern const struct opt ring_options[];
 extern const struct opt topic_options[];
 extern const struct opt input_options[];
 
-/* What --help says of the last groups of each. */
+/* For --help. */
 #define CREATE_TITLE(what)							\
 	"Options of the " what ", for the side that creates it; for the others they must be "	\
 	"the same or absent:"

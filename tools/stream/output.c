@@ -14,8 +14,8 @@
 
 #define GATHER_BYTES	((size_t)256 << 10)
 /*
- * How long a message may stay gathered while nothing follows. Writing whenever
- * the ring is empty would cost a system call for each message of a fast sender.
+ * How long a message may stay in the buffer if none follows. Writing whenever the
+ * ring is empty would cost a system call for each message of a fast sender.
  */
 #define GATHER_NS	NS_PER_MS
 
@@ -35,11 +35,11 @@ int output_open(struct output *out, const char *file)
 	out->cap = GATHER_BYTES;
 	if (out->buf)
 		return RC_OK;
-	tool_error("output \"%s\": no memory for %zu bytes (ENOMEM)", out->name, GATHER_BYTES);
+	tool_error("output \"%s\": out of memory for %zu bytes (ENOMEM)", out->name, GATHER_BYTES);
 	return RC_FAIL;
 }
 
-/* The output takes nothing now (it was made non-blocking elsewhere). */
+/* The output is full (another process made it non-blocking). */
 static void wait_output(const struct output *out)
 {
 	struct pollfd p = { .fd = out->fd, .events = POLLOUT };
@@ -60,7 +60,7 @@ static int write_all(struct output *out, struct stream *s, const unsigned char *
 			wait_output(out);
 		} else if (errno != EINTR) {
 			progress_clear(&s->progress);
-			tool_error("output \"%s\": cannot write: %s (%s); got %" PRIu64 " messages, "
+			tool_error("output \"%s\": cannot write: %s (%s); received %" PRIu64 " messages, "
 				   "%" PRIu64 " bytes, the last of which are not written",
 				   out->name, strerror(errno), shmipc_error_name(errno),
 				   s->messages, s->bytes);
@@ -84,7 +84,7 @@ int output_flush(struct output *out, struct stream *s)
 	return write_all(out, s, out->buf, len);
 }
 
-/* Room for @len bytes behind what has gathered. */
+/* Make room for @len bytes behind those in the buffer. */
 int output_room(struct output *out, struct stream *s, size_t len)
 {
 	unsigned char *buf;
@@ -97,7 +97,7 @@ int output_room(struct output *out, struct stream *s, size_t len)
 		return rc;
 	buf = realloc(out->buf, len);
 	if (!buf) {
-		tool_error("output \"%s\": no memory for a message of %zu bytes (ENOMEM)", out->name,
+		tool_error("output \"%s\": out of memory for a message of %zu bytes (ENOMEM)", out->name,
 			   len);
 		return RC_FAIL;
 	}
@@ -151,7 +151,7 @@ int output_close(struct output *out, struct stream *s, int rc)
 {
 	int rc2 = RC_OK;
 
-	/* Also after a signal or a death: what was taken belongs to the output. */
+	/* Also after a signal or a death: messages that were taken must be written. */
 	if (out->len)
 		rc2 = output_flush(out, s);
 	if (out->fd != STDOUT_FILENO && close(out->fd) && !rc2) {

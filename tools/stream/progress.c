@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-/* progress.c - a line on the terminal while the work is long */
+/* progress.c - a progress line on the terminal */
 #include <stdio.h>
 #include <unistd.h>
 #include "progress.h"
 #include "../util/util.h"
 
-#define PROGRESS_FIRST_NS	NS_PER_S		/* shorter work shows nothing */
+#define PROGRESS_FIRST_NS	NS_PER_S		/* none before that */
 #define PROGRESS_EACH_NS	(200 * NS_PER_MS)
 
 void progress_init(struct progress *p, const char *command, int wanted, uint64_t total_bytes)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* progress.h - a line on the terminal while the work is long */
+/* progress.h - a progress line on the terminal */
 #ifndef TOOLS_STREAM_PROGRESS_H
 #define TOOLS_STREAM_PROGRESS_H
 
@@ -7,7 +7,7 @@
 
 struct progress {
 	const char *command;
-	int on;			/* standard error is a terminal and nobody said --quiet */
+	int on;			/* standard error is a terminal, and neither --quiet nor --json is given */
 	int shown;
 	uint64_t total_bytes;	/* 0: not known */
 	uint64_t begin_ns;	/* 0: nothing has moved yet */
@@ -17,9 +17,9 @@ struct progress {
 };
 
 void progress_init(struct progress *p, const char *command, int wanted, uint64_t total_bytes);
-/* Now and then, with what has been moved so far. Looks at the clock. */
+/* Call it often, with the bytes moved so far; it shows them several times a second. */
 void progress_tick(struct progress *p, uint64_t bytes, uint64_t now_ns);
-/* Before anything else is written to standard error. */
+/* Call it before anything else is written to standard error. */
 void progress_clear(struct progress *p);
 
 #endif /* TOOLS_STREAM_PROGRESS_H */

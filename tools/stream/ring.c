@@ -31,7 +31,7 @@ static void fill_segment_opts(struct shmipc_segment_opts *seg, const struct crea
 		seg->flags |= SHMIPC_PERSIST;
 }
 
-/* "the receiver", with its process id when that is known. */
+/* "the receiver", with its process id if that is known. */
 static const char *peer_text(struct stream *s, char text[80])
 {
 	struct shmipc_channel_stat st = { .struct_bytes = sizeof(st) };
@@ -43,13 +43,13 @@ static const char *peer_text(struct stream *s, char text[80])
 	return text;
 }
 
-/* "N of M messages were taken" or "got N messages, N bytes". */
+/* "N of M messages were taken" or "received N messages, N bytes". */
 static const char *moved_text(struct stream *s, char text[MOVED_BYTES])
 {
 	struct shmipc_channel_stat st = { .struct_bytes = sizeof(st) };
 
 	if (s->role != SHMIPC_ROLE_PRODUCER)
-		snprintf(text, MOVED_BYTES, "got %" PRIu64 " messages, %" PRIu64 " bytes",
+		snprintf(text, MOVED_BYTES, "received %" PRIu64 " messages, %" PRIu64 " bytes",
 			 s->messages, s->bytes);
 	else if (!shmipc_channel_get_stat(s->ch, &st) && st.pending <= s->messages)
 		snprintf(text, MOVED_BYTES, "%" PRIu64 " messages, %" PRIu64 " bytes were sent, of "
@@ -61,18 +61,18 @@ static const char *moved_text(struct stream *s, char text[MOVED_BYTES])
 	return text;
 }
 
-/* For a receiver, leaving is the proper end. */
+/* For a receiver, a sender that left has reached its end. */
 int ring_gone(struct stream *s)
 {
 	int died = shmipc_channel_peer(s->ch) == SHMIPC_PEER_DIED;
-	char who[80], moved[MOVED_BYTES];
+	char peer[80], moved[MOVED_BYTES];
 
 	if (s->role != SHMIPC_ROLE_PRODUCER && !died)
 		return RC_OK;
 	progress_clear(&s->progress);
 	tool_error("\"%s\": %s %s (EPIPE); %s; start both sides again", s->name,
-		   peer_text(s, who), died ? "was killed, or ended in mid-stream" :
-		   "left before it had all", moved_text(s, moved));
+		   peer_text(s, peer), died ? "was killed, or ended in mid-stream" :
+		   "left before it had taken all", moved_text(s, moved));
 	return RC_PEER;
 }
 
@@ -152,7 +152,7 @@ static int send(struct stream *s, const void *buf, size_t len)
 	return RC_OK;
 }
 
-/* Grows while the receiver takes messages and we only wait. */
+/* Grows while the receiver takes messages. */
 static uint64_t drain_mark(struct stream *s)
 {
 	struct shmipc_channel_stat st = { .struct_bytes = sizeof(st) };
@@ -190,7 +190,7 @@ static void tell(struct stream *s, json_t *obj)
 	stream_tell(obj, "wakes", NULL, st.wakes);
 }
 
-/* Is the name still that of the segment that we have open? */
+/* Does the name still belong to the segment that we have open? */
 static int name_is_ours(const struct stream *s)
 {
 	struct shmipc_segment_stat st = { .info.struct_bytes = sizeof(st.info) };
@@ -199,13 +199,13 @@ static int name_is_ours(const struct stream *s)
 	       !memcmp(st.info.id, s->info.id, sizeof(st.info.id));
 }
 
-/* Kept reachable: it is not leaked, it ends with the process. */
+/* Kept reachable, so that it does not count as leaked: it ends with the process. */
 static struct shmipc_channel *abandoned;
 
 /*
- * The input did not come to its end, so the other side must not take what it
- * got for the whole: leaving in order would say just that. We end the way a
- * killed process does, but take the name away first, so that nothing stays.
+ * The input did not reach its end, so the other side must not take what it received
+ * for the whole; closing the channel would mean that it is. So this process ends as
+ * if it were killed, but removes the name first, so that nothing is left behind.
  */
 static void abandon(struct stream *s)
 {

@@ -28,8 +28,8 @@ int stream_fail(struct stream *s, int err)
 
 	progress_clear(&s->progress);
 	if (err == -EPROTO)
-		tool_error("\"%s\": the %s's shared bytes are nonsense (EPROTO): a process wrote "
-			   "over them; %s; end its peers, then: shmipc rm %s", s->name, s->ops->what,
+		tool_error("\"%s\": the shared bytes of this %s are corrupt (EPROTO): a process "
+			   "overwrote them; %s; end its peers, then: shmipc rm %s", s->name, s->ops->what,
 			   s->ops->moved(s, moved), s->name);
 	else
 		tool_error("\"%s\": %s (%s); %s", s->name, strerror(-err),
@@ -37,7 +37,7 @@ int stream_fail(struct stream *s, int err)
 	return RC_FAIL;
 }
 
-/* The reader of a pipe that we write to may go while we have nothing to write. */
+/* The reader of the pipe that we write to may leave while there is nothing to write. */
 static int output_gone(const struct stream *s)
 {
 	struct pollfd p = { .fd = s->out_fd };

@@ -2,8 +2,8 @@
 /*
  * stream.h - one end of a ring (send, recv) or of a topic (pub, sub)
  *
- * Functions that return an exit code (RC_*) have said what went wrong; RC_OK
- * means: go on.
+ * Functions that return an exit code (RC_*) have printed a message if it is not
+ * RC_OK.
  */
 #ifndef TOOLS_STREAM_STREAM_H
 #define TOOLS_STREAM_STREAM_H
@@ -17,21 +17,21 @@
 struct stream;
 
 #define MOVED_BYTES	160
-#define WHO_BYTES	160
+#define BLOCKED_BYTES	160
 
 /* What differs between a ring and a topic. */
 struct stream_ops {
-	/* Who sends: room for a message in place; show the message in it; give it back. */
+	/* Of a sender: reserve room for a message in place; publish it; give the room back. */
 	int (*reserve)(struct stream *s, size_t len, void **ret_ptr);
 	int (*commit)(struct stream *s, size_t len);
 	void (*abort)(struct stream *s);
-	/* Copy a message in and show it. */
+	/* Copy a message in and publish it. */
 	int (*send)(struct stream *s, const void *buf, size_t len);
-	/* While the input says nothing: is the other side still there? */
+	/* While there is no input: is the other side still there? RC_OK: yes. */
 	int (*check)(struct stream *s);
 	/* "N messages, N bytes were sent" */
 	const char *(*moved)(struct stream *s, char text[MOVED_BYTES]);
-	/* What the summary has besides: into @obj, or as text if that is NULL. */
+	/* More for the summary: into @obj, or as text if that is NULL. */
 	void (*tell)(struct stream *s, json_t *obj);
 	/* Leave; @rc is the exit code. */
 	void (*close)(struct stream *s, int rc);
@@ -57,11 +57,11 @@ struct stream {
 	uint64_t bytes;
 	uint64_t lost;		/* sub */
 	uint64_t filtered;	/* sub: taken, and not written */
-	uint64_t begin_ns;	/* 0: nothing has moved yet */
+	uint64_t begin_ns;	/* 0: no message has been moved yet */
 	uint64_t end_ns;
-	uint64_t idle_since_ns;	/* nothing has moved since then */
-	uint64_t idle_mark;	/* and this is where it stood */
-	int out_fd;		/* looked at while idle: has its reader gone? -1: none */
+	uint64_t idle_since_ns;	/* no message has been moved since then */
+	uint64_t idle_mark;	/* the mark of stream_idle() at that time */
+	int out_fd;		/* checked while idle: has its reader closed it? -1: none */
 	const char *out_name;
 	int no_drain;		/* send: do not wait until all is taken */
 	struct progress progress;
@@ -72,20 +72,20 @@ struct stream {
 	uint64_t pace_from_ns;	/* --rate counts from here */
 };
 
-/* Common to all; the kind of end has been opened by ring_open() and so on. */
+/* The common part of ring_open() and so on. */
 void stream_begin(struct stream *s, const struct stream_opts *o, const struct stream_ops *ops,
 		  enum shmipc_role role, const char *name);
 
 /*
- * Nothing could be done just now. Has somebody asked us to end, has --timeout
- * passed, has the reader of our output gone? @mark: grows when something moves.
+ * There was nothing to do. Check for a signal, --timeout, and an output that its
+ * reader has closed. @mark: changes if messages have been moved.
  */
 int stream_idle(struct stream *s, uint64_t mark, const char *waiting_for);
 
-/* How long a call of the library may sleep: signals and --timeout are seen in between. */
+/* Deadline of one call of the library; signals and --timeout are checked in between. */
 uint64_t stream_slice(const struct stream *s);
 
-/* Did the call only find nothing to do? Then stream_idle() is next. */
+/* Did the call return because there was nothing to do? Then call stream_idle(). */
 static inline int stream_is_idle(int err)
 {
 	return err == -EAGAIN || err == -ETIMEDOUT || err == -EINTR;
@@ -100,13 +100,13 @@ static inline void stream_moved(struct stream *s, size_t len)
 	s->bytes += len;
 }
 
-/* The library says @err on the way of a message: tell it. Return: RC_FAIL. */
+/* Report that moving a message failed with @err. Return: RC_FAIL. */
 int stream_fail(struct stream *s, int err);
 
-/* Summary, then leave; @rc is the exit code so far. Return: the exit code. */
+/* Print the summary and close; @rc is the exit code so far. Return: the exit code. */
 int stream_close(struct stream *s, int rc);
 
-/* What is added to a summary, in JSON or in words. */
+/* Add a value to a summary, in JSON or in words. */
 void stream_tell(json_t *obj, const char *key, const char *words, uint64_t v);
 
 /* ring.c: one end of a lossless ring, created if it is not there. */
@@ -116,7 +116,7 @@ int ring_open(struct stream *s, const char *name, const struct stream_opts *o,
 int ring_wait_peer(struct stream *s);
 /* Wait until the receiver has taken all. */
 int ring_drain(struct stream *s);
-/* The other side has gone. RC_OK: as it should. */
+/* The other side has gone. RC_OK: in order. */
 int ring_gone(struct stream *s);
 
 /* How a publisher publishes. */

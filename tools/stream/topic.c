@@ -45,13 +45,13 @@ static const char *moved_text(struct stream *s, char text[MOVED_BYTES])
 		snprintf(text, MOVED_BYTES, "%" PRIu64 " messages, %" PRIu64 " bytes were sent",
 			 s->messages, s->bytes);
 	else
-		snprintf(text, MOVED_BYTES, "got %" PRIu64 " messages, %" PRIu64 " bytes",
+		snprintf(text, MOVED_BYTES, "received %" PRIu64 " messages, %" PRIu64 " bytes",
 			 s->messages, s->bytes);
 	return text;
 }
 
-/* Who is in the way, in words. */
-static const char *blocked_text(const struct stream *s, char text[WHO_BYTES])
+/* The end that is in the way, in words. */
+static const char *blocked_text(const struct stream *s, char text[BLOCKED_BYTES])
 {
 	struct shmipc_blocked b;
 	char comm[sizeof(b.comm) + 1];
@@ -60,10 +60,10 @@ static const char *blocked_text(const struct stream *s, char text[WHO_BYTES])
 		return "room in the topic";
 	clean_text(b.comm, sizeof(b.comm), comm, sizeof(comm));
 	if (b.role == SHMIPC_ROLE_PRODUCER)
-		snprintf(text, WHO_BYTES, "the publisher in slot %" PRIu32 " (pid %" PRIu32 " %s), "
+		snprintf(text, BLOCKED_BYTES, "the publisher in slot %" PRIu32 " (pid %" PRIu32 " %s), "
 			 "which is in the middle of message %" PRIu64, b.slot, b.pid, comm, b.pos);
 	else
-		snprintf(text, WHO_BYTES, "the %s subscriber in slot %" PRIu32 " (pid %" PRIu32
+		snprintf(text, BLOCKED_BYTES, "the %s subscriber in slot %" PRIu32 " (pid %" PRIu32
 			 " %s), which is %" PRIu64 " messages behind", policy_word(b.policy),
 			 b.slot, b.pid, comm, b.behind);
 	return text;
@@ -72,11 +72,11 @@ static const char *blocked_text(const struct stream *s, char text[WHO_BYTES])
 /* There was no room. */
 static int wait_room(struct stream *s, int err)
 {
-	char who[WHO_BYTES];
+	char text[BLOCKED_BYTES];
 
 	if (!stream_is_idle(err))
 		return stream_fail(s, err);
-	return stream_idle(s, s->messages, blocked_text(s, who));
+	return stream_idle(s, s->messages, blocked_text(s, text));
 }
 
 /* --rate: sleep until the next message is due. */
@@ -173,7 +173,7 @@ static int send(struct stream *s, const void *buf, size_t len)
 	return RC_OK;
 }
 
-/* A publisher goes on whoever is there. */
+/* A publisher goes on whether there are subscribers or not. */
 static int check(struct stream *s)
 {
 	(void)s;
@@ -240,8 +240,8 @@ static int make_headers(struct stream *s)
 		key[eq - text] = 0;
 		err = shmipc_headers_add(&s->headers, key, eq + 1, strlen(eq + 1));
 		if (err) {
-			tool_error("--header: \"%s\" cannot be added: %s (%s); a header has 64 KiB, "
-				   "all of a message 1 MiB", key, strerror(-err),
+			tool_error("--header: \"%s\" cannot be added: %s (%s); a header has at most 64 KiB, "
+				   "all headers of a message 1 MiB", key, strerror(-err),
 				   shmipc_error_name(err));
 			return RC_FAIL;
 		}

@@ -9,8 +9,8 @@
 #define BAR	10
 
 /*
- * @drop: which goes first where there is no room for all; 0: stays. What tells who
- * is slow and what is lost stays longest.
+ * @drop: the order in which columns are left out if there is no room for all; 0:
+ * never. Those that show slow ends and losses stay longest.
  */
 static const struct {
 	const char *head;

@@ -70,7 +70,7 @@ static void draw_top(const struct screen *sc)
 	put(1, 0, lost > 0 ? alarm_look(ALARM_LOST) : 0, line);
 }
 
-/* The column by which the rows are sorted stands out. */
+/* The column by which the rows are sorted is highlighted. */
 static int is_sorted_by(enum top_sort sort, enum top_column column)
 {
 	static const enum top_column of[] = { COL_RATE, COL_BYTES, COL_FULL, COL_LAG, COL_LOST,
@@ -140,15 +140,15 @@ static void draw_row(const struct top_columns *c, const struct look_seg *s, int 
 	}
 }
 
-/* How many lines a row has. */
+/* The number of lines of a row. */
 static size_t height(const struct screen *sc, const struct look_seg *s)
 {
 	return 1 + (top_is_open(sc, s) ? s->nends : 0);
 }
 
 /*
- * So that the selected row can be seen, and as many of its ends as there is room
- * for; and no room is left empty below while there are lines above.
+ * Scroll so that the selected row is visible, with as many of its ends as there is
+ * room for, and so that no lines stay empty below while there are rows above.
  */
 static void scroll_to_selected(struct screen *sc, size_t room)
 {
@@ -193,25 +193,25 @@ static void draw_body(struct screen *sc, const struct top_columns *c)
 		}
 	}
 	if (!sc->t->nrows)
-		put(BODY, 0, 0, sc->t->look.n ? "no segment passes the filter (Esc clears it)" :
+		put(BODY, 0, 0, sc->t->look.n ? "no segment matches the filter (Esc clears it)" :
 						"no segments");
 }
 
 static void draw_help(void)
 {
 	static const char *const lines[] = {
-		"up down j k     select a segment        Enter e   show who is there, or hide it",
-		"PgUp PgDn g G   far                     E         the same of all",
-		"r  by messages a second                 o         by how full",
+		"up down j k     select a segment        Enter e   show its ends, or hide them",
+		"PgUp PgDn g G   a page, to the ends     E         the same for all",
+		"r  by messages a second                 o         by occupancy",
 		"b  by bytes a second                    l         by the largest lag",
 		"x  by losses                            n         by name",
 		"/  filter: a part of the name, or a pattern with * and ?; Esc clears it",
-		"+ -  look more seldom, more often       p         pause",
+		"+ -  look less often, more often        p         pause",
 		"q  quit                                 h ?       this help",
 		"",
-		"FULL: of the slowest that publishers wait for; 100% also while one waits.",
-		"LAG: messages behind, and WHOSE. WAIT: publishers that wait now. HOLD: subscribers",
-		"that hold messages. ENDS: publishers/subscribers.",
+		"FULL: by the slowest subscriber that publishers wait for; 100% while one waits.",
+		"LAG: messages behind, WHOSE: of which process. WAIT: publishers that wait. HOLD:",
+		"subscribers that hold messages. ENDS: publishers/subscribers.",
 		"red: loses messages, died or was cut off   yellow: full   cyan: falls behind",
 		"",
 		"any key goes back",

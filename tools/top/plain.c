@@ -7,7 +7,7 @@
 #include <shmipc/error.h>
 #include "top.h"
 
-#define PLAIN_WIDTH	200	/* lines of a file may be long: all columns */
+#define PLAIN_WIDTH	200	/* wide enough for all columns */
 
 void top_sleep(uint64_t until_ns)
 {

@@ -13,7 +13,7 @@ const char *top_sort_word(enum top_sort sort)
 	return words[sort];
 }
 
-/* A text with a wildcard is a pattern of the whole name, another one a part of it. */
+/* A text with a wildcard is a pattern for the whole name; without, a part of the name. */
 static int passes(const struct top *t, const char *name)
 {
 	if (!*t->filter)

@@ -26,7 +26,7 @@ int top_screen(struct top *t)
 
 #define EVERY_MIN_NS	(10 * NS_PER_MS)
 #define EVERY_MAX_NS	(60 * NS_PER_S)
-#define FIRST_NS	(250 * NS_PER_MS)	/* the first rates come soon */
+#define FIRST_NS	(250 * NS_PER_MS)	/* so that the first rates come soon */
 #define KEY_ESC		27
 #define KEY_DEL		127
 
@@ -46,7 +46,7 @@ static void toggle(struct look_seg *s)
 		free(s->user);
 		s->user = NULL;
 	} else {
-		s->user = calloc(1, 1);		/* that it is there is all it says */
+		s->user = calloc(1, 1);		/* only its presence counts */
 	}
 }
 
@@ -61,7 +61,7 @@ static void toggle_all(struct screen *sc)
 	sc->all_open = !sc->all_open;
 }
 
-/* The selection stays with its segment, wherever the order takes that. */
+/* The selection stays with its segment when the order changes. */
 static void find_selected(struct screen *sc)
 {
 	struct top *t = sc->t;
@@ -102,7 +102,7 @@ static int take_sort(struct screen *sc, int key)
 	if (!at)
 		return 0;
 	sc->t->sort = (enum top_sort)(at - keys);
-	/* What comes first in the new order is what is asked for. */
+	/* Show the first rows of the new order. */
 	top_order(sc->t);
 	select_row(sc, 0);
 	return 1;
@@ -147,7 +147,7 @@ static void set_every(struct screen *sc, uint64_t ns)
 	sc->next_ns = t->look.at_ns + t->every_ns;
 }
 
-/* A line is typed for the filter, which acts at once. */
+/* A key is typed into the filter, which takes effect at once. */
 static void take_typed(struct screen *sc, int key)
 {
 	char *filter = sc->t->filter;
@@ -269,7 +269,7 @@ int top_screen(struct top *t)
 	int err;
 
 	if (!screen) {
-		tool_error("terminal \"%s\" is not known here: set TERM to what it is, or use --plain",
+		tool_error("unknown terminal type \"%s\": set TERM to the right one, or use --plain",
 			   term ? term : "");
 		return RC_FAIL;
 	}

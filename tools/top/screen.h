@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* screen.h - top in a terminal: what is kept between two pictures of it */
+/* screen.h - top in a terminal: its state */
 #ifndef TOOLS_TOP_SCREEN_H
 #define TOOLS_TOP_SCREEN_H
 
@@ -10,12 +10,12 @@ struct screen {
 	size_t at;			/* the row that is selected */
 	char name[SHMIPC_NAME_MAX + 8];	/* and its name */
 	size_t first;			/* the line of the table at the top */
-	int all_open;			/* rows show their ends, but those toggled */
+	int all_open;			/* rows show their ends, except those toggled */
 	int typing;			/* a filter */
 	int paused;
 	int help;
 	int quit;
-	uint64_t next_ns;		/* when to look; 0: never did */
+	uint64_t next_ns;		/* when to look next; 0: there was no look yet */
 };
 
 int top_is_open(const struct screen *sc, const struct look_seg *s);

@@ -33,7 +33,7 @@ struct top {
 	size_t row_cap;
 };
 
-/* The columns; a terminal that is too narrow for all loses some of them. */
+/* The columns; some are left out on a narrow terminal. */
 enum top_column {
 	COL_NAME, COL_KIND, COL_RATE, COL_BYTES, COL_FULL, COL_LAG, COL_WHOSE, COL_LOST, COL_WAIT,
 	COL_HOLD, COL_ENDS, COL_PAGE, COL_OWNER, COLS_ALL
@@ -45,7 +45,7 @@ enum top_column {
 const char *top_sort_word(enum top_sort sort);
 /* Look, filter and sort. Return: 0 or -errno. */
 int top_look(struct top *t);
-/* The same without a look: another order, or another filter. */
+/* Filter and sort without a look. */
 int top_order(struct top *t);
 void top_done(struct top *t);
 
@@ -54,26 +54,26 @@ struct top_columns {
 	int width[COLS_ALL];	/* 0: not shown */
 };
 
-/* What fits @width, names as long as the longest in @t where there is room. */
+/* Columns for @width; the name is as wide as the longest in @t if there is room. */
 void top_columns_fit(struct top_columns *c, const struct top *t, int width);
 const char *top_head(enum top_column column);
 int top_is_left(enum top_column column);	/* text, not a number */
 void top_cell(const struct look_seg *s, enum top_column column, char text[TOP_CELL]);
-/* What there is to say of an end, in one line. */
+/* An end in one line. */
 void top_end_line(const struct look_end *e, char *text, size_t cap);
 /* "12.3k": at most 6 characters. */
 const char *top_number(double v, char text[TEXT_BYTES]);
 
-/* Is this what somebody should look at? */
+/* Does this need attention? */
 enum top_alarm { ALARM_NONE, ALARM_LAG, ALARM_FULL, ALARM_LOST };
 enum top_alarm top_alarm(const struct look_seg *s);
 enum top_alarm top_end_alarm(const struct look_end *e);
 
-/* plain.c, json.c, screen.c: until the end; exit codes */
+/* plain.c, json.c, screen.c: run until the end. Return: the exit code */
 int top_plain(struct top *t);
 void top_json(const struct top *t);
 int top_screen(struct top *t);
-/* NULL: this build can; else what to do so that it can. */
+/* NULL: this build has it; otherwise what to do about that. */
 const char *top_screen_lacks(void);
 
 /* Sleep until @until_ns or a signal. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* again.c - what was recorded: shown again, or made into a histogram or a picture */
+/* again.c - show a recording, or make a histogram or a picture of it */
 #include <errno.h>
 #include <inttypes.h>
 #include <search.h>
@@ -12,7 +12,7 @@
 #include "../util/json.h"
 #include "../util/util.h"
 
-/* When something began, by its segment and place, as in trace.bpf.c. */
+/* When something began, by segment and slot or thread, as in trace.bpf.c. */
 struct begun {
 	uint64_t id;
 	uint64_t at;
@@ -91,7 +91,7 @@ static int pair_message(struct again *g, const struct trace_event *e, const char
 	uint64_t i, then;
 
 	if (some != g->t.o->sample)
-		return 0;	/* those numbers have both probes */
+		return 0;	/* messages with these numbers have both probes */
 	switch (e->type) {
 	case TRACE_PUBLISH:
 		for (i = 0; i < e->arg[2] && !err; i++)
@@ -118,7 +118,7 @@ static int is_wait_end(const struct trace_event *e)
 	return e->type == TRACE_WAIT_END || e->type == TRACE_MOD_WAIT_END;
 }
 
-/* As the programs do it in the kernel. */
+/* As the eBPF programs do it in the kernel. */
 static int pair(struct again *g, const struct trace_event *e, const char *name, uint64_t wall)
 {
 	uint64_t woken;
@@ -166,7 +166,7 @@ static int take_event(struct again *g, json_t *obj)
 		return err;
 	if (!opts_matches(&o->patterns, name))
 		return 0;
-	/* Whoever publishes or wakes is asked by nobody: as in the kernel. */
+	/* Filters do not apply to the end that publishes or wakes, as in the kernel. */
 	if (g->hs.what != HIST_NONE && (e.type == TRACE_PUBLISH || e.type == TRACE_PUBLISH_SOME ||
 					is_wake(&e)))
 		return pair(g, &e, name, wall);
@@ -225,7 +225,7 @@ static int take_hist(struct again *g, json_t *obj)
 	return hists_from_json(&g->hs, obj);
 }
 
-/* What else may stand in a recording. */
+/* Other objects in a recording. */
 static int take_other(struct again *g, json_t *obj)
 {
 	const char *event, *word;
@@ -279,7 +279,7 @@ static int read_all(struct again *g, FILE *f)
 		g->line++;
 		err = take_line(g, line);
 		if (err == -EINVAL && g->line > 1 && line[n - 1] != '\n') {
-			tool_note("%s ends in the middle of a line: whoever recorded it was killed",
+			tool_note("%s ends in the middle of a line: its recorder was killed",
 				  file);
 			err = 0;
 		}
@@ -301,13 +301,13 @@ static int show(struct again *g)
 	int rc = RC_OK;
 
 	if (hs->what == HIST_NONE && o->plot) {
-		tool_error("--plot: \"%s\" holds events; --histogram says which picture (EINVAL)",
+		tool_error("--plot: \"%s\" holds events; choose a --histogram (EINVAL)",
 			   o->read);
 		return RC_FAIL;
 	}
 	if (hs->what == HIST_NONE)
 		return trace_flush(&g->t);
-	/* The points know the rows by their places, which sorting changes. */
+	/* The points refer to rows by index, which sorting changes. */
 	if (o->plot && g->points.n)
 		rc = plot_lag(o->plot, hs, &g->points);
 	if (o->json)
@@ -315,10 +315,10 @@ static int show(struct again *g)
 	else
 		hists_print(stdout, hs);
 	if (!hs->n)
-		tool_note("\"%s\" holds nothing of which %s could be told", o->read,
+		tool_note("\"%s\" holds nothing about %s", o->read,
 			  hist_word(hs->what));
 	if (g->unpaired)
-		tool_note("%" PRIu64 " were not counted: their beginnings are not recorded",
+		tool_note("%" PRIu64 " were not counted: their beginning is not in the recording",
 			  g->unpaired);
 	if (!rc && o->plot && !g->points.n)
 		rc = plot_hists(o->plot, hs);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* attach.c - where the library's probes are, and eBPF programs on them */
+/* attach.c - find the library's probes, and attach eBPF programs to them */
 #ifdef WITH_BPF
 #include <ctype.h>
 #include <dirent.h>
@@ -21,7 +21,7 @@
 #define PROVIDER	"shmipc"
 #define PATH_BYTES	4352u
 
-/* A file that was looked at. */
+/* A file that was examined. */
 struct file {
 	dev_t dev;
 	ino_t ino;
@@ -35,7 +35,7 @@ struct attach {
 	void *files;		/* of tsearch(3) */
 	struct bpf_link **links;
 	size_t nlinks, cap;
-	int *many;		/* links of many places */
+	int *many;		/* links with many places */
 	size_t nmany;
 	unsigned int attached;
 	int err;
@@ -131,7 +131,7 @@ static int attach_file(struct attach *a, const char *path, const char *shown,
 	return 0;
 }
 
-/* The file, also of another mount namespace, or a removed one; -1: cannot be had. */
+/* Open the file, also in another mount namespace, or a removed one; -1: impossible. */
 static int open_mapped(const char *range, pid_t pid, const char *shown)
 {
 	char path[PATH_BYTES];
@@ -145,7 +145,7 @@ static int open_mapped(const char *range, pid_t pid, const char *shown)
 	return open(path, O_RDONLY | O_CLOEXEC);
 }
 
-/* Not seen before: note it, and attach to what it has. Return: its note; NULL: no memory. */
+/* A new file: note it, and attach to its probes. Return: its note; NULL: out of memory. */
 static struct file *see(struct attach *a, int fd, const struct stat *st, const char *shown)
 {
 	struct file **found, *file = calloc(1, sizeof(*file));
@@ -164,7 +164,7 @@ static struct file *see(struct attach *a, int fd, const struct stat *st, const c
 		goto no_memory;
 	if (*found != file)
 		return *found;
-	/* By our descriptor: the process may go meanwhile, and the name with it. */
+	/* By our descriptor: the process may end meanwhile, and the name with it. */
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	n = usdt_sites(path, PROVIDER, &site);
 	file->has_probes = n > 0;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* blocked.c - who waited for whom, by eBPF: the side of the command */
+/* blocked.c - which publishers waited for which ends, by eBPF: the command's side */
 #include "blocked.h"
 #include "rights.h"
 #include "../util/util.h"
@@ -15,7 +15,7 @@
 #include "trace/slow.skel.h"
 
 #define PROBES	5u
-#define MOST	8192u		/* sums, as slow.bpf.c has room for */
+#define MOST	8192u		/* sums, the same as in slow.bpf.c */
 
 struct blocked {
 	struct slow *bpf;
@@ -71,7 +71,7 @@ int blocked_new(struct blocked **ret)
 
 void blocked_look(struct blocked *b, pid_t pid)
 {
-	if (b)	/* what it says is said; the counters tell something without */
+	if (b)	/* a message was printed; the counters are used instead */
 		(void)attach_look(b->attach, pid);
 }
 
@@ -85,7 +85,7 @@ void blocked_each(struct blocked *b,
 
 	if (!b)
 		return;
-	/* To take out while walking would begin the walk anew. */
+	/* Deleting entries while iterating would restart the iteration. */
 	while (n < MOST && !bpf_map_get_next_key(fd, n ? &b->key[n - 1] : NULL, &b->key[n]))
 		n++;
 	while (n--)

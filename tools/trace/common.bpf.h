@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * common.bpf.h - for every eBPF program here: who it is, and whether anybody asked
+ * common.bpf.h - for all eBPF programs: the current process, names, filters
  *
- * The few kernel structures that are read are declared with the members needed; on
- * loading they are found in the running kernel's BTF, wherever they are there.
+ * The few kernel structures that are read are declared with the members needed; at load
+ * time libbpf takes their offsets from the BTF of the running kernel.
  */
 #ifndef TOOLS_TRACE_COMMON_BPF_H
 #define TOOLS_TRACE_COMMON_BPF_H
@@ -46,14 +46,14 @@ struct task_struct {
 	char comm[TRACE_COMM];
 } KERNEL_STRUCT;
 
-#define PID_LEVELS	32	/* the kernel nests PID namespaces no deeper */
+#define PID_LEVELS	32	/* the kernel's limit of nested PID namespaces */
 
-/* Set by the command before loading: what is not asked for costs nothing. */
-const volatile __u32 only_names;	/* those that begin as one in the map of prefixes */
+/* Set by the command before loading: unused filters cost nothing. */
+const volatile __u32 only_names;	/* names that begin with one in the map of prefixes */
 const volatile __u32 only_cgroup;	/* the cgroup in the map of this name */
 const volatile __u32 only_pids;		/* the PIDs in the map of this name */
 const volatile __u32 own_pidns;		/* inode number of the tracer's PID namespace */
-const volatile __s32 own_pid;		/* the tracer itself is no news */
+const volatile __s32 own_pid;		/* the tracer itself is not reported */
 
 __u64 names_lost;			/* no room in the map of names */
 
@@ -79,8 +79,8 @@ struct {
 } cgroups SEC(".maps");
 
 /*
- * What names must begin with, for a pattern up to its first wildcard; a whole name
- * has its final 0, too. The command sorts out the rest when it sees the name.
+ * The beginning of the names that are wanted: a pattern up to its first wildcard, or a
+ * whole name with its final 0. The command matches the rest of the pattern.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
@@ -92,7 +92,7 @@ struct {
 
 static const struct trace_name no_name;
 
-/* The number as the tracer's namespace has it; 0: it has none there. */
+/* The PID in the tracer's namespace; 0: it has none there. */
 static __always_inline __s32 pid_number(struct pid *pid)
 {
 	unsigned int level = BPF_CORE_READ(pid, level), i;
@@ -107,7 +107,7 @@ static __always_inline __s32 pid_number(struct pid *pid)
 	return 0;
 }
 
-/* As the process itself has it: the inode number of its PID namespace, and its PID in there. */
+/* The inode number of the process's own PID namespace, and its PID in that. */
 static __always_inline void pid_at_home(struct pid *pid, __u32 *ret_ns, __s32 *ret_nr)
 {
 	unsigned int level = BPF_CORE_READ(pid, level);
@@ -127,13 +127,13 @@ static __always_inline __s32 pid_seen(struct task_struct *task)
 }
 
 /* The process, not the thread. */
-struct who {
+struct proc {
 	__s32 pid;
 	__s32 tid;
 	char comm[TRACE_COMM];
 };
 
-static __always_inline void who_is_it(struct who *ret)
+static __always_inline void proc_current(struct proc *ret)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
@@ -143,7 +143,7 @@ static __always_inline void who_is_it(struct who *ret)
 	BPF_CORE_READ_STR_INTO(&ret->comm, leader, comm);
 }
 
-/* A segment that is seen for the first time: a place for its name, for when it has gone. */
+/* A segment that is seen for the first time: keep its name, as it may be removed. */
 static __always_inline struct trace_name *name_new(__u64 id)
 {
 	if (bpf_map_update_elem(&names, &id, &no_name, BPF_NOEXIST)) {
@@ -153,7 +153,7 @@ static __always_inline struct trace_name *name_new(__u64 id)
 	return bpf_map_lookup_elem(&names, &id);
 }
 
-/* The name is there: is it one of those that are asked for? */
+/* The name is known: is it wanted? */
 static __always_inline void name_judge(struct trace_name *n)
 {
 	n->prefix_bits = 8 * TRACE_NAME;
@@ -171,7 +171,7 @@ static __noinline int learn(__u64 id, const char *name)
 	return 0;
 }
 
-/* Is anything of this segment asked for? */
+/* Is this segment wanted? */
 static __always_inline int segment_wanted(__u64 id, const char *name)
 {
 	struct trace_name *n = bpf_map_lookup_elem(&names, &id);
@@ -183,12 +183,12 @@ static __always_inline int segment_wanted(__u64 id, const char *name)
 	return !n || !n->skip;
 }
 
-/* Is this process asked for? @ret is filled in. */
-static __always_inline int process_wanted(struct who *ret)
+/* Is the current process wanted? @ret is filled in. */
+static __always_inline int process_wanted(struct proc *ret)
 {
 	if (only_cgroup && bpf_current_task_under_cgroup(&cgroups, 0) != 1)
 		return 0;
-	who_is_it(ret);
+	proc_current(ret);
 	if (ret->pid && ret->pid == own_pid)
 		return 0;
 	return !only_pids || (ret->pid && bpf_map_lookup_elem(&pids, &ret->pid));

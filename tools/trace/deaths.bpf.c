@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * deaths.bpf.c - how each process ended, and what others noticed of it
+ * deaths.bpf.c - how each process ended, and what others noticed of that
  *
- * The ends of all processes are kept for a while: which of them held an end of a
- * segment is found out by the command, from the peer tables.
+ * How all processes ended is kept for a while: the command finds out from the peer
+ * tables which of them held an end of a segment.
  */
 #include "common.bpf.h"
 #include "deaths.h"
@@ -40,7 +40,7 @@ struct {
 	__type(value, struct death_exit);
 } exits SEC(".maps");
 
-/* The last deadly signal that somebody sent to a process. */
+/* The last deadly signal that was sent to a process. */
 struct sent {
 	__u32 sig;
 	__s32 pid;
@@ -50,7 +50,7 @@ struct sent {
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 4096);
-	__type(key, __s32);	/* the receiver's, as the kernel has it */
+	__type(key, __s32);	/* of the receiver, in the initial namespace */
 	__type(value, struct sent);
 } senders SEC(".maps");
 
@@ -61,7 +61,7 @@ struct {
 
 __u64 notes_lost;
 
-/* Ends that were taken while we listened, and who has any. */
+/* Ends that attached while we listened, and the processes that have any. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 16384);
@@ -92,7 +92,7 @@ static __always_inline void own_id(struct task_struct *leader, struct death_key 
 	pid_at_home(BPF_CORE_READ(leader, thread_pid), &ret->pidns, &ret->pid);
 }
 
-/* Signals by which nobody dies unless he wants to: CHLD, CONT, STOP to TTOU, URG, WINCH. */
+/* Signals that do not kill by default: CHLD, CONT, STOP to TTOU, URG, WINCH. */
 static __always_inline int is_deadly(int sig)
 {
 	return sig > 0 && sig <= SIGNALS && !(sig >= 17 && sig <= 23) && sig != 28;
@@ -104,21 +104,21 @@ int BPF_PROG(on_signal, int sig, struct kernel_siginfo *info, struct task_struct
 	struct task_struct___exit *to = (void *)task;
 	__s32 tgid = BPF_CORE_READ(to, tgid);
 	struct sent s = {};
-	struct who who = {};
+	struct proc proc = {};
 
-	/* Small addresses are marks: 0 is a user's, 1 the kernel's. */
+	/* Small addresses are marks: 0 for user space, 1 for the kernel. */
 	if (!is_deadly(sig) || (unsigned long)info == 1 ||
 	    ((unsigned long)info > 2 && BPF_CORE_READ(info, si_code) > SI_KERNEL))
 		return 0;
-	who_is_it(&who);
+	proc_current(&proc);
 	s.sig = (__u32)sig;
-	s.pid = who.pid;
-	__builtin_memcpy(s.comm, who.comm, sizeof(s.comm));
+	s.pid = proc.pid;
+	__builtin_memcpy(s.comm, proc.comm, sizeof(s.comm));
 	bpf_map_update_elem(&senders, &tgid, &s, BPF_ANY);
 	return 0;
 }
 
-/* Once a process: by the last of its threads, or the last two at once. */
+/* Once for each process: by the last of its threads, or by the last two at once. */
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(on_exit, struct task_struct *task)
 {
@@ -147,8 +147,8 @@ int BPF_PROG(on_exit, struct task_struct *task)
 		__builtin_memcpy(e.sender_comm, s->comm, sizeof(e.sender_comm));
 	}
 	/*
-	 * The first of the last two tells. It takes the sender away only after that: who
-	 * did not see the sender any more finds what was told.
+	 * The first of the last two threads reports. It deletes the sender only after
+	 * that: a thread that does not find the sender any more finds the report.
 	 */
 	told = bpf_map_lookup_elem(&exits, &key);
 	if (told && told->began_ns == e.began_ns)
@@ -173,20 +173,20 @@ SEC("usdt")
 int BPF_USDT(on_abort, __u64 id, const char *name, __u64 slot, __u64 dead, __u64 seq, __u64 n)
 {
 	struct death_note *d;
-	struct who who = {};
+	struct proc proc = {};
 
 	if (!segment_wanted(id, name))
 		return 0;
-	who_is_it(&who);
+	proc_current(&proc);
 	d = new_note(DEATH_ABORTED);
 	if (!d)
 		return 0;
 	d->id = id;
 	d->seq = seq;
 	d->n = n;
-	d->who = (__u32)dead;
-	d->pid = who.pid;
-	__builtin_memcpy(d->comm, who.comm, sizeof(d->comm));
+	d->dead = (__u32)dead;
+	d->pid = proc.pid;
+	__builtin_memcpy(d->comm, proc.comm, sizeof(d->comm));
 	bpf_ringbuf_submit(d, 0);
 	return 0;
 }
@@ -201,9 +201,9 @@ int BPF_USDT(on_attach, __u64 id, const char *name, __u64 slot, __u64 role, __u6
 
 	if (!segment_wanted(id, name))
 		return 0;
-	own_id(BPF_CORE_READ(task, group_leader), &end.who);
+	own_id(BPF_CORE_READ(task, group_leader), &end.process);
 	bpf_map_update_elem(&ends, &key, &end, BPF_ANY);
-	bpf_map_update_elem(&holders, &end.who, &yes, BPF_ANY);
+	bpf_map_update_elem(&holders, &end.process, &yes, BPF_ANY);
 	return 0;
 }
 

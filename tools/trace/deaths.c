@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * deaths.c - shmipc trace --deaths: who held an end and died, and how
+ * deaths.c - shmipc trace --deaths: which processes had an end and died, and how
  *
- * That somebody died is learned from the peer tables, with read permission alone;
- * how, from the kernel, by eBPF. The two meet by PID namespace and PID. A process
- * is told once, with all its ends: for a moment its others are waited for.
+ * That a process died is learned from the peer tables, with read permission only; how,
+ * from the kernel, by eBPF. The two are joined by PID namespace and PID. A process is
+ * reported once, with all its ends, which are waited for for a moment.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -20,33 +20,33 @@
 #include "pidfd.h"
 #include "process.h"
 #include "session.h"
-#include "who.h"
+#include "trace.h"
 #include "../util/util.h"
 
-/* The kernel may be a moment later than the tables, or earlier. */
+/* The kernel's report may come a little later than that of the tables, or earlier. */
 #define GRACE_NS	(400 * NS_PER_MS)
-#define ENDED_MAX	256u	/* at once, as they end */
+#define ENDED_MAX	256u	/* that end at the same time */
 #define FAR_ENDS	64u	/* of one process, in segments that cannot be looked at */
-#define MODULE_NS	(250 * NS_PER_MS)	/* whether the module has come */
-#define LOOK_NS		(20 * NS_PER_MS)	/* while one is not settled */
+#define MODULE_NS	(250 * NS_PER_MS)	/* has the module been loaded? */
+#define LOOK_NS		(20 * NS_PER_MS)	/* while a death is not settled */
 
 struct deaths {
 	const struct trace_opts *o;
 	struct shmipc_watch *watch;
 	struct exits *exits;
 	struct module *module;
-	int had_module;		/* it listened, and that was said */
+	int had_module;		/* it listened, and a note said so */
 	struct held *held;
 	size_t n, cap;
 	uint64_t told;
 	uint64_t end_ns;
-	int begun;		/* what was there at the start is known */
+	int begun;		/* the ends at the start are known */
 	struct ended {
-		struct death_key who;
+		struct death_key process;
 		uint64_t due_ns;
 	} ended[ENDED_MAX];
 	unsigned int nended;
-	uint64_t lost;		/* as told so far */
+	uint64_t lost;		/* reported so far */
 	sigset_t open;
 	int err;
 };
@@ -103,7 +103,7 @@ static void went(struct deaths *d, const struct shmipc_event *e)
 		forget(d, h);
 		return;
 	}
-	/* Asked alone, it is the module that says it. */
+	/* With --source module the module reports it. */
 	if (d->o->sources == SOURCE_MODULE && module_on(d->module))
 		return;
 	h->gone = e->type;
@@ -111,25 +111,25 @@ static void went(struct deaths *d, const struct shmipc_event *e)
 	h->due_ns = tool_now_ns() + GRACE_NS;
 }
 
-/* All ends of one process: gone, or it is too late for them to be. */
+/* All ends of a process have gone, or it is too late to wait for that. */
 static int all_gone(const struct deaths *d, const struct held *of)
 {
 	size_t i;
 
 	for (i = 0; i < d->n; i++)
-		if (d->held[i].who.pid == of->who.pid && d->held[i].who.pidns == of->who.pidns &&
-		    !d->held[i].gone)
+		if (d->held[i].process.pid == of->process.pid &&
+		    d->held[i].process.pidns == of->process.pidns && !d->held[i].gone)
 			return 0;
 	return 1;
 }
 
 static int same_process(const struct held *a, const struct held *b)
 {
-	return a == b || (a->who.pid && a->who.pid == b->who.pid &&
-			  a->who.pidns == b->who.pidns);
+	return a == b || (a->process.pid && a->process.pid == b->process.pid &&
+			  a->process.pidns == b->process.pidns);
 }
 
-/* The ends of a process that ended, together. */
+/* Report all ends of a process that ended. */
 static void tell_all(struct deaths *d, struct held *first, const struct death_exit *how)
 {
 	const struct held *with[TELL_ENDS];
@@ -150,10 +150,10 @@ static void tell_all(struct deaths *d, struct held *first, const struct death_ex
 	d->told++;
 }
 
-/* Did somebody of this PID end while it held this? The PID may be another's by now. */
+/* Did a process with this PID end while it held this? The PID may be in use again. */
 static int how_it_ended(struct deaths *d, const struct held *h, struct death_exit *ret)
 {
-	struct death_key key = { h->who.pidns, (int32_t)h->who.pid };
+	struct death_key key = { h->process.pidns, (int32_t)h->process.pid };
 
 	if (d->exits)
 		return exits_find(d->exits, key, ret) &&
@@ -165,7 +165,7 @@ static int how_it_ended(struct deaths *d, const struct held *h, struct death_exi
 	return pidfd_ended(h->pidfd, &ret->code);
 }
 
-/* @now: no later. Return: 1 when it is as settled as it will be. */
+/* @now: do not wait any longer. Return: 1 if it is as settled as it will be. */
 static int settle(struct deaths *d, struct held *h, int now)
 {
 	struct death_exit how;
@@ -173,7 +173,7 @@ static int settle(struct deaths *d, struct held *h, int now)
 
 	if (!late && (!seen || !all_gone(d, h)))
 		return 0;
-	/* Nobody saw it leave or die: it died if it was killed. */
+	/* Nothing saw it leave or die: it died if it was killed. */
 	if (h->gone == SHMIPC_EVENT_LOST && (!seen || !(how.code & 0x7f)))
 		h->told = 1;
 	else
@@ -181,7 +181,7 @@ static int settle(struct deaths *d, struct held *h, int now)
 	return 1;
 }
 
-/* Another one has the slot: who had it is told now, if not before. */
+/* Another end has the slot: the old one is reported now, if not before. */
 static void make_way(struct deaths *d, struct held *h)
 {
 	if (h->gone && !h->told)
@@ -189,7 +189,7 @@ static void make_way(struct deaths *d, struct held *h)
 	pidfd_let_go(h->pidfd);
 }
 
-/* A place for another end where @h was, if that is not NULL; NULL: no memory. */
+/* A place for another end, that of @h if it is not NULL. NULL: out of memory. */
 static struct held *place(struct deaths *d, struct held *h)
 {
 	if (h)
@@ -206,7 +206,7 @@ static void joined(struct deaths *d, const struct shmipc_event *e)
 	struct held *h = find(d, first_bytes(e->id), e->end.slot);
 
 	if (h && h->by_module && h->end.generation == e->end.generation)
-		return;		/* it was faster than the table */
+		return;		/* it came before the table changed */
 	h = place(d, h);
 	if (!h)
 		return;
@@ -214,13 +214,13 @@ static void joined(struct deaths *d, const struct shmipc_event *e)
 	h->kind = e->kind;
 	h->end = e->end;
 	memcpy(h->name, e->name, sizeof(h->name));
-	h->who = process_of_end(e->name, e->end.slot, e->end.generation, e->end.pid);
-	h->pidfd = d->exits ? -1 : pidfd_hold(process_seen(h->who));
+	h->process = process_of_end(e->name, e->end.slot, e->end.generation, e->end.pid);
+	h->pidfd = d->exits ? -1 : pidfd_hold(process_seen(h->process));
 	if (d->exits && d->begun)
-		exits_look(d->exits, (pid_t)process_seen(h->who));
+		exits_look(d->exits, (pid_t)process_seen(h->process));
 }
 
-/* By the kernel module, at once: perhaps of one that the table has not shown yet. */
+/* From the kernel module, at once: perhaps before the table shows it. */
 static void died(const struct trace_event *e, void *arg)
 {
 	struct deaths *d = arg;
@@ -248,12 +248,12 @@ static void died(const struct trace_event *e, void *arg)
 	}
 	h->by_module = 1;
 	h->gone = SHMIPC_EVENT_DIED;
-	h->who = (struct process_id){ (uint32_t)(e->arg[5] >> 32), (uint32_t)e->arg[5] };
+	h->process = (struct process_id){ (uint32_t)(e->arg[5] >> 32), (uint32_t)e->arg[5] };
 	h->noticed_ns = event_wall_ns(e->mono_ns);
 	h->due_ns = tool_now_ns() + GRACE_NS;
 }
 
-/* Return: is anything left to settle? */
+/* Return: 1 if something is left to settle. */
 static int settle_all(struct deaths *d)
 {
 	int left = 0;
@@ -281,7 +281,7 @@ static int knows(const struct deaths *d, uint64_t id)
 	return 0;
 }
 
-/* The watch sees to those that it knows. */
+/* The watch handles those that it knows. */
 static void add_far(const struct death_end_key *key, const struct death_end *end, const char *name,
 		    void *arg)
 {
@@ -299,19 +299,19 @@ static void add_far(const struct death_end_key *key, const struct death_end *end
 	h->end.slot = (uint32_t)key->slot;
 	h->end.role = end->role;
 	h->end.generation = end->generation;
-	h->who = (struct process_id){ end->who.pidns, (uint32_t)end->who.pid };
+	h->process = (struct process_id){ end->process.pidns, (uint32_t)end->process.pid };
 	snprintf(h->name, sizeof(h->name), "%s", name);
 }
 
-static void tell_far(struct deaths *d, struct death_key who)
+static void tell_far(struct deaths *d, struct death_key process)
 {
 	const struct held *end[FAR_ENDS];
 	struct death_exit how;
 	struct far f = { .d = d };
 	unsigned int i;
 
-	exits_ends(d->exits, who, add_far, &f);
-	if (!f.n || !exits_find(d->exits, who, &how))
+	exits_ends(d->exits, process, add_far, &f);
+	if (!f.n || !exits_find(d->exits, process, &how))
 		return;
 	for (i = 0; i < f.n; i++) {
 		f.held[i].noticed_ns = event_wall_ns(how.mono_ns);
@@ -321,24 +321,24 @@ static void tell_far(struct deaths *d, struct death_key who)
 	d->told++;
 }
 
-/* One that took an end while we listened has ended: the tables may not show it. */
-static void ended(struct deaths *d, struct death_key who)
+/* A process that attached while we listened has ended: the tables may not show it. */
+static void ended(struct deaths *d, struct death_key process)
 {
 	struct ended *e;
 
-	if (d->nended == ENDED_MAX) {	/* too many to wait for what the tables say */
-		tell_far(d, d->ended[0].who);
+	if (d->nended == ENDED_MAX) {	/* too many to wait for the tables */
+		tell_far(d, d->ended[0].process);
 		d->ended[0] = d->ended[--d->nended];
 	}
 	e = &d->ended[d->nended++];
-	e->who = who;
+	e->process = process;
 	e->due_ns = tool_now_ns() + GRACE_NS;
 }
 
 static void on_note(const struct death_note *n, void *arg)
 {
 	struct deaths *d = arg;
-	struct held *h = n->type == DEATH_ABORTED ? find(d, n->id, n->who) : NULL;
+	struct held *h = n->type == DEATH_ABORTED ? find(d, n->id, n->dead) : NULL;
 
 	if (n->type == DEATH_ENDED)
 		ended(d, n->ended);
@@ -346,7 +346,7 @@ static void on_note(const struct death_note *n, void *arg)
 		tell_abort(d->o, h, n);
 }
 
-/* Return: is anything left to tell? */
+/* Return: 1 if something is left to report. */
 static int tell_ended(struct deaths *d)
 {
 	unsigned int i, n = 0;
@@ -355,7 +355,7 @@ static int tell_ended(struct deaths *d)
 		if (tool_now_ns() < d->ended[i].due_ns)
 			d->ended[n++] = d->ended[i];
 		else
-			tell_far(d, d->ended[i].who);
+			tell_far(d, d->ended[i].process);
 	}
 	d->nended = n;
 	return n > 0;
@@ -369,12 +369,12 @@ static void tell_module(struct deaths *d)
 	tool_note("listens to the kernel module");
 }
 
-/* It may come while we are here. */
+/* It may be loaded while we run. */
 static void look_at_module(struct deaths *d)
 {
 	if (!d->module || d->had_module)
 		return;
-	if (module_look(d->module)) {	/* it is there, and that it does not work was said */
+	if (module_look(d->module)) {	/* it is loaded and does not work; a message said so */
 		module_free(d->module);
 		d->module = NULL;
 	}
@@ -408,7 +408,7 @@ static void tell_lost(struct deaths *d)
 	uint64_t lost = exits_lost(d->exits) + module_lost(d->module);
 
 	if (lost > d->lost)
-		tool_note("%" PRIu64 " events lost: they came faster than they could be told", lost - d->lost);
+		tool_note("%" PRIu64 " events lost: they came faster than they could be reported", lost - d->lost);
 	d->lost = lost;
 }
 
@@ -446,8 +446,8 @@ static int go_on(struct deaths *d)
 		if (!d->begun) {
 			d->begun = 1;
 			tool_note("watching %zu ends%s", d->n, d->exits ? "" :
-				  "; without eBPF it cannot be told who sent a signal, nor always how "
-				  "one died");
+				  "; without eBPF it is not known which process sent a signal, nor always "
+				  "how a process died");
 		}
 		soon = settle_all(d);
 		soon |= tell_ended(d);
@@ -491,7 +491,7 @@ int trace_deaths(const struct trace_opts *o)
 		rc = begin(&d);
 	if (rc)
 		goto done;
-	/* Of several patterns each name is tried. */
+	/* With several patterns, each name is matched here. */
 	err = shmipc_watch_open(&d.watch, o->patterns.n == 1 ? o->patterns.text[0] : NULL, SHMIPC_KIND_ANY,
 				SHMIPC_WATCH_ENDS);
 	if (err) {

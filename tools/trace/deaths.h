@@ -2,8 +2,8 @@
 /*
  * deaths.h - how processes ended: between deaths.bpf.c and deaths.c
  *
- * A process is known by its PID namespace and its PID in there, as it wrote them
- * into the peer tables that it is in; so it is found whatever namespace it is of.
+ * A process is identified by its PID namespace and its PID in that, which it wrote into
+ * the peer tables; so it is found in any namespace.
  */
 #ifndef TOOLS_TRACE_DEATHS_H
 #define TOOLS_TRACE_DEATHS_H
@@ -12,37 +12,37 @@
 
 struct death_key {
 	__u32 pidns;		/* inode number */
-	__s32 pid;		/* in there */
+	__s32 pid;		/* in that namespace */
 };
 
 #define DEATH_NOT_KNOWN	2u
 
 struct death_exit {
 	__u64 mono_ns;
-	__u64 began_ns;		/* the process; a PID comes back, this does not */
-	__u32 code;		/* as wait(2) has it */
-	__s32 pid;		/* as the tracer sees it; 0: it does not */
-	__u32 by_oom;		/* DEATH_NOT_KNOWN: nobody could tell */
-	__s32 sender;		/* who sent the signal; 0: nobody, or not seen */
+	__u64 began_ns;		/* of the process; unlike a PID it is never used again */
+	__u32 code;		/* as in wait(2) */
+	__s32 pid;		/* in the tracer's namespace; 0: not visible */
+	__u32 by_oom;		/* DEATH_NOT_KNOWN: not known */
+	__s32 sender;		/* sender of the signal; 0: none, or not seen */
 	char comm[TRACE_COMM];
 	char sender_comm[TRACE_COMM];
 };
 
-/* An end that was taken while we listened, by the probe attach. */
+/* An end that attached while we listened, from the probe attach. */
 struct death_end_key {
 	__u64 id;
 	__u64 slot;
 };
 
 struct death_end {
-	struct death_key who;
+	struct death_key process;
 	__u64 generation;
 	__u32 role;
 	__u32 reserved0;
 };
 
 enum death_note_type {
-	DEATH_ABORTED,		/* by the probe: messages that will never come */
+	DEATH_ABORTED,		/* from the probe: messages that will never be completed */
 	DEATH_ENDED,		/* a process that had such an end has ended */
 };
 
@@ -52,8 +52,8 @@ struct death_note {
 	__u64 seq;
 	__u64 n;		/* messages */
 	__u32 type;		/* enum death_note_type */
-	__u32 who;		/* slot; TRACE_NOBODY: one or another */
-	__s32 pid;		/* who noticed it */
+	__u32 dead;		/* slot of the dead end; TRACE_NOBODY: not known */
+	__s32 pid;		/* the process that noticed it */
 	char comm[TRACE_COMM];
 };
 

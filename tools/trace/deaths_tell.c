@@ -54,19 +54,19 @@ static void how_words(const struct death_exit *how, char text[HOW_TEXT])
 		 how->code & 0x80 ? ", core dumped" : "");
 }
 
-/* Without eBPF, or it ended before that was ready. */
+/* Without eBPF, or if it ended before eBPF was ready. */
 static void how_unknown(const struct held *h, char text[HOW_TEXT])
 {
 	struct process_doing doing;
 
-	process_doing(process_seen(h->who), &doing);
+	process_doing(process_seen(h->process), &doing);
 	if (doing.state && doing.state != 'Z' && doing.state != 'X')
-		snprintf(text, HOW_TEXT, "it lives, and let go without closing");
+		snprintf(text, HOW_TEXT, "it is alive, and detached without closing");
 	else
-		snprintf(text, HOW_TEXT, "how is not known");
+		snprintf(text, HOW_TEXT, "how it ended is not known");
 }
 
-/* Its name: as it was when it ended, or when it took the end. */
+/* Its name when it ended, or when it attached. */
 static const char *name_of(const struct held *h, const struct death_exit *how, char comm[TRACE_COMM])
 {
 	return clean_text(how ? how->comm : h->end.comm, TRACE_COMM, comm, TRACE_COMM);
@@ -81,8 +81,8 @@ static void print_pid(int pid, const struct held *h)
 {
 	if (pid)
 		printf("pid %d", pid);
-	else if (h->who.pid)
-		printf("pid %" PRIu32 " of PID namespace %" PRIu32, h->who.pid, h->who.pidns);
+	else if (h->process.pid)
+		printf("pid %" PRIu32 " of PID namespace %" PRIu32, h->process.pid, h->process.pidns);
 	else
 		printf("pid not known");
 }
@@ -136,7 +136,7 @@ static json_t *ends_json(const struct held *const *end, unsigned int n)
 	return list;
 }
 
-/* What is not known is null. */
+/* Unknown values are null. */
 static json_t *how_json(const struct death_exit *how)
 {
 	char name[16], comm[TRACE_COMM];
@@ -197,7 +197,7 @@ void tell_abort(const struct trace_opts *o, const struct held *h, const struct d
 	if (o->json) {
 		json_line(stdout, json_pack("{s:s, s:I, s:s, s:I, s:s, s:I, s:I, s:s, s:i}", "event",
 					    "aborted", "wall_ns", json_u64(now), "name", h->name,
-					    "slot", json_u64(n->who), "comm", comm, "seq",
+					    "slot", json_u64(n->dead), "comm", comm, "seq",
 					    json_u64(n->seq), "messages", json_u64(n->n),
 					    "noticed_by", by, "noticed_by_pid", n->pid));
 		return;
@@ -206,7 +206,7 @@ void tell_abort(const struct trace_opts *o, const struct held *h, const struct d
 	printf("aborted: %" PRIu64 " messages of %s from number %" PRIu64 " on, of %s (", (uint64_t)n->n, h->name,
 	       (uint64_t)n->seq, comm);
 	print_pid((int)h->end.pid, h);
-	printf("), will never come; noticed by %s (pid %d)\n", by, n->pid);
+	printf("), will never be completed; noticed by %s (pid %d)\n", by, n->pid);
 }
 
 static int before(const char *name, int err, const struct shmipc_segment_stat *st, void *arg)
@@ -225,7 +225,7 @@ static int before(const char *name, int err, const struct shmipc_segment_stat *s
 			continue;
 		memcpy(&h.id, st->info.id, sizeof(h.id));
 		snprintf(h.name, sizeof(h.name), "%s", name);
-		h.who = process_of_end(name, p->slot, p->generation, p->pid);
+		h.process = process_of_end(name, p->slot, p->generation, p->pid);
 		clean_text(p->comm, sizeof(p->comm), comm, sizeof(comm));
 		if (o->json) {
 			json_line(stdout, json_pack("{s:s, s:s, s:I, s:[o]}", "event", "died-before",

@@ -10,21 +10,21 @@
 #include "process.h"
 #include "opts.h"
 
-#define TELL_ENDS	256u	/* of one process; of more only the number is told */
+#define TELL_ENDS	256u	/* of one process; of more only the number is shown */
 
-/* An end, and who has it or had it. */
+/* An end, and the process that has it or had it. */
 struct held {
 	uint64_t id;
 	uint32_t kind;
-	uint32_t gone;		/* enum shmipc_event_type; 0: it is there */
+	uint32_t gone;		/* enum shmipc_event_type; 0: it is attached */
 	int told;
-	int by_module;		/* which told of it */
+	int by_module;		/* that reported it */
 	int far;		/* its segment cannot be looked at */
 	int pidfd;		/* without eBPF; -1: none */
 	struct shmipc_peer_info end;
-	struct process_id who;
+	struct process_id process;
 	uint64_t noticed_ns;	/* CLOCK_REALTIME */
-	uint64_t due_ns;	/* when it is told, even if not all is known */
+	uint64_t due_ns;	/* when it is reported even if not all is known */
 	char name[SHMIPC_NAME_MAX + 8];
 };
 
@@ -38,10 +38,10 @@ struct held {
 void tell_death(const struct trace_opts *o, const struct held *const *end, unsigned int n,
 		const struct death_exit *how);
 
-/* Messages of a dead publisher will never come. */
+/* Messages of a dead publisher will never be completed. */
 void tell_abort(const struct trace_opts *o, const struct held *h, const struct death_note *n);
 
-/* Those who died before, and whose places nobody has taken. Return: RC_OK or RC_FAIL. */
+/* Report those that died before, and whose slots are not reused. Return: RC_OK or RC_FAIL. */
 int tell_before(const struct trace_opts *o);
 
 #endif /* TOOLS_TRACE_DEATHS_TELL_H */

@@ -2,9 +2,9 @@
 /*
  * dev.bpf.c - the tracepoints of the kernel module: segments on the device
  *
- * They are found by the module's own type information, so that these programs load
- * while it is there, and hold it. Its structures are declared with the members
- * needed. At events that say little by themselves the module is asked how far the
+ * They are found by the module's own type information (BTF), so these programs load
+ * only while it is loaded, and keep it loaded. Its structures are declared with the
+ * members needed. For events that carry little, the module is asked how far the
  * segment is.
  */
 #define WITHOUT_USDT
@@ -20,7 +20,7 @@ extern int bpf_shmipc_segment_state(__u64 id, struct shmipc_bpf_state *out, __u3
 struct shmipc_segment {
 	__u32 kind;
 	__u8 id[16];
-	char name[TRACE_NAME];	/* it has more, which is cut */
+	char name[TRACE_NAME];	/* the rest is cut off */
 	__u64 data_bytes;
 } KERNEL_STRUCT;
 
@@ -32,7 +32,7 @@ struct shmipc_peer {
 	char comm[TRACE_COMM];
 } KERNEL_STRUCT;
 
-/* What the sampler saw: how often each segment, and whom waiting for whom. */
+/* What the sampler saw: how often each segment, and which ends waited for which. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 8192);
@@ -47,7 +47,7 @@ struct {
 	__type(value, struct slow_sum);
 } hits SEC(".maps");
 
-/* The producer of a ring, who does not say that he waits. */
+/* The producer of a ring, which does not publish that it waits. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 8192);
@@ -58,8 +58,8 @@ struct {
 __u64 hits_lost;
 
 /*
- * What a tracepoint gives may be NULL for all that newer kernels know, and is
- * checked before anything is read.
+ * To newer kernels an argument of a tracepoint may be NULL, and must be checked
+ * before it is read.
  */
 static __always_inline __u64 id_of(const struct shmipc_segment *seg)
 {
@@ -69,7 +69,7 @@ static __always_inline __u64 id_of(const struct shmipc_segment *seg)
 	return id;
 }
 
-/* Is anything of this segment asked for? Its name is noted, as in segment_wanted(). */
+/* Is this segment wanted? Its name is kept, as in segment_wanted(). */
 static __noinline int learn_segment(__u64 id, const struct shmipc_segment *seg)
 {
 	struct trace_name *n = name_new(id);
@@ -92,8 +92,8 @@ static __always_inline int wanted(__u64 id, const struct shmipc_segment *seg)
 	return !n || !n->skip;
 }
 
-/* The process of a peer, who may be gone and need not be the one that runs. */
-static __always_inline int peer_wanted(const struct shmipc_peer *peer, struct who *ret)
+/* The process of a peer, which may have gone and need not be the current one. */
+static __always_inline int peer_wanted(const struct shmipc_peer *peer, struct proc *ret)
 {
 	ret->pid = pid_number(BPF_CORE_READ(peer, pid));
 	ret->tid = ret->pid;
@@ -110,16 +110,16 @@ static __always_inline int peer_wanted(const struct shmipc_peer *peer, struct wh
 static __always_inline int segment(__u32 type, const struct shmipc_segment *seg)
 {
 	__u64 id, arg[2];
-	struct who who = {};
+	struct proc proc = {};
 
 	if (!seg)
 		return 0;
 	id = id_of(seg);
 	arg[0] = BPF_CORE_READ(seg, kind);
 	arg[1] = BPF_CORE_READ(seg, data_bytes);
-	if (!wanted(id, seg) || !process_wanted(&who))
+	if (!wanted(id, seg) || !process_wanted(&proc))
 		return 0;
-	return tell_args(type, id, TRACE_NOBODY, &who, bpf_ktime_get_ns(), 0, arg, 2);
+	return tell_args(type, id, TRACE_NOBODY, &proc, bpf_ktime_get_ns(), 0, arg, 2);
 }
 
 SEC("tp_btf/shmipc_create")
@@ -146,7 +146,7 @@ static __always_inline int peer_event(__u32 type, const struct shmipc_segment *s
 				      const struct shmipc_peer *peer)
 {
 	struct shmipc_bpf_state now = {};
-	struct who who = {};
+	struct proc proc = {};
 	__u32 pidns = 0;
 	__s32 pid = 0;
 	__u64 id, arg[6];
@@ -154,7 +154,7 @@ static __always_inline int peer_event(__u32 type, const struct shmipc_segment *s
 	if (!seg || !peer)
 		return 0;
 	id = id_of(seg);
-	if (!wanted(id, seg) || !peer_wanted(peer, &who))
+	if (!wanted(id, seg) || !peer_wanted(peer, &proc))
 		return 0;
 	(void)bpf_shmipc_segment_state(id, &now, sizeof(now));
 	arg[0] = BPF_CORE_READ(peer, role);
@@ -164,7 +164,7 @@ static __always_inline int peer_event(__u32 type, const struct shmipc_segment *s
 	arg[4] = BPF_CORE_READ(seg, kind);
 	pid_at_home(BPF_CORE_READ(peer, pid), &pidns, &pid);
 	arg[5] = (__u64)pidns << 32 | (__u32)pid;
-	return tell_args(type, id, BPF_CORE_READ(peer, slot), &who, bpf_ktime_get_ns(), 0, arg, 6);
+	return tell_args(type, id, BPF_CORE_READ(peer, slot), &proc, bpf_ktime_get_ns(), 0, arg, 6);
 }
 
 SEC("tp_btf/shmipc_attach")
@@ -191,7 +191,7 @@ SEC("tp_btf/shmipc_wait")
 int BPF_PROG(on_wait, const struct shmipc_segment *seg, __u64 off, __u32 val)
 {
 	struct shmipc_bpf_state now = {};
-	struct who who = {};
+	struct proc proc = {};
 	__u64 id, arg[5];
 
 	if (!seg)
@@ -200,7 +200,7 @@ int BPF_PROG(on_wait, const struct shmipc_segment *seg, __u64 off, __u32 val)
 	if (is_probed() || !wanted(id, seg))
 		return 0;
 	begin(id, off, (__u64)thread() << 32 | TRACE_NOBODY);
-	if (mode != TRACE_EVENTS || !process_wanted(&who))
+	if (mode != TRACE_EVENTS || !process_wanted(&proc))
 		return 0;
 	(void)bpf_shmipc_segment_state(id, &now, sizeof(now));
 	arg[0] = off;
@@ -208,29 +208,29 @@ int BPF_PROG(on_wait, const struct shmipc_segment *seg, __u64 off, __u32 val)
 	arg[2] = now.messages;
 	arg[3] = now.behind;
 	arg[4] = now.slot;
-	return tell_args(TRACE_MOD_WAIT, id, TRACE_NOBODY, &who, bpf_ktime_get_ns(), 0, arg, 5);
+	return tell_args(TRACE_MOD_WAIT, id, TRACE_NOBODY, &proc, bpf_ktime_get_ns(), 0, arg, 5);
 }
 
-/* Of a sleep whose beginning was not seen nothing can be told. */
+/* If the beginning of a sleep was not seen, its length is not known. */
 SEC("tp_btf/shmipc_wait_end")
 int BPF_PROG(on_wait_end, const struct shmipc_segment *seg, __u64 off, int ret)
 {
 	__u64 id, now = bpf_ktime_get_ns(), took, arg[2];
-	struct who who = {};
+	struct proc proc = {};
 
 	if (!seg || is_probed())
 		return 0;
 	id = id_of(seg);
 	took = slept(id, TRACE_NOBODY, off, now);
-	if (!took || !wanted(id, seg) || !process_wanted(&who))
+	if (!took || !wanted(id, seg) || !process_wanted(&proc))
 		return 0;
 	if (mode != TRACE_EVENTS) {
-		count_in(id, TRACE_NOBODY, &who, took);
+		count_in(id, TRACE_NOBODY, &proc, took);
 		return 0;
 	}
 	arg[0] = off;
 	arg[1] = (__u64)(__s64)ret;
-	return tell_args(TRACE_MOD_WAIT_END, id, TRACE_NOBODY, &who, now, took, arg, 2);
+	return tell_args(TRACE_MOD_WAIT_END, id, TRACE_NOBODY, &proc, now, took, arg, 2);
 }
 
 SEC("tp_btf/shmipc_wake")
@@ -238,7 +238,7 @@ int BPF_PROG(on_wake, const struct shmipc_segment *seg, __u64 off, int ret)
 {
 	struct begun_key key = { .at = off };
 	__u64 id, now = bpf_ktime_get_ns(), arg[2];
-	struct who who = {};
+	struct proc proc = {};
 
 	if (!seg)
 		return 0;
@@ -251,18 +251,18 @@ int BPF_PROG(on_wake, const struct shmipc_segment *seg, __u64 off, int ret)
 			bpf_map_update_elem(&wakes, &key, &now, BPF_ANY);
 		return 0;
 	}
-	if (!process_wanted(&who))
+	if (!process_wanted(&proc))
 		return 0;
 	arg[0] = off;
 	arg[1] = (__u64)(__s64)ret;
-	return tell_args(TRACE_MOD_WAKE, id, TRACE_NOBODY, &who, now, 0, arg, 2);
+	return tell_args(TRACE_MOD_WAKE, id, TRACE_NOBODY, &proc, now, 0, arg, 2);
 }
 
 /* The sampler */
 
-static __always_inline void count_hit(__u64 id, const struct shmipc_bpf_peer *waits, __u32 who)
+static __always_inline void count_hit(__u64 id, const struct shmipc_bpf_peer *waits, __u32 blocker)
 {
-	struct slow_key key = { .id = id, .slot = waits->slot, .who = who };
+	struct slow_key key = { .id = id, .slot = waits->slot, .blocker = blocker };
 	struct slow_sum *sum = bpf_map_lookup_elem(&hits, &key), new = {};
 
 	if (sum) {
@@ -281,7 +281,7 @@ int BPF_PROG(on_sample, const struct shmipc_segment *seg, const struct shmipc_bp
 {
 	struct shmipc_bpf_peer *producer;
 	struct shmipc_bpf_state s;
-	struct who nobody = {};
+	struct proc nobody = {};
 	__u64 one = 1, *n, arg[6];
 
 	if (!seg || !state || bpf_probe_read_kernel(&s, sizeof(s), state) || !wanted(s.id, seg))
@@ -301,7 +301,7 @@ int BPF_PROG(on_sample, const struct shmipc_segment *seg, const struct shmipc_bp
 		(*n)++;
 	else
 		bpf_map_update_elem(&looks, &s.id, &one, BPF_ANY);
-	/* A ring so full, and somebody who takes from it: it may well wait. */
+	/* The ring is so full, and has a consumer, that the producer probably waits. */
 	producer = bpf_map_lookup_elem(&producers, &s.id);
 	if (s.kind == SHMIPC_KIND_SPSC && producer && s.slot != SHMIPC_BPF_NO_SLOT &&
 	    4 * s.lag >= 3 * s.capacity)
@@ -315,7 +315,7 @@ int BPF_PROG(on_sample_peer, const struct shmipc_segment *seg, const struct shmi
 	     const struct shmipc_bpf_peer *state)
 {
 	struct shmipc_bpf_peer p;
-	struct who who = {};
+	struct proc proc = {};
 	__u64 arg[6];
 
 	if (!seg || !peer || !state || bpf_probe_read_kernel(&p, sizeof(p), state) ||
@@ -330,7 +330,7 @@ int BPF_PROG(on_sample_peer, const struct shmipc_segment *seg, const struct shmi
 	}
 	if (mode == TRACE_BEHIND && (p.role == SHMIPC_ROLE_PRODUCER || p.pos == SHMIPC_BPF_NO_POS))
 		return 0;
-	if (!peer_wanted(peer, &who))
+	if (!peer_wanted(peer, &proc))
 		return 0;
 	arg[0] = p.role;
 	arg[1] = p.behind;
@@ -338,10 +338,10 @@ int BPF_PROG(on_sample_peer, const struct shmipc_segment *seg, const struct shmi
 	arg[3] = p.lost;
 	arg[4] = p.waits_for;
 	arg[5] = p.policy;
-	return tell_args(TRACE_SAMPLE_PEER, p.id, p.slot, &who, bpf_ktime_get_ns(), 0, arg, 6);
+	return tell_args(TRACE_SAMPLE_PEER, p.id, p.slot, &proc, bpf_ktime_get_ns(), 0, arg, 6);
 }
 
-/* Asked by the command, whenever it wants to know. */
+/* Run by the command. */
 SEC("syscall")
 int ask(struct module_question *q)
 {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * event.h - what the eBPF programs of `shmipc trace` tell the command
+ * event.h - what the eBPF programs of `shmipc trace` report to the command
  *
  * Both sides include this. Times are CLOCK_MONOTONIC in nanoseconds; an id is the
- * first eight bytes of a segment's; PIDs are those of the tracer's PID namespace,
- * 0 for a process that cannot be seen from there.
+ * first eight bytes of a segment's id; PIDs are those in the tracer's PID namespace,
+ * 0 for a process that is not visible there.
  */
 #ifndef TOOLS_TRACE_EVENT_H
 #define TOOLS_TRACE_EVENT_H
@@ -18,7 +18,7 @@ enum trace_type {
 	TRACE_GAP, TRACE_EVICT, TRACE_ABORT, TRACE_DEATH,
 	TRACE_HOLD, TRACE_RELEASE, TRACE_ATTACH, TRACE_DETACH,
 	TRACE_PROBES,
-	/* The tracepoints of the kernel module; some have a probe's word. */
+	/* The tracepoints of the kernel module; some have the word of a probe. */
 	TRACE_CREATE = TRACE_PROBES, TRACE_OPEN, TRACE_DESTROY,
 	TRACE_MOD_ATTACH, TRACE_MOD_DETACH, TRACE_MOD_DEATH,
 	TRACE_MOD_WAIT, TRACE_MOD_WAIT_END, TRACE_MOD_WAKE,
@@ -29,10 +29,10 @@ enum trace_type {
 #define TRACE_PROBE_TYPES	((1u << TRACE_PROBES) - 1)
 #define TRACE_MODULE_TYPES	(((1u << TRACE_TYPES) - 1) & ~TRACE_PROBE_TYPES)
 
-#define TRACE_ARGS	6u	/* of its own, after id, name and slot */
+#define TRACE_ARGS	6u	/* arguments after id, name and slot */
 #define TRACE_COMM	16u
 #define TRACE_NOBODY	0xffffffffu	/* instead of a slot */
-#define TRACE_PREFIXES	128	/* more patterns are looked at by the command alone */
+#define TRACE_PREFIXES	128	/* more patterns are matched by the command only */
 #define TRACE_NAME	208u	/* bytes of a segment's name, with its final 0 */
 
 struct trace_event {
@@ -47,7 +47,7 @@ struct trace_event {
 	char comm[TRACE_COMM];	/* of the process */
 };
 
-/* Which segments are known; one that is to be skipped costs a look and no more. */
+/* A known segment; one that is skipped costs a look-up and no more. */
 struct trace_name {
 	__u32 skip;
 	__u32 prefix_bits;	/* with the name, a key of the map of prefixes */
@@ -55,9 +55,9 @@ struct trace_name {
 };
 
 /*
- * Buckets: 16 in each power of two, so that one is a sixteenth of its values wide
- * at most. Below 32 each value has its own; the last one takes all from 2^41 up
- * (half an hour).
+ * Buckets: 16 for each power of two, so a bucket is at most a sixteenth of its values
+ * wide. Below 32 each value has its own; the last one is for all from 2^41 up (half an
+ * hour).
  */
 #define TRACE_SUB_BITS	4u
 #define TRACE_SUBS	(1u << TRACE_SUB_BITS)
@@ -85,8 +85,8 @@ enum trace_mode {
 	TRACE_SLEEP,			/* wait -> wait_end */
 	TRACE_WAKE_UP,			/* wake -> wait_end of the sleeper */
 	TRACE_HELD,			/* hold -> release */
-	TRACE_BEHIND,			/* what the module's sampler says of receivers, as events */
-	TRACE_WAITS,			/* and of publishers that wait: looks and hits */
+	TRACE_BEHIND,			/* positions of receivers from the module's sampler, as events */
+	TRACE_WAITS,			/* waiting publishers from the sampler: samples and hits */
 };
 
 #endif /* TOOLS_TRACE_EVENT_H */

@@ -11,7 +11,7 @@
 #include "../util/util.h"
 #include "../view/view.h"
 
-/* A type: its word, the names of its arguments in JSON, and of the time it took. */
+/* A type: its word, and the names of its arguments and of its duration in JSON. */
 static const struct {
 	const char *word;
 	const char *arg[TRACE_ARGS];
@@ -67,7 +67,7 @@ uint32_t event_types(const char *word, size_t len)
 	return found;
 }
 
-/* Some words come from both sources: those of probes, and then the rest. */
+/* Some words are of both sources: list those of probes, and then the rest. */
 const char *event_words(char *text, size_t cap)
 {
 	size_t n = 0;
@@ -86,7 +86,7 @@ uint64_t event_wall_ns(uint64_t mono_ns)
 	static uint64_t apart;
 	struct timespec ts;
 
-	/* Once: the lines of one run stay in order when somebody sets the clock. */
+	/* Taken once: the lines of a run stay in order if the clock is set. */
 	if (!apart) {
 		clock_gettime(CLOCK_REALTIME, &ts);
 		apart = (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec - tool_now_ns();
@@ -125,13 +125,13 @@ int id_from_text(const char *text, uint64_t *ret)
 	return *end || end == text ? -EINVAL : 0;
 }
 
-/* "slot 66 (pid 4711, reader)", as far as it is known. */
+/* "slot 66 (pid 4711, reader)", as far as known. */
 static void print_peer(FILE *to, uint64_t id, uint64_t slot, struct names *names)
 {
 	struct names_peer p = { 0 };
 
 	if (slot == TRACE_NOBODY) {
-		fprintf(to, "nobody in particular");
+		fprintf(to, "no end in particular");
 		return;
 	}
 	fprintf(to, "slot %" PRIu64, slot);
@@ -197,7 +197,7 @@ static void print_wait_args(FILE *to, const struct trace_event *e)
 			fprintf(to, " (%s)", shmipc_error_name(ret));
 		break;
 	case TRACE_WAKE:
-		fprintf(to, "wakes who sleeps at +0x%llx, for message %llu", e->arg[0], e->arg[1]);
+		fprintf(to, "wakes the sleepers at +0x%llx, for message %llu", e->arg[0], e->arg[1]);
 		break;
 	}
 }
@@ -215,11 +215,11 @@ static void print_other_args(FILE *to, const struct trace_event *e, struct names
 			e->arg[1] - 1);
 		break;
 	case TRACE_EVICT:
-		fprintf(to, "waits no longer for ");
+		fprintf(to, "does not wait any longer for ");
 		print_peer(to, e->id, e->arg[0], names);
 		break;
 	case TRACE_ABORT:
-		fprintf(to, "%llu messages from %llu on will never come, of ", e->arg[2], e->arg[1]);
+		fprintf(to, "%llu messages from %llu on will never be completed, of ", e->arg[2], e->arg[1]);
 		if (e->arg[0] == TRACE_NOBODY)
 			fprintf(to, "a dead publisher");
 		else
@@ -261,7 +261,7 @@ static void print_sample(FILE *to, const struct trace_event *e, struct names *na
 	}
 }
 
-/* As the kernel module saw it. */
+/* From the kernel module. */
 static void print_module_args(FILE *to, const struct trace_event *e, struct names *names)
 {
 	int ret = (int)(int64_t)e->arg[1];
@@ -369,7 +369,7 @@ json_t *event_json(const struct trace_event *e, const char *name, uint64_t wall_
 	return obj;
 }
 
-/* The number of a word that view/view.c gave. */
+/* The number for a word of view/view.c. */
 static uint64_t word_number(const char *arg, const char *word)
 {
 	uint32_t i;

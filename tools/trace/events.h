@@ -12,13 +12,13 @@
 /* "publish"; NULL: there is no such type. */
 const char *event_word(uint32_t type);
 
-/* Those of a word of @len bytes, 1 << enum trace_type or-ed; 0: there is no such word. */
+/* The types of a word of @len bytes, 1 << enum trace_type or-ed; 0: unknown word. */
 uint32_t event_types(const char *word, size_t len);
 
-/* All words, with ", " between them. */
+/* All words, separated by ", ". */
 const char *event_words(char *text, size_t cap);
 
-/* Those that are told without being asked for: not what every message does. */
+/* The default: not those of every message. */
 #define EVENTS_DEFAULT							\
 	(1u << TRACE_FULL | 1u << TRACE_WAIT | 1u << TRACE_WAIT_END |	\
 	 1u << TRACE_WAKE | 1u << TRACE_GAP | 1u << TRACE_EVICT |	\
@@ -31,7 +31,7 @@ const char *event_words(char *text, size_t cap);
 /* CLOCK_REALTIME of a CLOCK_MONOTONIC time. */
 uint64_t event_wall_ns(uint64_t mono_ns);
 
-/* One line. @names: finds who is in a slot; NULL: of a recording, where nobody can be asked. */
+/* One line. @names: finds the process in a slot; NULL: for a recording. */
 void event_print(FILE *to, const struct trace_event *e, const char *name, uint64_t wall_ns,
 		 struct names *names);
 
@@ -45,18 +45,18 @@ json_t *event_json(const struct trace_event *e, const char *name, uint64_t wall_
  * @ret_name:    in @obj
  * @ret_wall_ns: when it was
  *
- * Return: 0; -ENOMSG it is no event; -EINVAL it is a damaged one.
+ * Return: 0; -ENOMSG: not an event; -EINVAL: a damaged event.
  */
 int event_from_json(const json_t *obj, struct trace_event *ret, const char **ret_name,
 		    uint64_t *ret_wall_ns);
 
 #define ID_TEXT		20
-/* An id as the other commands print it: the bytes in their order. */
+/* An id as the other commands print it: its bytes in order. */
 const char *id_text(uint64_t id, char text[ID_TEXT]);
 int id_from_text(const char *text, uint64_t *ret);
 
 #define TIME_TEXT	24
-/* "12.3 us", with a unit that leaves few digits. */
+/* "12.3 us", with a unit for few digits. */
 const char *format_ns(double ns, char text[TIME_TEXT]);
 
 #endif /* TOOLS_TRACE_EVENTS_H */

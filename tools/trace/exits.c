@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* exits.c - how processes ended, by eBPF: the side of the command */
+/* exits.c - how processes ended, by eBPF: the command's side */
 #include "exits.h"
 #include "rights.h"
 #include "../util/util.h"
@@ -15,7 +15,7 @@
 #include "trace/deaths.skel.h"
 
 #define PROBES	3u
-#define MOST	16384u		/* ends, as deaths.bpf.c has room for */
+#define MOST	16384u		/* ends, the same as in deaths.bpf.c */
 
 struct exits {
 	struct deaths *bpf;
@@ -50,7 +50,7 @@ static int load(struct exits *x)
 	err = deaths__load(x->bpf);
 	if (err)
 		return err;
-	/* The rest has no place of its own: probes are where the library is. */
+	/* The other programs are attached to the probes. */
 	x->bpf->links.on_exit = bpf_program__attach(x->bpf->progs.on_exit);
 	if (!x->bpf->links.on_exit)
 		return -errno;
@@ -99,7 +99,7 @@ int exits_new(struct exits **ret, int probes, void (*note)(const struct death_no
 
 void exits_look(struct exits *x, pid_t pid)
 {
-	if (x && x->probes)	/* what it says is said; who died is known without */
+	if (x && x->probes)	/* a message was printed; deaths are known without probes */
 		(void)attach_look(x->attach, pid);
 }
 
@@ -127,7 +127,7 @@ static void name_of(const struct exits *x, uint64_t id, struct trace_name *ret)
 	ret->name[sizeof(ret->name) - 1] = 0;
 }
 
-void exits_ends(struct exits *x, struct death_key who,
+void exits_ends(struct exits *x, struct death_key process,
 		void (*fn)(const struct death_end_key *key, const struct death_end *end,
 			   const char *name, void *arg), void *arg)
 {
@@ -139,12 +139,12 @@ void exits_ends(struct exits *x, struct death_key who,
 
 	if (!x)
 		return;
-	/* To take out while walking would begin the walk anew. */
+	/* Deleting entries while iterating would restart the iteration. */
 	for (; n < MOST && !bpf_map_get_next_key(fd, last, &x->key[n]); n++)
 		last = &x->key[n];
 	for (i = 0; i < n; i++) {
 		if (bpf_map_lookup_elem(fd, &x->key[i], &end) ||
-		    memcmp(&end.who, &who, sizeof(who)))
+		    memcmp(&end.process, &process, sizeof(process)))
 			continue;
 		(void)bpf_map_delete_elem(fd, &x->key[i]);
 		name_of(x, x->key[i].id, &name);
@@ -203,12 +203,12 @@ int exits_find(struct exits *x, struct death_key key, struct death_exit *ret)
 	return 0;
 }
 
-void exits_ends(struct exits *x, struct death_key who,
+void exits_ends(struct exits *x, struct death_key process,
 		void (*fn)(const struct death_end_key *key, const struct death_end *end,
 			   const char *name, void *arg), void *arg)
 {
 	(void)x;
-	(void)who;
+	(void)process;
 	(void)fn;
 	(void)arg;
 }

@@ -2,7 +2,7 @@
 /*
  * gather.bpf.h - events and histograms, by probes and by the module's tracepoints
  *
- * Where both are listened to, their programs have these maps in common.
+ * If both are attached, their programs share these maps.
  */
 #ifndef TOOLS_TRACE_GATHER_BPF_H
 #define TOOLS_TRACE_GATHER_BPF_H
@@ -10,12 +10,12 @@
 #include "common.bpf.h"
 
 const volatile __u32 mode;		/* enum trace_mode */
-const volatile __u32 told;		/* 1 << enum trace_type, or-ed: events that are told */
+const volatile __u32 told;		/* 1 << enum trace_type, or-ed: events that are reported */
 const volatile __u32 both;		/* probes and the module are listened to */
 
 __u64 events_lost;			/* the ring buffer was full */
 __u64 hists_lost;			/* no room for another peer's histogram */
-__u64 unpaired;				/* the end of something whose beginning was not seen */
+__u64 unpaired;				/* ends of a duration without a known beginning */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -29,11 +29,11 @@ struct {
 	__type(value, struct trace_hist);
 } hists SEC(".maps");
 
-/* When something began: a message by its number, a sleep or a wake by its word. */
+/* The beginning of a duration: of a message by its number, of a sleep or a wake by its word. */
 struct begun_key {
 	__u64 id;
 	__u64 at;
-	__u64 by;		/* who: slot or thread; 0: it matters to all */
+	__u64 by;		/* slot or thread; 0: any */
 };
 
 struct {
@@ -43,7 +43,7 @@ struct {
 	__type(value, __u64);
 } begun SEC(".maps");
 
-/* Wakes, apart from the sleeps: their keys may be the same. */
+/* Wakes; separate from sleeps, as their keys may be the same. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 16384);
@@ -90,9 +90,9 @@ static __always_inline unsigned int bucket_of(__u64 v)
 	       ((unsigned int)(v >> (l - TRACE_SUB_BITS)) & (TRACE_SUBS - 1));
 }
 
-static __always_inline void count_in(__u64 id, __u32 slot, const struct who *who, __u64 v)
+static __always_inline void count_in(__u64 id, __u32 slot, const struct proc *proc, __u64 v)
 {
-	struct trace_hist_key key = { .id = id, .slot = slot, .pid = who->pid };
+	struct trace_hist_key key = { .id = id, .slot = slot, .pid = proc->pid };
 	struct trace_hist *h = bpf_map_lookup_elem(&hists, &key);
 	unsigned int b = bucket_of(v);
 
@@ -103,11 +103,11 @@ static __always_inline void count_in(__u64 id, __u32 slot, const struct who *who
 			__sync_fetch_and_add(&hists_lost, 1);
 			return;
 		}
-		__builtin_memcpy(h->comm, who->comm, sizeof(h->comm));
+		__builtin_memcpy(h->comm, proc->comm, sizeof(h->comm));
 	}
 	if (b >= TRACE_BUCKETS)
 		return;		/* for the verifier */
-	/* One end is one thread: nobody else writes its maximum. */
+	/* One end is one thread: no other writes its maximum. */
 	__sync_fetch_and_add(&h->bucket[b], 1);
 	__sync_fetch_and_add(&h->count, 1);
 	__sync_fetch_and_add(&h->sum, v);
@@ -123,7 +123,7 @@ static __always_inline void begin(__u64 id, __u64 at, __u64 by)
 	bpf_map_update_elem(&begun, &key, &now, BPF_ANY);
 }
 
-/* When that was; 0: not seen. */
+/* When it began; 0: not seen. */
 static __always_inline __u64 began(__u64 id, __u64 at, __u64 by, int once)
 {
 	struct begun_key key = { .id = id, .at = at, .by = by };
@@ -141,8 +141,8 @@ static __always_inline __u64 since(__u64 then, __u64 now)
 	return then && now > then ? now - then : 0;
 }
 
-/* @arg: of its own, @n of them. */
-static __always_inline int tell_args(__u32 type, __u64 id, __u64 slot, const struct who *who,
+/* @arg: its @n arguments. */
+static __always_inline int tell_args(__u32 type, __u64 id, __u64 slot, const struct proc *proc,
 				     __u64 now, __u64 took, const __u64 *arg, unsigned int n)
 {
 	struct trace_event *e;
@@ -162,24 +162,24 @@ static __always_inline int tell_args(__u32 type, __u64 id, __u64 slot, const str
 	e->took_ns = took;
 	e->type = type;
 	e->slot = (__u32)slot;
-	e->pid = who->pid;
-	e->tid = who->tid;
-	__builtin_memcpy(e->comm, who->comm, sizeof(e->comm));
+	e->pid = proc->pid;
+	e->tid = proc->tid;
+	__builtin_memcpy(e->comm, proc->comm, sizeof(e->comm));
 	bpf_ringbuf_submit(e, 0);
 	return 0;
 }
 
-static __always_inline int tell(__u32 type, __u64 id, __u64 slot, const struct who *who,
+static __always_inline int tell(__u32 type, __u64 id, __u64 slot, const struct proc *proc,
 				__u64 now, __u64 took, __u64 a, __u64 b, __u64 c)
 {
 	const __u64 arg[] = { a, b, c };
 
-	return tell_args(type, id, slot, who, now, took, arg, 3);
+	return tell_args(type, id, slot, proc, now, took, arg, 3);
 }
 
 /*
- * A process whose probes tell of its sleeps and wakes: the module's tracepoints
- * need not do so again. They come after the probe, in the same thread.
+ * Do the probes of this process report its sleeps and wakes? Then the module's
+ * tracepoints, which come after the probe in the same thread, must not report them again.
  */
 static __always_inline void mark_probed(void)
 {
@@ -212,7 +212,7 @@ static __always_inline __u64 slept(__u64 id, __u64 slot, __u64 off, __u64 now)
 	if (mode != TRACE_WAKE_UP)
 		return since(from, now);
 	woken = bpf_map_lookup_elem(&wakes, &key);
-	/* A wake before the sleep was meant for somebody else. */
+	/* A wake before this sleep was for another sleeper. */
 	return from && woken && *woken >= from ? since(*woken, now) : 0;
 }
 

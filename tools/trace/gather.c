@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* gather.c - a histogram, gathered in the kernel and looked at now and then */
+/* gather.c - a histogram, gathered in the kernel and read at intervals */
 #include "trace.h"
 #ifdef WITH_BPF
 #include <errno.h>
@@ -37,7 +37,7 @@ static const struct {
 	[HIST_HOLD] = { TRACE_HELD, 1u << TRACE_HOLD | 1u << TRACE_RELEASE, 0 },
 };
 
-/* One peer's, as the kernel has it. Return: 0 or -ENOMEM. */
+/* Copy the histogram of one peer. Return: 0 or -ENOMEM. */
 static int take_row(struct gather *g, const struct trace_hist_key *key, const struct trace_hist *v)
 {
 	const struct named *n = names_find(&g->s.names, key->id);
@@ -53,7 +53,7 @@ static int take_row(struct gather *g, const struct trace_hist_key *key, const st
 	r->h.sum = v->sum;
 	r->h.max = v->max;
 	memcpy(r->h.bucket, v->bucket, sizeof(r->h.bucket));
-	/* The kernel counts while we copy: count what we have. */
+	/* The kernel goes on counting while we copy: recompute the count. */
 	r->h.count = 0;
 	for (size_t i = 0; i < TRACE_BUCKETS; i++)
 		r->h.count += r->h.bucket[i];
@@ -78,7 +78,7 @@ static int take_all(struct gather *g)
 	return err;
 }
 
-/* What came since the last time. */
+/* Show what came since the last time. */
 static int take_interval(struct gather *g)
 {
 	struct hist_row *now, *before, *since;
@@ -104,7 +104,7 @@ static int show_interval(struct gather *g, int quiet)
 	const struct trace_run *t = g->t;
 
 	if (take_interval(g)) {
-		tool_error("no memory for the histograms (ENOMEM)");
+		tool_error("out of memory for the histograms (ENOMEM)");
 		return RC_FAIL;
 	}
 	if (t->record)
@@ -121,11 +121,11 @@ static void tell_doubts(const struct gather *g)
 	const struct trace__bss *bss = g->s.bpf->bss;
 
 	if (bss->unpaired)
-		tool_note("%llu were not counted: they began before this did, or too much was "
-			  "under way at once", (unsigned long long)bss->unpaired);
+		tool_note("%llu were not counted: they began before this did, or too many were "
+			  "in flight", (unsigned long long)bss->unpaired);
 	if (session_hists_lost(&g->s))
-		tool_note("%llu were not counted: there are more than %u peers; a PATTERN or "
-			  "--pid chooses", (unsigned long long)session_hists_lost(&g->s),
+		tool_note("%llu were not counted: there are more than %u peers; use a PATTERN or "
+			  "--pid", (unsigned long long)session_hists_lost(&g->s),
 			  bpf_map__max_entries(g->s.bpf->maps.hists));
 }
 
@@ -134,7 +134,7 @@ static int show_all(struct gather *g)
 	const struct trace_opts *o = g->t->o;
 	int rc;
 
-	/* The last piece of time is in the recording, too; people see all of it. */
+	/* The last interval is recorded, too; the text shows the whole time. */
 	rc = show_interval(g, 1);
 	if (rc)
 		return rc;

@@ -94,7 +94,7 @@ void hist_since(struct hist *ret, const struct hist *now, const struct hist *bef
 	ret->sum = now->sum - before->sum;
 	if (!ret->count)
 		return;
-	/* The maximum of all is of now only if its bucket grew. */
+	/* The overall maximum is that of this interval only if its bucket grew. */
 	ret->max = last == hist_bucket(now->max) || last == TRACE_BUCKETS - 1 ? now->max :
 										hist_low(last + 1) - 1;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * hist.h - histograms of topics and peers: gathered, shown, written, read again
+ * hist.h - histograms of topics and peers
  *
- * A bucket is as in event.h, so a percentile is within 7 % of the true one; values
+ * Buckets are as in event.h, so a percentile is within 7 % of the true one; values
  * below 32 are exact.
  */
 #ifndef TOOLS_TRACE_HIST_H
@@ -25,7 +25,7 @@ enum hist_what {
 
 /* "publish-to-receive"; NULL: none. */
 const char *hist_word(enum hist_what what);
-/* HIST_NONE: there is no such word. */
+/* HIST_NONE: unknown word. */
 enum hist_what hist_from_word(const char *word);
 /* "ns", or "messages". */
 const char *hist_unit(enum hist_what what);
@@ -41,9 +41,9 @@ uint64_t hist_low(unsigned int bucket);
 
 void hist_add(struct hist *h, uint64_t v);
 void hist_merge(struct hist *to, const struct hist *from);
-/* What came since @before, of the same; the maximum as far as the buckets tell. */
+/* The values added since @before; the maximum is approximate, by its bucket. */
 void hist_since(struct hist *ret, const struct hist *now, const struct hist *before);
-/* The value that @share of all are at or below, 0 to 1; 0 of nothing. */
+/* The value that a part @share, 0 to 1, of all values does not exceed; 0 if empty. */
 double hist_at(const struct hist *h, double share);
 
 /* Of one peer of one segment. */
@@ -60,25 +60,25 @@ struct hists {
 	enum hist_what what;
 	struct hist_row **row;
 	size_t n, cap;
-	uint64_t from_ns, to_ns;	/* CLOCK_REALTIME: what it is about */
+	uint64_t from_ns, to_ns;	/* CLOCK_REALTIME: the time that it covers */
 };
 
-/* The row of this peer, made if it is not there. NULL: no memory. */
+/* The row of this peer, created if it does not exist. NULL: out of memory. */
 struct hist_row *hists_row(struct hists *hs, uint64_t id, uint32_t slot, int32_t pid,
 			   const char *name, const char *comm);
 void hists_done(struct hists *hs);
 
-/* Rows by name, then slot; so that those of a segment are side by side. */
+/* Sort the rows by name, then slot, so that those of a segment are together. */
 void hists_sort(struct hists *hs);
 
-/* All peers of the segment of row @i, in @ret. Return: the first row of the next segment. */
+/* Merge the peers of the segment of row @i into @ret. Return: the first row of the next. */
 size_t hists_segment(const struct hists *hs, size_t i, struct hist *ret);
 
 #define VALUE_TEXT	24
-/* With its unit, but for numbers of messages. */
+/* With its unit, except for numbers of messages. */
 const char *hist_value(enum hist_what what, double v, char text[VALUE_TEXT]);
 
-/* For people: bars and percentiles of each segment, percentiles of each peer. */
+/* As text: bars and percentiles of each segment, percentiles of each peer. */
 void hists_print(FILE *to, struct hists *hs);
 
 /*
@@ -88,14 +88,14 @@ void hists_print(FILE *to, struct hists *hs);
 void hists_json(FILE *to, struct hists *hs, const char *span);
 
 /**
- * hists_from_json - add what an object of hists_json() says
- * @hs:  HIST_NONE: takes the first one's
+ * hists_from_json - add an object of hists_json()
+ * @hs:  if its kind is HIST_NONE, it becomes that of the object
  * @obj: the object
  *
- * Objects of whole segments and of all the time are passed over: they are in those
- * of the peers and of the intervals.
+ * Objects of whole segments and of the whole time are skipped: they are the sums of
+ * those of peers and intervals.
  *
- * Return: 0; -ENOMSG it is none; -EINVAL it is a damaged one; -ENOMEM.
+ * Return: 0; -ENOMSG: not a histogram; -EINVAL: a damaged one; -ENOMEM.
  */
 int hists_from_json(struct hists *hs, const json_t *obj);
 

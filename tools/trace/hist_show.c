@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* hist_show.c - histograms for people, in JSON, and from JSON */
+/* hist_show.c - histograms as text, in JSON, and from JSON */
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
@@ -30,7 +30,7 @@ const char *hist_value(enum hist_what what, double v, char text[VALUE_TEXT])
 	return text;
 }
 
-/* The bucket of a power of two, from the sixteenths that it is made of. */
+/* The count of a power of two: the sum of its 16 buckets. */
 static uint64_t power_count(const struct hist *h, unsigned int power)
 {
 	unsigned int from = power ? hist_bucket(UINT64_C(1) << power) : 0, i;
@@ -133,7 +133,7 @@ static void row_json(FILE *to, const struct hists *hs, const struct hist_row *r,
 	json_t *obj;
 	size_t i;
 
-	/* A row of no peer in particular is of all. */
+	/* A row without a peer is the sum of all. */
 	obj = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:s, s:s, s:o, s:o, s:o}", "event",
 			"histogram", "histogram", hist_word(hs->what), "unit", hist_unit(hs->what),
 			"span", span, "from_ns", json_u64(hs->from_ns), "to_ns",
@@ -207,7 +207,7 @@ int hists_from_json(struct hists *hs, const json_t *obj)
 	if (hs->what == HIST_NONE)
 		hs->what = hist_from_word(word);
 	if (hs->what != hist_from_word(word))
-		return 0;	/* another one is asked for */
+		return 0;	/* another histogram is asked for */
 	if (!hs->from_ns || (uint64_t)from < hs->from_ns)
 		hs->from_ns = (uint64_t)from;
 	if ((uint64_t)to > hs->to_ns)

@@ -20,8 +20,8 @@ struct live {
 	struct session s;
 	struct ring_buffer *ring;
 	uint64_t shown;
-	uint64_t lost;		/* as told so far */
-	int failed;		/* what is written goes nowhere */
+	uint64_t lost;		/* reported so far */
+	int failed;		/* the output failed */
 };
 
 static int enough(const struct live *l)
@@ -29,7 +29,7 @@ static int enough(const struct live *l)
 	return l->t->o->count && l->shown >= l->t->o->count;
 }
 
-/* Who it is about is known now, and not when it is read again. */
+/* Add the process that it is about: it cannot be looked up when a recording is read. */
 static json_t *whole_json(struct live *l, const struct trace_event *e, const char *name,
 			  uint64_t wall)
 {
@@ -45,7 +45,7 @@ static json_t *whole_json(struct live *l, const struct trace_event *e, const cha
 	return obj;
 }
 
-/* Who comes, goes and dies is told once: by the module, of its segments. */
+/* Attaching, leaving and dying is reported once: for segments of the module, by it. */
 static int told_by_module(struct live *l, const struct trace_event *e, const struct named *n)
 {
 	if (TRACE_MODULE_TYPES & 1u << e->type)
@@ -106,7 +106,7 @@ static int go_on(struct live *l)
 	int rc = RC_OK;
 
 	while (!rc && !session_over(&l->s) && !enough(l)) {
-		/* Who reads it waits for it. */
+		/* Its reader waits for it. */
 		if (trace_flush(l->t))
 			return RC_FAIL;
 		rc = session_sleep(&l->s, tool_now_ns() + LOOK_NS, ring_buffer__epoll_fd(l->ring));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* module.c - the kernel module's tracepoints and functions: the side of the command */
+/* module.c - the kernel module's tracepoints and functions: the command's side */
 #include <errno.h>
 #include <unistd.h>
 #include "module.h"
@@ -18,7 +18,7 @@ const char *module_why_not(void)
 	case MODULE_NOT_LOADED:
 		return "the kernel module is not loaded (modprobe shmipc)";
 	case MODULE_WITHOUT_BTF:
-		return "the kernel module has no type information (BTF), as it was built without pahole: its tracepoints are in tracefs alone, see perf-dev";
+		return "the kernel module has no type information (BTF), because it was built without pahole: its tracepoints are only in tracefs, see perf-dev";
 	default:
 		return "";
 	}
@@ -36,20 +36,20 @@ const char *module_why_not(void)
 
 #define RATE	"/sys/module/shmipc/parameters/sample_hz"
 
-#define MOST	8192u		/* hits and looks, as dev.bpf.c has room for */
+#define MOST	8192u		/* hits and samples, the same as in dev.bpf.c */
 
 struct module {
 	struct module_want want;
 	struct dev *bpf;
 	struct ring_buffer *ring;
-	double hz;		/* the sampler's, by our wish; 0: none */
+	double hz;		/* the rate of the sampler that we asked for; 0: none */
 	unsigned int hz_before;	/* 0: it is not changed */
 	struct slow_key key[MOST];
 	uint64_t looked[MOST];	/* ids that the sampler saw */
 	unsigned int nlooked;
 };
 
-/* Of a mode, which tracepoints. */
+/* The tracepoints of a mode. */
 static uint32_t types_of(const struct module_want *w)
 {
 	switch (w->mode) {
@@ -79,7 +79,7 @@ static void choose_programs(const struct dev *b, uint32_t types)
 	};
 	uint32_t i;
 
-	/* How long a sleep was is known from its beginning. */
+	/* The length of a sleep needs its beginning. */
 	if (types & 1u << TRACE_MOD_WAIT_END)
 		types |= 1u << TRACE_MOD_WAIT;
 	for (i = TRACE_PROBES; i < TRACE_TYPES; i++)
@@ -209,7 +209,7 @@ int module_look(struct module *m)
 		return RC_OK;
 	}
 	unload(m);
-	/* It was unloaded before we could hold it. */
+	/* It was unloaded before we could keep it. */
 	if (module_there() != MODULE_THERE)
 		return RC_OK;
 	rights_refused("listen to the kernel module", err);
@@ -278,13 +278,13 @@ int module_ask(const struct module *m, uint64_t id, struct shmipc_bpf_state *ret
 	return q.ret;
 }
 
-/* How often the sampler looked at each, since the last time. */
+/* The number of samples of each segment since the last time. */
 static void take_looks(struct module *m, uint64_t count[MOST])
 {
 	int fd = bpf_map__fd(m->bpf->maps.looks);
 	unsigned int n = 0, i;
 
-	/* To take out while walking would begin the walk anew. */
+	/* Deleting entries while iterating would restart the iteration. */
 	while (n < MOST && !bpf_map_get_next_key(fd, n ? &m->looked[n - 1] : NULL, &m->looked[n]))
 		n++;
 	for (i = 0; i < n; i++)

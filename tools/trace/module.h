@@ -2,8 +2,8 @@
 /*
  * module.h - the kernel module's tracepoints and functions, by eBPF
  *
- * Needs a module with type information (BTF). While a struct module listens, the
- * module cannot be unloaded; its sampler runs while a mode wants that.
+ * It needs a module with type information (BTF). While a struct module listens, the
+ * kernel module cannot be unloaded; its sampler runs if the mode needs it.
  */
 #ifndef TOOLS_TRACE_MODULE_H
 #define TOOLS_TRACE_MODULE_H
@@ -11,7 +11,7 @@
 #include <linux/types.h>
 #include "../../include/uapi/linux/shmipc_bpf.h"
 
-/* What the program `ask` is asked, and its answer. */
+/* A question to the program `ask`, and its answer. */
 struct module_question {
 	__u64 id;
 	__s32 ret;
@@ -35,61 +35,61 @@ enum module_there {
 };
 
 enum module_there module_there(void);
-/* "the module is not loaded" and what to do; "" while it is there. */
+/* "the module is not loaded" and what to do; "" while it is loaded. */
 const char *module_why_not(void);
 
 struct module_want {
-	const struct trace_opts *o;	/* filters that are in the maps of @with */
+	const struct trace_opts *o;	/* filters; they are in the maps of @with */
 	uint32_t mode;		/* enum trace_mode */
 	uint32_t types;		/* 1 << enum trace_type, or-ed */
-	struct bpf_object *with; /* shares its maps, and so its ring buffer; NULL: has its own */
+	struct bpf_object *with; /* share its maps, and so its ring buffer; NULL: none */
 	void (*fn)(const struct trace_event *e, void *arg); /* without @with: called with events */
 	void *arg;
 };
 
 /**
- * module_new - listen, once it is there
+ * module_new - listen, as soon as the module is loaded
  * @ret:  module_free() it
  * @want: copied
  *
- * Return: RC_OK; RC_FAIL after a message: it is there and cannot be listened to.
+ * Return: RC_OK; RC_FAIL after a message: it is loaded and cannot be listened to.
  */
 int module_new(struct module **ret, const struct module_want *want);
 
-/* It may have been loaded meanwhile. Return: as module_new(). */
+/* Try again, as it may have been loaded meanwhile. Return: as module_new(). */
 int module_look(struct module *m);
 
-/* Do the programs listen? 0 of NULL, too. */
+/* Do the programs listen? 0 for NULL. */
 int module_on(const struct module *m);
 
-/* To be polled, and then served; without @with. -1: not there. */
+/* A descriptor for poll(), before module_serve(), without @with. -1: none. */
 int module_fd(const struct module *m);
 void module_serve(struct module *m);
-/* Events and so on that found no room. */
+/* The number of events and so on for which there was no room. */
 uint64_t module_lost(const struct module *m);
 
-/* Have the sampler run so often until module_free(); says so if that cannot be. */
+/* Set the rate of the sampler until module_free(); prints a message if it cannot. */
 void module_rate(struct module *m, double hz);
 
-/* A segment's name, as its tracepoints have it; empty if they do not. */
+/* The name of a segment from the tracepoints; empty if not known. */
 void module_name(const struct module *m, uint64_t id, char name[TRACE_NAME]);
 
-/* How far the segment is now. Return: 0; -ENOENT; -EOPNOTSUPP it is not there to be asked. */
+/* How far the segment is now. Return: 0; -ENOENT; -EOPNOTSUPP: no module to ask. */
 int module_ask(const struct module *m, uint64_t id, struct shmipc_bpf_state *ret);
 
 /**
- * module_waits - who waited for whom since the last time, as the sampler saw it
+ * module_waits - which publishers waited for which ends since the last time, by samples
  * @m:   in the mode TRACE_WAITS; NULL: nothing
- * @fn:  called with each; @share: of the looks at the segment
+ * @fn:  called with each; @share: of the samples of the segment
  * @arg: for @fn
  */
 void module_waits(struct module *m,
 		  void (*fn)(const struct slow_key *key, const struct slow_sum *sum, double share,
 			     void *arg), void *arg);
-/* Did the sampler look at this one, at the last module_waits()? */
+/* Did the sampler see this segment before the last module_waits()? */
 int module_sampled(const struct module *m, uint64_t id);
 
-/* Nothing runs afterwards; what was gathered stays. */
+/* Detach the programs; their data stays. */
 void module_detach(struct module *m);
 void module_free(struct module *m);
 

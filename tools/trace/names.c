@@ -14,7 +14,7 @@
 #include <bpf/bpf.h>
 #endif
 
-#define FRESH_NS	(100 * NS_PER_MS)	/* peers are looked up no more often */
+#define FRESH_NS	(100 * NS_PER_MS)	/* peers are looked up at most so often */
 
 static int by_id(const void *a, const void *b)
 {
@@ -59,7 +59,7 @@ static struct named *known(const struct names *names, uint64_t id)
 }
 
 #ifdef WITH_BPF
-/* The programs skip those that are not wanted. */
+/* The eBPF programs skip segments that are not wanted. */
 static void tell_programs(const struct names *names, const struct named *n)
 {
 	struct trace_name v = { .skip = !n->wanted };
@@ -95,7 +95,7 @@ static int ask_programs(const struct names *names, uint64_t id, char name[TRACE_
 }
 #endif
 
-/* One that cannot be looked at, as in another directory, has the benefit of the doubt. */
+/* One that cannot be looked at, as in another directory, counts as stamped. */
 static int carries_stamps(const char *name)
 {
 	struct shmipc_topic_stat st = { .struct_bytes = sizeof(st) };
@@ -175,7 +175,7 @@ void names_on_device(struct names *names, uint64_t id)
 static int discovered(const char *name, int err, const struct shmipc_segment_stat *st, void *arg)
 {
 	if (err || !st)
-		return 0;	/* gone, or not ours to look at */
+		return 0;	/* removed, or not readable */
 	if (!names_add(arg, names_id(st->info.id), name))
 		return -ENOMEM;
 	if (st->info.backend && !strcmp(st->info.backend, "dev"))
@@ -197,7 +197,7 @@ static void look_up_peers(struct named *n)
 	if (view_look(n->name, &st))
 		return;
 	if (names_id(st.info.id) != n->id)
-		st.npeers = 0;	/* another one has the name now */
+		st.npeers = 0;	/* another segment has the name now */
 	for (i = 0; i < st.npeers; i++) {
 		slot = st.peer[i].slot;
 		if (slot >= n->npeers) {

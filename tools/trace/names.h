@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * names.h - segments by the ids that probes carry: their names, their peers
+ * names.h - names and peers of segments by the ids that probes carry
  *
- * An id stays known when its segment has gone. One that was not seen here may be
- * known to the eBPF programs, which take the name from the probe.
+ * An id stays known when its segment has been removed. An id that was not seen here may
+ * be known to the eBPF programs, which take the name from the probe.
  */
 #ifndef TOOLS_TRACE_NAMES_H
 #define TOOLS_TRACE_NAMES_H
@@ -21,9 +21,9 @@ struct named {
 	uint64_t id;
 	int wanted;		/* the patterns match */
 	int on_device;		/* its segment is the kernel module's */
-	int stamped;		/* its messages say when they were published, or may do so */
+	int stamped;		/* its messages carry the time of publication, or may carry it */
 	char name[TRACE_NAME];
-	/* its peers as last looked up, by their slots */
+	/* its peers at the last look-up, by slot */
 	struct names_peer *peer;
 	uint32_t npeers;
 	uint64_t looked_ns;
@@ -31,9 +31,9 @@ struct named {
 
 struct names {
 	const struct trace_opts *opts;	/* with the patterns */
-	int map;			/* the programs' map of names; -1: none */
+	int map;			/* the eBPF programs' map of names; -1: none */
 	void *tree;			/* of tsearch(3) */
-	/* who is told of one that is new; may be NULL */
+	/* called for a new segment; may be NULL */
 	void (*fn)(const struct named *n, void *arg);
 	void *arg;
 };
@@ -41,25 +41,25 @@ struct names {
 void names_init(struct names *names, const struct trace_opts *o);
 void names_done(struct names *names);
 
-/* Take what is there now. Return: 0 or -errno. */
+/* Add the segments that exist now. Return: 0 or -errno. */
 int names_discover(struct names *names);
 
-/* An id as bytes of a segment. */
+/* The first 8 bytes of a segment's id. */
 uint64_t names_id(const uint8_t id[16]);
 
-/* One that appeared, with its name. NULL: no memory. */
+/* Add a segment that appeared. NULL: out of memory. */
 const struct named *names_add(struct names *names, uint64_t id, const char *name);
 
-/* Look it up; of one that nobody knows, the name is the id in digits. NULL: no memory. */
+/* Look it up; the name of an unknown one is its id in digits. NULL: out of memory. */
 const struct named *names_find(struct names *names, uint64_t id);
 
-/* It is the kernel module's, as it turned out. */
+/* It turned out to be a segment of the kernel module. */
 void names_on_device(struct names *names, uint64_t id);
 
-/* Take those that only the programs have seen, as of other directories. Return: 0 or -ENOMEM. */
+/* Add those that only the eBPF programs have seen. Return: 0 or -ENOMEM. */
 int names_learn(struct names *names);
 
-/* Who is in this slot now, or was when last looked; 0 and "" if nobody knows. */
+/* The peer in this slot now, or at the last look; 0 and "" if not known. */
 struct names_peer names_peer(struct names *names, uint64_t id, uint32_t slot);
 
 #endif /* TOOLS_TRACE_NAMES_H */

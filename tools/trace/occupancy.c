@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * occupancy.c - how many messages each peer is behind, as the segments count themselves
+ * occupancy.c - how many messages each peer is behind, from the counters of segments
  *
- * Read through mappings of their own, without eBPF: whoever may read a segment may
- * do this. Of segments on the device the module's sampler tells it, where it can be
- * listened to. A bcast ring is left out; its readers write down nowhere where they are.
+ * They are read through separate mappings, without eBPF: read permission is enough. For
+ * segments on the device they come from the module's sampler, if that can be listened
+ * to. bcast rings are left out; their readers do not publish their positions.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -26,7 +26,7 @@
 #include "../view/view.h"
 
 #define RATE_HZ		100.0	/* looks a second by default; the module's sampler has the same */
-#define SHARE		10	/* looking takes one part in so many of the time at most */
+#define SHARE		10	/* looking takes at most this part of the time */
 
 struct look {
 	const struct trace_run *t;
@@ -37,7 +37,7 @@ struct look {
 	int shown;		/* an interval was */
 	struct module *module;
 	int err;		/* of the module's samples */
-	/* room for a topic's peers, kept from look to look */
+	/* room for the peers of a topic, kept between looks */
 	struct shmipc_topic_pub_info *pub;
 	struct shmipc_topic_sub_info *sub;
 	uint32_t peers;
@@ -91,7 +91,7 @@ static int sample(struct look *l, const struct shmipc_segment_info *info,
 			  behind);
 }
 
-/* As the module's sampler says it. */
+/* From the module's sampler. */
 static void on_sample(const struct trace_event *e, void *arg)
 {
 	char comm[TRACE_COMM + 1], name[TRACE_NAME], clean[TRACE_NAME];
@@ -129,7 +129,7 @@ static int sample_topic(struct look *l, const char *name, uint32_t peers)
 	uint32_t i;
 
 	if (err || shmipc_topic_look(name, &st))
-		return err;	/* 0: gone meanwhile */
+		return err;	/* 0: removed meanwhile */
 	for (i = 0; i < st.nsubs && i < l->peers && !err; i++)
 		err = sample(l, &st.info, &st.sub[i].peer, st.sub[i].lag);
 	return err;
@@ -153,7 +153,7 @@ static int look_at(const char *name, int err, const struct shmipc_segment_stat *
 	if (err || !st || !opts_matches(&l->t->o->patterns, name))
 		return 0;
 	if (module_on(l->module) && st->info.backend && !strcmp(st->info.backend, "dev"))
-		return 0;	/* its sampler tells of this one */
+		return 0;	/* reported by the sampler */
 	if (st->info.kind == SHMIPC_KIND_TOPIC)
 		return sample_topic(l, name, st->info.peers);
 	return st->info.kind == SHMIPC_KIND_SPSC ? sample_ring(l, st) : 0;
@@ -163,7 +163,7 @@ static int look_once(struct look *l)
 {
 	if (trace_source(l->t->o, SOURCE_MODULE)) {
 		if (l->module && module_look(l->module))
-			return -EPIPE;		/* said */
+			return -EPIPE;		/* a message was printed */
 		module_serve(l->module);
 		if (l->err)
 			return l->err;
@@ -252,13 +252,13 @@ static int show_all(struct look *l)
 		       (double)(hs->to_ns - hs->from_ns) / 1e9);
 		hists_print(stdout, hs);
 		if (!hs->n)
-			printf("nobody reads from a topic or a lossless ring that was asked for\n");
+			printf("no end reads from a topic or a lossless ring that was asked for\n");
 	}
 	rc = trace_flush(l->t);
 	return rc;
 }
 
-/* Without the rights the counters do. */
+/* Without the rights the counters are used. */
 static int begin_module(struct look *l)
 {
 	const struct trace_opts *o = l->t->o;
@@ -274,7 +274,7 @@ static int begin_module(struct look *l)
 	if (!rc)
 		rc = module_new(&l->module, &want);
 	if (rc)
-		return alone ? rc : RC_OK;	/* said */
+		return alone ? rc : RC_OK;	/* a message was printed */
 	if (o->rate > 0)
 		module_rate(l->module, o->rate);
 	if (module_on(l->module))
@@ -301,7 +301,7 @@ int trace_occupancy(const struct trace_run *t)
 			  (unsigned long long)module_lost(l.module));
 	if (err && err != -EPIPE)
 		tool_error_lib("look for segments in", shmipc_segment_dir(), err);
-	/* The picture knows the rows by their places, which sorting changes. */
+	/* The picture refers to rows by index, which sorting changes. */
 	rc = err ? RC_FAIL : t->o->plot ? plot_lag(t->o->plot, &l.all, &l.points) : RC_OK;
 	if (!rc)
 		rc = show_all(&l);

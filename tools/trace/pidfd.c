@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-/* pidfd.c - how a process ended, without eBPF and without any right */
+/* pidfd.c - how a process ended, without eBPF and without privileges */
 #include <string.h>
 #include <unistd.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include "pidfd.h"
 
-/* The first version of what the kernel tells; its headers may be older than it is. */
+/* The first version of the kernel's structure; the kernel headers may be older. */
 struct info {
 	uint64_t mask;
 	uint64_t cgroup;

@@ -20,7 +20,7 @@ extern char **environ;
 
 static pid_t child;
 
-/* Its input comes from us, its output is the file: names with quotes in them are no matter. */
+/* Its output is redirected, so that names with quotes need no escapes. */
 static int start(const char *file, int in)
 {
 	static const char *const argv[] = { "gnuplot", "-", NULL };
@@ -47,7 +47,7 @@ FILE *plot_begin(const char *file)
 	FILE *to = NULL;
 	int fd[2], err;
 
-	/* That it can be written is looked at first: posix_spawn() tells not which failed. */
+	/* Open it first: posix_spawn() does not say which of its actions failed. */
 	err = open(file, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
 	if (err < 0) {
 		tool_error("--plot \"%s\": cannot be written: %s", file, strerror(errno));
@@ -65,8 +65,8 @@ FILE *plot_begin(const char *file)
 	if (!to)
 		close(fd[1]);
 	if (err == ENOENT)
-		tool_error("--plot: gnuplot is not there (ENOENT); as root: apt-get install "
-			   "gnuplot-nox; --record and later --read with --plot need it no earlier");
+		tool_error("--plot: gnuplot is not installed (ENOENT); as root: apt-get install "
+			   "gnuplot-nox; or use --record now, and --read with --plot later");
 	else if (err)
 		tool_error("--plot: gnuplot: %s", strerror(err));
 	if (err)
@@ -82,7 +82,7 @@ int plot_end(FILE *pipe, const char *file)
 		;
 	if (!failed && WIFEXITED(status) && !WEXITSTATUS(status))
 		return RC_OK;
-	tool_error("--plot \"%s\": gnuplot failed with status %d; what it said is above", file,
+	tool_error("--plot \"%s\": gnuplot failed with status %d; its messages are above", file,
 		   WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
 	return RC_FAIL;
 }
@@ -97,7 +97,7 @@ static double scale(enum hist_what what)
 	return what == HIST_OCCUPANCY ? 1 : 1e-3;
 }
 
-/* Its values below the first and above the last bucket that counts are left out. */
+/* Values below the first and above the last bucket that is used are left out. */
 static void plot_bars(FILE *to, enum hist_what what, const struct hist *h, size_t n)
 {
 	double s = scale(what), low, high;
@@ -180,7 +180,7 @@ int plot_add(struct plot_points *p, uint64_t wall_ns, uint32_t row, uint64_t val
 	size_t cap = p->cap ? 2 * p->cap : 4096;
 
 	if (p->n == POINTS_MAX)
-		return 0;	/* a picture of the first hours is one, too */
+		return 0;	/* the rest is left out of the picture */
 	if (p->n == p->cap) {
 		more = realloc(p->point, cap * sizeof(*more));
 		if (!more)
@@ -199,7 +199,7 @@ int plot_lag(const char *file, const struct hists *hs, const struct plot_points 
 	FILE *to;
 
 	if (!p->n) {
-		tool_error("--plot \"%s\": no sample of how far anybody is behind, so there is no "
+		tool_error("--plot \"%s\": there was no sample, so there is no "
 			   "picture (ENODATA)", file);
 		return RC_FAIL;
 	}

@@ -7,14 +7,14 @@
 #include <stdio.h>
 #include "hist.h"
 
-/* Histograms with their percentiles, one under the other. Return: an exit code. */
+/* Histograms with their percentiles, one below the other. Return: an exit code. */
 int plot_hists(const char *file, struct hists *hs);
 
 /* A line of a picture over time. */
 struct plot_point {
 	uint64_t wall_ns;
 	uint64_t value;
-	uint32_t row;		/* index in the histograms whose rows name the lines */
+	uint32_t row;		/* index of the row of the histograms that names the line */
 	uint32_t reserved0;
 };
 

@@ -99,7 +99,7 @@ static int is_it(const char *pid, struct process_id id)
 	return !stat(path, &st) && (uint32_t)st.st_ino == id.pidns;
 }
 
-/* As was found before: to look through all of /proc takes a while. */
+/* The last result: to look through all of /proc takes a while. */
 #define SEEN	256u
 static struct seen {
 	struct process_id id;
@@ -160,7 +160,7 @@ static size_t slurp(uint32_t pid, const char *what, char *buf, size_t cap)
 	return strlen(buf);
 }
 
-/* System calls in which one is found that does not get on; others by number. */
+/* System calls in which a process may be blocked; others are shown by number. */
 static const char *syscall_name(long nr)
 {
 	static const struct {
@@ -244,7 +244,7 @@ void process_doing(uint32_t pid, struct process_doing *ret)
 		snprintf(ret->text, sizeof(ret->text), "is stopped by a debugger");
 		break;
 	case 'Z':
-		snprintf(ret->text, sizeof(ret->text), "is dead, and its parent has not asked");
+		snprintf(ret->text, sizeof(ret->text), "is dead, and its parent has not waited for it");
 		break;
 	default:
 		snprintf(ret->text, sizeof(ret->text), "is in state %c", ret->state);

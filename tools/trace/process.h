@@ -6,29 +6,29 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* As the process itself has it; zero: not known. */
+/* In the namespace of the process itself; zero: not known. */
 struct process_id {
 	uint32_t pidns;		/* inode number of its PID namespace */
-	uint32_t pid;		/* in there */
+	uint32_t pid;		/* in that namespace */
 };
 
 /* The PID namespace of this process. */
 uint32_t process_own_ns(void);
 
 /**
- * process_of_end - who took an end, also in another PID namespace
+ * process_of_end - the process of an end, also in another PID namespace
  * @name:       of the segment
  * @slot:       of its peer table
  * @generation: of the end
  * @pid:        as the library has it; 0: of another namespace
  *
- * Reads the peer table, for which the backend mem has a file. It is a hint of the
- * process's own: for people.
+ * It is read from the peer table, which is a file on the backend mem. The process wrote
+ * it itself: it is only for display.
  */
 struct process_id process_of_end(const char *name, uint32_t slot, uint64_t generation,
 				 uint32_t pid);
 
-/* Its PID as seen from here; 0: it is gone, or cannot be seen. Looks through /proc. */
+/* Its PID in our namespace; 0: it has ended, or is not visible. Looks through /proc. */
 uint32_t process_seen(struct process_id id);
 
 struct process_doing {
@@ -38,7 +38,7 @@ struct process_doing {
 
 void process_doing(uint32_t pid, struct process_doing *ret);
 
-/* Stopped by a signal, or by a debugger. */
+/* Is it stopped by a signal, or by a debugger? */
 int process_stopped(const struct process_doing *d);
 
 #endif /* TOOLS_TRACE_PROCESS_H */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* rights.c - may we use eBPF here, and what to do if not */
+/* rights.c - is eBPF allowed, and what to do if not */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
@@ -15,7 +15,7 @@
 #endif
 
 #define WITHOUT \
-	"without that, --histogram occupancy, --read and `shmipc stat` show what the segments count themselves"
+	"without that, --histogram occupancy, --read and `shmipc stat` show the counters of the segments"
 
 #ifdef WITH_BPF
 
@@ -63,7 +63,7 @@ int rights_check(void)
 {
 	if (rights_there())
 		return RC_OK;
-	tool_error("may not use eBPF: found neither root's rights nor CAP_BPF and CAP_PERFMON "
+	tool_error("may not use eBPF: found neither the rights of root nor CAP_BPF and CAP_PERFMON "
 		   "(EPERM); run it as root, or give the command these and CAP_SYS_PTRACE: "
 		   "setcap cap_bpf,cap_perfmon,cap_sys_ptrace+ep shmipc; " WITHOUT);
 	return RC_FAIL;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* session.c - eBPF programs of trace.bpf.c, loaded and on the probes, for a while */
+/* session.c - load the eBPF programs of trace.bpf.c, and attach them to the probes */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -36,9 +36,9 @@ int session_code(void)
 #include <bpf/libbpf.h>
 #include "trace/trace.skel.h"
 
-#define LEARN_NS	(250 * NS_PER_MS)	/* how often segments are looked for that only programs saw */
+#define LEARN_NS	(250 * NS_PER_MS)	/* how often to look for other directories' segments */
 
-/* Which namespace the PIDs are of that we print. */
+/* The namespace of the PIDs that are printed. */
 static uint32_t own_pidns(void)
 {
 	struct stat st;
@@ -70,7 +70,7 @@ static void choose_programs(struct session *s, uint32_t types)
 
 	if (!trace_source(s->o, SOURCE_PROBES))
 		types = 0;
-	/* How long a sleep was is known from its beginning. */
+	/* The length of a sleep needs its beginning. */
 	if (types & 1u << TRACE_WAIT_END)
 		types |= 1u << TRACE_WAIT;
 	for (i = 0; i < TRACE_PROBES; i++) {
@@ -81,7 +81,7 @@ static void choose_programs(struct session *s, uint32_t types)
 	}
 }
 
-/* What a name must begin with to match; one without wildcards, all of it. */
+/* The beginning that a name must have to match; without wildcards, the whole name. */
 static int put_prefixes(struct session *s)
 {
 	struct {
@@ -173,7 +173,7 @@ static int load(struct session *s, uint32_t mode, uint32_t types)
 	return err ? RC_FAIL : RC_OK;
 }
 
-/* A message without a stamp is paired with its publication: that probe, too. */
+/* A message without a stamp is paired with its publication, which needs that probe. */
 static void unstamped(const struct named *n, void *arg)
 {
 	struct session *s = arg;
@@ -184,7 +184,7 @@ static void unstamped(const struct named *n, void *arg)
 		(void)attach_look(s->attach_more, 0);
 }
 
-/* Whoever makes the figures of others is in nobody's filter. */
+/* Filters of processes do not apply to programs that only note a beginning. */
 static void choose_everybody(struct session *s, uint32_t mode, uint32_t types)
 {
 	uint32_t publish = types & 1u << TRACE_TAKE ? TRACE_PUBLISH : TRACE_PUBLISH_SOME;
@@ -212,7 +212,7 @@ static int look_everywhere(struct session *s)
 	return err;
 }
 
-/* Modes in which the module has something to say. */
+/* Modes that the module contributes to. */
 static int begin_module(struct session *s, uint32_t mode, uint32_t types)
 {
 	const struct module_want want = { .o = s->o, .mode = mode, .types = types,
@@ -242,19 +242,19 @@ static void tell_sources(struct session *s)
 		tool_note("waits for the kernel module: %s", module_why_not());
 }
 
-/* It may come while we are here. */
+/* It may be loaded while we run. */
 static int look_at_module(struct session *s)
 {
 	if (!s->module || s->had_module)
 		return RC_OK;
-	if (module_look(s->module)) {	/* that it does not work was said */
+	if (module_look(s->module)) {	/* a message said that it does not work */
 		module_free(s->module);
 		s->module = NULL;
 		return s->o->sources == SOURCE_MODULE ? RC_FAIL : RC_OK;
 	}
 	s->had_module = module_on(s->module);
 	if (s->had_module)
-		tool_note("the kernel module has come: listens to it, too; commands that "
+		tool_note("the kernel module was loaded: listens to it, too; commands that "
 			  "are started now find the names on its device");
 	return RC_OK;
 }
@@ -271,7 +271,7 @@ int session_begin(struct session *s, const struct trace_opts *o, uint32_t mode, 
 	if (rights_check() || load(s, mode, types))
 		return RC_FAIL;
 	choose_everybody(s, mode, types);
-	if (o->pids.n == 1)	/* others do not get any slower */
+	if (o->pids.n == 1)	/* so that others do not get slower */
 		(void)parse_number(o->pids.text[0], INT32_MAX, &pid);
 	s->names.map = bpf_map__fd(s->bpf->maps.names);
 	err = attach_new(&s->attach, s->progs, TRACE_PROBES, (pid_t)pid);
@@ -284,7 +284,7 @@ int session_begin(struct session *s, const struct trace_opts *o, uint32_t mode, 
 		return RC_FAIL;
 	}
 	if (look_everywhere(s) || begin_module(s, mode, types))
-		return RC_FAIL;		/* said */
+		return RC_FAIL;		/* a message was printed */
 	tell_sources(s);
 	s->end_ns = o->duration_ns ? tool_now_ns() + o->duration_ns : UINT64_MAX;
 	return RC_OK;
@@ -297,13 +297,13 @@ static int joined(struct session *s, const struct shmipc_event *e)
 	if (!trace_source(s->o, SOURCE_PROBES))
 		return 0;
 	if (!e->end.pid) {
-		s->look_again = 1;	/* of another PID namespace: it may be any process */
+		s->look_again = 1;	/* in another PID namespace: it may be any process */
 		return 0;
 	}
 	err = attach_look(s->attach, (pid_t)e->end.pid);
 	if (!err && s->attach_more)
 		err = attach_look(s->attach_more, (pid_t)e->end.pid);
-	/* The module tells of it what it can. */
+	/* The module reports it. */
 	if (err || module_on(s->module) || s->noted_pid == e->end.pid ||
 	    attach_covers(s->attach, (pid_t)e->end.pid) || kill((pid_t)e->end.pid, 0))
 		return err;
@@ -315,15 +315,15 @@ static int joined(struct session *s, const struct shmipc_event *e)
 }
 
 /*
- * Segments of other directories, as containers have them, are seen by the programs
- * alone. And if not all messages carry a stamp after all, publish is needed.
+ * Segments in other directories, as in containers, are seen only by the eBPF programs.
+ * If one has messages without a stamp, the probe publish is needed.
  */
 static int learn(struct session *s)
 {
 	static const struct named unknown = { .wanted = 1 };
 
 	if (names_learn(&s->names)) {
-		tool_error("no memory for the names of segments (ENOMEM)");
+		tool_error("out of memory for the names of segments (ENOMEM)");
 		return RC_FAIL;
 	}
 	if (s->bpf->bss->unpaired)
@@ -332,7 +332,7 @@ static int learn(struct session *s)
 	return look_at_module(s);
 }
 
-/* What came and went; new ends may bring new files. */
+/* Segments and ends that came and went; new ends may have new files. */
 static int serve(struct session *s)
 {
 	struct shmipc_event e = { .struct_bytes = sizeof(e) };
@@ -349,7 +349,7 @@ static int serve(struct session *s)
 		tool_error_lib("watch", shmipc_segment_dir(), err);
 		return RC_FAIL;
 	}
-	/* At most a tenth of the time goes into looking everywhere. */
+	/* Looking at all processes takes at most a tenth of the time. */
 	if (s->look_again && tool_now_ns() - s->looked_ns > 10 * s->look_took_ns &&
 	    look_everywhere(s))
 		return RC_FAIL;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * slow.bpf.c - how long publishers have no room, because of whom
+ * slow.bpf.c - how long publishers have no room, and because of which end
  *
- * A publisher without room looks again and again (probe full), and sleeps in
- * between (wait_end). The time from one such look to the next belongs to whom it
- * found in its way.
+ * A publisher without room tries again and again (probe full), and sleeps in between
+ * (wait_end). The time from one try to the next counts for the end that it found in
+ * its way.
  */
 #include "common.bpf.h"
 #include "../../include/uapi/linux/shmipc_layout.h"
@@ -12,12 +12,12 @@
 
 __u64 sums_lost;
 
-/* What a publisher found when it last looked. */
+/* What a publisher found at its last try. */
 struct found {
 	__u64 seq;
 	__u64 at_ns;
 	__u64 behind;
-	__u32 who;
+	__u32 blocker;
 	__u32 reserved0;
 };
 
@@ -28,7 +28,7 @@ struct {
 	__type(value, struct found);
 } founds SEC(".maps");
 
-/* The command takes them out from time to time. */
+/* The command takes and deletes them from time to time. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 8192);
@@ -43,24 +43,24 @@ struct {
 	__type(value, struct slow_end);
 } takers SEC(".maps");
 
-static __always_inline void add(__u64 id, __u64 slot, __u32 who, __u64 ns, __u64 behind)
+static __always_inline void add(__u64 id, __u64 slot, __u32 blocker, __u64 ns, __u64 behind)
 {
-	struct slow_key key = { .id = id, .slot = (__u32)slot, .who = who };
+	struct slow_key key = { .id = id, .slot = (__u32)slot, .blocker = blocker };
 	struct slow_sum *sum, new = {};
-	struct who me = {};
+	struct proc me = {};
 
-	if (who == SLOW_GAP) {
-		who_is_it(&me);
+	if (blocker == SLOW_GAP) {
+		proc_current(&me);
 		key.pid = me.pid;
 	}
 	sum = bpf_map_lookup_elem(&sums, &key);
 	if (sum) {
 		sum->ns += ns;		/* one end is one thread */
 		sum->times++;
-		sum->behind = who == SLOW_GAP ? sum->behind + behind : behind;
+		sum->behind = blocker == SLOW_GAP ? sum->behind + behind : behind;
 		return;
 	}
-	who_is_it(&me);
+	proc_current(&me);
 	new.ns = ns;
 	new.times = 1;
 	new.behind = behind;
@@ -71,19 +71,19 @@ static __always_inline void add(__u64 id, __u64 slot, __u32 who, __u64 ns, __u64
 }
 
 SEC("usdt")
-int BPF_USDT(on_full, __u64 id, const char *name, __u64 slot, __u64 seq, __u64 who, __u64 behind)
+int BPF_USDT(on_full, __u64 id, const char *name, __u64 slot, __u64 seq, __u64 blocker, __u64 behind)
 {
 	struct slow_end_key key = { .id = id, .slot = slot };
 	struct found now = { .seq = seq, .at_ns = bpf_ktime_get_ns(), .behind = behind,
-			     .who = (__u32)who };
+			     .blocker = (__u32)blocker };
 	struct found *last = bpf_map_lookup_elem(&founds, &key);
 
 	if (!segment_wanted(id, name))
 		return 0;
 	if (last && last->seq == seq && last->at_ns < now.at_ns)
-		add(id, slot, last->who, now.at_ns - last->at_ns, behind);
+		add(id, slot, last->blocker, now.at_ns - last->at_ns, behind);
 	else
-		add(id, slot, now.who, 0, behind);
+		add(id, slot, now.blocker, 0, behind);
 	bpf_map_update_elem(&founds, &key, &now, BPF_ANY);
 	return 0;
 }
@@ -100,7 +100,7 @@ int BPF_USDT(on_wait_end, __u64 id, const char *name, __u64 slot, __u64 off, __u
 	last = bpf_map_lookup_elem(&founds, &key);
 	if (!last || last->at_ns >= now)
 		return 0;
-	add(id, slot, last->who, now - last->at_ns, last->behind);
+	add(id, slot, last->blocker, now - last->at_ns, last->behind);
 	last->at_ns = now;
 	return 0;
 }
@@ -110,18 +110,18 @@ int BPF_USDT(on_take_some, __u64 id, const char *name, __u64 slot)
 {
 	struct slow_end_key key = { .id = id, .slot = slot };
 	struct slow_end end = {};
-	struct who who = {};
+	struct proc proc = {};
 
 	if (!segment_wanted(id, name) || bpf_map_lookup_elem(&takers, &key))
 		return 0;
-	who_is_it(&who);
-	end.pid = who.pid;
-	__builtin_memcpy(end.comm, who.comm, sizeof(end.comm));
+	proc_current(&proc);
+	end.pid = proc.pid;
+	__builtin_memcpy(end.comm, proc.comm, sizeof(end.comm));
 	bpf_map_update_elem(&takers, &key, &end, BPF_ANY);
 	return 0;
 }
 
-/* Another one may have the slot next. */
+/* The slot may be reused. */
 SEC("usdt")
 int BPF_USDT(on_detach, __u64 id, const char *name, __u64 slot)
 {

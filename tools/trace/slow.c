@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * slow.c - shmipc trace --slow: who holds whom up, again and again
+ * slow.c - shmipc trace --slow: which ends hold up others or lose messages
  *
- * Two looks at all segments, one report apart, give lags, losses and rates; many
- * short ones in between find publishers waiting, where no probe tells of it.
+ * Two looks at all segments, one report apart, give lags, losses and rates; many short
+ * looks in between find waiting publishers, if no probe reports them.
  */
 #include <poll.h>
 #include <stdlib.h>
@@ -16,24 +16,24 @@
 #include "session.h"
 #include "slow_show.h"
 #include "stack.h"
-#include "who.h"
+#include "trace.h"
 #include "../util/util.h"
 
 #define FIRST_NS	(500 * NS_PER_MS)	/* the first report comes soon */
 #define SAMPLE_NS	(20 * NS_PER_MS)
-#define SAMPLE_PART	20			/* looking takes a twentieth of a CPU at most */
-#define STACK_EVERY_NS	(10 * NS_PER_S)		/* of one process: it is stopped for it */
+#define SAMPLE_PART	20			/* looking takes at most a twentieth of a CPU */
+#define STACK_EVERY_NS	(10 * NS_PER_S)		/* of one process, which is stopped for it */
 #define STACKS		4u			/* a report */
 #define STACKS_KNOWN	32u
-#define RING_FULL	0.75			/* a producer of a ring so full may well wait */
+#define RING_FULL	0.75			/* the producer of a ring that is so full probably waits */
 
-/* How often, of @looks, a publisher waited for somebody: at look_seg.user. */
+/* How often, of @looks, a publisher waited for an end; kept at look_seg.user. */
 struct samples {
 	uint32_t looks;
 	uint32_t n;
 	struct sample {
 		uint32_t slot;
-		uint32_t who;
+		uint32_t blocker;
 		uint32_t hits;
 	} cell[];
 };
@@ -42,40 +42,40 @@ struct slow_run {
 	const struct trace_opts *o;
 	struct blocked *blocked;
 	struct module *module;
-	int had_module;		/* it listened, and that was said */
+	int had_module;		/* it listened, and a note said so */
 	struct look often;	/* sampled */
 	struct look now;	/* once a report */
 	struct slow_report report;
 	sigset_t open;
 	uint64_t from_ns;	/* of this report */
 	uint64_t shown;
-	uint64_t lost;		/* sums, as told so far */
+	uint64_t lost;		/* sums, reported so far */
 	struct {
 		uint32_t pid;
 		uint64_t at_ns;
-	} stack[STACKS_KNOWN];	/* taken last, one over another */
+	} stack[STACKS_KNOWN];	/* taken last; a ring */
 	unsigned int nstacks;
 };
 
-static void hit(struct look_seg *s, uint32_t slot, uint32_t who)
+static void hit(struct look_seg *s, uint32_t slot, uint32_t blocker)
 {
 	struct samples *old = s->user, *v = old;
 	uint32_t i;
 
 	for (i = 0; i < old->n; i++)
-		if (old->cell[i].slot == slot && old->cell[i].who == who)
+		if (old->cell[i].slot == slot && old->cell[i].blocker == blocker)
 			break;
 	if (i == old->n) {
 		v = realloc(old, sizeof(*v) + (i + 1) * sizeof(v->cell[0]));
 		if (!v)
-			return;		/* one sample less */
+			return;		/* out of memory: one sample less */
 		s->user = v;
-		v->cell[v->n++] = (struct sample){ slot, who, 0 };
+		v->cell[v->n++] = (struct sample){ slot, blocker, 0 };
 	}
 	v->cell[i].hits++;
 }
 
-/* The producer of a ring does not say that it waits: the ring is full, and who takes is there. */
+/* The producer of a ring does not publish that it waits: the ring is full, and has a consumer. */
 static void sample_ring(struct look_seg *s)
 {
 	uint32_t i, from = LOOK_NOBODY, to = LOOK_NOBODY;
@@ -118,7 +118,7 @@ static int look(struct look *l)
 	return err ? RC_FAIL : RC_OK;
 }
 
-/* Its sampler looks often enough. */
+/* The sampler looks often enough. */
 static int all_on_device(const struct slow_run *r)
 {
 	size_t i;
@@ -142,7 +142,7 @@ static int sample(struct slow_run *r)
 	return RC_OK;
 }
 
-/* Is it known from the probes already, or from the module? */
+/* Is it already known from the probes, or from the module? */
 static int is_known(const struct slow_report *r, uint64_t id, uint32_t slot)
 {
 	size_t i;
@@ -165,7 +165,7 @@ static void add_sampled(struct slow_report *r, const struct look_seg *s)
 		e = look_end_at(s, v->cell[i].slot);
 		if (!e || is_known(r, s->id, v->cell[i].slot))
 			continue;
-		p = (struct slow_pair){ .id = s->id, .slot = e->slot, .who = v->cell[i].who,
+		p = (struct slow_pair){ .id = s->id, .slot = e->slot, .blocker = v->cell[i].blocker,
 					.pid = e->pid };
 		p.share = (double)v->cell[i].hits / (double)v->looks;
 		memcpy(p.comm, e->comm, sizeof(p.comm));
@@ -173,11 +173,11 @@ static void add_sampled(struct slow_report *r, const struct look_seg *s)
 	}
 }
 
-/* By the module, of who says it himself by no probe. */
+/* From the module, for processes without probes. */
 static void add_waited(const struct slow_key *key, const struct slow_sum *sum, double share, void *arg)
 {
 	struct slow_report *r = arg;
-	struct slow_pair p = { .id = key->id, .slot = key->slot, .who = key->who, .sampled = 1,
+	struct slow_pair p = { .id = key->id, .slot = key->slot, .blocker = key->blocker, .sampled = 1,
 			       .pid = (uint32_t)sum->pid, .share = share };
 	size_t i;
 
@@ -193,31 +193,31 @@ static void add_traced(const struct slow_key *key, const struct slow_sum *sum, v
 	struct slow_report *r = arg;
 	struct slow_gap gap = { .id = key->id, .slot = key->slot, .pid = (uint32_t)sum->pid,
 				.lost = sum->behind };
-	struct slow_pair p = { .id = key->id, .slot = key->slot, .who = key->who, .traced = 1,
+	struct slow_pair p = { .id = key->id, .slot = key->slot, .blocker = key->blocker, .traced = 1,
 			       .pid = (uint32_t)sum->pid };
 
 	memcpy(p.comm, sum->comm, sizeof(p.comm));
 	memcpy(gap.comm, sum->comm, sizeof(gap.comm));
 	p.share = (double)sum->ns / 1e9 / r->seconds;
-	/* A wait that began before this while. */
+	/* A wait that began before this interval. */
 	if (p.share > 1)
 		p.share = 1;
-	if (key->who == SLOW_GAP)
+	if (key->blocker == SLOW_GAP)
 		slow_add_gap(r, &gap);
 	else
 		slow_add_pair(r, &p);
 }
 
-/* The module knows who is furthest behind. */
+/* The module knows which end is furthest behind. */
 static void ask_taker(const struct slow_run *r, struct slow_far *far)
 {
 	struct shmipc_bpf_state now;
 
-	if (!module_ask(r->module, far->pair->id, &now) && now.slot == far->pair->who)
-		far->who.pid = (int32_t)now.pid;
+	if (!module_ask(r->module, far->pair->id, &now) && now.slot == far->pair->blocker)
+		far->blocker.pid = (int32_t)now.pid;
 }
 
-/* Segments that cannot be looked at: what the probes say is all there is. */
+/* Segments that cannot be looked at: only the probes report about them. */
 static void add_far(struct slow_run *r)
 {
 	struct slow_far far;
@@ -232,13 +232,13 @@ static void add_far(struct slow_run *r)
 			module_name(r->module, far.pair->id, far.name);
 		if (!*far.name || !opts_matches(&r->o->patterns, far.name))
 			continue;
-		if (!blocked_taker(r->blocked, far.pair->id, far.pair->who, &far.who))
+		if (!blocked_taker(r->blocked, far.pair->id, far.pair->blocker, &far.blocker))
 			ask_taker(r, &far);
 		slow_add_far(&r->report, &far);
 	}
 }
 
-/* New processes may bring the library in other files. */
+/* New processes may have the library in other files. */
 static void look_at_new(struct slow_run *r)
 {
 	const struct look_seg *s;
@@ -268,7 +268,7 @@ static int stack_is_new(struct slow_run *r, uint32_t pid)
 	return 1;
 }
 
-/* Of the worst, and not again and again. */
+/* Of the worst only, and not in every report. */
 static void take_stacks(struct slow_run *r)
 {
 	unsigned int n = 0;
@@ -315,7 +315,7 @@ static int report(struct slow_run *r)
 	r->lost = blocked_lost(r->blocked);
 	look_at_new(r);
 	r->shown++;
-	return tool_flush();	/* who reads it waits for it */
+	return tool_flush();	/* its reader waits for it */
 }
 
 static void tell_module(struct slow_run *r)
@@ -326,7 +326,7 @@ static void tell_module(struct slow_run *r)
 	}
 }
 
-/* It may come while we are here; what it does not tell, others do. */
+/* It may be loaded while we run; other sources report the rest. */
 static int look_at_module(struct slow_run *r)
 {
 	if (!r->module || r->had_module)
@@ -340,7 +340,7 @@ static int look_at_module(struct slow_run *r)
 	return RC_OK;
 }
 
-/* What there is, of what was asked for. */
+/* Open the available ones of the sources that were asked for. */
 static int begin(struct slow_run *r)
 {
 	const struct module_want want = { .o = r->o, .mode = TRACE_WAITS };
@@ -360,7 +360,7 @@ static int begin(struct slow_run *r)
 	if (r->module && !r->had_module && r->o->sources)
 		tool_note("waits for the kernel module: %s", module_why_not());
 	if (bpf && !r->blocked && !r->module)
-		tool_note("going on without: how long publishers wait is estimated from looking often");
+		tool_note("going on without eBPF: how long publishers wait is estimated by sampling");
 	return rc;
 }
 
@@ -416,7 +416,7 @@ int trace_slow(const struct trace_opts *o)
 	if (rc)
 		goto done;
 	if (o->stack)
-		tool_note("--stack stops each thread of who is slow for a moment, at most every %u s",
+		tool_note("--stack stops each thread of a slow process for a moment, at most every %u s",
 			  (unsigned int)(STACK_EVERY_NS / NS_PER_S));
 	look_init(&r.often, o->patterns.text, o->patterns.n);
 	look_init(&r.now, o->patterns.text, o->patterns.n);

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
-/* slow_find.c - who is slow, and whom it harms */
+/* slow_find.c - which ends are slow, and which others suffer */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include "slow_find.h"
 
-#define SOON_S		60.0	/* who will be full within so long is told */
-#define BEHIND_PART	8	/* and who is behind by an eighth of the room */
-#define FULL_PART	0.9	/* the log is the bottleneck from here on, not the pool */
+#define SOON_S		60.0	/* an end that will be full within so long is reported */
+#define BEHIND_PART	8	/* and that is behind by an eighth of the room */
+#define FULL_PART	0.9	/* from here on the log is the bottleneck, not the pool */
 
 const char *slow_why_word(enum slow_why why)
 {
@@ -17,7 +17,7 @@ const char *slow_why_word(enum slow_why why)
 	return words[why];
 }
 
-/* Room for one more. */
+/* Make room for one more. */
 static void *grow(void *list, size_t n, size_t *cap, size_t bytes, int *failed)
 {
 	size_t more = *cap ? 2 * *cap : 16;
@@ -101,7 +101,7 @@ static double waited_for(const struct slow_report *r, const struct look_seg *s, 
 	size_t i;
 
 	for (i = 0; i < r->npairs; i++)
-		if (r->pair[i].id == s->id && r->pair[i].who == slot && r->pair[i].share > most)
+		if (r->pair[i].id == s->id && r->pair[i].blocker == slot && r->pair[i].share > most)
 			most = r->pair[i].share;
 	return most;
 }
@@ -117,13 +117,13 @@ static uint64_t lost_of(const struct slow_report *r, const struct look_seg *s, c
 	return lost;
 }
 
-/* They wait for room in the pool, and this one keeps what fills it. */
+/* They wait for room in the pool, and this end keeps its messages. */
 static int is_pool(const struct look_seg *s, const struct look_end *e)
 {
 	return e->holding && s->capacity && (double)e->lag < FULL_PART * (double)s->capacity;
 }
 
-/* In messages; rings count bytes, which say nothing about messages. */
+/* In messages; rings count bytes. */
 static uint64_t room_of(const struct look_seg *s)
 {
 	return s->info.kind == SHMIPC_KIND_TOPIC ? s->capacity : 0;
@@ -140,14 +140,14 @@ static int is_behind(const struct look_seg *s, const struct look_end *e)
 	return left <= 0 || (e->lag_s > 0 && left / e->lag_s < SOON_S);
 }
 
-/* Who does not read does not count its losses either: what it will find overwritten. */
+/* An end that does not read does not count its losses: add what is overwritten already. */
 static uint64_t gone_for(const struct look_seg *s, const struct look_end *e)
 {
 	return e->policy == SHMIPC_POLICY_LOSSY && s->capacity && e->lag > s->capacity ?
 		e->lag - s->capacity : 0;
 }
 
-/* Return: is there something to say of this end? */
+/* Return: 1 if this end is to be reported. */
 static int judge(struct slow_report *r, const struct look_seg *s, const struct look_end *e,
 		 struct slow_finding *f)
 {
@@ -178,7 +178,7 @@ static int judge(struct slow_report *r, const struct look_seg *s, const struct l
 	return 1;
 }
 
-/* An end in a slot that has nobody, or nobody any more, in the counters. */
+/* An end in a slot that is not, or not any longer, in the counters. */
 static void judge_gap(struct slow_report *r, const struct look_seg *s, const struct slow_gap *g)
 {
 	struct slow_finding f = { .why = SLOW_LOSES, .seg = s, .pid = g->pid, .lost = g->lost };
@@ -218,7 +218,7 @@ void slow_find(struct slow_report *r, const struct look *l)
 	}
 	for (i = 0; i < r->ngaps; i++) {
 		s = look_by_id(l, r->gap[i].id);
-		/* A reader that only looks has no slot. */
+		/* A read-only reader has no slot. */
 		if (s && !look_end_at(s, r->gap[i].slot))
 			judge_gap(r, s, &r->gap[i]);
 	}

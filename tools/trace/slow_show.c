@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* slow_show.c - what was found, in words and in JSON */
+/* slow_show.c - the report of slow ends, as text and in JSON */
 #include <inttypes.h>
 #include <math.h>
 #include <stdarg.h>
@@ -13,9 +13,9 @@
 #include "../view/view.h"
 
 #define VERDICT		1024
-#define PUBS_TOLD	3u	/* by name; of more only the number */
+#define PUBS_TOLD	3u	/* shown by name; of more only the number */
 
-/* Appends; what does not fit is cut. */
+/* Append; the rest is cut off if it does not fit. */
 struct text {
 	char s[VERDICT];
 	size_t n;
@@ -74,7 +74,7 @@ static void put_victims(struct text *t, const struct slow_report *r, const struc
 	for (i = 0; i < r->npairs; i++) {
 		const struct slow_pair *p = &r->pair[i];
 
-		if (p->id != f->seg->id || p->who != f->end.slot)
+		if (p->id != f->seg->id || p->blocker != f->end.slot)
 			continue;
 		if (n++ >= PUBS_TOLD)
 			continue;
@@ -88,10 +88,10 @@ static void put_victims(struct text *t, const struct slow_report *r, const struc
 		put(t, " and %u more", n - PUBS_TOLD);
 }
 
-/* Return: is that known? */
+/* Return: 1 if that is known. */
 static int put_lag(struct text *t, const struct slow_finding *f)
 {
-	/* Who only looks, and readers of a broadcast ring, tell nobody where they are. */
+	/* Read-only subscribers and readers of a broadcast ring do not publish their position. */
 	if (f->end.slot == LOOK_NOBODY || f->seg->info.kind == SHMIPC_KIND_BCAST)
 		return 0;
 	put(t, " is %" PRIu64 " messages behind", f->end.lag);
@@ -154,7 +154,7 @@ static void put_why(struct text *t, const struct slow_report *r, const struct sl
 		put_losses(t, r, f);
 		break;
 	case SLOW_CUT_OFF:
-		put(t, " was too slow and is cut off: publishers wait for it no longer");
+		put(t, " was too slow and is cut off: publishers do not wait for it any longer");
 		break;
 	case SLOW_STOPPED:
 		(void)put_lag(t, f);
@@ -184,7 +184,7 @@ static void verdict(struct text *t, const struct slow_report *r, const struct sl
 		put(t, ": kill -CONT %" PRIu32 " lets it go on", f->pid);
 }
 
-/* The end with the largest lag; NULL: nobody has one. */
+/* The end with the largest lag; NULL: none. */
 static const struct look_end *slowest(const struct look_seg *s)
 {
 	return s->laggard != LOOK_NOBODY && s->laggard < s->nends ? &s->end[s->laggard] : NULL;
@@ -208,17 +208,17 @@ static unsigned int waiting(const struct slow_report *r, const struct look_seg *
 
 static void print_seg(const struct slow_report *r, const struct look_seg *s)
 {
-	char name[SHMIPC_NAME_MAX + 8], comm[TRACE_COMM], who[64] = "-";
+	char name[SHMIPC_NAME_MAX + 8], comm[TRACE_COMM], process[64] = "-";
 	const struct look_end *e = slowest(s);
 	double share;
 	unsigned int n = waiting(r, s, &share);
 
 	if (e)
-		snprintf(who, sizeof(who), "%s (%" PRIu32 ")",
+		snprintf(process, sizeof(process), "%s (%" PRIu32 ")",
 			 clean_text(e->comm, sizeof(e->comm), comm, sizeof(comm)), slow_pid(s, e));
 	printf("%-24s %-5s %9.0f  %-24s %8" PRIu64 " %+8.0f %9" PRIu64 " %8.0f %3u %3.0f %%\n",
 	       clean_text(s->name, sizeof(s->name), name, sizeof(name)), kind_word(s->info.kind),
-	       s->messages_s, who, e ? e->lag : 0, e ? e->lag_s : 0, s->lost, s->lost_s, n, 100 * share);
+	       s->messages_s, process, e ? e->lag : 0, e ? e->lag_s : 0, s->lost, s->lost_s, n, 100 * share);
 }
 
 /* "slow: lidar (of another directory or container): ..." */
@@ -229,11 +229,11 @@ static void far_verdict(struct text *t, const struct slow_far *f)
 	t->n = 0;
 	put(t, "slow: %s (of another directory or container): ",
 	    clean_text(f->name, sizeof(f->name), name, sizeof(name)));
-	if (*f->who.comm) {
-		put_process(t, f->who.comm, sizeof(f->who.comm), (uint32_t)f->who.pid);
-		put(t, ", slot %" PRIu32 ")", f->pair->who);
+	if (*f->blocker.comm) {
+		put_process(t, f->blocker.comm, sizeof(f->blocker.comm), (uint32_t)f->blocker.pid);
+		put(t, ", slot %" PRIu32 ")", f->pair->blocker);
 	} else {
-		put(t, "slot %" PRIu32, f->pair->who);
+		put(t, "slot %" PRIu32, f->pair->blocker);
 	}
 	put(t, " holds up ");
 	put_process(t, f->pair->comm, sizeof(f->pair->comm), f->pair->pid);
@@ -266,7 +266,7 @@ static void print_report(const struct slow_report *r, const struct look *l)
 		printf("%s\n", t.s);
 	}
 	if (!r->nfound && !r->nfar)
-		printf("slow: nobody: of %zu ends nobody loses, holds up or falls behind\n", ends);
+		printf("slow: none: of %zu ends none loses messages, holds up others or falls behind\n", ends);
 	putchar('\n');
 }
 
@@ -285,8 +285,8 @@ static json_t *end_json(const struct look_seg *s, const struct look_end *e, uint
 			 (int)e->holding);
 }
 
-/* Who waited in this segment; @who: for whom, LOOK_NOBODY: for anybody. */
-static json_t *waits_json(const struct slow_report *r, const struct look_seg *s, uint32_t who)
+/* The publishers that waited in this segment for @blocker; LOOK_NOBODY: for any end. */
+static json_t *waits_json(const struct slow_report *r, const struct look_seg *s, uint32_t blocker)
 {
 	json_t *list = json_array(), *one;
 	char comm[TRACE_COMM];
@@ -295,12 +295,12 @@ static json_t *waits_json(const struct slow_report *r, const struct look_seg *s,
 	for (i = 0; list && i < r->npairs; i++) {
 		const struct slow_pair *p = &r->pair[i];
 
-		if (p->id != s->id || (who != LOOK_NOBODY && p->who != who))
+		if (p->id != s->id || (blocker != LOOK_NOBODY && p->blocker != blocker))
 			continue;
 		one = json_pack("{s:I, s:I, s:s, s:I, s:f, s:b, s:s}", "slot", json_u64(p->slot), "pid",
 				json_u64(p->pid), "comm",
 				clean_text(p->comm, sizeof(p->comm), comm, sizeof(comm)), "for_slot",
-				json_u64(p->who), "share", p->share, "traced", p->traced,
+				json_u64(p->blocker), "share", p->share, "traced", p->traced,
 				"source", p->traced ? "probes" : p->sampled ? "module" : "counters");
 		if (json_array_append_new(list, one)) {
 			json_decref(list);
@@ -310,7 +310,7 @@ static json_t *waits_json(const struct slow_report *r, const struct look_seg *s,
 	return list;
 }
 
-/* As the kernel module sees it at this moment. */
+/* The kernel module's present view. */
 static json_t *kernel_json(const struct slow_report *r, const struct look_seg *s)
 {
 	struct shmipc_bpf_state now;
@@ -353,7 +353,7 @@ static json_t *finding_json(const struct slow_report *r, const struct slow_findi
 
 static json_t *far_json(const struct slow_far *f)
 {
-	char comm[TRACE_COMM], who[TRACE_COMM], id[ID_TEXT];
+	char comm[TRACE_COMM], blocker[TRACE_COMM], id[ID_TEXT];
 	struct text t;
 
 	far_verdict(&t, f);
@@ -361,8 +361,8 @@ static json_t *far_json(const struct slow_far *f)
 			 id_text(f->pair->id, id), "slot", json_u64(f->pair->slot), "pid",
 			 json_u64(f->pair->pid), "comm",
 			 clean_text(f->pair->comm, sizeof(f->pair->comm), comm, sizeof(comm)),
-			 "for_slot", json_u64(f->pair->who), "for_pid", (json_int_t)f->who.pid,
-			 "for_comm", clean_text(f->who.comm, sizeof(f->who.comm), who, sizeof(who)),
+			 "for_slot", json_u64(f->pair->blocker), "for_pid", (json_int_t)f->blocker.pid,
+			 "for_comm", clean_text(f->blocker.comm, sizeof(f->blocker.comm), blocker, sizeof(blocker)),
 			 "share", f->pair->share, "text", t.s);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* slow_show.h - what was found, in words and in JSON */
+/* slow_show.h - the report of slow ends, as text and in JSON */
 #ifndef TOOLS_TRACE_SLOW_SHOW_H
 #define TOOLS_TRACE_SLOW_SHOW_H
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* stack.c - what the threads of a process are doing: their stacks, with names */
+/* stack.c - the stacks of the threads of a process, with function names */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -49,7 +49,7 @@ void stack_print(const json_t *threads)
 #include <errno.h>
 #include <elfutils/libdwfl.h>
 
-static char *debuginfo_path;	/* libdw's own places */
+static char *debuginfo_path;	/* libdw's default paths */
 
 static const Dwfl_Callbacks callbacks = {
 	.find_elf = dwfl_linux_proc_find_elf,
@@ -64,7 +64,7 @@ int stack_check(void)
 
 static json_t *frame_json(Dwfl *dwfl, Dwarf_Addr pc, bool is_activation)
 {
-	/* The address after a call may be that of the next function. */
+	/* The address after a call may be in the next function. */
 	Dwarf_Addr at = pc - !is_activation;
 	Dwfl_Module *mod = dwfl_addrmodule(dwfl, at);
 	const char *module = mod ? dwfl_module_info(mod, NULL, NULL, NULL, NULL, NULL, NULL, NULL) :
@@ -118,7 +118,7 @@ static int on_thread(Dwfl_Thread *thread, void *arg)
 	const char *why = NULL;
 	char name[32];
 
-	/* Stops it, and lets it go on. */
+	/* It stops the thread, and lets it go on. */
 	if (frames && dwfl_thread_getframes(thread, on_frame, frames) < 0 &&
 	    !json_array_size(frames))
 		why = dwfl_errmsg(-1);
@@ -163,7 +163,7 @@ json_t *stack_take(uint32_t pid)
 int stack_check(void)
 {
 	tool_error("--stack: this shmipc was built without libdw (EOPNOTSUPP); install libdw-dev "
-		   "and build it again; without it, what the process does is told in a word");
+		   "and build it again; without it, only the system call of the process is shown");
 	return 0;
 }
 

@@ -2,16 +2,16 @@
 /*
  * trace.bpf.c - the eBPF side of `shmipc trace`: events, and histograms in the kernel
  *
- * One program for each probe of the library; the command loads those that the
- * present mode needs. An event goes through the ring buffer; a histogram stays in
- * the kernel, so that millions of messages a second cost the command nothing.
+ * There is a program for each probe of the library; the command loads those that the
+ * mode needs. Events go through the ring buffer; histograms stay in the kernel, so that
+ * millions of messages a second cost the command nothing.
  */
 #include "gather.bpf.h"
 
-/* What a publisher was last told to be in its way. */
+/* What a publisher found in its way at its last try. */
 struct full_seen {
 	__u64 seq;
-	__u64 who;
+	__u64 blocker;
 };
 
 struct {
@@ -21,15 +21,15 @@ struct {
 	__type(value, struct full_seen);
 } fulls SEC(".maps");
 
-/* A probe of which nothing is asked but to be told. */
+/* A probe that is only reported. */
 static __always_inline int plain(__u32 type, __u64 id, const char *name, __u64 slot,
 				 __u64 a, __u64 b, __u64 c)
 {
-	struct who who = {};
+	struct proc proc = {};
 
-	if (!segment_wanted(id, name) || !process_wanted(&who))
+	if (!segment_wanted(id, name) || !process_wanted(&proc))
 		return 0;
-	return tell(type, id, slot, &who, bpf_ktime_get_ns(), 0, a, b, c);
+	return tell(type, id, slot, &proc, bpf_ktime_get_ns(), 0, a, b, c);
 }
 
 /* Messages */
@@ -46,7 +46,7 @@ static long begin_one(__u32 i, struct batch *b)
 	return 0;
 }
 
-#define BATCH_MAX	4096	/* messages that the library publishes at once */
+#define BATCH_MAX	4096	/* the most messages that the library publishes at once */
 
 static __always_inline int published(__u32 type, __u64 id, const char *name, __u64 slot,
 				     __u64 seq, __u64 bytes, __u64 n, __u64 times)
@@ -55,7 +55,7 @@ static __always_inline int published(__u32 type, __u64 id, const char *name, __u
 
 	if (mode == TRACE_EVENTS)
 		return plain(type, id, name, slot, seq, bytes, n);
-	/* Whoever takes it is asked for, or not; not who publishes it. */
+	/* Filters apply to the process that takes it, not to the publisher. */
 	if (!segment_wanted(id, name))
 		return 0;
 	b.key.id = id;
@@ -72,18 +72,18 @@ static __always_inline int taken(__u32 type, __u64 id, const char *name, __u64 s
 				 __u64 seq, __u64 bytes, __u64 mono_ns)
 {
 	__u64 now = bpf_ktime_get_ns(), then = mono_ns;
-	struct who who = {};
+	struct proc proc = {};
 
-	if (!segment_wanted(id, name) || !process_wanted(&who))
+	if (!segment_wanted(id, name) || !process_wanted(&proc))
 		return 0;
 	if (mode == TRACE_EVENTS)
-		return tell(type, id, slot, &who, now, since(then, now), seq, bytes, mono_ns);
+		return tell(type, id, slot, &proc, now, since(then, now), seq, bytes, mono_ns);
 	if (!then)
-		then = began(id, seq, 0, 0);	/* others may take it, too */
+		then = began(id, seq, 0, 0);	/* other subscribers may take it, too */
 	if (!then)
 		__sync_fetch_and_add(&unpaired, 1);
 	else
-		count_in(id, (__u32)slot, &who, since(then, now));
+		count_in(id, (__u32)slot, &proc, since(then, now));
 	return 0;
 }
 
@@ -124,14 +124,14 @@ SEC("usdt")
 int BPF_USDT(on_release, __u64 id, const char *name, __u64 slot, __u64 seq)
 {
 	__u64 now = bpf_ktime_get_ns(), took = since(began(id, seq, slot, 1), now);
-	struct who who = {};
+	struct proc proc = {};
 
-	if (!segment_wanted(id, name) || !process_wanted(&who))
+	if (!segment_wanted(id, name) || !process_wanted(&proc))
 		return 0;
 	if (mode == TRACE_EVENTS)
-		return tell(TRACE_RELEASE, id, slot, &who, now, took, seq, 0, 0);
+		return tell(TRACE_RELEASE, id, slot, &proc, now, took, seq, 0, 0);
 	if (took)
-		count_in(id, (__u32)slot, &who, took);
+		count_in(id, (__u32)slot, &proc, took);
 	else
 		__sync_fetch_and_add(&unpaired, 1);
 	return 0;
@@ -151,14 +151,14 @@ SEC("usdt")
 int BPF_USDT(on_wait_end, __u64 id, const char *name, __u64 slot, __u64 off, __u64 ret, __u64 role)
 {
 	__u64 now = bpf_ktime_get_ns(), took = slept(id, slot, off, now);
-	struct who who = {};
+	struct proc proc = {};
 
-	if (!segment_wanted(id, name) || !process_wanted(&who))
+	if (!segment_wanted(id, name) || !process_wanted(&proc))
 		return 0;
 	if (mode == TRACE_EVENTS)
-		return tell(TRACE_WAIT_END, id, slot, &who, now, took, off, ret, role);
+		return tell(TRACE_WAIT_END, id, slot, &proc, now, took, off, ret, role);
 	if (took)
-		count_in(id, (__u32)slot, &who, took);
+		count_in(id, (__u32)slot, &proc, took);
 	else if (mode == TRACE_SLEEP)
 		__sync_fetch_and_add(&unpaired, 1);
 	return 0;
@@ -177,20 +177,20 @@ int BPF_USDT(on_wake, __u64 id, const char *name, __u64 slot, __u64 off, __u64 s
 	return 0;
 }
 
-/* What went wrong, who came and went */
+/* Failures, ends that come and go */
 
 SEC("usdt")
-int BPF_USDT(on_full, __u64 id, const char *name, __u64 slot, __u64 seq, __u64 who, __u64 behind)
+int BPF_USDT(on_full, __u64 id, const char *name, __u64 slot, __u64 seq, __u64 blocker, __u64 behind)
 {
 	struct begun_key key = { .id = id, .by = slot };
-	struct full_seen now = { .seq = seq, .who = who }, *last;
+	struct full_seen now = { .seq = seq, .blocker = blocker }, *last;
 
-	/* It looks again and again: what has not changed is told once. */
+	/* It tries again and again: only changes are reported. */
 	last = bpf_map_lookup_elem(&fulls, &key);
-	if (last && last->seq == seq && last->who == who)
+	if (last && last->seq == seq && last->blocker == blocker)
 		return 0;
 	bpf_map_update_elem(&fulls, &key, &now, BPF_ANY);
-	return plain(TRACE_FULL, id, name, slot, seq, who, behind);
+	return plain(TRACE_FULL, id, name, slot, seq, blocker, behind);
 }
 
 SEC("usdt")
@@ -200,21 +200,21 @@ int BPF_USDT(on_gap, __u64 id, const char *name, __u64 slot, __u64 from, __u64 t
 }
 
 SEC("usdt")
-int BPF_USDT(on_evict, __u64 id, const char *name, __u64 slot, __u64 who, __u64 policy)
+int BPF_USDT(on_evict, __u64 id, const char *name, __u64 slot, __u64 evicted, __u64 policy)
 {
-	return plain(TRACE_EVICT, id, name, slot, who, policy, 0);
+	return plain(TRACE_EVICT, id, name, slot, evicted, policy, 0);
 }
 
 SEC("usdt")
-int BPF_USDT(on_abort, __u64 id, const char *name, __u64 slot, __u64 who, __u64 seq, __u64 n)
+int BPF_USDT(on_abort, __u64 id, const char *name, __u64 slot, __u64 dead, __u64 seq, __u64 n)
 {
-	return plain(TRACE_ABORT, id, name, slot, who, seq, n);
+	return plain(TRACE_ABORT, id, name, slot, dead, seq, n);
 }
 
 SEC("usdt")
-int BPF_USDT(on_death, __u64 id, const char *name, __u64 slot, __u64 who, __u64 pid, __u64 role)
+int BPF_USDT(on_death, __u64 id, const char *name, __u64 slot, __u64 dead, __u64 pid, __u64 role)
 {
-	return plain(TRACE_DEATH, id, name, slot, who, pid, role);
+	return plain(TRACE_DEATH, id, name, slot, dead, pid, role);
 }
 
 SEC("usdt")
@@ -229,5 +229,5 @@ int BPF_USDT(on_detach, __u64 id, const char *name, __u64 slot, __u64 role, __u6
 	return plain(TRACE_DETACH, id, name, slot, role, generation, 0);
 }
 
-/* Helpers of the kernel that are for GPL-compatible programs only are used. */
+/* Needed for kernel helpers that are for GPL-compatible programs only. */
 char LICENSE[] SEC("license") = "Dual MIT/GPL";

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* trace.h - what `shmipc trace` does, one function each; all return an exit code */
+/* trace.h - the modes of `shmipc trace`, a function each; all return an exit code */
 #ifndef TOOLS_TRACE_TRACE_H
 #define TOOLS_TRACE_TRACE_H
 
@@ -21,16 +21,22 @@ int trace_live(const struct trace_run *t);
 /* gather.c: a histogram, in the kernel */
 int trace_gather(const struct trace_run *t);
 
-/* occupancy.c: a histogram of what the segments count themselves; needs no eBPF */
+/* occupancy.c: a histogram from the counters of the segments; needs no eBPF */
 int trace_occupancy(const struct trace_run *t);
 
-/* again.c: what was recorded */
+/* again.c: a recording */
 int trace_again(const struct trace_run *t);
 
-/* A line that says what is recorded, at the beginning of a recording. */
+/* deaths.c: which processes had an end and died, and how */
+int trace_deaths(const struct trace_opts *o);
+
+/* slow.c: which ends hold up others or lose messages */
+int trace_slow(const struct trace_opts *o);
+
+/* Write the first line of a recording, which says what is recorded. */
 int trace_record_head(const struct trace_run *t);
 
-/* Standard output and the recording: RC_OK, or RC_FAIL after a message. */
+/* Flush standard output and the recording: RC_OK, or RC_FAIL after a message. */
 int trace_flush(const struct trace_run *t);
 
 #endif /* TOOLS_TRACE_TRACE_H */

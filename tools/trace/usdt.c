@@ -14,22 +14,22 @@
 #define NOTE_SECTION	".note.stapsdt"
 #define BASE_SECTION	".stapsdt.base"
 
-/* A note's numbers: addresses as linked. */
+/* The addresses in a note, as linked. */
 struct note_head {
 	uint64_t place;
-	uint64_t base;		/* of BASE_SECTION then; it moves when the file is prelinked */
+	uint64_t base;		/* of BASE_SECTION at link time; prelink moves it */
 	uint64_t semaphore;
 };
 
 struct reading {
 	Elf *elf;
 	const char *provider;
-	uint64_t base;		/* where BASE_SECTION is now; 0: there is none */
+	uint64_t base;		/* the present address of BASE_SECTION; 0: none */
 	struct usdt_site *site;
 	int n;
 };
 
-/* Where an address is in the file; 0: nowhere. */
+/* The file offset of an address; 0: none. */
 static uint64_t offset_of(Elf *elf, uint64_t address)
 {
 	GElf_Phdr ph;
@@ -44,7 +44,7 @@ static uint64_t offset_of(Elf *elf, uint64_t address)
 	return 0;
 }
 
-/* @text: three texts one behind the other, provider, probe and arguments. */
+/* @text: three strings one after the other: provider, probe and arguments. */
 static int add_site(struct reading *r, const struct note_head *head, const char *text,
 		    const char *end)
 {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * usdt_args.c - where the arguments of a probe are, as the assembler wrote it
+ * usdt_args.c - parse the locations of a probe's arguments
  *
- * "SIZE@PLACE" with blanks between; a negative size is that of a signed value. On
+ * "SIZE@PLACE" separated by blanks; a negative size is for a signed value. On
  * x86-64 PLACE is %reg, $number or number(%reg), on arm64 xN, number, [xN] or
  * [xN, number].
  */
@@ -45,7 +45,7 @@ static int reg_of(const char *name, int16_t *ret)
 	return -EOPNOTSUPP;
 }
 
-/* @place: one argument's, ended by 0. */
+/* @place: of one argument, ended by 0. */
 static int parse_place(const char *place, uint32_t *type, uint64_t *val_off, int16_t *reg_off)
 {
 	char reg[8];
@@ -72,7 +72,7 @@ static int parse_place(const char *place, uint32_t *type, uint64_t *val_off, int
 
 static int reg_of(const char *name, int16_t *ret)
 {
-	unsigned int n = 31;	/* sp lies behind x30 */
+	unsigned int n = 31;	/* sp is behind x30 */
 	char rest;
 
 	if (strcmp(name, "sp") && (sscanf(name, "x%u%c", &n, &rest) != 1 || n > 30))
@@ -113,7 +113,7 @@ static int parse_place(const char *place, uint32_t *type, uint64_t *val_off, int
 
 #endif
 
-/* The next argument; a blank inside brackets is no end. */
+/* The next argument; a blank inside brackets does not end it. */
 static const char *one_arg(const char *args, char *to, size_t cap)
 {
 	size_t n = 0;

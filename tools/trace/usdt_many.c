@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* usdt_many.c - links of many places at once, which the kernel has since 6.6 */
+/* usdt_many.c - links with many places (uprobe_multi), since Linux 6.6 */
 #ifdef WITH_BPF
 #include <errno.h>
 #include <pthread.h>
@@ -12,9 +12,9 @@
 #include "usdt.h"
 
 #define PROVIDER_SPECS	"__bpf_usdt_specs"	/* the map of usdt.bpf.h */
-#define UPROBE_MULTI	48	/* enum bpf_attach_type; headers may be older than the kernel */
+#define UPROBE_MULTI	48	/* enum bpf_attach_type; the headers may be older than the kernel */
 
-/* What bpf(BPF_LINK_CREATE) takes for such a link. */
+/* The attributes of bpf(BPF_LINK_CREATE) for such a link. */
 struct many_attr {
 	uint32_t prog_fd;
 	uint32_t target_fd;
@@ -37,7 +37,7 @@ static int link_create(const struct many_attr *attr)
 	return fd < 0 ? -errno : (int)fd;
 }
 
-/* A link to "/" fails, and the way it fails tells whether there are such links. */
+/* A link to "/" fails, and the error says whether such links are supported. */
 int usdt_many_can(void)
 {
 	static int can = -1;
@@ -70,7 +70,7 @@ void usdt_many_prepare(struct bpf_object *obj)
 	const struct bpf_map *specs = bpf_object__find_map_by_name(obj, PROVIDER_SPECS);
 	struct bpf_program *prog;
 
-	/* Another libbpf may keep other things there; then it attaches by itself. */
+	/* Another libbpf may have another layout there; then libbpf attaches the programs. */
 	if (!specs || bpf_map__value_size(specs) != sizeof(struct usdt_spec) || !usdt_many_can())
 		return;
 	bpf_object__for_each_program(prog, obj)
@@ -83,10 +83,10 @@ int usdt_many_is(const struct bpf_program *prog)
 	return bpf_program__expected_attach_type(prog) == UPROBE_MULTI;
 }
 
-/* Where the arguments are, for a place: its number in the map. */
+/* Enter the locations of the arguments of a place. Return: its number in the map. */
 static int put_spec(struct bpf_object *obj, const char *args)
 {
-	static uint32_t next;	/* of all objects; each has a map of its own */
+	static uint32_t next;	/* counts over all objects, each of which has its own map */
 	const struct bpf_map *specs = bpf_object__find_map_by_name(obj, PROVIDER_SPECS);
 	struct usdt_spec spec;
 	int err = usdt_parse(args, &spec);

@@ -7,7 +7,7 @@
 void json_line(FILE *to, json_t *obj)
 {
 	if (!obj || json_dumpf(obj, to, JSON_COMPACT | JSON_REAL_PRECISION(9)) < 0) {
-		fputs("shmipc: cannot print JSON: no memory, or the output is closed\n", stderr);
+		fputs("shmipc: cannot print JSON: out of memory, or the output is closed\n", stderr);
 		exit(RC_FAIL);
 	}
 	fputc('\n', to);

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <jansson.h>
 
-/* Print @obj as one line and let it go. NULL (no memory) ends the process. */
+/* Print @obj as one line and release it. NULL (no memory) ends the process. */
 void json_line(FILE *to, json_t *obj);
 
 /* jansson's integers are signed; counts above 2^63 do not occur. */

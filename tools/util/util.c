@@ -86,7 +86,7 @@ int tool_flush(void)
 {
 	if (!fflush(stdout) && !ferror(stdout))
 		return RC_OK;
-	tool_error("standard output: cannot write: %s; what was printed is not whole",
+	tool_error("standard output: cannot write: %s; the output is incomplete",
 		   strerror(errno));
 	return RC_FAIL;
 }
@@ -110,10 +110,10 @@ void tool_catch_signals(void)
 	struct sigaction sa = { .sa_handler = on_signal }, old;
 	size_t i;
 
-	/* Without SA_RESTART: a call that sleeps returns, and we see the flag. */
+	/* Without SA_RESTART: a call that sleeps returns, so that the flag is seen. */
 	sigemptyset(&sa.sa_mask);
 	for (i = 0; i < sizeof(sigs) / sizeof(sigs[0]); i++) {
-		/* Ignored from outside, as by nohup(1), stays ignored. */
+		/* A signal that was ignored at the start, as by nohup(1), stays ignored. */
 		if (!sigaction(sigs[i], NULL, &old) && old.sa_handler == SIG_IGN)
 			continue;
 		sigaction(sigs[i], &sa, NULL);
@@ -122,7 +122,7 @@ void tool_catch_signals(void)
 	sigaction(SIGPIPE, &sa, NULL);
 }
 
-/* strtoull() takes signs and blanks; a count has none. */
+/* strtoull() accepts signs and blanks; a count has none. */
 static int parse_digits(const char *text, const char **ret_end, uint64_t *ret)
 {
 	char *end;
@@ -199,7 +199,7 @@ const char *format_bytes(uint64_t bytes, char text[TEXT_BYTES])
 		v /= 1024;
 		u++;
 	}
-	/* Never round what is not a whole number of units into one. */
+	/* A value that is not a whole number of units is never shown as one. */
 	if (bytes & ((UINT64_C(1) << (10 * u)) - 1))
 		snprintf(text, TEXT_BYTES, "%.1f %s", v, units[u]);
 	else

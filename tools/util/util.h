@@ -10,9 +10,9 @@
 /* Exit codes; documented in shmipc(1), so they stay as they are. */
 enum {
 	RC_OK		= 0,
-	RC_FAIL		= 1,	/* it could not be done; the message says why */
+	RC_FAIL		= 1,	/* failed; the message says why */
 	RC_USAGE	= 2,	/* wrong option, missing or wrong argument */
-	RC_PEER		= 3,	/* the other side died, or left before the end */
+	RC_PEER		= 3,	/* the other side died, or left early */
 	RC_TIMEOUT	= 4,	/* --timeout passed */
 	RC_LOST		= 5,	/* messages were lost, and --strict was given */
 	RC_SIGNAL	= 128,	/* plus the signal's number */
@@ -27,14 +27,14 @@ void tool_begin(const char *command);
 void tool_as_json(void);
 
 /*
- * One line on standard error: a message of the command's own, or one that is
- * complete as it is (the library's). With --json: one object.
+ * One line on standard error: a message of the command itself, or one that is
+ * complete already (the library's). With --json: one object.
  */
 void tool_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void tool_error_whole(const char *text);
 void tool_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/* What the library says of its last failure, or at least the code. */
+/* The library's text about its last failure, or at least the code. */
 void tool_error_lib(const char *what, const char *name, int err);
 
 /* Flush standard output: RC_OK, or RC_FAIL with a message. */
@@ -42,10 +42,10 @@ int tool_flush(void);
 
 uint64_t tool_now_ns(void);
 
-/* The signal that asks us to end, or 0. */
+/* The signal that ends the command, or 0. */
 extern volatile sig_atomic_t tool_stop;
 
-/* Note INT, TERM and HUP in tool_stop; make a closed pipe an error of write(). */
+/* Store INT, TERM and HUP in tool_stop; let write() to a closed pipe return an error. */
 void tool_catch_signals(void);
 
 /* "64K", "1m", "4096": bytes. Return: 0 or -EINVAL, -ERANGE. */
@@ -63,8 +63,8 @@ const char *format_bytes(uint64_t bytes, char text[TEXT_BYTES]);
 const char *format_rate(double bytes_per_s, char text[TEXT_BYTES]);
 
 /*
- * What another process wrote, made fit for a terminal and for JSON: printable
- * ASCII stays, all else becomes '?'. @cap counts the final 0.
+ * Text that another process wrote, made safe for a terminal and for JSON: printable
+ * ASCII is kept, every other byte becomes '?'. @cap includes the final 0.
  */
 const char *clean_text(const char *from, size_t from_max, char *to, size_t cap);
 

@@ -25,7 +25,7 @@ uint32_t topic_subs(const struct shmipc_topic_stat *st)
 	return n;
 }
 
-/* Words for the bits of a set, the first bit being 1 << @first. */
+/* Words for the bits of a set; the first word is for bit @first. */
 static const char *const meta_words[] = { "pub-id", "pub-seq", "mono", "wall" };
 static const char *const policy_words[] = { "lossy", "lossless", "evict" };
 
@@ -191,7 +191,7 @@ void topic_print(const struct shmipc_topic_stat *st)
 
 	printf("messages  %" PRIu64 " published", st->tail);
 	if (kept)
-		printf(", there are numbers %" PRIu64 " to %" PRIu64, st->floor, st->tail - 1);
+		printf(", numbers %" PRIu64 " to %" PRIu64, st->floor, st->tail - 1);
 	printf("; the newest %" PRIu64 " are kept\n", o->history);
 	printf("sizes     up to %s, of those up to %s in the log; aligned to %" PRIu32 "\n",
 	       format_bytes(st->max_message, a), format_bytes(o->inline_bytes, b), o->align);

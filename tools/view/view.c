@@ -10,7 +10,7 @@
 
 #define COUNT(a)	(sizeof(a) / sizeof((a)[0]))
 
-/* The numbers come from shared memory: any value may be there. */
+/* The numbers come from shared memory: any value is possible. */
 static const char *word(const char *const *words, size_t n, uint32_t at)
 {
 	return at < n ? words[at] : "unknown";
@@ -80,7 +80,7 @@ int view_look(const char *name, struct shmipc_segment_stat *st)
 	err = shmipc_segment_look(name, st);
 	if (err)
 		return err;
-	/* The library has checked the number of slots against the file. */
+	/* The library has checked the number of slots against the size of the file. */
 	st->peer_cap = st->info.peers;
 	st->peer = calloc(st->peer_cap ? st->peer_cap : 1, sizeof(*st->peer));
 	if (!st->peer)
@@ -89,7 +89,7 @@ int view_look(const char *name, struct shmipc_segment_stat *st)
 	if (err)
 		view_done(st);
 	else if (st->npeers > st->peer_cap)
-		st->npeers = st->peer_cap;	/* removed and made anew in between */
+		st->npeers = st->peer_cap;	/* removed and created anew in between */
 	return err;
 }
 
@@ -116,7 +116,7 @@ int view_topic_look(const char *name, struct shmipc_topic_stat *st)
 	if (err)
 		view_topic_done(st);
 	if (st->npubs > st->pub_cap)
-		st->npubs = st->pub_cap;	/* removed and made anew in between */
+		st->npubs = st->pub_cap;	/* removed and created anew in between */
 	if (st->nsubs > st->sub_cap)
 		st->nsubs = st->sub_cap;
 	return err;

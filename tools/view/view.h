@@ -11,7 +11,7 @@ const char *role_word(uint32_t role);
 const char *policy_word(uint32_t policy);
 const char *peer_state_word(uint32_t state);
 
-/* "in use", "persistent" (and nobody there) or "leftover". */
+/* "in use", "persistent" (and no process attached) or "leftover". */
 const char *segment_state_word(const struct shmipc_segment_stat *st);
 
 /* Capabilities, one after the other; NULL after the last. */
@@ -31,10 +31,10 @@ void view_done(struct shmipc_segment_stat *st);
 int view_topic_look(const char *name, struct shmipc_topic_stat *st);
 void view_topic_done(struct shmipc_topic_stat *st);
 
-/* Peers that are attached now. */
+/* The number of peers that are attached. */
 uint32_t view_attached(const struct shmipc_segment_stat *st);
 
-/* What ls tells of a segment; stat adds to it. */
+/* What ls prints of a segment; stat adds to it. */
 json_t *view_json(const struct shmipc_segment_stat *st);
 
 /* The names of all segments, sorted. */
