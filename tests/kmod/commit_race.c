@@ -301,7 +301,7 @@ TEST_F(race, pages_come_and_go_under_readers)
 	munmap(p, bytes);
 }
 
-#define KILL_BYTES	(48 * MIB)
+#define KILL_BYTES	(24 * MIB)
 
 /* As small pages, so that it takes long, for ever; tells how often it was done. */
 static int commits_for_ever(struct shared *sh)
@@ -320,7 +320,7 @@ static int commits_for_ever(struct shared *sh)
 	}
 }
 
-TEST_F(race, a_killed_commit_leaves_all_or_nothing)
+TEST_F_TIMEOUT(race, a_killed_commit_leaves_all_or_nothing, 180)
 {
 	unsigned int i, all = 0, nothing = 0, inside = 0;
 	uint64_t seen, n;
@@ -330,7 +330,7 @@ TEST_F(race, a_killed_commit_leaves_all_or_nothing)
 
 	self->fd = make_many("race/kill", KILL_BYTES, PAGE);
 	ASSERT_GE(self->fd, 0);
-	for (i = 0; i < 40; i++) {
+	for (i = 0; i < 24; i++) {
 		sh->seen = 0;
 		pid = fork();
 		if (!pid)
@@ -355,7 +355,7 @@ TEST_F(race, a_killed_commit_leaves_all_or_nothing)
 		ASSERT_EQ(dev_uncommit(self->fd, DATA, KILL_BYTES), KILL_BYTES);
 		ASSERT_EQ(dev_detach(self->fd), 0);
 	}
-	TH_LOG("40 kills: %u left all, %u nothing; %u in the middle of a commit", all, nothing,
+	TH_LOG("24 kills: %u left all, %u nothing; %u in the middle of a commit", all, nothing,
 	       inside);
 	EXPECT_GE(inside, 4);
 }
