@@ -456,19 +456,49 @@ int shmipc_dev_reap(const char *name)
 	return -EBUSY;
 }
 
-/* The module has made all of it real. */
+/* Memory */
+
+static int commit(struct shmipc_segment *seg, uint64_t off, uint64_t bytes, uint32_t flags)
+{
+	struct shmipc_dev_commit r = { .size = sizeof(r), .flags = flags, .off = off,
+				       .bytes = bytes };
+	int ret = shmipc_dev_ioctl(seg->fd, SHMIPC_IOC_COMMIT, &r);
+
+	/* Interface 1 of the module: all of a segment has memory, and keeps it. */
+	if (ret == -ENOTTY)
+		ret = flags ? -EOPNOTSUPP : 0;
+	return ret;
+}
+
 int shmipc_dev_commit(struct shmipc_segment *seg, uint64_t off, uint64_t bytes)
 {
-	return off <= seg->bytes && bytes <= seg->bytes - off ? 0 : -EINVAL;
+	int ret;
+
+	if (!shmipc_pages_within(seg->bytes, SHMIPC_CTL_PAGE, &off, &bytes, true))
+		return -EINVAL;
+	ret = bytes ? commit(seg, off, bytes, 0) : 0;
+	if (!ret && bytes)
+		shmipc_dev_prefault(seg->base, (struct shmipc_span){ off, bytes }, true);
+	return ret;
 }
 
 int shmipc_dev_uncommit(struct shmipc_segment *seg, uint64_t off, uint64_t bytes)
 {
-	return off <= seg->bytes && bytes <= seg->bytes - off ? -EOPNOTSUPP : -EINVAL;
+	int ret;
+
+	if (!shmipc_pages_within(seg->bytes, SHMIPC_CTL_PAGE, &off, &bytes, false))
+		return -EINVAL;
+	ret = bytes ? commit(seg, off, bytes, SHMIPC_DEV_UNCOMMIT) : 0;
+	/* A segment that was not reserved keeps what it has. */
+	return ret == -EINVAL ? -EOPNOTSUPP : ret;
 }
 
 int shmipc_dev_used(struct shmipc_segment *seg, uint64_t *ret_bytes)
 {
-	*ret_bytes = seg->bytes;
-	return 0;
+	struct shmipc_dev_stat st = { .size = sizeof(st) };
+	int ret = shmipc_dev_ioctl(seg->fd, SHMIPC_IOC_STAT, &st);
+
+	if (!ret)
+		*ret_bytes = st.used_bytes ? st.used_bytes : seg->bytes;
+	return ret;
 }
