@@ -35,13 +35,19 @@ void shmipc_wait_init(struct shmipc_segment *seg)
 		init_waitqueue_head(&seg->bucket[i].wq);
 }
 
+static u32 *peer_seq(const struct shmipc_segment *seg)
+{
+	return shmipc_memory_addr(&seg->mem, SHMIPC_SEG_LIVE_OFF +
+				  offsetof(struct shmipc_seg_live, peer_seq));
+}
+
 /* End it after 0. Return: 0; -EINVAL; -EFAULT nothing is at @off. */
 int shmipc_watch_init(struct shmipc_watch *w, struct shmipc_segment *seg, u64 off, u32 val,
 		      u32 peer, u32 peer_val)
 {
 	if (!IS_ALIGNED(off, sizeof(u32)))
 		return -EINVAL;
-	if (peer != SHMIPC_DEV_NO_PEER && peer >= seg->peers)
+	if (peer != SHMIPC_DEV_NO_PEER && peer != SHMIPC_DEV_ANY_PEER && peer >= seg->peers)
 		return -EINVAL;
 	w->page = NULL;
 	w->word = shmipc_memory_addr(&seg->mem, off);
@@ -52,7 +58,10 @@ int shmipc_watch_init(struct shmipc_watch *w, struct shmipc_segment *seg, u64 of
 		w->word = page_address(w->page) + offset_in_page(off);
 	}
 	w->val = val;
-	w->peer = peer == SHMIPC_DEV_NO_PEER ? NULL : &shmipc_segment_slot(seg, peer)->word;
+	if (peer == SHMIPC_DEV_ANY_PEER)
+		w->peer = peer_seq(seg);
+	else
+		w->peer = peer == SHMIPC_DEV_NO_PEER ? NULL : &shmipc_segment_slot(seg, peer)->word;
 	w->peer_val = peer_val & ~SHMIPC_PEER_WATCHED;
 	return 0;
 }
@@ -187,11 +196,14 @@ u32 shmipc_wake(struct shmipc_segment *seg, u64 off, u32 n)
 	return key.woken;
 }
 
+/* A peer has come, left or died, and its slot says so. */
 void shmipc_wake_all(struct shmipc_segment *seg)
 {
 	struct shmipc_wake_key key = { .all = true };
 	u32 i;
 
+	/* The slot first: who reads the new number sees what is in it. */
+	atomic_fetch_inc_release((atomic_t *)peer_seq(seg));
 	for (i = 0; i < SHMIPC_BUCKETS; i++)
 		__wake_up(&seg->bucket[i].wq, TASK_NORMAL, 0, &key);
 }

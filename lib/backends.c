@@ -38,11 +38,11 @@ const struct shmipc_backend shmipc_mem = {
 	.leave = shmipc_table_leave,
 	.state = shmipc_table_state,
 	.wait_gone = shmipc_table_wait_gone,
-	.wait = shmipc_table_wait,
-	.wait_peer = shmipc_table_wait_peer,
+	.watch_peer = shmipc_table_watch_peer,
+	.watch_peers = shmipc_table_watch_peers,
+	.sleep = shmipc_table_sleep,
 	.wake = shmipc_table_wake,
-	.wait_log = shmipc_table_wait_log,
-	.wait_any = shmipc_table_wait_any,
+	.hello = shmipc_table_hello,
 };
 
 const struct shmipc_backend shmipc_dev = {
@@ -66,11 +66,10 @@ const struct shmipc_backend shmipc_dev = {
 	.state = shmipc_dev_state,
 	.wait_gone = shmipc_dev_wait_gone,
 	.pid = shmipc_dev_pid,
-	.wait = shmipc_dev_wait,
-	.wait_peer = shmipc_dev_wait_peer,
+	.watch_peer = shmipc_dev_watch_peer,
+	.watch_peers = shmipc_dev_watch_peers,
+	.sleep = shmipc_dev_sleep,
 	.wake = shmipc_dev_wake,
-	.wait_log = shmipc_dev_wait_log,
-	.wait_any = shmipc_dev_wait_any,
 };
 
 const struct shmipc_backend shmipc_private = {
@@ -86,11 +85,11 @@ const struct shmipc_backend shmipc_private = {
 	.leave = shmipc_table_leave,
 	.state = shmipc_table_state,
 	.wait_gone = shmipc_table_wait_gone,
-	.wait = shmipc_table_wait,
-	.wait_peer = shmipc_table_wait_peer,
+	.watch_peer = shmipc_table_watch_peer,
+	.watch_peers = shmipc_table_watch_peers,
+	.sleep = shmipc_table_sleep,
 	.wake = shmipc_table_wake,
-	.wait_log = shmipc_table_wait_log,
-	.wait_any = shmipc_table_wait_any,
+	.hello = shmipc_table_hello,
 };
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;

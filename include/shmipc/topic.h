@@ -269,6 +269,8 @@ struct shmipc_pub_stat {
 	uint64_t evicted;	/* subscribers that it cut off */
 	uint64_t next;		/* number of the topic's next message */
 	uint64_t max_message;
+	uint64_t ticks;		/* sleeps that ended only to look whether a wake was missed */
+	uint64_t pauses;	/* between two looks while it spins, as it found to be best */
 };
 
 #define SHMIPC_PUB_STAT()	SHMIPC_PRIV_SIZED(struct shmipc_pub_stat, )
@@ -529,6 +531,8 @@ struct shmipc_sub_stat {
 	uint64_t sleeps;
 	uint32_t policy;
 	uint32_t holds;		/* messages held now */
+	uint64_t ticks;		/* sleeps that ended only to look whether a wake was missed */
+	uint64_t pauses;	/* between two looks while it spins, as it found to be best */
 };
 
 #define SHMIPC_SUB_STAT()	SHMIPC_PRIV_SIZED(struct shmipc_sub_stat, )

@@ -7,8 +7,6 @@
 
 #include "channel/channel.h"
 
-#define SPIN_DEFAULT_NS	20000u
-
 static const uint32_t no_peer;	/* what a channel without a peer watches */
 
 static int opts_read(struct shmipc_channel_opts *o, const struct shmipc_channel_opts *user)
@@ -29,10 +27,6 @@ static int opts_read(struct shmipc_channel_opts *o, const struct shmipc_channel_
 		return shmipc_fail(-EINVAL, "shmipc: channel options: stride %llu at %llu, start %u (EINVAL)",
 				   (unsigned long long)o->stride, (unsigned long long)o->stride_at,
 				   o->start);
-	if (!o->spin_ns)
-		o->spin_ns = sysconf(_SC_NPROCESSORS_ONLN) > 1 ? SPIN_DEFAULT_NS : 0;
-	else if (o->spin_ns == SHMIPC_SPIN_NEVER)
-		o->spin_ns = 0;
 	return 0;
 }
 
@@ -113,8 +107,16 @@ static void watch_peer(struct shmipc_chan *c)
 	s = shmipc_segment_slot(c->seg, c->peer_slot);
 	c->pub.peer_word = &s->word;
 	c->pub.peer_seen = PEER_SEEN_NEVER;
-	if (shmipc_chan_peer(c, &generation) != SHMIPC_PEER_ATTACHED)
+	if (shmipc_chan_peer(c, &generation, false) != SHMIPC_PEER_ATTACHED)
 		c->ignore_generation = generation;
+}
+
+/* What says how many messages this end has received; NULL: it receives none. */
+static const uint64_t *taken(const struct shmipc_chan *c, enum shmipc_role role)
+{
+	if (role == SHMIPC_ROLE_CONSUMER)
+		return &c->pub.end.spsc_rx.seq;
+	return role == SHMIPC_ROLE_READER ? &c->pub.end.bcast_rx.seq : NULL;
 }
 
 /* Takes the segment over, also when it fails. */
@@ -135,8 +137,7 @@ static int attach_own(struct shmipc_channel **ret, struct shmipc_segment *seg,
 		goto close_segment;
 	}
 	c->seg = seg;
-	c->spin_ns = o.spin_ns;
-	c->gather_every = c->gather_in = SHMIPC_GATHER_EVERY;
+	shmipc_waiter_init(&c->wait, o.spin_ns, taken(c, role));
 	c->pub.kind = seg->hdr.kind;
 	c->pub.role = role;
 	c->pub.probe = role == SHMIPC_ROLE_PRODUCER ? &shmipc_probe_publishes : &shmipc_probe_takes;
@@ -267,7 +268,9 @@ SHMIPC_EXPORT int shmipc_channel_get_stat(struct shmipc_channel *ch,
 							  ch->end.bcast_tx.pub_seq;
 	}
 	st.pending = pending(c, st.seq);
-	st.sleeps = c->sleeps;
+	st.sleeps = c->wait.sleeps;
+	st.ticks = c->wait.ticks;
+	st.pauses = c->wait.cadence.pauses;
 	st.wakes = c->wakes;
 	st.max_payload = shmipc_ring_max_payload(ch->kind, c->seg->ring.size);
 	if (c->peer_slot != NO_SLOT) {

@@ -13,8 +13,6 @@
 /* A value that no word has: the inline check sends every call into the library. */
 #define PEER_SEEN_NEVER	(SHMIPC_PEER_DEAD | SHMIPC_PEER_TID_MASK)
 
-#define SHMIPC_GATHER_EVERY	16u	/* waits between the first trials */
-
 struct shmipc_chan {
 	struct shmipc_channel pub;	/* first: what the user has */
 	struct shmipc_segment *seg;
@@ -22,15 +20,8 @@ struct shmipc_chan {
 	uint32_t peer_slot;		/* NO_SLOT: nobody is watched */
 	uint64_t ignore_generation;	/* of a peer that had gone before we came */
 	uint64_t dead_generation;	/* of a peer whose lock told that it died */
-	uint64_t lock_asked_ns;		/* when we last asked the peer's lock */
-	uint64_t spin_ns;
-	uint64_t gather_seq;		/* number of the next message when we last found none */
-	uint32_t gather_every;		/* times between two trials */
-	uint32_t gather_in;		/* times until the next one */
-	bool gathering;			/* what we read is a stream */
-	uint64_t room_tick_ns;		/* grows while we wait for the same room */
-	uint64_t room_tick_pos;
-	uint64_t sleeps;
+	uint64_t ask_lock_ns;		/* when to ask the peer's lock again */
+	struct shmipc_waiter wait;
 	uint64_t wakes;
 };
 
@@ -43,9 +34,10 @@ static inline struct shmipc_chan *shmipc_chan(const struct shmipc_channel *ch)
  * Is the other side here, and for the how-manieth time? Asks the kernel when its
  * last answer is old.
  */
-enum shmipc_peer_state shmipc_chan_peer(struct shmipc_chan *c, uint64_t *ret_generation);
+enum shmipc_peer_state shmipc_chan_peer(struct shmipc_chan *c, uint64_t *ret_generation,
+					bool sure);
 
 /* Has the peer been here, as far as we are concerned, and gone? */
-bool shmipc_chan_peer_gone(struct shmipc_chan *c);
+bool shmipc_chan_peer_gone(struct shmipc_chan *c, bool sure);
 
 #endif /* SHMIPC_LIB_CHANNEL_H */

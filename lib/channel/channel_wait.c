@@ -1,36 +1,24 @@
 // SPDX-License-Identifier: MIT
 /*
- * channel_wait.c - a channel whose ring is full or empty: look at the peer, spin, sleep
+ * channel_wait.c - a channel whose ring is full or empty: what it tells the waiter
  *
- * A sleeper says at which position it wants to be woken (want), runs the dear
- * half of the asymmetric fence, looks at the position again, and sleeps on its
- * low 32 bits. Who moves the position looks at want afterwards and wakes if it
- * stepped over it. So either the sleeper sees the new position, or the mover
- * sees the want. The same sleep watches the peer's word, which the kernel
- * changes when the peer dies.
- *
- * Every sleep also ends after a tick, and then the peer's lock is asked: whatever
- * happens to the fast ways, a death is known within SURE_TICK_NS and some.
+ * A sleeper says at which position it wants to be woken (want), and sleeps on the low
+ * 32 bits of the position. Who moves the position looks at want afterwards and wakes if
+ * it stepped over it. The same sleep watches the peer's word, which the kernel changes
+ * when the peer dies. How that goes together is in wait/waiter.h.
  */
 #include <errno.h>
 
 #include "channel/channel.h"
 
-#define SURE_TICK_NS	50000000u	/* ask the peer's lock this often */
-#define NO_FENCE_TICK_NS 1000000u	/* where a wake may be missed */
-#define ROOM_TICK_NS	1000000u	/* first look for less room than a lot */
-#define SPINS_PER_CLOCK	64
-#define GATHER_NS	1000u	/* the reader of a stream waits this long ... */
-#define GATHER_MIN	4	/* ... and it is one if so many messages came meanwhile */
-#define GATHER_EVERY_MAX 2048u	/* where it is none, tried this rarely in the end */
-#define QUICK_SPINS	1000	/* without a pause, about a microsecond */
+#define SURE_NS		50000000u	/* ask the peer's lock this often */
 
 static struct shmipc_peer_slot *peer_slot(const struct shmipc_chan *c)
 {
 	return shmipc_segment_slot(c->seg, c->peer_slot);
 }
 
-enum shmipc_peer_state shmipc_chan_peer(struct shmipc_chan *c, uint64_t *ret_generation)
+enum shmipc_peer_state shmipc_chan_peer(struct shmipc_chan *c, uint64_t *ret_generation, bool sure)
 {
 	enum shmipc_peer_state state;
 	uint64_t now;
@@ -45,19 +33,19 @@ enum shmipc_peer_state shmipc_chan_peer(struct shmipc_chan *c, uint64_t *ret_gen
 	if (c->dead_generation == *ret_generation)
 		return SHMIPC_PEER_DIED;
 	now = shmipc_now_ns();
-	if (now - c->lock_asked_ns < SURE_TICK_NS)
+	if (!sure && now < c->ask_lock_ns)
 		return state;
-	c->lock_asked_ns = now;
+	c->ask_lock_ns = now + SURE_NS;
 	state = c->seg->be->state(c->seg, c->peer_slot, true);
 	if (state == SHMIPC_PEER_DIED)
 		c->dead_generation = *ret_generation;
 	return state;
 }
 
-bool shmipc_chan_peer_gone(struct shmipc_chan *c)
+bool shmipc_chan_peer_gone(struct shmipc_chan *c, bool sure)
 {
 	uint64_t generation = 0;
-	enum shmipc_peer_state state = shmipc_chan_peer(c, &generation);
+	enum shmipc_peer_state state = shmipc_chan_peer(c, &generation, sure);
 
 	return (state == SHMIPC_PEER_LEFT || state == SHMIPC_PEER_DIED) &&
 	       generation != c->ignore_generation;
@@ -91,7 +79,7 @@ SHMIPC_EXPORT int shmipc_channel_slow_peer(struct shmipc_channel *ch)
 
 	if (c->seg->dead)
 		return -EINVAL;
-	if (shmipc_chan_peer_gone(c)) {
+	if (shmipc_chan_peer_gone(c, false)) {
 		tell_death(c);
 		ch->peer_seen = PEER_SEEN_NEVER;
 		return -EPIPE;
@@ -124,139 +112,89 @@ SHMIPC_EXPORT void shmipc_channel_slow_wake(struct shmipc_channel *ch)
 }
 
 /* A position of the other side, and what to do to be woken at another. */
-struct sleep_on {
+struct pos_wait {
+	struct shmipc_chan *c;
 	const __u64 *word;	/* its cursor */
 	__u64 *want;		/* where we say what we wait for */
 	uint64_t until_pos;	/* enough: do not sleep */
 	uint64_t want_pos;	/* wake us there, at or behind @until_pos */
 	bool many;		/* others write @want too */
 	const __u64 *hdr;	/* reading: the record's header, not 0 when it is there */
-	uint64_t end;		/* writing: room up to here */
+	uint64_t end;		/* writing: room up to here; 0: draining */
 };
 
+static bool pos_reached(const struct pos_wait *p)
+{
+	/* spsc.A1 <- spsc.R1, bcast.A0 <- bcast.R0 */
+	return shmipc_cursor_pos(shmipc_load_acquire(p->word)) >= p->until_pos;
+}
+
 /* Readers share one want: the largest counts, as all who sleep are caught up. */
-static bool raise_want(const struct sleep_on *s)
+static bool raise_want(const struct pos_wait *p)
 {
 	__u64 was;
 	int tries;
 
-	if (!s->many) {
-		shmipc_store_relaxed(s->want, s->want_pos);
-		return true;
-	}
 	/* wait.W5 <- wait.W4: what the reader who wrote it had seen. */
-	was = shmipc_load_acquire(s->want);
+	was = shmipc_load_acquire(p->want);
 	/* Bounded: a hostile reader may write it all the time. */
-	for (tries = 0; was != s->want_pos && tries < 64; tries++) {
+	for (tries = 0; was != p->want_pos && tries < 64; tries++) {
 		/*
 		 * bcast.A0 <- bcast.R0: who wants more than we do has read our next message,
 		 * or has begun at the tail: we see it too, and must not hide
 		 * that want. Where we see neither, a hostile reader lies.
 		 */
-		if (was > s->want_pos &&
-		    (shmipc_load_acquire(s->hdr) ||
-		     shmipc_cursor_pos(shmipc_load_acquire(s->word)) >= s->until_pos))
+		if (was > p->want_pos && (shmipc_load_acquire(p->hdr) || pos_reached(p)))
 			return false;
-		/* wait.W4 -> wait.W5; and wait.W1 <- wait.W0 follows in shmipc_barrier_heavy(). */
-		if (shmipc_cas_acq_rel(s->want, &was, s->want_pos))
+		/* wait.W4 -> wait.W5; and wait.W1 <- wait.W0 follows in the waiter. */
+		if (shmipc_cas_acq_rel(p->want, &was, p->want_pos))
 			break;
 	}
 	return true;
 }
 
-/* How long one sleep may last, whoever forgets to wake us. */
-static uint64_t tick_ns(const struct shmipc_chan *c, bool fenced, uint64_t most_ns)
+static uint64_t pos_want(void *arg)
 {
-	bool light = shmipc_load_relaxed(&peer_slot(c)->caps) & SHMIPC_PEER_CAP_MEMBARRIER;
+	struct pos_wait *p = arg;
 
-	return !fenced && light && most_ns > NO_FENCE_TICK_NS ? NO_FENCE_TICK_NS : most_ns;
-}
-
-/* Sleep once. 0: look again. -EINTR. */
-static int sleep_once(struct shmipc_chan *c, const struct sleep_on *s, uint64_t deadline_ns,
-		      uint64_t most_ns)
-{
-	uint64_t now, until, tick, word;
-	uint32_t peer_word;
-	bool fenced;
-	int ret;
-
-	if (!raise_want(s))
-		return 0;
-	/* wait.W1 <- wait.W0, wait.W3 <- wait.W2: the want is visible before we look again. */
-	fenced = shmipc_barrier_heavy();
-	word = shmipc_load_acquire(s->word);
-	if (shmipc_cursor_pos(word) >= s->until_pos)
-		return 0;
-	peer_word = shmipc_load_relaxed(&peer_slot(c)->word) & ~SHMIPC_PEER_WATCHED;
-	if (shmipc_chan_peer_gone(c))
-		return 0;
-	tick = tick_ns(c, fenced, most_ns);
-	now = shmipc_now_ns();
-	until = deadline_ns - now > tick ? now + tick : deadline_ns;
-	c->sleeps++;
-	shmipc_probe(wait, c->seg, c->end.slot, shmipc_probe_off(c->seg, shmipc_low32(s->word)),
-		     number(&c->pub), c->pub.role);
-	ret = c->seg->be->wait(c->seg, shmipc_low32(s->word), (uint32_t)word, c->peer_slot,
-			       peer_word, until);
-	shmipc_probe(wait_end, c->seg, c->end.slot, shmipc_probe_off(c->seg, shmipc_low32(s->word)),
-		     (int64_t)ret, c->pub.role);
-	return ret == -EINTR ? ret : 0;
+	if (p->many)
+		return raise_want(p) ? p->want_pos : SHMIPC_WANT_AGAIN;
+	shmipc_store_relaxed(p->want, p->want_pos);
+	return p->want_pos;
 }
 
 /*
- * Look a few times: at the very header that is to come (one line moves), or at
- * the room that was given back.
+ * The other side wakes us at @want_pos. Should it stop before that, and after what we
+ * need, a tick finds it; the next time we ask for no more than we need.
  */
-static bool glance(struct shmipc_chan *c, const struct sleep_on *s, int times)
+static bool pos_look(void *arg, struct shmipc_wait_set *set)
 {
-	int i;
+	struct pos_wait *p = arg;
+	struct shmipc_chan *c = p->c;
+	/* spsc.A1 <- spsc.R1, bcast.A0 <- bcast.R0 */
+	uint64_t word = shmipc_load_acquire(p->word);
 
-	if (!s->hdr)
-		return shmipc_priv_spsc_room(&c->pub.end.spsc_tx, s->end) != -EAGAIN;
-	for (i = 0; i < times; i++)
-		if (shmipc_load_relaxed(s->hdr))
-			return true;
-	return false;
-}
-
-/* Spin until what we wait for is there, the peer's word moves, or time is up. */
-static bool spin(struct shmipc_chan *c, const struct sleep_on *s, uint64_t deadline_ns)
-{
-	uint64_t end, now = shmipc_now_ns();
-	uint32_t peer = shmipc_load_relaxed(c->pub.peer_word);
-	int i;
-
-	if (!c->spin_ns)
+	if (shmipc_cursor_pos(word) >= p->until_pos)
 		return false;
-	end = c->spin_ns == SHMIPC_SPIN_ALWAYS ? now + SURE_TICK_NS : now + c->spin_ns;
-	if (end > deadline_ns)
-		end = deadline_ns;
-	do {
-		for (i = 0; i < (s->hdr ? SPINS_PER_CLOCK : 1); i++) {
-			if (glance(c, s, 1))
-				return true;
-			shmipc_cpu_relax();
-		}
-		if (shmipc_load_relaxed(c->pub.peer_word) != peer)
-			return true;
-	} while (shmipc_now_ns() < end);
-	return c->spin_ns == SHMIPC_SPIN_ALWAYS;
+	shmipc_watch_word(c->seg, set, shmipc_low32(p->word), (uint32_t)word);
+	if (c->peer_slot != NO_SLOT)
+		c->seg->be->watch_peer(c->seg, set, c->peer_slot);
+	if (p->want_pos > p->until_pos)
+		shmipc_wait_set_tick(set, SHMIPC_TICK_ROOM);
+	p->want_pos = p->until_pos;
+	return true;
 }
 
-/* The position is not there, and the peer is: wait a while. 0: look again. */
-static int wait_for(struct shmipc_chan *c, const struct sleep_on *s, uint64_t deadline_ns,
-		    uint64_t most_ns)
+static void pos_tell(void *arg, const uint32_t *word, int ret)
 {
-	if (!deadline_ns)
-		return -EAGAIN;
-	if (shmipc_now_ns() >= deadline_ns)
-		return -ETIMEDOUT;
-	if (spin(c, s, deadline_ns))
-		return 0;
-	if (shmipc_now_ns() >= deadline_ns)
-		return -ETIMEDOUT;
-	return sleep_once(c, s, deadline_ns, most_ns);
+	const struct shmipc_chan *c = ((const struct pos_wait *)arg)->c;
+
+	if (ret > 0)
+		shmipc_probe(wait, c->seg, c->end.slot, shmipc_probe_off(c->seg, word),
+			     number(&c->pub), c->pub.role);
+	else
+		shmipc_probe(wait_end, c->seg, c->end.slot, shmipc_probe_off(c->seg, word),
+			     (int64_t)ret, c->pub.role);
 }
 
 static bool nothing_to_read(const struct shmipc_channel *ch)
@@ -272,84 +210,77 @@ static bool nothing_to_read(const struct shmipc_channel *ch)
 	       shmipc_load_relaxed(&br->prod->floor_lot) == br->floor_lot;
 }
 
-/* What a consumer or reader waits for. */
-static void on_next_record(struct shmipc_channel *ch, const struct shmipc_ring *ring,
-			   struct sleep_on *s)
+static bool record_ready(void *arg)
 {
-	struct shmipc_spsc_rx *rx = &ch->end.spsc_rx;
-	struct shmipc_bcast_rx *br = &ch->end.bcast_rx;
+	const struct pos_wait *p = arg;
 
-	s->word = &ring->prod->tail.word;
-	s->many = ch->role == SHMIPC_ROLE_READER;
-	if (s->many) {
-		s->want = &ring->waiters->want_pos;
-		s->until_pos = br->pos + 1;
-		s->hdr = (const __u64 *)shmipc_rec_hdr(br->data, br->pos, br->mask);
-	} else {
-		s->want = &ring->cons->want_pos;
-		s->until_pos = rx->pos + 1;
-		s->hdr = (const __u64 *)shmipc_rec_hdr(rx->data, rx->pos, rx->mask);
-	}
-	s->want_pos = s->until_pos;
+	return !nothing_to_read(&p->c->pub) || pos_reached(p);
 }
 
-/*
- * A reader that keeps up with its writer takes each line away while the writer
- * is still filling it, and both go at the pace of that line: a half or a quarter
- * of what they can. So the reader of a stream waits a moment before it looks.
- * Whether it is a stream is found by trying: then several messages come in that
- * moment. In a dialogue one comes, and the trials get rare: a thousandth of the
- * waits, so that they are not seen in its 99th percentile.
- */
-static void gather(struct shmipc_chan *c)
+/* The very header that is to come: one line moves. */
+static const __u64 *record_poll(void *arg, uint64_t *ret_val)
 {
-	const struct shmipc_channel *ch = &c->pub;
-	uint64_t seq = ch->role == SHMIPC_ROLE_READER ? ch->end.bcast_rx.seq : ch->end.spsc_rx.seq;
-	uint64_t got = seq - c->gather_seq, until;
+	*ret_val = 0;
+	return ((const struct pos_wait *)arg)->hdr;
+}
 
-	c->gather_seq = seq;
-	if (c->gathering && got >= GATHER_MIN) {
-		c->gather_every = SHMIPC_GATHER_EVERY;
-	} else if (c->gathering) {
-		c->gathering = false;
-		if (c->gather_every < GATHER_EVERY_MAX)
-			c->gather_every *= 2;
-		c->gather_in = c->gather_every;
-	} else if (!c->gather_in--) {
-		c->gathering = true;
+static int record_settle(void *arg, bool sure)
+{
+	struct shmipc_chan *c = ((const struct pos_wait *)arg)->c;
+
+	if (!shmipc_chan_peer_gone(c, sure))
+		return 0;
+	/* peer.P0 <- peer.P1: what it published before it went comes first. */
+	shmipc_fence_acquire();
+	if (!nothing_to_read(&c->pub))
+		return 1;
+	tell_death(c);
+	return -EPIPE;
+}
+
+/* A consumer or reader for the next record. */
+static const struct shmipc_wait_ops record_ops = {
+	.ready = record_ready,
+	.poll = record_poll,
+	.settle = record_settle,
+	.want = pos_want,
+	.look = pos_look,
+	.tell = pos_tell,
+};
+
+static void on_next_record(struct shmipc_chan *c, struct pos_wait *p)
+{
+	const struct shmipc_ring *ring = &c->seg->ring;
+	struct shmipc_spsc_rx *rx = &c->pub.end.spsc_rx;
+	struct shmipc_bcast_rx *br = &c->pub.end.bcast_rx;
+
+	p->c = c;
+	p->word = &ring->prod->tail.word;
+	p->many = c->pub.role == SHMIPC_ROLE_READER;
+	if (p->many) {
+		p->want = &ring->waiters->want_pos;
+		p->until_pos = br->pos + 1;
+		p->hdr = (const __u64 *)shmipc_rec_hdr(br->data, br->pos, br->mask);
+	} else {
+		p->want = &ring->cons->want_pos;
+		p->until_pos = rx->pos + 1;
+		p->hdr = (const __u64 *)shmipc_rec_hdr(rx->data, rx->pos, rx->mask);
 	}
-	if (!c->gathering)
-		return;
-	until = shmipc_now_ns() + GATHER_NS;
-	while (shmipc_now_ns() < until)
-		shmipc_cpu_relax();
+	p->want_pos = p->until_pos;
 }
 
 SHMIPC_EXPORT int shmipc_channel_slow_empty(struct shmipc_channel *ch, int err,
 					    uint64_t deadline_ns)
 {
 	struct shmipc_chan *c = shmipc_chan(ch);
-	struct sleep_on s;
+	struct pos_wait p;
 
 	if (c->seg->dead)
 		return -EINVAL;
 	if (err != -EAGAIN)
 		return err;
-	on_next_record(ch, &c->seg->ring, &s);
-	if (deadline_ns && c->spin_ns)
-		gather(c);
-	/* First of all: who answers within a microsecond should cost nothing more. */
-	if (deadline_ns && c->spin_ns && glance(c, &s, QUICK_SPINS))
-		return 0;
-	if (shmipc_chan_peer_gone(c)) {
-		/* peer.P0 <- peer.P1: what it published before it went comes first. */
-		shmipc_fence_acquire();
-		if (!nothing_to_read(ch))
-			return 0;
-		tell_death(c);
-		return -EPIPE;
-	}
-	return wait_for(c, &s, deadline_ns, SURE_TICK_NS);
+	on_next_record(c, &p);
+	return shmipc_wait_one(&c->wait, &record_ops, &p, deadline_ns);
 }
 
 static void tell_full(const struct shmipc_chan *c)
@@ -362,16 +293,41 @@ static void tell_full(const struct shmipc_chan *c)
 			     tx->pub_seq - head);
 }
 
-/* Waits for less than a lot are looked after soon, then less and less often. */
-static uint64_t room_tick(struct shmipc_chan *c, uint64_t pos)
+static bool room_ready(void *arg)
 {
-	if (c->room_tick_pos != pos || !c->room_tick_ns) {
-		c->room_tick_pos = pos;
-		c->room_tick_ns = ROOM_TICK_NS;
-	} else if (c->room_tick_ns < SURE_TICK_NS) {
-		c->room_tick_ns *= 2;
-	}
-	return c->room_tick_ns;
+	struct pos_wait *p = arg;
+
+	return shmipc_priv_spsc_room(&p->c->pub.end.spsc_tx, p->end) != -EAGAIN;
+}
+
+static int room_settle(void *arg, bool sure)
+{
+	struct shmipc_chan *c = ((const struct pos_wait *)arg)->c;
+
+	if (!shmipc_chan_peer_gone(c, sure))
+		return 0;
+	tell_death(c);
+	return -EPIPE;
+}
+
+/* A producer for room. */
+static const struct shmipc_wait_ops room_ops = {
+	.ready = room_ready,
+	.settle = room_settle,
+	.want = pos_want,
+	.look = pos_look,
+	.tell = pos_tell,
+};
+
+static void on_room(struct shmipc_chan *c, struct pos_wait *p)
+{
+	const struct shmipc_ring *ring = &c->seg->ring;
+
+	p->c = c;
+	p->word = &ring->cons->head.word;
+	p->want = &ring->prod->want_pos;
+	p->many = false;
+	p->hdr = NULL;
 }
 
 SHMIPC_EXPORT int shmipc_channel_slow_room(struct shmipc_channel *ch, size_t len, int err,
@@ -379,9 +335,9 @@ SHMIPC_EXPORT int shmipc_channel_slow_room(struct shmipc_channel *ch, size_t len
 {
 	struct shmipc_chan *c = shmipc_chan(ch);
 	struct shmipc_spsc_tx *tx = &ch->end.spsc_tx;
-	const struct shmipc_ring *ring = &c->seg->ring;
-	struct sleep_on s;
-	uint64_t end, head;
+	struct pos_wait p;
+	uint64_t head;
+	int ret;
 
 	if (c->seg->dead)
 		return -EINVAL;
@@ -390,77 +346,96 @@ SHMIPC_EXPORT int shmipc_channel_slow_room(struct shmipc_channel *ch, size_t len
 	shmipc_channel_publish(ch);	/* nobody makes room for what he cannot see */
 	if (ch->kind == SHMIPC_KIND_BCAST)
 		return 0;
-	if (shmipc_chan_peer_gone(c)) {
-		tell_death(c);
-		return -EPIPE;
-	}
+	on_room(c, &p);
+	ret = room_settle(&p, false);
+	if (ret)
+		return ret;
 	tell_full(c);
-	end = tx->pos + shmipc_rec_pad(tx->pos, len, tx->size, tx->align);
-	end += shmipc_rec_advance(len, tx->align);
-	head = shmipc_cursor_pos(shmipc_load_relaxed(&ring->cons->head.word));
-	s.word = &ring->cons->head.word;
-	s.want = &ring->prod->want_pos;
-	s.many = false;
-	s.hdr = NULL;
-	s.end = end;
+	p.end = tx->pos + shmipc_rec_pad(tx->pos, len, tx->size, tx->align);
+	p.end += shmipc_rec_advance(len, tx->align);
+	head = shmipc_cursor_pos(shmipc_load_relaxed(p.word));
 	/* Enough is what this message needs; better is a lot at once. */
-	s.until_pos = end + SHMIPC_REC_HDR - tx->size;
-	s.want_pos = head + tx->size / SHMIPC_LOTS;
-	if (s.want_pos > tx->pub_pos)
-		s.want_pos = tx->pub_pos;
-	if (s.want_pos < s.until_pos)
-		s.want_pos = s.until_pos;
-	return wait_for(c, &s, deadline_ns, room_tick(c, tx->pos));
+	p.until_pos = p.end + SHMIPC_REC_HDR - tx->size;
+	p.want_pos = head + tx->size / SHMIPC_LOTS;
+	if (p.want_pos > tx->pub_pos)
+		p.want_pos = tx->pub_pos;
+	if (p.want_pos < p.until_pos)
+		p.want_pos = p.until_pos;
+	return shmipc_wait_one(&c->wait, &room_ops, &p, deadline_ns);
 }
+
+static bool drain_ready(void *arg)
+{
+	return pos_reached(arg);
+}
+
+static int drain_settle(void *arg, bool sure)
+{
+	struct pos_wait *p = arg;
+
+	if (!shmipc_chan_peer_gone(p->c, sure))
+		return 0;
+	/* peer.P0 <- peer.P1: what it took before it went. */
+	shmipc_fence_acquire();
+	return pos_reached(p) ? 1 : -EPIPE;
+}
+
+/* A producer until all is taken. */
+static const struct shmipc_wait_ops drain_ops = {
+	.ready = drain_ready,
+	.settle = drain_settle,
+	.want = pos_want,
+	.look = pos_look,
+	.tell = pos_tell,
+};
 
 SHMIPC_EXPORT int shmipc_channel_drain(struct shmipc_channel *ch, uint64_t deadline_ns)
 {
 	struct shmipc_chan *c = shmipc_chan(ch);
-	const struct shmipc_ring *ring = &c->seg->ring;
-	struct sleep_on s;
-	int ret;
+	struct pos_wait p;
+	int ret = 0;
 
 	if (c->seg->dead || ch->role != SHMIPC_ROLE_PRODUCER || ch->kind != SHMIPC_KIND_SPSC)
 		return -EINVAL;
-	s.word = &ring->cons->head.word;
-	s.want = &ring->prod->want_pos;
-	s.until_pos = s.want_pos = ch->end.spsc_tx.pub_pos;
-	s.many = false;
-	s.hdr = NULL;
-	s.end = s.until_pos + ch->end.spsc_tx.size - SHMIPC_REC_HDR;
-	for (;;) {
-		/* spsc.A1 <- spsc.R1 */
-		if (shmipc_cursor_pos(shmipc_load_acquire(s.word)) >= s.until_pos)
-			return 0;
-		if (shmipc_chan_peer_gone(c))
-			return -EPIPE;
-		ret = wait_for(c, &s, deadline_ns, SURE_TICK_NS);
-		if (ret)
-			return ret;
-	}
+	on_room(c, &p);
+	p.end = 0;
+	p.until_pos = p.want_pos = ch->end.spsc_tx.pub_pos;
+	while (!ret && !pos_reached(&p))
+		ret = shmipc_wait_one(&c->wait, &drain_ops, &p, deadline_ns);
+	return ret;
 }
+
+static bool peer_ready(void *arg)
+{
+	uint64_t generation;
+
+	return shmipc_chan_peer(arg, &generation, false) == SHMIPC_PEER_ATTACHED;
+}
+
+static bool peer_look(void *arg, struct shmipc_wait_set *set)
+{
+	struct shmipc_chan *c = arg;
+
+	shmipc_wait_set_by(set, c->seg->be->sleep);
+	c->seg->be->watch_peer(c->seg, set, c->peer_slot);
+	return !peer_ready(c);
+}
+
+/* For the other side to come. */
+static const struct shmipc_wait_ops peer_ops = {
+	.ready = peer_ready,
+	.look = peer_look,
+	.patient = true,
+};
 
 SHMIPC_EXPORT int shmipc_channel_wait_peer(struct shmipc_channel *ch, uint64_t deadline_ns)
 {
 	struct shmipc_chan *c = shmipc_chan(ch);
-	uint64_t now, until, generation;
-	uint32_t word;
-	int ret;
+	int ret = 0;
 
 	if (c->seg->dead || c->peer_slot == NO_SLOT)
 		return -EINVAL;
-	for (;;) {
-		word = shmipc_load_relaxed(&peer_slot(c)->word) & ~SHMIPC_PEER_WATCHED;
-		if (shmipc_chan_peer(c, &generation) == SHMIPC_PEER_ATTACHED)
-			return 0;
-		if (!deadline_ns)
-			return -EAGAIN;
-		now = shmipc_now_ns();
-		if (now >= deadline_ns)
-			return -ETIMEDOUT;
-		until = deadline_ns - now > SURE_TICK_NS ? now + SURE_TICK_NS : deadline_ns;
-		ret = c->seg->be->wait_peer(c->seg, c->peer_slot, word, until);
-		if (ret == -EINTR)
-			return ret;
-	}
+	while (!ret && !peer_ready(c))
+		ret = shmipc_wait_one(&c->wait, &peer_ops, c, deadline_ns);
+	return ret;
 }

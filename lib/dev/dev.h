@@ -36,14 +36,11 @@ void shmipc_dev_leave(struct shmipc_end *e);
 enum shmipc_peer_state shmipc_dev_state(struct shmipc_segment *seg, uint32_t slot, bool sure);
 void shmipc_dev_wait_gone(struct shmipc_segment *seg, uint32_t slot, uint64_t until_ns);
 uint32_t shmipc_dev_pid(struct shmipc_segment *seg, uint32_t slot);
-int shmipc_dev_wait(struct shmipc_segment *seg, const uint32_t *word, uint32_t val,
-		    uint32_t slot, uint32_t peer_val, uint64_t until_ns);
-int shmipc_dev_wait_peer(struct shmipc_segment *seg, uint32_t slot, uint32_t peer_val,
-			 uint64_t until_ns);
+void shmipc_dev_watch_peer(struct shmipc_segment *seg, struct shmipc_wait_set *set, uint32_t slot);
+void shmipc_dev_watch_peers(struct shmipc_segment *seg, struct shmipc_wait_set *set,
+			   uint32_t slots);
+int shmipc_dev_sleep(struct shmipc_wait_set *set, uint64_t until_ns);
 void shmipc_dev_wake(struct shmipc_segment *seg, const uint32_t *word);
-int shmipc_dev_wait_any(struct shmipc_any *any, size_t n, uint64_t until_ns);
-int shmipc_dev_wait_log(struct shmipc_segment *seg, const uint32_t *word, uint32_t val,
-			uint32_t slots, uint64_t until_ns);
 
 /* Page tables now, so that the first messages take no faults. */
 void shmipc_dev_prefault(unsigned char *base, struct shmipc_span span, bool writable);

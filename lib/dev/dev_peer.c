@@ -10,7 +10,7 @@
  * to watch the position and the peer at once: futex_waitv on two words of this
  * memory is slower than the device, and a futex on the position alone is hardly
  * faster (the last line of make compare). The module could wake neither of the two
- * when a peer dies: that would be noticed by the tick of channel_wait.c. To have the
+ * when a peer dies: that would be noticed by ticks alone. To have the
  * kernel mark a futex word at a death, as keeper.c does on mem, that word would have
  * to lie where its owner may write it; then a hostile owner could withhold its
  * death. From the device no peer can hide it.
@@ -25,6 +25,8 @@
 #include "dev/dev.h"
 
 #define DYING_RETRY_NS	UINT64_C(500000)
+
+static bool no_peer_seq;	/* the module does not know SHMIPC_DEV_ANY_PEER */
 
 static int spans_of(const struct shmipc_segment *seg, enum shmipc_role role,
 		    struct shmipc_span span[SHMIPC_SPANS_MAX])
@@ -156,34 +158,122 @@ static uint64_t offset_of(const struct shmipc_segment *seg, const uint32_t *word
 	return (uint64_t)((const unsigned char *)word - seg->base);
 }
 
-static int dev_sleep(struct shmipc_segment *seg, struct shmipc_dev_wait *r)
+static void watch(struct shmipc_segment *seg, struct shmipc_wait_set *set, const uint32_t *word)
 {
+	/* peer.H1 <- peer.H0: the slots are looked at after this. */
+	shmipc_wait_set_add(set, (struct shmipc_word){
+		.word = word, .val = shmipc_load_acquire(word), .of_peer = true, .of = seg });
+}
+
+void shmipc_dev_watch_peer(struct shmipc_segment *seg, struct shmipc_wait_set *set, uint32_t slot)
+{
+	watch(seg, set, &shmipc_segment_slot(seg, slot)->word);
+}
+
+/* The kernel counts them. */
+void shmipc_dev_watch_peers(struct shmipc_segment *seg, struct shmipc_wait_set *set, uint32_t slots)
+{
+	(void)slots;
+	watch(seg, set, shmipc_peer_seq(seg));
+	if (shmipc_load_relaxed(&no_peer_seq))
+		shmipc_wait_set_tick(set, SHMIPC_TICK_UNSURE);
+}
+
+/* What the device calls one of these two words. */
+static uint32_t peer_of(const struct shmipc_segment *seg, const uint32_t *word)
+{
+	if (word == shmipc_peer_seq(seg))
+		return shmipc_load_relaxed(&no_peer_seq) ? SHMIPC_DEV_NO_PEER : SHMIPC_DEV_ANY_PEER;
+	return (uint32_t)((offset_of(seg, word) - seg->hdr.peers_off) /
+			  sizeof(struct shmipc_peer_slot));
+}
+
+/*
+ * A module that is older than this library knows no ANY_PEER. Who sleeps is woken by it
+ * when a peer comes or goes, but not if that happens just before the sleep.
+ */
+static bool is_old_module(int err, uint32_t peer)
+{
+	if (err != EINVAL || peer != SHMIPC_DEV_ANY_PEER)
+		return false;
+	shmipc_store_relaxed(&no_peer_seq, true);
+	return true;
+}
+
+/* One word, and perhaps one that tells of peers: of several the last, which tells of all. */
+static int sleep_one(const struct shmipc_wait_set *set, uint64_t until_ns)
+{
+	const struct shmipc_word *w = set->w;
+	struct shmipc_segment *seg = w->of;
+	struct shmipc_dev_wait r = { .size = sizeof(r), .off = offset_of(seg, w->word),
+				     .val = w->val, .peer = SHMIPC_DEV_NO_PEER,
+				     .deadline_ns = until_ns };
 	int saved = errno, ret = 0;
 
-	r->size = sizeof(*r);
-	if (ioctl(seg->fd, SHMIPC_IOC_WAIT, r) < 0 && (errno == ETIMEDOUT || errno == EINTR))
-		ret = -errno;
+	if (set->n > 1) {
+		w = &set->w[set->n - 1];
+		r.peer = peer_of(seg, w->word);
+		r.peer_val = w->val & ~SHMIPC_PEER_WATCHED;
+	}
+	if (ioctl(seg->fd, SHMIPC_IOC_WAIT, &r) < 0) {
+		if (errno == ETIMEDOUT || errno == EINTR)
+			ret = -errno;
+		else
+			(void)is_old_module(errno, r.peer);
+	}
 	errno = saved;
 	return ret;
 }
 
-int shmipc_dev_wait(struct shmipc_segment *seg, const uint32_t *word, uint32_t val,
-		    uint32_t slot, uint32_t peer_val, uint64_t until_ns)
+/* What makes the descriptor readable is of the description, and each handle has its own. */
+static int poll_set(const struct shmipc_word *w, const struct shmipc_word *peer)
 {
-	struct shmipc_dev_wait r = { .off = offset_of(seg, word), .val = val, .peer = slot,
-				     .peer_val = peer_val, .deadline_ns = until_ns };
+	struct shmipc_segment *seg = w->of;
+	struct shmipc_dev_poll r = { .size = sizeof(r), .flags = SHMIPC_DEV_POLL_ON,
+				     .off = offset_of(seg, w->word), .val = w->val,
+				     .peer = SHMIPC_DEV_NO_PEER };
+	int ret;
 
-	return dev_sleep(seg, &r);
+	if (peer) {
+		r.peer = peer_of(seg, peer->word);
+		r.peer_val = peer->val & ~SHMIPC_PEER_WATCHED;
+	}
+	ret = shmipc_dev_ioctl(seg->fd, SHMIPC_IOC_POLL_SET, &r);
+	if (!ret || !is_old_module(-ret, r.peer))
+		return ret;
+	r.peer = SHMIPC_DEV_NO_PEER;
+	return shmipc_dev_ioctl(seg->fd, SHMIPC_IOC_POLL_SET, &r);
 }
 
-int shmipc_dev_wait_peer(struct shmipc_segment *seg, uint32_t slot, uint32_t peer_val,
-			 uint64_t until_ns)
+/* Of several segments; the words of one are side by side. */
+static int sleep_many(const struct shmipc_wait_set *set, uint64_t until_ns)
 {
-	const struct shmipc_peer_slot *s = shmipc_segment_slot(seg, slot);
-	struct shmipc_dev_wait r = { .off = offset_of(seg, &s->word), .val = peer_val,
-				     .peer = SHMIPC_DEV_NO_PEER, .deadline_ns = until_ns };
+	uint64_t now = shmipc_now_ns(), ns = until_ns > now ? until_ns - now : 0;
+	struct timespec left = { (time_t)(ns / 1000000000u), (long)(ns % 1000000000u) };
+	struct pollfd *fd = calloc(set->n, sizeof(*fd));
+	int saved = errno, ret = fd ? 0 : -ENOMEM;
+	size_t i, next, n = 0;
 
-	return dev_sleep(seg, &r);
+	for (i = 0; i < set->n && !ret; i = next, n++) {
+		for (next = i + 1; next < set->n && set->w[next].of == set->w[i].of; next++)
+			continue;
+		ret = poll_set(&set->w[i], next - i > 1 ? &set->w[next - 1] : NULL);
+		fd[n] = (struct pollfd){ .fd = ((struct shmipc_segment *)set->w[i].of)->fd,
+					 .events = POLLIN };
+	}
+	if (!ret) {
+		ret = ppoll(fd, n, until_ns == UINT64_MAX ? NULL : &left, NULL);
+		ret = ret < 0 && errno == EINTR ? -EINTR : ret ? 0 : -ETIMEDOUT;
+	}
+	free(fd);
+	errno = saved;
+	return ret;
+}
+
+int shmipc_dev_sleep(struct shmipc_wait_set *set, uint64_t until_ns)
+{
+	return set->w[set->n - 1].of == set->w->of ? sleep_one(set, until_ns) :
+						     sleep_many(set, until_ns);
 }
 
 void shmipc_dev_wake(struct shmipc_segment *seg, const uint32_t *word)
@@ -193,44 +283,4 @@ void shmipc_dev_wake(struct shmipc_segment *seg, const uint32_t *word)
 
 	(void)ioctl(seg->fd, SHMIPC_IOC_WAKE, &r);
 	errno = saved;
-}
-
-/* Whoever comes or goes wakes every sleeper of the segment. */
-int shmipc_dev_wait_log(struct shmipc_segment *seg, const uint32_t *word, uint32_t val,
-			uint32_t slots, uint64_t until_ns)
-{
-	struct shmipc_dev_wait r = { .off = offset_of(seg, word), .val = val,
-				     .peer = SHMIPC_DEV_NO_PEER, .deadline_ns = until_ns };
-
-	(void)slots;
-	return dev_sleep(seg, &r);
-}
-
-/* What makes the descriptor readable is of the description, and each handle has its own. */
-static int poll_set(const struct shmipc_any *a)
-{
-	struct shmipc_dev_poll r = { .size = sizeof(r), .flags = SHMIPC_DEV_POLL_ON,
-				     .off = offset_of(a->seg, a->w.word), .val = a->w.val,
-				     .peer = SHMIPC_DEV_NO_PEER };
-
-	return shmipc_dev_ioctl(a->seg->fd, SHMIPC_IOC_POLL_SET, &r);
-}
-
-int shmipc_dev_wait_any(struct shmipc_any *any, size_t n, uint64_t until_ns)
-{
-	uint64_t now = shmipc_now_ns(), ns = until_ns > now ? until_ns - now : 0;
-	struct timespec left = { (time_t)(ns / 1000000000u), (long)(ns % 1000000000u) };
-	struct pollfd *fd = calloc(n, sizeof(*fd));
-	int saved = errno, ret = fd ? 0 : -ENOMEM;
-	size_t i;
-
-	for (i = 0; i < n && !ret; i++) {
-		ret = poll_set(&any[i]);
-		fd[i] = (struct pollfd){ .fd = any[i].seg->fd, .events = POLLIN };
-	}
-	if (!ret && ppoll(fd, n, &left, NULL) < 0 && errno == EINTR)
-		ret = -EINTR;
-	free(fd);
-	errno = saved;
-	return ret;
 }

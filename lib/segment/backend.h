@@ -15,12 +15,6 @@
 
 struct shmipc_locks;
 
-/* A word of a segment. */
-struct shmipc_any {
-	struct shmipc_segment *seg;
-	struct shmipc_word w;
-};
-
 struct shmipc_backend {
 	const char *name;
 	uint32_t caps;		/* SHMIPC_CAP_* that do not depend on the kernel */
@@ -73,20 +67,18 @@ struct shmipc_backend {
 	uint32_t (*pid)(struct shmipc_segment *seg, uint32_t slot);
 
 	/*
-	 * Sleep while *@word is @val and the slot's word, less its WATCHED bit,
-	 * is @peer_val, until @until_ns or sooner. 0: look again; -ETIMEDOUT;
-	 * -EINTR. wait_peer: the slot's word alone. wake: all sleepers of a word.
+	 * Sleeping, see wait/waiter.h. watch_peer: have a sleep on @set end when a peer
+	 * comes to a slot, leaves it or dies. watch_peers: the same of all in [0, slots);
+	 * of those that come when they have said hello. Both are to be called before the
+	 * peers are looked at. sleep: on the words of @set, all of this backend. wake: all
+	 * sleepers of a word. hello: we can be watched from now on, and have done nothing
+	 * yet that others might wait for; NULL: the kernel tells them.
 	 */
-	int (*wait)(struct shmipc_segment *seg, const uint32_t *word, uint32_t val,
-		    uint32_t slot, uint32_t peer_val, uint64_t until_ns);
-	int (*wait_peer)(struct shmipc_segment *seg, uint32_t slot, uint32_t peer_val,
-			 uint64_t until_ns);
+	void (*watch_peer)(struct shmipc_segment *seg, struct shmipc_wait_set *set, uint32_t slot);
+	void (*watch_peers)(struct shmipc_segment *seg, struct shmipc_wait_set *set, uint32_t slots);
+	int (*sleep)(struct shmipc_wait_set *set, uint64_t until_ns);
 	void (*wake)(struct shmipc_segment *seg, const uint32_t *word);
-	/* As wait, but it also ends when any peer in [0, slots) attaches, leaves or dies. */
-	int (*wait_log)(struct shmipc_segment *seg, const uint32_t *word, uint32_t val,
-			uint32_t slots, uint64_t until_ns);
-	/* Sleep while each of @n words, of any segments of this backend, has its value. */
-	int (*wait_any)(struct shmipc_any *any, size_t n, uint64_t until_ns);
+	void (*hello)(struct shmipc_segment *seg);
 };
 
 extern const struct shmipc_backend shmipc_mem;		/* files by name, memfds */

@@ -166,12 +166,23 @@ out:
 	return ok;
 }
 
-/* The word no longer holds the thread id: take it off the list. */
+/*
+ * Whoever frees a word and is killed before it has woken the sleepers: of the one word
+ * that is pending the kernel wakes one, also when it is free. (Linux 5.5)
+ */
+void shmipc_keeper_leaves(int handle)
+{
+	pthread_mutex_lock(&keeper.mutex);
+	shmipc_store_relaxed(&keeper.head.list_op_pending, keeper.node[handle]);
+	shmipc_barrier_light();
+}
+
+/* The word is free, and its sleepers are awake: take it off the list. */
 void shmipc_keeper_drop(int handle)
 {
 	struct robust_list *p, *node;
 
-	pthread_mutex_lock(&keeper.mutex);
+	shmipc_store_relaxed(&keeper.head.list_op_pending, NULL);
 	node = keeper.node[handle];
 	for (p = &keeper.head.list; p->next != node; p = p->next)
 		continue;

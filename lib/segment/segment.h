@@ -12,7 +12,7 @@
 #include <shmipc/segment.h>
 
 #include "base/base.h"
-#include "wait/wait.h"
+#include "wait/waiter.h"
 
 struct shmipc_backend;
 struct shmipc_pages;
@@ -49,11 +49,19 @@ struct shmipc_memory {
 	size_t bytes;
 };
 
+/* May processes of other users write to it? */
+enum shmipc_others {
+	SHMIPC_OTHERS_UNKNOWN = 0,
+	SHMIPC_OTHERS_NONE,
+	SHMIPC_OTHERS_WRITE,
+};
+
 struct shmipc_segment {
 	const struct shmipc_backend *be;
 	int fd;				/* -1: private */
 	bool dead;			/* inherited through fork */
-	bool read_only;			/* mapped read-only, without a slot */
+	bool read_only;			/* mapped so: looks, and takes no slot */
+	enum shmipc_others others;	/* table_wait.c: found at the first sleep */
 	struct shmipc_memory *mem;
 	unsigned char *base;
 	size_t bytes;
@@ -91,10 +99,13 @@ void shmipc_fork_del(struct shmipc_segment *seg);
 /* keeper.c: robust words that the kernel marks when this process dies */
 bool shmipc_keeper_hold(struct shmipc_segment *seg, uint32_t slot, uint32_t *ret_tid,
 			int *ret_handle);
+void shmipc_keeper_leaves(int handle);	/* the word is about to be freed; then drop */
 void shmipc_keeper_drop(int handle);
 void shmipc_keeper_after_fork(void);
 
 /* wake.c */
+void shmipc_watch_word(struct shmipc_segment *seg, struct shmipc_wait_set *set,
+		       const uint32_t *word, uint32_t val);
 /* Wake the sleepers of a word; @seq: the message that it is about. */
 void shmipc_wake(struct shmipc_segment *seg, uint32_t slot, const uint32_t *word, uint64_t seq);
 
@@ -110,6 +121,12 @@ int shmipc_end_take(struct shmipc_end *e, struct shmipc_segment *seg, enum shmip
 void shmipc_end_leave(struct shmipc_end *e);
 void shmipc_slot_info(struct shmipc_segment *seg, uint32_t slot, struct shmipc_peer_info *ret);
 uint32_t shmipc_my_pidns(void);
+
+/* Changes when somebody comes that others may have to watch; see shmipc_layout.h. */
+static inline uint32_t *shmipc_peer_seq(const struct shmipc_segment *seg)
+{
+	return &((struct shmipc_seg_live *)(void *)(seg->base + SHMIPC_SEG_LIVE_OFF))->peer_seq;
+}
 
 static inline const uint32_t *shmipc_low32(const __u64 *word)
 {

@@ -108,8 +108,11 @@ static void write_slot(struct shmipc_end *e, enum shmipc_role role)
 	shmipc_racy_write(s->comm, comm, sizeof(s->comm));
 	e->keeper = -1;
 	(void)shmipc_keeper_hold(e->seg, e->slot, &word, &e->keeper);
-	/* peer.P1 -> peer.P0: the slot is filled in before its word says that we are attached. */
-	shmipc_store_release(&s->word, word);
+	/*
+	 * peer.P1 -> peer.P0: the slot is filled in before its word says that we are here.
+	 * As if somebody watched: if we are killed before the wake, the kernel wakes.
+	 */
+	shmipc_store_release(&s->word, word | SHMIPC_PEER_WATCHED);
 	shmipc_futex_wake(&s->word, INT_MAX);
 }
 
@@ -136,7 +139,9 @@ void shmipc_table_leave(struct shmipc_end *e)
 	struct shmipc_peer_slot *s = shmipc_segment_slot(e->seg, e->slot);
 
 	shmipc_store_relaxed(&s->state, (uint8_t)SHMIPC_PEER_LEFT);
-	/* peer.P1 -> peer.P0: what we published, and that we left, before the word says free. */
+	if (e->keeper >= 0)
+		shmipc_keeper_leaves(e->keeper);
+	/* peer.P1 -> peer.P0: what we published, and that we left, before the word is free. */
 	shmipc_store_release(&s->word, 0u);
 	shmipc_futex_wake(&s->word, INT_MAX);
 	if (e->keeper >= 0)

@@ -25,13 +25,11 @@ enum shmipc_peer_state shmipc_table_state(struct shmipc_segment *seg, uint32_t s
 void shmipc_table_wait_gone(struct shmipc_segment *seg, uint32_t slot, uint64_t until_ns);
 
 /* table_wait.c */
-int shmipc_table_wait(struct shmipc_segment *seg, const uint32_t *word, uint32_t val,
-		      uint32_t slot, uint32_t peer_val, uint64_t until_ns);
-int shmipc_table_wait_peer(struct shmipc_segment *seg, uint32_t slot, uint32_t peer_val,
-			   uint64_t until_ns);
-int shmipc_table_wait_log(struct shmipc_segment *seg, const uint32_t *word, uint32_t val,
-			  uint32_t slots, uint64_t until_ns);
-int shmipc_table_wait_any(struct shmipc_any *any, size_t n, uint64_t until_ns);
+void shmipc_table_watch_peer(struct shmipc_segment *seg, struct shmipc_wait_set *set, uint32_t slot);
+void shmipc_table_watch_peers(struct shmipc_segment *seg, struct shmipc_wait_set *set,
+			     uint32_t slots);
+int shmipc_table_sleep(struct shmipc_wait_set *set, uint64_t until_ns);
+void shmipc_table_hello(struct shmipc_segment *seg);
 void shmipc_table_wake(struct shmipc_segment *seg, const uint32_t *word);
 
 #endif /* SHMIPC_LIB_TABLE_H */

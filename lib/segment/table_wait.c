@@ -1,12 +1,25 @@
 // SPDX-License-Identifier: MIT
-/* table_wait.c - sleeping, with a peer table that the peers write themselves */
+/*
+ * table_wait.c - sleeping beside a peer table that the peers write themselves
+ *
+ * The kernel marks the word of a peer that dies, and wakes one of its sleepers, who
+ * passes the wake on. (Of a slot that is being left it wakes one, too: see keeper.c.)
+ * So a sleeper needs no tick where that is certain. It is not
+ *   - of a peer without a keeper, and of one that is just coming: nobody tells of its
+ *     death;
+ *   - of more peers than one sleep can watch;
+ *   - where a process of another user may write the table: a word that lies is not
+ *     marked.
+ */
 #include <errno.h>
 #include <limits.h>
-#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "segment/table.h"
 
-#define POLL_TICK_NS		UINT64_C(2000000)
+#define WATCHED_MAX	100u	/* peers of one segment in one sleep */
+#define NO_WAITV_NS	UINT64_C(2000000)
 
 /* Mark the word of a peer, so that the kernel wakes a watcher when it dies. */
 static uint32_t watch_word(struct shmipc_peer_slot *s)
@@ -20,94 +33,108 @@ static uint32_t watch_word(struct shmipc_peer_slot *s)
 	return is;
 }
 
-/* If one sleep cannot watch the peer as well, it must be short. */
-static uint64_t watch_until(const struct shmipc_segment *seg, uint32_t peer_word, uint64_t until_ns)
+/* May a process of another user write here? Asked once, of the file. */
+static bool others_write(struct shmipc_segment *seg)
 {
-	uint64_t soon;
+	struct stat st;
 
-	if (shmipc_wait_caps() & SHMIPC_CAP_WAITV &&
-	    ((peer_word & SHMIPC_PEER_TID_MASK) != SHMIPC_PEER_NO_KEEPER || seg->fd < 0))
-		return until_ns;
-	soon = shmipc_now_ns() + POLL_TICK_NS;
-	return soon < until_ns ? soon : until_ns;
-}
-
-int shmipc_table_wait(struct shmipc_segment *seg, const uint32_t *word, uint32_t val,
-		      uint32_t slot, uint32_t peer_val, uint64_t until_ns)
-{
-	struct shmipc_peer_slot *s = shmipc_segment_slot(seg, slot);
-	uint32_t watched = watch_word(s);
-	int ret;
-
-	if ((watched & ~SHMIPC_PEER_WATCHED) != peer_val)
-		return 0;
-	ret = shmipc_futex_wait(word, val, &s->word, watched,
-				watch_until(seg, watched, until_ns));
-	/* The kernel wakes one watcher of a death: pass it on. */
-	if (shmipc_load_relaxed(&s->word) & SHMIPC_PEER_DEAD)
-		shmipc_futex_wake(&s->word, INT_MAX);
-	return ret;
-}
-
-int shmipc_table_wait_peer(struct shmipc_segment *seg, uint32_t slot, uint32_t peer_val,
-			   uint64_t until_ns)
-{
-	struct shmipc_peer_slot *s = shmipc_segment_slot(seg, slot);
-	uint32_t watched = watch_word(s);
-
-	if ((watched & ~SHMIPC_PEER_WATCHED) != peer_val)
-		return 0;
-	return shmipc_futex_wait(&s->word, watched, NULL, 0, watch_until(seg, watched, until_ns));
-}
-
-/* Peers beyond those that one sleep can watch are checked at ticks. */
-int shmipc_table_wait_log(struct shmipc_segment *seg, const uint32_t *word, uint32_t val,
-			  uint32_t slots, uint64_t until_ns)
-{
-	struct shmipc_word w[SHMIPC_WORDS_MAX] = { { word, val } };
-	uint32_t slot, watched, n = 1, i;
-	bool all = shmipc_wait_caps() & SHMIPC_CAP_WAITV;
-	struct shmipc_peer_slot *s;
-	uint64_t soon;
-	int ret;
-
-	for (slot = 0; slot < slots && all && seg->fd >= 0; slot++) {
-		s = shmipc_segment_slot(seg, slot);
-		watched = seg->read_only ? shmipc_load_relaxed(&s->word) : watch_word(s);
-		if (!shmipc_word_attached(watched))
-			continue;
-		all = !seg->read_only && n < SHMIPC_WORDS_MAX &&
-		      (watched & SHMIPC_PEER_TID_MASK) != SHMIPC_PEER_NO_KEEPER;
-		if (all)
-			w[n++] = (struct shmipc_word){ &s->word, watched };
+	if (!seg->others) {
+		seg->others = SHMIPC_OTHERS_WRITE;
+		if (!fstat(seg->fd, &st) && st.st_uid == geteuid() &&
+		    !(st.st_mode & (S_IWGRP | S_IWOTH)))
+			seg->others = SHMIPC_OTHERS_NONE;
 	}
-	soon = shmipc_now_ns() + POLL_TICK_NS;
-	if (!all && soon < until_ns)
-		until_ns = soon;
-	ret = shmipc_futex_wait_words(w, n, until_ns);
-	/* The kernel wakes one watcher of a death: pass it on. */
-	for (i = 1; i < n; i++)
-		if (shmipc_load_relaxed(w[i].word) & SHMIPC_PEER_DEAD)
-			shmipc_futex_wake(w[i].word, INT_MAX);
-	return ret;
+	return seg->others == SHMIPC_OTHERS_WRITE;
 }
 
-int shmipc_table_wait_any(struct shmipc_any *any, size_t n, uint64_t until_ns)
+/* Will the kernel tell of this one's death? @is: its word. */
+static bool is_told(struct shmipc_segment *seg, uint32_t slot, uint32_t is)
 {
-	struct shmipc_word few[SHMIPC_WORDS_MAX], *w = few;
+	struct shmipc_peer_slot *s = shmipc_segment_slot(seg, slot);
+
+	if (shmipc_word_attached(is))
+		return (is & SHMIPC_PEER_TID_MASK) != SHMIPC_PEER_NO_KEEPER &&
+		       is & SHMIPC_PEER_WATCHED;
+	/* On its way in: only its lock says so. */
+	return is || shmipc_load_relaxed(&s->state) != SHMIPC_PEER_ATTACHED ||
+	       !seg->be->locks->held(seg, slot);
+}
+
+static void watch_slot(struct shmipc_segment *seg, struct shmipc_wait_set *set, uint32_t slot,
+		       uint32_t is)
+{
+	shmipc_wait_set_add(set, (struct shmipc_word){
+		.word = &shmipc_segment_slot(seg, slot)->word, .val = is, .of_peer = true,
+		.of = seg });
+}
+
+static uint32_t look_word(const struct shmipc_segment *seg, uint32_t slot)
+{
+	struct shmipc_peer_slot *s = shmipc_segment_slot(seg, slot);
+
+	return seg->read_only ? shmipc_load_relaxed(&s->word) : watch_word(s);
+}
+
+void shmipc_table_watch_peer(struct shmipc_segment *seg, struct shmipc_wait_set *set, uint32_t slot)
+{
+	uint32_t is = look_word(seg, slot);
+
+	watch_slot(seg, set, slot, is);
+	if (seg->fd < 0)	/* in memory of one process nobody dies alone */
+		return;
+	if (!is_told(seg, slot, is))
+		shmipc_wait_set_tick(set, SHMIPC_TICK_UNSURE);
+	if (others_write(seg))
+		shmipc_wait_set_tick(set, SHMIPC_TICK_GUARD);
+}
+
+void shmipc_table_watch_peers(struct shmipc_segment *seg, struct shmipc_wait_set *set,
+			      uint32_t slots)
+{
+	const uint32_t *seq = shmipc_peer_seq(seg);
+	uint32_t slot, is, n = 0;
+
+	if (seg->fd < 0)
+		return;
+	/* peer.H1 <- peer.H0: whoever has said hello before can be seen in its slot. */
+	shmipc_wait_set_add(set, (struct shmipc_word){
+		.word = seq, .val = shmipc_load_acquire(seq), .of = seg });
+	for (slot = 0; slot < slots; slot++) {
+		is = look_word(seg, slot);
+		if (!is_told(seg, slot, is) || n == WATCHED_MAX)
+			shmipc_wait_set_tick(set, SHMIPC_TICK_UNSURE);
+		if (!shmipc_word_attached(is) || n == WATCHED_MAX)
+			continue;
+		watch_slot(seg, set, slot, is);
+		n++;
+	}
+	if (others_write(seg))
+		shmipc_wait_set_tick(set, SHMIPC_TICK_GUARD);
+}
+
+int shmipc_table_sleep(struct shmipc_wait_set *set, uint64_t until_ns)
+{
+	uint64_t soon;
+	uint32_t is;
 	size_t i;
 	int ret;
 
-	if (n > SHMIPC_WORDS_MAX)
-		w = calloc(n, sizeof(*w));
-	if (!w)
-		return -ENOMEM;
-	few[0] = any->w;
-	for (i = 0; i < n; i++)
-		w[i] = any[i].w;
-	ret = shmipc_futex_wait_many(w, n, until_ns);
-	if (w != few)
-		free(w);
+	if (set->n > 1 && !(shmipc_wait_caps() & SHMIPC_CAP_WAITV)) {
+		soon = shmipc_now_ns() + NO_WAITV_NS;
+		if (soon < until_ns) {	/* the first word alone, and the others so often */
+			ret = shmipc_futex_wait_many(set->w, 1, soon);
+			return ret == -ETIMEDOUT ? 0 : ret;
+		}
+	}
+	ret = shmipc_futex_wait_many(set->w, set->n, until_ns);
+	/* The kernel wakes one watcher of a death, or of one killed while it left: pass it on. */
+	for (i = 0; i < set->n; i++) {
+		if (!set->w[i].of_peer)
+			continue;
+		is = shmipc_load_relaxed(set->w[i].word);
+		if (is != set->w[i].val && (is & SHMIPC_PEER_DEAD || !is))
+			shmipc_futex_wake(set->w[i].word, INT_MAX);
+	}
 	return ret;
 }
 
@@ -115,4 +142,13 @@ void shmipc_table_wake(struct shmipc_segment *seg, const uint32_t *word)
 {
 	(void)seg;
 	shmipc_futex_wake(word, INT_MAX);
+}
+
+void shmipc_table_hello(struct shmipc_segment *seg)
+{
+	uint32_t *seq = shmipc_peer_seq(seg);
+
+	/* peer.H0 -> peer.H1 */
+	(void)shmipc_fetch_add_acq_rel(seq, 1u);
+	shmipc_futex_wake(seq, INT_MAX);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* wake.c - waking the sleepers of a word */
+/* wake.c - sleeping on a word of a segment, and waking its sleepers */
 #include "segment/backend.h"
 #include "segment/probe.h"
 
@@ -7,4 +7,12 @@ void shmipc_wake(struct shmipc_segment *seg, uint32_t slot, const uint32_t *word
 {
 	shmipc_probe(wake, seg, slot, shmipc_probe_off(seg, word), seq, 0);
 	seg->be->wake(seg, word);
+}
+
+/* Have a sleep on @set end when @word is no longer @val. */
+void shmipc_watch_word(struct shmipc_segment *seg, struct shmipc_wait_set *set,
+		       const uint32_t *word, uint32_t val)
+{
+	shmipc_wait_set_by(set, seg->be->sleep);
+	shmipc_wait_set_add(set, (struct shmipc_word){ .word = word, .val = val, .of = seg });
 }

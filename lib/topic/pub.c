@@ -28,6 +28,12 @@ static void commit(struct shmipc_pub_priv *p, uint64_t seq, uint32_t n,
 		shmipc_pub_slow_wake(&p->pub, seq, wake);
 }
 
+/* Is there room for *@arg numbers by now? */
+static int room_again(struct shmipc_pub_priv *p, void *arg, struct shmipc_tlog_block *b)
+{
+	return shmipc_tlog_make_room(&p->pub.tx, *(const uint32_t *)arg, b);
+}
+
 /* @n numbers, waiting for room. */
 static int claim(struct shmipc_pub_priv *p, uint32_t n, uint64_t *ret_seq, uint64_t deadline_ns)
 {
@@ -41,30 +47,49 @@ static int claim(struct shmipc_pub_priv *p, uint32_t n, uint64_t *ret_seq, uint6
 		if (!shmipc_tlog_make_room(&p->pub.tx, n, &b))
 			continue;
 		seq = shmipc_tlog_tx_next(&p->pub.tx);
-		ret = shmipc_pub_wait(p, &b, seq + n - p->pub.tx.entries, deadline_ns);
+		ret = shmipc_pub_wait(p, &b, seq + n - p->pub.tx.entries, false, room_again,
+				      &n, deadline_ns);
 		if (ret)
 			return ret;
 	}
 	return 0;
 }
 
+/* A block of the pool that is wanted, and got. */
+struct block_wanted {
+	uint64_t bytes;
+	struct shmipc_pool_block *blk;
+	bool got;
+};
+
+static int block_again(struct shmipc_pub_priv *p, void *arg, struct shmipc_tlog_block *b)
+{
+	struct block_wanted *w = arg;
+	int ret;
+
+	b->who = SHMIPC_TLOG_NOBODY;
+	ret = shmipc_pool_take(&p->pool, w->bytes, w->blk, b);
+	w->got = !ret;
+	return ret;
+}
+
 /* A block of the pool, waiting for room. */
 static int take_block(struct shmipc_pub_priv *p, uint64_t bytes, struct shmipc_pool_block *ret_blk,
 		      uint64_t deadline_ns)
 {
+	struct block_wanted w = { .bytes = bytes, .blk = ret_blk };
 	struct shmipc_tlog_block b;
 	int ret;
 
 	if (!p->pub.live)
 		return -EINVAL;
 	for (;;) {
-		b.who = SHMIPC_TLOG_NOBODY;
-		ret = shmipc_pool_take(&p->pool, bytes, ret_blk, &b);
+		ret = block_again(p, &w, &b);
 		if (ret != -EAGAIN)
 			return ret;
-		ret = shmipc_pub_wait(p, &b, b.pos + 1, deadline_ns);
-		if (ret)
-			return ret;
+		ret = shmipc_pub_wait(p, &b, b.pos + 1, true, block_again, &w, deadline_ns);
+		if (ret || w.got)
+			return w.got ? 0 : ret;
 	}
 }
 
@@ -348,7 +373,9 @@ SHMIPC_EXPORT int shmipc_pub_get_stat(const struct shmipc_pub *pub, struct shmip
 	st.id = shmipc_load_relaxed(&pub->tx.line->id);
 	st.sent = pub_seq(p);
 	st.bytes = pub->tx.bytes - p->opened_bytes;
-	st.sleeps = p->t.sleeps;
+	st.sleeps = p->t.wait.sleeps;
+	st.ticks = p->t.wait.ticks;
+	st.pauses = p->t.wait.cadence.pauses;
 	st.wakes = p->t.wakes;
 	st.evicted = p->evicted;
 	st.next = shmipc_tlog_tail(pub->tx.log);

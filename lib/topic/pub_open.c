@@ -79,10 +79,13 @@ static int start(struct shmipc_pub_priv *p, const struct shmipc_pub_opts *o)
 	if (ret)
 		return shmipc_fail(ret, "shmipc: publish on \"%s\": getrandom gives nothing (EAGAIN)",
 				   seg->hdr.name);
-	p->t.spin_ns = shmipc_topic_spin_ns(o->spin_ns);
+	shmipc_waiter_init(&p->t.wait, o->spin_ns, NULL);
 	p->chain = o->chain;
 	generation = shmipc_load_relaxed(&shmipc_segment_slot(seg, p->t.end.slot)->generation);
 	resume(p, id);
+	/* Our line can be found: subscribers that sleep watch us from here on. */
+	if (seg->be->hello)
+		seg->be->hello(seg);
 	p->pub.tx.full_fence = !(shmipc_wait_caps() & SHMIPC_CAP_MEMBARRIER);
 	p->pub.tx.fence = recall_fence;
 	if (!p->pub.tx.full_fence)

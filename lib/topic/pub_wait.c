@@ -11,10 +11,6 @@
 
 #include "topic/topic.h"
 
-#define TICK_FIRST_NS	1000000u
-#define SPIN_LOOKS	64
-#define SPIN_AGAIN_NS	UINT64_C(1000000)
-
 static uint32_t peer_of(const struct shmipc_pub_priv *p, const struct shmipc_tlog_block *b)
 {
 	return b->who == SHMIPC_TLOG_SUB ? p->t.seg->log.hdr.pubs + b->slot : b->slot;
@@ -87,22 +83,21 @@ static bool patience_over(struct shmipc_pub_priv *p, const struct shmipc_tlog_bl
 	return now >= *ret_until_ns;
 }
 
-/* Its slot says so for nothing; the kernel is asked now and then. */
-static bool sub_lives(struct shmipc_pub_priv *p, const struct shmipc_tlog_block *b)
+/* Its slot is free to read; the kernel is asked now and then. */
+static bool sub_lives(struct shmipc_pub_priv *p, const struct shmipc_tlog_block *b, bool sure)
 {
-	struct shmipc_segment *seg = p->t.seg;
 	uint64_t now = shmipc_now_ns();
 
-	if (now - p->asked_ns >= TOPIC_SURE_TICK_NS) {
-		p->asked_ns = now;
-		return shmipc_topic_sub_alive(seg, b->slot, b->state >> 16, true);
-	}
-	return shmipc_topic_sub_alive(seg, b->slot, b->state >> 16, false);
+	if (now >= p->ask_ns)
+		sure = true;
+	if (sure)
+		p->ask_ns = now + TOPIC_SURE_NS;
+	return shmipc_topic_sub_alive(p->t.seg, b->slot, b->state >> 16, sure);
 }
 
 /* Is there something about who is in the way that can be done at once? */
 static bool resolve(struct shmipc_pub_priv *p, const struct shmipc_tlog_block *b, uint64_t need,
-		    uint64_t *ret_until_ns)
+		    bool sure, uint64_t *ret_until_ns)
 {
 	struct shmipc_segment *seg = p->t.seg;
 	const struct shmipc_sub_line *line;
@@ -112,7 +107,7 @@ static bool resolve(struct shmipc_pub_priv *p, const struct shmipc_tlog_block *b
 		return bury_pub(p, b);
 	if (b->who != SHMIPC_TLOG_SUB)
 		return false;
-	if (!sub_lives(p, b)) {
+	if (!sub_lives(p, b, sure)) {
 		tell_death(p, peer_of(p, b), SHMIPC_ROLE_READER);
 		(void)shmipc_tlog_evict(&seg->log, b, 1);
 		return true;
@@ -142,76 +137,149 @@ static const __u64 *word_of(const struct shmipc_pub_priv *p, const struct shmipc
 	return &shmipc_tlog_sub(log, b->slot)->pos;
 }
 
-static uint64_t tick_ns(struct shmipc_pub_priv *p, const struct shmipc_tlog_block *b)
-{
-	uint64_t ns = p->room_tick_ns;
+/* One wait for who is in the way. */
+struct room_wait {
+	struct shmipc_pub_priv *p;
+	const struct shmipc_tlog_block *b;
+	shmipc_pub_again_fn again;
+	void *arg;
+	const __u64 *word;	/* of who is in the way, and what it was */
+	uint64_t was;
+	uint64_t need;
+	uint64_t want;		/* behind @need: we would like a lot at once */
+	uint64_t until_ns;	/* it is evicted then */
+	bool fresh;		/* it has just been found to be in the way */
+	bool pool;		/* it holds what lies in the pool */
+	uint32_t asked;		/* sleeps that asked for a lot */
+};
 
-	if (p->room_tick_pos != b->pos || !ns)
-		ns = TICK_FIRST_NS;
-	p->room_tick_pos = b->pos;
-	p->room_tick_ns = ns < TOPIC_SURE_TICK_NS / 2 ? 2 * ns : TOPIC_SURE_TICK_NS;
-	return b->who == SHMIPC_TLOG_SUB ? ns : TICK_FIRST_NS;
+static bool room_ready(void *arg)
+{
+	const struct room_wait *r = arg;
+
+	return shmipc_load_relaxed(r->word) != r->was;
+}
+
+static const __u64 *room_poll(void *arg, uint64_t *ret_val)
+{
+	const struct room_wait *r = arg;
+
+	*ret_val = r->was;
+	return r->word;
 }
 
 /*
- * Until the word moves. It may have moved for the last time between the look that
- * found it in the way and ours, or its owner may have died: who always spins looks
- * again now and then.
+ * It may have moved for the last time between the look that found it in the way and
+ * ours: one that spins looks again now and then.
  */
-static bool spin(struct shmipc_pub_priv *p, const __u64 *word, uint64_t deadline_ns)
+static int room_settle(void *arg, bool sure)
 {
-	uint64_t was = shmipc_load_relaxed(word), now = shmipc_now_ns(), end;
-	int i;
+	struct room_wait *r = arg;
+	bool fresh = r->fresh;
 
-	if (!p->t.spin_ns)
+	r->fresh = false;
+	return resolve(r->p, r->b, r->need, sure, &r->until_ns) || !fresh;
+}
+
+/* No other publisher is attached: none has said what it wants. */
+static bool is_alone(const struct shmipc_pub_priv *p)
+{
+	struct shmipc_segment *seg = p->t.seg;
+	uint32_t slot, n = shmipc_priv_tlog_pubs(&seg->log);
+
+	for (slot = 0; slot < n; slot++)
+		if (slot != p->t.end.slot &&
+		    seg->be->state(seg, slot, false) == SHMIPC_PEER_ATTACHED)
+			return false;
+	return true;
+}
+
+/*
+ * Enough is what this message needs; better is a lot at once. Of several publishers
+ * the largest want counts, see shmipc_tlog_moved(). One that is alone takes its own
+ * back when nothing came of it for a while.
+ */
+static uint64_t room_want(void *arg)
+{
+	struct room_wait *r = arg;
+	__u64 *want = &r->p->pub.tx.pub->room_want, was = r->want;
+
+	if (r->want > r->need && r->asked++) {
+		r->want = r->need;
+		/* tlog.Z0 -> tlog.Z1: as when it is raised. */
+		if (is_alone(r->p))
+			(void)shmipc_cas_acq_rel(want, &was, r->need);
+	}
+	shmipc_priv_tlog_raise(want, r->want);
+	return r->want;
+}
+
+/* Is the same one in the way as before? It is what we sleep for. */
+static bool same_blocks(const struct room_wait *r)
+{
+	struct shmipc_tlog_block b;
+
+	return r->again(r->p, r->arg, &b) && b.who == r->b->who && b.slot == r->b->slot &&
+	       b.state == r->b->state;
+}
+
+/* Who wakes us? A member of a group has more than its position; nobody for a claim. */
+static enum shmipc_tick room_tick(const struct room_wait *r)
+{
+	if (r->b->who == SHMIPC_TLOG_PUB)
+		return SHMIPC_TICK_POLL;
+	if (r->want > r->need || r->pool || shmipc_sub_state_group(r->b->state) ||
+	    !is_alone(r->p) || shmipc_load_relaxed(&r->p->pub.tx.pub->room_want) != r->want)
+		return SHMIPC_TICK_ROOM;
+	return SHMIPC_TICK_NONE;
+}
+
+static bool room_look(void *arg, struct shmipc_wait_set *set)
+{
+	struct room_wait *r = arg;
+	struct shmipc_segment *seg = r->p->t.seg;
+
+	/* tlog.P1 <- tlog.P0, group.G1 <- group.G0 */
+	r->was = shmipc_load_acquire(r->word);
+	shmipc_watch_word(seg, set, shmipc_low32(r->word), (uint32_t)r->was);
+	seg->be->watch_peer(seg, set, peer_of(r->p, r->b));
+	/* Publishers that come want room, too. */
+	seg->be->watch_peers(seg, set, shmipc_priv_tlog_pubs(&seg->log));
+	if (!same_blocks(r))
 		return false;
-	end = now + (p->t.spin_ns == SHMIPC_SPIN_ALWAYS ? SPIN_AGAIN_NS : p->t.spin_ns);
-	do {
-		for (i = 0; i < SPIN_LOOKS; i++) {
-			if (shmipc_load_relaxed(word) != was)
-				return true;
-			shmipc_cpu_relax();
-		}
-		now = shmipc_now_ns();
-	} while (now < end && now < deadline_ns);
-	return p->t.spin_ns == SHMIPC_SPIN_ALWAYS;
+	r->fresh = true;
+	shmipc_wait_set_tick(set, room_tick(r));
+	if (set->until_ns > r->until_ns)
+		set->until_ns = r->until_ns;
+	return true;
 }
 
-static int sleep_for(struct shmipc_pub_priv *p, const struct shmipc_tlog_block *b, uint64_t need,
-		     uint64_t until_ns)
+static void room_tell(void *arg, const uint32_t *word, int ret)
 {
-	const struct shmipc_tlog *log = &p->t.seg->log;
-	const __u64 *word = word_of(p, b);
-	uint64_t want = b->pos + log->lot, tail = shmipc_tlog_tail(log), val;
-	uint32_t peer = peer_of(p, b), peer_word;
-	int ret;
+	const struct room_wait *r = arg;
+	struct shmipc_pub_priv *p = r->p;
+	struct shmipc_pub_line *line = p->pub.tx.line;
+	uint64_t off = shmipc_probe_off(p->t.seg, word);
 
-	/* Enough is what this message needs; better is a lot at once. */
-	if (want > tail)
-		want = tail;
-	if (want < need)
-		want = need;
-	/* Of several publishers the largest counts, see shmipc_tlog_moved(). */
-	shmipc_priv_tlog_raise(&p->pub.tx.pub->room_want, want);
-	/* wait.W3 <- wait.W2: the want is visible before we look again. */
-	(void)shmipc_barrier_heavy();
-	peer_word = shmipc_load_relaxed(&shmipc_segment_slot(p->t.seg, peer)->word);
-	val = shmipc_load_acquire(word);
-	if (b->who == SHMIPC_TLOG_SUB && !shmipc_sub_state_group(b->state) && val >= want)
-		return 0;
-	p->t.sleeps++;
-	shmipc_store_relaxed(&p->pub.tx.line->wait_slot, (__u64)peer + 1);
-	shmipc_store_relaxed(&p->pub.tx.line->waits, (__u64)++p->waits);
-	shmipc_probe(wait, p->t.seg, p->t.end.slot, shmipc_probe_off(p->t.seg, shmipc_low32(word)),
-		     need - 1 + log->hdr.entries, SHMIPC_ROLE_PRODUCER);
-	ret = p->t.seg->be->wait(p->t.seg, shmipc_low32(word), (uint32_t)val, peer,
-				 peer_word & ~SHMIPC_PEER_WATCHED, until_ns);
-	shmipc_probe(wait_end, p->t.seg, p->t.end.slot,
-		     shmipc_probe_off(p->t.seg, shmipc_low32(word)), (int64_t)ret,
-		     SHMIPC_ROLE_PRODUCER);
-	shmipc_store_relaxed(&p->pub.tx.line->wait_slot, (__u64)0);
-	return ret == -EINTR ? ret : 0;
+	if (ret > 0) {
+		shmipc_store_relaxed(&line->wait_slot, (__u64)peer_of(p, r->b) + 1);
+		shmipc_store_relaxed(&line->waits, (__u64)++p->waits);
+		shmipc_probe(wait, p->t.seg, p->t.end.slot, off,
+			     r->need - 1 + p->t.seg->log.hdr.entries, SHMIPC_ROLE_PRODUCER);
+		return;
+	}
+	shmipc_store_relaxed(&line->wait_slot, (__u64)0);
+	shmipc_probe(wait_end, p->t.seg, p->t.end.slot, off, (int64_t)ret, SHMIPC_ROLE_PRODUCER);
 }
+
+static const struct shmipc_wait_ops room_ops = {
+	.ready = room_ready,
+	.poll = room_poll,
+	.settle = room_settle,
+	.want = room_want,
+	.look = room_look,
+	.tell = room_tell,
+};
 
 static void tell_full(const struct shmipc_pub_priv *p, const struct shmipc_tlog_block *b,
 		      uint64_t need)
@@ -223,40 +291,53 @@ static void tell_full(const struct shmipc_pub_priv *p, const struct shmipc_tlog_
 		     tail > b->pos ? tail - b->pos : 0);
 }
 
+static void begin(struct room_wait *r)
+{
+	const struct shmipc_tlog *log = &r->p->t.seg->log;
+	uint64_t tail = shmipc_tlog_tail(log);
+
+	r->word = word_of(r->p, r->b);
+	r->was = shmipc_load_relaxed(r->word);
+	r->want = r->b->pos + log->lot;
+	if (r->want > tail)
+		r->want = tail;
+	if (r->want < r->need)
+		r->want = r->need;
+	r->fresh = true;
+}
+
 /**
  * shmipc_pub_wait - wait until who is in the way has moved, or gone
  * @p:           the publisher; without a claim
  * @b:           who it is
  * @need:        where it should be
+ * @pool:        room in the pool is waited for, not in the log
+ * @again:       is it still in the way?
+ * @arg:         for @again
  * @deadline_ns: absolute
  *
  * Return: 0: try again; -EAGAIN, -ETIMEDOUT, -EINTR.
  */
 int shmipc_pub_wait(struct shmipc_pub_priv *p, const struct shmipc_tlog_block *b, uint64_t need,
-		    uint64_t deadline_ns)
+		    bool pool, shmipc_pub_again_fn again, void *arg, uint64_t deadline_ns)
 {
-	uint64_t until_ns, now, tick;
+	struct room_wait r = { .p = p, .b = b, .again = again, .arg = arg, .need = need,
+			       .pool = pool };
+	int ret;
 
-	if (resolve(p, b, need, &until_ns))
+	if (resolve(p, b, need, false, &r.until_ns))
 		return 0;
 	tell_full(p, b, need);
-	if (!deadline_ns) {
-		note(p, b);
-		return -EAGAIN;
-	}
-	now = shmipc_now_ns();
-	if (now >= deadline_ns) {
-		note(p, b);
-		return -ETIMEDOUT;
-	}
-	if (b->who == SHMIPC_TLOG_NOBODY) {	/* two that were in each other's way */
-		shmipc_cpu_relax();
+	if (b->who != SHMIPC_TLOG_NOBODY) {
+		begin(&r);
+		ret = shmipc_wait_one(&p->t.wait, &room_ops, &r, deadline_ns);
+	} else if (deadline_ns && shmipc_now_ns() < deadline_ns) {
+		shmipc_cpu_relax();	/* two that were in each other's way */
 		return 0;
+	} else {
+		ret = deadline_ns ? -ETIMEDOUT : -EAGAIN;
 	}
-	if (spin(p, word_of(p, b), deadline_ns < until_ns ? deadline_ns : until_ns))
-		return 0;
-	tick = shmipc_now_ns() + tick_ns(p, b);
-	if (until_ns > tick)
-		until_ns = tick;
-	return sleep_for(p, b, need, until_ns < deadline_ns ? until_ns : deadline_ns);
+	if (ret == -EAGAIN || ret == -ETIMEDOUT)
+		note(p, b);
+	return ret;
 }

@@ -64,11 +64,10 @@ static int start(struct shmipc_sub_priv *s, const struct shmipc_sub_opts *o)
 	uint64_t generation;
 	int ret;
 
-	s->t.spin_ns = shmipc_topic_spin_ns(o->spin_ns);
+	shmipc_waiter_init(&s->t.wait, o->spin_ns, &s->sub.rx.received);
 	s->iter = o->iter;
 	s->policy = o->policy;
 	s->group = o->group;
-	s->gather_every = s->gather_in = TOPIC_GATHER_EVERY;
 	s->sub.last_seq = SHMIPC_POS_NONE;
 	s->nholds = seg->log.hdr.holds ? seg->log.hdr.holds : 1;
 	s->hold = calloc(s->nholds, sizeof(*s->hold));
@@ -574,19 +573,20 @@ SHMIPC_EXPORT int shmipc_sub_get_stat(const struct shmipc_sub *sub, struct shmip
 	const struct shmipc_sub_priv *s = sub_priv(sub);
 	struct shmipc_sub_stat st = { .struct_bytes = sizeof(st) };
 	int err = shmipc_sized_check(ret, sizeof(st), "subscriber stat");
-	uint64_t tail;
+	uint64_t tail = err || !sub->live ? 0 : shmipc_tlog_tail(sub->rx.log);
 	uint32_t i;
 
 	if (err || !sub->live)
 		return -EINVAL;
-	tail = shmipc_tlog_tail(sub->rx.log);
 	st.next = sub->rx.seq;
 	st.received = sub->rx.received;
 	st.lost = sub->rx.lost;
 	st.aborted = sub->rx.aborted;
 	st.skipped = s->skipped;
 	st.backlog = tail > sub->rx.seq ? tail - sub->rx.seq : 0;
-	st.sleeps = s->t.sleeps;
+	st.sleeps = s->t.wait.sleeps;
+	st.ticks = s->t.wait.ticks;
+	st.pauses = s->t.wait.cadence.pauses;
 	st.policy = s->policy;
 	for (i = 0; i < s->nholds; i++)
 		st.holds += s->hold[i].used;

@@ -4,8 +4,11 @@
 #include <limits.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <time.h>
 
 #include "topic/topic.h"
+
+#define ASK_AGAIN_NS	1000000
 
 /* thread_state */
 enum { THREAD_NONE, THREAD_RUNS, THREAD_JOINED };
@@ -78,7 +81,7 @@ out:
 	return ret;
 }
 
-/* It returns from its call, from a sleep within a tick, and begins no other. */
+/* It returns from its call and begins no other; from a sleep, unless it is just beginning. */
 static void ask_to_stop(struct shmipc_sub_priv *s)
 {
 	const struct shmipc_tlog *log = &s->t.seg->log;
@@ -89,6 +92,20 @@ static void ask_to_stop(struct shmipc_sub_priv *s)
 	seq = shmipc_load_relaxed(&s->sleeps_for);
 	shmipc_wake(s->t.seg, shmipc_topic_slot(&s->t),
 		    shmipc_low32(&shmipc_tlog_entry(log, seq)->word), seq);
+}
+
+/* It may have looked before we asked, and have slept after we woke it: ask again. */
+static void stop_and_join(struct shmipc_sub_priv *s)
+{
+	struct timespec soon;
+
+	do {
+		ask_to_stop(s);
+		(void)clock_gettime(CLOCK_REALTIME, &soon);
+		soon.tv_nsec += ASK_AGAIN_NS;
+		soon.tv_sec += soon.tv_nsec / 1000000000;
+		soon.tv_nsec %= 1000000000;
+	} while (pthread_timedjoin_np(s->thread, NULL, &soon) == ETIMEDOUT);
 }
 
 /* The mutex is not held while the thread is joined: its function may want to stop, too. */
@@ -104,7 +121,7 @@ bool shmipc_sub_thread_close(struct shmipc_sub_priv *s)
 	if (s->thread_state == THREAD_RUNS && !own) {
 		s->thread_state = THREAD_JOINED;
 		pthread_mutex_unlock(&s->thread_mutex);
-		(void)pthread_join(s->thread, NULL);
+		stop_and_join(s);
 		pthread_mutex_lock(&s->thread_mutex);
 		s->thread_state = THREAD_NONE;
 		s->stop = 0;

@@ -1,25 +1,19 @@
 // SPDX-License-Identifier: MIT
 /*
- * sub_wait.c - a subscriber for whom nothing is there: look, spin, sleep
+ * sub_wait.c - a subscriber for which nothing is there: what it tells the waiter
  *
- * It sleeps on the low half of the next entry's word, which changes when that
- * message is committed. Before, it says so (want), runs the dear half of the
- * asymmetric fence, and looks once more: so either it sees the message, or the
- * publisher sees that it must wake. Publishers that die wake it, too: one may have
- * claimed the number that it waits for.
+ * It sleeps on the low half of the next entry's word, which changes when that message is
+ * committed; before, it says so (want). Publishers that die wake it, too: one may have
+ * claimed the number that it waits for, or have committed it and not woken anybody. And
+ * one that comes wakes it, so that it is watched. How that goes together is in
+ * wait/waiter.h.
  */
 #include <errno.h>
 
 #include "topic/topic.h"
 
-#define GATHER_NS	1000u	/* see channel_wait.c, which does the same */
-#define GATHER_MIN	4
-#define GATHER_EVERY_MAX 2048u
-#define QUICK_SPINS	1000
-#define SPIN_LOOKS	64
-#define READ_ONLY_TICK_NS 1000000u	/* nobody wakes who cannot say that he sleeps */
-
-uint64_t shmipc_sub_awaited(const struct shmipc_sub_priv *s)
+/* Number of the message that it waits for. */
+static uint64_t awaited(const struct shmipc_sub_priv *s)
 {
 	const struct shmipc_tlog_rx *rx = &s->sub.rx;
 	uint64_t cursor;
@@ -34,7 +28,7 @@ uint64_t shmipc_sub_awaited(const struct shmipc_sub_priv *s)
 bool shmipc_sub_ready(const struct shmipc_sub_priv *s)
 {
 	const struct shmipc_tlog_rx *rx = &s->sub.rx;
-	uint64_t seq = shmipc_sub_awaited(s);
+	uint64_t seq = awaited(s);
 
 	/* tlog.A0 <- tlog.R0; and who was lapped has its losses to hear of. */
 	return rx->err ||
@@ -42,154 +36,105 @@ bool shmipc_sub_ready(const struct shmipc_sub_priv *s)
 	       (shmipc_load_relaxed(&rx->pub->floor) > seq && !shmipc_priv_tlog_kept(rx, seq));
 }
 
-/* Wait a moment before looking, where that pays; see channel_wait.c. */
-static void gather(struct shmipc_sub_priv *s)
+static bool entry_ready(void *arg)
 {
-	uint64_t seq = s->sub.rx.received, got = seq - s->gather_seq, until;
+	const struct shmipc_sub_priv *s = arg;
 
-	s->gather_seq = seq;
-	if (s->gathering && got >= GATHER_MIN) {
-		s->gather_every = TOPIC_GATHER_EVERY;
-	} else if (s->gathering) {
-		s->gathering = false;
-		if (s->gather_every < GATHER_EVERY_MAX)
-			s->gather_every *= 2;
-		s->gather_in = s->gather_every;
-	} else if (!s->gather_in--) {
-		s->gathering = true;
-	}
-	if (!s->gathering)
-		return;
-	until = shmipc_now_ns() + GATHER_NS;
-	while (shmipc_now_ns() < until)
-		shmipc_cpu_relax();
+	return shmipc_load_relaxed(&s->stop) || shmipc_sub_ready(s);
 }
 
-static bool glance(const struct shmipc_sub_priv *s, int times)
+static const __u64 *entry_poll(void *arg, uint64_t *ret_val)
 {
-	int i;
+	const struct shmipc_sub_priv *s = arg;
+	uint64_t seq = awaited(s), word;
+	const __u64 *at = &shmipc_tlog_rx_entry(&s->sub.rx, seq)->word;
 
-	for (i = 0; i < times; i++)
-		if (shmipc_sub_ready(s))
-			return true;
-	return false;
-}
-
-static bool spin(const struct shmipc_sub_priv *s, uint64_t deadline_ns)
-{
-	uint64_t end, now = shmipc_now_ns();
-	int i;
-
-	if (!s->t.spin_ns)
-		return false;
-	end = s->t.spin_ns == SHMIPC_SPIN_ALWAYS ? now + TOPIC_SURE_TICK_NS : now + s->t.spin_ns;
-	if (end > deadline_ns)
-		end = deadline_ns;
-	do {
-		for (i = 0; i < SPIN_LOOKS; i++) {
-			if (shmipc_sub_ready(s))
-				return true;
-			shmipc_cpu_relax();
-		}
-	} while (shmipc_now_ns() < end);
-	return s->t.spin_ns == SHMIPC_SPIN_ALWAYS;
+	word = shmipc_load_relaxed(at);
+	/* It has come meanwhile: any other value. */
+	*ret_val = shmipc_tlog_pending(word, seq) ? word : ~word;
+	return at;
 }
 
 /* The message that we wait for was claimed by one that is dead: go on. */
-bool shmipc_sub_step_over(struct shmipc_sub_priv *s)
+static int entry_settle(void *arg, bool sure)
 {
+	struct shmipc_sub_priv *s = arg;
 	struct shmipc_tlog_rx *rx = &s->sub.rx;
-	uint64_t seq = shmipc_sub_awaited(s);
+	uint64_t seq = awaited(s);
 
-	if (!shmipc_tlog_orphan(&s->t.seg->log, seq, shmipc_topic_pub_alive, s->t.seg))
-		return false;
+	(void)sure;	/* of whoever has claimed it the kernel is always asked */
+	if (!shmipc_tlog_claimed(rx->log, seq) ||
+	    !shmipc_tlog_orphan(&s->t.seg->log, seq, shmipc_topic_pub_alive, s->t.seg))
+		return 0;
 	shmipc_probe(abort, s->t.seg, shmipc_topic_slot(&s->t), SHMIPC_PROBE_NOBODY, seq, 1);
 	if (s->group)
 		shmipc_sub_group_step(s, seq);
 	else
 		shmipc_tlog_step(rx);
-	return true;
+	/* What was stepped over may be what a publisher waits for. */
+	if (shmipc_tlog_moved(rx))
+		shmipc_sub_slow_wake(&s->sub);
+	return 1;
 }
 
-void shmipc_sub_want(struct shmipc_sub_priv *s)
+static uint64_t entry_want(void *arg)
 {
-	/* wait.W1 <- wait.W0 follows in shmipc_barrier_heavy(). */
-	if (s->sub.rx.line)
-		shmipc_priv_tlog_raise(&s->t.seg->log.sub->want, shmipc_sub_awaited(s) + 1);
+	struct shmipc_sub_priv *s = arg;
+
+	s->wanted = awaited(s);
+	if (!s->sub.rx.line)
+		return SHMIPC_WANT_NOTHING;
+	/* wait.W1 <- wait.W0 follows in the waiter. */
+	shmipc_priv_tlog_raise(&s->t.seg->log.sub->want, s->wanted + 1);
+	return s->wanted + 1;
 }
 
-bool shmipc_sub_look(const struct shmipc_sub_priv *s, const uint32_t **ret_word, uint32_t *ret_val)
+static bool entry_look(void *arg, struct shmipc_wait_set *set)
 {
-	const struct shmipc_tlog_rx *rx = &s->sub.rx;
-	uint64_t seq = shmipc_sub_awaited(s), word;
+	struct shmipc_sub_priv *s = arg;
+	const struct shmipc_tlog *log = &s->t.seg->log;
+	uint64_t seq = awaited(s), word;
+	const __u64 *at = &shmipc_tlog_rx_entry(&s->sub.rx, seq)->word;
 
 	/* tlog.A0 <- tlog.R0 */
-	word = shmipc_load_acquire(&shmipc_tlog_rx_entry(rx, seq)->word);
-	*ret_word = shmipc_low32(&shmipc_tlog_rx_entry(rx, seq)->word);
-	*ret_val = (uint32_t)word;
-	return shmipc_tlog_pending(word, seq) && !shmipc_sub_ready(s);
+	word = shmipc_load_acquire(at);
+	/* And a group may have gone on since we said what we want. */
+	if (!shmipc_tlog_pending(word, seq) || shmipc_sub_ready(s) || seq != s->wanted)
+		return false;
+	shmipc_watch_word(s->t.seg, set, shmipc_low32(at), (uint32_t)word);
+	s->t.seg->be->watch_peers(s->t.seg, set, shmipc_priv_tlog_pubs(log));
+	if (s->t.seg->read_only)	/* nobody wakes one that cannot say that it sleeps */
+		shmipc_wait_set_tick(set, SHMIPC_TICK_POLL);
+	if (shmipc_tlog_undecided(log))
+		shmipc_wait_set_tick(set, SHMIPC_TICK_UNSURE);
+	/* Whoever stops our thread wakes us there. */
+	shmipc_store_relaxed(&s->sleeps_for, seq);
+	return !shmipc_load_relaxed(&s->stop);
 }
 
-void shmipc_sub_tell_wait(const struct shmipc_sub_priv *s, const uint32_t *word)
+static void entry_tell(void *arg, const uint32_t *word, int ret)
 {
-	shmipc_probe(wait, s->t.seg, shmipc_topic_slot(&s->t), shmipc_probe_off(s->t.seg, word),
-		     shmipc_sub_awaited(s), SHMIPC_ROLE_READER);
+	const struct shmipc_sub_priv *s = arg;
+	uint64_t off = shmipc_probe_off(s->t.seg, word);
+
+	if (ret > 0)
+		shmipc_probe(wait, s->t.seg, shmipc_topic_slot(&s->t), off, awaited(s),
+			     SHMIPC_ROLE_READER);
+	else
+		shmipc_probe(wait_end, s->t.seg, shmipc_topic_slot(&s->t), off, (int64_t)ret,
+			     SHMIPC_ROLE_READER);
 }
 
-void shmipc_sub_tell_waited(const struct shmipc_sub_priv *s, const uint32_t *word, int ret)
-{
-	shmipc_probe(wait_end, s->t.seg, shmipc_topic_slot(&s->t),
-		     shmipc_probe_off(s->t.seg, word), (int64_t)ret, SHMIPC_ROLE_READER);
-}
-
-static uint64_t tick_ns(const struct shmipc_sub_priv *s)
-{
-	if (s->t.seg->read_only)
-		return READ_ONLY_TICK_NS;
-	/* Claimed and not there: its publisher may have died just now. */
-	if (shmipc_tlog_claimed(s->sub.rx.log, shmipc_sub_awaited(s)) ||
-	    shmipc_tlog_undecided(s->sub.rx.log))
-		return TOPIC_CLAIM_TICK_NS;
-	return TOPIC_SURE_TICK_NS;
-}
+const struct shmipc_wait_ops shmipc_sub_entry_ops = {
+	.ready = entry_ready,
+	.poll = entry_poll,
+	.settle = entry_settle,
+	.want = entry_want,
+	.look = entry_look,
+	.tell = entry_tell,
+};
 
 int shmipc_sub_wait_entry(struct shmipc_sub_priv *s, uint64_t deadline_ns)
 {
-	const uint32_t *word;
-	uint64_t now, until;
-	uint32_t val;
-	int ret;
-
-	if (deadline_ns && s->t.spin_ns) {
-		gather(s);
-		/* First of all: who answers within a microsecond should cost nothing more. */
-		if (glance(s, QUICK_SPINS))
-			return 0;
-	}
-	if (!deadline_ns)
-		return shmipc_sub_step_over(s) ? 0 : -EAGAIN;
-	if (shmipc_now_ns() >= deadline_ns)
-		return shmipc_sub_step_over(s) ? 0 : -ETIMEDOUT;
-	if (spin(s, deadline_ns) || shmipc_sub_step_over(s))
-		return 0;
-	now = shmipc_now_ns();
-	if (now >= deadline_ns)
-		return -ETIMEDOUT;
-	shmipc_sub_want(s);
-	/* wait.W1 <- wait.W0: our want is visible before we look again. */
-	if (s->sub.rx.line)
-		(void)shmipc_barrier_heavy();
-	if (!shmipc_sub_look(s, &word, &val))
-		return 0;
-	until = deadline_ns - now > tick_ns(s) ? now + tick_ns(s) : deadline_ns;
-	s->t.sleeps++;
-	/* Whoever stops our thread wakes us there. */
-	shmipc_store_relaxed(&s->sleeps_for, shmipc_sub_awaited(s));
-	if (shmipc_load_relaxed(&s->stop))
-		return 0;
-	shmipc_sub_tell_wait(s, word);
-	ret = s->t.seg->be->wait_log(s->t.seg, word, val, shmipc_priv_tlog_pubs(&s->t.seg->log),
-				     until);
-	shmipc_sub_tell_waited(s, word, ret);
-	return ret == -EINTR ? ret : 0;
+	return shmipc_wait_one(&s->t.wait, &shmipc_sub_entry_ops, s, deadline_ns);
 }

@@ -13,17 +13,14 @@
 #include "topic/pool.h"
 #include "segment/probe.h"
 
-#define TOPIC_SURE_TICK_NS	50000000u	/* look again, whoever forgets to wake us */
-#define TOPIC_CLAIM_TICK_NS	1000000u	/* where a message is claimed and not there */
-#define TOPIC_SPIN_DEFAULT_NS	20000u
+#define TOPIC_SURE_NS	50000000u	/* ask the kernel for the others this often */
 
 /* What publishers and subscribers have in common. */
 struct shmipc_topic_end {
 	struct shmipc_segment *seg;
 	struct shmipc_end end;
 	struct shmipc_copier copier;	/* the user's, or "auto" */
-	uint64_t spin_ns;
-	uint64_t sleeps;
+	struct shmipc_waiter wait;
 	uint64_t wakes;
 };
 
@@ -60,9 +57,7 @@ struct shmipc_pub_priv {
 	uint64_t patience_state;	/* of the subscriber of policy EVICT we wait for ... */
 	uint64_t patience_need;
 	uint64_t patience_from_ns;	/* ... since then */
-	uint64_t asked_ns;		/* when the kernel was last asked of one */
-	uint64_t room_tick_ns;
-	uint64_t room_tick_pos;
+	uint64_t ask_ns;		/* when to ask the kernel again */
 };
 
 /* A message that a subscriber has taken. */
@@ -87,11 +82,6 @@ struct shmipc_sub_priv {
 	bool asked_for;			/* the next message is the one to begin with */
 	bool group_has;			/* the message at our place is ours alone */
 	bool group_lost;		/* it came to what had gone: to be told */
-	/* the reader of a stream waits a moment before it looks */
-	uint64_t gather_seq;
-	uint32_t gather_every;
-	uint32_t gather_in;
-	bool gathering;
 	/* sub_thread.c */
 	pthread_t thread;
 	pthread_mutex_t thread_mutex;
@@ -99,7 +89,8 @@ struct shmipc_sub_priv {
 	uint32_t thread_state;
 	uint32_t stop;			/* calls return -EINTR */
 	bool closing;			/* its own function has closed it: the thread does the rest */
-	uint64_t sleeps_for;		/* number of the message that it last slept for */
+	uint64_t wanted;		/* number of the message that it is going to sleep for */
+	uint64_t sleeps_for;		/* that it last slept for */
 	shmipc_sub_fn fn;
 	void *fn_arg;
 };
@@ -134,7 +125,6 @@ uint64_t shmipc_topic_max_message(const struct shmipc_tlog *log);
 /* topic_live.c */
 /* Who sleeps for one of @n messages from @seq on; @slot is the caller's. */
 void shmipc_topic_wake(struct shmipc_segment *seg, uint32_t slot, uint64_t seq, uint32_t n);
-uint64_t shmipc_topic_spin_ns(uint64_t asked);
 
 /* Does the publisher, or the subscriber, in a slot of its kind live? */
 int shmipc_topic_pub_alive(void *seg, uint32_t slot);
@@ -142,8 +132,12 @@ bool shmipc_topic_sub_alive(struct shmipc_segment *seg, uint32_t slot, uint64_t 
 			    bool sure);
 
 /* pub_wait.c */
+/* Is @b still in the way? 0: nobody is, and the caller may have got what it wants. */
+typedef int (*shmipc_pub_again_fn)(struct shmipc_pub_priv *p, void *arg,
+				   struct shmipc_tlog_block *b);
+
 int shmipc_pub_wait(struct shmipc_pub_priv *p, const struct shmipc_tlog_block *b, uint64_t need,
-		    uint64_t deadline_ns);
+		    bool pool, shmipc_pub_again_fn again, void *arg, uint64_t deadline_ns);
 
 /* pub.c: collect the headers of a message: the user's, then the chain's */
 int shmipc_pub_chain(struct shmipc_pub_priv *p, const struct shmipc_headers *user, const void *buf,
@@ -162,23 +156,10 @@ int shmipc_pub_block_publish(struct shmipc_pub_priv *p, const struct shmipc_pool
 /* pub_loan.c */
 void shmipc_loan_free_all(struct shmipc_pub_priv *p);
 
-#define TOPIC_GATHER_EVERY	16u	/* waits between the first trials */
-
 /* sub_wait.c: would a call return at once? Looks only. */
 bool shmipc_sub_ready(const struct shmipc_sub_priv *s);
-/* Number of the message that it waits for, and that message's entry. */
-uint64_t shmipc_sub_awaited(const struct shmipc_sub_priv *s);
-/* It will never come, as its publisher is dead: we have gone on. */
-bool shmipc_sub_step_over(struct shmipc_sub_priv *s);
-/*
- * Say that we are going to sleep for it: whoever commits it wakes. Then, after the
- * dear half of the fence, look: false if there is no need to sleep on the word.
- */
-void shmipc_sub_want(struct shmipc_sub_priv *s);
-bool shmipc_sub_look(const struct shmipc_sub_priv *s, const uint32_t **ret_word, uint32_t *ret_val);
-/* For probes: it sleeps on this word; and has slept. */
-void shmipc_sub_tell_wait(const struct shmipc_sub_priv *s, const uint32_t *word);
-void shmipc_sub_tell_waited(const struct shmipc_sub_priv *s, const uint32_t *word, int ret);
+/* What a subscriber waits for; the argument is its struct shmipc_sub_priv. */
+extern const struct shmipc_wait_ops shmipc_sub_entry_ops;
 /* Nothing is there. 0: look again; -EAGAIN; -ETIMEDOUT; -EINTR */
 int shmipc_sub_wait_entry(struct shmipc_sub_priv *s, uint64_t deadline_ns);
 

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: MIT
 /* topic_live.c - what the ends of a topic ask of each other: who lives, and to be woken */
-#include <unistd.h>
-
 #include "topic/topic.h"
 
 void shmipc_topic_wake(struct shmipc_segment *seg, uint32_t slot, uint64_t seq, uint32_t n)
@@ -11,15 +9,6 @@ void shmipc_topic_wake(struct shmipc_segment *seg, uint32_t slot, uint64_t seq, 
 	for (i = 0; i < n; i++)
 		shmipc_wake(seg, slot, shmipc_low32(&shmipc_tlog_entry(&seg->log, seq + i)->word),
 			    seq + i);
-}
-
-uint64_t shmipc_topic_spin_ns(uint64_t asked)
-{
-	if (asked == SHMIPC_SPIN_NEVER)
-		return 0;
-	if (asked)
-		return asked;
-	return sysconf(_SC_NPROCESSORS_ONLN) > 1 ? TOPIC_SPIN_DEFAULT_NS : 0;
 }
 
 int shmipc_topic_pub_alive(void *arg, uint32_t slot)

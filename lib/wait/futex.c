@@ -71,28 +71,6 @@ static int wait_result(long ret)
 	return errno == ETIMEDOUT || errno == EINTR ? -errno : 0;
 }
 
-int shmipc_futex_wait(const uint32_t *word, uint32_t val, const uint32_t *peer,
-		      uint32_t peer_val, uint64_t until_ns)
-{
-	struct timespec until = { (time_t)(until_ns / 1000000000u),
-				  (long)(until_ns % 1000000000u) };
-	struct futex_waitv v[2] = {
-		{ .val = val, .uaddr = (uintptr_t)word, .flags = FUTEX_32 },
-		{ .val = peer_val, .uaddr = (uintptr_t)peer, .flags = FUTEX_32 },
-	};
-	int saved = errno, ret;
-
-	/* For one word too: a timed FUTEX_WAIT is not restarted after a handler. */
-	if (shmipc_wait_caps() & SHMIPC_CAP_WAITV)
-		ret = wait_result(syscall(__NR_futex_waitv, v, peer ? 2 : 1, 0, &until,
-					  CLOCK_MONOTONIC));
-	else	/* absolute, unlike FUTEX_WAIT */
-		ret = wait_result(syscall(SYS_futex, word, FUTEX_WAIT_BITSET, val, &until, NULL,
-					  FUTEX_BITSET_MATCH_ANY));
-	errno = saved;
-	return ret;
-}
-
 int shmipc_futex_wait_words(const struct shmipc_word *w, uint32_t n, uint64_t until_ns)
 {
 	struct timespec until = { (time_t)(until_ns / 1000000000u),
@@ -101,14 +79,24 @@ int shmipc_futex_wait_words(const struct shmipc_word *w, uint32_t n, uint64_t un
 	int saved = errno, ret;
 	uint32_t i;
 
-	if (n == 1 || !(shmipc_wait_caps() & SHMIPC_CAP_WAITV))
-		return shmipc_futex_wait(w->word, w->val, NULL, 0, until_ns);
 	for (i = 0; i < n; i++)
 		v[i] = (struct futex_waitv){ .val = w[i].val, .uaddr = (uintptr_t)w[i].word,
 					     .flags = FUTEX_32 };
-	ret = wait_result(syscall(__NR_futex_waitv, v, n, 0, &until, CLOCK_MONOTONIC));
+	/* For one word too: a timed FUTEX_WAIT is not restarted after a handler. */
+	if (shmipc_wait_caps() & SHMIPC_CAP_WAITV)
+		ret = wait_result(syscall(__NR_futex_waitv, v, n, 0, &until, CLOCK_MONOTONIC));
+	else	/* absolute, unlike FUTEX_WAIT */
+		ret = wait_result(syscall(SYS_futex, w->word, FUTEX_WAIT_BITSET, w->val, &until,
+					  NULL, FUTEX_BITSET_MATCH_ANY));
 	errno = saved;
 	return ret;
+}
+
+int shmipc_futex_wait(const uint32_t *word, uint32_t val, uint64_t until_ns)
+{
+	struct shmipc_word w = { .word = word, .val = val };
+
+	return shmipc_futex_wait_words(&w, 1, until_ns);
 }
 
 void shmipc_futex_wake(const uint32_t *word, int n)

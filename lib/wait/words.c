@@ -18,11 +18,11 @@
 
 #include "wait/wait.h"
 
-#define PART	(SHMIPC_WORDS_MAX - 1)
+#define PART_WORDS	(SHMIPC_WORDS_MAX - 1)
 
 /* A thread that sleeps on a part of the words. */
-struct waiter {
-	struct waiter *next;
+struct part {
+	struct part *next;
 	pthread_t thread;
 	uint32_t go;		/* changes when there is something to do */
 	uint32_t stop;		/* 1: return from the sleep */
@@ -33,18 +33,18 @@ struct waiter {
 };
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-static struct waiter *idle;
+static struct part *idle;
 
-static void *waiter_main(void *arg)
+static void *part_main(void *arg)
 {
-	struct waiter *t = arg;
+	struct part *t = arg;
 	uint32_t seen = 0, *done;
 
 	(void)prctl(PR_SET_NAME, "shmipc-wait");
 	for (;;) {
 		/* words.J1 <- words.J0: with the word comes the work. */
 		while (shmipc_load_acquire(&t->go) == seen)
-			(void)shmipc_futex_wait(&t->go, seen, NULL, 0, UINT64_MAX);
+			(void)shmipc_futex_wait(&t->go, seen, UINT64_MAX);
 		seen = shmipc_load_relaxed(&t->go);
 		(void)shmipc_futex_wait_words(t->w, t->n, t->until_ns);
 		/* From here on the caller may take the work away: its word first. */
@@ -56,9 +56,9 @@ static void *waiter_main(void *arg)
 	return NULL;
 }
 
-static struct waiter *waiter_new(void)
+static struct part *part_new(void)
 {
-	struct waiter *t = calloc(1, sizeof(*t));
+	struct part *t = calloc(1, sizeof(*t));
 	sigset_t all, old;
 	int ret;
 
@@ -67,7 +67,7 @@ static struct waiter *waiter_new(void)
 	/* Signals are for the threads of the program. */
 	(void)sigfillset(&all);
 	(void)pthread_sigmask(SIG_SETMASK, &all, &old);
-	ret = pthread_create(&t->thread, NULL, waiter_main, t);
+	ret = pthread_create(&t->thread, NULL, part_main, t);
 	(void)pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (ret) {
 		free(t);
@@ -77,19 +77,19 @@ static struct waiter *waiter_new(void)
 	return t;
 }
 
-static struct waiter *waiter_get(void)
+static struct part *part_get(void)
 {
-	struct waiter *t;
+	struct part *t;
 
 	pthread_mutex_lock(&mutex);
 	t = idle;
 	if (t)
 		idle = t->next;
 	pthread_mutex_unlock(&mutex);
-	return t ? t : waiter_new();
+	return t ? t : part_new();
 }
 
-static void waiter_put(struct waiter *t)
+static void part_put(struct part *t)
 {
 	pthread_mutex_lock(&mutex);
 	t->next = idle;
@@ -104,7 +104,7 @@ void shmipc_wait_words_after_fork(void)
 	idle = NULL;
 }
 
-static void give_part(struct waiter *t, const struct shmipc_word *w, size_t n, uint32_t *done,
+static void give_part(struct part *t, const struct shmipc_word *w, size_t n, uint32_t *done,
 		      uint64_t until_ns)
 {
 	size_t i;
@@ -114,7 +114,7 @@ static void give_part(struct waiter *t, const struct shmipc_word *w, size_t n, u
 	t->until_ns = until_ns;
 	for (i = 0; i < n; i++)
 		t->w[i] = w[i];
-	t->w[n] = (struct shmipc_word){ &t->stop, 0 };
+	t->w[n] = (struct shmipc_word){ .word = &t->stop };
 	t->n = (uint32_t)n + 1;
 	/* words.J0 -> words.J1 */
 	shmipc_store_release(&t->go, t->go + 1);
@@ -122,7 +122,7 @@ static void give_part(struct waiter *t, const struct shmipc_word *w, size_t n, u
 }
 
 /* Tell them to stop, and wait until they have; then they are idle again. */
-static void stop_all(struct waiter **t, uint32_t n, uint32_t *done)
+static void stop_all(struct part **t, uint32_t n, uint32_t *done)
 {
 	uint32_t i, is;
 
@@ -132,28 +132,28 @@ static void stop_all(struct waiter **t, uint32_t n, uint32_t *done)
 	}
 	/* words.J3 <- words.J2 */
 	while ((is = shmipc_load_acquire(done)) < n)
-		(void)shmipc_futex_wait(done, is, NULL, 0, UINT64_MAX);
+		(void)shmipc_futex_wait(done, is, UINT64_MAX);
 	for (i = 0; i < n; i++)
-		waiter_put(t[i]);
+		part_put(t[i]);
 }
 
 static int wait_parts(const struct shmipc_word *w, size_t n, uint64_t until_ns)
 {
-	uint32_t parts = (uint32_t)((n + PART - 1) / PART), got = 0, done = 0;
-	struct waiter **t = calloc(parts, sizeof(struct waiter *));
+	uint32_t parts = (uint32_t)((n + PART_WORDS - 1) / PART_WORDS), got = 0, done = 0;
+	struct part **t = calloc(parts, sizeof(struct part *));
 	size_t at = 0, part;
 	int ret;
 
 	if (!t)
 		return -ENOMEM;
 	for (; got < parts; got++, at += part) {
-		part = n - at < PART ? n - at : PART;
-		t[got] = waiter_get();
+		part = n - at < PART_WORDS ? n - at : PART_WORDS;
+		t[got] = part_get();
 		if (!t[got])
 			break;
 		give_part(t[got], w + at, part, &done, until_ns);
 	}
-	ret = got < parts ? -ENOMEM : shmipc_futex_wait(&done, 0, NULL, 0, until_ns);
+	ret = got < parts ? -ENOMEM : shmipc_futex_wait(&done, 0, until_ns);
 	stop_all(t, got, &done);
 	free(t);
 	return ret;
@@ -161,13 +161,6 @@ static int wait_parts(const struct shmipc_word *w, size_t n, uint64_t until_ns)
 
 int shmipc_futex_wait_many(const struct shmipc_word *w, size_t n, uint64_t until_ns)
 {
-	uint64_t soon = shmipc_now_ns() + 1000000;
-
-	if (!(shmipc_wait_caps() & SHMIPC_CAP_WAITV)) {	/* the first, and the others by ticks */
-		if (n > 1 && soon < until_ns)
-			until_ns = soon;
-		return shmipc_futex_wait(w->word, w->val, NULL, 0, until_ns);
-	}
 	return n > SHMIPC_WORDS_MAX ? wait_parts(w, n, until_ns) :
 				      shmipc_futex_wait_words(w, (uint32_t)n, until_ns);
 }

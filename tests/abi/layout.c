@@ -38,6 +38,10 @@ AT(shmipc_seg_hdr, created_ns, 128);
 AT(shmipc_seg_hdr, id, 136);
 AT(shmipc_seg_hdr, name, 152);
 
+SIZE(shmipc_seg_live, 64);
+AT(shmipc_seg_live, peer_seq, 0);
+AT(shmipc_seg_live, reserved0, 4);
+
 SIZE(shmipc_peer_slot, 64);
 AT(shmipc_peer_slot, word, 0);
 AT(shmipc_peer_slot, state, 4);
@@ -98,7 +102,9 @@ AT(shmipc_waiters, pad0, 8);
 PIN(sizeof(struct shmipc_peer_slot) % SHMIPC_LINE == 0);
 PIN(offsetof(struct shmipc_prod, want_pos) % SHMIPC_LINE == 0);
 PIN(offsetof(struct shmipc_cons, credit_pos) % SHMIPC_LINE == 0);
-PIN(sizeof(struct shmipc_seg_hdr) <= SHMIPC_CTL_PAGE);
+PIN(sizeof(struct shmipc_seg_hdr) <= SHMIPC_SEG_LIVE_OFF);
+PIN(SHMIPC_SEG_LIVE_OFF == 2048u);
+PIN(SHMIPC_SEG_LIVE_OFF + sizeof(struct shmipc_seg_live) <= SHMIPC_CTL_PAGE);
 PIN(sizeof(struct shmipc_prod) <= SHMIPC_META_OFF);
 PIN(SHMIPC_MARKS >= SHMIPC_LOTS + 3 && (SHMIPC_MARKS & (SHMIPC_MARKS - 1)) == 0);
 

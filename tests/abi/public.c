@@ -106,7 +106,7 @@ AT(shmipc_channel, probe, 184);
 AT(shmipc_channel, busy_tx, 192);
 AT(shmipc_channel, busy_rx, 200);
 
-SIZE(shmipc_channel_stat, 64);
+SIZE(shmipc_channel_stat, 80);
 AT(shmipc_channel_stat, struct_bytes, 0);
 AT(shmipc_channel_stat, seq, 8);
 AT(shmipc_channel_stat, pending, 16);
@@ -116,6 +116,8 @@ AT(shmipc_channel_stat, wakes, 40);
 AT(shmipc_channel_stat, max_payload, 48);
 AT(shmipc_channel_stat, peer_state, 56);
 AT(shmipc_channel_stat, peer_pid, 60);
+AT(shmipc_channel_stat, ticks, 64);
+AT(shmipc_channel_stat, pauses, 72);
 
 SIZE(shmipc_headers, 256);
 AT(shmipc_headers, heap, 0);
@@ -237,7 +239,7 @@ AT(shmipc_blocked, pos, 16);
 AT(shmipc_blocked, behind, 24);
 AT(shmipc_blocked, comm, 32);
 
-SIZE(shmipc_pub_stat, 72);
+SIZE(shmipc_pub_stat, 88);
 AT(shmipc_pub_stat, struct_bytes, 0);
 AT(shmipc_pub_stat, id, 8);
 AT(shmipc_pub_stat, sent, 16);
@@ -247,6 +249,8 @@ AT(shmipc_pub_stat, wakes, 40);
 AT(shmipc_pub_stat, evicted, 48);
 AT(shmipc_pub_stat, next, 56);
 AT(shmipc_pub_stat, max_message, 64);
+AT(shmipc_pub_stat, ticks, 72);
+AT(shmipc_pub_stat, pauses, 80);
 
 SIZE(shmipc_sub_opts, 72);
 AT(shmipc_sub_opts, struct_bytes, 0);
@@ -282,7 +286,7 @@ AT(shmipc_sub, plain, 172);
 AT(shmipc_sub, last_seq, 176);
 AT(shmipc_sub, busy, 184);
 
-SIZE(shmipc_sub_stat, 72);
+SIZE(shmipc_sub_stat, 88);
 AT(shmipc_sub_stat, struct_bytes, 0);
 AT(shmipc_sub_stat, next, 8);
 AT(shmipc_sub_stat, received, 16);
@@ -293,6 +297,8 @@ AT(shmipc_sub_stat, backlog, 48);
 AT(shmipc_sub_stat, sleeps, 56);
 AT(shmipc_sub_stat, policy, 64);
 AT(shmipc_sub_stat, holds, 68);
+AT(shmipc_sub_stat, ticks, 72);
+AT(shmipc_sub_stat, pauses, 80);
 
 SIZE(shmipc_topic_pub_info, 136);
 AT(shmipc_topic_pub_info, peer, 0);

@@ -357,6 +357,8 @@ struct shmipc_dev_detach {
 
 /* shmipc_dev_wait.peer: watch no slot */
 #define SHMIPC_DEV_NO_PEER	0xffffffffu
+/* Watch all: @peer_val is what shmipc_seg_live.peer_seq was, less bit 31. EINVAL before 2 */
+#define SHMIPC_DEV_ANY_PEER	0xfffffffeu
 
 /**
  * struct shmipc_dev_wait - sleep while a word has a value
@@ -364,7 +366,7 @@ struct shmipc_dev_detach {
  * @flags:       SHMIPC_DEV_EXCLUSIVE
  * @off:         of a 32-bit word in the segment; a multiple of 4
  * @val:         sleep only while the word is this
- * @peer:        a slot, or SHMIPC_DEV_NO_PEER
+ * @peer:        a slot, SHMIPC_DEV_NO_PEER or SHMIPC_DEV_ANY_PEER
  * @peer_val:    sleep only while the slot's word, without bit 31, is this
  * @reserved:    0
  * @deadline_ns: absolute, CLOCK_MONOTONIC; ~0: none
@@ -417,7 +419,7 @@ struct shmipc_dev_wake {
  * @flags:    SHMIPC_DEV_POLL_ON
  * @off:      of a 32-bit word
  * @val:      POLLIN while the word is not this
- * @peer:     a slot, or SHMIPC_DEV_NO_PEER
+ * @peer:     a slot, SHMIPC_DEV_NO_PEER or SHMIPC_DEV_ANY_PEER
  * @peer_val: POLLHUP while the slot's word, without bit 31, is not this
  * @reserved: 0
  *

@@ -9,6 +9,7 @@
  *   segment                                    written by (dev backend)
  *   +--------------------------------------+ 0
  *   | struct shmipc_seg_hdr                |   nobody after creation
+ *   | struct shmipc_seg_live               |   the kernel
  *   +--------------------------------------+ peers_off
  *   | struct shmipc_peer_slot [peers]      |   the kernel
  *   +--------------------------------------+ body_off
@@ -129,6 +130,20 @@ struct shmipc_seg_hdr {
 	__u64	created_ns;
 	__u8	id[16];
 	char	name[SHMIPC_NAME_MAX + 8];
+};
+
+#define SHMIPC_SEG_LIVE_OFF	2048u	/* in the first page */
+
+/**
+ * struct shmipc_seg_live - what changes in the first page
+ * @peer_seq: mem: grows when a peer has come and is ready to be watched, before it does
+ *            anything that a sleeper might wait for. A sleeper that watches the words of
+ *            several peers sleeps on this word, too, and has read it before theirs.
+ *            dev: grows with each peer that comes, leaves or dies
+ */
+struct shmipc_seg_live {
+	__u32	peer_seq;
+	__u32	reserved0[15];
 };
 
 /*

@@ -106,6 +106,37 @@ TEST_F(wait, drain_of_nothing_is_done)
 	EXPECT_EQ(0, shmipc_channel_drain(self->ch, SHMIPC_FOREVER));
 }
 
+/*
+ * One that nobody needs to wake sleeps until its deadline. A segment that came by a
+ * descriptor may be anybody's: a few ticks there, and ever fewer.
+ */
+TEST_F(wait, idle_sleeps_until_its_deadline)
+{
+	uint64_t extra = variant->where == ANON ? 3 : 0;
+	const uint64_t ns = 400000000;	/* eight ticks of the 50 ms that there were once */
+	uint64_t v, before;
+	size_t len;
+
+	ASSERT_EQ(0, mine(self, SHMIPC_ROLE_CONSUMER, variant->spin_ns));
+	EXPECT_EQ(-ETIMEDOUT, shmipc_channel_recv(self->ch, &v, 8, &len, shmipc_deadline_in(ns)));
+	EXPECT_GE(1 + extra, stat_of(self->ch).sleeps);
+	EXPECT_GE(extra, stat_of(self->ch).ticks);
+	before = stat_of(self->ch).sleeps;
+	EXPECT_EQ(-ETIMEDOUT, shmipc_channel_wait_peer(self->ch, shmipc_deadline_in(ns)));
+	EXPECT_GE(1 + extra, stat_of(self->ch).sleeps - before);
+	shmipc_channel_close(self->ch);
+	self->ch = NULL;
+	ASSERT_EQ(0, mine(self, SHMIPC_ROLE_PRODUCER, variant->spin_ns));
+	fill(self->ch);
+	/* One tick, as it would like room for more than one message; then none. */
+	EXPECT_EQ(-ETIMEDOUT, shmipc_channel_send(self->ch, &v, 200, shmipc_deadline_in(ns)));
+	EXPECT_GE(2 + extra, stat_of(self->ch).sleeps);
+	EXPECT_GE(1 + extra, stat_of(self->ch).ticks);
+	before = stat_of(self->ch).sleeps;
+	EXPECT_EQ(-ETIMEDOUT, shmipc_channel_drain(self->ch, shmipc_deadline_in(ns)));
+	EXPECT_GE(1 + extra, stat_of(self->ch).sleeps - before);
+}
+
 /* The other side receives @n messages of one word, and sleeps before each. */
 static int receiver(struct other *me, void *arg)
 {
