@@ -23,14 +23,13 @@ static pthread_once_t dir_once = PTHREAD_ONCE_INIT;
 static int dir_absolute(const char *env)
 {
 	char cwd[sizeof(dir_path)] = "";
-	size_t len;
+	int len;
 
 	if (*env != '/' && !getcwd(cwd, sizeof(cwd)))
 		return -errno;
-	len = strlen(cwd) + (*env != '/') + strlen(env);
-	if (len >= sizeof(dir_path))
+	len = snprintf(dir_path, sizeof(dir_path), "%s%s%s", cwd, *env != '/' ? "/" : "", env);
+	if (len < 0 || (size_t)len >= sizeof(dir_path))
 		return -ENAMETOOLONG;
-	(void)snprintf(dir_path, sizeof(dir_path), "%s%s%s", cwd, *env != '/' ? "/" : "", env);
 	while (len > 1 && dir_path[len - 1] == '/')
 		dir_path[--len] = 0;
 	return 0;

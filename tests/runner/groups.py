@@ -31,13 +31,15 @@ SANITIZE = {
     "asan": "-O1 -Wno-maybe-uninitialized -fsanitize=address,undefined -fno-sanitize-recover=all",
     "tsan": "-O1 -Wno-maybe-uninitialized -fsanitize=thread",
 }
+# They have deadlines of a second or two, and trace all there is.
+ALONE = ("trace",)
 KERNELS = os.environ.get("KERNELS", "6.1 6.12 7").split()
 
 
 def make(key, *args):
     """How to build; warnings are errors here."""
     build = B if key == "gcc" else "%s/%s" % (B, key)
-    return ["make", "--no-print-directory", "-j%d" % CPUS, "WERROR=-Werror", "B=" + build, *args]
+    return ["make", "-s", "-j%d" % CPUS, "WERROR=-Werror", "B=" + build, *args]
 
 
 def sanitizer(key, targets):
@@ -195,7 +197,7 @@ class Groups:
             yield Case(kind, ["tests/vm/run", kind], 4 * 3600, build="gcc", seconds=3600)
 
     def script(self, name):
-        return [Case(name, ["tests/%s/run" % name], 1500, build="gcc", seconds=40)]
+        return [Case(name, ["tests/%s/run" % name], 1500, build="gcc", seconds=40, alone=name in ALONE)]
 
 
 QUICK = ["build", "unit", "probes", "stress", "fuzz", "clang", "asan", "tsan", "aarch64",
