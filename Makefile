@@ -4,12 +4,12 @@
 #:  make                library (static and shared) and command
 #:  make demo           the main job, once: a real file from process to process
 #:  make check          every kind of test, within ten minutes on two CPUs; GROUP="unit
-#:                      stress" runs these only; tests/run --list says what there is
-#:  make check-all      all of each, other kernels, kernels that watch themselves: hours
+#:                      stress" runs only these; tests/run --list lists them
+#:  make check-all      all of each, other kernels, kernels with debugging checks: hours
 #:  make check-bare     both in a Debian with nothing installed (root; debootstrap)
-#:  make pictures       those in the documents again, from real runs (needs tmux, gnuplot)
+#:  make pictures       the pictures of the documents, from real runs (needs tmux, gnuplot)
 #:  make install        into PREFIX (default /usr/local), below DESTDIR if given
-#:  make uninstall      the same files, gone
+#:  make uninstall      removes the same files
 #:  make tsan, asan     library, command and tests with sanitizers, in build/tsan, build/asan
 #:  make clean          removes build/
 #:  make help           this text
@@ -45,9 +45,9 @@ lib: $(B)/libshmipc.a $(B)/libshmipc.so
 examples: $(EXAMPLES)
 tests: $(TESTS)
 
-# Other flags or another compiler than last time: everything is built again. What single
-# objects add to them is theirs alone (private), so that it does not matter which goal
-# comes first. Other features: what is built with them is built again.
+# If flags or compiler differ from the last build, everything is built again. Flags that
+# single objects add are private to them, so that it does not matter which goal
+# comes first. If features differ, the objects that use them are built again.
 stamp	= @mkdir -p $(@D); echo '$(strip $(1))' | cmp -s - $@ || echo '$(strip $(1))' > $@
 $(B)/flags: FORCE
 	$(call stamp,$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS))
@@ -71,7 +71,7 @@ $(B)/libshmipc.so: $(B)/libshmipc.so.$(VERSION)
 	ln -sf $(<F) $(B)/libshmipc.so.$(SOMAJOR)
 	ln -sf $(<F) $@
 
-# Other libraries that `shmipc bench peers` compares with: those that are there.
+# Other libraries that `shmipc bench peers` compares with, if installed.
 has	= $(shell $(CC) $(3) -include $(2) -E -x c /dev/null >/dev/null 2>&1 && echo $(1))
 IOX_INC	:= $(addprefix -isystem ,$(wildcard /usr/include/iceoryx/v2*))
 PEERS	:= $(call has,zmq,zmq.h) $(call has,nng,nng/nng.h) \
@@ -83,8 +83,8 @@ $(B)/obj/tools/bench/other_zmq.o: private ALL_CFLAGS += $(if $(filter zmq,$(PEER
 $(B)/obj/tools/bench/other_nng.o: private ALL_CFLAGS += $(if $(filter nng,$(PEERS)),-DWITH_NNG)
 $(B)/obj/tools/bench/other_iceoryx.o: private ALL_CFLAGS += $(if $(filter iceoryx,$(PEERS)),-DWITH_ICEORYX $(IOX_INC))
 
-# The eBPF programs of `shmipc trace`, where there is what builds them: each becomes
-# a header that carries it. Without, the command says what to install.
+# The eBPF programs of `shmipc trace`, if clang, bpftool and libbpf are installed: each becomes
+# a header that contains it. Otherwise the command says what to install.
 BPF_CLANG ?= clang
 BPF_TARGET := $(shell uname -m | sed 's/x86_64/x86/; s/aarch64/arm64/')
 BPF_CFLAGS := -g -O2 $(WARN) -Wno-unused-parameter -Wno-sign-conversion -Wno-shorten-64-to-32 \
@@ -102,14 +102,14 @@ $(B)/gen/trace/%.bpf.o: tools/trace/%.bpf.c $(B)/flags
 	@mkdir -p $(@D)
 	$(BPF_CLANG) $(BPF_CFLAGS) $(WERROR) -MMD -MP -c $< -o $@
 
-# Linking leaves out what only debuggers want.
+# Linking omits what only debuggers need.
 $(B)/gen/trace/%.skel.h: $(B)/gen/trace/%.bpf.o
 	bpftool gen object $(@:.skel.h=.linked.o) $<
 	bpftool gen skeleton $(@:.skel.h=.linked.o) name $* > $@.new
 	mv $@.new $@
 endif
 
-# What top and metrics are built with, where it is there.
+# Libraries for top and metrics, if installed.
 LOOKS	:= $(call has,ncurses,curses.h) $(call has,httpd,microhttpd.h)
 LOOK_ncurses	:= -lncursesw -ltinfo
 LOOK_httpd	:= -lmicrohttpd
@@ -130,10 +130,10 @@ $(EXAMPLES) $(TESTS): $(B)/%: $(B)/obj/%.o $(B)/libshmipc.a
 	@mkdir -p $(@D)
 	$(CC) -o $@ $^ $(ALL_LDFLAGS)
 
-# Private headers are named by their folder.
+# Private headers are included with their folder.
 $(B)/obj/lib/%.o: private ALL_CFLAGS += -Ilib
 
-# The harness is in GNU C and has warnings of its own; unit tests see lib/ too.
+# The harness is in GNU C and causes warnings; unit tests may also use lib/.
 $(B)/obj/tests/%.o: private ALL_CFLAGS += -std=gnu11 -Wno-conversion -Wno-unused-parameter -Ilib -Itests/lib -isystem $(KSELFTEST)
 KSELFTEST := $(shell tools/setup kselftest)
 
@@ -160,7 +160,7 @@ check-all:
 check-bare:
 	@tests/bare $(GROUP)
 
-# What the documents show, made again from real runs.
+# The pictures of the documents, from real runs.
 pictures: $(B)/shmipc
 	B=$(B) tools/pictures/top tools/trace/pictures/top.svg
 	B=$(B) tools/pictures/trace tools/trace/pictures

@@ -2,8 +2,8 @@
 /*
  * bcast.c - an overwriting log: the writer never waits, readers count their losses
  *
- * One process plays both parts, with a private segment: the reader looks away
- * while the writer goes round the ring.
+ * One process plays both parts, with a private segment: the reader does not read while
+ * the writer goes around the ring.
  */
 #include <stdio.h>
 
@@ -54,7 +54,7 @@ int main(void)
 			return 1;
 	}
 	shmipc_channel_close(rx);
-	if (ret != -EPIPE)		/* the producer has gone, and all is read */
+	if (ret != -EPIPE)		/* the producer has gone, and all has been read */
 		return fail("recv", ret);
 	printf("bcast: %llu sent, %llu read, %llu lost\n", (unsigned long long)sent,
 	       (unsigned long long)got, (unsigned long long)lost);

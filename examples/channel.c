@@ -2,8 +2,8 @@
 /*
  * channel.c - two processes, one lossless channel, found by its name
  *
- * Either side may be first. The receiver sleeps while there is nothing, and
- * learns that the sender has ended after it has got the last message.
+ * Either side may come first. The receiver sleeps while there is nothing to receive, and
+ * learns that the sender has ended after it has received the last message.
  */
 #include <stdio.h>
 #include <string.h>

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * discover.c - find segments by pattern, and hear who comes and goes
+ * discover.c - find segments by pattern, and watch segments and their ends
  *
- * One process plays all parts: a robot's two logs, and somebody who watches all
- * that the robot has, however deep.
+ * One process plays all parts: two logs of a robot, and a watcher of all segments of the
+ * robot, however deep.
  */
 #include <stdio.h>
 #include <string.h>
@@ -54,7 +54,7 @@ int main(void)
 	if (ret || found != 2)
 		return fail("discover", ret);
 
-	/* Each appears and is joined; then each is closed, which ends it. */
+	/* Each appears and is joined; then each is closed, which removes it. */
 	for (i = 0; i < 8; i++) {
 		if (i == 4) {
 			shmipc_channel_close(a);

@@ -3,14 +3,14 @@
  * headers.c - keys and values that travel with a message
  *
  * What a topic does with headers, step by step: a chain of functions collects
- * them, the block goes before the payload, and the reader looks at it in place.
+ * them, the block goes before the payload, and the reader reads it in place.
  */
 #include <stdio.h>
 #include <string.h>
 
 #include <shmipc/headers.h>
 
-/* One link of a chain: what it returns, if negative, stops the publication. */
+/* One function of a chain: a negative return value stops the publication. */
 static int add_unit(struct shmipc_headers *h, const struct shmipc_msg_meta *meta, void *arg)
 {
 	(void)meta;

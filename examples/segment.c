@@ -2,7 +2,7 @@
 /*
  * segment.c - plain shared bytes by name, seen by a second handle
  *
- * What is in a raw segment is the user's business. Here a counter in it stands
+ * The contents of a raw segment belong to the user. Here a counter in it stands
  * for a program's state.
  */
 #include <stdio.h>
@@ -51,7 +51,7 @@ int main(void)
 	shmipc_store_relaxed(ours, (uint64_t)42);
 	ret = shmipc_load_relaxed(theirs) == 42 && ours != theirs && bytes >= 4096 ? 0 : 1;
 	shmipc_segment_close(a);
-	shmipc_segment_close(b);	/* the last one: the name goes with it */
+	shmipc_segment_close(b);	/* the last close removes the name */
 	if (shmipc_segment_open(&a, name, NULL) != -ENOENT)
 		ret = 1;
 	printf("segment: %s\n", ret ? "FAILED" : "both handles saw the same bytes");

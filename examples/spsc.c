@@ -21,7 +21,7 @@ static void *produce(void *arg)
 	while (n < MESSAGES) {
 		int ret = shmipc_spsc_write(tx, &n, sizeof(n));
 
-		if (ret == -EAGAIN) {	/* full: show what we have, and try again */
+		if (ret == -EAGAIN) {	/* full: publish what we have, and try again */
 			shmipc_spsc_publish(tx);
 			continue;
 		}
@@ -68,7 +68,7 @@ int main(void)
 	mem = aligned_alloc(4096, (size_t)bytes);
 	if (!mem)
 		return 1;
-	memset(mem, 0, (size_t)bytes);	/* a ring is made in zeroes */
+	memset(mem, 0, (size_t)bytes);	/* a ring is created in zeroed memory */
 	if (shmipc_ring_init(mem, bytes, &opts) || shmipc_ring_check(mem, bytes, &ring) ||
 	    shmipc_spsc_tx_init(&tx, &ring) || shmipc_spsc_rx_init(&rx, &ring) ||
 	    pthread_create(&producer, NULL, produce, &tx))

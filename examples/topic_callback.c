@@ -10,7 +10,7 @@ static void on_message(struct shmipc_sub *sub, const struct shmipc_msg *msg, int
 {
 	unsigned int *left = arg;
 
-	if (err)	/* -ESTALE: lost some, and it goes on; all else is the last call */
+	if (err)	/* -ESTALE: messages were lost, it continues; any other error is the last call */
 		return;
 	printf("%.*s\n", (int)msg->len, (const char *)msg->ptr);
 	if (--*left)

@@ -23,7 +23,7 @@ int main(void)
 		ret = shmipc_sub_recv(sub[i], &job, sizeof(job), &len, 0);
 		if (!ret)
 			got[i]++;
-		if (!ret && job != done)	/* nobody else had it */
+		if (!ret && job != done)	/* no other worker had it */
 			ret = 1;
 	}
 	printf("one worker did %u jobs, the other %u\n", got[0], got[1]);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* topic_headers.c - what a message says of itself: numbers, times, keys and values */
+/* topic_headers.c - what comes with a message: numbers, times, keys and values */
 #include <stdio.h>
 #include <string.h>
 #include <shmipc/shmipc.h>

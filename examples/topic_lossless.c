@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* topic_lossless.c - publishers wait for this subscriber, and learn who holds them up */
+/* topic_lossless.c - publishers wait for this subscriber, and learn which one holds them up */
 #include <errno.h>
 #include <stdio.h>
 #include <shmipc/shmipc.h>

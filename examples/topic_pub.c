@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* topic_pub.c - publish on a topic by its name; it stays for who comes later */
+/* topic_pub.c - publish on a topic by its name; it stays for later subscribers */
 #include <stdio.h>
 #include <shmipc/shmipc.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* topic_sub.c - subscribe: where to begin, and what to do when messages were lost */
+/* topic_sub.c - subscribe: the first message, and what to do when messages were lost */
 #include <errno.h>
 #include <stdio.h>
 #include <shmipc/shmipc.h>
@@ -31,7 +31,7 @@ int main(void)
 	publish_some(pub);	/* more than the topic keeps */
 	for (;;) {
 		ret = shmipc_sub_recv(sub, &v, sizeof(v), &len, 0);
-		if (ret == -ESTALE)		/* told once, with the number */
+		if (ret == -ESTALE)		/* reported once, with the number */
 			lost += shmipc_sub_lost(sub, NULL, NULL);
 		else if (ret)
 			break;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* topic_take.c - keep messages where they lie, as long as one likes */
+/* topic_take.c - keep messages in place, for as long as needed */
 #include <stdio.h>
 #include <stdlib.h>
 #include <shmipc/shmipc.h>
@@ -16,7 +16,7 @@ int main(void)
 
 	if (!data || ret || shmipc_sub_open(&sub, "example/take", NULL, NULL))
 		return fprintf(stderr, "%s\n", shmipc_error_text()), 1;
-	for (i = 0; i < 1000 && !ret; i++) {	/* the pool is turned over several times */
+	for (i = 0; i < 1000 && !ret; i++) {	/* the whole pool is reused several times */
 		data[0] = (unsigned char)i;
 		ret = shmipc_pub_send(pub, data, BYTES, SHMIPC_FOREVER);
 		if (!ret)
@@ -24,7 +24,7 @@ int main(void)
 		if (!ret && i)
 			shmipc_sub_release(sub, &msg);
 	}
-	/* The first one is still as it was: nobody writes over what is held. */
+	/* The first one is unchanged: a held message is not overwritten. */
 	printf("message %llu begins with %d\n", (unsigned long long)kept.seq,
 	       kept.ptr ? *(const unsigned char *)kept.ptr : -1);
 	ret = ret || !kept.ptr || *(const unsigned char *)kept.ptr != 0;

@@ -181,7 +181,7 @@ int shmipc_segment_anon(struct shmipc_segment **ret, const struct shmipc_segment
 /**
  * shmipc_segment_from_fd - open an anonymous segment from its descriptor
  * @ret:  the handle
- * @fd:   a received descriptor; still belongs to the caller, who may close it afterwards
+ * @fd:   a received descriptor; still belongs to the caller and may be closed afterwards
  * @opts: options that must match, or NULL
  *
  * The descriptor determines the backend. For a memfd /proc is needed, to get a file

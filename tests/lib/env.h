@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * env.h - what a test that opens segments needs around it
+ * env.h - the environment of a test that opens segments
  *
- * A directory of its own for names, a count of descriptors before and after,
- * children and threads that can be told and heard, and a way to know that one
- * of them sleeps (without sleeping oneself for a guessed time).
+ * A directory for names, a count of descriptors before and after, children and threads
+ * that exchange messages with the test, and a way to know that one of them sleeps
+ * (without sleeping for a guessed time).
  */
 #ifndef TEST_ENV_H
 #define TEST_ENV_H
@@ -25,7 +25,7 @@
 
 #include "segment/probe.h"
 
-/* A child of a process that has a keeper thread gets one of its own. */
+/* A child of a process that has a keeper thread starts its own. */
 const char *__tsan_default_options(void);
 const char *__tsan_default_options(void)
 {
@@ -54,7 +54,7 @@ static void env_at_exit(void)
 		env_remove(env_base);
 }
 
-/* SHMIPC_TEST_PROBES=1: as if somebody traced everything, without a trap. */
+/* SHMIPC_TEST_PROBES=1: as if everything were traced, without a trap. */
 static void env_probes(void)
 {
 #ifdef SHMIPC_WITH_PROBES
@@ -73,7 +73,7 @@ static void __attribute__((constructor)) env_begin(void)
 	const char *dir = getenv("SHMIPC_DIR");
 
 	env_main = getpid();
-	/* Beside what the runner gave, so that it sees what is left over. */
+	/* Next to the runner's directory, so that the runner sees what is left over. */
 	(void)snprintf(env_base, sizeof(env_base), "%s.test.XXXXXX",
 		       dir && *dir && strlen(dir) < 80 ? dir : "/dev/shm/shmipc");
 	if (!mkdtemp(env_base)) {
@@ -107,7 +107,7 @@ static inline int env_on_dev(void)
 	return backend && !strcmp(backend, "dev");
 }
 
-/* The state of a test's surroundings. */
+/* The environment of a test. */
 struct env {
 	char dir[128];
 	int fds;
@@ -128,7 +128,7 @@ static inline void env_set_up(struct env *e)
 	e->fds = env_count("/proc/self/fd");
 }
 
-/* For tests of what lies in files: not on the device, whatever the suite runs on. */
+/* For tests of files: never on the device, whatever the backend of the suite. */
 static inline void env_set_up_files(struct env *e)
 {
 	(void)unsetenv("SHMIPC_BACKEND");
@@ -142,7 +142,7 @@ static inline int env_count_one(const char *name, void *arg)
 	return 0;
 }
 
-/* How many names there are. */
+/* The number of names. */
 static inline int env_files(const struct env *e)
 {
 	int n = 0;
@@ -153,7 +153,7 @@ static inline int env_files(const struct env *e)
 	return n < 0 ? 0 : n;
 }
 
-/* In each teardown. The keeper and the like may hold no descriptor either. */
+/* Used in each teardown. The keeper and other threads must not hold descriptors, either. */
 #define env_tear_down(e) do {						\
 	EXPECT_EQ((e)->fds, env_count("/proc/self/fd"))			\
 		TH_LOG("descriptors before and after");			\
@@ -165,8 +165,8 @@ static inline int env_files(const struct env *e)
 
 struct other {
 	pid_t pid;		/* 0: a thread */
-	pid_t tid;		/* its, known after other_start() */
-	int sock;		/* tell and hear */
+	pid_t tid;		/* of the thread or process, set by other_start() */
+	int sock;		/* for tell() and hear() */
 	int (*fn)(struct other *me, void *arg);
 	void *arg;
 	pthread_t thread;
@@ -209,7 +209,7 @@ static void *other_thread(void *arg)
 	return NULL;
 }
 
-/* 0 or -1. @fn returns 0 for success; use CHECK() in it, not ASSERT. */
+/* 0 or -1. @fn returns 0 on success; use CHECK() in it, not ASSERT. */
 static inline int other_start(struct other *o, int thread,
 			      int (*fn)(struct other *me, void *arg), void *arg)
 {
@@ -273,7 +273,7 @@ static inline int other_kill(struct other *o)
 	}								\
 } while (0)
 
-/* Number of the system call in which the thread is now; -1: it runs. */
+/* Number of the system call that the thread is in; -1: it runs. */
 static inline long asleep_in(pid_t tid)
 {
 	char path[64], buf[64] = "";
@@ -289,7 +289,7 @@ static inline long asleep_in(pid_t tid)
 	return n > 0 && buf[0] != 'r' ? strtol(buf, NULL, 10) : -1;
 }
 
-/* Until the thread sleeps on a futex, or in the device. 0; -1 if it ended or the machine hides it. */
+/* Wait until the thread sleeps on a futex, or in the device. 0; -1 if it ended or /proc hides it. */
 static inline int until_asleep(pid_t tid)
 {
 	const struct timespec ms = { 0, 1000000 };

@@ -2,8 +2,8 @@
 /*
  * mem.h - memory for a ring, with a guard page on both sides
  *
- * A ring works in any memory that the caller gives. The tests give it five
- * kinds; all but the odd one end right before a page that cannot be touched.
+ * A ring works in any memory that the caller provides. The tests use five kinds; all but
+ * the odd one end directly before an inaccessible page.
  */
 #ifndef TEST_MEM_H
 #define TEST_MEM_H
@@ -23,7 +23,7 @@ enum mem_kind {
 	MEM_DEV,	/* of the kernel module: see MEM_NEED() */
 };
 
-/* In a fixture's setup, before all else: out, where such memory cannot be had. */
+/* At the start of a fixture's setup: skip if such memory is not available. */
 #define MEM_NEED(kind)							\
 	if ((kind) == MEM_DEV && access(SHMIPC_DEVICE, R_OK | W_OK))	\
 		SKIP(longjmp(_metadata->env, 1), SHMIPC_DEVICE " cannot be used: load the module, or join its group")

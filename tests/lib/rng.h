@@ -73,7 +73,7 @@ static inline uint64_t rng_env_seed(void)
 	return rng_mix((uint64_t)ts.tv_nsec ^ (uint64_t)ts.tv_sec << 20 ^ (uint64_t)getpid());
 }
 
-/* Loops of @n where code runs at full speed; fewer under an emulator or a sanitizer, or in haste. */
+/* @n loops at full speed; fewer under an emulator or a sanitizer, or for a quick run. */
 static inline uint64_t rng_few(uint64_t n)
 {
 	if (getenv("SHMIPC_TEST_QEMU") || getenv("SHMIPC_TEST_QUICK"))
@@ -96,7 +96,7 @@ static inline void msg_fill(void *buf, size_t len, uint64_t seed, uint64_t seq)
 	memcpy(p, &v, len);
 }
 
-/* Is it? */
+/* Does it have these bytes? */
 static inline int msg_ok(const void *buf, size_t len, uint64_t seed, uint64_t seq)
 {
 	const unsigned char *p = (const unsigned char *)buf;

@@ -7,7 +7,7 @@
  *            (with SHMIPC_BACKEND=dev both are segments of the device)
  *   private  memory of this process; the other side is a thread
  *
- * The side that is told to make it makes it; the other one follows.
+ * One side creates the ring, the other one opens it.
  */
 #ifndef TEST_SITE_H
 #define TEST_SITE_H
@@ -20,11 +20,11 @@ struct site {
 	enum where where;
 	const char *name;
 	struct shmipc_segment_opts o;
-	struct shmipc_segment *seg;	/* anon, private: the maker's */
+	struct shmipc_segment *seg;	/* anon, private: the creator's */
 	int fd;				/* anon, in a child: as received; else -1 */
 };
 
-/* 0 or -errno. In the process that begins. */
+/* 0 or -errno. Called in the first process. */
 static inline int site_make(struct site *s, enum where where, uint32_t kind, uint64_t bytes)
 {
 	memset(s, 0, sizeof(*s));
@@ -67,7 +67,7 @@ static inline void site_end(struct site *s)
 	s->seg = NULL;
 }
 
-/* Start the other side: a thread where the memory is private. */
+/* Start the other side: a thread if the memory is private. */
 static inline int site_start(struct site *s, struct other *o,
 			     int (*fn)(struct other *me, void *arg), void *arg)
 {
@@ -76,7 +76,7 @@ static inline int site_start(struct site *s, struct other *o,
 	return s->where == ANON ? send_fd(o->sock, shmipc_segment_fd(s->seg)) : 0;
 }
 
-/* First thing of the other side. */
+/* The first call of the other side. */
 static inline void site_here(struct site *s, struct other *me)
 {
 	if (s->where == ANON)

@@ -62,7 +62,7 @@ static uint64_t pool_for(const struct bench_env *env)
 	return want;
 }
 
-static void wishes(const struct bench_env *env, struct shmipc_topic_opts *ret)
+static void asked_for(const struct bench_env *env, struct shmipc_topic_opts *ret)
 {
 	const struct bench_topic_opts *t = &env->opts->topic;
 
@@ -96,7 +96,7 @@ static int look(struct bench_env *env)
 	struct shmipc_sub *sub;
 	int ret;
 
-	wishes(env, &o);
+	asked_for(env, &o);
 	ret = shmipc_sub_open(&sub, name_of[0], &o, NULL);
 	if (!ret) {
 		ret = shmipc_sub_get_info(sub, &info);
@@ -137,11 +137,11 @@ struct shmipc_pub *bench_topic_pub(struct bench_env *env, unsigned int topic, en
 		.struct_bytes = sizeof(o),
 		.spin_ns = wait == BENCH_SPIN ? SHMIPC_SPIN_ALWAYS : SHMIPC_SPIN_NEVER,
 	};
-	struct shmipc_topic_opts wish;
+	struct shmipc_topic_opts asked;
 	struct shmipc_pub *pub;
 	int ret = 0;
 
-	wishes(env, &wish);
+	asked_for(env, &asked);
 	if (env->opts->copier)
 		ret = shmipc_copier_find(&o.copier, env->opts->copier);
 	if (!ret && t->headers && !chain.count)
@@ -149,7 +149,7 @@ struct shmipc_pub *bench_topic_pub(struct bench_env *env, unsigned int topic, en
 	if (t->headers)
 		o.chain = &chain;
 	if (!ret)
-		ret = shmipc_pub_open(&pub, name_of[topic], &wish, &o);
+		ret = shmipc_pub_open(&pub, name_of[topic], &asked, &o);
 	if (!ret)
 		return pub;
 	fail_topic(env, "publish", ret);
@@ -163,15 +163,15 @@ struct shmipc_sub *bench_topic_sub(struct bench_env *env, unsigned int topic, en
 		.spin_ns = wait == BENCH_SPIN ? SHMIPC_SPIN_ALWAYS : SHMIPC_SPIN_NEVER,
 		.policy = env->opts->topic.policy,
 	};
-	struct shmipc_topic_opts wish;
+	struct shmipc_topic_opts asked;
 	struct shmipc_sub *sub;
 	int ret = 0;
 
-	wishes(env, &wish);
+	asked_for(env, &asked);
 	if (env->opts->copier)
 		ret = shmipc_copier_find(&o.copier, env->opts->copier);
 	if (!ret)
-		ret = shmipc_sub_open(&sub, name_of[topic], &wish, &o);
+		ret = shmipc_sub_open(&sub, name_of[topic], &asked, &o);
 	if (!ret)
 		return sub;
 	fail_topic(env, "subscribe", ret);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* atomic: the names do what they say on each width, between threads */
+/* atomic: each function on each width, and between threads */
 #include <kselftest_harness.h>
 #include <pthread.h>
 #include <sched.h>
@@ -52,7 +52,7 @@ TEST(racy_copies_copy)
 	EXPECT_EQ(0, b[97]);
 }
 
-/* Where two CPUs have to share one, each round may take a slice of it. */
+/* If two threads share a CPU, each round may take a time slice. */
 #define ROUNDS	500
 
 struct hand_over {
@@ -75,7 +75,7 @@ static void *give(void *arg)
 	return NULL;
 }
 
-/* ThreadSanitizer sees this too: plain words, ordered by release and acquire. */
+/* Also for ThreadSanitizer: plain words, ordered by release and acquire. */
 TEST(release_and_acquire_hand_plain_memory_over)
 {
 	struct hand_over h = { .ready = 0 };

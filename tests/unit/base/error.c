@@ -87,7 +87,7 @@ TEST_F(error, estale_is_lapped_with_the_count_of_what_was_lost)
 	EXPECT_EQ(shmipc_channel_lost(self->rx), v);
 }
 
-TEST_F(error, eproto_is_nonsense_and_the_handle_is_dead)
+TEST_F(error, eproto_is_invalid_shared_memory_and_the_handle_is_dead)
 {
 	struct shmipc_spsc_rx *rx = &self->rx->end.spsc_rx;
 	unsigned char *data = self->tx->end.spsc_tx.data;	/* as its producer may write it */
@@ -106,7 +106,7 @@ TEST_F(error, eprotonosupport_is_an_unknown_layout)
 	int fd;
 
 	if (env_on_dev())
-		SKIP(return, "the kernel writes the header, and nobody can change it");
+		SKIP(return, "the kernel writes the header, and no process can change it");
 	(void)snprintf(path, sizeof(path), "%s/ring", self->env.dir);
 	fd = open(path, O_WRONLY | O_CLOEXEC);
 	ASSERT_EQ(2, pwrite(fd, &major, 2, offsetof(struct shmipc_seg_hdr, layout_major)));
@@ -131,7 +131,7 @@ TEST_F(error, einval_is_the_callers_bug)
 	EXPECT_EQ(-EINVAL, shmipc_channel_recv(self->tx, self->buf, 1, &self->len, 0));
 }
 
-/* An error text says who, which object, found against expected, the code, the next step. */
+/* An error text names the call, the object, the found and the expected value, the code, and the next step. */
 TEST_F(error, text_names_the_object_and_the_code)
 {
 	struct shmipc_channel *ch;
@@ -145,12 +145,12 @@ TEST_F(error, text_names_the_object_and_the_code)
 	EXPECT_NE(NULL, strstr(text, env_on_dev() ? "/dev/shmipc" : self->env.dir));
 	EXPECT_NE(NULL, strchr(text, ';'));
 	EXPECT_EQ(NULL, strchr(text, '\n'));
-	/* The message path leaves it alone. */
+	/* The message path does not change it. */
 	EXPECT_EQ(-EAGAIN, shmipc_channel_recv(self->rx, self->buf, 1, &self->len, 0));
 	EXPECT_STREQ(text, shmipc_error_text());
 }
 
-/* A name with anything in it cannot break the text, nor run over it. */
+/* A name with any bytes can neither break the text nor overflow it. */
 TEST_F(error, text_survives_long_names)
 {
 	struct shmipc_segment *seg;
@@ -211,8 +211,8 @@ TEST(names_of_all_codes)
 }
 
 /*
- * errno is never set by us: a program that looks at it after a call of ours sees
- * what it had. (Only on the message path is this promised to the letter.)
+ * The library never sets errno: a program finds its old value after a call. (Only on the
+ * message path is this guaranteed exactly.)
  */
 TEST_F(error, errno_is_left_alone_by_messages)
 {

@@ -2,7 +2,7 @@
 /* base: descriptors of the library are above 2, also in a program that has closed these */
 #include "env.h"
 
-/* Each way to a descriptor; and then 0 to 2 are as free as before. */
+/* Each way to get a descriptor; afterwards 0 to 2 are still free. */
 static int all_of_it(struct other *me, void *arg)
 {
 	struct shmipc_segment_opts o = { .struct_bytes = sizeof(o), .kind = SHMIPC_KIND_SPSC,

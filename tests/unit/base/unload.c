@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* base: a program that loads the library, uses it and lets go of it, again and again */
+/* base: a program that loads, uses and unloads the library again and again */
 #include <dlfcn.h>
 #include "env.h"
 
@@ -17,7 +17,7 @@ static int lines_of(const char *path)
 	return n;
 }
 
-/* Through pointers, as a program that was not linked with it does. */
+/* Through pointers, like a program that is not linked with the library. */
 static int use(void *lib)
 {
 	__typeof__(&shmipc_pub_open) pub_open = dlsym(lib, "shmipc_pub_open");
@@ -55,7 +55,7 @@ static int load_and_unload(struct other *me, void *arg)
 		if (use(lib))
 			return 1;
 		CHECK(!dlclose(lib));
-		/* What it needs for itself is there after the first time. */
+		/* After the first time, its own resources exist. */
 		if (i == 1)
 			maps = lines_of("/proc/self/maps"), tasks = env_count("/proc/self/task");
 	}

@@ -347,14 +347,14 @@ TEST_F(bcast, producer_restart_finds_what_the_tail_does_not_name_yet)
 
 TEST_F(bcast, publish_asks_for_one_wake_when_it_passes_want)
 {
-	uint64_t wish = self->tx.pos + 300, wakes = 0;
+	uint64_t want = self->tx.pos + 300, wakes = 0;
 	int i;
 
-	self->r.waiters->want_pos = wish;
+	self->r.waiters->want_pos = want;
 	for (i = 0; i < 20; i++) {
 		ASSERT_EQ(0, put(self, 40));
 		wakes += (uint64_t)shmipc_bcast_publish(&self->tx);
-		ASSERT_EQ(self->tx.pos >= wish, wakes);
+		ASSERT_EQ(self->tx.pos >= want, wakes);
 	}
 	EXPECT_EQ(1, wakes);
 }

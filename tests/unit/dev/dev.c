@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* dev: which backend is chosen; creators of the device's segments that mean harm */
+/* dev: the choice of the backend; hostile creators of segments of the device */
 #include <linux/shmipc.h>
 #include <sys/ioctl.h>
 #include "env.h"
@@ -90,11 +90,11 @@ TEST_F(choice, another_word_is_refused_by_every_call)
 	EXPECT_EQ(-EINVAL, shmipc_segment_unlink("x"));
 	EXPECT_EQ(-EINVAL, shmipc_segment_each(env_count_one, &n));
 	EXPECT_EQ(-EINVAL, shmipc_segment_gc(NULL, NULL));
-	/* What has no name needs no choice. */
+	/* A segment without a name needs no choice. */
 	EXPECT_EQ(0, shmipc_segment_private(&self->a, &self->o));
 }
 
-/* A segment made by hand, whose ring header the creator may have lied in. */
+/* A segment created directly, whose creator may lie in the ring header. */
 FIXTURE(creator) {
 	struct env env;
 	struct shmipc_dev_create r;
@@ -133,7 +133,7 @@ FIXTURE_TEARDOWN(creator)
 		env_tear_down(&self->env);
 }
 
-/* What opening, looking and attaching have to say of it. 1: not the same. */
+/* The result of opening, looking and attaching. 1: they differ. */
 static int verdict(FIXTURE_DATA(creator) *self)
 {
 	struct shmipc_segment_stat st = { .peer_cap = 0 };
@@ -168,7 +168,7 @@ TEST_F(creator, ring_without_its_header_is_refused)
 {
 	NEED_DEVICE();
 	self->r.body_bytes = 0;
-	self->r.data_off += 4096;	/* so that nothing is where it should be */
+	self->r.data_off += 4096;	/* so that nothing is in the expected place */
 	self->r.nregions = 0;
 	EXPECT_EQ(-EPROTO, verdict(self)) TH_LOG("%s", shmipc_error_text());
 }
@@ -195,7 +195,7 @@ TEST_F(creator, ring_of_another_kind_is_refused)
 	EXPECT_EQ(-EPROTO, verdict(self)) TH_LOG("%s", shmipc_error_text());
 }
 
-/* Nothing to write to: an error of the attach, not a fault at the first message. */
+/* There is nothing to write to: the attach fails, instead of a fault at the first message. */
 TEST_F(creator, ring_that_its_producer_may_not_write_is_refused)
 {
 	NEED_DEVICE();
@@ -233,7 +233,7 @@ TEST_F(creator, roles_are_enforced_by_the_page_tables)
 	EXPECT_EQ(EACCES, errno);
 	EXPECT_EQ(-1, mprotect((void *)cons, 4096, PROT_READ | PROT_WRITE));
 	EXPECT_EQ(EACCES, errno);
-	/* Nor by a mapping of its own, with the descriptor that it has. */
+	/* It cannot do so by its own mapping of its descriptor, either. */
 	EXPECT_EQ(EACCES, map_again(rx, (unsigned char *)data));
 	EXPECT_EQ(EACCES, map_again(tx, (unsigned char *)cons));
 	EXPECT_EQ(EACCES, map_again(tx, shmipc_chan(tx)->seg->base));

@@ -356,26 +356,26 @@ TEST_F(spsc, consumer_restart_never_takes_credit_back)
 
 TEST_F(spsc, publish_asks_for_one_wake_when_it_passes_want)
 {
-	uint64_t wish = self->tx.pos + 300, wakes = 0;
+	uint64_t want = self->tx.pos + 300, wakes = 0;
 	int i;
 
-	self->r.cons->want_pos = wish;
+	self->r.cons->want_pos = want;
 	for (i = 0; i < 20; i++) {
 		ASSERT_EQ(0, put(self, 40));
 		wakes += (uint64_t)shmipc_spsc_publish(&self->tx);
-		ASSERT_EQ(self->tx.pos >= wish, wakes);
+		ASSERT_EQ(self->tx.pos >= want, wakes);
 	}
 	EXPECT_EQ(1, wakes);
 }
 
 TEST_F(spsc, release_asks_for_one_wake_when_it_passes_want)
 {
-	uint64_t wish = self->rx.pos + 300, wakes = 0;
+	uint64_t want = self->rx.pos + 300, wakes = 0;
 	const void *p;
 	size_t len;
 	int i;
 
-	self->r.prod->want_pos = wish;
+	self->r.prod->want_pos = want;
 	for (i = 0; i < 20; i++) {
 		ASSERT_EQ(0, put(self, 40));
 	}
@@ -383,7 +383,7 @@ TEST_F(spsc, release_asks_for_one_wake_when_it_passes_want)
 	for (i = 0; i < 20; i++) {
 		ASSERT_EQ(0, shmipc_spsc_peek(&self->rx, &p, &len));
 		wakes += (uint64_t)shmipc_spsc_release(&self->rx);
-		ASSERT_EQ(self->rx.pos >= wish, wakes);
+		ASSERT_EQ(self->rx.pos >= want, wakes);
 	}
 	EXPECT_EQ(1, wakes);
 }

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: MIT
+"""Check of the wording: comments, messages and documents in plain English."""
+import re
+
+# Folders that have not been rewritten yet. The list only shrinks; then it goes.
+NOT_YET = ("kmod/", "lib/backends.c", "lib/channel/", "lib/dev/", "lib/mem/", "lib/topic/", "lib/wait/",
+           "tests/crash/", "tests/metrics/", "tests/runner/", "tests/top/", "tests/trace/",
+           "tests/unit/topic/", "tests/unit/wait/", "tools/doctor/", "tools/grafana/", "tools/look/",
+           "tools/metrics/", "tools/pictures", "tools/stream/", "tools/trace/", "tools/demo",
+           "tools/setup")
+
+GAP = r"(?:[ \t]+|[ \t]*\n[ \t]*(?:\*|#|//)?[ \t]*)"     # a space, or a line break in a comment
+# "who" is for people: not for a process, a peer or a thread that does one of these.
+DEEDS = ("waits", "comes", "goes", "sleeps", "wakes", "reads", "writes", "wants", "may", "has",
+         "holds", "publishes", "subscribes", "sends", "receives", "opens", "closes", "attaches",
+         "leaves", "dies", "died", "lives", "begins", "stays")
+# People; and "slot who", "Ar who": an argument of a probe.
+PEOPLE = ("user", "users", "people", "administrators", "programmers", "root", "slot", "Ar",
+          "somebody", "anybody", "everybody")
+
+# (phrase, what to write instead); written so that this file does not contain them.
+PHRASES = [(re.compile(phrase.replace(" ", GAP)), instead) for phrase, instead in (
+    ("(?i)\\bwi" + "sh(?:es|ed)?\\b", "default 64; you asked for X, it was created with Y"),
+    ("(?i)\\bde" + "ar(?:er|est)?\\b", "expensive"),
+    ("(?i)\\bhow-?mani" + "eth\\b", "which"),
+    ("(?i)\\bsays so for" + " nothing\\b", "is free to read"),
+    ("(?i)(?<!there\\s)\\bis no" + "ne that\\b", "is not a ...; does not ..."),
+    ("(?i)\\bthat (?:is|are) no" + "ne\\b", "not valid; unknown"),
+    ("(?i)\\bfor much than for" + " little\\b", "its cost does not depend on the size"),
+    ("(?i)\\bwhere there is wh" + "at\\b", "if ... is installed"),
+    ("(?i)(?<!there\\s)\\bis no (?:na" + "me|pattern|option|number|segment|topic|memfd)\\b",
+     "is not a valid ..."),
+    ("(?i)\\bnobody wh" + "o\\b", "only ... are ..."),
+    ("(?i)\\bwho" + "ever\\b", "any process that; even if"),
+    ("".join("(?<!%s\\s)" % word for word in PEOPLE) +
+     "\\b[Ww]h" + "o (?:" + "|".join(DEEDS) + ")\\b", "a waiter, a peer, a process that"),
+)]
+
+
+def english(tree):
+    """Plain English, without the phrases that the style rules out."""
+    for path, text in tree.texts.items():
+        if path.startswith(("LICENSES/",) + NOT_YET):
+            continue
+        for phrase, instead in PHRASES:
+            for m in phrase.finditer(text):
+                yield "%s:%d: \"%s\"; instead: %s" % (
+                    path, text.count("\n", 0, m.start()) + 1, " ".join(m[0].split()), instead)
+
+
+CHECKS = {"english": english}
+
+FAULTS = [
+    ("english", "README.md", "# shmipc", "# shmipc as you wi" + "sh"),
+    ("english", "lib/man/shmipc.7", "A waiter spins", "Wh" + "o waits spins"),
+    ("english", "include/shmipc/ring.h", "a sleeper states", "wh" + "o\n * sleeps states"),
+    ("english", "include/shmipc/ring.h", "/* once */", "/* the de" + "ar half */"),
+    ("english", "lib/segment/name.c", "is not a valid segment name", "is no na" + "me"),
+]
