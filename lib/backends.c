@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * backends.c - the table of each backend, and which one new names are of
+ * backends.c - the table of each backend, and the choice of the one for names
  *
- * Decided once per process, so that a module loaded meanwhile does not part it
- * from the segments it already has.
+ * Decided once per process, so that loading the module later does not separate it
+ * from the segments that it already has.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -94,9 +94,9 @@ const struct shmipc_backend shmipc_private = {
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static const struct shmipc_backend *chosen;	/* NULL: no such thing */
-static char wish[32];
+static char asked[32];
 
-/* Can it be used, were it wished for? Nothing else is done to it. */
+/* Can the device be used? Nothing else is done with it. */
 static bool dev_usable(void)
 {
 	int fd = shmipc_fd(open(SHMIPC_DEVICE, O_RDWR | O_CLOEXEC)), saved = errno;
@@ -115,11 +115,11 @@ static void choose(void)
 	const char *env = secure_getenv("SHMIPC_BACKEND"), *dir = secure_getenv("SHMIPC_DIR");
 	size_t i;
 
-	/* Who names a directory wants files there. */
+	/* A directory means that files are wanted there. */
 	if (!env || !*env)
 		env = dir && *dir ? "mem" : "auto";
-	for (i = 0; env[i] && i < sizeof(wish) - 1; i++)
-		wish[i] = env[i];
+	for (i = 0; env[i] && i < sizeof(asked) - 1; i++)
+		asked[i] = env[i];
 	if (!strcmp(env, "mem"))
 		chosen = &shmipc_mem;
 	else if (!strcmp(env, "dev"))
@@ -132,8 +132,8 @@ const struct shmipc_backend *shmipc_backend_named(void)
 {
 	pthread_once(&once, choose);
 	if (!chosen)
-		(void)shmipc_fail(-EINVAL, "shmipc: SHMIPC_BACKEND is \"%s\", none of mem, dev, auto (EINVAL); unset it, or correct it",
-				  wish);
+		(void)shmipc_fail(-EINVAL, "shmipc: SHMIPC_BACKEND is \"%s\", expected mem, dev or auto (EINVAL); correct or unset it",
+				  asked);
 	return chosen;
 }
 

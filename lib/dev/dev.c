@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * dev.c - segments of the kernel module: made, found and mapped through /dev/shmipc
+ * dev.c - segments of the kernel module: created, found and mapped through /dev/shmipc
  *
- * A handle has a file description of its own. All of the segment is mapped for
- * reading; what its role may write is mapped over that when it takes its end
- * (dev_peer.c), and raw data at once.
+ * Each handle has its own file description. The whole segment is mapped for reading; when
+ * a handle takes an end, the parts that its role may write are mapped over that
+ * (dev_peer.c); raw data are mapped for writing at once.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -43,7 +43,7 @@ int shmipc_dev_fd(int flags)
 		return fd;
 	err = -errno;
 	if (err == -ENOENT || err == -ENXIO || err == -ENODEV)
-		return shmipc_fail(-EOPNOTSUPP, "shmipc: open %s: %s: the kernel module is not there (EOPNOTSUPP); run: modprobe shmipc, or set SHMIPC_BACKEND=mem",
+		return shmipc_fail(-EOPNOTSUPP, "shmipc: open %s: %s: the kernel module is not loaded (EOPNOTSUPP); run: modprobe shmipc, or set SHMIPC_BACKEND=mem",
 				   SHMIPC_DEVICE, strerror(-err));
 	return shmipc_fail(err, "shmipc: open %s: %s (%s)%s", SHMIPC_DEVICE, strerror(-err),
 			   shmipc_error_name(err),
@@ -54,8 +54,8 @@ static int fail_name(int err, const char *verb, const char *name)
 {
 	return shmipc_fail(err, "shmipc: %s \"%s\" on %s: %s (%s)%s", verb, name, SHMIPC_DEVICE,
 			   strerror(-err), shmipc_error_name(err),
-			   err == -EACCES ? "; its owner, group or mode does not admit you" :
-			   err == -ENOENT ? "; nobody has made it, or its last peer has gone" : "");
+			   err == -EACCES ? "; its owner, group or mode does not allow it" :
+			   err == -ENOENT ? "; it was never created, or its last peer has gone" : "");
 }
 
 /* Maps */
@@ -66,7 +66,7 @@ void shmipc_dev_prefault(unsigned char *base, struct shmipc_span span, bool writ
 		      writable ? MADV_POPULATE_WRITE : MADV_POPULATE_READ);
 }
 
-/* Raw data belong to whoever may open the segment for writing. */
+/* Raw data may be written by every process that may open the segment for writing. */
 static int map_raw(struct shmipc_segment *seg)
 {
 	struct shmipc_span data = { seg->hdr.data_off, seg->hdr.data_bytes };
@@ -86,7 +86,7 @@ static int fail_proto(const char *name, const char *what)
 			   name ? name : "", SHMIPC_DEVICE, what);
 }
 
-/* Its creator may have left out pages: find out before a read of them kills us. */
+/* Its creator may have omitted pages: find out before reading them kills us. */
 static bool is_there(const struct shmipc_segment *seg, uint64_t bytes)
 {
 	if (bytes > seg->bytes)
@@ -94,7 +94,7 @@ static bool is_there(const struct shmipc_segment *seg, uint64_t bytes)
 	return !madvise(seg->base, bytes, MADV_POPULATE_READ) || errno == EINVAL;
 }
 
-/* The kernel's header and the creator's ring header: do they speak of the same? */
+/* Do the kernel's header and the creator's ring header agree? */
 static int check_ring(const struct shmipc_segment *seg, const char *name)
 {
 	const struct shmipc_ring *ring = &seg->ring;
@@ -104,13 +104,13 @@ static int check_ring(const struct shmipc_segment *seg, const char *name)
 	if (seg->hdr.kind == SHMIPC_KIND_TOPIC ?
 	    b.topic.data_off != seg->hdr.data_off - seg->hdr.body_off :
 	    ring->data != seg->base + seg->hdr.data_off || ring->size > seg->hdr.data_bytes)
-		return fail_proto(name, "its ring is not where its data are");
+		return fail_proto(name, "its ring header does not match its data");
 	if (!is_there(seg, seg->hdr.body_off + b.ctl_bytes))
 		return fail_proto(name, "pages of its ring are missing");
 	return 0;
 }
 
-/* Map what the descriptor is bound to, and take a private copy of what it says. */
+/* Map the segment of the descriptor, and take a private copy of its headers. */
 static int map_segment(struct shmipc_segment *seg, const char *name)
 {
 	struct shmipc_dev_stat st = { .size = sizeof(st) };
@@ -143,7 +143,7 @@ void shmipc_dev_close(struct shmipc_segment *seg)
 	seg->fd = -1;
 }
 
-/* The descriptor is bound: the rest of opening for use. Closes it on failure. */
+/* The descriptor is bound: complete the open. Closes the descriptor on failure. */
 static int finish_open(struct shmipc_segment *seg, const char *name)
 {
 	int ret = map_segment(seg, name);
@@ -195,9 +195,9 @@ static void plan_roles(struct shmipc_dev_create *r, struct shmipc_dev_region *re
 static const char *limit_text(const struct shmipc_dev_create *r, int err)
 {
 	if (err == -EINVAL && r->flags & SHMIPC_DEV_ON_NODE)
-		return "is that NUMA node there? see: shmipc doctor";
+		return "does that NUMA node exist? see: shmipc doctor";
 	if (err == -EINVAL)
-		return "the module has no such mode, or less room for metadata";
+		return "the module does not support that mode, or that much metadata";
 	if (err == -EPERM)
 		return "only root may give segments away";
 	if (err != -ENOSPC)
@@ -219,10 +219,10 @@ static int fail_create(const struct shmipc_dev_create *r, const char *name, int 
 	return shmipc_fail(err, "shmipc: create \"%s\": %llu bytes, mode %#o, %u peers on %s: %s (%s); %s",
 			   name ? name : "", (unsigned long long)(r->data_off + r->data_bytes),
 			   r->mode, r->peers, SHMIPC_DEVICE, strerror(-err), shmipc_error_name(err),
-			   err == -EEXIST ? "somebody made it just now" : limit_text(r, err));
+			   err == -EEXIST ? "another process has just created it" : limit_text(r, err));
 }
 
-/* What lies behind the peer table at first; the caller's to free. */
+/* The initial contents after the peer table; the caller frees it. */
 static void *make_body(const struct shmipc_seg_hdr *h, const struct shmipc_body *b)
 {
 	void *body = aligned_alloc(SHMIPC_CTL_PAGE,
@@ -249,7 +249,7 @@ static void plan_create(struct shmipc_dev_create *r, const struct shmipc_seg_hdr
 		.data_off = h->data_off,
 		.data_bytes = h->data_bytes,
 	};
-	/* Without a name there is nothing that could stay. */
+	/* A segment without a name cannot stay. */
 	if (name && h->flags & SHMIPC_SEG_PERSISTENT)
 		r->flags |= SHMIPC_DEV_PERSISTENT;
 	if (o->flags & SHMIPC_ON_NODE) {
@@ -324,7 +324,7 @@ static int by_name(int fd, unsigned long cmd, const char *name)
 	return shmipc_dev_ioctl(fd, cmd, &r);
 }
 
-/* A descriptor with these rights, bound to the segment of that name. */
+/* A descriptor with these access rights, bound to the segment of that name. */
 static int bind_name(struct shmipc_segment *seg, int flags, const char *name)
 {
 	int ret;
@@ -348,9 +348,9 @@ int shmipc_dev_open(struct shmipc_segment *seg, const char *name)
 }
 
 /*
- * A description of our own for the segment behind @fd. Who may not open the
- * device (a sandbox that was given the descriptor) shares the description: that
- * is enough for one end.
+ * Our own description for the segment behind @fd. A process that may not open the device
+ * (a sandbox that was given the descriptor) shares the description, which is enough for
+ * one end.
  */
 static int join(int fd)
 {
@@ -420,7 +420,7 @@ int shmipc_dev_look(struct shmipc_segment *seg, const char *name, int *ret_in_us
 	if (ret)
 		shmipc_dev_close(seg);
 	else
-		*ret_in_use = st.opens > 1;	/* we are one */
+		*ret_in_use = st.opens > 1;	/* one of them is ours */
 	return ret;
 }
 
@@ -449,7 +449,7 @@ int shmipc_dev_each(int (*fn)(const char *name, void *arg), void *arg)
 	return ret == -ENOENT ? 0 : ret;
 }
 
-/* The kernel lets go of what the killed held: there are no leftovers. */
+/* The kernel releases what killed processes had: there are no leftovers. */
 int shmipc_dev_reap(const char *name)
 {
 	(void)name;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* dev.h - what the parts of the dev backend share */
+/* dev.h - shared by the parts of the dev backend */
 #ifndef SHMIPC_LIB_DEV_H
 #define SHMIPC_LIB_DEV_H
 

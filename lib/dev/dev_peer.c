@@ -2,17 +2,16 @@
 /*
  * dev_peer.c - ends and sleeping on the dev backend: the kernel keeps the table
  *
- * The slots are written by the kernel, which knows of a death before the memory
- * of the dead is torn down: what they say is always true, and nobody else can
- * write it. So no lock is asked.
+ * The slots are written by the kernel, which knows of a death before the memory of the
+ * dead process is torn down: they are always correct, and no other process can write
+ * them. So no lock is needed to check a peer.
  *
- * Sleepers sleep in the device, not in the kernel's futexes. What a sleep needs is
- * to watch the position and the peer at once: futex_waitv on two words of this
- * memory is slower than the device, and a futex on the position alone is hardly
- * faster (the last line of make compare). The module could wake neither of the two
- * when a peer dies: that would be noticed by ticks alone. To have the
- * kernel mark a futex word at a death, as keeper.c does on mem, that word would have
- * to lie where its owner may write it; then a hostile owner could withhold its
+ * Sleepers sleep in the device, not on the kernel's futexes. A sleep has to watch both
+ * the position and the peer: futex_waitv on two words of this memory is slower than the
+ * device, and a futex on the position alone is hardly faster (see the last line of make
+ * compare). The module could wake neither of these when a peer dies; only ticks would
+ * notice that. For the kernel to mark a futex word at a death, as keeper.c does on mem,
+ * the owner would have to be able to write the word; then a hostile owner could hide its
  * death. From the device no peer can hide it.
  */
 #include <errno.h>
@@ -55,7 +54,7 @@ static void detach(struct shmipc_segment *seg)
 	(void)shmipc_dev_ioctl(seg->fd, SHMIPC_IOC_DETACH, &r);
 }
 
-/* All that this end will touch: what others write, and what it writes itself. */
+/* All memory that this end will touch: written by others, and by itself. */
 static void prefault(struct shmipc_segment *seg, const struct shmipc_span *span, int n)
 {
 	struct shmipc_span data = { seg->hdr.data_off, seg->hdr.data_bytes };
@@ -96,7 +95,7 @@ int shmipc_dev_take(struct shmipc_end *e, enum shmipc_role role, uint32_t from, 
 	return 0;
 }
 
-/* If the maps cannot be had back, closing the handle leaves too. */
+/* If mapping it again fails, closing the handle leaves, too. */
 void shmipc_dev_leave(struct shmipc_end *e)
 {
 	struct shmipc_span span[SHMIPC_SPANS_MAX];
@@ -117,7 +116,7 @@ enum shmipc_peer_state shmipc_dev_state(struct shmipc_segment *seg, uint32_t slo
 		return SHMIPC_PEER_DIED;
 	if (word)
 		return SHMIPC_PEER_ATTACHED;
-	/* ATTACHED without a word: it is coming just now. */
+	/* ATTACHED without a word: it is just attaching. */
 	return (enum shmipc_peer_state)shmipc_load_relaxed(&s->state);
 }
 
@@ -132,8 +131,8 @@ static int ask_peer(struct shmipc_segment *seg, uint32_t slot, struct shmipc_dev
 }
 
 /*
- * A death is told before the dead lets go of its memory and its descriptors,
- * which keep the name a little longer.
+ * A death is reported before the dead process releases its memory and its descriptors,
+ * which keep the name slightly longer.
  */
 void shmipc_dev_wait_gone(struct shmipc_segment *seg, uint32_t slot, uint64_t until_ns)
 {
@@ -145,7 +144,7 @@ void shmipc_dev_wait_gone(struct shmipc_segment *seg, uint32_t slot, uint64_t un
 		shmipc_sleep_ns(DYING_RETRY_NS);
 }
 
-/* Of who is attached, as this process may call it. */
+/* Process number of the attached peer, in our PID namespace. */
 uint32_t shmipc_dev_pid(struct shmipc_segment *seg, uint32_t slot)
 {
 	struct shmipc_dev_peer peer;
@@ -160,7 +159,7 @@ static uint64_t offset_of(const struct shmipc_segment *seg, const uint32_t *word
 
 static void watch(struct shmipc_segment *seg, struct shmipc_wait_set *set, const uint32_t *word)
 {
-	/* peer.H1 <- peer.H0: the slots are looked at after this. */
+	/* peer.H1 <- peer.H0: the slots are read after this. */
 	shmipc_wait_set_add(set, (struct shmipc_word){
 		.word = word, .val = shmipc_load_acquire(word), .of_peer = true, .of = seg });
 }
@@ -179,7 +178,7 @@ void shmipc_dev_watch_peers(struct shmipc_segment *seg, struct shmipc_wait_set *
 		shmipc_wait_set_tick(set, SHMIPC_TICK_UNSURE);
 }
 
-/* What the device calls one of these two words. */
+/* The device's number for one of these two words. */
 static uint32_t peer_of(const struct shmipc_segment *seg, const uint32_t *word)
 {
 	if (word == shmipc_peer_seq(seg))
@@ -189,8 +188,8 @@ static uint32_t peer_of(const struct shmipc_segment *seg, const uint32_t *word)
 }
 
 /*
- * A module that is older than this library knows no ANY_PEER. Who sleeps is woken by it
- * when a peer comes or goes, but not if that happens just before the sleep.
+ * A module that is older than this library does not know ANY_PEER. It wakes a sleeper when
+ * a peer attaches or goes, but not if that happens directly before the sleep.
  */
 static bool is_old_module(int err, uint32_t peer)
 {
@@ -200,7 +199,7 @@ static bool is_old_module(int err, uint32_t peer)
 	return true;
 }
 
-/* One word, and perhaps one that tells of peers: of several the last, which tells of all. */
+/* Sleep on one word, and possibly one about peers: of several, the last, which covers all. */
 static int sleep_one(const struct shmipc_wait_set *set, uint64_t until_ns)
 {
 	const struct shmipc_word *w = set->w;
@@ -225,7 +224,7 @@ static int sleep_one(const struct shmipc_wait_set *set, uint64_t until_ns)
 	return ret;
 }
 
-/* What makes the descriptor readable is of the description, and each handle has its own. */
+/* The poll setting belongs to the description, and each handle has its own. */
 static int poll_set(const struct shmipc_word *w, const struct shmipc_word *peer)
 {
 	struct shmipc_segment *seg = w->of;
@@ -245,7 +244,7 @@ static int poll_set(const struct shmipc_word *w, const struct shmipc_word *peer)
 	return shmipc_dev_ioctl(seg->fd, SHMIPC_IOC_POLL_SET, &r);
 }
 
-/* Of several segments; the words of one are side by side. */
+/* Words of several segments; those of one segment are adjacent. */
 static int sleep_many(const struct shmipc_wait_set *set, uint64_t until_ns)
 {
 	uint64_t now = shmipc_now_ns(), ns = until_ns > now ? until_ns - now : 0;

@@ -2,8 +2,8 @@
 /*
  * mem.c - segments in ordinary shared memory: files by name
  *
- * A new file is made without a name, filled, locked, and only then linked: who
- * finds it finds it whole, and a creator killed before leaves nothing.
+ * A new file is created without a name, filled, locked, and only then linked: a process
+ * that finds it finds it complete, and a creator killed before that leaves nothing.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -28,10 +28,10 @@ static int fail_open(int err, const char *name)
 {
 	return shmipc_fail(err, "shmipc: open \"%s\" in %s: %s (%s)%s", name, shmipc_segment_dir(),
 			   strerror(-err), shmipc_error_name(err),
-			   err == -EACCES ? "; its owner, group or mode does not admit you" :
-			   err == -ENOENT ? "; nobody has made it, or its last peer has gone" :
+			   err == -EACCES ? "; its owner, group or mode does not allow it" :
+			   err == -ENOENT ? "; it was never created, or its last peer has gone" :
 			   err == -EISDIR ? "; a directory has this name: remove it, or use another name" :
-			   err == -EBUSY ? "; somebody holds its gate lock and does not move on" : "");
+			   err == -EBUSY ? "; another process holds its gate lock and does not release it" : "");
 }
 
 /* A private copy of the header of an open file. */
@@ -42,7 +42,7 @@ static int read_hdr(int fd, const char *name, struct shmipc_seg_hdr *ret, uint64
 	if (fstat(fd, &st))
 		return fail_open(-errno, name);
 	if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size < sizeof(*ret))
-		return shmipc_fail(-EPROTO, "shmipc: open \"%s\": %lld bytes are no segment (EPROTO); remove the file",
+		return shmipc_fail(-EPROTO, "shmipc: open \"%s\": a file of %lld bytes is not a segment (EPROTO); remove it",
 				   name, (long long)st.st_size);
 	if (pread(fd, ret, sizeof(*ret), 0) != (ssize_t)sizeof(*ret))
 		return fail_open(-EPROTO, name);
@@ -59,8 +59,8 @@ static bool still_linked(int dir, const char *file, int fd)
 }
 
 /*
- * With the gate held alone: remove the name if nobody uses it and it is not to
- * stay. Nonsense that nobody uses counts as a leftover. 0 removed, -EBUSY not.
+ * With the gate held exclusively: remove the name if no process uses it and it is not
+ * persistent. An invalid file that is not in use counts as a leftover. 0 removed, -EBUSY not.
  */
 static int remove_unused(int dir, const char *file, int fd)
 {
@@ -71,7 +71,7 @@ static int remove_unused(int dir, const char *file, int fd)
 	if (shmipc_lock_held(fd, LOCK_USE) || !still_linked(dir, file, fd))
 		return -EBUSY;
 	ret = read_hdr(fd, file, &h, &bytes);
-	/* What a newer library has made is for that to judge. */
+	/* A segment of a newer library is left to that library. */
 	if (ret == -EPROTONOSUPPORT || (!ret && h.flags & SHMIPC_SEG_PERSISTENT))
 		return -EBUSY;
 	return unlinkat(dir, file, 0) ? -errno : 0;
@@ -86,7 +86,7 @@ static int map_file(struct shmipc_segment *seg, int prot)
 		return -errno;
 	seg->bytes = (size_t)st.st_size;
 	if (seg->bytes < sizeof(seg->hdr))
-		return shmipc_fail(-EPROTO, "shmipc: map a segment: %zu bytes are none (EPROTO)",
+		return shmipc_fail(-EPROTO, "shmipc: map a segment: %zu bytes are too few (EPROTO)",
 				   seg->bytes);
 	seg->base = shmipc_pages_map(seg->fd, seg->bytes, prot, SHMIPC_PAGE_2M);
 	if (!seg->base) {
@@ -97,7 +97,7 @@ static int map_file(struct shmipc_segment *seg, int prot)
 	return 0;
 }
 
-/* Page tables now, so that the first messages take no faults. */
+/* Fill the page tables now, so that the first messages cause no page faults. */
 static void prefault(struct shmipc_segment *seg)
 {
 	if (!shmipc_pages_of_fs(seg->fd))
@@ -113,7 +113,7 @@ static int open_file(int dir, const char *file)
 	return fd < 0 ? -errno : fd;
 }
 
-/* Through the gate: join it if somebody uses it or it is to stay. */
+/* Through the gate: join it if a process uses it or it is persistent. */
 static int join(int dir, const char *file, const char *name, int fd)
 {
 	struct shmipc_seg_hdr h;
@@ -127,14 +127,14 @@ static int join(int dir, const char *file, const char *name, int fd)
 	else
 		ret = read_hdr(fd, name, &h, &bytes);
 	if (!ret && !shmipc_lock_held(fd, LOCK_USE) && !(h.flags & SHMIPC_SEG_PERSISTENT)) {
-		/* Leftover of the killed. */
+		/* A leftover of a killed process. */
 		shmipc_gate_unlock(fd);
 		ret = shmipc_gate_lock(fd, F_WRLCK, GATE_PATIENCE_NS);
 		if (!ret)
 			ret = remove_unused(dir, file, fd);
 		shmipc_gate_unlock(fd);
 		if (ret && ret != -EBUSY)
-			return shmipc_fail(ret, "shmipc: open \"%s\": left behind by a process that was killed, and not ours to remove: %s (%s); let its owner, or root, run: shmipc gc",
+			return shmipc_fail(ret, "shmipc: open \"%s\": left behind by a killed process, and we may not remove it: %s (%s); its owner or root must run: shmipc gc",
 					   name, strerror(-ret), shmipc_error_name(ret));
 		return -EAGAIN;
 	}
@@ -186,7 +186,7 @@ no_fd:
 	return ret;
 }
 
-/* Length, memory, header and ring of a new file; nobody else knows it yet. */
+/* Length, memory, header and ring of a new file, which no other process knows yet. */
 int shmipc_mem_fill(struct shmipc_segment *seg, const char *name,
 		    const struct shmipc_segment_opts *o, uint32_t flags)
 {
@@ -229,7 +229,7 @@ no_memory:
 	return shmipc_fail(ret, "shmipc: create \"%s\": %llu bytes in %s: %s (%s); %s", name ? name : "",
 			   (unsigned long long)bytes, name ? shmipc_segment_dir() : "a memfd",
 			   strerror(-ret), shmipc_error_name(ret),
-			   ret == -EINVAL ? "is that NUMA node there? see: shmipc doctor" :
+			   ret == -EINVAL ? "does that NUMA node exist? see: shmipc doctor" :
 			   "make it smaller, or free memory there (df shows it)");
 }
 
@@ -351,7 +351,7 @@ close_fd:
 	return ret;
 }
 
-/* The last one out removes the name. Killed in here, it leaves a leftover. */
+/* The last one to leave removes the name. If killed in here, it leaves a leftover. */
 static void leave_name(struct shmipc_segment *seg)
 {
 	char file[SHMIPC_FILE_MAX];
@@ -391,7 +391,7 @@ int shmipc_mem_unlink(const char *name)
 		ret = fail_open(fd, name);
 		goto out;
 	}
-	/* The owner of the directory may remove what he may not open. */
+	/* The owner of the directory may remove files that he may not open. */
 	ret = fd < 0 ? 0 : shmipc_gate_lock(fd, F_WRLCK, GATE_PATIENCE_NS);
 	if (!ret && fd >= 0 && !still_linked(dir, file, fd))
 		ret = -ENOENT;
@@ -459,8 +459,8 @@ int shmipc_mem_each(int (*fn)(const char *name, void *arg), void *arg)
 }
 
 /*
- * Whoever gave us this directory may keep other files in it. A segment has its
- * magic from its first moment, so what has none is not ours to remove.
+ * The directory may contain other files. A segment has its magic from its first moment,
+ * so a file without it is not ours to remove.
  */
 static bool is_segment(int fd)
 {
@@ -479,7 +479,7 @@ int shmipc_mem_reap(const char *name)
 		return dir;
 	shmipc_name_to_file(name, file);
 	fd = open_file(dir, file);
-	/* What cannot be read (another user's, a link, a directory, a socket) is left alone. */
+	/* Anything that cannot be read (another user's, a link, a directory, a socket) is left alone. */
 	if (fd < 0)
 		ret = fd == -EACCES || fd == -ELOOP || fd == -EISDIR || fd == -ENXIO ? -EBUSY : fd;
 	else

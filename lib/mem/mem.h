@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* mem.h - what the parts of the mem backend share */
+/* mem.h - shared by the parts of the mem backend */
 #ifndef SHMIPC_LIB_MEM_H
 #define SHMIPC_LIB_MEM_H
 
@@ -17,7 +17,7 @@ bool shmipc_lock_held(int fd, int64_t at);
 int shmipc_gate_lock(int fd, short type, uint64_t patience_ns);
 void shmipc_gate_unlock(int fd);
 
-/* mem.c: what the backend's table names; see backend.h */
+/* mem.c: functions of the backend's table; see backend.h */
 int shmipc_mem_create(struct shmipc_segment *seg, const char *name,
 		      const struct shmipc_segment_opts *o);
 int shmipc_mem_open(struct shmipc_segment *seg, const char *name);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* mem_anon.c - segments without a name: memfds that nobody can shrink */
+/* mem_anon.c - segments without a name: memfds that cannot be truncated */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/memfd.h>
@@ -35,7 +35,7 @@ int shmipc_mem_anon(struct shmipc_segment *seg, const struct shmipc_segment_opts
 				   shmipc_error_name(seg->fd));
 	ret = shmipc_mem_fill(seg, NULL, o, SHMIPC_SEG_ANON);
 	if (ret && shmipc_pages_of_fs(seg->fd)) {
-		/* No such huge pages are free: then without. */
+		/* No such huge pages are free: use small ones. */
 		(void)close(seg->fd);
 		small.page = 0;
 		seg->fd = open_memfd(&small);
@@ -63,10 +63,10 @@ int shmipc_mem_from_fd(struct shmipc_segment *seg, int fd)
 	int seals = fcntl(fd, F_GET_SEALS);
 
 	if (seals < 0)
-		return shmipc_fail(-EINVAL, "shmipc: descriptor %d is no memfd: %s (EINVAL)", fd,
+		return shmipc_fail(-EINVAL, "shmipc: descriptor %d is not a memfd: %s (EINVAL)", fd,
 				   strerror(errno));
 	if ((seals & (F_SEAL_SHRINK | F_SEAL_GROW)) != (F_SEAL_SHRINK | F_SEAL_GROW))
-		return shmipc_fail(-EINVAL, "shmipc: descriptor %d has seals %#x, wanted at least %#x (EINVAL); its maker could truncate it under us: use shmipc_segment_anon()",
+		return shmipc_fail(-EINVAL, "shmipc: descriptor %d has seals %#x, wanted at least %#x (EINVAL); its creator could truncate it while we use it: use shmipc_segment_anon()",
 				   fd, seals, F_SEAL_SHRINK | F_SEAL_GROW);
 	return shmipc_mem_dup(seg, &from);
 }

@@ -16,10 +16,10 @@
 #define DIR_DEFAULT	"/dev/shm/shmipc"
 
 static char dir_path[4096];
-static int dir_error;		/* why there can be no such directory */
+static int dir_error;		/* why the directory is not valid */
 static pthread_once_t dir_once = PTHREAD_ONCE_INIT;
 
-/* A relative path is of the directory in which the process is now; it may go elsewhere. */
+/* A relative path is relative to the present directory, which may change later. */
 static int dir_absolute(const char *env)
 {
 	char cwd[sizeof(dir_path)] = "";
@@ -42,7 +42,7 @@ static void dir_init(void)
 	if (!env || !*env)
 		env = DIR_DEFAULT;
 	dir_error = dir_absolute(env);
-	/* For texts; nothing is made there. */
+	/* Only for messages; nothing is created there. */
 	if (dir_error)
 		(void)snprintf(dir_path, sizeof(dir_path), "%.200s%s", env, strlen(env) > 200 ? "..." : "");
 }
@@ -53,7 +53,7 @@ SHMIPC_EXPORT const char *shmipc_segment_dir(void)
 	return dir_path;
 }
 
-/* One file per segment: a slash in the name is a % in the file's, which no name has. */
+/* One file per segment: a slash in the name becomes a %, which no name contains. */
 void shmipc_name_to_file(const char *name, char file[SHMIPC_FILE_MAX])
 {
 	size_t i;
@@ -77,8 +77,8 @@ bool shmipc_name_from_file(const char *file, char name[SHMIPC_NAME_MAX + 1])
 }
 
 /*
- * Make the directory, mode 1777 from its first moment: under another name, then
- * renamed. Killed in between, it leaves an empty directory beside it.
+ * Create the directory, with mode 1777 from its first moment: under another name, then
+ * renamed. If killed in between, it leaves an empty directory next to it.
  */
 static int dir_make_once(const char *path)
 {
@@ -98,7 +98,7 @@ static int dir_make_once(const char *path)
 	return err == -EEXIST ? 0 : err;
 }
 
-/* Again, if somebody swept ours away before it had its name. */
+/* Repeat if another process removed ours before it had its name. */
 static int dir_make(const char *path)
 {
 	int err = -ENOENT, tries;
@@ -108,7 +108,7 @@ static int dir_make(const char *path)
 	return err;
 }
 
-/* Is @file what dir_make_once() calls a directory that is to be called @base? */
+/* Is @file the temporary name that dir_make_once() uses for @base? */
 static bool is_unnamed(const char *file, const char *base)
 {
 	size_t len = strlen(base);
@@ -117,7 +117,7 @@ static bool is_unnamed(const char *file, const char *base)
 	       strspn(file + len + 1, "0123456789abcdef") == 16;
 }
 
-/* Remove what who was killed in dir_make_once() left beside the directory. */
+/* Remove what processes killed in dir_make_once() left next to the directory. */
 void shmipc_dir_sweep(void)
 {
 	char path[sizeof(dir_path)], *base;
@@ -137,7 +137,7 @@ void shmipc_dir_sweep(void)
 			(void)close(fd);
 		return;
 	}
-	while ((e = readdir(d)))	/* a directory that holds anything stays */
+	while ((e = readdir(d)))	/* a directory that is not empty stays */
 		if (is_unnamed(e->d_name, base))
 			(void)unlinkat(dirfd(d), e->d_name, AT_REMOVEDIR);
 	(void)closedir(d);
@@ -156,7 +156,7 @@ int shmipc_dir_open(bool make)
 	if (fd < 0 && errno == ENOENT && make) {
 		err = dir_make(path);
 		if (err)
-			return shmipc_fail(err, "shmipc: make directory \"%s\": %s (%s); make it by hand, or set SHMIPC_DIR to one that you may write",
+			return shmipc_fail(err, "shmipc: create directory \"%s\": %s (%s); create it yourself, or set SHMIPC_DIR to one that you may write",
 					   path, strerror(-err), shmipc_error_name(err));
 		fd = shmipc_fd(open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
 	}
@@ -165,7 +165,7 @@ int shmipc_dir_open(bool make)
 	err = -errno;
 	return shmipc_fail(err, "shmipc: open directory \"%s\": %s (%s); %s", path, strerror(-err),
 			   shmipc_error_name(err),
-			   err == -ENOENT ? "no segment was ever made here" :
+			   err == -ENOENT ? "no segment was ever created here" :
 			   err == -ENOTDIR ? "a file is in its place: remove it, or set SHMIPC_DIR to a directory" :
 			   "set SHMIPC_DIR to one that you may use");
 }

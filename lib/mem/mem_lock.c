@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 /*
- * mem_lock.c - who lives, and who may remove a name
+ * mem_lock.c - liveness of peers, and the right to remove a name
  *
- * Liveness is by locks of open file descriptions on bytes far behind the data.
- * The kernel drops them with the last descriptor of the description, whatever
- * the process was called and in whatever PID namespace it lived:
+ * Liveness is shown by locks of open file descriptions on bytes far behind the data. The
+ * kernel drops them with the last descriptor of the description, whatever the process is
+ * called and in whatever PID namespace it runs:
  *
- *   GATE    exclusive: to remove the name; shared: to join. Held for moments
- *   USE     shared by all who have the segment open: nobody left means that
- *           it may be removed
+ *   GATE    exclusive: to remove the name; shared: to join. Held briefly
+ *   USE     shared, by all processes that have the segment open: if there are none, it
+ *           may be removed
  *   SLOT+n  exclusive, by the peer in slot n
  */
 #include <errno.h>
@@ -38,7 +38,7 @@ bool shmipc_lock_held(int fd, int64_t at)
 	return fcntl(fd, F_OFD_GETLK, &l) || l.l_type != F_UNLCK;
 }
 
-/* Never waits for ever: whoever holds the gate may be stopped, or hostile. */
+/* Never waits for ever: the process that holds the gate may be stopped, or hostile. */
 int shmipc_gate_lock(int fd, short type, uint64_t patience_ns)
 {
 	uint64_t end = shmipc_now_ns() + patience_ns;

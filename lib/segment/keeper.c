@@ -167,8 +167,8 @@ out:
 }
 
 /*
- * Whoever frees a word and is killed before it has woken the sleepers: of the one word
- * that is pending the kernel wakes one, also when it is free. (Linux 5.5)
+ * A peer may free a word and be killed before it has woken the sleepers: for the one word
+ * that is pending the kernel wakes one sleeper, even if the word is free. (Linux 5.5)
  */
 void shmipc_keeper_leaves(int handle)
 {

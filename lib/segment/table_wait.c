@@ -96,7 +96,7 @@ void shmipc_table_watch_peers(struct shmipc_segment *seg, struct shmipc_wait_set
 
 	if (seg->fd < 0)
 		return;
-	/* peer.H1 <- peer.H0: whoever has said hello before can be seen in its slot. */
+	/* peer.H1 <- peer.H0: a peer that has said hello before is visible in its slot. */
 	shmipc_wait_set_add(set, (struct shmipc_word){
 		.word = seq, .val = shmipc_load_acquire(seq), .of = seg });
 	for (slot = 0; slot < slots; slot++) {
