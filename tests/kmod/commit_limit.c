@@ -147,7 +147,7 @@ static int makes_and_waits(void *arg)
 TEST(the_creator_pays_whoever_commits)
 {
 	struct gate g;
-	int status;
+	int status, fd;
 	pid_t pid;
 
 	gate_make(&g);
@@ -157,6 +157,11 @@ TEST(the_creator_pays_whoever_commits)
 		_exit(as_user(USER, true, makes_and_waits, &g));
 	ASSERT_EQ(gate_hear(g.to_parent[0]), 'm');
 	EXPECT_EQ(as_user(OTHER, true, commits_elsewhere, NULL), 0);
+	/* Also if the one that commits could lift its own limits. */
+	fd = dev_open("commit/charged");
+	ASSERT_EQ(dev_attach(fd, SHMIPC_ROLE_PRODUCER), 0);
+	EXPECT_TRUE(hits(fd, DATA, 9 * MIB, SHMIPC_LIMIT_USER_BYTES));
+	close(fd);
 	gate_tell(g.to_child[1], 'x');
 	ASSERT_EQ(waitpid(pid, &status, 0), pid);
 	EXPECT_EQ(status, 0);
