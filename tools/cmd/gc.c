@@ -41,7 +41,7 @@ static void tell(const struct gc *gc, const char *name, const char *done, int er
 	else if (!err)
 		printf("%s: %s\n", name, done);
 	else
-		tool_error("\"%s\": cannot be removed (%s); its owner or root can", name,
+		tool_error("segment \"%s\": cannot be removed (%s); its owner or root can", name,
 			   shmipc_error_name(err));
 }
 

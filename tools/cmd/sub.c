@@ -213,7 +213,7 @@ static int end_gone(struct sub *b)
 	if (gone_look(b, &pubs) || !pubs.died)
 		return RC_OK;
 	progress_clear(&b->s.progress);
-	tool_error("\"%s\": a publisher was killed, or ended in mid-stream (EPIPE); received %" PRIu64
+	tool_error("topic \"%s\": a publisher was killed, or ended in mid-stream (EPIPE); received %" PRIu64
 		   " messages, %" PRIu64 " bytes", b->s.name, b->s.messages, b->s.bytes);
 	return RC_PEER;
 }
@@ -236,7 +236,7 @@ static void tell_lost(struct sub *b)
 			"first_seq", json_u64(from), "last_seq", json_u64(last), "lost",
 			json_u64(s->lost)));
 	else
-		tool_note("\"%s\": lost %" PRIu64 " messages, numbers %" PRIu64 " to %" PRIu64,
+		tool_note("topic \"%s\": lost %" PRIu64 " messages, numbers %" PRIu64 " to %" PRIu64,
 			  s->name, n, from, last);
 }
 
@@ -245,7 +245,7 @@ static int cut_off(struct sub *b)
 {
 	progress_clear(&b->s.progress);
 	tell_lost(b);
-	tool_error("\"%s\": cut off, as a subscriber of policy evict that was too slow (ECONNRESET); "
+	tool_error("topic \"%s\": cut off, as a subscriber of policy evict that was too slow (ECONNRESET); "
 		   "received %" PRIu64 " messages, %" PRIu64 " bytes, lost %" PRIu64 "; be faster, or allow "
 		   "more with --history and --evict-after", b->s.name, b->s.messages, b->s.bytes,
 		   b->s.lost);

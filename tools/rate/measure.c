@@ -71,7 +71,7 @@ static struct rate *find(struct rates *r, const char *name)
 
 static int no_memory(const char *name)
 {
-	tool_error("\"%s\": out of memory for another topic (ENOMEM)", name);
+	tool_error("topic \"%s\": out of memory for another topic (ENOMEM)", name);
 	return RC_FAIL;
 }
 
@@ -123,7 +123,7 @@ static int see(const char *name, int err, const struct shmipc_segment_stat *st, 
 		rate_close(rate);	/* removed, and created anew */
 	if (!rate->sub && !rate->refused && rate_open(rate, r->hz)) {
 		rate->refused = 1;
-		tool_note("\"%s\": cannot be read: %s", name, shmipc_error_text());
+		tool_note("topic \"%s\": cannot be read: %s", name, shmipc_error_text());
 	}
 	return 0;
 }

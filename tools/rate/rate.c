@@ -125,7 +125,7 @@ unsigned int rate_read(struct rate *r, unsigned int max)
 		if (err == -EAGAIN || err == -EINTR)
 			break;
 		if (err) {
-			tool_note("\"%s\": cannot be read any more (%s)", r->name, strerror(-err));
+			tool_note("topic \"%s\": cannot be read any more (%s)", r->name, strerror(-err));
 			rate_close(r);
 			r->refused = 1;
 			break;

@@ -381,7 +381,7 @@ static int put_json(struct message *m, struct output *out, struct stream *s)
 
 	json_decref(obj);
 	if (!text) {
-		tool_error("\"%s\": message %" PRIu64 ": out of memory for its %zu bytes (ENOMEM)",
+		tool_error("topic \"%s\": message %" PRIu64 ": out of memory for its %zu bytes (ENOMEM)",
 			   s->name, m->msg->seq, m->len);
 		return RC_FAIL;
 	}

@@ -70,7 +70,7 @@ int ring_gone(struct stream *s)
 	if (s->role != SHMIPC_ROLE_PRODUCER && !died)
 		return RC_OK;
 	progress_clear(&s->progress);
-	tool_error("\"%s\": %s %s (EPIPE); %s; start both sides again", s->name,
+	tool_error("ring \"%s\": %s %s (EPIPE); %s; start both sides again", s->name,
 		   peer_text(s, peer), died ? "was killed, or ended in mid-stream" :
 		   "left before it had taken all", moved_text(s, moved));
 	return RC_PEER;

@@ -28,11 +28,11 @@ int stream_fail(struct stream *s, int err)
 
 	progress_clear(&s->progress);
 	if (err == -EPROTO)
-		tool_error("\"%s\": the shared bytes of this %s are corrupt (EPROTO): a process "
-			   "overwrote them; %s; end its peers, then: shmipc rm %s", s->name, s->ops->what,
+		tool_error("%s \"%s\": its shared bytes are corrupt (EPROTO): a process overwrote "
+			   "them; %s; end its peers, then: shmipc rm %s", s->ops->what, s->name,
 			   s->ops->moved(s, moved), s->name);
 	else
-		tool_error("\"%s\": %s (%s); %s", s->name, strerror(-err),
+		tool_error("%s \"%s\": %s (%s); %s", s->ops->what, s->name, strerror(-err),
 			   shmipc_error_name(err), s->ops->moved(s, moved));
 	return RC_FAIL;
 }
@@ -66,7 +66,7 @@ int stream_idle(struct stream *s, uint64_t mark, const char *waiting_for)
 	if (s->o->timeout_ns == SHMIPC_FOREVER || now - s->idle_since_ns < s->o->timeout_ns)
 		return RC_OK;
 	progress_clear(&s->progress);
-	tool_error("\"%s\": waited %g s for %s (ETIMEDOUT); %s", s->name,
+	tool_error("%s \"%s\": waited %g s for %s (ETIMEDOUT); %s", s->ops->what, s->name,
 		   (double)s->o->timeout_ns / 1e9, waiting_for, s->ops->moved(s, moved));
 	return RC_TIMEOUT;
 }
