@@ -115,6 +115,8 @@ static uint64_t sum_avx512(const void *src, size_t n)
 {
 	const unsigned char *p = src;
 	__m512i a = _mm512_setzero_si512(), b = a, c = a, d = a;
+	__m256i half;
+	__m128i quarter;
 
 	for (; n >= 256; p += 256, n -= 256) {
 		a = _mm512_add_epi64(a, _mm512_loadu_si512(p));
@@ -125,7 +127,11 @@ static uint64_t sum_avx512(const void *src, size_t n)
 	for (; n >= 64; p += 64, n -= 64)
 		a = _mm512_add_epi64(a, _mm512_loadu_si512(p));
 	a = _mm512_add_epi64(_mm512_add_epi64(a, b), _mm512_add_epi64(c, d));
-	return (uint64_t)_mm512_reduce_add_epi64(a) + sum_tail(p, n);
+	/* _mm512_reduce_add_epi64() of some compilers adds signed numbers, which must not overflow. */
+	half = _mm256_add_epi64(_mm512_castsi512_si256(a), _mm512_extracti64x4_epi64(a, 1));
+	quarter = _mm_add_epi64(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
+	return (uint64_t)_mm_cvtsi128_si64(quarter) + (uint64_t)_mm_extract_epi64(quarter, 1) +
+	       sum_tail(p, n);
 }
 #endif
 
