@@ -67,7 +67,7 @@ def bench_topic_times_a_publication_a_loan_and_a_round_trip():
 
 
 @case
-def bench_topic_refuses_options_that_mean_nothing():
+def bench_topic_refuses_invalid_values():
     for option, value in (("--policy", "some"), ("--made-for", "all"), ("--publishers", "0"),
                           ("--subscribers", "x"), ("--inline", "1g"), ("--history", "-1")):
         err = run("bench", "topic", option, value, code=USAGE).err

@@ -38,10 +38,10 @@ def system_calls_do_not_grow_with_messages():
     if not shutil.which("strace"):
         raise Skip("strace is not installed")
     few, many = counted_calls(100000), counted_calls(1000000)
-    # The file and the output themselves: 256 KiB a call, or one each ms that nothing comes.
+    # The file and the output themselves: 256 KiB a call, or one each ms without a message.
     io = ("read", "write", "poll")
     check(sum(many.values()) < 1000000 / 50, many)
-    # Waiting, waking, locks, memory: as many, whatever the number of messages.
+    # Waiting, waking, locks, memory: their number does not depend on that of messages.
     rest = [sum(n for c, n in x.items() if c not in io and c != "fcntl") for x in (few, many)]
     check(rest[1] < rest[0] + 100, few, many)
     check(many.get("futex", 0) + many.get("futex_waitv", 0) < few.get("futex", 0) + 50, few, many)
@@ -76,7 +76,7 @@ def progress_is_for_terminals():
     text = b"".join(shown).decode()
     check(re.search(r"send: [\d.]+ (KiB|B), \S+ \S?B/s", text), text)
     check(text.rstrip().splitlines()[-1].count("messages") == 1, text)
-    check("\r" not in r.err, r.err)     # no terminal: the summary only
+    check("\r" not in r.err, r.err)     # not a terminal: the summary only
 
 
 @case
@@ -93,6 +93,6 @@ def the_manual_page_is_well_formed():
         raise Skip("mandoc is not installed")
     p = subprocess.run(["mandoc", "-T", "lint", "-W", "style", *MAN], stdout=subprocess.PIPE,
                        stderr=subprocess.DEVNULL)
-    # Whether the other pages are installed is not this page's affair.
+    # The other pages need not be installed.
     faults = [x for x in p.stdout.decode().splitlines() if "referenced manual not found" not in x]
     equal(faults, [], "mandoc -T lint")

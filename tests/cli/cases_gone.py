@@ -77,7 +77,7 @@ def the_receiver_is_killed_while_the_sender_waits_for_input():
 
 
 @case
-def what_is_sent_and_not_taken_is_no_success():
+def a_message_that_is_not_taken_is_a_failure():
     r = stopped_receiver()
     s = Run("send", "t", stdin=stdin_of(b"abcde"))
     until(lambda: (stat("t") or {}).get("backlog") == 1, "a message in the ring")
@@ -98,7 +98,7 @@ def the_receiver_leaves_before_the_end():
 
 
 @case
-def count_ends_after_so_many():
+def count_ends_after_that_many_messages():
     with file_of(b"".join(b"%d\n" % i for i in range(100000))) as name:
         r = Run("recv", "--count", "3", "t")
         s = Run("send", "--lines", "--file", name, "t")
@@ -126,7 +126,7 @@ def a_command_alone_is_interrupted_and_leaves_nothing():
 
 
 @case
-def an_interrupted_sender_does_not_look_like_a_whole_file():
+def an_interrupted_sender_does_not_look_complete():
     for sig in signal.SIGINT, signal.SIGTERM:
         r = Run("recv", "t")
         attached("t", "consumer")
@@ -157,16 +157,16 @@ def both_are_interrupted_at_the_same_moment():
 
 
 @case
-def killed_pairs_leave_what_gc_removes():
+def gc_removes_what_killed_pairs_leave():
     r = Run("recv", "t")
     s = Run("send", "t", stdin=subprocess.PIPE)
     attached("t", "producer")
     attached("t", "consumer")
-    stopped(r)      # so that it cannot tidy up after the sender
+    stopped(r)      # so that it cannot clean up after the sender
     s.kill().wait()
     s.stdin.close()
     r.kill().wait()
-    if ON_DEV:      # the kernel keeps nothing for the dead
+    if ON_DEV:      # the kernel keeps nothing of a dead process
         until(lambda: stat("t") is None, "no leftover")
         equal(run("gc", "-n").out, b"")
         nothing_left()
@@ -180,7 +180,7 @@ def killed_pairs_leave_what_gc_removes():
 
 
 @case
-def a_leftover_is_reaped_by_the_next_open():
+def the_next_open_replaces_a_leftover():
     s = Run("send", "--ring", "2M", "t", stdin=subprocess.PIPE)
     attached("t", "producer")
     was = stat("t")["id"]
@@ -195,7 +195,7 @@ def a_leftover_is_reaped_by_the_next_open():
 
 
 @case
-def the_reader_of_a_pipe_goes():
+def a_pipe_whose_reader_left_ends_it():
     data = bytes_of(4 * MIB)
     with file_of(data) as name:
         r = Run("recv", "t", stdout=subprocess.PIPE)
@@ -205,7 +205,7 @@ def the_reader_of_a_pipe_goes():
         r.ends(FAIL)
         check("EPIPE" in r.err and "standard output" in r.err, r.err)
         s.ends(PEER)
-    r = Run("recv", "t", stdout=subprocess.PIPE)    # with nothing to write
+    r = Run("recv", "t", stdout=subprocess.PIPE)    # it has nothing to write
     attached("t", "consumer")
     r.p.stdout.close()
     r.ends(FAIL)

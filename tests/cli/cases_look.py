@@ -18,7 +18,7 @@ def persistent_segments_stay():
     r = run("recv", "t")
     equal(r.out, b"abcde")
     equal(stat("t")["backlog"], 0)
-    r = Run("recv", "t")        # the next one waits for the next sender
+    r = Run("recv", "t")        # a second one waits for the next sender
     attached("t", "consumer")
     run("send", "t", stdin=stdin_of(b"abcde"))
     equal(r.ends(OK).out, b"abcde")
@@ -27,7 +27,7 @@ def persistent_segments_stay():
 
 
 @case
-def rm_says_what_is_not_there():
+def rm_names_a_missing_segment():
     run("send", "--persist", "--no-drain", "other")     # so that there is a directory
     r = run("rm", "t", code=FAIL)
     check("ENOENT" in r.err and '"t"' in r.err, r.err)
@@ -40,7 +40,7 @@ def rm_says_what_is_not_there():
 
 
 @case
-def stat_and_ls_say_what_there_is():
+def stat_and_ls_show_segments():
     r = Run("recv", "--ring", "2M", "--page", "4k", "a/b.c-1")
     q = Run("sub", "--subscribers", "5", "zz")
     attached("a/b.c-1", "consumer")
@@ -72,7 +72,7 @@ def stat_and_ls_say_what_there_is():
 
 
 @case
-def a_file_that_is_no_segment_is_shown_and_not_touched():
+def a_file_that_is_not_a_segment_is_shown_and_left_alone():
     if ON_DEV:
         raise Skip("the dev backend has no files")
     where = os.environ["SHMIPC_DIR"]
@@ -93,7 +93,7 @@ def a_file_that_is_no_segment_is_shown_and_not_touched():
 
 
 @case
-def doctor_says_what_there_is():
+def doctor_reports_this_machine():
     rows = objects(run("doctor", "--json").out)
     for row in rows:
         equal(list(row), ["item", "status", "found", "advice"], "keys of doctor")

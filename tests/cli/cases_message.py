@@ -12,7 +12,7 @@ from harness import (DEADLINE_S, FAIL, OK, ON_DEV, SHMIPC, TIMEOUT, Run, Skip, a
 
 
 def leave(*pub, stdin=b"", name="t"):
-    """Messages in a topic that stays."""
+    """Messages in a persistent topic."""
     run("pub", "--quiet", "--persist", *pub, name, stdin=stdin_of(stdin))
 
 
@@ -114,7 +114,7 @@ def filters_leave_messages_out():
 
 
 def on_a_terminal(*args):
-    """What a command prints where standard output is a terminal."""
+    """What a command prints to a terminal."""
     leader, follower = pty.openpty()
     p = subprocess.Popen([SHMIPC, *args], stdin=subprocess.DEVNULL, stdout=follower,
                          stderr=subprocess.DEVNULL)
@@ -146,7 +146,7 @@ def a_terminal_gets_lines_and_no_control_characters():
 
 
 @case
-def who_may_only_read_subscribes():
+def read_permission_is_enough_to_subscribe():
     leave("--message", "x", "--repeat", "3")
     s = Run("sub", "--read-only", "--from", "oldest", "--count", "4", "--lines", "t")
     until(lambda: s.out == b"x\n" * 3, "what was there")
@@ -161,7 +161,7 @@ def who_may_only_read_subscribes():
 
 
 @case
-def a_file_that_may_only_be_read_is_enough():
+def a_read_only_file_is_enough():
     if ON_DEV or os.getuid():
         raise Skip("needs files, and root to become somebody else")
     leave("--mode", "644", "--message", "x")
@@ -176,7 +176,7 @@ def a_file_that_may_only_be_read_is_enough():
 
 
 @case
-def stat_and_ls_tell_of_a_topic():
+def stat_and_ls_describe_a_topic():
     s = Run("sub", "--policy", "lossless", "--group", "3", "--history", "100", "--holds", "5",
             "--meta", "mono", "--pool", "1M", "a/t")
     attached("a/t", "reader")
@@ -233,13 +233,13 @@ def hz_and_bw_count_what_is_published():
     check(0 < hz["min_s"] <= hz["mean_s"] <= hz["max_s"], hz)
     equal((bw["min_bytes"], bw["mean_bytes"], bw["max_bytes"], bw["stddev_bytes"], bw["window"]),
           (5, 5, 5, 0, 100))
-    equal(stat("t")["peers"][0]["role"], "producer")    # nobody else was ever there
+    equal(stat("t")["peers"][0]["role"], "producer")    # no other end ever attached
     equal(len(stat("t")["peers"]), 1)
     run("rm", "t")
 
 
 @case
-def hz_waits_for_topics_and_sees_the_next_of_the_name():
+def hz_waits_for_topics_and_follows_the_next_one_of_the_name():
     w = Run("hz", "--json", "--every", "0.01", "--window", "10", "a/**", "c")
     for _ in range(2):
         for name in "a/b", "c":
@@ -269,7 +269,7 @@ def hz_waits_for_topics_and_sees_the_next_of_the_name():
 
 
 @case
-def hz_and_bw_read_well():
+def hz_and_bw_print_tables():
     leave("--message", "x")
     for command, head in ("hz", "HZ"), ("bw", "BYTES"):
         lines = run(command, "--count", "2", "--every", "0.01", "t").out.decode().splitlines()

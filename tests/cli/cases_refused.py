@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What is refused, and how it is said."""
+"""What is refused, and the messages."""
 import re
 import signal
 import tempfile
@@ -51,7 +51,7 @@ def other_options_than_the_creators_are_named_with_both_values():
 
 
 @case
-def an_end_that_is_taken_is_refused():
+def a_second_receiver_is_refused():
     r = Run("recv", "t")
     attached("t", "consumer")
     second = run("recv", "t", code=FAIL)
@@ -61,7 +61,7 @@ def an_end_that_is_taken_is_refused():
 
 
 @case
-def messages_that_never_fit_are_refused():
+def messages_that_can_never_fit_are_refused():
     r = Run("recv", "--ring", "64K", "t")
     attached("t", "consumer")
     s = run("send", "--size", "64K", "t", code=FAIL)
@@ -83,7 +83,7 @@ def files_that_cannot_be_opened_are_named():
     check("/nonexistent/file" in s.err and "ENOENT" in s.err, s.err)
     r = run("recv", "--file", "/nonexistent/file", "t", code=FAIL)
     check("/nonexistent/file" in r.err and "ENOENT" in r.err, r.err)
-    with tempfile.TemporaryDirectory() as d:    # opens, and cannot be read
+    with tempfile.TemporaryDirectory() as d:    # can be opened, and not read
         r = Run("recv", "t")
         s = run("send", "--file", d, "t", code=FAIL)
         check("EISDIR" in s.err, s.err)
@@ -101,5 +101,5 @@ def timeouts_pass():
     with full_ring("--timeout", "0.3") as (s, r, _):
         s.ends(TIMEOUT)
         check("room" in s.err, s.err)
-        r.kill(signal.SIGCONT).ends(PEER)   # what it has is not the whole
+        r.kill(signal.SIGCONT).ends(PEER)   # what it has is incomplete
     nothing_left()

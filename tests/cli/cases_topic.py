@@ -11,12 +11,12 @@ UNTIL_GONE = ("sub", "--json", "--until-gone")
 
 
 def subscribed(n, name="t"):
-    """n subscribers that will get the next message."""
+    """n subscribers that will receive the next message."""
     until(lambda: len(placed(name)) >= n, "%d subscribers of %s" % (n, name))
 
 
 def publish_to(subs, n, *pub):
-    """One line to each subscriber; then the rest of n lines while the subscribers stand still."""
+    """One line to each subscriber; then the rest of n lines while the subscribers are stopped."""
     subscribed(len(subs))
     p = Run("pub", "--json", "--lines", *pub, "t", stdin=subprocess.PIPE)
     lines = [b"%d\n" % i for i in range(n)]
@@ -33,7 +33,7 @@ def publish_to(subs, n, *pub):
 
 
 def lost_numbers(s, every=1):
-    """The numbers that its events say were lost."""
+    """The lost numbers, from its events."""
     missing = []
     for e in s.events:
         if e["event"] == "lost":
@@ -59,7 +59,7 @@ def losses_are_counted_exactly():
 
 
 @case
-def losses_are_told_in_words_and_strict_makes_them_fail():
+def losses_are_reported_as_text_and_strict_makes_them_fail():
     for strict, code in ((), OK), (("--strict",), LOST):
         s = Run("sub", "--until-gone", "--history", "64", *strict, "t")
         publish_to([s], 20000)
@@ -87,7 +87,7 @@ def subscribers_share_by_stride():
 
 
 @case
-def a_group_shares_what_comes():
+def a_group_shares_messages():
     n = 500
     subs = [Run(*UNTIL_GONE, "--policy", "lossless", "--group", "7", "t") for _ in range(3)]
     subscribed(3)
@@ -113,7 +113,7 @@ def publishers_wait_for_a_lossless_subscriber():
 
 
 @case
-def a_publisher_says_who_is_in_its_way():
+def a_publisher_names_the_subscriber_in_its_way():
     s = Run("sub", "--policy", "lossless", "--history", "64", "t")
     subscribed(1)
     stopped(s)
@@ -124,7 +124,7 @@ def a_publisher_says_who_is_in_its_way():
     until(lambda: any(x["waits_for"] is not None for x in stat("t")["publisher"]), "a waiting publisher")
     slot = stat("t")["subscriber"][0]["slot"]
     equal([x["waits_for"] for x in stat("t")["publisher"] if x["state"] == "attached"], [slot])
-    s.kill().wait()     # and what it lets go goes to the publisher at once
+    s.kill().wait()     # and what it held is free for the publisher at once
     p.ends(OK)
     nothing_left()
 
@@ -145,7 +145,7 @@ def a_subscriber_that_is_too_slow_is_cut_off():
 
 
 @case
-def a_policy_that_is_not_admitted_is_refused():
+def a_policy_that_is_not_allowed_is_refused():
     s = Run("sub", "--policies", "lossy,evict", "t")
     subscribed(1)
     equal(stat("t")["policies"], ["lossy", "evict"])
@@ -179,7 +179,7 @@ def large_messages_go_through_the_pool():
 
 
 @case
-def a_subscriber_that_is_seen_gets_all():
+def a_subscriber_that_is_attached_receives_all():
     for _ in range(30):
         s = Run("sub", "--until-gone", "t")
         run("pub", "--wait-subscribers", "1", "t", stdin=stdin_of(b"abcde"))
@@ -223,7 +223,7 @@ def where_a_subscriber_begins():
 
 
 @case
-def newest_skips_what_is_between():
+def newest_skips_messages_in_between():
     s = Run(*UNTIL_GONE, "--newest", "t")
     publish_to([s], 500)
     s.ends(OK)
@@ -263,7 +263,7 @@ def until_gone_waits_for_the_last_publisher():
 
 
 @case
-def a_killed_publisher_is_told_until_gone():
+def a_killed_publisher_is_reported_with_until_gone():
     s = Run("sub", "--until-gone", "t")
     subscribed(1)
     p = Run("pub", "--lines", "t", stdin=subprocess.PIPE)
@@ -314,7 +314,7 @@ def many_publishers_are_one_topic():
 
 
 @case
-def messages_and_their_numbers_that_never_fit_are_refused():
+def messages_and_numbers_that_can_never_fit_are_refused():
     s = Run("sub", "--pool", "64K", "t")
     subscribed(1)
     for args, text in ((["--size", "65K"], "66560"), (["--message", "x" * 70000], "70000")):
@@ -348,7 +348,7 @@ def other_topic_options_than_the_creators_are_named_with_both_values():
 
 
 @case
-def what_killed_ends_leave_is_removed_by_gc():
+def gc_removes_what_killed_ends_leave():
     s = Run("sub", "t")
     subscribed(1)
     p = Run("pub", "t", stdin=subprocess.PIPE)
@@ -356,7 +356,7 @@ def what_killed_ends_leave_is_removed_by_gc():
     for x in stopped(s), p:
         x.kill().wait()
     p.stdin.close()
-    if ON_DEV:      # the kernel keeps nothing for the dead
+    if ON_DEV:      # the kernel keeps nothing of a dead process
         until(lambda: stat("t") is None, "no leftover")
         return
     until(lambda: stat("t")["state"] == "leftover", "a leftover")
@@ -366,7 +366,7 @@ def what_killed_ends_leave_is_removed_by_gc():
 
 
 @case
-def a_full_house_is_refused():
+def more_publishers_than_there_is_room_for_are_refused():
     s = Run("sub", "--subscribers", "1", "--publishers", "1", "t")
     subscribed(1)
     r = run("sub", "t", code=FAIL)

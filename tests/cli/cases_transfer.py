@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""send and recv: what goes in comes out."""
+"""send and recv: the output is the input."""
 import hashlib
 import os
 import random
@@ -54,7 +54,7 @@ def a_file_of_1_gib():
 
 
 @case
-def nothing_at_all_arrives_each_time():
+def empty_input_arrives_as_empty_output():
     # A sender with an empty file leaves as soon as it has seen the receiver.
     for i in range(100):
         s = Run("send", "t")
@@ -65,7 +65,7 @@ def nothing_at_all_arrives_each_time():
 
 
 @case
-def the_directory_is_elsewhere():
+def shmipc_dir_names_the_directory():
     if ON_DEV:
         raise Skip("the dev backend has no directory")
     where = os.environ["SHMIPC_DIR"] + "-elsewhere"
@@ -83,7 +83,7 @@ def the_directory_is_elsewhere():
 
 
 @case
-def file_options_in_place_of_the_standard_streams():
+def file_options_replace_the_standard_streams():
     data = bytes_of(3 * MIB + 5)
     with file_of(data) as name, tempfile.TemporaryDirectory() as d:
         r = Run("recv", "--file", d + "/out", "t")
@@ -94,7 +94,7 @@ def file_options_in_place_of_the_standard_streams():
 
 
 @case
-def lines_are_messages_and_come_out_as_they_were():
+def lines_are_messages_and_come_out_unchanged():
     long_line = b"y" * 300000
     for text in (b"", b"\n", b"a", b"a\n", b"a\nb", b"\n\nab\n\n", b"a\0b\n\xff\n",
                  long_line + b"\n" + long_line, b"".join(b"%d\n" % i for i in range(200000))):

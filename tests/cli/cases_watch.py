@@ -9,7 +9,7 @@ from harness import (OK, ON_DEV, USAGE, Run, attached, case, check, equal, nothi
 
 
 def lines(watch, n):
-    """The first n lines that it has printed."""
+    """The first n lines that it printed."""
     return until(lambda: watch.out.count(b"\n") >= n and watch.out.decode().splitlines()[:n],
                  "%d lines of shmipc %s" % (n, " ".join(watch.args)))
 
@@ -41,7 +41,7 @@ def bad_patterns_are_refused():
 
 
 @case
-def watch_tells_segments():
+def watch_reports_segments():
     run("pub", "--persist", "--quiet", "a/b", stdin=stdin_of(b"x"))
     w = Run("watch", "--json")
     equal([re.sub(r",.*", "", x) for x in lines(w, 1)], ['{"event":"appeared"'])
@@ -57,7 +57,7 @@ def watch_tells_segments():
 
 
 @case
-def watch_tells_ends_and_deaths():
+def watch_reports_ends_and_deaths():
     w = Run("watch", "--ends", "t")
     run("pub", "--persist", "--quiet", "other", stdin=stdin_of(b"x"))
     run("send", "--persist", "--no-drain", "t")
@@ -73,14 +73,14 @@ def watch_tells_ends_and_deaths():
     text = w.out.decode()
     check("other" not in text, text)
     words = [line.split()[:3] for line in text.splitlines()]
-    # The sender was there for a moment: it was seen whole, or not at all.
+    # The sender was attached for a moment: both its events were seen, or none.
     words = [x for x in words if x[2] != "producer"]
     equal(words, [["appeared", "t", "spsc"], ["joined", "t", "consumer"], ["died", "t", "consumer"],
                   ["gone", "t", "spsc"]])
 
 
 @case
-def watch_json_tells_ends():
+def watch_json_has_ends():
     w = Run("watch", "--ends", "--json", "--count", "2", "x*", "t")
     s = Run("sub", "t")
     w.ends(OK)
@@ -101,7 +101,7 @@ def asleep(pid):
 
 
 @case
-def watch_new_leaves_out_what_is_there():
+def watch_new_leaves_out_existing_segments():
     run("pub", "--persist", "--quiet", "old", stdin=stdin_of(b"x"))
     w = Run("watch", "--new", "--count", "2")
     until(lambda: asleep(w.p.pid), "a watch that has looked")
@@ -124,11 +124,11 @@ def fds(pid):
 
 
 @case
-def watch_shows_what_cannot_be_looked_at():
+def watch_shows_unreadable_segments():
     if ON_DEV:
         return
     where = os.environ["SHMIPC_DIR"]
-    w = Run("watch")    # before there is a directory
+    w = Run("watch")    # the directory does not exist yet
     until(lambda: "inotify" in fds(w.p.pid), "a watch that has begun")
     os.makedirs(where)
     with open(os.path.join(where, "junk"), "wb") as f:
@@ -141,7 +141,7 @@ def watch_shows_what_cannot_be_looked_at():
 
 
 @case
-def a_watch_whose_reader_has_gone_ends():
+def a_watch_whose_reader_left_ends():
     r, out = os.pipe()
     w = Run("watch", stdout=out)
     os.close(out)

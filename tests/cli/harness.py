@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Real processes of the command, and what the cases ask of them."""
+"""Real processes of the command, and helpers of the cases."""
 import contextlib
 import functools
 import json
@@ -76,7 +76,7 @@ class Run:
         children.append(self.p)
 
     def read(self, f):
-        # The command has the same open file: to move its position is to move where it writes.
+        # The command has the same open file: moving its position would move where it writes.
         return os.pread(f.fileno(), os.fstat(f.fileno()).st_size, 0)
 
     @property
@@ -119,7 +119,7 @@ def run(*args, code=OK, **kw):
 
 
 def objects(text):
-    """Of whole lines: the last one may still be on its way."""
+    """Of complete lines: the last one may still be incomplete."""
     return [json.loads(line) for line in text.decode().split("\n")[:-1]]
 
 
@@ -130,7 +130,7 @@ def stat(name, **env):
 
 
 def placed(name, **env):
-    """The subscribers with a place: it comes after the slot, and the policy with the place."""
+    """The subscribers with a position: it is set after the slot, and the policy with it."""
     st = stat(name, **env) or {"subscriber": []}
     return [s for s in st["subscriber"] if s["policy"] != "unknown"]
 
@@ -179,7 +179,7 @@ def file_of(data):
 
 
 def transfer(data, sender_first, send=(), recv=(), **env):
-    """Both ways of starting; returns the sender and the receiver, ended well."""
+    """In either order; returns the sender and the receiver, which ended with 0."""
     with file_of(data) as name, open(name, "rb") as f:
         if sender_first:
             s = Run("send", "--json", *send, "t", stdin=f, **env)
@@ -209,7 +209,7 @@ def full_ring(*send):
         stopped(r)
         s = Run("send", "--json", *send, "t", stdin=f)
         # 64 KiB a message: 1 MiB has no room for a 16th with its header.
-        # One that gives up takes the name along.
+        # A sender that gives up removes the name.
         until(lambda: s.p.poll() is not None or (stat("t") or {}).get("backlog", 0) == 15,
               "a ring that is full", s)
         yield s, r, data
@@ -254,7 +254,7 @@ def run_case(fn):
 
 
 def main(words=()):
-    """Run those cases with one of the words in their names, each in a directory of its own."""
+    """Run the cases with one of the words in their names, each in its own directory."""
     count = {"ok": 0, "not ok": 0, "skip": 0}
     with tempfile.TemporaryDirectory(prefix="shmipc-cli-", dir="/dev/shm") as own:
         os.chmod(own, 0o755)        # a case becomes another user

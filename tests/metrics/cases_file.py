@@ -53,7 +53,7 @@ def a_file_again_and_again():
 
 
 @case
-def a_file_that_cannot_be_written_is_told():
+def a_file_that_cannot_be_written_is_reported():
     with tempfile.TemporaryDirectory() as where:
         r = run("metrics", "--textfile", os.path.join(where, "no", "x.prom"), code=FAIL)
         check("ENOENT" in r.err and "create its directory" in r.err, r.err)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The dashboard asks for what there is."""
+"""The dashboard uses metrics that exist."""
 import json
 import os
 import re
@@ -16,7 +16,7 @@ def dashboard():
 
 
 @case
-def every_metric_of_the_dashboard_is_told():
+def every_metric_of_the_dashboard_exists():
     exprs = [t["expr"] for p in dashboard()["panels"] for t in p["targets"]]
     exprs += [v["definition"] for v in dashboard()["templating"]["list"] if "definition" in v]
     named = {x for e in exprs for x in re.findall(r"shmipc_\w+", e)}
@@ -25,7 +25,7 @@ def every_metric_of_the_dashboard_is_told():
         _, types = parse(get(url)[2])
         equal(sorted({family(x, types) for x in named} - set(types)), [], "told by nobody")
         labels = dict(re.findall(r"^(shmipc_\w+)\{([^}]*)\}", get(url)[2], re.M))
-    # The labels that legends show are there, too.
+    # The labels in legends exist, too.
     for p in dashboard()["panels"]:
         for t in p["targets"]:
             metric = re.findall(r"shmipc_\w+", t["expr"])[0]

@@ -38,7 +38,7 @@ def get(url, method="GET", data=None):
 
 
 @case
-def a_scrape_is_what_is_there_now():
+def a_scrape_has_the_present_state():
     publish("t", 3, "--persist")
     with listening() as (url, _):
         check("//127.0.0.1:" in url, url)
@@ -110,7 +110,7 @@ def histograms_begin_anew_with_the_topic():
             m = parse(get(url)[2])[0]
             return next((v for k, v in m.items() if k[0] == "shmipc_sampled_lag_messages_count"), 0)
         n = until(lambda: count() > 200 and count(), "samples")
-        stopped(r)      # it does not see that there is none in between
+        stopped(r)      # it does not see that the topic is missing in between
         run("rm", "t")
         publish("t", 1, "--persist")
         r.kill(signal.SIGCONT)
@@ -119,7 +119,7 @@ def histograms_begin_anew_with_the_topic():
 
 
 @case
-def addresses_that_are_none_are_refused():
+def invalid_addresses_are_refused():
     for where, what in (("x", "expected PORT"), ("70000", "65535"), ("1.2.3:", "expected PORT"),
                         (":9", "before the colon"), ("999.1.1.1:80", "not a valid address"),
                         ("-1", "expected PORT"), ("", "expected PORT")):
@@ -131,7 +131,7 @@ def addresses_that_are_none_are_refused():
 
 
 @case
-def a_port_in_use_is_told():
+def a_port_in_use_is_reported():
     with listening() as (url, _):
         where = url.split("/")[2]
         r = run("metrics", "--listen", where, code=FAIL)
@@ -141,7 +141,7 @@ def a_port_in_use_is_told():
 
 
 @case
-def it_listens_where_it_is_told():
+def it_listens_at_the_given_address():
     with listening(where="localhost:0") as (url, _):
         equal(get(url)[0], 200)
     with contextlib.closing(socket.socket(socket.AF_INET6)) as s:

@@ -18,7 +18,7 @@ def samples(*args):
 
 
 @case
-def nothing_is_there():
+def no_segments_is_an_empty_answer():
     found = samples()
     equal([k for k in found if any(x.startswith("segment=") for x in k)], [])
     equal(one(found, "shmipc_build_info"), 1)
@@ -96,7 +96,7 @@ def counters_stay_when_publishers_go_and_begin_anew_with_the_topic():
 
 
 @case
-def a_ring_has_what_rings_have():
+def a_ring_has_the_metrics_of_rings():
     r = Run("recv", "r")
     attached("r", "consumer")
     stopped(r)
@@ -111,7 +111,7 @@ def a_ring_has_what_rings_have():
 
 
 @case
-def promtool_finds_nothing_wrong():
+def promtool_accepts_the_output():
     check(promtool("shmipc_x_count 1\nshmipc_x_count 1\n"), "it finds what is wrong")
     with full("t"):
         publish("a/b.c-d", 1, "--persist")
@@ -148,7 +148,7 @@ def patterns_choose():
 
 
 @case
-def what_cannot_be_looked_at_is_told():
+def unreadable_segments_are_reported():
     if ON_DEV:
         return
     where = os.environ["SHMIPC_DIR"]

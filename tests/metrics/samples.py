@@ -53,7 +53,7 @@ def one(samples, name, **labels):
 
 
 def promtool(text):
-    """What it says against @text; None: nothing."""
+    """Its complaints about @text; None: none."""
     if not shutil.which("promtool"):
         raise Skip("no promtool: apt-get install prometheus")
     r = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True,

@@ -71,7 +71,7 @@ def enter_unfolds_and_folds():
 
 
 def selected(t):
-    """The names in the lines that begin inverted, but for the heads."""
+    """The names in the lines that begin inverted, except the heads."""
     found, inverted = [], False
     for line in t.painted().splitlines():
         first = True
@@ -121,13 +121,13 @@ def slash_filters():
         in_order(t, "arm/left", "arm/right", "leg")
         t.type("/", "arm/*", "Enter")
         in_order(t, "arm/left", "arm/right")
-        t.type("q")     # a key again, no longer typed
+        t.type("q")     # a key again, not typed into the filter
         t.shows("^code=0")
     run("rm", "arm/left", "arm/right", "leg")
 
 
 @case
-def a_filter_that_nothing_passes_says_so():
+def a_filter_without_matches_says_so():
     publish("t", 1, "--persist")
     with top() as t:
         t.type("/", "nobody")
@@ -150,7 +150,7 @@ def keys_change_the_interval_and_pause():
         publish("t", 1)
         publish("other", 1, "--persist")
         t.type("h")
-        t.shows("any key goes back")     # it lives
+        t.shows("any key goes back")     # it still runs
         t.type("x")
         t.hides("any key goes back")
         check("other" not in t.rows(), t.text())

@@ -63,7 +63,7 @@ def a_full_topic_says_which_publisher_waits_for_which_subscriber():
 
 
 @case
-def objects_say_what_stat_says():
+def objects_agree_with_stat():
     with lagging(t=7):
         x, s = looks()[0], stat("t")
         for key in "name", "kind", "backend", "id", "page_bytes", "messages", "max_lag", "lost", "chunks":
@@ -110,11 +110,11 @@ def losses_are_counted_while_they_happen():
 
 
 @case
-def one_that_is_made_anew_is_another_one():
+def a_segment_that_is_created_anew_is_another_one():
     publish("t", 10, "--persist")
     w = Run("top", "--json", "--every", "0.02")
     until(lambda: w.out, "the first object")
-    stopped(w)      # it does not see that there is none in between
+    stopped(w)      # it does not see that the segment is missing in between
     run("rm", "t")
     publish("t", 30, "--persist")
     w.kill(signal.SIGCONT)
@@ -128,7 +128,7 @@ def one_that_is_made_anew_is_another_one():
 
 
 @case
-def a_ring_is_as_full_as_what_is_not_received():
+def the_occupancy_of_a_ring_is_what_is_not_received():
     r = Run("recv", "t")
     attached("t", "consumer")
     stopped(r)
@@ -151,7 +151,7 @@ def patterns_choose():
 
 
 @case
-def sorted_as_asked():
+def sort_orders_the_rows():
     with lagging(a=10, b=30, c=20):
         equal([x["name"] for x in looks("--sort", "lag")], ["b", "c", "a"])
         equal([x["name"] for x in looks("--sort", "name")], ["a", "b", "c"])
@@ -159,7 +159,7 @@ def sorted_as_asked():
 
 
 @case
-def what_cannot_be_looked_at_is_shown():
+def unreadable_segments_are_shown():
     if ON_DEV:
         return
     where = os.environ["SHMIPC_DIR"]
@@ -181,7 +181,7 @@ def bad_arguments_are_refused():
 
 
 @case
-def a_reader_that_goes_ends_it():
+def a_closed_output_ends_it():
     publish("t", 1, "--persist")
     r, out = os.pipe()
     w = Run("top", "--every", "0.01", stdout=out)

@@ -10,7 +10,7 @@ from topics import ended, full, lagging, publish, slow_sub
 
 
 @case
-def a_screen_shows_who_lags():
+def a_screen_shows_the_process_that_lags():
     with lagging(t=100) as subs, top() as t:
         t.shows(r"^t +topic .* 100 %d shmipc" % subs["t"].p.pid)
         publish("t", 150)       # it falls further behind
@@ -37,13 +37,13 @@ def a_screen_shows_losses_and_deaths_in_colour():
         t.shows(r"^  slot 64 .* lost .* %d in all" % until(lambda: stat("t")["lost"], "losses"))
         sub.kill(signal.SIGKILL).wait()
         t.shows(r"^  slot 64 .* died")
-        # Bold red, as the terminal was told.
+        # Bold red, as escape sequences.
         until(lambda: re.search(r"31m(\x1b\[49m)? *slot 64", t.painted()), "a red line")
     run("rm", "t")
 
 
 @case
-def no_color_means_none():
+def no_color_turns_colours_off():
     with full("t"), top("--ends", NO_COLOR="1") as t:
         t.shows("waits for slot 64")
         check(not re.search(r"\x1b\[[0-9;]*3[0-7]m", t.painted()), t.painted())
@@ -109,7 +109,7 @@ def children_of(pid):
 
 
 def has_ended(pid):
-    """Whoever inherits it may not have asked for its exit code yet."""
+    """It may be a zombie, if its new parent has not waited for it yet."""
     try:
         with open("/proc/%d/stat" % pid) as f:
             return f.read().rsplit(")", 1)[1].split()[0] == "Z"

@@ -7,7 +7,7 @@ from harness import Run, placed, run, stat, stopped, until
 
 
 def slow_sub(name, *opts):
-    """A subscriber that takes nothing, as it is stopped."""
+    """A subscriber that takes nothing, because it is stopped."""
     before = len(placed(name))
     r = Run("sub", "--quiet", *opts, name)
     until(lambda: len(placed(name)) > before, "a place")
@@ -21,13 +21,13 @@ def publish(name, n, *opts):
 def ended(*subs):
     for r in subs:
         r.kill(signal.SIGKILL).wait()
-        # Its locks may go a moment after it.
+        # Its locks may be released a moment later.
         until(lambda name=r.args[-1]: run("gc") and not stat(name), "an end of " + r.args[-1])
 
 
 @contextlib.contextmanager
 def lagging(**lags):
-    """Topics by name, each with a subscriber so many messages behind."""
+    """Topics by name, each with a subscriber that many messages behind."""
     subs = {name: slow_sub(name, "--policy", "lossless") for name in lags}
     for name, lag in lags.items():
         publish(name, lag)

@@ -14,7 +14,7 @@ from tracing import INTERRUPTED, name, needs_bpf, sub
 
 LIB = os.path.join(os.path.dirname(SHMIPC), "libshmipc.so")
 
-# Takes ends, one of each topic, and does something.
+# Opens an end of each topic, and follows the commands on its standard input.
 ENDS = """
 import ctypes, os, signal, sys
 lib = ctypes.CDLL(sys.argv[1])
@@ -45,7 +45,7 @@ class Deaths(Run):
 
 
 class Ends:
-    """A process with an end of each topic, which does what it is told."""
+    """A process with an end of each topic, which follows commands."""
 
     def __init__(self, what, *topics, prefix=()):
         self.p = subprocess.Popen([*prefix, sys.executable, "-c", ENDS, LIB, what, *topics],
@@ -95,7 +95,7 @@ def a_killed_publisher_is_named_within_two_seconds():
           (p.p.pid, "shmipc", "SIGKILL", None, False))
     equal(d["sender"]["pid"], os.getpid(), "the killer")
     equal([(e["name"], e["role"], e["kind"]) for e in d["ends"]], [(topic, "producer", "topic")])
-    # When it died, as the kernel saw it; told soon, though the machine may be busy.
+    # The time of death is the kernel's; the report comes soon, though the machine may be busy.
     check(-50_000_000 < d["wall_ns"] - at < 2_000_000_000, d["wall_ns"] - at)
     check(d["noticed_ns"] - at < 2_000_000_000, d["noticed_ns"] - at)
     t.stop()
@@ -104,8 +104,8 @@ def a_killed_publisher_is_named_within_two_seconds():
 
 
 @case
-def who_killed_each_of_many_is_known():
-    """Threads end at once on all CPUs: more than one may find itself the last."""
+def the_killer_of_each_of_many_is_known():
+    """Threads end at the same time on all CPUs: more than one may find itself the last."""
     needs_bpf()
     topic = name()
     pubs = [publisher(topic) for _ in range(30)]
@@ -120,7 +120,7 @@ def who_killed_each_of_many_is_known():
 
 
 @case
-def a_process_is_told_once_with_all_its_ends():
+def a_process_is_reported_once_with_all_its_ends():
     needs_bpf()
     topics = [name() for _ in range(3)]
     persistent(*topics)
@@ -136,7 +136,7 @@ def a_process_is_told_once_with_all_its_ends():
 
 
 @case
-def an_exit_without_closing_is_told_with_its_code():
+def an_exit_without_closing_is_reported_with_its_code():
     needs_bpf()
     topic = name()
     persistent(topic)
@@ -152,11 +152,11 @@ def an_exit_without_closing_is_told_with_its_code():
 
 
 @case
-def a_death_in_another_directory_is_told_by_probes():
+def probes_report_a_death_in_another_directory():
     needs_bpf()
     topic = name()
     with tempfile.TemporaryDirectory(dir="/dev/shm") as where:
-        other = sub("trace-test/other", "--quiet")      # its file has the probes, and is known
+        other = sub("trace-test/other", "--quiet")      # its file has the probes, and is known already
         t = Deaths(topic)
         s = Run("sub", "--quiet", topic, SHMIPC_DIR=where)
         left = Run("sub", "--quiet", topic, SHMIPC_DIR=where)
@@ -194,7 +194,7 @@ def little_memory():
 
 
 @case
-def a_process_without_memory_is_told_as_such():
+def a_death_for_lack_of_memory_is_reported_as_such():
     needs_bpf()
     topic = name()
     persistent(topic)
@@ -211,7 +211,7 @@ def a_process_without_memory_is_told_as_such():
 
 
 @case
-def who_closes_has_not_died():
+def closing_is_no_death():
     topic = name()
     persistent(topic)
     t = Deaths(topic)
@@ -227,7 +227,7 @@ def who_closes_has_not_died():
 
 
 @case
-def one_that_execs_lives():
+def exec_is_no_death():
     topic = name()
     persistent(topic)
     t = Run("trace", "--deaths", "--count", "1", topic)
@@ -242,7 +242,7 @@ def one_that_execs_lives():
 
 
 @case
-def a_death_in_another_pid_namespace_is_told():
+def a_death_in_another_pid_namespace_is_reported():
     needs_bpf()
     if subprocess.run(["unshare", "--pid", "--fork", "true"], stderr=subprocess.DEVNULL).returncode:
         raise Skip("may not make a PID namespace")
@@ -268,7 +268,7 @@ def fds(pid):
 
 
 @case
-def without_the_rights_the_tables_tell_it():
+def without_the_rights_the_tables_report_it():
     if os.getuid():
         raise Skip("needs root, to become somebody else")
     topic = name()
@@ -281,7 +281,7 @@ def without_the_rights_the_tables_tell_it():
     d = t.died()[0]
     equal((d["pid"], d["comm"], d["ends"][0]["name"]), (s.p.pid, "shmipc", topic))
     check("CAP_BPF" in t.err and "without eBPF" in t.err, t.err)
-    # A kernel of 6.15 or newer tells anybody how a process ended.
+    # Linux 6.15 and newer tells any process how another one ended.
     check(d["signal"] in (None, "SIGKILL") and d["sender"] is None, d)
     if tuple(map(int, os.uname().release.split(".")[:2])) >= (6, 15):
         equal((d["signal"], d["oom"]), ("SIGKILL", None))

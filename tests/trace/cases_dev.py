@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The kernel module's tracepoints, sampler and functions; run on the device alone."""
+"""The kernel module's tracepoints, sampler and functions; only on the device."""
 import os
 import re
 import shutil
@@ -21,7 +21,7 @@ RATE = "/sys/module/shmipc/parameters/sample_hz"
 
 
 class ModuleTrace(Trace):
-    """A tracer of the module alone."""
+    """A tracer of the module only."""
 
     def __init__(self, *args, source="module", **kw):
         super().__init__("--source", source, *args, **kw)
@@ -43,7 +43,7 @@ def sampler_runs():
 
 
 def sampler_stops():
-    """The kernel lets go of programs a little later."""
+    """The kernel releases programs a little later."""
     until(lambda: not sampler_runs(), "a sampler that is off")
 
 
@@ -52,7 +52,7 @@ def slot_of(topic, r):
     return [x["slot"] for x in st["publisher"] + st["subscriber"] if x["pid"] == r.p.pid][0]
 
 
-# Waits for the word at the beginning of a segment with the ioctls alone: no library, no probes.
+# Waits for the word at the beginning of a segment with ioctls only: no library, no probes.
 WITHOUT_PROBES = """
 import ctypes, fcntl, os, struct, sys, time
 name = ctypes.create_string_buffer(sys.argv[1].encode())
@@ -69,14 +69,14 @@ except OSError as e:
 
 
 def without_probes(topic, ms):
-    """A process that sleeps so long on a word of the segment that is 0, and times out."""
+    """A process that sleeps on a word of the segment that is 0, and times out."""
     p = subprocess.run([sys.executable, "-c", WITHOUT_PROBES, topic, str(quiet_word(topic)), str(ms)],
                        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     equal((p.returncode, p.stdout.strip()), (0, b"110"), (p.stderr, run("ls").out))
 
 
 def quiet_word(topic):
-    """The last word of the header's page is nobody's."""
+    """The last word of the header's page is not used."""
     return 4092
 
 
@@ -150,7 +150,7 @@ def on_the_device_a_killed_publisher_is_named():
         d = t.died()[0]
         equal((d["pid"], d["comm"], d["signal"], d["sender"]["pid"]),
               (p.p.pid, "shmipc", "SIGKILL", os.getpid()), source)
-        # Of several that know it, one is a little faster than the others.
+        # Several sources know it, and one is a little faster than the others.
         equal([(e["name"], e["role"], e["kind"], by and e["source"]) for e in d["ends"]],
               [(topic, "producer", "topic", by)], source)
         if by == "module":
@@ -162,7 +162,7 @@ def on_the_device_a_killed_publisher_is_named():
 
 
 @case
-def on_the_device_who_dies_at_once_is_told_though_no_table_shows_it():
+def on_the_device_an_early_death_is_reported_though_no_table_shows_it():
     needs_bpf()
     topic = name()
     persistent(topic)
@@ -171,7 +171,7 @@ def on_the_device_who_dies_at_once_is_told_though_no_table_shows_it():
     dead = [sub(topic, "--quiet") for _ in range(3)]
     for r in dead:
         r.kill().wait()
-    persistent(topic)       # takes one of their places, and leaves it
+    persistent(topic)       # takes one of their slots, and leaves it
     t.kill(signal.SIGCONT)
     equal({(x["comm"], x["signal"], x["pid"], x["ends"][0]["source"]) for x in t.died(3)},
           {("shmipc", "SIGKILL", r.p.pid, "module") for r in dead})
@@ -180,7 +180,7 @@ def on_the_device_who_dies_at_once_is_told_though_no_table_shows_it():
 
 
 @case
-def on_the_device_the_module_tells_who_comes_and_goes():
+def on_the_device_the_module_reports_attaching_and_leaving():
     topic = name()
     t = ModuleTrace("--events", "create,open,destroy,attach,detach,death", topic)
     s = sub(topic, "--quiet")
@@ -201,7 +201,7 @@ def on_the_device_the_module_tells_who_comes_and_goes():
 
 
 @case
-def on_the_device_nothing_is_told_twice():
+def on_the_device_nothing_is_reported_twice():
     topic = name()
     t = ModuleTrace(topic, source="all")
     check("listens to the probes" in t.err and "the kernel module" in t.err, t.err)
@@ -218,7 +218,7 @@ def on_the_device_nothing_is_told_twice():
 
 
 @case
-def on_the_device_who_has_no_probes_is_told_by_the_module():
+def on_the_device_the_module_reports_processes_without_probes():
     topic = name()
     persistent(topic)
     t = ModuleTrace("--events", "wait,wait_end", topic, source="all")
@@ -239,7 +239,7 @@ def on_the_device_who_has_no_probes_is_told_by_the_module():
 
 
 @case
-def on_the_device_publish_to_receive_is_told_by_probes():
+def on_the_device_publish_to_receive_comes_from_probes():
     topic = name()
     s = sub(topic, "--count", "50", "--policy", "lossless", "--meta", "mono")
     t = Trace("--histogram", "publish-to-receive", topic)
@@ -288,7 +288,7 @@ def on_the_device_occupancy_is_the_samplers():
     sampler_stops()
     with open(RATE) as f:
         equal(f.read(), before, "its rate, afterwards")
-    # And both, without telling a segment twice.
+    # And both, without reporting a segment twice.
     r = Run("trace", "--json", "--histogram", "occupancy", "--duration", "0.3", topic).ends(OK)
     check("sampler of the kernel module" in r.err, r.err)
     equal([(o["pid"], o["max"]) for o in all_of(r, topic)[1]], [(s.p.pid, 29)])
@@ -317,7 +317,7 @@ def on_the_device_samples_are_events_too():
 
 
 @case
-def on_the_device_what_the_module_told_is_read_again():
+def on_the_device_events_of_the_module_are_read_again():
     topic = name()
     file = os.path.join(os.environ["SHMIPC_TRACE_TMP"], "recording")
     persistent(topic)
@@ -352,7 +352,7 @@ def on_the_device_a_tracer_holds_the_module():
         r = rmmod()
         check(r.returncode and b"unavailable" in r.stdout or b"busy" in r.stdout, args, r.stdout)
         t.kill(signal.SIGINT).ends(INTERRUPTED)
-        # The kernel lets go of programs a little later.
+        # The kernel releases programs a little later.
         until(lambda: rmmod().returncode == 0, "a module that goes")
         insmod()
 
@@ -440,7 +440,7 @@ def on_the_device_perf_and_tracefs_have_the_same_events():
         for f in p.stdout, p.stderr:
             f.close()
     else:
-        print("# perf does not run here: tracefs alone")
+        print("# perf does not run here: tracefs only")
     enable = os.path.join(TRACING, "events/shmipc/enable")
     with open(os.path.join(TRACING, "trace"), "w"):
         pass            # empties it
@@ -463,7 +463,7 @@ def on_the_device_perf_and_tracefs_have_the_same_events():
 
 
 @case
-def on_the_device_sources_that_cannot_tell_are_refused():
+def on_the_device_sources_without_the_answer_are_refused():
     for args, why in ((("--source", "counters"), "no events"),
                       (("--source", "probes", "--histogram", "occupancy"), "how full"),
                       (("--source", "module", "--histogram", "hold"), "only probes"),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Live events: what is told, of whom, and what is left out."""
+"""Live events: what is reported, of which process, and what is left out."""
 import os
 import shutil
 import signal
@@ -12,7 +12,7 @@ from tracing import (INTERRUPTED, Trace, name, needs_bpf, publish, scratch, sub)
 
 
 @case
-def every_message_is_told_with_who_it_was():
+def every_message_is_reported_with_its_process():
     topic = name()
     t = Trace("--events", "publish,take", topic)
     s = sub(topic, "--count", "20")
@@ -30,8 +30,8 @@ def every_message_is_told_with_who_it_was():
 
 
 @case
-def messages_of_a_ring_are_told_with_their_bytes():
-    for align in "8", "64":     # the first record lies elsewhere
+def messages_of_a_ring_are_reported_with_their_bytes():
+    for align in "8", "64":     # the first record is at another offset
         ring = name()
         t = Trace("--events", "publish,take", ring)
         with tempfile.TemporaryFile() as f:
@@ -65,7 +65,7 @@ def events_that_are_not_of_each_message_are_the_default():
 
 
 @case
-def a_full_topic_names_who_is_in_the_way():
+def a_full_topic_names_the_end_in_the_way():
     topic = name()
     s = sub(topic, "--policy", "lossless", "--count", "400")
     stopped(s)
@@ -157,7 +157,7 @@ def a_cgroup_chooses_the_processes():
 
 
 @case
-def a_directory_that_is_no_cgroup_is_refused():
+def a_directory_that_is_not_a_cgroup_is_refused():
     needs_bpf()
     err = run("trace", "--cgroup", "/", code=FAIL).err
     check("cgroup v2" in err, err)
@@ -234,7 +234,7 @@ def a_tracer_in_a_container_shows_its_own_pids():
 def a_program_that_starts_later_is_seen():
     topic, other = name(), scratch("other")
     t = Trace("--events", "publish", topic)
-    shutil.copy(SHMIPC, other)     # another file, which nobody had mapped
+    shutil.copy(SHMIPC, other)     # another file, which no process had mapped
     p = subprocess.Popen([other, "pub", "--lines", topic], stdin=subprocess.PIPE,
                          stderr=subprocess.DEVNULL)
     children.append(p)
@@ -271,7 +271,7 @@ def without_rights_it_says_what_to_do():
 
 
 @case
-def what_cannot_be_meant_is_refused():
+def impossible_combinations_are_refused():
     for args, word in ((("--events", "publish,tkae"), "tkae"), (("--events", ""), "--events"),
                        (("--histogram", "waits"), "waits"), (("--pid", "x"), "--pid"),
                        (("--pid", "0"), "--pid"), (("--duration", "0"), "--duration"),

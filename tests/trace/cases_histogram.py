@@ -8,8 +8,8 @@ from harness import (OK, Run, Skip, bytes_of, case, check, equal, objects, run, 
 from tracing import INTERRUPTED, Trace, all_of, name, needs_bpf, publish, sub
 
 
-# From the clock in the probe of the receiver until the receiver runs on: a trap's
-# way back, 2 us on an emulated or nested machine. It sees that itself; we do not.
+# The time from the clock in the receiver's probe until the receiver goes on: the return
+# from a trap, 2 us on an emulated or nested machine. The receiver measures it; we do not.
 WAY_BACK_NS = 3000
 
 
@@ -23,7 +23,7 @@ def publish_to_receive_agrees_with_the_bench():
     if len(os.sched_getaffinity(0)) < 2:
         raise Skip("the two sides need two CPUs")
     seen = []
-    # The machine's neighbours may fall between the two clocks; what is wrong is so each time.
+    # The process may be preempted between the two clocks; a defect shows each time.
     while len(seen) < 5:
         t = Trace("--histogram", "publish-to-receive", "bench-*")
         b = Run("bench", "topic-latency", "--runs", "1", "--seconds", "2", "--rate", "500",
@@ -60,7 +60,7 @@ def messages_without_a_stamp_are_paired_with_their_publication():
 
 
 @case
-def stamps_and_pairs_tell_the_same():
+def stamps_and_pairs_agree():
     topic, n = name(), 200
     s = sub(topic, "--count", str(n), "--meta", "mono")
     t = Trace("--histogram", "publish-to-receive", topic)
@@ -133,7 +133,7 @@ def a_hold_is_as_long_as_it_is_held():
 
 
 def behind(topic, n, *args, prefix=()):
-    """What occupancy says of a subscriber that is stopped, n messages behind."""
+    """The occupancy of a subscriber that is stopped, n messages behind."""
     s = sub(topic)
     stopped(s)
     keep = Run("pub", "--lines", topic, stdin=stdin_of(b"x\n" * n))
@@ -148,7 +148,7 @@ def behind(topic, n, *args, prefix=()):
 
 
 @case
-def occupancy_is_what_each_is_behind():
+def occupancy_is_how_far_each_is_behind():
     behind(name(), 29)
 
 
@@ -157,7 +157,7 @@ def occupancy_needs_no_rights():
     if os.getuid():
         raise Skip("only root can become somebody else")
     topic = name()
-    # Somebody else may look at a topic of mode 644, in a directory that may be searched.
+    # Another user may look at a topic of mode 644, in a directory that may be searched.
     s = sub(topic, "--mode", "644")
     stopped(s)
     publish(topic, 7).ends(OK)

@@ -25,7 +25,7 @@ def lines_of(path):
 
 
 @case
-def what_is_recorded_is_shown_again():
+def a_recording_is_shown_again():
     topic, n = name(), 10
     path, t, _ = recorded(topic, n, "--events", "all")
     t.until(2, "detach")
@@ -73,7 +73,7 @@ def a_recorded_histogram_is_the_same_again():
 
 
 @case
-def a_damaged_recording_is_refused_by_its_line():
+def a_damaged_recording_is_refused_with_its_line():
     topic = name()
     path, t, _ = recorded(topic, 5, "--events", "publish")
     t.until(5)
@@ -112,7 +112,7 @@ def needs_gnuplot():
 
 
 def bars_are(text, counts):
-    """Side by side, and as high as the counts."""
+    """Adjacent, and as high as the counts."""
     bars = []
     for points in re.findall(r"<polygon fill[^>]*points = '([^']*)'", text):
         x, y = zip(*((float(v) for v in p.split(",")) for p in points.split()))
@@ -175,7 +175,7 @@ def without_gnuplot_it_says_what_to_install():
 
 
 @case
-def nothing_to_draw_is_no_picture():
+def without_data_there_is_no_picture():
     path, picture = scratch("recording"), scratch("picture")
     with open(path, "w") as f:
         f.write('{"event":"recording","version":1,"histogram":"wait","wall_ns":1}\n')

@@ -28,7 +28,7 @@ class Script:
         self.p = subprocess.Popen(["bpftrace", os.path.join(SCRIPTS, script), SHMIPC],
                                   stdout=self.out_file, stderr=subprocess.STDOUT)
         children.append(self.p)
-        # It says so before its probes are set: see_it() tries until they are.
+        # It prints this before its probes are set: see_it() tries until they are.
         until(lambda: "Attaching" in self.out or self.p.poll() is not None, "a script that begins")
 
     @property
@@ -43,7 +43,7 @@ class Script:
 
 
 def in_kernel(script, *what):
-    """A script says what it counted when it ends, so its probes are known by their semaphores."""
+    """A script prints its counts when it ends, so its probes are seen by their semaphores."""
     pids = [p for r in what for p in [r.p.pid]]
     until(lambda: all(listening(p) for p in pids) or script.p.poll() is not None,
           "probes that are set; it said: " + script.out)
@@ -99,7 +99,7 @@ def publish_rate_counts_messages_and_bytes():
 
     def rate():
         m = re.findall(r"@(messages|bytes)\[%s, shmipc, %d\]: (\d+)" % (topic, p.p.pid), s.out)
-        return dict(m) if len(m) >= 4 else None     # of a whole second
+        return dict(m) if len(m) >= 4 else None     # of a complete second
     found = until(rate, "a rate of " + topic)
     equal(int(found["bytes"]), 200 * int(found["messages"]), "bytes")
     s.stop()
@@ -144,7 +144,7 @@ def waiting_publishers_names_the_publisher_and_the_slot():
 
 
 @case
-def losses_are_told_as_they_happen():
+def losses_are_reported_as_they_happen():
     topic = name()
     r = sub(topic, "--quiet")
     p = flood(topic)
@@ -185,7 +185,7 @@ def perf_records_the_librarys_probes():
     p = flood(topic, "--rate", "1000")
 
     def mem(probe):
-        """When nobody else on this machine uses perf so."""
+        """When no other process on this machine uses perf in this way."""
         def once():
             r = subprocess.run([os.path.join(SCRIPTS, "perf-mem"), SHMIPC, "1", probe],
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT)

@@ -63,7 +63,7 @@ def slow_sub(topic, *args, command="sub"):
 
 
 def flood(topic, *args, **env):
-    """A publisher that publishes for ever, 200 bytes each."""
+    """A publisher that publishes for ever, 200 bytes each time."""
     return Run("pub", "--quiet", "--message", "x" * 200, "--repeat", "1000000000", *args, topic,
                **env)
 
@@ -109,7 +109,7 @@ def of_four_subscribers_the_slow_one_is_named_within_two_seconds():
 
 
 @case
-def a_lossy_subscriber_loses_and_holds_up_nobody():
+def a_lossy_subscriber_loses_and_holds_up_no_publisher():
     topic = name()
     with slow_sub(topic) as s:
         p = flood(topic, "--rate", "20000")
@@ -124,14 +124,14 @@ def a_lossy_subscriber_loses_and_holds_up_nobody():
 
 
 @case
-def a_loss_that_is_over_is_told_with_its_number():
+def a_loss_that_is_over_is_reported_with_its_number():
     topic = name()
     s = sub(topic, "--quiet")
     stopped(s)
     run("pub", "--quiet", "--message", "x", "--repeat", "5000", topic)
     t = Slow(topic)
     f, _ = t.finding(topic, "stopped", stopped=True)
-    gone = f["gone"]        # it cannot get them any more
+    gone = f["gone"]        # they are overwritten
     check(gone > 1000 and "of which %d are gone" % gone in f["text"], f)
     s.kill(signal.SIGCONT)
     f, _ = t.finding(topic, "loses", stopped=False)
@@ -144,7 +144,7 @@ def a_loss_that_is_over_is_told_with_its_number():
 
 
 @case
-def one_that_only_looks_is_named_when_it_loses():
+def a_read_only_subscriber_is_named_when_it_loses():
     needs_bpf()
     topic = name()
     p = flood(topic, "--history", "64")
@@ -166,7 +166,7 @@ def one_that_only_looks_is_named_when_it_loses():
 
 
 @case
-def a_stopped_subscriber_is_told_as_stopped():
+def a_stopped_subscriber_is_reported_as_stopped():
     topic = name()
     s = sub(topic, "--policy", "lossless", "--quiet")
     p = flood(topic)
@@ -222,7 +222,7 @@ sys.stdin.read()
 
 
 @case
-def who_keeps_the_pools_messages_is_told_from_who_does_not_read():
+def holding_messages_of_the_pool_is_told_apart_from_not_reading():
     topic = name()
     small = ("--pool", "64K", "--history", "64")
     h = subprocess.Popen([sys.executable, "-c", HOLDER,
@@ -247,7 +247,7 @@ def who_keeps_the_pools_messages_is_told_from_who_does_not_read():
 
 
 @case
-def who_keeps_up_is_not_named():
+def a_subscriber_that_keeps_up_is_not_named():
     topic = name()
     s = sub(topic, "--policy", "lossless", "--quiet")
     p = flood(topic, "--rate", "100")
@@ -283,7 +283,7 @@ def without_the_rights_the_counters_name_it():
 
 
 @case
-def a_segment_of_another_directory_is_told_by_its_probes():
+def probes_report_a_segment_of_another_directory():
     needs_bpf()
     topic = name()
     with tempfile.TemporaryDirectory(dir="/dev/shm") as where:
@@ -291,7 +291,7 @@ def a_segment_of_another_directory_is_told_by_its_probes():
         until(lambda: t.reports, "a report")
         s = Run("sub", "--quiet", "--policy", "lossless", topic, SHMIPC_DIR=where)
         p = flood(topic, SHMIPC_DIR=where)
-        # The probes know it when it has taken something; before, it holds up nobody.
+        # The probes know it when it has taken a message; before, it holds up no publisher.
         until(lambda: taken(topic, SHMIPC_DIR=where), "a subscriber that takes")
         stopped(s)
 
@@ -307,7 +307,7 @@ def a_segment_of_another_directory_is_told_by_its_probes():
 
 
 @case
-def stacks_say_where_it_is():
+def stacks_show_where_it_is():
     if "--stack" not in run("trace", "--help").out.decode():
         raise AssertionError("no --stack in the help")
     topic = name()
@@ -333,7 +333,7 @@ def stacks_say_where_it_is():
 
 
 @case
-def options_that_do_not_go_with_it_are_refused():
+def options_that_cannot_be_combined_are_refused():
     for args, why in ((("--slow", "--deaths"), "cannot be combined"),
                       (("--stack",), "needs --slow"),
                       (("--slow", "--histogram", "wait"), "--histogram"),

@@ -13,7 +13,7 @@ INTERRUPTED = 128 + signal.SIGINT
 
 @functools.lru_cache(maxsize=None)
 def why_no_bpf():
-    """The command's own words, or "" where eBPF can be used."""
+    """The command's message, or "" if eBPF can be used."""
     p = subprocess.run([SHMIPC, "trace", "--duration", "0.001", "nothing-of-this-name"],
                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     said = p.stdout.decode().strip()
@@ -21,7 +21,7 @@ def why_no_bpf():
 
 
 def needs_bpf():
-    """Where it must be there, to be without is a failure."""
+    """If it is required, its absence is a failure."""
     if why_no_bpf() and os.environ.get("SHMIPC_TEST_BPF"):
         raise AssertionError(why_no_bpf())
     if why_no_bpf():
@@ -29,7 +29,7 @@ def needs_bpf():
 
 
 def name():
-    """Of a topic that nobody else on this machine has: probes know no directories."""
+    """The name of a topic that no other process has: probes do not know directories."""
     return "trace-test/" + uuid.uuid4().hex[:12]
 
 
@@ -52,7 +52,7 @@ class Trace(Run):
             raise AssertionError("the tracer ended at once: " + self.err)
 
     def seen(self, event=None, **members):
-        """The events so far that are such ones."""
+        """The matching events so far."""
         want = dict(members, **({"event": event} if event else {}))
         return [o for o in objects(self.out) if all(o.get(k) == v for k, v in want.items())]
 
@@ -66,7 +66,7 @@ class Trace(Run):
 
 
 def sub(topic, *args):
-    """A subscriber that is there."""
+    """A subscriber that is attached."""
     r = Run("sub", "--json", *args, topic)
     attached_subs(topic, r)
     return r
@@ -81,6 +81,6 @@ def publish(topic, n, *args):
 
 
 def all_of(trace, topic):
-    """What a histogram's last objects say of all the time: whole topic, and its peers."""
+    """A histogram's last objects, of the whole time: the topic, and its peers."""
     rows = [o for o in objects(trace.out) if o["span"] == "all" and o["name"] == topic]
     return [o for o in rows if o["slot"] is None], [o for o in rows if o["slot"] is not None]
