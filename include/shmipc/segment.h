@@ -34,6 +34,7 @@ struct shmipc_segment;
 #define SHMIPC_PERSIST		0x04u	/* at creation: stays without peers */
 #define SHMIPC_ON_NODE		0x08u	/* use @node */
 #define SHMIPC_CHOWN		0x10u	/* use @uid and @gid */
+#define SHMIPC_POPULATE		0x80u	/* at creation: take all memory; see topic.h */
 
 #define SHMIPC_PAGE_4K		(UINT64_C(1) << 12)
 #define SHMIPC_PAGE_2M		(UINT64_C(1) << 21)
@@ -146,7 +147,7 @@ struct shmipc_segment_stat {
  * @opts: NULL: open an existing segment of any kind
  *
  * No process ever sees an incomplete segment, even if the creator is killed. All
- * memory is allocated when this returns.
+ * memory is allocated when this returns, except a topic's; see SHMIPC_POPULATE.
  *
  * Return: 0; -EINVAL invalid name or option, or an option that differs from what the
  * segment was created with; -ENOENT it does not exist; -EEXIST with SHMIPC_EXCL;

@@ -43,7 +43,9 @@ extern "C" {
 /**
  * struct shmipc_topic_opts - describes a topic to create or to open
  * @struct_bytes: sizeof this struct, as the caller knows it
- * @flags:        SHMIPC_PERSIST (history stays when all have gone) and so on
+ * @flags:        SHMIPC_PERSIST (history stays when all have gone) and so on.
+ *                A topic takes memory as it is used; SHMIPC_POPULATE takes all of it at
+ *                creation, so that publishing meets no page faults and no ENOSPC later
  * @publishers:   the most at a time; 0: 64. With 1, publishing needs no locked
  *                instruction, and a second publisher is refused
  * @subscribers:  the most at a time; 0: 256. Read-only ones do not count
@@ -152,8 +154,9 @@ void shmipc_pub_slow_wake(struct shmipc_pub *pub, uint64_t seq, uint32_t n);
  * @deadline_ns: for room, if a subscriber is in the way
  *
  * Return: 0; -EAGAIN no room now (deadline 0), -ETIMEDOUT: shmipc_pub_blocked()
- * reports which peer is in the way; -EMSGSIZE never fits; -EINTR; -EPROTO; -EINVAL; and
- * the errors of a copier or of a function of the chain.
+ * reports which peer is in the way; -ENOSPC, -ENOMEM: the topic has to grow and there is
+ * no memory: nothing was published, and the next call tries again; -EMSGSIZE never fits;
+ * -EINTR; -EPROTO; -EINVAL; and the errors of a copier or of a function of the chain.
  */
 SHMIPC_INLINE int shmipc_pub_send(struct shmipc_pub *pub, const void *buf, size_t len,
 				  uint64_t deadline_ns)

@@ -100,8 +100,17 @@ static int map_file(struct shmipc_segment *seg, int prot)
 /* Fill the page tables now, so that the first messages cause no page faults. */
 static void prefault(struct shmipc_segment *seg)
 {
+	struct shmipc_body b;
+	uint64_t ctl = seg->hdr.body_off;
+
+	if (seg->hdr.kind == SHMIPC_KIND_TOPIC) {
+		shmipc_body_of(seg, &b);
+		ctl += b.ctl_bytes;
+	}
 	if (!shmipc_pages_of_fs(seg->fd))
-		(void)madvise(seg->base, seg->hdr.body_off, MADV_POPULATE_WRITE);
+		(void)madvise(seg->base, ctl, MADV_POPULATE_WRITE);
+	if (seg->hdr.kind == SHMIPC_KIND_TOPIC)
+		return;		/* the rest may not be there: its end has it when it begins */
 	(void)madvise(seg->base + seg->hdr.data_off, seg->bytes - seg->hdr.data_off,
 		      MADV_POPULATE_WRITE);
 }
@@ -196,10 +205,13 @@ int shmipc_mem_fill(struct shmipc_segment *seg, const char *name,
 	struct shmipc_seg_hdr h;
 	struct shmipc_body b;
 	uint64_t ctl, bytes;
-	int ret = shmipc_opts_plan(&h, &b, o, seg->make_log, name, &pages);
+	int ret;
 
+	pages.lazy = !pages.fs_page && o->page < SHMIPC_PAGE_2M && !(o->flags & SHMIPC_POPULATE);
+	ret = shmipc_opts_plan(&h, &b, o, seg->make_log, name, &pages);
 	if (ret)
 		return ret;
+	pages.first_bytes = b.first_bytes;
 	ctl = shmipc_priv_round_up(h.body_off + b.ctl_bytes, SHMIPC_CTL_PAGE);
 	if (ctl > h.data_off)
 		ctl = h.data_off;

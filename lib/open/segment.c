@@ -29,6 +29,7 @@ struct shmipc_segment *shmipc_segment_new(const struct shmipc_backend *be)
 void shmipc_segment_free(struct shmipc_segment *seg)
 {
 	shmipc_fork_del(seg);
+	free(seg->memory.chunk);
 	free(seg);
 }
 

@@ -62,6 +62,12 @@ static int plan_log(struct shmipc_body *b, struct shmipc_seg_hdr *h, const char 
 				   name ? name : "");
 	h->data_bytes = need - b->topic.data_off;
 	b->ctl_bytes = b->init_bytes = log_ctl_bytes(&b->topic);
+	if (!pages->lazy)
+		return 0;
+	b->ctl_bytes = shmipc_tlog_ctl_bytes(&b->topic);
+	b->log.backed = shmipc_tlog_first(&b->topic);
+	b->first_bytes = shmipc_priv_round_up(shmipc_tlog_entries_bytes(&b->topic, b->log.backed),
+					      SHMIPC_CTL_PAGE);
 	return 0;
 }
 
@@ -78,7 +84,7 @@ int shmipc_body_plan(struct shmipc_body *b, struct shmipc_seg_hdr *h,
 		     const struct shmipc_segment_opts *o, const char *name,
 		     const struct shmipc_pages *pages)
 {
-	b->ctl_bytes = b->init_bytes = 0;
+	b->ctl_bytes = b->init_bytes = b->first_bytes = 0;
 	switch (o->kind) {
 	case SHMIPC_KIND_RAW:
 		return plan_raw(h, o, pages);
@@ -132,7 +138,7 @@ void shmipc_body_of(const struct shmipc_segment *seg, struct shmipc_body *ret)
 	memset(ret, 0, sizeof(*ret));
 	if (seg->hdr.kind == SHMIPC_KIND_TOPIC) {
 		ret->topic = seg->log.hdr;
-		ret->ctl_bytes = log_ctl_bytes(&ret->topic);
+		ret->ctl_bytes = shmipc_tlog_ctl_bytes(&ret->topic);
 	} else if (shmipc_kind_is_ring(seg->hdr.kind)) {
 		/* From our checked copy, not from the shared header. */
 		ret->ring.prod_off = (uint64_t)((unsigned char *)ring->prod - body);

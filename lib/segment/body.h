@@ -14,6 +14,7 @@ struct shmipc_body {
 	struct shmipc_tlog_opts log;
 	uint64_t ctl_bytes;	/* from the body's start: pages of headers and roles */
 	uint64_t init_bytes;	/* of these, the bytes passed to the kernel at creation */
+	uint64_t first_bytes;	/* of the data, those with memory from the beginning; 0: all */
 };
 
 /*

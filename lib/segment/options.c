@@ -17,7 +17,7 @@
 int shmipc_opts_read(struct shmipc_segment_opts *o, const struct shmipc_segment_opts *user)
 {
 	static const uint32_t known = SHMIPC_CREATE | SHMIPC_EXCL | SHMIPC_PERSIST |
-				      SHMIPC_ON_NODE | SHMIPC_CHOWN;
+				      SHMIPC_ON_NODE | SHMIPC_CHOWN | SHMIPC_POPULATE;
 
 	int err;
 

@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -32,6 +33,7 @@
 #define HUGETLBFS_MAGIC_NR	0x958458f6
 #define NODES_MAX		1024
 #define COMMIT_AT_ONCE		(UINT64_C(1) << 21)	/* a signal undoes at most this much */
+#define PEEK_AT_ONCE		64
 
 /* Page size of a hugetlbfs file, or 0 for another file system. */
 uint64_t shmipc_pages_of_fs(int fd)
@@ -113,6 +115,18 @@ static bool collapse(int fd, unsigned char *base, uint64_t off, uint64_t bytes)
 	return all;
 }
 
+/* Page tables for what is there, so that the first use takes no faults. */
+static int populate(unsigned char *at, uint64_t bytes)
+{
+	int ret;
+
+	do
+		ret = madvise(at, bytes, MADV_POPULATE_WRITE);
+	while (ret && (errno == EINTR || errno == EAGAIN));
+	/* EINVAL: before Linux 5.14 */
+	return !ret || errno == EINVAL ? 0 : errno == EFAULT ? -ENOMEM : -errno;
+}
+
 static int take(int fd, unsigned char *base, uint64_t off, uint64_t bytes)
 {
 	int ret;
@@ -124,16 +138,11 @@ static int take(int fd, unsigned char *base, uint64_t off, uint64_t bytes)
 		if (ret)
 			return -errno;
 	}
-	do
-		ret = madvise(base + off, bytes, MADV_POPULATE_WRITE);
-	while (ret && (errno == EINTR || errno == EAGAIN));
-	if (ret && errno != EINVAL)	/* EINVAL: before Linux 5.14 */
-		return errno == EFAULT ? -ENOMEM : -errno;
-	return 0;
+	return populate(base + off, bytes);
 }
 
 /**
- * shmipc_pages_populate - get all the memory of a new segment
+ * shmipc_pages_populate - get the memory of a new segment
  * @p:         the request; what was obtained is filled in
  * @fd:        the file, already of the right length; -1 for private memory
  * @base:      where it is mapped, writable
@@ -154,6 +163,10 @@ int shmipc_pages_populate(struct shmipc_pages *p, int fd, unsigned char *base, u
 	p->got = p->fs_page ? p->fs_page : SHMIPC_PAGE_4K;
 	if (p->fs_page) {
 		ret = take(fd, base, 0, bytes);
+	} else if (p->first_bytes) {
+		ret = take(fd, base, 0, ctl_bytes);
+		if (!ret)
+			ret = take(fd, base, data_off, p->first_bytes);
 	} else {
 		if (shmipc_pages_data_align(p, data_bytes) == SHMIPC_PAGE_2M) {
 			if (fd < 0)
@@ -178,8 +191,8 @@ int shmipc_pages_populate(struct shmipc_pages *p, int fd, unsigned char *base, u
  * @off:   a multiple of the page size, and so is ...
  * @bytes: ... this
  *
- * In several steps: the memory of a step stays when the next one fails, or when signals
- * interrupt it again and again.
+ * In one step, so that a part that is too large takes nothing. But a signal undoes all
+ * of it: then in several steps, and the memory of each stays.
  *
  * Return: 0; -ENOSPC, -ENOMEM, -errno.
  */
@@ -188,11 +201,49 @@ int shmipc_pages_commit(int fd, unsigned char *base, uint64_t off, uint64_t byte
 	uint64_t end = off + bytes, n;
 	int ret = 0;
 
+	if (!bytes)
+		return 0;
+	if (fd < 0 || !fallocate(fd, 0, (off_t)off, (off_t)bytes))
+		return populate(base + off, bytes);
+	if (errno != EINTR)
+		return -errno;
 	for (; !ret && off < end; off += n) {
 		n = end - off < COMMIT_AT_ONCE ? end - off : COMMIT_AT_ONCE;
 		ret = take(fd, base, off, n);
 	}
 	return ret;
+}
+
+/* Before Linux 5.14: a byte of each page, read by the kernel, which gets no SIGBUS. */
+static int peek_pages(unsigned char *base, uint64_t off, uint64_t end)
+{
+	struct iovec to[PEEK_AT_ONCE], from[PEEK_AT_ONCE];
+	unsigned char byte;
+	unsigned long n;
+
+	while (off < end) {
+		for (n = 0; n < PEEK_AT_ONCE && off < end; n++, off += SHMIPC_CTL_PAGE) {
+			to[n] = (struct iovec){ &byte, 1 };
+			from[n] = (struct iovec){ base + off, 1 };
+		}
+		if (process_vm_readv(getpid(), to, n, from, n, 0) != (ssize_t)n)
+			return -EFAULT;
+	}
+	return 0;
+}
+
+int shmipc_pages_see(unsigned char *base, uint64_t off, uint64_t bytes)
+{
+	uint64_t end = shmipc_priv_round_up(off + bytes, SHMIPC_CTL_PAGE);
+	int ret;
+
+	off = off / SHMIPC_CTL_PAGE * SHMIPC_CTL_PAGE;
+	do
+		ret = madvise(base + off, end - off, MADV_POPULATE_READ);
+	while (ret && (errno == EINTR || errno == EAGAIN));
+	if (ret && errno == EINVAL)
+		return peek_pages(base, off, end);
+	return !ret ? 0 : errno == ENOMEM ? -ENOMEM : -EFAULT;
 }
 
 int shmipc_pages_uncommit(int fd, unsigned char *base, uint64_t off, uint64_t bytes)

@@ -68,6 +68,7 @@ struct shmipc_segment {
 	struct shmipc_seg_hdr hdr;	/* checked private copy */
 	struct shmipc_ring ring;	/* kinds with a ring */
 	struct shmipc_tlog log;		/* topics */
+	struct shmipc_tlog_memory memory; /* what its end knows to be there */
 	const struct shmipc_tlog_opts *make_log;	/* while it is created */
 	uint32_t *live;			/* words of the end that uses it, or NULL: ... */
 	uint32_t nlive;			/* ... so many are 0 after fork */

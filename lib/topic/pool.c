@@ -15,6 +15,9 @@
  * Who holds what is collected in one walk over the subscribers' lines, after clear
  * was read and a full fence. A hold that comes later is of a message that was not
  * given up by then, so the list stays good for chunks before that clear.
+ *
+ * A chunk gets its memory when it is taken (tlog_memory.h). Chunks that have memory are
+ * preferred. When there is no more memory, the pool works with the chunks that have some.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -84,6 +87,12 @@ static bool reopen(struct shmipc_pool *p)
 
 	/* pool.R3 <- pool.R2 */
 	if (s->idle && !shmipc_cas_acq_rel(&p->log->chunk[s->first], &word, (__u64)p->tag)) {
+		close_open(p);
+		return false;
+	}
+	/* Perhaps its memory was given back meanwhile. */
+	if (s->idle && shmipc_tlog_chunks(p->log, s->first, s->first)) {
+		s->idle = false;
 		close_open(p);
 		return false;
 	}
@@ -241,8 +250,32 @@ static bool claim(struct shmipc_pool *p, uint32_t first, uint32_t n)
 	return false;
 }
 
-/* The first run of @n ready chunks among the next @most from the cursor on, taken. */
-static bool find_ready(struct shmipc_pool *p, uint32_t n, uint32_t most, uint32_t *ret_first)
+/* Has it memory, as far as we know, or has it been published from? */
+static bool backed(const struct shmipc_pool *p, uint32_t chunk)
+{
+	const struct shmipc_tlog_memory *m = p->log->memory;
+
+	return !m || m->chunks == p->log->hdr.chunks || shmipc_priv_tlog_has_chunk(m, chunk) ||
+	       chunk_state(shmipc_load_relaxed(&p->log->chunk[chunk])) == SHMIPC_CHUNK_RETIRED;
+}
+
+/* Get the memory of chunks that we have taken; if that fails, they are free again. */
+static int have(struct shmipc_pool *p, uint32_t first, uint32_t n)
+{
+	int ret = shmipc_tlog_chunks(p->log, first, first + n - 1);
+
+	while (ret && n--)
+		/* pool.R2 -> pool.R3 */
+		shmipc_store_release(&p->log->chunk[first + n], SHMIPC_CHUNK_FREE);
+	return ret;
+}
+
+/*
+ * The first run of @n ready chunks among the next @most from the cursor on, taken.
+ * @more: also of chunks without memory.
+ */
+static bool find_ready(struct shmipc_pool *p, uint32_t n, uint32_t most, bool more,
+		       uint32_t *ret_first)
 {
 	uint32_t chunks = p->log->hdr.chunks, at = p->cursor, run = 0, looked;
 	uint64_t last;
@@ -252,7 +285,7 @@ static bool find_ready(struct shmipc_pool *p, uint32_t n, uint32_t most, uint32_
 			at = 0;
 			run = 0;
 		}
-		run = look(p, at, &last) == CHUNK_READY ? run + 1 : 0;
+		run = look(p, at, &last) == CHUNK_READY && (more || backed(p, at)) ? run + 1 : 0;
 		if (run < n)
 			continue;
 		if (claim(p, at + 1 - n, n)) {
@@ -289,9 +322,10 @@ static void note_block(struct shmipc_pool *p, uint32_t chunk, struct shmipc_tlog
 
 /*
  * The run of @n chunks whose last message is the oldest: the floor must pass it.
- * 0: there is no such run, and @b says who is in the way.
+ * 0: there is no such run, and @b says who is in the way. @more: as above.
  */
-static uint64_t find_oldest(struct shmipc_pool *p, uint32_t n, struct shmipc_tlog_block *b)
+static uint64_t find_oldest(struct shmipc_pool *p, uint32_t n, bool more,
+			    struct shmipc_tlog_block *b)
 {
 	uint32_t chunks = p->log->hdr.chunks, at, run = 0, i;
 	uint64_t oldest = 0, last, most = 0;
@@ -302,7 +336,7 @@ static uint64_t find_oldest(struct shmipc_pool *p, uint32_t n, struct shmipc_tlo
 		/* pool.R3 <- pool.R2 */
 		if (is == CHUNK_OWNED && rescue(p, at, shmipc_load_acquire(&p->log->chunk[at])))
 			is = look(p, at, &last);
-		if (is == CHUNK_OWNED || is == CHUNK_HELD) {
+		if (is == CHUNK_OWNED || is == CHUNK_HELD || (!more && !backed(p, at))) {
 			note_block(p, at, b);
 			run = 0;
 			most = 0;
@@ -366,29 +400,38 @@ static int take_chunks(struct shmipc_pool *p, uint32_t n, uint32_t *ret_first,
 {
 	/* A run does not go around the end, so a lap and a run are looked at. */
 	uint32_t all = p->log->hdr.chunks + n;
+	int ret, lack = 0, tries;	/* lack: there is no more memory */
 	uint64_t need;
-	int ret, tries;
 
 	/* Chunks are used in turn: if none of the next is ready, it takes more than a look. */
-	if (find_ready(p, n, n + NEAR, ret_first))
-		return 0;
+	if (find_ready(p, n, n + NEAR, false, ret_first)) {
+		ret = have(p, *ret_first, n);
+		if (ret != -ENOSPC && ret != -ENOMEM)
+			return ret;
+	}
 	for (tries = 0; tries < 64; tries++) {
 		ret = see_holds(p);
 		if (ret)
 			return ret;
-		if (find_ready(p, n, all, ret_first))
-			return 0;
+		if (find_ready(p, n, all, false, ret_first) ||
+		    (!lack && find_ready(p, n, all, true, ret_first))) {
+			ret = have(p, *ret_first, n);
+			if (ret != -ENOSPC && ret != -ENOMEM)
+				return ret;
+			lack = ret;
+		}
 		b->who = SHMIPC_TLOG_NOBODY;
-		need = find_oldest(p, n, b);
+		need = find_oldest(p, n, !lack, b);
 		if (!need)
-			return -EAGAIN;
+			return lack ? lack : -EAGAIN;
 		if (need <= p->seen)
 			continue;	/* somebody was quicker, or one was rescued */
+		/* Without memory nobody is waited for: memory may come before they let go. */
 		ret = shmipc_tlog_advance(p->tx, need, enough(p, need), b);
 		if (ret)
-			return ret;
+			return lack ? lack : ret;
 	}
-	return -EAGAIN;
+	return lack ? lack : -EAGAIN;
 }
 
 static void put(struct shmipc_pool *p, uint32_t span, uint64_t bytes, struct shmipc_pool_block *ret)
@@ -430,7 +473,7 @@ int shmipc_pool_take(struct shmipc_pool *p, uint64_t bytes, struct shmipc_pool_b
 	err = new_span(p, &span);
 	if (!err)
 		err = take_chunks(p, (uint32_t)n, &first, b);
-	if (err == -EAGAIN && p->open < p->spans && !p->span[p->open].loans) {
+	if ((err == -EAGAIN || err == -ENOSPC) && p->open < p->spans && !p->span[p->open].loans) {
 		close_open(p);		/* perhaps that was in the way */
 		err = take_chunks(p, (uint32_t)n, &first, b);
 	}

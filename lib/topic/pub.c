@@ -31,6 +31,7 @@ static void commit(struct shmipc_pub_priv *p, uint64_t seq, uint32_t n,
 /* Is there room for *@arg numbers by now? */
 static int room_again(struct shmipc_pub_priv *p, void *arg, struct shmipc_tlog_block *b)
 {
+	b->who = SHMIPC_TLOG_NOBODY;
 	return shmipc_tlog_make_room(&p->pub.tx, *(const uint32_t *)arg, b);
 }
 
@@ -44,8 +45,11 @@ static int claim(struct shmipc_pub_priv *p, uint32_t n, uint64_t *ret_seq, uint6
 	if (!p->pub.live)
 		return -EINVAL;
 	while (shmipc_tlog_claim(&p->pub.tx, n, ret_seq)) {
-		if (!shmipc_tlog_make_room(&p->pub.tx, n, &b))
+		ret = shmipc_tlog_make_room(&p->pub.tx, n, &b);
+		if (!ret)
 			continue;
+		if (ret != -EAGAIN)
+			return ret;
 		seq = shmipc_tlog_tx_next(&p->pub.tx);
 		ret = shmipc_pub_wait(p, &b, seq + n - p->pub.tx.entries, false, room_again,
 				      &n, deadline_ns);

@@ -81,6 +81,9 @@ static int start(struct shmipc_pub_priv *p, const struct shmipc_pub_opts *o)
 				   seg->hdr.name);
 	shmipc_waiter_init(&p->t.wait, o->spin_ns, NULL);
 	p->chain = o->chain;
+	ret = shmipc_topic_memory_pub(seg);
+	if (ret)
+		return ret;
 	generation = shmipc_load_relaxed(&shmipc_segment_slot(seg, p->t.end.slot)->generation);
 	resume(p, id);
 	/* Our line can be found: subscribers that sleep watch us from here on. */

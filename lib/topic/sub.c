@@ -73,6 +73,10 @@ static int start(struct shmipc_sub_priv *s, const struct shmipc_sub_opts *o)
 	s->hold = calloc(s->nholds, sizeof(*s->hold));
 	if (!s->hold)
 		return shmipc_fail(-ENOMEM, "shmipc: no memory for a subscriber (ENOMEM)");
+	ret = shmipc_topic_memory_sub(seg, seg->read_only ? SHMIPC_TOPIC_LOOKS :
+						 s->t.end.slot - seg->log.hdr.pubs);
+	if (ret)
+		return ret;
 	shmipc_tlog_rx_init(&s->sub.rx, &seg->log);
 	s->sub.rx.full_fence = !(shmipc_wait_caps() & SHMIPC_CAP_MEMBARRIER);
 	ret = begin(s, o);
@@ -545,19 +549,6 @@ SHMIPC_EXPORT void shmipc_sub_release(struct shmipc_sub *sub, struct shmipc_msg 
 	memset(msg, 0, sizeof(*msg));
 }
 
-/* Looking at it */
-
-SHMIPC_EXPORT int shmipc_sub_range(const struct shmipc_sub *sub, uint64_t *ret_oldest,
-				   uint64_t *ret_next)
-{
-	if (!sub->live)
-		return -EINVAL;
-	/* tlog.Z1 <- tlog.Z0, tlog.A0 <- tlog.R0 */
-	*ret_oldest = shmipc_load_acquire(&sub->rx.pub->floor);
-	*ret_next = shmipc_tlog_tail(sub->rx.log);
-	return 0;
-}
-
 SHMIPC_EXPORT int shmipc_sub_wait(struct shmipc_sub *sub, uint64_t deadline_ns)
 {
 	struct shmipc_sub_priv *s = sub_priv(sub);
@@ -566,35 +557,4 @@ SHMIPC_EXPORT int shmipc_sub_wait(struct shmipc_sub *sub, uint64_t deadline_ns)
 	while (!ret && !shmipc_sub_ready(s))
 		ret = shmipc_sub_wait_entry(s, deadline_ns);
 	return ret;
-}
-
-SHMIPC_EXPORT int shmipc_sub_get_stat(const struct shmipc_sub *sub, struct shmipc_sub_stat *ret)
-{
-	const struct shmipc_sub_priv *s = sub_priv(sub);
-	struct shmipc_sub_stat st = { .struct_bytes = sizeof(st) };
-	int err = shmipc_sized_check(ret, sizeof(st), "subscriber stat");
-	uint64_t tail = err || !sub->live ? 0 : shmipc_tlog_tail(sub->rx.log);
-	uint32_t i;
-
-	if (err || !sub->live)
-		return -EINVAL;
-	st.next = sub->rx.seq;
-	st.received = sub->rx.received;
-	st.lost = sub->rx.lost;
-	st.aborted = sub->rx.aborted;
-	st.skipped = s->skipped;
-	st.backlog = tail > sub->rx.seq ? tail - sub->rx.seq : 0;
-	st.sleeps = s->t.wait.sleeps;
-	st.ticks = s->t.wait.ticks;
-	st.pauses = s->t.wait.cadence.pauses;
-	st.policy = s->policy;
-	for (i = 0; i < s->nholds; i++)
-		st.holds += s->hold[i].used;
-	shmipc_sized_write(ret, &st, sizeof(st));
-	return 0;
-}
-
-SHMIPC_EXPORT int shmipc_sub_get_info(const struct shmipc_sub *sub, struct shmipc_segment_info *ret)
-{
-	return shmipc_segment_get_info(sub_priv(sub)->t.seg, ret);
 }

@@ -94,10 +94,10 @@ static int lapped(struct shmipc_sub_priv *s, uint64_t seq)
 	    (shmipc_load_relaxed(rx->evicted) & SHMIPC_EVICTED_GENERATION) == rx->generation) {
 		rx->lost_from = seq;
 		rx->lost_to = shmipc_tlog_tail(rx->log);
-		return rx->err = -ECONNRESET;
+		return shmipc_tlog_rx_fail(rx, -ECONNRESET);
 	}
 	if (floor <= seq)
-		return rx->err = -EPROTO;
+		return shmipc_tlog_rx_fail(rx, -EPROTO);
 	return move(s, seq, floor) ? note_lost(s, seq, floor) : 0;
 }
 
@@ -140,7 +140,7 @@ static int peek(struct shmipc_sub_priv *s, struct shmipc_tlog_ref *ret)
 			if (err)
 				return err;
 		} else if (err == -EPROTO) {
-			return rx->err = err;
+			return shmipc_tlog_rx_fail(rx, err);
 		} else if (err) {
 			return err;
 		} else if (move(s, seq, seq + 1)) {

@@ -84,14 +84,13 @@ out:
 /* It returns from its call and begins no other; from a sleep, unless it is just beginning. */
 static void ask_to_stop(struct shmipc_sub_priv *s)
 {
-	const struct shmipc_tlog *log = &s->t.seg->log;
-	uint64_t seq;
+	const uint32_t *word;
 
 	/* thread.B0 -> thread.B1 */
 	shmipc_store_release(&s->stop, 1u);
-	seq = shmipc_load_relaxed(&s->sleeps_for);
-	shmipc_wake(s->t.seg, shmipc_topic_slot(&s->t),
-		    shmipc_low32(&shmipc_tlog_entry(log, seq)->word), seq);
+	word = shmipc_load_relaxed(&s->sleeps_on);
+	if (word)
+		shmipc_wake(s->t.seg, shmipc_topic_slot(&s->t), word, 0);
 }
 
 /* It may have looked before we asked, and have slept after we woke it: ask again. */

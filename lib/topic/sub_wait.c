@@ -27,9 +27,16 @@ static uint64_t awaited(const struct shmipc_sub_priv *s)
 
 bool shmipc_sub_ready(const struct shmipc_sub_priv *s)
 {
-	const struct shmipc_tlog_rx *rx = &s->sub.rx;
+	struct shmipc_tlog_rx *rx = &sub_priv(&s->sub)->sub.rx;
 	uint64_t seq = awaited(s);
+	int err;
 
+	/* Not known to have memory: it is not there yet, or something is wrong. */
+	if (seq >= rx->end && !rx->err) {
+		err = shmipc_priv_tlog_see(rx, seq);
+		if (err)
+			return err != -EAGAIN;
+	}
 	/* tlog.A0 <- tlog.R0; and who was lapped has its losses to hear of. */
 	return rx->err ||
 	       !shmipc_tlog_pending(shmipc_load_acquire(&shmipc_tlog_rx_entry(rx, seq)->word), seq) ||
@@ -49,6 +56,12 @@ static const __u64 *entry_poll(void *arg, uint64_t *ret_val)
 	uint64_t seq = awaited(s), word;
 	const __u64 *at = &shmipc_tlog_rx_entry(&s->sub.rx, seq)->word;
 
+	if (seq >= s->sub.rx.end) {	/* it has no memory yet, as far as we know */
+		at = &s->sub.rx.pub->backed;
+		word = shmipc_load_relaxed(at);
+		*ret_val = word <= s->sub.rx.end ? word : ~word;
+		return at;
+	}
 	word = shmipc_load_relaxed(at);
 	/* It has come meanwhile: any other value. */
 	*ret_val = shmipc_tlog_pending(word, seq) ? word : ~word;
@@ -96,10 +109,19 @@ static bool entry_look(void *arg, struct shmipc_wait_set *set)
 	uint64_t seq = awaited(s), word;
 	const __u64 *at = &shmipc_tlog_rx_entry(&s->sub.rx, seq)->word;
 
-	/* tlog.A0 <- tlog.R0 */
-	word = shmipc_load_acquire(at);
+	if (seq >= s->sub.rx.end) {
+		/* Its entry has no memory yet, and cannot be slept on: sleep until there is more. */
+		at = &log->pub->backed;
+		/* tlog.M1 <- tlog.M0: this value first, then whether it is enough. */
+		word = shmipc_load_acquire(at);
+	} else {
+		/* tlog.A0 <- tlog.R0 */
+		word = shmipc_load_acquire(at);
+		if (!shmipc_tlog_pending(word, seq))
+			return false;
+	}
 	/* And a group may have gone on since we said what we want. */
-	if (!shmipc_tlog_pending(word, seq) || shmipc_sub_ready(s) || seq != s->wanted)
+	if (shmipc_sub_ready(s) || seq != s->wanted)
 		return false;
 	shmipc_watch_word(s->t.seg, set, shmipc_low32(at), (uint32_t)word);
 	s->t.seg->be->watch_peers(s->t.seg, set, shmipc_priv_tlog_pubs(log));
@@ -108,7 +130,7 @@ static bool entry_look(void *arg, struct shmipc_wait_set *set)
 	if (shmipc_tlog_undecided(log))
 		shmipc_wait_set_tick(set, SHMIPC_TICK_UNSURE);
 	/* Whoever stops our thread wakes us there. */
-	shmipc_store_relaxed(&s->sleeps_for, seq);
+	shmipc_store_relaxed(&s->sleeps_on, shmipc_low32(at));
 	return !shmipc_load_relaxed(&s->stop);
 }
 

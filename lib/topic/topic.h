@@ -90,7 +90,7 @@ struct shmipc_sub_priv {
 	uint32_t stop;			/* calls return -EINTR */
 	bool closing;			/* its own function has closed it: the thread does the rest */
 	uint64_t wanted;		/* number of the message that it is going to sleep for */
-	uint64_t sleeps_for;		/* that it last slept for */
+	const uint32_t *sleeps_on;	/* the word that it last slept on */
 	shmipc_sub_fn fn;
 	void *fn_arg;
 };
@@ -130,6 +130,14 @@ void shmipc_topic_wake(struct shmipc_segment *seg, uint32_t slot, uint64_t seq, 
 int shmipc_topic_pub_alive(void *seg, uint32_t slot);
 bool shmipc_topic_sub_alive(struct shmipc_segment *seg, uint32_t slot, uint64_t generation,
 			    bool sure);
+
+/*
+ * topic_memory.c: prepare an end's view of the topic's memory: a publisher's of all
+ * that there is, a subscriber's of its own line, if it has a slot. 0; -errno with a text
+ */
+#define SHMIPC_TOPIC_LOOKS	UINT32_MAX
+int shmipc_topic_memory_pub(struct shmipc_segment *seg);
+int shmipc_topic_memory_sub(struct shmipc_segment *seg, uint32_t slot);
 
 /* pub_wait.c */
 /* Is @b still in the way? 0: nobody is, and the caller may have got what it wants. */

@@ -34,7 +34,7 @@ int shmipc_topic_opts_read(struct shmipc_topic_opts *o, const struct shmipc_topi
 {
 	static const uint32_t known = SHMIPC_EXCL | SHMIPC_PERSIST | SHMIPC_ON_NODE |
 				      SHMIPC_CHOWN | SHMIPC_CREATE | SHMIPC_NO_CREATE |
-				      SHMIPC_NO_POOL;
+				      SHMIPC_NO_POOL | SHMIPC_POPULATE;
 
 	uint64_t reserved;
 	size_t i;
@@ -155,7 +155,8 @@ void shmipc_topic_opts_segment(struct shmipc_segment_opts *so, const struct shmi
 	*so = (struct shmipc_segment_opts){
 		.struct_bytes = sizeof(*so),
 		.kind = SHMIPC_KIND_TOPIC,
-		.flags = o->flags & (SHMIPC_EXCL | SHMIPC_PERSIST | SHMIPC_ON_NODE | SHMIPC_CHOWN),
+		.flags = o->flags & (SHMIPC_EXCL | SHMIPC_PERSIST | SHMIPC_ON_NODE | SHMIPC_CHOWN |
+				      SHMIPC_POPULATE),
 		.page = o->page,
 		.mode = o->mode,
 		.node = o->node,

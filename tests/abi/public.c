@@ -279,12 +279,12 @@ AT(shmipc_msg, headers_len, 64);
 AT(shmipc_msg, pub_slot, 72);
 AT(shmipc_msg, hold, 76);
 
-SIZE(shmipc_sub, 192);
+SIZE(shmipc_sub, 200);
 AT(shmipc_sub, rx, 0);
-AT(shmipc_sub, live, 168);
-AT(shmipc_sub, plain, 172);
-AT(shmipc_sub, last_seq, 176);
-AT(shmipc_sub, busy, 184);
+AT(shmipc_sub, live, 176);
+AT(shmipc_sub, plain, 180);
+AT(shmipc_sub, last_seq, 184);
+AT(shmipc_sub, busy, 192);
 
 SIZE(shmipc_sub_stat, 88);
 AT(shmipc_sub_stat, struct_bytes, 0);

@@ -43,7 +43,9 @@ AT(shmipc_pub_ctl, room_want, 136);
 AT(shmipc_pub_ctl, pubs_used, 144);
 AT(shmipc_pub_ctl, aborted, 152);
 AT(shmipc_pub_ctl, evictions, 160);
-AT(shmipc_pub_ctl, pad2, 168);
+AT(shmipc_pub_ctl, backed, 168);
+AT(shmipc_pub_ctl, trims, 176);
+AT(shmipc_pub_ctl, pad2, 184);
 
 SIZE(shmipc_pub_line, 64);
 AT(shmipc_pub_line, claim, 0);
@@ -71,7 +73,8 @@ AT(shmipc_sub_line, state, 8);
 AT(shmipc_sub_line, holding, 16);
 AT(shmipc_sub_line, received, 24);
 AT(shmipc_sub_line, lost, 32);
-AT(shmipc_sub_line, reserved0, 40);
+AT(shmipc_sub_line, reading, 40);
+AT(shmipc_sub_line, reserved0, 48);
 
 SIZE(shmipc_hold, 16);
 AT(shmipc_hold, seq, 0);
@@ -99,7 +102,7 @@ PIN(sizeof(struct shmipc_entry) == SHMIPC_ENTRY_HDR);
 PIN(SHMIPC_TOPIC_MAGIC == ((__u64)'s' | (__u64)'h' << 8 | (__u64)'m' << 16 | (__u64)'i' << 24 |
 			   (__u64)'p' << 32 | (__u64)'c' << 40 | (__u64)'T' << 48 |
 			   (__u64)'P' << 56));
-PIN(SHMIPC_TOPIC_VERSION == 2 && SHMIPC_KIND_TOPIC == 4);
+PIN(SHMIPC_TOPIC_VERSION == 3 && SHMIPC_KIND_TOPIC == 4);
 PIN(SHMIPC_TOPIC_PUBS_MAX == 1024 && SHMIPC_TOPIC_SUBS_MAX == 3072);
 PIN(SHMIPC_TOPIC_HOLDS_MAX == 1024 && SHMIPC_TOPIC_GROUPS == 64);
 PIN(SHMIPC_TOPIC_CELL_MAX == 65520 && SHMIPC_TOPIC_CHUNKS_MAX == 65536);

@@ -202,6 +202,8 @@ static void publish(struct victim *v, struct target *t)
 
 	if (ret == -EAGAIN) {
 		ret = shmipc_tlog_make_room(&v->tx, n, &b);
+		if (ret == -EPROTO)
+			return;
 		if (ret && ret != -EAGAIN)
 			wrong("make_room: unexpected error", ret);
 		if (ret && b.who == SHMIPC_TLOG_SUB && b.slot >= SUBS)

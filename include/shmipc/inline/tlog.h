@@ -61,6 +61,7 @@
  * @chunks:      0 to SHMIPC_TOPIC_CHUNKS_MAX
  * @evict_ns:    see struct shmipc_topic_hdr
  * @data_off:    0, or where the entries begin: a multiple of 4096
+ * @backed:      entries that have memory at first (see tlog_memory.h); 0: all
  */
 struct shmipc_tlog_opts {
 	uint32_t pubs;
@@ -75,7 +76,10 @@ struct shmipc_tlog_opts {
 	uint64_t chunk_bytes;
 	uint64_t evict_ns;
 	uint64_t data_off;
+	uint64_t backed;
 };
+
+struct shmipc_tlog_memory;
 
 /* A checked, private copy of a log's description. */
 struct shmipc_tlog {
@@ -94,6 +98,7 @@ struct shmipc_tlog {
 	uint64_t stride;
 	uint64_t lot;			/* entries in one */
 	uint64_t bytes;			/* of the whole log */
+	struct shmipc_tlog_memory *memory; /* NULL: all of it can be touched */
 	struct shmipc_topic_hdr hdr;	/* checked */
 };
 
@@ -207,6 +212,7 @@ SHMIPC_INLINE int shmipc_tlog_init(void *mem, uint64_t bytes, const struct shmip
 {
 	struct shmipc_topic_hdr h;
 	struct shmipc_pub_line *line;
+	struct shmipc_pub_ctl *ctl;
 	uint64_t need;
 	uint32_t i;
 	int ret = shmipc_tlog_layout(o, &h, &need);
@@ -219,6 +225,8 @@ SHMIPC_INLINE int shmipc_tlog_init(void *mem, uint64_t bytes, const struct shmip
 						  sizeof(struct shmipc_pub_ctl));
 	for (i = 0; i < h.pubs; i++)
 		line[i].claim = SHMIPC_CLAIM_NONE;
+	ctl = (struct shmipc_pub_ctl *)(void *)((unsigned char *)mem + h.pub_off);
+	ctl->backed = o->backed && o->backed < h.entries ? o->backed : h.entries;
 	memcpy((unsigned char *)mem + sizeof(h.magic), (unsigned char *)&h + sizeof(h.magic),
 	       sizeof(h) - sizeof(h.magic));
 	/* tlog.Q0 -> tlog.Q1: the whole log is there before its magic. */
@@ -288,12 +296,14 @@ SHMIPC_INLINE int shmipc_tlog_check(void *mem, uint64_t bytes, struct shmipc_tlo
 	o.chunk_bytes = h.chunk_bytes;
 	o.evict_ns = h.evict_ns;
 	o.data_off = h.data_off;
+	o.backed = 0;
 	h.magic = magic;
 	if (!h.data_off || shmipc_tlog_layout(&o, &want, &need) || memcmp(&h, &want, sizeof(h)) ||
 	    need > bytes)
 		return -EPROTO;
 	ret->hdr = h;
 	ret->bytes = need;
+	ret->memory = NULL;
 	shmipc_priv_tlog_point(ret, mem);
 	return 0;
 }

@@ -12,9 +12,10 @@
 SHMIPC_INLINE uint32_t shmipc_priv_tlog_subs(const struct shmipc_tlog *log)
 {
 	/* Relaxed: a subscriber older than our fence has raised it; others see our floor. */
-	uint64_t n = shmipc_load_relaxed(&log->sub->subs_used);
+	uint64_t used = shmipc_load_relaxed(&log->sub->subs_used);
+	uint32_t n = used < log->hdr.subs ? (uint32_t)used : log->hdr.subs;
 
-	return n < log->hdr.subs ? (uint32_t)n : log->hdr.subs;
+	return !log->memory || n <= log->memory->lines ? n : shmipc_priv_tlog_see_lines(log, n);
 }
 
 SHMIPC_INLINE void shmipc_priv_tlog_blocked(struct shmipc_tlog_block *b, enum shmipc_tlog_who who,
@@ -40,7 +41,9 @@ SHMIPC_INLINE uint64_t shmipc_priv_tlog_claimed(const struct shmipc_tlog *log, u
 		seq = (claim >> SHMIPC_CLAIM_BITS) + i;
 		if (seq >= upto)
 			break;
-		if (shmipc_tlog_pending(shmipc_load_relaxed(&shmipc_tlog_entry(log, seq)->word), seq))
+		/* Without memory: a hostile claim, which is in the way as any other. */
+		if (!shmipc_tlog_there(log, seq) ||
+		    shmipc_tlog_pending(shmipc_load_relaxed(&shmipc_tlog_entry(log, seq)->word), seq))
 			return seq;
 	}
 	return upto;
@@ -163,20 +166,27 @@ SHMIPC_INLINE uint64_t shmipc_tlog_tx_next(const struct shmipc_tlog_tx *tx)
 }
 
 /**
- * shmipc_tlog_make_room - make room for @n more entries
+ * shmipc_tlog_make_room - make room for @n more entries, and get their memory
  * @tx: a publishing end
  * @n:  as for shmipc_tlog_claim()
  * @b:  on -EAGAIN: what is in the way, and where
  *
- * Return: 0: claim again; -EAGAIN.
+ * Return: 0: claim again; -EAGAIN; -ENOSPC, -ENOMEM: no memory is to be had now;
+ * -EPROTO: the number is nonsense.
  */
 SHMIPC_COLD int shmipc_tlog_make_room(struct shmipc_tlog_tx *tx, uint32_t n,
 					    struct shmipc_tlog_block *b)
 {
 	uint64_t seq = shmipc_tlog_tx_next(tx);
 	uint64_t lot = tx->log->lot, need = seq + n - tx->entries, want;
+	int ret;
 
 	shmipc_tlog_unclaim(tx);
+	if (seq > ~0ULL >> 2)
+		return -EPROTO;
+	ret = shmipc_tlog_grow(tx->log, seq + n);
+	if (ret)
+		return ret;
 	if (seq + n <= tx->entries || shmipc_load_relaxed(&tx->pub->clear) >= need)
 		return 0;
 	want = (need + lot - 1) / lot * lot;

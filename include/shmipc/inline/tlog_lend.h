@@ -26,7 +26,7 @@
 #ifndef SHMIPC_TLOG_LEND_H
 #define SHMIPC_TLOG_LEND_H
 
-#include <shmipc/inline/tlog.h>
+#include <shmipc/inline/tlog_memory.h>
 
 /* Numbers claimed in a row before the tail is lent; four times as many after a recall. */
 #define SHMIPC_LEND_AFTER	64u

@@ -28,6 +28,7 @@ struct shmipc_tlog_rx {
 	uint64_t mask;
 	uint64_t stride;
 	uint64_t seq;			/* number of our next message */
+	uint64_t end;			/* entries of numbers below have memory; 0: see @err */
 	uint64_t every;			/* our messages are this far apart */
 	struct shmipc_pub_ctl *pub;
 	struct shmipc_sub_line *line;	/* NULL: read-only */
@@ -46,6 +47,31 @@ struct shmipc_tlog_rx {
 	int err;
 	const struct shmipc_tlog *log;
 };
+
+/* The reader has failed for good. */
+SHMIPC_INLINE int shmipc_tlog_rx_fail(struct shmipc_tlog_rx *rx, int err)
+{
+	rx->end = 0;
+	return rx->err = err;
+}
+
+/* Has the entry of @seq memory? 0: yes; -EAGAIN: not yet; -EPROTO: pub_ctl.backed lies; -ENOMEM. */
+SHMIPC_COLD int shmipc_priv_tlog_see(struct shmipc_tlog_rx *rx, uint64_t seq)
+{
+	int ret = shmipc_priv_tlog_find(rx->log, seq);
+
+	if (!rx->err)
+		rx->end = shmipc_priv_tlog_end(rx->log);
+	return ret;
+}
+
+/* The same for the next message; or the error with which the reader has failed before. */
+SHMIPC_COLD int shmipc_priv_tlog_see_next(struct shmipc_tlog_rx *rx)
+{
+	int ret = rx->err ? rx->err : shmipc_priv_tlog_see(rx, rx->seq);
+
+	return ret == -EPROTO ? shmipc_tlog_rx_fail(rx, ret) : ret;
+}
 
 SHMIPC_INLINE uint64_t shmipc_tlog_info_prefix(uint64_t info)
 {
@@ -94,11 +120,11 @@ SHMIPC_COLD int shmipc_priv_tlog_lapped(struct shmipc_tlog_rx *rx)
 
 	/* It only grows, and not beyond the tail. */
 	if (floor <= rx->seq || floor > shmipc_tlog_tail(rx->log))
-		return rx->err = -EPROTO;
+		return shmipc_tlog_rx_fail(rx, -EPROTO);
 	if (rx->evicted) {
 		rx->lost_from = rx->seq;
 		rx->lost_to = shmipc_tlog_tail(rx->log);
-		return rx->err = -ECONNRESET;
+		return shmipc_tlog_rx_fail(rx, -ECONNRESET);
 	}
 	n = (floor - rx->seq + rx->every - 1) / rx->every;
 	rx->lost_from = rx->seq;
@@ -126,6 +152,8 @@ SHMIPC_COLD int shmipc_priv_tlog_in_pool(const struct shmipc_tlog_rx *rx,
 		return 0;
 	first = off >> shift;
 	last = (off + (need ? need - 1 : 0)) >> shift;
+	if (shmipc_tlog_chunks(rx->log, first, last))
+		return 0;
 	ret->chunks = last << 32 | first;	/* computed by us, not taken from the cell */
 	ret->ptr = rx->log->pool + off;
 	ret->in_pool = 1;
@@ -155,7 +183,7 @@ SHMIPC_COLD int shmipc_priv_tlog_not_there(struct shmipc_tlog_rx *rx, uint64_t w
 	if (shmipc_load_relaxed(&rx->pub->floor) > rx->seq && !shmipc_priv_tlog_kept(rx, rx->seq))
 		return shmipc_priv_tlog_lapped(rx);
 	if (word >> 2 > rx->seq)	/* overwritten, although the floor has not moved */
-		return rx->err = -EPROTO;
+		return shmipc_tlog_rx_fail(rx, -EPROTO);
 	return -EAGAIN;
 }
 
@@ -168,14 +196,20 @@ SHMIPC_COLD int shmipc_priv_tlog_not_there(struct shmipc_tlog_rx *rx, uint64_t w
  * Return: 0; -EAGAIN not published yet; -ESTALE no longer kept; -ECANCELED it was
  * aborted; -EPROTO.
  */
-SHMIPC_INLINE int shmipc_tlog_look(const struct shmipc_tlog_rx *rx, uint64_t seq,
+SHMIPC_INLINE int shmipc_tlog_look(struct shmipc_tlog_rx *rx, uint64_t seq,
 				  struct shmipc_tlog_ref *ret)
 {
 	struct shmipc_entry *e = shmipc_tlog_rx_entry(rx, seq);
-	/* tlog.A0 <- tlog.R0: the word makes the entry and the message visible. */
-	uint64_t word = shmipc_load_acquire(&e->word);
+	uint64_t word;
 	int bad;
 
+	if (shmipc_unlikely(seq >= rx->end)) {
+		bad = shmipc_priv_tlog_see(rx, seq);
+		if (bad)
+			return bad;
+	}
+	/* tlog.A0 <- tlog.R0: with the word comes the entry, and the message. */
+	word = shmipc_load_acquire(&e->word);
 	if (word >> 2 != seq || !(word & 3))
 		return shmipc_tlog_intact(rx, seq) ? -EAGAIN : -ESTALE;
 	if ((word & 3) == SHMIPC_ENTRY_ABORTED)
@@ -203,9 +237,12 @@ SHMIPC_INLINE int shmipc_tlog_peek(struct shmipc_tlog_rx *rx, struct shmipc_tlog
 	uint64_t word, steps;
 	int bad;
 
-	if (shmipc_unlikely(rx->err))
-		return rx->err;
 	for (steps = 0;; steps++) {
+		if (shmipc_unlikely(rx->seq >= rx->end)) {	/* or it has failed */
+			bad = shmipc_priv_tlog_see_next(rx);
+			if (bad)
+				return bad;
+		}
 		e = shmipc_tlog_rx_entry(rx, rx->seq);
 		/* tlog.A0 <- tlog.R0: the word makes the entry and the message visible. */
 		word = shmipc_load_acquire(&e->word);
@@ -224,7 +261,7 @@ SHMIPC_INLINE int shmipc_tlog_peek(struct shmipc_tlog_rx *rx, struct shmipc_tlog
 	if (shmipc_unlikely(bad)) {
 		if (!shmipc_tlog_intact(rx, rx->seq))
 			return shmipc_priv_tlog_lapped(rx);
-		return rx->err = bad;
+		return shmipc_tlog_rx_fail(rx, bad);
 	}
 	return 0;
 }
@@ -324,7 +361,7 @@ SHMIPC_INLINE void shmipc_tlog_unhold(struct shmipc_tlog_rx *rx, uint32_t i)
 }
 
 /* The last message that is there, from @from on; or SHMIPC_POS_NONE. */
-SHMIPC_INLINE uint64_t shmipc_tlog_newest(const struct shmipc_tlog_rx *rx, uint64_t from)
+SHMIPC_INLINE uint64_t shmipc_tlog_newest(struct shmipc_tlog_rx *rx, uint64_t from)
 {
 	/* tlog.A0 <- tlog.R0 */
 	uint64_t seq = shmipc_tlog_tail(rx->log), word;
@@ -334,6 +371,8 @@ SHMIPC_INLINE uint64_t shmipc_tlog_newest(const struct shmipc_tlog_rx *rx, uint6
 		from = floor;
 	if (seq > from + rx->mask + 1)	/* invalid, or we were lapped meanwhile */
 		from = seq - rx->mask - 1;
+	if (seq > from && seq > rx->end && shmipc_priv_tlog_see(rx, seq - 1))
+		return SHMIPC_POS_NONE;
 	while (seq-- > from) {
 		word = shmipc_load_relaxed(&shmipc_tlog_rx_entry(rx, seq)->word);
 		if (word >> 2 == seq && (word & 3) && (word & 3) != SHMIPC_ENTRY_ABORTED)
@@ -366,6 +405,7 @@ SHMIPC_INLINE void shmipc_tlog_rx_init(struct shmipc_tlog_rx *rx, const struct s
 	rx->cell_bytes = log->hdr.cell_bytes;
 	rx->pub = log->pub;
 	rx->every = 1;
+	rx->end = shmipc_priv_tlog_end(log);
 }
 
 /**
@@ -437,7 +477,7 @@ SHMIPC_INLINE void shmipc_tlog_rx_join(struct shmipc_tlog_rx *rx, uint32_t slot,
 		rx->told = rx->seq;
 		shmipc_store_relaxed(&rx->line->pos, (__u64)rx->seq);
 	}
-	rx->err = -EPROTO;
+	(void)shmipc_tlog_rx_fail(rx, -EPROTO);
 }
 
 /* Stop being visible to others. All holds end. */

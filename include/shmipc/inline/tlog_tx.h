@@ -52,7 +52,7 @@ SHMIPC_COLD int shmipc_priv_lent_orphan(const struct shmipc_tlog *log, uint64_t 
 
 	if (slot == own || !shmipc_priv_lent_claim(log, tail, seq) || alive(arg, slot))
 		return 0;
-	return shmipc_priv_lent_claim(log, tail, seq) &&
+	return shmipc_priv_lent_claim(log, tail, seq) && shmipc_tlog_there(log, seq) &&
 	       shmipc_tlog_pending(shmipc_load_relaxed(&shmipc_tlog_entry(log, seq)->word), seq);
 }
 
@@ -75,7 +75,8 @@ SHMIPC_INLINE int shmipc_priv_tlog_orphan(const struct shmipc_tlog *log, uint64_
 		if (shmipc_priv_tlog_covers(shmipc_load_acquire(&log->pub_line[slot].claim), seq) &&
 		    slot != own && alive(arg, slot))
 			return 0;
-	return shmipc_tlog_pending(shmipc_load_relaxed(&e->word), seq);
+	return shmipc_tlog_there(log, seq) &&
+	       shmipc_tlog_pending(shmipc_load_relaxed(&e->word), seq);
 }
 
 /**
@@ -107,6 +108,9 @@ SHMIPC_INLINE uint64_t shmipc_priv_tlog_abort(const struct shmipc_tlog *log, uin
 		return 0;
 	for (i = 0; i < (claim & SHMIPC_CLAIM_MAX); i++) {
 		seq = (claim >> SHMIPC_CLAIM_BITS) + i;
+		/* An honest publisher has claimed only what has memory. */
+		if (!shmipc_tlog_there(log, seq))
+			break;
 		e = shmipc_tlog_entry(log, seq);
 		word = shmipc_load_relaxed(&e->word);
 		if (!shmipc_tlog_pending(word, seq) ||
@@ -156,7 +160,7 @@ SHMIPC_INLINE uint64_t shmipc_priv_tlog_resume_single(struct shmipc_tlog_tx *tx)
 	/* The tail is stored after each batch: at most one batch can be beyond it. */
 	n = tx->entries < SHMIPC_CLAIM_MAX ? tx->entries : SHMIPC_CLAIM_MAX;
 	/* Relaxed: taking the slot made all that its last owner wrote visible. */
-	for (seq = tail; seq < tail + n; seq++)
+	for (seq = tail; seq < tail + n && shmipc_tlog_there(log, seq); seq++)
 		if (shmipc_tlog_resolved(shmipc_load_relaxed(&shmipc_tlog_entry(log, seq)->word), seq))
 			next = seq + 1;
 	for (seq = tail; seq < next; seq++) {
@@ -240,14 +244,24 @@ SHMIPC_INLINE uint64_t shmipc_tlog_tx_init(struct shmipc_tlog_tx *tx, const stru
 	return aborted;
 }
 
-/* Up to which number may we claim now? */
-SHMIPC_COLD int shmipc_priv_tlog_limit(struct shmipc_tlog_tx *tx, uint64_t end)
+/* Whatever the numbers are: they may come from a hostile peer. */
+SHMIPC_INLINE int shmipc_priv_tlog_beyond(const struct shmipc_tlog_tx *tx, uint64_t seq, uint32_t n)
 {
+	return seq >= tx->limit || tx->limit - seq < n;
+}
+
+/* Up to which number may we claim now? The entry after those has its memory, too. 1: less. */
+SHMIPC_COLD int shmipc_priv_tlog_limit(struct shmipc_tlog_tx *tx, uint64_t seq, uint32_t n)
+{
+	uint64_t had = shmipc_priv_tlog_end(tx->log);
+
 	/* tlog.K1 <- tlog.K0: clear makes the floor that it depends on visible. */
 	tx->limit = shmipc_load_acquire(&tx->pub->clear) + tx->entries;
+	if (tx->limit >= had)
+		tx->limit = had ? had - 1 : 0;
 	/* tlog.F0 -> tlog.F1: the floor is visible before any byte that is written after. */
 	shmipc_fence_release();
-	return end <= tx->limit;
+	return shmipc_priv_tlog_beyond(tx, seq, n);
 }
 
 /* Nothing was claimed: the announcement must not hold back the floor. */
@@ -303,8 +317,8 @@ SHMIPC_INLINE void shmipc_tlog_tx_exit(struct shmipc_tlog_tx *tx)
  * @n:       1 to SHMIPC_CLAIM_MAX, and at most an eighth of the entries
  * @ret_seq: the first
  *
- * Return: 0; -EAGAIN if there is no room: shmipc_tlog_make_room(). (Also if others
- * were faster a thousand times, which only hostile peers are.)
+ * Return: 0; -EAGAIN if there is no room, or no memory yet: shmipc_tlog_make_room().
+ * (Also if others were faster a thousand times, which only hostile peers are.)
  */
 SHMIPC_INLINE int shmipc_tlog_claim(struct shmipc_tlog_tx *tx, uint32_t n, uint64_t *ret_seq)
 {
@@ -314,14 +328,14 @@ SHMIPC_INLINE int shmipc_tlog_claim(struct shmipc_tlog_tx *tx, uint32_t n, uint6
 
 	if (tx->single) {
 		seq = tx->next;
-		if (shmipc_unlikely(seq + n > tx->limit) && !shmipc_priv_tlog_limit(tx, seq + n))
+		if (shmipc_unlikely(shmipc_priv_tlog_beyond(tx, seq, n)) && shmipc_priv_tlog_limit(tx, seq, n))
 			return -EAGAIN;
 		*ret_seq = seq;
 		return 0;
 	}
 	if (tx->lent) {
 		seq = tx->next;
-		if (shmipc_unlikely(seq + n > tx->limit) && !shmipc_priv_tlog_limit(tx, seq + n))
+		if (shmipc_unlikely(shmipc_priv_tlog_beyond(tx, seq, n)) && shmipc_priv_tlog_limit(tx, seq, n))
 			return -EAGAIN;
 		*ret_seq = seq;
 		if (shmipc_likely(shmipc_priv_tlog_claim_lent(tx, seq, n)) ||
@@ -335,7 +349,7 @@ SHMIPC_INLINE int shmipc_tlog_claim(struct shmipc_tlog_tx *tx, uint32_t n, uint6
 			seq = shmipc_tlog_recall(tx->log, tx->slot, tx->fence);
 			continue;
 		}
-		if (shmipc_unlikely(seq + n > tx->limit) && !shmipc_priv_tlog_limit(tx, seq + n))
+		if (shmipc_unlikely(shmipc_priv_tlog_beyond(tx, seq, n)) && shmipc_priv_tlog_limit(tx, seq, n))
 			return -EAGAIN;
 		to = seq + n;
 		if (shmipc_unlikely(tx->streak >= tx->lend_after))

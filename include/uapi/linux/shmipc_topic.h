@@ -27,6 +27,15 @@
  * A message is an entry of the log: its number, which counts from 0 without a gap,
  * modulo the number of entries. A small message is in the entry's cell, a large one in
  * the pool; then the cell has its location.
+ *
+ * Entries and pool need not have memory from the beginning (they may be a hole in a
+ * file): it is taken as messages are published. The entries before pub_ctl.backed have
+ * it, and so has the chunk of each message. The lines of subscribers in slots below
+ * sub_ctl.subs_used have it; everything before the first of them always has.
+ *
+ * Changes of SHMIPC_TOPIC_VERSION:
+ *   2  the tail can be lent to a publisher (pub_line.next)
+ *   3  memory is taken as it is used (pub_ctl.backed, pub_ctl.trims, sub_line.reading)
  */
 #ifndef _UAPI_LINUX_SHMIPC_TOPIC_H
 #define _UAPI_LINUX_SHMIPC_TOPIC_H
@@ -35,7 +44,7 @@
 
 /* "shmipcTP" as it lies in memory. */
 #define SHMIPC_TOPIC_MAGIC	0x50546370696d6873ULL
-#define SHMIPC_TOPIC_VERSION	2
+#define SHMIPC_TOPIC_VERSION	3
 
 #define SHMIPC_TOPIC_PUBS_MAX	1024u
 #define SHMIPC_TOPIC_SUBS_MAX	3072u
@@ -127,6 +136,10 @@ struct shmipc_topic_hdr {
  * @pubs_used: slots of publishers that were ever taken are below this
  * @aborted:   messages that never came, as their publishers died
  * @evictions: subscribers that were cut off
+ * @backed:    entries before this one have memory; only grows. To be sure, ask the
+ *             kernel
+ * @trims:     how often memory of chunks was given back to the system: what was known
+ *             of any chunk's memory before is no longer valid
  */
 struct shmipc_pub_ctl {
 	__u64	tail;
@@ -138,7 +151,9 @@ struct shmipc_pub_ctl {
 	__u64	pubs_used;
 	__u64	aborted;
 	__u64	evictions;
-	__u64	pad2[3];
+	__u64	backed;
+	__u64	trims;
+	__u64	pad2[1];
 };
 
 #define SHMIPC_CLAIM_NONE	(~0ULL)
@@ -217,6 +232,8 @@ struct shmipc_group_line {
  * @holding:  number of its holds in use
  * @received: messages
  * @lost:     messages that it was told it lost
+ * @reading:  number plus 1 of the message in the pool that it reads without holding
+ *            it; 0: none
  *
  * @holds pairs of words follow: see struct shmipc_hold.
  */
@@ -226,7 +243,8 @@ struct shmipc_sub_line {
 	__u64	holding;
 	__u64	received;
 	__u64	lost;
-	__u64	reserved0[3];
+	__u64	reading;
+	__u64	reserved0[2];
 };
 
 /**

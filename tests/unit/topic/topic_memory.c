@@ -1,0 +1,458 @@
+// SPDX-License-Identifier: MIT
+/*
+ * topic_memory: a topic takes memory as it is used, on a file system with room or without
+ *
+ * What is taken is what the file's blocks say. On the device the module says it.
+ */
+#include "topic_ends.h"
+
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/statvfs.h>
+
+#define KIB(n)		((uint64_t)(n) << 10)
+#define MIB(n)		((uint64_t)(n) << 20)
+#define PAGE		((uint64_t)SHMIPC_CTL_PAGE)
+#define IDLE_MOST	KIB(64)
+
+static uint64_t used_of(const struct shmipc_topic_end *t)
+{
+	uint64_t n = 0;
+
+	return t->seg->be->used(t->seg, &n) ? UINT64_MAX : n;
+}
+
+static uint64_t pub_used(const struct shmipc_pub *pub)
+{
+	return used_of(&pub_priv(pub)->t);
+}
+
+static uint64_t log_bytes(const struct shmipc_pub *pub)
+{
+	const struct shmipc_topic_hdr *h = &log_of(pub)->hdr;
+
+	return h->pool_off - h->data_off;
+}
+
+static uint64_t total_of(const struct shmipc_pub *pub)
+{
+	return pub_priv(pub)->t.seg->bytes;
+}
+
+FIXTURE(topic_memory) {
+	struct env env;
+	struct shmipc_pub *pub;
+	struct shmipc_sub *sub;
+};
+
+FIXTURE_SETUP(topic_memory)
+{
+	env_set_up_files(&self->env);
+	ASSERT_EQ(0, shmipc_pub_open(&self->pub, TOPIC, NULL, NULL)) TH_LOG("%s", shmipc_error_text());
+}
+
+FIXTURE_TEARDOWN(topic_memory)
+{
+	shmipc_sub_close(self->sub);
+	shmipc_pub_close(self->pub);
+	env_tear_down(&self->env);
+}
+
+TEST_F(topic_memory, of_an_idle_one_is_little)
+{
+	EXPECT_GE(IDLE_MOST, pub_used(self->pub));
+	/* With a subscriber, and messages that the first pages hold, as well. */
+	ASSERT_EQ(0, sub_open(&self->sub, NULL, SHMIPC_START_NEW, SHMIPC_POLICY_LOSSLESS));
+	ASSERT_EQ(0, put(self->pub, 0));
+	ASSERT_EQ(0, get(self->sub));
+	EXPECT_GE(IDLE_MOST, pub_used(self->pub));
+	EXPECT_LT(MIB(9), total_of(self->pub));
+}
+
+TEST_F(topic_memory, of_a_thousand_idle_ones_is_little)
+{
+	enum { MANY = 1000 };
+	struct shmipc_pub **many = calloc(MANY, sizeof(*many));
+	struct rlimit files = { 4096, 4096 };
+	uint64_t all = 0;
+	char name[32];
+	int i;
+
+	ASSERT_NE(NULL, many);
+	if (setrlimit(RLIMIT_NOFILE, &files)) {
+		free(many);
+		SKIP(return, "a thousand descriptors are not allowed here");
+	}
+	for (i = 0; i < MANY; i++) {
+		(void)snprintf(name, sizeof(name), "many/%d", i);
+		ASSERT_EQ(0, shmipc_pub_open(&many[i], name, NULL, NULL)) TH_LOG("%s", shmipc_error_text());
+		all += pub_used(many[i]);
+	}
+	EXPECT_GE(MANY * IDLE_MOST, all);
+	for (i = 0; i < MANY; i++)
+		shmipc_pub_close(many[i]);
+	free(many);
+}
+
+TEST_F(topic_memory, grows_with_messages_to_what_it_was_made_for)
+{
+	const uint64_t idle = pub_used(self->pub), log = log_bytes(self->pub);
+	uint64_t was = idle, i;
+
+	ASSERT_EQ(0, sub_open(&self->sub, NULL, SHMIPC_START_OLDEST, SHMIPC_POLICY_LOSSLESS));
+	for (i = 0; i < 3000; i++) {
+		ASSERT_EQ(0, put(self->pub, i));
+		ASSERT_EQ((int64_t)i, get(self->sub));
+		EXPECT_LE(was, pub_used(self->pub));
+		was = pub_used(self->pub);
+		/* No more than twice of what the messages take, and a step. */
+		EXPECT_GE(idle + 2 * (i + 1) * 1024 + KIB(64), was) TH_LOG("after %llu", (unsigned long long)i);
+	}
+	/* All of the log, and nothing of the pool. */
+	EXPECT_GE(idle + log, was);
+	EXPECT_LE(log, was);
+	for (i = 0; i < 400; i++) {
+		ASSERT_EQ(0, put_len(self->pub, i, 30000));
+		ASSERT_EQ(30000, get_len(self->sub, i, 30000));
+		EXPECT_GE(was + (i + 1) * KIB(32), pub_used(self->pub));
+	}
+	EXPECT_LE(total_of(self->pub) - MIB(2), pub_used(self->pub));
+	EXPECT_GE(total_of(self->pub), pub_used(self->pub));
+}
+
+/* What the log gives up is used again, before more is taken. */
+TEST_F(topic_memory, of_chunks_that_are_free_is_taken_first)
+{
+	const uint64_t idle = pub_used(self->pub), log = log_bytes(self->pub);
+	const uint64_t entries = log_of(self->pub)->hdr.entries;
+	uint64_t i;
+
+	for (i = 0; i < 5 * entries; i++)
+		ASSERT_EQ(0, put_len(self->pub, i, 1500));
+	/* As many messages of 1.5 KiB as there are entries, and an eighth more. */
+	EXPECT_GE(idle + log + entries * 9 / 8 * 1536, pub_used(self->pub));
+}
+
+TEST(topic_memory_populated_is_all_there_at_once)
+{
+	struct shmipc_topic_opts o = { .struct_bytes = sizeof(o), .flags = SHMIPC_POPULATE };
+	struct shmipc_pub *pub;
+	struct env env;
+	uint64_t was, i;
+
+	env_set_up_files(&env);
+	ASSERT_EQ(0, shmipc_pub_open(&pub, TOPIC, &o, NULL)) TH_LOG("%s", shmipc_error_text());
+	was = pub_used(pub);
+	EXPECT_LE(MIB(9), was);
+	for (i = 0; i < 1100; i++)
+		ASSERT_EQ(0, put_len(pub, i, 8000));
+	for (i = 0; i < 1100; i++)
+		ASSERT_EQ(0, put(pub, i));
+	EXPECT_EQ(was, pub_used(pub));
+	shmipc_pub_close(pub);
+	env_tear_down(&env);
+}
+
+/* A subscriber takes the page of its line, if that is not there, and no other. */
+TEST_F(topic_memory, is_not_taken_by_readers)
+{
+	struct shmipc_sub_opts o = sub_opts(SHMIPC_START_OLDEST, SHMIPC_POLICY_LOSSY);
+	struct shmipc_topic_stat st = { .struct_bytes = sizeof(st) };
+	struct shmipc_topic_sub_info subs[4];
+	struct shmipc_topic_pub_info pubs[4];
+	const uint64_t idle = pub_used(self->pub);
+	struct shmipc_msg m;
+	int i;
+
+	for (i = 0; i < 6; i++) {
+		o.start = i & 1 ? SHMIPC_START_NEWEST : SHMIPC_START_OLDEST;
+		o.stride = i == 2 ? 500 : 1;
+		o.stride_at = i == 2 ? 499 : 0;
+		o.group = i == 3;
+		o.flags = i == 4 ? SHMIPC_SUB_READ_ONLY : 0;
+		o.iter = i == 5 ? SHMIPC_ITER_NEWEST : SHMIPC_ITER_NEXT;
+		ASSERT_EQ(0, shmipc_sub_open(&self->sub, TOPIC, NULL, &o)) TH_LOG("%s", shmipc_error_text());
+		EXPECT_EQ(-ETIMEDOUT, get_until(self->sub, shmipc_deadline_in(2000000)));
+		EXPECT_EQ(-EAGAIN, shmipc_sub_read_at(self->sub, 0, &m));
+		EXPECT_EQ(-EAGAIN, shmipc_sub_read_at(self->sub, 1000, &m));
+		EXPECT_EQ(-EAGAIN, shmipc_sub_read_at(self->sub, UINT64_MAX >> 2, &m));
+		EXPECT_EQ(idle, pub_used(self->pub)) TH_LOG("case %d", i);
+		shmipc_sub_close(self->sub);
+		self->sub = NULL;
+	}
+	st.pub = pubs, st.pub_cap = 4, st.sub = subs, st.sub_cap = 4;
+	ASSERT_EQ(0, shmipc_topic_look(TOPIC, &st));
+	EXPECT_EQ(idle, pub_used(self->pub));
+}
+
+/* It waits for a message whose entry is not there yet. */
+static int stride_reader(struct other *me, void *arg)
+{
+	struct shmipc_sub_opts o = sub_opts(SHMIPC_START_OLDEST, SHMIPC_POLICY_LOSSY);
+	struct shmipc_sub *sub;
+
+	(void)arg;
+	o.stride = 500;
+	o.stride_at = 499;
+	o.spin_ns = SHMIPC_SPIN_NEVER;
+	CHECK(!shmipc_sub_open(&sub, TOPIC, NULL, &o));
+	tell(me, 1);
+	CHECK(get_until(sub, SHMIPC_FOREVER) == 499);
+	CHECK(get_until(sub, SHMIPC_FOREVER) == 999);
+	CHECK(get_until(sub, SHMIPC_FOREVER) == 1499);
+	shmipc_sub_close(sub);
+	return 0;
+}
+
+TEST_F(topic_memory, that_is_not_there_yet_is_waited_for)
+{
+	struct other o;
+
+	ASSERT_EQ(0, other_start(&o, 0, stride_reader, NULL));
+	ASSERT_EQ(1, hear(&o));
+	EXPECT_EQ(0, until_asleep(o.tid));
+	EXPECT_EQ(0, put_range(self->pub, 0, 1500));
+	EXPECT_EQ(0, other_end(&o));
+}
+
+/* Two publishers; the second finds what the first has taken, and the other way round. */
+TEST_F(topic_memory, is_shared_by_publishers)
+{
+	struct shmipc_pub *b;
+	uint64_t i, was;
+
+	ASSERT_EQ(0, sub_open(&self->sub, NULL, SHMIPC_START_OLDEST, SHMIPC_POLICY_LOSSLESS));
+	ASSERT_EQ(0, put_range(self->pub, 0, 200));
+	was = pub_used(self->pub);
+	ASSERT_EQ(0, shmipc_pub_open(&b, TOPIC, NULL, NULL));
+	EXPECT_EQ(was, pub_used(self->pub));
+	for (i = 200; i < 2000; i++) {
+		ASSERT_EQ(0, put(i / 7 % 2 ? b : self->pub, i));
+		if (i >= 800)
+			ASSERT_EQ((int64_t)i - 800, get(self->sub));
+	}
+	ASSERT_EQ(0, get_range(self->sub, 1200, 2000));
+	shmipc_pub_close(b);
+}
+
+/* A file system of its own, with so much room. */
+
+FIXTURE(topic_full) {
+	struct env env;
+	struct shmipc_pub *pub;
+	struct shmipc_sub *sub;
+	int filler;
+};
+
+FIXTURE_SETUP(topic_full)
+{
+	env_set_up_files(&self->env);
+	self->filler = -1;
+	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mkdir(self->env.dir, 0755) ||
+	    mount("none", self->env.dir, "tmpfs", 0, "size=64m,mode=755"))
+		SKIP(longjmp(_metadata->env, 1), "only root may mount a file system");
+}
+
+FIXTURE_TEARDOWN(topic_full)
+{
+	shmipc_sub_close(self->sub);
+	shmipc_pub_close(self->pub);
+	if (self->filler >= 0)
+		(void)close(self->filler);
+	EXPECT_EQ(0, umount2(self->env.dir, MNT_DETACH));
+	env_tear_down(&self->env);
+}
+
+static uint64_t room(const struct env *e)
+{
+	struct statvfs s;
+
+	return statvfs(e->dir, &s) ? UINT64_MAX : s.f_bavail * s.f_bsize;
+}
+
+/* Take all but @left; what was taken before goes. */
+static int fill(int *filler, const struct env *e, uint64_t left)
+{
+	uint64_t n;
+
+	if (*filler >= 0)
+		(void)close(*filler);
+	*filler = open(e->dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	n = room(e);
+	return *filler < 0 || n < left || (n > left && fallocate(*filler, 0, 0, (off_t)(n - left)));
+}
+
+TEST_F(topic_full, holds_five_hundred_topics_and_goes_on_when_there_is_room_again)
+{
+	enum { MANY = 500 };
+	struct shmipc_pub *many[MANY];
+	uint64_t sent = 0, more;
+	char name[32];
+	int i, ret = 0;
+
+	for (i = 0; i < MANY; i++) {
+		(void)snprintf(name, sizeof(name), "many/%d", i);
+		ASSERT_EQ(0, shmipc_pub_open(&many[i], name, NULL, NULL)) TH_LOG("%s", shmipc_error_text());
+	}
+	ASSERT_EQ(0, shmipc_pub_open(&self->pub, TOPIC, NULL, NULL));
+	ASSERT_EQ(0, sub_open(&self->sub, NULL, SHMIPC_START_OLDEST, SHMIPC_POLICY_LOSSLESS));
+	ASSERT_EQ(0, fill(&self->filler, &self->env, KIB(100)));
+	while (!(ret = put(self->pub, sent)))
+		sent++;
+	EXPECT_EQ(-ENOSPC, ret);
+	/* It filled all that there was, to a page, and it stays so. */
+	EXPECT_LE(98, sent);
+	EXPECT_GE(PAGE, room(&self->env));
+	EXPECT_EQ(-ENOSPC, put_until(self->pub, 0, SOON));
+	EXPECT_EQ(-ENOSPC, put_len(self->pub, 0, 5000));
+	EXPECT_EQ(-ENOSPC, put(many[1], 0) ? -ENOSPC : put_len(many[1], 0, 5000));
+	ASSERT_EQ(0, get_range(self->sub, 0, sent));
+	EXPECT_EQ(-EAGAIN, get(self->sub));
+	/* Room again. */
+	ASSERT_EQ(0, fill(&self->filler, &self->env, MIB(8)));
+	for (more = sent; more < sent + 700; more++)
+		ASSERT_EQ(0, put(self->pub, more)) TH_LOG("after %llu", (unsigned long long)sent);
+	ASSERT_EQ(0, get_range(self->sub, sent, more));
+	ASSERT_EQ(0, put_len(self->pub, 7, 5000));
+	ASSERT_EQ(5000, get_len(self->sub, 7, 5000));
+	for (i = 0; i < MANY; i++)
+		shmipc_pub_close(many[i]);
+}
+
+TEST_F(topic_full, pool_is_as_large_as_what_there_is)
+{
+	uint64_t i;
+
+	ASSERT_EQ(0, shmipc_pub_open(&self->pub, TOPIC, NULL, NULL));
+	ASSERT_EQ(0, put_range(self->pub, 0, 1100));	/* all of the log */
+	ASSERT_EQ(0, sub_open(&self->sub, NULL, SHMIPC_START_NEW, SHMIPC_POLICY_LOSSLESS));
+	ASSERT_EQ(0, fill(&self->filler, &self->env, 10 * KIB(32)));
+	/* Old ones make room for new ones, though they are fewer than the history. */
+	for (i = 0; i < 100; i++) {
+		ASSERT_EQ(0, put_len(self->pub, i, 30000)) TH_LOG("%llu", (unsigned long long)i);
+		ASSERT_EQ(30000, get_len(self->sub, i, 30000));
+	}
+	/* What nobody may lose does not: it is full, and nobody is waited for. */
+	for (i = 0; i < 10; i++)
+		ASSERT_EQ(0, put_len(self->pub, i, 30000));
+	EXPECT_EQ(-ENOSPC, put_len(self->pub, i, 30000));
+	EXPECT_EQ(-ENOSPC, put_len(self->pub, i, MIB(7)));
+	ASSERT_EQ(30000, get_len(self->sub, 0, 30000));
+	EXPECT_EQ(0, put_len(self->pub, 10, 30000));
+	for (i = 1; i < 11; i++)
+		ASSERT_EQ(30000, get_len(self->sub, i, 30000));
+	ASSERT_EQ(0, fill(&self->filler, &self->env, MIB(8)));
+	EXPECT_EQ(0, put_len(self->pub, 11, MIB(7)));
+	EXPECT_EQ((int64_t)MIB(7), get_len(self->sub, 11, MIB(7)));
+}
+
+/* One that is too large for what there is takes nothing. */
+TEST_F(topic_full, what_does_not_fit_takes_nothing)
+{
+	struct shmipc_loan loan;
+	uint64_t was;
+
+	ASSERT_EQ(0, shmipc_pub_open(&self->pub, TOPIC, NULL, NULL));
+	ASSERT_EQ(0, fill(&self->filler, &self->env, MIB(4)));
+	was = pub_used(self->pub);
+	EXPECT_EQ(-ENOSPC, put_len(self->pub, 0, MIB(5)));
+	EXPECT_EQ(-ENOSPC, shmipc_pub_loan(self->pub, MIB(5), NULL, &loan, 0));
+	EXPECT_EQ(was, pub_used(self->pub));
+	EXPECT_EQ(0, put_len(self->pub, 0, MIB(3)));
+}
+
+TEST_F(topic_full, keeps_loans_and_batches_for_later)
+{
+	struct shmipc_buf v[100];
+	struct shmipc_loan loan;
+	uint64_t n[100], sent = 0, i;
+
+	ASSERT_EQ(0, shmipc_pub_open(&self->pub, TOPIC, NULL, NULL));
+	ASSERT_EQ(0, sub_open(&self->sub, NULL, SHMIPC_START_OLDEST, SHMIPC_POLICY_LOSSLESS));
+	ASSERT_EQ(0, shmipc_pub_loan(self->pub, 20000, NULL, &loan, 0));
+	msg_fill(loan.ptr, 20000, SEED, 5);
+	ASSERT_EQ(0, fill(&self->filler, &self->env, KIB(40)));
+	for (i = 0; i < 100; i++) {
+		n[i] = 1000 + i;
+		v[i] = (struct shmipc_buf){ &n[i], sizeof(n[i]) };
+	}
+	EXPECT_EQ(-ENOSPC, shmipc_pub_send_batch(self->pub, v, 100, 0));
+	while (!put(self->pub, sent))
+		sent++;
+	EXPECT_LE(38, sent);
+	EXPECT_EQ(-ENOSPC, shmipc_pub_publish(self->pub, &loan, 20000, 0));
+	ASSERT_EQ(0, get_range(self->sub, 0, sent));
+	EXPECT_EQ(-EAGAIN, get(self->sub));
+	ASSERT_EQ(0, fill(&self->filler, &self->env, MIB(1)));
+	EXPECT_EQ(0, shmipc_pub_publish(self->pub, &loan, 20000, 0));
+	EXPECT_EQ(20000, get_len(self->sub, 5, 20000));
+	EXPECT_EQ(0, shmipc_pub_send_batch(self->pub, v, 100, 0));
+	EXPECT_EQ(0, get_range(self->sub, 1000, 1100));
+}
+
+/* There is an error at the call, and nothing is left of what could not be made. */
+TEST_F(topic_full, nothing_can_be_made_or_joined)
+{
+	uint64_t was;
+
+	ASSERT_EQ(0, fill(&self->filler, &self->env, KIB(16)));
+	EXPECT_EQ(-ENOSPC, shmipc_pub_open(&self->pub, TOPIC, NULL, NULL));
+	EXPECT_EQ(0, env_count(self->env.dir));
+	EXPECT_EQ(KIB(16), room(&self->env));
+	ASSERT_EQ(0, fill(&self->filler, &self->env, KIB(80)));
+	ASSERT_EQ(0, shmipc_pub_open(&self->pub, TOPIC, NULL, NULL));
+	was = pub_used(self->pub);
+	ASSERT_EQ(0, fill(&self->filler, &self->env, 0));
+	/* Of a dozen subscribers the lines are there; of more there is no memory for them. */
+	ASSERT_EQ(0, sub_open(&self->sub, NULL, SHMIPC_START_NEW, SHMIPC_POLICY_LOSSLESS));
+	EXPECT_EQ(was, pub_used(self->pub));
+}
+
+/*
+ * Whoever says that there is memory where there is none, while none is to be had:
+ * subscribers find out, and so do publishers.
+ */
+TEST_F(topic_full, liars_are_found_out)
+{
+	struct shmipc_sub_opts o = sub_opts(SHMIPC_START_OLDEST, SHMIPC_POLICY_LOSSLESS);
+	struct shmipc_pub *b = NULL;
+	const struct shmipc_tlog *log;
+	struct shmipc_msg m;
+
+	ASSERT_EQ(0, shmipc_pub_open(&self->pub, TOPIC, NULL, NULL));
+	log = log_of(self->pub);
+	ASSERT_EQ(0, put(self->pub, 0));
+	ASSERT_EQ(0, fill(&self->filler, &self->env, 0));
+	log->pub->backed = 4000;
+	ASSERT_EQ(0, shmipc_sub_open(&self->sub, TOPIC, NULL, &o)) TH_LOG("%s", shmipc_error_text());
+	EXPECT_EQ(-EPROTO, get(self->sub));
+	EXPECT_EQ(-EPROTO, shmipc_sub_read_at(self->sub, 0, &m));
+	shmipc_sub_close(self->sub);
+	o.group = 1;
+	ASSERT_EQ(0, shmipc_sub_open(&self->sub, TOPIC, NULL, &o));
+	EXPECT_EQ(-EPROTO, get_until(self->sub, SOON));
+	EXPECT_EQ(-ENOSPC, shmipc_pub_open(&b, TOPIC, NULL, NULL));
+	/* And lines of subscribers that never were, and numbers that were never taken. */
+	log->sub->subs_used = 256;
+	log->pub->pubs_used = 64;
+	log->pub_line[3].claim = 500 << 12 | 100;
+	log->pub->backed = 0;
+	EXPECT_EQ(0, put(self->pub, 1));
+	EXPECT_EQ(-ENOSPC, put(self->pub, 2));
+	log->pub->tail = 700;
+	EXPECT_EQ(-ENOSPC, put(self->pub, 2));
+	/* A message in a chunk that is not there. */
+	shmipc_sub_close(self->sub);
+	o.group = 0;
+	o.policy = SHMIPC_POLICY_LOSSY;
+	log->pub->backed = 3;
+	log->pub->tail = 2;
+	ASSERT_EQ(0, shmipc_sub_open(&self->sub, TOPIC, NULL, &o));
+	EXPECT_EQ(0, get(self->sub));
+	shmipc_tlog_entry(log, 1)->word = 1 << 2 | SHMIPC_ENTRY_POOL;
+	shmipc_tlog_entry(log, 1)->info = 100;
+	EXPECT_EQ(-EPROTO, get(self->sub));
+}
+
+TEST_HARNESS_MAIN
