@@ -7,29 +7,18 @@
 #include "opts/opts.h"
 #include "util/util.h"
 
-const struct command *const commands[] = {
+static const struct command *const commands[] = {
 	&cmd_send, &cmd_recv, &cmd_pub, &cmd_sub, &cmd_hz, &cmd_bw, &cmd_top, &cmd_metrics, &cmd_ls,
 	&cmd_watch, &cmd_trace, &cmd_stat, &cmd_rm, &cmd_gc, &cmd_doctor, &cmd_bench, &cmd_completion,
+	NULL
 };
-
-const size_t commands_n = sizeof(commands) / sizeof(commands[0]);
-
-const struct command *command_find(const char *name)
-{
-	size_t i;
-
-	for (i = 0; i < commands_n; i++)
-		if (!strcmp(name, commands[i]->name))
-			return commands[i];
-	return NULL;
-}
 
 static void usage(FILE *to)
 {
 	size_t i;
 
 	fprintf(to, "usage: shmipc COMMAND [OPTION]... [NAME]\n\n");
-	for (i = 0; i < commands_n; i++)
+	for (i = 0; commands[i]; i++)
 		fprintf(to, "  %-12s%s\n", commands[i]->name, commands[i]->brief);
 	fprintf(to, "\nshmipc COMMAND --help lists the options of a command. Segments are files in\n"
 		"%s; SHMIPC_DIR names another directory.\n\n", shmipc_segment_dir());
@@ -41,9 +30,9 @@ static int unknown(const char *name)
 	const char *names[sizeof(commands) / sizeof(commands[0])], *nearest;
 	size_t i;
 
-	for (i = 0; i < commands_n; i++)
+	for (i = 0; commands[i]; i++)
 		names[i] = commands[i]->name;
-	nearest = opts_nearest(name, names, commands_n);
+	nearest = opts_nearest(name, names, i);
 	fprintf(stderr, "shmipc: \"%s\" is not a command%s%s%s; see shmipc --help\n", name,
 		nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
 	return RC_USAGE;
@@ -66,6 +55,7 @@ int main(int argc, char **argv)
 		printf("shmipc %s\n", shmipc_version());
 		return tool_flush();
 	}
-	command = command_find(name);
+	opts_commands = commands;
+	command = opts_find_command(name);
 	return command ? command->run(argc - 1, argv + 1) : unknown(name);
 }

@@ -23,11 +23,4 @@ extern const struct command cmd_trace;
 extern const struct command cmd_bench;
 extern const struct command cmd_completion;
 
-/* All of them, in the order of shmipc --help. */
-extern const struct command *const commands[];
-extern const size_t commands_n;
-
-/* NULL: there is no such command. */
-const struct command *command_find(const char *name);
-
 #endif /* TOOLS_CMD_COMMANDS_H */

@@ -66,8 +66,8 @@ static void offer_commands(const char *cur)
 {
 	size_t i;
 
-	for (i = 0; i < commands_n; i++)
-		offer(cur, "", commands[i]->name, commands[i]->brief);
+	for (i = 0; opts_commands[i]; i++)
+		offer(cur, "", opts_commands[i]->name, opts_commands[i]->brief);
 	offer(cur, "", "--help", "list the commands");
 	offer(cur, "", "--version", "print the version");
 }
@@ -211,7 +211,7 @@ static void complete(char **words, int n)
 		offer_commands(cur);
 		return;
 	}
-	command = command_find(words[0]);
+	command = opts_find_command(words[0]);
 	for (i = 1; command && i < n - 1; i++)
 		read_word(&b, command, words[i]);
 	eq = strchr(cur, '=');

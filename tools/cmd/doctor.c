@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* doctor.c - shmipc doctor: what this machine gives, and what to do about each lack */
-#include <errno.h>
-#include <stdarg.h>
+/* doctor.c - shmipc doctor: check this machine, and say what to do about what is missing */
 #include <stdio.h>
 #include <string.h>
 #include "commands.h"
@@ -49,40 +47,6 @@ static const struct {
 	{ "cgroup", doctor_cgroup },
 	{ "segments", doctor_leftovers },
 };
-
-void finding_set(struct finding *f, enum finding_status status, const char *fmt, ...)
-{
-	va_list ap;
-
-	f->status = status;
-	va_start(ap, fmt);
-	vsnprintf(f->found, sizeof(f->found), fmt, ap);
-	va_end(ap);
-}
-
-void finding_advise(struct finding *f, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(f->advice, sizeof(f->advice), fmt, ap);
-	va_end(ap);
-}
-
-int read_line(const char *path, char *text, size_t cap)
-{
-	FILE *file = fopen(path, "re");
-	char *ok;
-
-	if (!file)
-		return -errno;
-	ok = fgets(text, (int)cap, file);
-	fclose(file);
-	if (!ok)
-		return -ENODATA;
-	text[strcspn(text, "\n")] = 0;
-	return 0;
-}
 
 static void print(const struct doctor_opts *o, const char *item, struct finding *f)
 {

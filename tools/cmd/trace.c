@@ -1,19 +1,15 @@
 // SPDX-License-Identifier: MIT
-/* trace.c - shmipc trace: what goes on in topics and rings, seen through eBPF */
+/* trace.c - shmipc trace: what the ends of topics and rings do, by eBPF */
 #include <errno.h>
-#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 #include "commands.h"
-#include "../util/json.h"
 #include "../util/util.h"
 #include "../trace/events.h"
 #include "../trace/stack.h"
 #include "../trace/trace.h"
-
-#define RECORDING	1	/* version of what --record writes */
 
 /* The words are in the order of the bits. */
 static void take_source(const struct opt *opt, const char *text, void *to)
@@ -192,24 +188,6 @@ static void round_buffer(struct trace_opts *o)
 	while (o->buffer && v < o->buffer)
 		v *= 2;
 	o->buffer = o->buffer ? v : 0;
-}
-
-int trace_record_head(const struct trace_run *t)
-{
-	json_line(t->record, json_pack("{s:s, s:i, s:s?, s:I}", "event", "recording", "version",
-				       RECORDING, "histogram", hist_word(t->what), "wall_ns",
-				       json_u64(event_wall_ns(tool_now_ns()))));
-	return trace_flush(t);
-}
-
-int trace_flush(const struct trace_run *t)
-{
-	if (t->record && (fflush(t->record) || ferror(t->record))) {
-		tool_error("--record \"%s\": cannot write: %s; what was recorded is not whole",
-			   t->o->record, strerror(errno));
-		return RC_FAIL;
-	}
-	return tool_flush();
 }
 
 static int go(struct trace_run *t)

@@ -11,7 +11,18 @@
 
 #define FIRST_KEY	256	/* getopt_long() gives an option by its place, from here on */
 
+const struct command *const *opts_commands;
 static const struct command *current;
+
+const struct command *opts_find_command(const char *name)
+{
+	size_t i;
+
+	for (i = 0; opts_commands[i]; i++)
+		if (!strcmp(name, opts_commands[i]->name))
+			return opts_commands[i];
+	return NULL;
+}
 
 static void take_help(const struct opt *opt, const char *text, void *to)
 {

@@ -91,6 +91,12 @@ int opts_matches(const struct opts_args *args, const char *name);
 /* An argument is a name, checked; ends the process with RC_USAGE. */
 const char *opts_name(const struct opts_args *args, int i);
 
+/* All commands, in the order of shmipc --help, NULL at the end; set by main(). */
+extern const struct command *const *opts_commands;
+
+/* NULL: there is no such command. */
+const struct command *opts_find_command(const char *name);
+
 /* The command whose arguments were parsed. */
 const struct command *opts_command(void);
 

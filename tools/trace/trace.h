@@ -33,7 +33,7 @@ int trace_deaths(const struct trace_opts *o);
 /* slow.c: which ends hold up others or lose messages */
 int trace_slow(const struct trace_opts *o);
 
-/* Write the first line of a recording, which says what is recorded. */
+/* record.c: write the first line of a recording, which says what is recorded. */
 int trace_record_head(const struct trace_run *t);
 
 /* Flush standard output and the recording: RC_OK, or RC_FAIL after a message. */
