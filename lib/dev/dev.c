@@ -209,6 +209,10 @@ static const char *limit_text(const struct shmipc_dev_create *r, int err)
 		return "the user's limit: raise /sys/module/shmipc/parameters/user_max_segs";
 	case SHMIPC_LIMIT_TOTAL_BYTES:
 		return "the limit of all: raise /sys/module/shmipc/parameters/total_max_mib";
+	case SHMIPC_LIMIT_USER_RESERVED:
+		return "the user's limit on the size of all segments: raise /sys/module/shmipc/parameters/reserve_factor";
+	case SHMIPC_LIMIT_TOTAL_RESERVED:
+		return "the limit on the size of all segments: raise /sys/module/shmipc/parameters/reserve_factor";
 	default:
 		return "the limit of all: raise /sys/module/shmipc/parameters/total_max_segs";
 	}
@@ -263,10 +267,20 @@ static void plan_create(struct shmipc_dev_create *r, const struct shmipc_seg_hdr
 	}
 }
 
+/* Should a topic take memory as it is used, and can it? */
+static bool is_lazy(int fd, const struct shmipc_segment_opts *o)
+{
+	struct shmipc_dev_info info = { .size = sizeof(info) };
+
+	return !(o->flags & SHMIPC_POPULATE) && o->page < SHMIPC_PAGE_2M &&
+	       !shmipc_dev_ioctl(fd, SHMIPC_IOC_INFO, &info) && info.caps & SHMIPC_DEV_CAP_COMMIT;
+}
+
 static int create_on(struct shmipc_segment *seg, const char *name,
 		     const struct shmipc_segment_opts *o)
 {
-	struct shmipc_pages pages = { .asked = o->page, .node_asked = -1, .node_got = -1 };
+	struct shmipc_pages pages = { .asked = o->page, .node_asked = -1, .node_got = -1,
+				      .lazy = is_lazy(seg->fd, o) };
 	struct shmipc_dev_region region[SHMIPC_DEV_REGIONS_MAX];
 	struct shmipc_dev_create r;
 	struct shmipc_seg_hdr h;
@@ -288,6 +302,11 @@ static int create_on(struct shmipc_segment *seg, const char *name,
 	}
 	r.body = (uintptr_t)body;
 	r.body_bytes = b.init_bytes;
+	if (b.first_bytes) {
+		r.flags |= SHMIPC_DEV_RESERVE;
+		r.body_bytes = b.ctl_bytes;
+		r.commit_bytes = b.first_bytes;
+	}
 	ret = shmipc_dev_ioctl(seg->fd, SHMIPC_IOC_CREATE, &r);
 	free(body);
 	return ret ? fail_create(&r, name, ret) : 0;
@@ -458,39 +477,60 @@ int shmipc_dev_reap(const char *name)
 
 /* Memory */
 
-static int commit(struct shmipc_segment *seg, uint64_t off, uint64_t bytes, uint32_t flags)
+/* *@ret_changed: as in struct shmipc_dev_commit. */
+static int commit(struct shmipc_segment *seg, uint64_t off, uint64_t bytes, uint32_t flags,
+		  uint64_t *ret_changed)
 {
 	struct shmipc_dev_commit r = { .size = sizeof(r), .flags = flags, .off = off,
 				       .bytes = bytes };
-	int ret = shmipc_dev_ioctl(seg->fd, SHMIPC_IOC_COMMIT, &r);
+	int ret = bytes ? shmipc_dev_ioctl(seg->fd, SHMIPC_IOC_COMMIT, &r) : 0;
 
 	/* Interface 1 of the module: all of a segment has memory, and keeps it. */
 	if (ret == -ENOTTY)
-		ret = flags ? -EOPNOTSUPP : 0;
+		ret = flags & SHMIPC_DEV_UNCOMMIT ? -EOPNOTSUPP : 0;
+	if (!ret)
+		*ret_changed = r.changed;
 	return ret;
 }
 
 int shmipc_dev_commit(struct shmipc_segment *seg, uint64_t off, uint64_t bytes)
 {
+	uint64_t changed;
 	int ret;
 
 	if (!shmipc_pages_within(seg->bytes, SHMIPC_CTL_PAGE, &off, &bytes, true))
 		return -EINVAL;
-	ret = bytes ? commit(seg, off, bytes, 0) : 0;
-	if (!ret && bytes)
+	ret = commit(seg, off, bytes, 0, &changed);
+	if (!ret)
 		shmipc_dev_prefault(seg->base, (struct shmipc_span){ off, bytes }, true);
 	return ret;
 }
 
 int shmipc_dev_uncommit(struct shmipc_segment *seg, uint64_t off, uint64_t bytes)
 {
+	uint64_t changed;
 	int ret;
 
 	if (!shmipc_pages_within(seg->bytes, SHMIPC_CTL_PAGE, &off, &bytes, false))
 		return -EINVAL;
-	ret = bytes ? commit(seg, off, bytes, SHMIPC_DEV_UNCOMMIT) : 0;
+	ret = commit(seg, off, bytes, SHMIPC_DEV_UNCOMMIT, &changed);
 	/* A segment that was not reserved keeps what it has. */
 	return ret == -EINVAL ? -EOPNOTSUPP : ret;
+}
+
+/* A mapping shows zeroes where there is nothing, so the module is asked. */
+int shmipc_dev_see(struct shmipc_segment *seg, uint64_t off, uint64_t bytes)
+{
+	uint64_t missing = 0;
+	int ret;
+
+	if (!shmipc_pages_within(seg->bytes, SHMIPC_CTL_PAGE, &off, &bytes, true))
+		return -EINVAL;
+	ret = commit(seg, off, bytes, SHMIPC_DEV_LOOK, &missing);
+	if (ret || missing)
+		return ret ? ret : -EFAULT;
+	shmipc_dev_prefault(seg->base, (struct shmipc_span){ off, bytes }, false);
+	return 0;
 }
 
 int shmipc_dev_used(struct shmipc_segment *seg, uint64_t *ret_bytes)

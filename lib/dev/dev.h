@@ -25,6 +25,7 @@ int shmipc_dev_reap(const char *name);
 int shmipc_dev_commit(struct shmipc_segment *seg, uint64_t off, uint64_t bytes);
 int shmipc_dev_uncommit(struct shmipc_segment *seg, uint64_t off, uint64_t bytes);
 int shmipc_dev_used(struct shmipc_segment *seg, uint64_t *ret_bytes);
+int shmipc_dev_see(struct shmipc_segment *seg, uint64_t off, uint64_t bytes);
 
 /* dev.c: descriptors, and their ioctls: 0 or -errno */
 int shmipc_dev_fd(int flags);		/* of the device; a text if that fails */

@@ -54,20 +54,41 @@ static void detach(struct shmipc_segment *seg)
 	(void)shmipc_dev_ioctl(seg->fd, SHMIPC_IOC_DETACH, &r);
 }
 
-/* All memory that this end will touch: written by others, and by itself. */
+/* Does all of it have memory? Otherwise a touch would take some. */
+static bool is_whole(const struct shmipc_segment *seg)
+{
+	struct shmipc_dev_stat st = { .size = sizeof(st) };
+
+	/* 0 and 0: interface 1 of the module */
+	return !shmipc_dev_ioctl(seg->fd, SHMIPC_IOC_STAT, &st) &&
+	       st.used_bytes == st.reserved_bytes;
+}
+
+/*
+ * All memory that this end will touch: written by others, and by itself. Of a topic that
+ * takes memory as it is used, only the control pages that are always there.
+ */
 static void prefault(struct shmipc_segment *seg, const struct shmipc_span *span, int n)
 {
-	struct shmipc_span data = { seg->hdr.data_off, seg->hdr.data_bytes };
+	struct shmipc_span data = { seg->hdr.data_off, seg->hdr.data_bytes }, own;
 	struct shmipc_span ctl = { 0, seg->hdr.body_off };
+	bool whole = is_whole(seg);
 	struct shmipc_body b;
 	int i;
 
 	shmipc_body_of(seg, &b);
 	ctl.bytes += b.ctl_bytes;
 	shmipc_dev_prefault(seg->base, ctl, false);
-	shmipc_dev_prefault(seg->base, data, false);
-	for (i = 0; i < n; i++)
-		shmipc_dev_prefault(seg->base, span[i], true);
+	if (whole)
+		shmipc_dev_prefault(seg->base, data, false);
+	for (i = 0; i < n; i++) {
+		own = span[i];
+		if (!whole && own.off >= ctl.bytes)
+			continue;
+		if (!whole && own.bytes > ctl.bytes - own.off)
+			own.bytes = ctl.bytes - own.off;
+		shmipc_dev_prefault(seg->base, own, true);
+	}
 }
 
 int shmipc_dev_take(struct shmipc_end *e, enum shmipc_role role, uint32_t from, uint32_t to)

@@ -525,6 +525,12 @@ int shmipc_mem_used(struct shmipc_segment *seg, uint64_t *ret_bytes)
 	return shmipc_pages_used(seg->fd, seg->base, seg->bytes, ret_bytes);
 }
 
+/* Also of private memory. */
+int shmipc_mem_see(struct shmipc_segment *seg, uint64_t off, uint64_t bytes)
+{
+	return shmipc_pages_see(seg->base, off, bytes);
+}
+
 static int mem_slot_lock(struct shmipc_segment *seg, uint32_t slot)
 {
 	int ret = shmipc_lock_set(seg->fd, LOCK_SLOT + slot, F_WRLCK);

@@ -29,6 +29,7 @@ int shmipc_mem_reap(const char *name);
 int shmipc_mem_commit(struct shmipc_segment *seg, uint64_t off, uint64_t bytes);
 int shmipc_mem_uncommit(struct shmipc_segment *seg, uint64_t off, uint64_t bytes);
 int shmipc_mem_used(struct shmipc_segment *seg, uint64_t *ret_bytes);
+int shmipc_mem_see(struct shmipc_segment *seg, uint64_t off, uint64_t bytes);
 extern const struct shmipc_locks shmipc_file_locks;
 
 /* mem.c, for mem_anon.c */

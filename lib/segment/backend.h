@@ -52,6 +52,8 @@ struct shmipc_backend {
 	int (*commit)(struct shmipc_segment *seg, uint64_t off, uint64_t bytes);
 	int (*uncommit)(struct shmipc_segment *seg, uint64_t off, uint64_t bytes);
 	int (*used)(struct shmipc_segment *seg, uint64_t *ret_bytes);
+	/* Can all of [off, off + bytes) be read? Takes no memory. 0; -EFAULT: no; -errno. */
+	int (*see)(struct shmipc_segment *seg, uint64_t off, uint64_t bytes);
 
 	/*
 	 * Ends. take: the first free slot in [from, to), into e->slot; -EBUSY if there is

@@ -2,15 +2,14 @@
 /*
  * topic_memory.c - the memory of a topic, for its ends; see tlog_memory.h
  *
- * For a publisher the backend takes memory. A subscriber lets the kernel fill in its
- * page tables, which fails where there is no memory; it takes memory only for its line.
+ * For a publisher the backend takes memory. For a subscriber it finds out whether there
+ * is any; a subscriber takes memory only for its line.
  */
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "segment/page.h"
 #include "topic/topic.h"
 
 static int commit(void *arg, uint64_t off, uint64_t bytes)
@@ -23,8 +22,7 @@ static int commit(void *arg, uint64_t off, uint64_t bytes)
 static int see(void *arg, uint64_t off, uint64_t bytes)
 {
 	struct shmipc_segment *seg = arg;
-
-	int ret = shmipc_pages_see(seg->base, seg->hdr.body_off + off, bytes);
+	int ret = seg->be->see(seg, seg->hdr.body_off + off, bytes);
 
 	return ret == -EFAULT ? -EPROTO : ret;
 }
@@ -41,7 +39,7 @@ static int fail(const struct shmipc_segment *seg, int err)
 {
 	return shmipc_fail(err, "shmipc: open \"%s\": get its memory: %s (%s)%s", seg->hdr.name,
 			   strerror(-err), shmipc_error_name(err),
-			   err == -ENOSPC ? "; free memory there (df shows it)" : "");
+			   err == -ENOSPC ? "; free memory (df, or for the device shmipc doctor, shows it)" : "");
 }
 
 static int begin(struct shmipc_segment *seg, bool publisher)
