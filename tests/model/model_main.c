@@ -182,7 +182,7 @@ static int excepted(const struct model_except *e, const struct site *site, int v
 int model_main(int argc, char **argv, const struct model_test *tests, const char *header,
 	       const struct model_except *excepts)
 {
-	const char *only = argc > 1 ? argv[1] : NULL;
+	const char *only = argc > 1 ? argv[1] : NULL, *seconds = getenv("MODEL_SECONDS");
 	int order[TESTS], n = 0, broken, i, v;
 	double limit;
 
@@ -191,7 +191,7 @@ int model_main(int argc, char **argv, const struct model_test *tests, const char
 		return 2;
 	}
 	model_deep = getenv("MODEL_DEEP") != NULL;
-	limit = model_deep ? 3600 : 240;
+	limit = seconds && *seconds ? strtod(seconds, NULL) : model_deep ? 3600 : 240;
 	owned = header;
 	for (test_now = 0; tests[test_now].name; test_now++) {
 		if (test_now == TESTS)

@@ -140,7 +140,7 @@ int main(int argc, char **argv)
 	};
 	static const struct model_except excepts[] = {
 		{ "shmipc_ring_check", MODEL_BARRIER_LIGHT,
-		  "keeps the compiler from reading the header twice; there is no hostile writer here" },
+		  "keeps the compiler from reading the header twice; there is no hostile writer here", 0 },
 		{ 0 },
 	};
 

@@ -167,13 +167,13 @@ class Groups:
         yield Case("install", ["tests/install"], build="gcc", cpus=CPUS, seconds=30)
 
     def model(self):
-        """the headers' orderings, all interleavings; MODEL_DEEP in check-all"""
-        deep = {"MODEL_DEEP": "1"} if self.full else {}
+        """the headers' orderings, all interleavings; larger bounds in check-all"""
+        deep = {"MODEL_DEEP": "1", "MODEL_SECONDS": "300"} if self.full else {}
         for name in subprocess.check_output(["tests/model/run", "--list"], text=True).split():
-            yield Case(name, ["tests/model/run", name], 4 * 3600 if deep else 600, seconds=60, **deep)
+            yield Case(name, ["tests/model/run", name], 8 * 3600 if deep else 1800, seconds=60, **deep)
 
     def crash(self):
-        """killed at instructions, while they sleep, and at random; each of them in check-all"""
+        """killed at sampled instructions, asleep, and at random; at each in check-all"""
         some = {} if self.full else {"CRASH_SAMPLE": "80", "CRASH_KILLS": "300"}
         yield Case("crash", ["tests/crash/run"], 3600, build="gcc", cpus=CPUS, seconds=60, **some)
         plants = [] if self.full else ["drift"]
