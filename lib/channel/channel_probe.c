@@ -101,7 +101,7 @@ SHMIPC_EXPORT int shmipc_channel_slow_lost(struct shmipc_channel *ch, int err)
 
 	/* The reader is at the first message that is still there. */
 	if (!c->seg->dead && err == -ESTALE)
-		shmipc_probe(gap, c->seg, c->end.slot, br->seq - ch->lost_now * br->stride, br->seq,
-			     ch->lost_now);
+		shmipc_probe_gap(c->seg, c->end.slot, br->seq - ch->lost_now * br->stride,
+				 br->seq, ch->lost_now);
 	return err;
 }

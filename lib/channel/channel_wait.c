@@ -64,11 +64,11 @@ static void tell_death(struct shmipc_chan *c)
 {
 	struct shmipc_peer_info info;
 
-	if (!shmipc_probe_on(death))
+	if (!shmipc_probe_on(&shmipc_death_semaphore))
 		return;
 	shmipc_slot_info(c->seg, c->peer_slot, &info);
 	if (info.state == SHMIPC_PEER_DIED)
-		shmipc_probe(death, c->seg, c->end.slot, c->peer_slot, info.pid, info.role);
+		shmipc_probe_death(c->seg, c->end.slot, c->peer_slot, info.pid, info.role);
 }
 
 /* The inline part saw the peer's word change: what is it? */
@@ -190,11 +190,11 @@ static void pos_tell(void *arg, const uint32_t *word, int ret)
 	const struct shmipc_chan *c = ((const struct pos_wait *)arg)->c;
 
 	if (ret > 0)
-		shmipc_probe(wait, c->seg, c->end.slot, shmipc_probe_off(c->seg, word),
-			     number(&c->pub), c->pub.role);
+		shmipc_probe_wait(c->seg, c->end.slot, shmipc_probe_off(c->seg, word),
+				  number(&c->pub), c->pub.role);
 	else
-		shmipc_probe(wait_end, c->seg, c->end.slot, shmipc_probe_off(c->seg, word),
-			     (int64_t)ret, c->pub.role);
+		shmipc_probe_wait_end(c->seg, c->end.slot, shmipc_probe_off(c->seg, word),
+				      (int64_t)ret, c->pub.role);
 }
 
 static bool nothing_to_read(const struct shmipc_channel *ch)
@@ -288,9 +288,9 @@ static void tell_full(const struct shmipc_chan *c)
 	const struct shmipc_spsc_tx *tx = &c->pub.end.spsc_tx;
 	uint64_t word, head = tx->pub_seq;
 
-	if (shmipc_probe_on(full) && !shmipc_cursor_read(&c->seg->ring.cons->head, &word, &head))
-		shmipc_probe(full, c->seg, c->end.slot, tx->seq, c->peer_slot,
-			     tx->pub_seq - head);
+	if (shmipc_probe_on(&shmipc_full_semaphore) &&
+	    !shmipc_cursor_read(&c->seg->ring.cons->head, &word, &head))
+		shmipc_probe_full(c->seg, c->end.slot, tx->seq, c->peer_slot, tx->pub_seq - head);
 }
 
 static bool room_ready(void *arg)

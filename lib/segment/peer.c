@@ -54,15 +54,15 @@ int shmipc_end_take(struct shmipc_end *e, struct shmipc_segment *seg, enum shmip
 	if (ret)
 		return shmipc_fail(ret, "shmipc: attach \"%s\": take a slot: %s (%s)", seg->hdr.name,
 				   strerror(-ret), shmipc_error_name(ret));
-	shmipc_probe(attach, seg, e->slot, role, generation(e), 0);
+	shmipc_probe_attach(seg, e->slot, role, generation(e));
 	return 0;
 }
 
 void shmipc_end_leave(struct shmipc_end *e)
 {
-	shmipc_probe(detach, e->seg, e->slot,
-		     shmipc_load_relaxed(&shmipc_segment_slot(e->seg, e->slot)->role),
-		     generation(e), 0);
+	shmipc_probe_detach(e->seg, e->slot,
+			    shmipc_load_relaxed(&shmipc_segment_slot(e->seg, e->slot)->role),
+			    generation(e));
 	e->seg->be->leave(e);
 }
 

@@ -30,21 +30,20 @@
 PAIR(shmipc_probe_publishes, publish, publish_some);
 PAIR(shmipc_probe_takes, take, take_some);
 
-#define SEMAPHORE(name)								\
-	unsigned short shmipc_##name##_semaphore __attribute__((section(".probes"), used))
+#define SEMAPHORE __attribute__((section(".probes"), used))
 
-SEMAPHORE(full);
-SEMAPHORE(wait);
-SEMAPHORE(wait_end);
-SEMAPHORE(wake);
-SEMAPHORE(gap);
-SEMAPHORE(evict);
-SEMAPHORE(abort);
-SEMAPHORE(death);
-SEMAPHORE(hold);
-SEMAPHORE(release);
-SEMAPHORE(attach);
-SEMAPHORE(detach);
+unsigned short shmipc_full_semaphore SEMAPHORE;
+unsigned short shmipc_wait_semaphore SEMAPHORE;
+unsigned short shmipc_wait_end_semaphore SEMAPHORE;
+unsigned short shmipc_wake_semaphore SEMAPHORE;
+unsigned short shmipc_gap_semaphore SEMAPHORE;
+unsigned short shmipc_evict_semaphore SEMAPHORE;
+unsigned short shmipc_abort_semaphore SEMAPHORE;
+unsigned short shmipc_death_semaphore SEMAPHORE;
+unsigned short shmipc_hold_semaphore SEMAPHORE;
+unsigned short shmipc_release_semaphore SEMAPHORE;
+unsigned short shmipc_attach_semaphore SEMAPHORE;
+unsigned short shmipc_detach_semaphore SEMAPHORE;
 
 static uint64_t id_of(const struct shmipc_segment *seg)
 {
@@ -59,38 +58,115 @@ static uint64_t name_of(const struct shmipc_segment *seg)
 	return (uintptr_t)seg->hdr.name;
 }
 
-/* Never inlined: each probe exists once. */
-#define FIRE(name, unused, ...)								\
-	__attribute__((noinline)) void							\
-	shmipc_fire_##name(const struct shmipc_segment *seg, uint32_t slot, uint64_t a,	\
-			   uint64_t b, uint64_t c)					\
-	{										\
-		const uint64_t id = id_of(seg), at = name_of(seg), by = slot;		\
-											\
-		unused;									\
-		__VA_ARGS__;								\
-	}
-#define FIRE1(name)	\
-	FIRE(name, (void)b; (void)c, STAP_PROBE4(shmipc, name, id, at, by, a))
-#define FIRE2(name)	FIRE(name, (void)c, STAP_PROBE5(shmipc, name, id, at, by, a, b))
-#define FIRE3(name)	FIRE(name, (void)0, STAP_PROBE6(shmipc, name, id, at, by, a, b, c))
+/* Never inlined: each probe is there once. */
+__attribute__((noinline))
+void shmipc_fire_publish(const struct shmipc_segment *seg, uint32_t slot, uint64_t seq,
+			 uint64_t bytes, uint64_t n)
+{
+	STAP_PROBE6(shmipc, publish, id_of(seg), name_of(seg), (uint64_t)slot, seq, bytes, n);
+}
 
-FIRE3(publish)
-FIRE3(publish_some)
-FIRE3(take)
-FIRE3(take_some)
-FIRE3(full)
-FIRE3(wait)
-FIRE3(wait_end)
-FIRE2(wake)
-FIRE3(gap)
-FIRE2(evict)
-FIRE3(abort)
-FIRE3(death)
-FIRE2(hold)
-FIRE1(release)
-FIRE2(attach)
-FIRE2(detach)
+__attribute__((noinline))
+void shmipc_fire_publish_some(const struct shmipc_segment *seg, uint32_t slot, uint64_t seq,
+			      uint64_t bytes, uint64_t n)
+{
+	STAP_PROBE6(shmipc, publish_some, id_of(seg), name_of(seg), (uint64_t)slot, seq, bytes, n);
+}
+
+__attribute__((noinline))
+void shmipc_fire_take(const struct shmipc_segment *seg, uint32_t slot, uint64_t seq,
+		      uint64_t bytes, uint64_t mono_ns)
+{
+	STAP_PROBE6(shmipc, take, id_of(seg), name_of(seg), (uint64_t)slot, seq, bytes, mono_ns);
+}
+
+__attribute__((noinline))
+void shmipc_fire_take_some(const struct shmipc_segment *seg, uint32_t slot, uint64_t seq,
+			   uint64_t bytes, uint64_t mono_ns)
+{
+	STAP_PROBE6(shmipc, take_some, id_of(seg), name_of(seg), (uint64_t)slot, seq, bytes, mono_ns);
+}
+
+__attribute__((noinline))
+void shmipc_fire_full(const struct shmipc_segment *seg, uint32_t slot, uint64_t seq, uint64_t who,
+		      uint64_t behind)
+{
+	STAP_PROBE6(shmipc, full, id_of(seg), name_of(seg), (uint64_t)slot, seq, who, behind);
+}
+
+__attribute__((noinline))
+void shmipc_fire_wait(const struct shmipc_segment *seg, uint32_t slot, uint64_t off, uint64_t seq,
+		      uint64_t role)
+{
+	STAP_PROBE6(shmipc, wait, id_of(seg), name_of(seg), (uint64_t)slot, off, seq, role);
+}
+
+__attribute__((noinline))
+void shmipc_fire_wait_end(const struct shmipc_segment *seg, uint32_t slot, uint64_t off,
+			  uint64_t ret, uint64_t role)
+{
+	STAP_PROBE6(shmipc, wait_end, id_of(seg), name_of(seg), (uint64_t)slot, off, ret, role);
+}
+
+__attribute__((noinline))
+void shmipc_fire_wake(const struct shmipc_segment *seg, uint32_t slot, uint64_t off, uint64_t seq)
+{
+	STAP_PROBE5(shmipc, wake, id_of(seg), name_of(seg), (uint64_t)slot, off, seq);
+}
+
+__attribute__((noinline))
+void shmipc_fire_gap(const struct shmipc_segment *seg, uint32_t slot, uint64_t from, uint64_t to,
+		     uint64_t lost)
+{
+	STAP_PROBE6(shmipc, gap, id_of(seg), name_of(seg), (uint64_t)slot, from, to, lost);
+}
+
+__attribute__((noinline))
+void shmipc_fire_evict(const struct shmipc_segment *seg, uint32_t slot, uint64_t who,
+		       uint64_t policy)
+{
+	STAP_PROBE5(shmipc, evict, id_of(seg), name_of(seg), (uint64_t)slot, who, policy);
+}
+
+__attribute__((noinline))
+void shmipc_fire_abort(const struct shmipc_segment *seg, uint32_t slot, uint64_t who,
+		       uint64_t seq, uint64_t n)
+{
+	STAP_PROBE6(shmipc, abort, id_of(seg), name_of(seg), (uint64_t)slot, who, seq, n);
+}
+
+__attribute__((noinline))
+void shmipc_fire_death(const struct shmipc_segment *seg, uint32_t slot, uint64_t who,
+		       uint64_t pid, uint64_t role)
+{
+	STAP_PROBE6(shmipc, death, id_of(seg), name_of(seg), (uint64_t)slot, who, pid, role);
+}
+
+__attribute__((noinline))
+void shmipc_fire_hold(const struct shmipc_segment *seg, uint32_t slot, uint64_t seq, uint64_t bytes)
+{
+	STAP_PROBE5(shmipc, hold, id_of(seg), name_of(seg), (uint64_t)slot, seq, bytes);
+}
+
+__attribute__((noinline))
+void shmipc_fire_release(const struct shmipc_segment *seg, uint32_t slot, uint64_t seq)
+{
+	STAP_PROBE4(shmipc, release, id_of(seg), name_of(seg), (uint64_t)slot, seq);
+}
+
+__attribute__((noinline))
+void shmipc_fire_attach(const struct shmipc_segment *seg, uint32_t slot, uint64_t role,
+			uint64_t generation)
+{
+	STAP_PROBE5(shmipc, attach, id_of(seg), name_of(seg), (uint64_t)slot, role, generation);
+}
+
+__attribute__((noinline))
+void shmipc_fire_detach(const struct shmipc_segment *seg, uint32_t slot, uint64_t role,
+			uint64_t generation)
+{
+	STAP_PROBE5(shmipc, detach, id_of(seg), name_of(seg), (uint64_t)slot, role, generation);
+}
 
 #else
 
@@ -106,15 +182,17 @@ void shmipc_probe_publish(const struct shmipc_segment *seg, uint32_t slot, uint6
 {
 	uint64_t some = shmipc_priv_round_up(seq, SHMIPC_PROBE_SOME);
 
-	shmipc_probe(publish, seg, slot, seq, bytes, n);
-	if (some - seq < n)
-		shmipc_probe(publish_some, seg, slot, some, bytes, n);
+	if (shmipc_probe_on(&shmipc_publish_semaphore))
+		shmipc_fire_publish(seg, slot, seq, bytes, n);
+	if (some - seq < n && shmipc_probe_on(&shmipc_publish_some_semaphore))
+		shmipc_fire_publish_some(seg, slot, some, bytes, n);
 }
 
 void shmipc_probe_take(const struct shmipc_segment *seg, uint32_t slot, uint64_t seq,
 		       uint64_t bytes, uint64_t mono_ns)
 {
-	shmipc_probe(take, seg, slot, seq, bytes, mono_ns);
-	if (seq % SHMIPC_PROBE_SOME == 0)
-		shmipc_probe(take_some, seg, slot, seq, bytes, mono_ns);
+	if (shmipc_probe_on(&shmipc_take_semaphore))
+		shmipc_fire_take(seg, slot, seq, bytes, mono_ns);
+	if (seq % SHMIPC_PROBE_SOME == 0 && shmipc_probe_on(&shmipc_take_some_semaphore))
+		shmipc_fire_take_some(seg, slot, seq, bytes, mono_ns);
 }

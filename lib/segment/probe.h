@@ -45,11 +45,6 @@
 
 #include "segment/segment.h"
 
-#define SHMIPC_PROBES(X)							\
-	X(publish) X(publish_some) X(take) X(take_some) X(full) X(wait)		\
-	X(wait_end) X(wake) X(gap) X(evict) X(abort) X(death) X(hold)		\
-	X(release) X(attach) X(detach)
-
 #define SHMIPC_PROBE_SOME	64u
 #define SHMIPC_PROBE_NOBODY	UINT32_MAX
 
@@ -66,37 +61,145 @@ extern const uint32_t shmipc_probe_busy __attribute__((visibility("hidden")));
 #endif
 #endif
 
+/* The kernel raises it while a tracer listens. Without probes the compiler leaves all out. */
 #ifdef SHMIPC_WITH_PROBES
-
-/* shmipc_NAME_semaphore and shmipc_fire_NAME() of each; the latter in probe.c. */
-#define SHMIPC_PROBE_DECLARE(name)							\
-	extern unsigned short shmipc_##name##_semaphore __attribute__((visibility("hidden"))); \
-	void shmipc_fire_##name(const struct shmipc_segment *seg, uint32_t slot,	\
-				uint64_t a, uint64_t b, uint64_t c);
-SHMIPC_PROBES(SHMIPC_PROBE_DECLARE)
-#undef SHMIPC_PROBE_DECLARE
-
-#define shmipc_probe_on(name)	\
-	shmipc_unlikely(shmipc_load_relaxed(&shmipc_##name##_semaphore))
-
-/* A probe with up to three further arguments; missing ones are 0. */
-#define shmipc_probe(name, seg, slot, a, b, c)						\
-	do {										\
-		if (shmipc_probe_on(name))						\
-			shmipc_fire_##name(seg, slot, (uint64_t)(a), (uint64_t)(b),	\
-					   (uint64_t)(c));				\
-	} while (0)
-
+#define shmipc_probe_on(semaphore)	shmipc_unlikely(shmipc_load_relaxed(semaphore))
 #else
-
-#define shmipc_probe_on(name)	0
-#define shmipc_probe(name, seg, slot, a, b, c)					\
-	do {										\
-		if (0)									\
-			(void)(seg), (void)(slot), (void)(a), (void)(b), (void)(c);	\
-	} while (0)
-
+#define shmipc_probe_on(semaphore)	((void)(semaphore), 0)
 #endif
+
+extern unsigned short shmipc_publish_semaphore __attribute__((visibility("hidden")));
+extern unsigned short shmipc_publish_some_semaphore __attribute__((visibility("hidden")));
+extern unsigned short shmipc_take_semaphore __attribute__((visibility("hidden")));
+extern unsigned short shmipc_take_some_semaphore __attribute__((visibility("hidden")));
+extern unsigned short shmipc_full_semaphore __attribute__((visibility("hidden")));
+extern unsigned short shmipc_wait_semaphore __attribute__((visibility("hidden")));
+extern unsigned short shmipc_wait_end_semaphore __attribute__((visibility("hidden")));
+extern unsigned short shmipc_wake_semaphore __attribute__((visibility("hidden")));
+extern unsigned short shmipc_gap_semaphore __attribute__((visibility("hidden")));
+extern unsigned short shmipc_evict_semaphore __attribute__((visibility("hidden")));
+extern unsigned short shmipc_abort_semaphore __attribute__((visibility("hidden")));
+extern unsigned short shmipc_death_semaphore __attribute__((visibility("hidden")));
+extern unsigned short shmipc_hold_semaphore __attribute__((visibility("hidden")));
+extern unsigned short shmipc_release_semaphore __attribute__((visibility("hidden")));
+extern unsigned short shmipc_attach_semaphore __attribute__((visibility("hidden")));
+extern unsigned short shmipc_detach_semaphore __attribute__((visibility("hidden")));
+
+/* probe.c: the traps themselves, of which each is there once */
+void shmipc_fire_publish(const struct shmipc_segment *seg, uint32_t slot, uint64_t seq,
+			 uint64_t bytes, uint64_t n);
+void shmipc_fire_publish_some(const struct shmipc_segment *seg, uint32_t slot, uint64_t seq,
+			      uint64_t bytes, uint64_t n);
+void shmipc_fire_take(const struct shmipc_segment *seg, uint32_t slot, uint64_t seq,
+		      uint64_t bytes, uint64_t mono_ns);
+void shmipc_fire_take_some(const struct shmipc_segment *seg, uint32_t slot, uint64_t seq,
+			   uint64_t bytes, uint64_t mono_ns);
+void shmipc_fire_full(const struct shmipc_segment *seg, uint32_t slot, uint64_t seq, uint64_t who,
+		      uint64_t behind);
+void shmipc_fire_wait(const struct shmipc_segment *seg, uint32_t slot, uint64_t off, uint64_t seq,
+		      uint64_t role);
+void shmipc_fire_wait_end(const struct shmipc_segment *seg, uint32_t slot, uint64_t off,
+			  uint64_t ret, uint64_t role);
+void shmipc_fire_wake(const struct shmipc_segment *seg, uint32_t slot, uint64_t off, uint64_t seq);
+void shmipc_fire_gap(const struct shmipc_segment *seg, uint32_t slot, uint64_t from, uint64_t to,
+		     uint64_t lost);
+void shmipc_fire_evict(const struct shmipc_segment *seg, uint32_t slot, uint64_t who,
+		       uint64_t policy);
+void shmipc_fire_abort(const struct shmipc_segment *seg, uint32_t slot, uint64_t who,
+		       uint64_t seq, uint64_t n);
+void shmipc_fire_death(const struct shmipc_segment *seg, uint32_t slot, uint64_t who,
+		       uint64_t pid, uint64_t role);
+void shmipc_fire_hold(const struct shmipc_segment *seg, uint32_t slot, uint64_t seq,
+		      uint64_t bytes);
+void shmipc_fire_release(const struct shmipc_segment *seg, uint32_t slot, uint64_t seq);
+void shmipc_fire_attach(const struct shmipc_segment *seg, uint32_t slot, uint64_t role,
+			uint64_t generation);
+void shmipc_fire_detach(const struct shmipc_segment *seg, uint32_t slot, uint64_t role,
+			uint64_t generation);
+
+static inline void shmipc_probe_full(const struct shmipc_segment *seg, uint32_t slot,
+				     uint64_t seq, uint64_t who, uint64_t behind)
+{
+	if (shmipc_probe_on(&shmipc_full_semaphore))
+		shmipc_fire_full(seg, slot, seq, who, behind);
+}
+
+static inline void shmipc_probe_wait(const struct shmipc_segment *seg, uint32_t slot,
+				     uint64_t off, uint64_t seq, uint64_t role)
+{
+	if (shmipc_probe_on(&shmipc_wait_semaphore))
+		shmipc_fire_wait(seg, slot, off, seq, role);
+}
+
+static inline void shmipc_probe_wait_end(const struct shmipc_segment *seg, uint32_t slot,
+					 uint64_t off, int64_t ret, uint64_t role)
+{
+	if (shmipc_probe_on(&shmipc_wait_end_semaphore))
+		shmipc_fire_wait_end(seg, slot, off, (uint64_t)ret, role);
+}
+
+static inline void shmipc_probe_wake(const struct shmipc_segment *seg, uint32_t slot,
+				     uint64_t off, uint64_t seq)
+{
+	if (shmipc_probe_on(&shmipc_wake_semaphore))
+		shmipc_fire_wake(seg, slot, off, seq);
+}
+
+static inline void shmipc_probe_gap(const struct shmipc_segment *seg, uint32_t slot,
+				    uint64_t from, uint64_t to, uint64_t lost)
+{
+	if (shmipc_probe_on(&shmipc_gap_semaphore))
+		shmipc_fire_gap(seg, slot, from, to, lost);
+}
+
+static inline void shmipc_probe_evict(const struct shmipc_segment *seg, uint32_t slot,
+				      uint64_t who, uint64_t policy)
+{
+	if (shmipc_probe_on(&shmipc_evict_semaphore))
+		shmipc_fire_evict(seg, slot, who, policy);
+}
+
+static inline void shmipc_probe_abort(const struct shmipc_segment *seg, uint32_t slot,
+				      uint64_t who, uint64_t seq, uint64_t n)
+{
+	if (shmipc_probe_on(&shmipc_abort_semaphore))
+		shmipc_fire_abort(seg, slot, who, seq, n);
+}
+
+static inline void shmipc_probe_death(const struct shmipc_segment *seg, uint32_t slot,
+				      uint64_t who, uint64_t pid, uint64_t role)
+{
+	if (shmipc_probe_on(&shmipc_death_semaphore))
+		shmipc_fire_death(seg, slot, who, pid, role);
+}
+
+static inline void shmipc_probe_hold(const struct shmipc_segment *seg, uint32_t slot,
+				     uint64_t seq, uint64_t bytes)
+{
+	if (shmipc_probe_on(&shmipc_hold_semaphore))
+		shmipc_fire_hold(seg, slot, seq, bytes);
+}
+
+static inline void shmipc_probe_release(const struct shmipc_segment *seg, uint32_t slot,
+					uint64_t seq)
+{
+	if (shmipc_probe_on(&shmipc_release_semaphore))
+		shmipc_fire_release(seg, slot, seq);
+}
+
+static inline void shmipc_probe_attach(const struct shmipc_segment *seg, uint32_t slot,
+				       uint64_t role, uint64_t generation)
+{
+	if (shmipc_probe_on(&shmipc_attach_semaphore))
+		shmipc_fire_attach(seg, slot, role, generation);
+}
+
+static inline void shmipc_probe_detach(const struct shmipc_segment *seg, uint32_t slot,
+				       uint64_t role, uint64_t generation)
+{
+	if (shmipc_probe_on(&shmipc_detach_semaphore))
+		shmipc_fire_detach(seg, slot, role, generation);
+}
 
 /* Messages that are about to become visible, or were received; both probes of the pair. */
 void shmipc_probe_publish(const struct shmipc_segment *seg, uint32_t slot, uint64_t seq, uint64_t n,

@@ -5,7 +5,7 @@
 
 void shmipc_wake(struct shmipc_segment *seg, uint32_t slot, const uint32_t *word, uint64_t seq)
 {
-	shmipc_probe(wake, seg, slot, shmipc_probe_off(seg, word), seq, 0);
+	shmipc_probe_wake(seg, slot, shmipc_probe_off(seg, word), seq);
 	seg->be->wake(seg, word);
 }
 

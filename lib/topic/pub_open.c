@@ -50,10 +50,10 @@ static void resume(struct shmipc_pub_priv *p, uint64_t id)
 		return;
 	shmipc_add_relaxed(&seg->log.pub->aborted, n);
 	if (p->pub.tx.single) {
-		shmipc_probe(abort, seg, slot, slot, tail, n);
+		shmipc_probe_abort(seg, slot, slot, tail, n);
 		shmipc_topic_wake(seg, slot, tail, (uint32_t)(p->pub.tx.next - tail));
 	} else {
-		shmipc_probe(abort, seg, slot, slot, claim >> SHMIPC_CLAIM_BITS, n);
+		shmipc_probe_abort(seg, slot, slot, claim >> SHMIPC_CLAIM_BITS, n);
 		shmipc_topic_wake(seg, slot, claim >> SHMIPC_CLAIM_BITS, claim & SHMIPC_CLAIM_MAX);
 	}
 }

@@ -40,10 +40,10 @@ static void tell_death(const struct shmipc_pub_priv *p, uint32_t peer, enum shmi
 {
 	struct shmipc_peer_info info;
 
-	if (!shmipc_probe_on(death))
+	if (!shmipc_probe_on(&shmipc_death_semaphore))
 		return;
 	shmipc_slot_info(p->t.seg, peer, &info);
-	shmipc_probe(death, p->t.seg, p->t.end.slot, peer, info.pid, role);
+	shmipc_probe_death(p->t.seg, p->t.end.slot, peer, info.pid, role);
 }
 
 /* A publisher that died with numbers claimed: whoever sleeps for them goes on. */
@@ -59,7 +59,7 @@ static bool bury_pub(struct shmipc_pub_priv *p, const struct shmipc_tlog_block *
 		return false;
 	shmipc_add_relaxed(&log->pub->aborted, n);
 	tell_death(p, b->slot, SHMIPC_ROLE_PRODUCER);
-	shmipc_probe(abort, p->t.seg, p->t.end.slot, b->slot, claim >> SHMIPC_CLAIM_BITS, n);
+	shmipc_probe_abort(p->t.seg, p->t.end.slot, b->slot, claim >> SHMIPC_CLAIM_BITS, n);
 	shmipc_topic_wake(p->t.seg, p->t.end.slot, claim >> SHMIPC_CLAIM_BITS, claim & SHMIPC_CLAIM_MAX);
 	return true;
 }
@@ -117,7 +117,7 @@ static bool resolve(struct shmipc_pub_priv *p, const struct shmipc_tlog_block *b
 	if (shmipc_tlog_evict(&seg->log, b, 0))	/* not when another publisher was first */
 		shmipc_add_relaxed(&seg->log.pub->evictions, 1);
 	p->evicted++;
-	shmipc_probe(evict, seg, p->t.end.slot, peer_of(p, b), b->policy, 0);
+	shmipc_probe_evict(seg, p->t.end.slot, peer_of(p, b), b->policy);
 	/* It may sleep, or look for more: it should know. */
 	line = shmipc_tlog_sub(&seg->log, b->slot);
 	shmipc_wake(seg, p->t.end.slot, shmipc_low32(&line->pos), need);
@@ -264,12 +264,12 @@ static void room_tell(void *arg, const uint32_t *word, int ret)
 	if (ret > 0) {
 		shmipc_store_relaxed(&line->wait_slot, (__u64)peer_of(p, r->b) + 1);
 		shmipc_store_relaxed(&line->waits, (__u64)++p->waits);
-		shmipc_probe(wait, p->t.seg, p->t.end.slot, off,
-			     r->need - 1 + p->t.seg->log.hdr.entries, SHMIPC_ROLE_PRODUCER);
+		shmipc_probe_wait(p->t.seg, p->t.end.slot, off,
+				  r->need - 1 + p->t.seg->log.hdr.entries, SHMIPC_ROLE_PRODUCER);
 		return;
 	}
 	shmipc_store_relaxed(&line->wait_slot, (__u64)0);
-	shmipc_probe(wait_end, p->t.seg, p->t.end.slot, off, (int64_t)ret, SHMIPC_ROLE_PRODUCER);
+	shmipc_probe_wait_end(p->t.seg, p->t.end.slot, off, (int64_t)ret, SHMIPC_ROLE_PRODUCER);
 }
 
 static const struct shmipc_wait_ops room_ops = {
@@ -286,9 +286,9 @@ static void tell_full(const struct shmipc_pub_priv *p, const struct shmipc_tlog_
 {
 	uint64_t tail = shmipc_tlog_tail(p->pub.tx.log);
 
-	shmipc_probe(full, p->t.seg, p->t.end.slot, need - 1 + p->t.seg->log.hdr.entries,
-		     b->who == SHMIPC_TLOG_NOBODY ? SHMIPC_PROBE_NOBODY : peer_of(p, b),
-		     tail > b->pos ? tail - b->pos : 0);
+	shmipc_probe_full(p->t.seg, p->t.end.slot, need - 1 + p->t.seg->log.hdr.entries,
+			  b->who == SHMIPC_TLOG_NOBODY ? SHMIPC_PROBE_NOBODY : peer_of(p, b),
+			  tail > b->pos ? tail - b->pos : 0);
 }
 
 static void begin(struct room_wait *r)

@@ -216,8 +216,8 @@ SHMIPC_EXPORT int shmipc_sub_slow_lost(struct shmipc_sub *sub, int err)
 	const struct shmipc_sub_priv *s = sub_priv(sub);
 
 	if (sub->live && (err == -ESTALE || err == -ECONNRESET))
-		shmipc_probe(gap, s->t.seg, shmipc_topic_slot(&s->t), sub->rx.lost_from,
-			     sub->rx.lost_to, shmipc_sub_lost(sub, NULL, NULL));
+		shmipc_probe_gap(s->t.seg, shmipc_topic_slot(&s->t), sub->rx.lost_from,
+				 sub->rx.lost_to, shmipc_sub_lost(sub, NULL, NULL));
 	return err;
 }
 
@@ -449,7 +449,7 @@ static int take_ref(struct shmipc_sub_priv *s, const struct shmipc_tlog_ref *ref
 	if (!shmipc_tlog_hold_take(&s->sub.rx, i, ref))
 		return 1;
 	s->hold[i].in_pool = true;
-	shmipc_probe(hold, s->t.seg, s->t.end.slot, ref->seq, ref->len, 0);
+	shmipc_probe_hold(s->t.seg, s->t.end.slot, ref->seq, ref->len);
 	fill_msg(ret, ref, i);
 	ret->ptr = ref->ptr + ref->prefix_len;
 	read_prefix(s, ret, ref, ref->ptr);
@@ -460,8 +460,8 @@ static void unhold(struct shmipc_sub_priv *s, uint32_t i)
 {
 	struct shmipc_tlog_rx *rx = &s->sub.rx;
 
-	shmipc_probe(release, s->t.seg, s->t.end.slot,
-		     shmipc_load_relaxed(&shmipc_tlog_hold(rx->line, i)->seq) - 1, 0, 0);
+	shmipc_probe_release(s->t.seg, s->t.end.slot,
+			     shmipc_load_relaxed(&shmipc_tlog_hold(rx->line, i)->seq) - 1);
 	shmipc_tlog_unhold(rx, i);
 	/* wait.W2 -> wait.W3: the hold, then want. Who looked before we let go finds out by its tick. */
 	if (rx->full_fence)

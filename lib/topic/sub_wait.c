@@ -79,7 +79,7 @@ static int entry_settle(void *arg, bool sure)
 	if (!shmipc_tlog_claimed(rx->log, seq) ||
 	    !shmipc_tlog_orphan(&s->t.seg->log, seq, shmipc_topic_pub_alive, s->t.seg))
 		return 0;
-	shmipc_probe(abort, s->t.seg, shmipc_topic_slot(&s->t), SHMIPC_PROBE_NOBODY, seq, 1);
+	shmipc_probe_abort(s->t.seg, shmipc_topic_slot(&s->t), SHMIPC_PROBE_NOBODY, seq, 1);
 	if (s->group)
 		shmipc_sub_group_step(s, seq);
 	else
@@ -140,11 +140,11 @@ static void entry_tell(void *arg, const uint32_t *word, int ret)
 	uint64_t off = shmipc_probe_off(s->t.seg, word);
 
 	if (ret > 0)
-		shmipc_probe(wait, s->t.seg, shmipc_topic_slot(&s->t), off, awaited(s),
-			     SHMIPC_ROLE_READER);
+		shmipc_probe_wait(s->t.seg, shmipc_topic_slot(&s->t), off, awaited(s),
+				  SHMIPC_ROLE_READER);
 	else
-		shmipc_probe(wait_end, s->t.seg, shmipc_topic_slot(&s->t), off, (int64_t)ret,
-			     SHMIPC_ROLE_READER);
+		shmipc_probe_wait_end(s->t.seg, shmipc_topic_slot(&s->t), off, (int64_t)ret,
+				      SHMIPC_ROLE_READER);
 }
 
 const struct shmipc_wait_ops shmipc_sub_entry_ops = {

@@ -58,13 +58,31 @@ static void env_at_exit(void)
 static void env_probes(void)
 {
 #ifdef SHMIPC_WITH_PROBES
+	static unsigned short *const all[] = {
+		&shmipc_publish_semaphore,
+		&shmipc_publish_some_semaphore,
+		&shmipc_take_semaphore,
+		&shmipc_take_some_semaphore,
+		&shmipc_full_semaphore,
+		&shmipc_wait_semaphore,
+		&shmipc_wait_end_semaphore,
+		&shmipc_wake_semaphore,
+		&shmipc_gap_semaphore,
+		&shmipc_evict_semaphore,
+		&shmipc_abort_semaphore,
+		&shmipc_death_semaphore,
+		&shmipc_hold_semaphore,
+		&shmipc_release_semaphore,
+		&shmipc_attach_semaphore,
+		&shmipc_detach_semaphore,
+	};
 	const char *on = getenv("SHMIPC_TEST_PROBES");
+	size_t i;
 
 	if (!on || strcmp(on, "1"))
 		return;
-#define RAISE(name) shmipc_##name##_semaphore = 1;
-	SHMIPC_PROBES(RAISE)
-#undef RAISE
+	for (i = 0; i < ARRAY_SIZE(all); i++)
+		*all[i] = 1;
 #endif
 }
 
