@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* channel.c - taking and leaving an end of a ring, and looking at it */
+/* channel.c - taking and leaving an end of a ring, and its statistics */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,12 +68,12 @@ static int init_end(struct shmipc_chan *c, const struct shmipc_channel_opts *o)
 		}
 	}
 	if (ret)
-		return shmipc_fail(ret, "shmipc: attach \"%s\": the words of its ring are nonsense (%s); remove it",
+		return shmipc_fail(ret, "shmipc: attach \"%s\": the words of its ring are invalid (%s); remove it",
 				   c->seg->hdr.name, shmipc_error_name(ret));
 	return 0;
 }
 
-/* Is something there to read that was published before we came? */
+/* Is there something to read that was published before we attached? */
 static bool has_unread(struct shmipc_chan *c)
 {
 	const void *ptr;
@@ -91,8 +91,8 @@ static bool has_unread(struct shmipc_chan *c)
 }
 
 /*
- * Watch the other side. Before we take our end: who has gone by now never saw
- * us. Who goes later may have waited for us, sent nothing, and left in order.
+ * Watch the other side. Before we take our end: a peer that has gone by now never saw us.
+ * One that goes later may have waited for us, sent nothing, and left in order.
  */
 static void watch_peer(struct shmipc_chan *c)
 {
@@ -111,7 +111,7 @@ static void watch_peer(struct shmipc_chan *c)
 		c->ignore_generation = generation;
 }
 
-/* What says how many messages this end has received; NULL: it receives none. */
+/* The counter of messages that this end has received; NULL: it receives none. */
 static const uint64_t *taken(const struct shmipc_chan *c, enum shmipc_role role)
 {
 	if (role == SHMIPC_ROLE_CONSUMER)
@@ -119,7 +119,7 @@ static const uint64_t *taken(const struct shmipc_chan *c, enum shmipc_role role)
 	return role == SHMIPC_ROLE_READER ? &c->pub.end.bcast_rx.seq : NULL;
 }
 
-/* Takes the segment over, also when it fails. */
+/* Takes ownership of the segment, even on failure. */
 static int attach_own(struct shmipc_channel **ret, struct shmipc_segment *seg,
 		      enum shmipc_role role, const struct shmipc_channel_opts *opts)
 {
@@ -146,12 +146,12 @@ static int attach_own(struct shmipc_channel **ret, struct shmipc_segment *seg,
 		*(role == SHMIPC_ROLE_PRODUCER ? &c->pub.busy_tx : &c->pub.busy_rx) = c->pub.probe;
 	seg->live = &c->pub.role;	/* NONE is 0 */
 	seg->nlive = 1;
-	seg->busy = &c->pub.busy_tx;	/* and busy_rx behind it */
+	seg->busy = &c->pub.busy_tx;	/* and busy_rx after it */
 	seg->nbusy = 2;
 	watch_peer(c);
 	/*
-	 * A reader writes nothing, so it may find its place first: who sees it
-	 * attached and then publishes can count on it.
+	 * A reader writes nothing, so it may find its position first: a producer that sees
+	 * it attached and then publishes can rely on it.
 	 */
 	err = role == SHMIPC_ROLE_READER ? init_end(c, &o) : 0;
 	if (!err)
@@ -161,7 +161,7 @@ static int attach_own(struct shmipc_channel **ret, struct shmipc_segment *seg,
 	err = role == SHMIPC_ROLE_READER ? 0 : init_end(c, &o);
 	if (err)
 		goto leave_end;
-	/* It has gone already, and left nothing: as if it was never there. */
+	/* It has gone already, and left nothing: as if it had never been there. */
 	if (c->ignore_generation && has_unread(c))
 		c->ignore_generation = 0;
 	*ret = &c->pub;
@@ -208,8 +208,8 @@ SHMIPC_EXPORT void shmipc_channel_close(struct shmipc_channel *ch)
 	if (!c->seg->dead) {
 		shmipc_end_leave(&c->end);
 		/*
-		 * Of a killed peer the locks may live a little longer. One patience
-		 * for all: a hostile peer can claim as many dead as there are slots.
+		 * The locks of a killed peer may stay a little longer. One time limit for all:
+		 * a hostile peer can claim that the owners of all slots are dead.
 		 */
 		until_ns = shmipc_now_ns() + DYING_PATIENCE_NS;
 		for (slot = 0; slot < c->seg->hdr.peers; slot++)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* channel.h - a channel as the library sees it */
+/* channel.h - a channel, private parts */
 #ifndef SHMIPC_LIB_CHANNEL_H
 #define SHMIPC_LIB_CHANNEL_H
 
@@ -14,12 +14,12 @@
 #define PEER_SEEN_NEVER	(SHMIPC_PEER_DEAD | SHMIPC_PEER_TID_MASK)
 
 struct shmipc_chan {
-	struct shmipc_channel pub;	/* first: what the user has */
+	struct shmipc_channel pub;	/* first: the user's part */
 	struct shmipc_segment *seg;
 	struct shmipc_end end;
-	uint32_t peer_slot;		/* NO_SLOT: nobody is watched */
-	uint64_t ignore_generation;	/* of a peer that had gone before we came */
-	uint64_t dead_generation;	/* of a peer whose lock told that it died */
+	uint32_t peer_slot;		/* NO_SLOT: no peer is watched */
+	uint64_t ignore_generation;	/* of a peer that had gone before we attached */
+	uint64_t dead_generation;	/* of a peer that died according to its lock */
 	uint64_t ask_lock_ns;		/* when to ask the peer's lock again */
 	struct shmipc_waiter wait;
 	uint64_t wakes;
@@ -31,13 +31,13 @@ static inline struct shmipc_chan *shmipc_chan(const struct shmipc_channel *ch)
 }
 
 /*
- * Is the other side here, and for the how-manieth time? Asks the kernel when its
- * last answer is old.
+ * Is the other side attached, and with which generation? Asks the kernel if its last
+ * answer is old.
  */
 enum shmipc_peer_state shmipc_chan_peer(struct shmipc_chan *c, uint64_t *ret_generation,
 					bool sure);
 
-/* Has the peer been here, as far as we are concerned, and gone? */
+/* Has the peer been attached, while we were, and gone? */
 bool shmipc_chan_peer_gone(struct shmipc_chan *c, bool sure);
 
 #endif /* SHMIPC_LIB_CHANNEL_H */

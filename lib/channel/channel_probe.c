@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-/* channel_probe.c - the hot path of a channel while somebody traces it */
+/* channel_probe.c - the hot path of a channel while it is traced */
 #include <errno.h>
 
 #include "channel/channel.h"
 
-/* What of a ring's producer says which messages are about to be published. */
+/* The part of a ring's producer that describes the messages about to be published. */
 struct batch {
 	unsigned char *data;
 	uint64_t mask;
@@ -16,7 +16,7 @@ struct batch {
 	uint64_t first_hdr;
 };
 
-/* Payload in its records. As others may write there on mem, each is checked. */
+/* Payload in its records. On mem others may write there, so each is checked. */
 static uint64_t batch_bytes(const struct batch *b)
 {
 	uint64_t word = b->first_hdr, pos = b->pos, seq = b->seq, bytes = 0;
@@ -55,7 +55,7 @@ SHMIPC_EXPORT void shmipc_channel_slow_publish(struct shmipc_channel *ch)
 		shmipc_probe_publish(c->seg, c->end.slot, b.seq, seq - b.seq, batch_bytes(&b));
 }
 
-/* A message of the one who writes there: it may be anything by now. */
+/* The length of the other side's message: it may be anything by now. */
 static uint64_t bytes_at(unsigned char *data, uint64_t mask, uint64_t pos)
 {
 	return shmipc_rec_len(shmipc_load_relaxed(shmipc_rec_hdr(data, pos, mask)));

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 /*
- * channel_wait.c - a channel whose ring is full or empty: what it tells the waiter
+ * channel_wait.c - a channel whose ring is full or empty: its functions for the waiter
  *
- * A sleeper says at which position it wants to be woken (want), and sleeps on the low
- * 32 bits of the position. Who moves the position looks at want afterwards and wakes if
- * it stepped over it. The same sleep watches the peer's word, which the kernel changes
- * when the peer dies. How that goes together is in wait/waiter.h.
+ * A sleeper announces at which position it wants to be woken (want), and sleeps on the low
+ * 32 bits of the position. The side that moves the position reads want afterwards, and
+ * wakes the sleeper if the position has passed it. The same sleep watches the peer's word,
+ * which the kernel changes when the peer dies. See wait/waiter.h.
  */
 #include <errno.h>
 
@@ -71,7 +71,7 @@ static void tell_death(struct shmipc_chan *c)
 		shmipc_probe_death(c->seg, c->end.slot, c->peer_slot, info.pid, info.role);
 }
 
-/* The inline part saw the peer's word change: what is it? */
+/* The inline part saw the peer's word change: find out why. */
 SHMIPC_EXPORT int shmipc_channel_slow_peer(struct shmipc_channel *ch)
 {
 	struct shmipc_chan *c = shmipc_chan(ch);
@@ -88,7 +88,7 @@ SHMIPC_EXPORT int shmipc_channel_slow_peer(struct shmipc_channel *ch)
 	return 0;
 }
 
-/* Of the next message of this end. */
+/* Number of the next message of this end. */
 static uint64_t number(const struct shmipc_channel *ch)
 {
 	if (ch->role == SHMIPC_ROLE_CONSUMER)
@@ -111,14 +111,14 @@ SHMIPC_EXPORT void shmipc_channel_slow_wake(struct shmipc_channel *ch)
 	shmipc_wake(c->seg, c->end.slot, shmipc_low32(&moved->word), number(ch));
 }
 
-/* A position of the other side, and what to do to be woken at another. */
+/* A position of the other side, and how to be woken at a later one. */
 struct pos_wait {
 	struct shmipc_chan *c;
 	const __u64 *word;	/* its cursor */
-	__u64 *want;		/* where we say what we wait for */
-	uint64_t until_pos;	/* enough: do not sleep */
+	__u64 *want;		/* where we announce what we wait for */
+	uint64_t until_pos;	/* far enough: do not sleep */
 	uint64_t want_pos;	/* wake us there, at or behind @until_pos */
-	bool many;		/* others write @want too */
+	bool many;		/* others write @want, too */
 	const __u64 *hdr;	/* reading: the record's header, not 0 when it is there */
 	uint64_t end;		/* writing: room up to here; 0: draining */
 };
@@ -129,20 +129,20 @@ static bool pos_reached(const struct pos_wait *p)
 	return shmipc_cursor_pos(shmipc_load_acquire(p->word)) >= p->until_pos;
 }
 
-/* Readers share one want: the largest counts, as all who sleep are caught up. */
+/* Readers share one want: the largest counts, because all sleepers have caught up. */
 static bool raise_want(const struct pos_wait *p)
 {
 	__u64 was;
 	int tries;
 
-	/* wait.W5 <- wait.W4: what the reader who wrote it had seen. */
+	/* wait.W5 <- wait.W4: all that the reader which wrote it had seen. */
 	was = shmipc_load_acquire(p->want);
 	/* Bounded: a hostile reader may write it all the time. */
 	for (tries = 0; was != p->want_pos && tries < 64; tries++) {
 		/*
-		 * bcast.A0 <- bcast.R0: who wants more than we do has read our next message,
-		 * or has begun at the tail: we see it too, and must not hide
-		 * that want. Where we see neither, a hostile reader lies.
+		 * bcast.A0 <- bcast.R0: a reader that wants more than we do has read our next
+		 * message, or has begun at the tail: we see that, too, and must not hide its
+		 * want. If we see neither, a hostile reader lies.
 		 */
 		if (was > p->want_pos && (shmipc_load_acquire(p->hdr) || pos_reached(p)))
 			return false;
@@ -164,8 +164,8 @@ static uint64_t pos_want(void *arg)
 }
 
 /*
- * The other side wakes us at @want_pos. Should it stop before that, and after what we
- * need, a tick finds it; the next time we ask for no more than we need.
+ * The other side wakes us at @want_pos. If it stops before that, but after what we need, a
+ * tick notices; the next time we ask for no more than we need.
  */
 static bool pos_look(void *arg, struct shmipc_wait_set *set)
 {
@@ -205,7 +205,7 @@ static bool nothing_to_read(const struct shmipc_channel *ch)
 	/* spsc.A0 <- spsc.R0 */
 	if (ch->role == SHMIPC_ROLE_CONSUMER)
 		return !shmipc_load_acquire(shmipc_rec_hdr(rx->data, rx->pos, rx->mask));
-	/* bcast.A0 <- bcast.R0; and a lapped reader has its losses to hear of. */
+	/* bcast.A0 <- bcast.R0; and a lapped reader must report its losses. */
 	return !shmipc_load_acquire(shmipc_rec_hdr(br->data, br->pos, br->mask)) &&
 	       shmipc_load_relaxed(&br->prod->floor_lot) == br->floor_lot;
 }
@@ -217,7 +217,7 @@ static bool record_ready(void *arg)
 	return !nothing_to_read(&p->c->pub) || pos_reached(p);
 }
 
-/* The very header that is to come: one line moves. */
+/* Exactly the header of the next record: only one line moves. */
 static const __u64 *record_poll(void *arg, uint64_t *ret_val)
 {
 	*ret_val = 0;
@@ -238,7 +238,7 @@ static int record_settle(void *arg, bool sure)
 	return -EPIPE;
 }
 
-/* A consumer or reader for the next record. */
+/* A consumer or reader that waits for the next record. */
 static const struct shmipc_wait_ops record_ops = {
 	.ready = record_ready,
 	.poll = record_poll,
@@ -310,7 +310,7 @@ static int room_settle(void *arg, bool sure)
 	return -EPIPE;
 }
 
-/* A producer for room. */
+/* A producer that waits for room. */
 static const struct shmipc_wait_ops room_ops = {
 	.ready = room_ready,
 	.settle = room_settle,
@@ -343,7 +343,7 @@ SHMIPC_EXPORT int shmipc_channel_slow_room(struct shmipc_channel *ch, size_t len
 		return -EINVAL;
 	if (err != -EAGAIN)
 		return err;
-	shmipc_channel_publish(ch);	/* nobody makes room for what he cannot see */
+	shmipc_channel_publish(ch);	/* the consumer cannot take what it cannot see */
 	if (ch->kind == SHMIPC_KIND_BCAST)
 		return 0;
 	on_room(c, &p);
@@ -354,7 +354,7 @@ SHMIPC_EXPORT int shmipc_channel_slow_room(struct shmipc_channel *ch, size_t len
 	p.end = tx->pos + shmipc_rec_pad(tx->pos, len, tx->size, tx->align);
 	p.end += shmipc_rec_advance(len, tx->align);
 	head = shmipc_cursor_pos(shmipc_load_relaxed(p.word));
-	/* Enough is what this message needs; better is a lot at once. */
+	/* Room for this message is enough; a lot at once is better. */
 	p.until_pos = p.end + SHMIPC_REC_HDR - tx->size;
 	p.want_pos = head + tx->size / SHMIPC_LOTS;
 	if (p.want_pos > tx->pub_pos)
@@ -380,7 +380,7 @@ static int drain_settle(void *arg, bool sure)
 	return pos_reached(p) ? 1 : -EPIPE;
 }
 
-/* A producer until all is taken. */
+/* A producer that waits until all is taken. */
 static const struct shmipc_wait_ops drain_ops = {
 	.ready = drain_ready,
 	.settle = drain_settle,
@@ -421,7 +421,7 @@ static bool peer_look(void *arg, struct shmipc_wait_set *set)
 	return !peer_ready(c);
 }
 
-/* For the other side to come. */
+/* An end that waits for the other side. */
 static const struct shmipc_wait_ops peer_ops = {
 	.ready = peer_ready,
 	.look = peer_look,

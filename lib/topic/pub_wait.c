@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * pub_wait.c - a publisher for whom there is no room: who is in the way?
+ * pub_wait.c - a publisher without room: what is in the way
  *
- * The dead are looked away from at once. A subscriber of policy EVICT has the
- * topic's time to move. For the others the publisher sleeps: on the position of
- * the subscriber, which wakes it when it has come far enough, or dies.
+ * Dead peers are ignored at once. A subscriber of policy EVICT has the topic's time to
+ * move. For the others the publisher sleeps on the position of the subscriber, which
+ * wakes it when the position has moved far enough, or when the subscriber dies.
  */
 #include <errno.h>
 #include <string.h>
@@ -16,7 +16,7 @@ static uint32_t peer_of(const struct shmipc_pub_priv *p, const struct shmipc_tlo
 	return b->who == SHMIPC_TLOG_SUB ? p->t.seg->log.hdr.pubs + b->slot : b->slot;
 }
 
-/* For people: who it is. */
+/* For people: the peer in the way. */
 static void note(struct shmipc_pub_priv *p, const struct shmipc_tlog_block *b)
 {
 	struct shmipc_peer_info info;
@@ -46,7 +46,7 @@ static void tell_death(const struct shmipc_pub_priv *p, uint32_t peer, enum shmi
 	shmipc_probe_death(p->t.seg, p->t.end.slot, peer, info.pid, role);
 }
 
-/* A publisher that died with numbers claimed: whoever sleeps for them goes on. */
+/* A publisher died with numbers claimed: subscribers that sleep for them continue. */
 static bool bury_pub(struct shmipc_pub_priv *p, const struct shmipc_tlog_block *b)
 {
 	const struct shmipc_tlog *log = &p->t.seg->log;
@@ -64,7 +64,7 @@ static bool bury_pub(struct shmipc_pub_priv *p, const struct shmipc_tlog_block *
 	return true;
 }
 
-/* Has the time of this subscriber passed? *@until_ns: when it will. */
+/* Has the time of this subscriber passed? *@until_ns: when it will have. */
 static bool patience_over(struct shmipc_pub_priv *p, const struct shmipc_tlog_block *b,
 			  uint64_t need, uint64_t *ret_until_ns)
 {
@@ -73,7 +73,7 @@ static bool patience_over(struct shmipc_pub_priv *p, const struct shmipc_tlog_bl
 	*ret_until_ns = SHMIPC_FOREVER;
 	if (b->policy != SHMIPC_POLICY_EVICT)
 		return false;
-	/* Not since it last moved: one that crawls must not hold us up for ever. */
+	/* Not since it last moved: a slow one must not hold us up for ever. */
 	if (p->patience_state != b->state || p->patience_need != need) {
 		p->patience_state = b->state;
 		p->patience_need = need;
@@ -95,7 +95,7 @@ static bool sub_lives(struct shmipc_pub_priv *p, const struct shmipc_tlog_block 
 	return shmipc_topic_sub_alive(p->t.seg, b->slot, b->state >> 16, sure);
 }
 
-/* Is there something about who is in the way that can be done at once? */
+/* Can the peer in the way be dealt with at once? */
 static bool resolve(struct shmipc_pub_priv *p, const struct shmipc_tlog_block *b, uint64_t need,
 		    bool sure, uint64_t *ret_until_ns)
 {
@@ -114,17 +114,17 @@ static bool resolve(struct shmipc_pub_priv *p, const struct shmipc_tlog_block *b
 	}
 	if (!patience_over(p, b, need, ret_until_ns))
 		return false;
-	if (shmipc_tlog_evict(&seg->log, b, 0))	/* not when another publisher was first */
+	if (shmipc_tlog_evict(&seg->log, b, 0))	/* not if another publisher was first */
 		shmipc_add_relaxed(&seg->log.pub->evictions, 1);
 	p->evicted++;
 	shmipc_probe_evict(seg, p->t.end.slot, peer_of(p, b), b->policy);
-	/* It may sleep, or look for more: it should know. */
+	/* It may sleep, or expect more: it must be told. */
 	line = shmipc_tlog_sub(&seg->log, b->slot);
 	shmipc_wake(seg, p->t.end.slot, shmipc_low32(&line->pos), need);
 	return true;
 }
 
-/* The word whose change lets us go on, as far as there is one. */
+/* The word whose change allows us to continue, if there is one. */
 static const __u64 *word_of(const struct shmipc_pub_priv *p, const struct shmipc_tlog_block *b)
 {
 	const struct shmipc_tlog *log = &p->t.seg->log;
@@ -137,19 +137,19 @@ static const __u64 *word_of(const struct shmipc_pub_priv *p, const struct shmipc
 	return &shmipc_tlog_sub(log, b->slot)->pos;
 }
 
-/* One wait for who is in the way. */
+/* One wait for the peer that is in the way. */
 struct room_wait {
 	struct shmipc_pub_priv *p;
 	const struct shmipc_tlog_block *b;
 	shmipc_pub_again_fn again;
 	void *arg;
-	const __u64 *word;	/* of who is in the way, and what it was */
+	const __u64 *word;	/* of the peer in the way, and its value */
 	uint64_t was;
 	uint64_t need;
-	uint64_t want;		/* behind @need: we would like a lot at once */
-	uint64_t until_ns;	/* it is evicted then */
-	bool fresh;		/* it has just been found to be in the way */
-	bool pool;		/* it holds what lies in the pool */
+	uint64_t want;		/* after @need: a lot at once would be better */
+	uint64_t until_ns;	/* then it is evicted */
+	bool fresh;		/* it has just been found in the way */
+	bool pool;		/* it holds a message in the pool */
 	uint32_t asked;		/* sleeps that asked for a lot */
 };
 
@@ -169,8 +169,8 @@ static const __u64 *room_poll(void *arg, uint64_t *ret_val)
 }
 
 /*
- * It may have moved for the last time between the look that found it in the way and
- * ours: one that spins looks again now and then.
+ * It may have moved for the last time between the check that found it in the way and
+ * ours: when spinning, check again now and then.
  */
 static int room_settle(void *arg, bool sure)
 {
@@ -181,7 +181,7 @@ static int room_settle(void *arg, bool sure)
 	return resolve(r->p, r->b, r->need, sure, &r->until_ns) || !fresh;
 }
 
-/* No other publisher is attached: none has said what it wants. */
+/* No other publisher is attached: none has announced a want. */
 static bool is_alone(const struct shmipc_pub_priv *p)
 {
 	struct shmipc_segment *seg = p->t.seg;
@@ -195,9 +195,9 @@ static bool is_alone(const struct shmipc_pub_priv *p)
 }
 
 /*
- * Enough is what this message needs; better is a lot at once. Of several publishers
- * the largest want counts, see shmipc_tlog_moved(). One that is alone takes its own
- * back when nothing came of it for a while.
+ * Room for this message is enough; a lot at once is better. With several publishers the
+ * largest want counts, see shmipc_tlog_moved(). A publisher that is alone reduces its own
+ * want again if that had no effect for a while.
  */
 static uint64_t room_want(void *arg)
 {
@@ -214,7 +214,7 @@ static uint64_t room_want(void *arg)
 	return r->want;
 }
 
-/* Is the same one in the way as before? It is what we sleep for. */
+/* Is the same peer in the way as before? We sleep on it. */
 static bool same_blocks(const struct room_wait *r)
 {
 	struct shmipc_tlog_block b;
@@ -223,7 +223,7 @@ static bool same_blocks(const struct room_wait *r)
 	       b.state == r->b->state;
 }
 
-/* Who wakes us? A member of a group has more than its position; nobody for a claim. */
+/* How are we woken? A member of a group has more than its position; a claim wakes nobody. */
 static enum shmipc_tick room_tick(const struct room_wait *r)
 {
 	if (r->b->who == SHMIPC_TLOG_PUB)
@@ -243,7 +243,7 @@ static bool room_look(void *arg, struct shmipc_wait_set *set)
 	r->was = shmipc_load_acquire(r->word);
 	shmipc_watch_word(seg, set, shmipc_low32(r->word), (uint32_t)r->was);
 	seg->be->watch_peer(seg, set, peer_of(r->p, r->b));
-	/* Publishers that come want room, too. */
+	/* Publishers that attach need room, too. */
 	seg->be->watch_peers(seg, set, shmipc_priv_tlog_pubs(&seg->log));
 	if (!same_blocks(r))
 		return false;
@@ -307,11 +307,11 @@ static void begin(struct room_wait *r)
 }
 
 /**
- * shmipc_pub_wait - wait until who is in the way has moved, or gone
+ * shmipc_pub_wait - wait until the peer in the way has moved, or gone
  * @p:           the publisher; without a claim
- * @b:           who it is
- * @need:        where it should be
- * @pool:        room in the pool is waited for, not in the log
+ * @b:           the peer in the way
+ * @need:        the position that it must reach
+ * @pool:        wait for room in the pool, not in the log
  * @again:       is it still in the way?
  * @arg:         for @again
  * @deadline_ns: absolute
@@ -332,7 +332,7 @@ int shmipc_pub_wait(struct shmipc_pub_priv *p, const struct shmipc_tlog_block *b
 		begin(&r);
 		ret = shmipc_wait_one(&p->t.wait, &room_ops, &r, deadline_ns);
 	} else if (deadline_ns && shmipc_now_ns() < deadline_ns) {
-		shmipc_cpu_relax();	/* two that were in each other's way */
+		shmipc_cpu_relax();	/* two publishers were in each other's way */
 		return 0;
 	} else {
 		ret = deadline_ns ? -ETIMEDOUT : -EAGAIN;

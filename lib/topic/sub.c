@@ -23,13 +23,13 @@ static int opts_read(struct shmipc_sub_opts *o, const struct shmipc_sub_opts *us
 	if (o->start > SHMIPC_START_SEQ || o->iter > SHMIPC_ITER_NEWEST ||
 	    o->policy > SHMIPC_POLICY_EVICT || o->group > SHMIPC_TOPIC_GROUPS ||
 	    o->flags & ~SHMIPC_SUB_READ_ONLY || o->reserved0)
-		lack = "start, iter, policy, group or flags is none that this library knows";
+		lack = "start, iter, policy, group or flags is unknown to this library";
 	else if (o->stride_at >= o->stride)
 		lack = "stride_at is not less than stride";
 	else if (o->group && (o->stride > 1 || o->iter))
-		lack = "a group takes neither a stride nor the newest only";
+		lack = "a group supports neither a stride nor ITER_NEWEST";
 	else if (o->flags & SHMIPC_SUB_READ_ONLY && (o->policy != SHMIPC_POLICY_LOSSY || o->group))
-		lack = "who may only read is lossy, and in no group";
+		lack = "a read-only subscriber must be lossy and in no group";
 	return lack ? shmipc_fail(-EINVAL, "shmipc: subscriber options: %s (EINVAL)", lack) : 0;
 }
 
@@ -47,10 +47,10 @@ static int begin(struct shmipc_sub_priv *s, const struct shmipc_sub_opts *o)
 		return 0;
 	floor = shmipc_load_acquire(&rx->pub->floor);
 	if (o->start_seq > tail)
-		return shmipc_fail(-EINVAL, "shmipc: subscribe to \"%s\": message %llu is to be the first, and the next is %llu (EINVAL)",
+		return shmipc_fail(-EINVAL, "shmipc: subscribe to \"%s\": start_seq is %llu, but the next message is %llu (EINVAL)",
 				   s->t.seg->hdr.name, (unsigned long long)o->start_seq,
 				   (unsigned long long)tail);
-	/* What has gone is lost, and told by the first call. */
+	/* Messages that are gone are lost; the first call reports this. */
 	if (o->start_seq >= floor || o->policy == SHMIPC_POLICY_LOSSY)
 		rx->seq = o->start_seq;
 	rx->seq += (o->stride_at + o->stride - rx->seq % o->stride) % o->stride;
@@ -95,7 +95,7 @@ static int take_end(struct shmipc_sub_priv *s, const struct shmipc_sub_opts *o)
 	struct shmipc_segment *seg = s->t.seg;
 
 	if (!(seg->log.hdr.policies & 1u << o->policy))
-		return shmipc_fail(-EOPNOTSUPP, "shmipc: subscribe to \"%s\": its creator admits no %s subscribers (EOPNOTSUPP); choose another policy",
+		return shmipc_fail(-EOPNOTSUPP, "shmipc: subscribe to \"%s\": it was created without the policy for %s subscribers (EOPNOTSUPP); choose another policy",
 				   seg->hdr.name, o->policy == SHMIPC_POLICY_LOSSY ? "lossy" :
 				   o->policy == SHMIPC_POLICY_LOSSLESS ? "lossless" : "evict");
 	if (seg->read_only)
@@ -136,7 +136,7 @@ SHMIPC_EXPORT int shmipc_sub_open(struct shmipc_sub **ret, const char *name,
 	s->sub.plain = !s->group && !s->iter && !s->own_copier && !s->t.seg->log.hdr.meta;
 	s->sub.busy = s->sub.plain ? &shmipc_probe_takes : &shmipc_probe_busy;
 	s->sub.live = 1;
-	s->t.seg->live = &s->sub.live;	/* and plain behind it */
+	s->t.seg->live = &s->sub.live;	/* and plain after it */
 	s->t.seg->nlive = 2;
 	s->t.seg->busy = &s->sub.busy;
 	s->t.seg->nbusy = 1;
@@ -210,7 +210,7 @@ SHMIPC_EXPORT void shmipc_sub_slow_wake(struct shmipc_sub *sub)
 		    sub->rx.seq);
 }
 
-/* An error is on its way to the user: was something lost? */
+/* An error is about to be returned: was something lost? */
 SHMIPC_EXPORT int shmipc_sub_slow_lost(struct shmipc_sub *sub, int err)
 {
 	const struct shmipc_sub_priv *s = sub_priv(sub);
@@ -221,7 +221,7 @@ SHMIPC_EXPORT int shmipc_sub_slow_lost(struct shmipc_sub *sub, int err)
 	return err;
 }
 
-/* To the newest of what is unread, if that is how we go on: not to the first message. */
+/* Skip to the newest unread message, with ITER_NEWEST; but not for the first message. */
 static void skip(struct shmipc_sub_priv *s)
 {
 	struct shmipc_tlog_rx *rx = &s->sub.rx;
@@ -237,7 +237,7 @@ static void skip(struct shmipc_sub_priv *s)
 	shmipc_tlog_jump(rx, newest);
 }
 
-/* What is next, without waiting. */
+/* The next message, without waiting. */
 int shmipc_sub_peek(struct shmipc_sub_priv *s, struct shmipc_tlog_ref *ret)
 {
 	int err;
@@ -246,18 +246,18 @@ int shmipc_sub_peek(struct shmipc_sub_priv *s, struct shmipc_tlog_ref *ret)
 		return shmipc_sub_group_peek(s, ret);
 	skip(s);
 	err = shmipc_tlog_peek(&s->sub.rx, ret);
-	if (err && s->asked_for) {	/* it is lost, or not yet there at all */
+	if (err && s->asked_for) {	/* it is lost, or not published yet */
 		s->asked_for = false;
 		if (err == -EAGAIN)
 			return shmipc_sub_peek(s, ret);
 	}
-	/* What was stepped over or skipped may be what a publisher waits for. */
+	/* A publisher may wait for us to skip these messages. */
 	if (err && shmipc_tlog_moved(&s->sub.rx))
 		shmipc_sub_slow_wake(&s->sub);
 	return err;
 }
 
-/* For probes: when it was published, if it says so. */
+/* For probes: the time of publishing, if the message has it. */
 static uint64_t stamp_of(const struct shmipc_sub_priv *s, const struct shmipc_tlog_ref *ref)
 {
 	uint32_t meta = s->t.seg->log.hdr.meta;
@@ -269,7 +269,7 @@ static uint64_t stamp_of(const struct shmipc_sub_priv *s, const struct shmipc_tl
 	return ns;
 }
 
-/* The message last peeked has been copied, or is held. -ESTALE: it was not whole. */
+/* The message last peeked has been copied, or is held. -ESTALE: it was not intact. */
 static int done(struct shmipc_sub_priv *s, const struct shmipc_tlog_ref *ref)
 {
 	uint64_t mono_ns = shmipc_priv_traced(&shmipc_probe_takes) ? stamp_of(s, ref) : 0;
@@ -304,7 +304,7 @@ static int next(struct shmipc_sub_priv *s, struct shmipc_tlog_ref *ref, uint64_t
 	}
 }
 
-/* Out of a cell by ordinary means, out of the pool as the user likes it. */
+/* Copy from a cell directly, from the pool with the user's copier. */
 static int copy_out(const struct shmipc_sub_priv *s, void *buf, const struct shmipc_tlog_ref *ref)
 {
 	const unsigned char *from = ref->ptr + ref->prefix_len;
@@ -327,7 +327,7 @@ SHMIPC_EXPORT int shmipc_sub_slow_recv(struct shmipc_sub *sub, void *buf, size_t
 		return ret;
 	if (ref.len > cap) {
 		if (!shmipc_tlog_intact(&sub->rx, ref.seq))
-			return done(s, &ref);	/* tells what was lost */
+			return done(s, &ref);	/* reports what was lost */
 		*ret_len = ref.len;
 		return -EMSGSIZE;
 	}
@@ -361,7 +361,7 @@ static int copy_room(struct shmipc_sub_priv *s, struct shmipc_sub_hold *h, size_
 		return 0;
 	free_copy(s, h);
 	bytes = shmipc_priv_round_up(bytes, align);
-	/* The library's copiers do not care what it is; theirs is not aligned as topics are. */
+	/* The library's copiers accept any memory; what they allocate lacks the topic's alignment. */
 	h->copy = s->own_copier && s->t.copier.alloc ?
 		  s->t.copier.alloc(bytes, s->t.copier.arg) : aligned_alloc(align, bytes);
 	if (!h->copy)
@@ -380,7 +380,7 @@ static void read_prefix(const struct shmipc_sub_priv *s, struct shmipc_msg *m,
 	uint32_t i;
 
 	if (ref->prefix_len < meta_len)
-		return;		/* its publisher knew better than to fill them in */
+		return;		/* its publisher has not filled them in */
 	shmipc_racy_read(v, prefix, meta_len);
 	for (i = 0; i < 4; i++) {
 		uint64_t is = meta & 1u << i ? v[at++] : 0;
@@ -418,7 +418,7 @@ static int take_copy(struct shmipc_sub_priv *s, const struct shmipc_tlog_ref *re
 	unsigned char *prefix;
 	int err;
 
-	/* The memory of a copier of the user's takes nothing but payloads. */
+	/* The memory of a user's copier is for payloads only. */
 	err = copy_room(s, h, at + ref->len + 1 + (s->own_copier ? 0 : ref->prefix_len));
 	if (!err)
 		err = copy_out(s, h->copy, ref);
@@ -463,7 +463,7 @@ static void unhold(struct shmipc_sub_priv *s, uint32_t i)
 	shmipc_probe_release(s->t.seg, s->t.end.slot,
 			     shmipc_load_relaxed(&shmipc_tlog_hold(rx->line, i)->seq) - 1);
 	shmipc_tlog_unhold(rx, i);
-	/* wait.W2 -> wait.W3: the hold, then want. Who looked before we let go finds out by its tick. */
+	/* wait.W2 -> wait.W3: the hold, then want. A publisher that checked before this notices by its tick. */
 	if (rx->full_fence)
 		shmipc_fence_seq_cst();
 	else
@@ -494,7 +494,7 @@ SHMIPC_EXPORT int shmipc_sub_take(struct shmipc_sub *sub, struct shmipc_msg *ret
 	if (!free_hold(s, &i))
 		return -ENOBUFS;
 	err = take_ref(s, &ref, i, ret);
-	if (err >= 0)		/* if it was too late, this tells what was lost */
+	if (err >= 0)		/* if it was too late, this reports what was lost */
 		err = done(s, &ref);
 	if (err) {
 		drop_hold(s, i);
@@ -514,8 +514,8 @@ SHMIPC_EXPORT int shmipc_sub_read_at(struct shmipc_sub *sub, uint64_t seq, struc
 	if (!sub->live || seq > ~UINT64_C(0) >> 2)
 		return -EINVAL;
 	/*
-	 * tlog.Z1 <- tlog.Z0. Not what is only kept for a slow one: the floor has passed it for
-	 * all others.
+	 * tlog.Z1 <- tlog.Z0. Not a message that is only kept for a slow subscriber: the floor
+	 * has passed it for all others.
 	 */
 	if (shmipc_load_acquire(&sub->rx.pub->floor) > seq)
 		return -ESTALE;
@@ -526,7 +526,7 @@ SHMIPC_EXPORT int shmipc_sub_read_at(struct shmipc_sub *sub, uint64_t seq, struc
 		return -ENOBUFS;
 	err = take_ref(s, &ref, i, ret);
 	if (!err) {
-		/* tlog.F1 <- tlog.F0; a hold of what was only kept for another would be none */
+		/* tlog.F1 <- tlog.F0; a message that is only kept for another cannot be held */
 		shmipc_fence_acquire();
 		err = shmipc_load_relaxed(&sub->rx.pub->floor) > seq;
 	}

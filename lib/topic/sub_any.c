@@ -6,7 +6,7 @@
 #include "topic/topic.h"
 
 #define ANY_MAX		65536u
-#define ANY_FEW		64u	/* without asking for memory */
+#define ANY_FEW		64u	/* without allocating memory */
 
 static int check(struct shmipc_sub *const *subs, size_t n)
 {
@@ -27,7 +27,7 @@ static int check(struct shmipc_sub *const *subs, size_t n)
 SHMIPC_EXPORT int shmipc_sub_wait_any(struct shmipc_sub *const *subs, size_t n, size_t *ret_first,
 				      uint64_t deadline_ns)
 {
-	static uint32_t turn;	/* where the search begins: fair enough, whoever races */
+	static uint32_t turn;	/* where the search begins: fair enough, despite races */
 	struct shmipc_wait_item few[ANY_FEW], *item = few;
 	int ret = check(subs, n);
 	size_t i;

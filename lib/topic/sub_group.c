@@ -2,10 +2,10 @@
 /*
  * sub_group.c - subscribers that share the messages among them
  *
- * The group's cursor says which message is the next. A member writes that number
- * into its own line, so that publishers keep the message for it, looks whether
- * the cursor is still there, and takes it by moving the cursor. A member that dies
- * with a message in hand takes that one with it; the others go on.
+ * The group's cursor is the number of the next message. A member writes that number into
+ * its own line, so that publishers keep the message for it, checks whether the cursor is
+ * still there, and takes the message by moving the cursor. If a member dies while it has a
+ * message, that message is lost with it; the others continue.
  */
 #include <errno.h>
 
@@ -18,7 +18,7 @@ static void set_pos(struct shmipc_sub_priv *s, uint64_t pos)
 }
 
 
-/* From message @from to @to, if nobody else was quicker. */
+/* Move from message @from to @to, if no other member was quicker. */
 static bool move(struct shmipc_sub_priv *s, uint64_t from, uint64_t to)
 {
 	struct shmipc_tlog_rx *rx = &s->sub.rx;
@@ -46,8 +46,8 @@ static int note_lost(struct shmipc_sub_priv *s, uint64_t from, uint64_t to)
 }
 
 /*
- * Who is first says where the group begins. While nobody was there nobody waited
- * for it: whoever comes then steps over what has gone, and tells of it.
+ * The first member determines where the group begins. While the group had no member,
+ * publishers did not wait for it: a member that joins then skips what is gone, and reports it.
  */
 void shmipc_sub_group_join(struct shmipc_sub_priv *s)
 {
@@ -59,7 +59,7 @@ void shmipc_sub_group_join(struct shmipc_sub_priv *s)
 	/* group.G0 -> group.G1 */
 	(void)shmipc_cas_acq_rel(&rx->group->cursor, &cursor, (__u64)(rx->seq + 1));
 	for (tries = 0; tries < SHMIPC_TLOG_TRIES; tries++) {
-		/* tlog.D1 <- tlog.D0: that we are here, then the floor. */
+		/* tlog.D1 <- tlog.D0: our line, then the floor. */
 		shmipc_fence_seq_cst();
 		floor = shmipc_load_acquire(&rx->pub->floor);
 		cursor = shmipc_load_acquire(&rx->group->cursor);
@@ -71,7 +71,7 @@ void shmipc_sub_group_join(struct shmipc_sub_priv *s)
 			s->group_lost = true;
 		}
 	}
-	/* What the group comes to is kept for us from here on. */
+	/* From here on the group's next messages are kept for us. */
 	if (cursor && cursor - 1 < rx->seq)
 		rx->seq = cursor - 1;
 	set_pos(s, SHMIPC_POS_NONE);
@@ -83,7 +83,7 @@ void shmipc_sub_group_step(struct shmipc_sub_priv *s, uint64_t seq)
 		s->sub.rx.aborted++;
 }
 
-/* The floor has passed the group: whoever moves it on tells of the loss. */
+/* The floor has passed the group: the member that moves it on reports the loss. */
 static int lapped(struct shmipc_sub_priv *s, uint64_t seq)
 {
 	struct shmipc_tlog_rx *rx = &s->sub.rx;
@@ -101,7 +101,7 @@ static int lapped(struct shmipc_sub_priv *s, uint64_t seq)
 	return move(s, seq, floor) ? note_lost(s, seq, floor) : 0;
 }
 
-/* The group's next message, with our position at it. false: it has moved on. */
+/* Set our position to the group's next message. false: the group has moved on. */
 static bool settle(struct shmipc_sub_priv *s, uint64_t *ret_seq)
 {
 	struct shmipc_tlog_rx *rx = &s->sub.rx;
@@ -111,7 +111,7 @@ static bool settle(struct shmipc_sub_priv *s, uint64_t *ret_seq)
 	if (!cursor)		/* a hostile member */
 		return false;
 	set_pos(s, cursor - 1);
-	/* tlog.D1 <- tlog.D0: our position, then the cursor that publishers look at first. */
+	/* tlog.D1 <- tlog.D0: our position, then the cursor, which publishers read first. */
 	shmipc_fence_seq_cst();
 	*ret_seq = cursor - 1;
 	return shmipc_load_acquire(&rx->group->cursor) == cursor;
@@ -162,7 +162,7 @@ int shmipc_sub_group_peek(struct shmipc_sub_priv *s, struct shmipc_tlog_ref *ret
 	}
 	if (!err)
 		err = peek(s, ret);
-	/* Publishers keep nothing for one who perhaps does not come back. */
+	/* Publishers keep nothing for a member that may not come back. */
 	if (err && !s->group_has)
 		set_pos(s, SHMIPC_POS_NONE);
 	return err;

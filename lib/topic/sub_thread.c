@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* sub_thread.c - a subscriber's callback, on a thread of the library's */
+/* sub_thread.c - a subscriber's callback, on a thread of the library */
 #include <errno.h>
 #include <limits.h>
 #include <signal.h>
@@ -19,7 +19,7 @@ static bool stopping(struct shmipc_sub_priv *s)
 	return shmipc_load_acquire(&s->stop);
 }
 
-/* Tell what came; false: that was the last call. The function may have closed @s. */
+/* Call the function; false: that was the last call. It may have closed @s. */
 static bool deliver(struct shmipc_sub_priv *s, struct shmipc_msg *m, int err)
 {
 	if (err == -EINTR || err == -ETIMEDOUT || err == -EAGAIN)
@@ -39,14 +39,14 @@ static void *thread_main(void *arg)
 	(void)prctl(PR_SET_NAME, "shmipc-sub");
 	do {
 		/*
-		 * Ends at the latest when it is asked to stop: see shmipc_sub_stop().
-		 * What it has taken by then is told, or it would be lost.
+		 * Ends at the latest when it is asked to stop: see shmipc_sub_stop(). A message
+		 * that it has taken by then is delivered, otherwise it would be lost.
 		 */
 		err = shmipc_sub_take(&s->sub, &m, SHMIPC_FOREVER);
 		if (err == -EINTR && stopping(s))
 			break;
 	} while (deliver(s, &m, err));
-	if (s->closing) {	/* nobody joins it any more */
+	if (s->closing) {	/* it will not be joined */
 		(void)pthread_detach(pthread_self());
 		shmipc_sub_finish(s);
 	}
@@ -69,7 +69,7 @@ SHMIPC_EXPORT int shmipc_sub_start(struct shmipc_sub *sub, shmipc_sub_fn fn, voi
 	s->fn = fn;
 	s->fn_arg = arg;
 	s->thread_state = THREAD_RUNS;
-	/* Signals are for the threads of the program. */
+	/* Signals are for the program's threads. */
 	(void)sigfillset(&all);
 	(void)pthread_sigmask(SIG_SETMASK, &all, &old);
 	ret = -pthread_create(&s->thread, NULL, thread_main, s);
@@ -81,7 +81,7 @@ out:
 	return ret;
 }
 
-/* It returns from its call and begins no other; from a sleep, unless it is just beginning. */
+/* It returns from its call and begins no other; also from a sleep, unless that is just beginning. */
 static void ask_to_stop(struct shmipc_sub_priv *s)
 {
 	const uint32_t *word;
@@ -93,7 +93,7 @@ static void ask_to_stop(struct shmipc_sub_priv *s)
 		shmipc_wake(s->t.seg, shmipc_topic_slot(&s->t), word, 0);
 }
 
-/* It may have looked before we asked, and have slept after we woke it: ask again. */
+/* It may have checked before we asked, and slept after we woke it: ask again. */
 static void stop_and_join(struct shmipc_sub_priv *s)
 {
 	struct timespec soon;
@@ -107,7 +107,7 @@ static void stop_and_join(struct shmipc_sub_priv *s)
 	} while (pthread_timedjoin_np(s->thread, NULL, &soon) == ETIMEDOUT);
 }
 
-/* The mutex is not held while the thread is joined: its function may want to stop, too. */
+/* The mutex is not held while the thread is joined: its function may also call stop. */
 bool shmipc_sub_thread_close(struct shmipc_sub_priv *s)
 {
 	bool own = false;

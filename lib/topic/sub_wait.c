@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 /*
- * sub_wait.c - a subscriber for which nothing is there: what it tells the waiter
+ * sub_wait.c - a subscriber without a message: its functions for the waiter
  *
  * It sleeps on the low half of the next entry's word, which changes when that message is
- * committed; before, it says so (want). Publishers that die wake it, too: one may have
- * claimed the number that it waits for, or have committed it and not woken anybody. And
- * one that comes wakes it, so that it is watched. How that goes together is in
- * wait/waiter.h.
+ * committed; before that, it announces this (want). The death of a publisher also wakes
+ * it: the publisher may have claimed the number that it waits for, or have committed it
+ * without waking anybody. A publisher that attaches also wakes it, so that it is watched.
+ * See wait/waiter.h.
  */
 #include <errno.h>
 
@@ -37,7 +37,7 @@ bool shmipc_sub_ready(const struct shmipc_sub_priv *s)
 		if (err)
 			return err != -EAGAIN;
 	}
-	/* tlog.A0 <- tlog.R0; and who was lapped has its losses to hear of. */
+	/* tlog.A0 <- tlog.R0; and a lapped subscriber must report its losses. */
 	return rx->err ||
 	       !shmipc_tlog_pending(shmipc_load_acquire(&shmipc_tlog_rx_entry(rx, seq)->word), seq) ||
 	       (shmipc_load_relaxed(&rx->pub->floor) > seq && !shmipc_priv_tlog_kept(rx, seq));
@@ -63,19 +63,19 @@ static const __u64 *entry_poll(void *arg, uint64_t *ret_val)
 		return at;
 	}
 	word = shmipc_load_relaxed(at);
-	/* It has come meanwhile: any other value. */
+	/* It has arrived meanwhile: any other value. */
 	*ret_val = shmipc_tlog_pending(word, seq) ? word : ~word;
 	return at;
 }
 
-/* The message that we wait for was claimed by one that is dead: go on. */
+/* The message that we wait for was claimed by a dead publisher: skip it. */
 static int entry_settle(void *arg, bool sure)
 {
 	struct shmipc_sub_priv *s = arg;
 	struct shmipc_tlog_rx *rx = &s->sub.rx;
 	uint64_t seq = awaited(s);
 
-	(void)sure;	/* of whoever has claimed it the kernel is always asked */
+	(void)sure;	/* the kernel is always asked about the publisher that claimed it */
 	if (!shmipc_tlog_claimed(rx->log, seq) ||
 	    !shmipc_tlog_orphan(&s->t.seg->log, seq, shmipc_topic_pub_alive, s->t.seg))
 		return 0;
@@ -84,7 +84,7 @@ static int entry_settle(void *arg, bool sure)
 		shmipc_sub_group_step(s, seq);
 	else
 		shmipc_tlog_step(rx);
-	/* What was stepped over may be what a publisher waits for. */
+	/* A publisher may wait for us to skip this message. */
 	if (shmipc_tlog_moved(rx))
 		shmipc_sub_slow_wake(&s->sub);
 	return 1;
@@ -120,16 +120,16 @@ static bool entry_look(void *arg, struct shmipc_wait_set *set)
 		if (!shmipc_tlog_pending(word, seq))
 			return false;
 	}
-	/* And a group may have gone on since we said what we want. */
+	/* A group may also have moved on since we announced our want. */
 	if (shmipc_sub_ready(s) || seq != s->wanted)
 		return false;
 	shmipc_watch_word(s->t.seg, set, shmipc_low32(at), (uint32_t)word);
 	s->t.seg->be->watch_peers(s->t.seg, set, shmipc_priv_tlog_pubs(log));
-	if (s->t.seg->read_only)	/* nobody wakes one that cannot say that it sleeps */
+	if (s->t.seg->read_only)	/* publishers do not know that it sleeps */
 		shmipc_wait_set_tick(set, SHMIPC_TICK_POLL);
 	if (shmipc_tlog_undecided(log))
 		shmipc_wait_set_tick(set, SHMIPC_TICK_UNSURE);
-	/* Whoever stops our thread wakes us there. */
+	/* The thread that stops ours wakes us there. */
 	shmipc_store_relaxed(&s->sleeps_on, shmipc_low32(at));
 	return !shmipc_load_relaxed(&s->stop);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* topic.h - a topic's ends as the library sees them */
+/* topic.h - a topic's ends, private parts */
 #ifndef SHMIPC_LIB_TOPIC_H
 #define SHMIPC_LIB_TOPIC_H
 
@@ -24,20 +24,20 @@ struct shmipc_topic_end {
 	uint64_t wakes;
 };
 
-/* For probes: who we are. */
+/* For probes: our slot. */
 static inline uint32_t shmipc_topic_slot(const struct shmipc_topic_end *t)
 {
 	return t->seg->read_only ? SHMIPC_PROBE_NOBODY : t->end.slot;
 }
 
-/* A message on its way: what lies before its payload. */
+/* A message to be published: the bytes before its payload. */
 struct shmipc_outgoing {
-	size_t prefix_len;		/* meta fields and headers, in eights */
+	size_t prefix_len;		/* meta fields and headers, a multiple of 8 */
 	size_t headers_len;
 };
 
 struct shmipc_pub_priv {
-	struct shmipc_pub pub;		/* first: what the user has */
+	struct shmipc_pub pub;		/* first: the user's part */
 	struct shmipc_topic_end t;
 	struct shmipc_pool pool;
 	const struct shmipc_middleware_chain *chain;
@@ -54,7 +54,7 @@ struct shmipc_pub_priv {
 	struct shmipc_blocked blocked;
 	uint64_t waits;
 	uint64_t evicted;
-	uint64_t patience_state;	/* of the subscriber of policy EVICT we wait for ... */
+	uint64_t patience_state;	/* of the subscriber of policy EVICT that we wait for ... */
 	uint64_t patience_need;
 	uint64_t patience_from_ns;	/* ... since then */
 	uint64_t ask_ns;		/* when to ask the kernel again */
@@ -63,14 +63,14 @@ struct shmipc_pub_priv {
 /* A message that a subscriber has taken. */
 struct shmipc_sub_hold {
 	bool used;
-	bool in_pool;			/* the line's hold of this number says so */
+	bool in_pool;			/* by the hold of this number in our line */
 	unsigned char *copy;
 	size_t cap;
-	unsigned char *prefix;		/* with a copier of the user's: meta and headers */
+	unsigned char *prefix;		/* with a user's copier: meta fields and headers */
 };
 
 struct shmipc_sub_priv {
-	struct shmipc_sub sub;		/* first: what the user has */
+	struct shmipc_sub sub;		/* first: the user's part */
 	struct shmipc_topic_end t;
 	bool own_copier;
 	uint32_t iter;
@@ -79,9 +79,9 @@ struct shmipc_sub_priv {
 	uint32_t nholds;
 	struct shmipc_sub_hold *hold;
 	uint64_t skipped;
-	bool asked_for;			/* the next message is the one to begin with */
-	bool group_has;			/* the message at our place is ours alone */
-	bool group_lost;		/* it came to what had gone: to be told */
+	bool asked_for;			/* the next message is the one requested by the start option */
+	bool group_has;			/* the message at our position is ours */
+	bool group_lost;		/* the group reached messages that are gone: to be reported */
 	/* sub_thread.c */
 	pthread_t thread;
 	pthread_mutex_t thread_mutex;
@@ -89,7 +89,7 @@ struct shmipc_sub_priv {
 	uint32_t thread_state;
 	uint32_t stop;			/* calls return -EINTR */
 	bool closing;			/* its own function has closed it: the thread does the rest */
-	uint64_t wanted;		/* number of the message that it is going to sleep for */
+	uint64_t wanted;		/* number of the message that it is about to sleep for */
 	const uint32_t *sleeps_on;	/* the word that it last slept on */
 	shmipc_sub_fn fn;
 	void *fn_arg;
@@ -116,17 +116,17 @@ void shmipc_topic_end_close(struct shmipc_topic_end *t);
 int shmipc_topic_opts_read(struct shmipc_topic_opts *o, const struct shmipc_topic_opts *user);
 int shmipc_topic_opts_bad(const char *what, uint64_t is, const char *should);
 void shmipc_topic_opts_plan(struct shmipc_tlog_opts *l, const struct shmipc_topic_opts *o);
-/* Is what the user asks for what is there? -EINVAL with a text. */
+/* Do the user's options match the topic? -EINVAL with a text. */
 int shmipc_topic_opts_match(const struct shmipc_segment *seg, const struct shmipc_topic_opts *o);
 void shmipc_topic_opts_segment(struct shmipc_segment_opts *so, const struct shmipc_topic_opts *o);
 void shmipc_topic_opts_of(const struct shmipc_segment *seg, struct shmipc_topic_opts *ret);
 uint64_t shmipc_topic_max_message(const struct shmipc_tlog *log);
 
 /* topic_live.c */
-/* Who sleeps for one of @n messages from @seq on; @slot is the caller's. */
+/* Wake sleepers for one of @n messages from @seq on; @slot is the caller's. */
 void shmipc_topic_wake(struct shmipc_segment *seg, uint32_t slot, uint64_t seq, uint32_t n);
 
-/* Does the publisher, or the subscriber, in a slot of its kind live? */
+/* Is the publisher, or the subscriber, in a slot of its kind alive? */
 int shmipc_topic_pub_alive(void *seg, uint32_t slot);
 bool shmipc_topic_sub_alive(struct shmipc_segment *seg, uint32_t slot, uint64_t generation,
 			    bool sure);
@@ -140,7 +140,7 @@ int shmipc_topic_memory_pub(struct shmipc_segment *seg);
 int shmipc_topic_memory_sub(struct shmipc_segment *seg, uint32_t slot);
 
 /* pub_wait.c */
-/* Is @b still in the way? 0: nobody is, and the caller may have got what it wants. */
+/* Is @b still in the way? 0: no; the caller may then have got what it wants. */
 typedef int (*shmipc_pub_again_fn)(struct shmipc_pub_priv *p, void *arg,
 				   struct shmipc_tlog_block *b);
 
@@ -150,12 +150,12 @@ int shmipc_pub_wait(struct shmipc_pub_priv *p, const struct shmipc_tlog_block *b
 /* pub.c: collect the headers of a message: the user's, then the chain's */
 int shmipc_pub_chain(struct shmipc_pub_priv *p, const struct shmipc_headers *user, const void *buf,
 		     size_t len, struct shmipc_outgoing *ret);
-/* Does a message of @len bytes fit a cell of so many, behind its prefix? */
+/* Does a message of @len bytes, with its prefix, fit a cell of this size? */
 bool shmipc_pub_fits(uint64_t cell_bytes, size_t prefix_len, size_t len);
-/* @headers: a block that has been made already; NULL: that of p->headers */
+/* @headers: a block built already; NULL: that of p->headers */
 int shmipc_pub_cell(struct shmipc_pub_priv *p, const struct shmipc_outgoing *out, const void *headers,
 		    const void *buf, size_t len, uint64_t deadline_ns);
-/* Room in the pool, with the headers; and out with it. */
+/* Get room in the pool, with the headers; and publish it. */
 int shmipc_pub_block(struct shmipc_pub_priv *p, const struct shmipc_outgoing *out, size_t len,
 		     struct shmipc_pool_block *ret_blk, void **ret_ptr, uint64_t deadline_ns);
 int shmipc_pub_block_publish(struct shmipc_pub_priv *p, const struct shmipc_pool_block *blk,
@@ -168,19 +168,19 @@ void shmipc_loan_free_all(struct shmipc_pub_priv *p);
 bool shmipc_sub_ready(const struct shmipc_sub_priv *s);
 /* What a subscriber waits for; the argument is its struct shmipc_sub_priv. */
 extern const struct shmipc_wait_ops shmipc_sub_entry_ops;
-/* Nothing is there. 0: look again; -EAGAIN; -ETIMEDOUT; -EINTR */
+/* There is no message. 0: look again; -EAGAIN; -ETIMEDOUT; -EINTR */
 int shmipc_sub_wait_entry(struct shmipc_sub_priv *s, uint64_t deadline_ns);
 
-/* sub_group.c: as shmipc_tlog_peek(), of a group's member; done: it has been read */
+/* sub_group.c: as shmipc_tlog_peek(), for a member of a group; done: it has been read */
 void shmipc_sub_group_join(struct shmipc_sub_priv *s);
 void shmipc_sub_group_step(struct shmipc_sub_priv *s, uint64_t seq);
 int shmipc_sub_group_peek(struct shmipc_sub_priv *s, struct shmipc_tlog_ref *ret);
 int shmipc_sub_group_done(struct shmipc_sub_priv *s);
 
-/* sub.c: the next message, whichever way this subscriber goes on */
+/* sub.c: the next message, in the subscriber's order */
 int shmipc_sub_peek(struct shmipc_sub_priv *s, struct shmipc_tlog_ref *ret);
 
-/* sub.c: what is left of closing when no thread of its own runs any more */
+/* sub.c: the rest of closing, when its own thread no longer runs */
 void shmipc_sub_finish(struct shmipc_sub_priv *s);
 
 /* sub_thread.c: false: called on its own thread */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* topic_live.c - what the ends of a topic ask of each other: who lives, and to be woken */
+/* topic_live.c - liveness and wake-ups among the ends of a topic */
 #include "topic/topic.h"
 
 void shmipc_topic_wake(struct shmipc_segment *seg, uint32_t slot, uint64_t seq, uint32_t n)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* topic_look.c - what goes on in a topic, for people and tools */
+/* topic_look.c - the state of a topic, for people and tools */
 #include <errno.h>
 
 #include "topic/topic.h"
@@ -69,7 +69,7 @@ static void look_at_peers(struct shmipc_segment *seg, struct shmipc_topic_stat *
 	}
 }
 
-/* All lines: who has gone has left what he counted. */
+/* All lines: those of publishers that have gone keep their counts. */
 static void look_at_totals(const struct shmipc_tlog *log, struct shmipc_topic_stat *st)
 {
 	const struct shmipc_pub_line *line;
@@ -106,7 +106,7 @@ static void look_at_pool(const struct shmipc_tlog *log, struct shmipc_topic_stat
 	st->chunks_held = shmipc_pool_count_held(log);
 }
 
-/* Everything but what the caller gave: @st->pub, @st->sub and room for them. */
+/* Fill in everything except the caller's fields: @st->pub, @st->sub and their sizes. */
 static void look_at_topic(struct shmipc_segment *seg, struct shmipc_topic_stat *st)
 {
 	st->info.struct_bytes = sizeof(st->info);

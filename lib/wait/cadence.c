@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* cadence.c - finding the pauses between two looks, see cadence.h */
+/* cadence.c - finding the number of pauses between two reads, see cadence.h */
 #include <string.h>
 
 #include "base/base.h"
@@ -7,8 +7,8 @@
 
 #define PAIRS		32u	/* of waits in a trial */
 #define ENOUGH		22u	/* of them; by chance 3 times in 100 */
-#define EVERY_FIRST	64u	/* waits between trials while they lead on ... */
-#define EVERY_MOST	8192u	/* ... and where they do not */
+#define EVERY_FIRST	64u	/* waits between trials while they succeed ... */
+#define EVERY_MOST	8192u	/* ... and while they do not */
 
 uint64_t shmipc_cadence_ticks(void)
 {
@@ -32,7 +32,7 @@ void shmipc_cadence_init(struct shmipc_cadence *c)
 	c->in = c->every = EVERY_FIRST;
 }
 
-/* The next one to be tried is on the other side of the one in use. */
+/* Try next on the other side of the number in use. */
 static void turn_round(struct shmipc_cadence *c, bool up)
 {
 	if (c->pauses == 0)
@@ -75,7 +75,7 @@ void shmipc_cadence_end(struct shmipc_cadence *c, uint64_t ticks)
 	} else if (ticks > c->ticks) {
 		c->worse++;
 	}
-	/* Over as soon as it is decided: the other may be much worse. */
+	/* Stop as soon as it is decided: the other number may be much worse. */
 	if (c->turn++ == 2 * PAIRS || c->better >= ENOUGH || c->worse >= ENOUGH)
 		trial_over(c);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* futex.c - futexes, and the dear half of the asymmetric fence */
+/* futex.c - futexes, and the expensive half of the asymmetric fence */
 #include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
@@ -20,14 +20,14 @@
 
 static uint32_t wait_caps;	/* of this process; 0: not asked yet */
 
-/* What the kernel gives this process, asked once: seccomp may take things away. */
+/* Features of the kernel for this process, asked once: seccomp may refuse some. */
 static uint32_t ask_caps(void)
 {
 	struct timespec past = { 0, 0 };
 	uint32_t word = 0, caps = CAPS_KNOWN;
 	struct futex_waitv v = { .val = 1, .uaddr = (uintptr_t)&word, .flags = FUTEX_32 };
 
-	/* Differs at once: EAGAIN where the call is known. */
+	/* The value differs: EAGAIN if the call is known. */
 	if (syscall(__NR_futex_waitv, &v, 1, 0, &past, CLOCK_MONOTONIC) < 0 && errno == EAGAIN)
 		caps |= SHMIPC_CAP_WAITV;
 	if (!syscall(__NR_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0, 0) &&
@@ -49,7 +49,7 @@ uint32_t shmipc_wait_caps(void)
 	return caps & ~CAPS_KNOWN;
 }
 
-/* The registration for membarrier is of the address space: a child asks anew. */
+/* The registration for membarrier belongs to the address space: a child asks again. */
 void shmipc_wait_after_fork(void)
 {
 	shmipc_store_relaxed(&wait_caps, 0u);
@@ -57,7 +57,7 @@ void shmipc_wait_after_fork(void)
 
 bool shmipc_barrier_heavy(void)
 {
-	/* wait.W1 <- wait.W0, wait.W3 <- wait.W2: our want is visible to whoever publishes after. */
+	/* wait.W1 <- wait.W0, wait.W3 <- wait.W2: our want is visible to a later publish. */
 	shmipc_fence_seq_cst();
 	if (!(shmipc_wait_caps() & SHMIPC_CAP_MEMBARRIER))
 		return false;
@@ -82,7 +82,7 @@ int shmipc_futex_wait_words(const struct shmipc_word *w, uint32_t n, uint64_t un
 	for (i = 0; i < n; i++)
 		v[i] = (struct futex_waitv){ .val = w[i].val, .uaddr = (uintptr_t)w[i].word,
 					     .flags = FUTEX_32 };
-	/* For one word too: a timed FUTEX_WAIT is not restarted after a handler. */
+	/* Also for one word: a timed FUTEX_WAIT is not restarted after a handler. */
 	if (shmipc_wait_caps() & SHMIPC_CAP_WAITV)
 		ret = wait_result(syscall(__NR_futex_waitv, v, n, 0, &until, CLOCK_MONOTONIC));
 	else	/* absolute, unlike FUTEX_WAIT */

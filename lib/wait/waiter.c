@@ -9,18 +9,18 @@
 
 #include "wait/waiter.h"
 
-#define SPIN_DEFAULT_NS		20000u	/* where there is more than one CPU */
-#define QUICK_LOOKS		128	/* before anything else is done, clocks included */
-#define LOOKS			64	/* between two readings of the clock */
+#define SPIN_DEFAULT_NS		20000u	/* if there is more than one CPU */
+#define QUICK_LOOKS		128	/* before anything else is done, even reading the clock */
+#define LOOKS			64	/* between two reads of the clock */
 #define ANY_LOOKS		8	/* the same, of each of many */
-#define ROUNDS			4096	/* of looking again because something was settled */
-#define SPIN_SETTLE_NS		1000000u	/* while spinning: ask for the dead so often ... */
-#define SPIN_SURE_NS		50000000u	/* ... and the kernel so often */
-#define NO_FENCE_NS		1000000u	/* no store stays in a CPU's buffer for so long */
+#define ROUNDS			4096	/* of repeating because something was settled */
+#define SPIN_SETTLE_NS		1000000u	/* while spinning: check for dead peers this often ... */
+#define SPIN_SURE_NS		50000000u	/* ... and ask the kernel this often */
+#define NO_FENCE_NS		1000000u	/* no store stays in a CPU's buffer this long */
 #define GATHER_NS		1000u	/* the reader of a stream waits this long ... */
-#define GATHER_MIN		4	/* ... and it is one if so many messages came meanwhile */
+#define GATHER_MIN		4	/* ... and it is a stream if this many messages came meanwhile */
 #define GATHER_EVERY		16u	/* waits between the first trials */
-#define GATHER_EVERY_MAX	2048u	/* where it is none, tried this rarely in the end */
+#define GATHER_EVERY_MAX	2048u	/* the longest interval, if it is not a stream */
 
 /* One call. */
 struct waiting {
@@ -28,12 +28,12 @@ struct waiting {
 	const struct shmipc_wait_item *item;
 	size_t n;
 	size_t from;		/* the search begins here */
-	size_t first;		/* is ready; @n: none, look again */
+	size_t first;		/* one that is ready; @n: none, look again */
 	uint64_t deadline_ns;
 	uint64_t wanted;	/* sum of what was wanted at the last sleep */
 	enum shmipc_tick tick;	/* of the last sleep ... */
 	uint32_t naps;		/* ... and how many of this kind in a row */
-	bool sure;		/* a tick was over: ask the kernel */
+	bool sure;		/* a tick has passed: ask the kernel */
 	struct shmipc_wait_set set;
 };
 
@@ -48,7 +48,7 @@ static const struct {
 	[SHMIPC_TICK_POLL] = { UINT64_C(1000000), UINT64_C(16000000) },
 };
 
-/* @ns after @now, which may be for ever. */
+/* @ns after @now; may saturate to "for ever". */
 static uint64_t later(uint64_t now, uint64_t ns)
 {
 	return ns > UINT64_MAX - now ? UINT64_MAX : now + ns;
@@ -120,7 +120,7 @@ void shmipc_wait_set_by(struct shmipc_wait_set *set,
 			int (*sleep)(struct shmipc_wait_set *set, uint64_t until_ns))
 {
 	if (set->sleep && set->sleep != sleep)
-		set->err = shmipc_fail(-EINVAL, "shmipc: wait: what is waited for is of two backends (EINVAL)");
+		set->err = shmipc_fail(-EINVAL, "shmipc: wait: the things waited for belong to two backends (EINVAL)");
 	set->sleep = sleep;
 }
 
@@ -144,13 +144,13 @@ static bool find_ready(struct waiting *g)
 	return false;
 }
 
-/* Until the word is no longer @val, with pauses between the looks. */
+/* Until the word is no longer @val, with pauses between the reads. */
 static bool poll_word(const __u64 *word, uint64_t val, uint32_t pauses, int looks)
 {
 	uint32_t i;
 
 	while (looks--) {
-		/* Relaxed: who finds it changed looks again, in order. */
+		/* Relaxed: when it has changed, it is read again, in order. */
 		if (shmipc_load_relaxed(word) != val)
 			return true;
 		for (i = 0; i < pauses; i++)
@@ -165,8 +165,8 @@ static const __u64 *word_to_poll(const struct waiting *g, uint64_t *ret_val)
 }
 
 /*
- * First of all: to wait for an answer within a microsecond should cost nothing but
- * looking. These are the waits that the pauses are found by.
+ * First of all: waiting for an answer within a microsecond should cost nothing but reads.
+ * These are the waits from which the number of pauses is found.
  */
 static bool quick(struct waiting *g)
 {
@@ -188,7 +188,7 @@ static bool quick(struct waiting *g)
 	return true;
 }
 
-/* A few looks, for less than some microseconds. */
+/* A few looks, taking at most some microseconds. */
 static bool look_some(struct waiting *g)
 {
 	uint64_t val = 0;
@@ -205,7 +205,7 @@ static bool look_some(struct waiting *g)
 	return false;
 }
 
-/* Are the dead in the way? 1: something was done about it. */
+/* Is a dead peer in the way? 1: something was done about it. */
 static int settle(const struct waiting *g, bool sure)
 {
 	const struct shmipc_wait_item *item = g->item;
@@ -220,12 +220,12 @@ static int settle(const struct waiting *g, bool sure)
 }
 
 /*
- * A reader that keeps up with its writer takes each line away while the writer
- * is still filling it, and both go at the pace of that line: a half or a quarter
- * of what they can. So the reader of a stream waits a moment before it looks.
- * Whether it is a stream is found by trying: then several messages come in that
- * moment. In a dialogue one comes, and the trials get rare: a thousandth of the
- * waits, so that they are not seen in its 99th percentile.
+ * A reader that keeps up with its writer takes each line away while the writer is still
+ * filling it, and both slow down to the pace of that line: half or a quarter of their
+ * speed. So the reader of a stream waits a moment before it looks. Trials find out
+ * whether it is a stream: then several messages arrive in that moment. In a round trip
+ * only one does, and trials become rare: one wait in a thousand, so that they do not
+ * affect the 99th percentile.
  */
 static void gather(struct shmipc_waiter *w)
 {
@@ -252,7 +252,7 @@ static void gather(struct shmipc_waiter *w)
 		shmipc_cpu_relax();
 }
 
-/* Look until it is there, or the time to spin is over. 1: look again; 0: it is over. */
+/* Look until it is ready, or the time to spin is over. 1: look again; 0: it is over. */
 static int spin(struct waiting *g)
 {
 	uint64_t now, end, ask, sure;
@@ -282,7 +282,7 @@ static int spin(struct waiting *g)
 
 /* Sleeping */
 
-/* Say of all that we sleep. false: look again. */
+/* Announce for all that we sleep. false: look again. */
 static bool want_all(const struct waiting *g, uint64_t *ret_sum, bool *ret_said)
 {
 	const struct shmipc_wait_item *item = g->item;
@@ -336,7 +336,7 @@ static uint64_t tick_ns(struct waiting *g)
 	return ns;
 }
 
-/* The words are known, and nobody dead is in the way: until one changes. */
+/* The words are known, and no dead peer is in the way: sleep until one changes. */
 static int sleep_on(struct waiting *g, bool fenced)
 {
 	uint64_t now = shmipc_now_ns(), tick, until;
@@ -346,8 +346,8 @@ static int sleep_on(struct waiting *g, bool fenced)
 		return -ETIMEDOUT;
 	tick = tick_ns(g);
 	/*
-	 * Without membarrier the other side may have looked at want before we said it,
-	 * and its store be on its way yet. A moment later we see it.
+	 * Without membarrier the other side may have read want before we wrote it, and its
+	 * store may still be under way. A moment later we see it.
 	 */
 	if (!fenced)
 		tick = earlier_of(tick, NO_FENCE_NS);
@@ -380,7 +380,7 @@ static int sleep_once(struct waiting *g)
 	/* wait.W1 <- wait.W0, wait.W3 <- wait.W2: the want is visible before we look again. */
 	fenced = !said || shmipc_barrier_heavy();
 	if (!fenced && wanted == g->wanted)
-		fenced = true;		/* it is long visible */
+		fenced = true;		/* it has been visible for long */
 	set_begin(&g->set);
 	if (!look_all(g))
 		return 1;
@@ -459,7 +459,7 @@ int shmipc_wait_any(struct shmipc_waiter *w, const struct shmipc_wait_item *item
 	g.naps = 0;
 	g.sure = false;
 	g.set.w = NULL;
-	/* A hostile peer may have more dead numbers than there is time. */
+	/* A hostile peer may cause more orphans than there is time for. */
 	while (!find_ready(&g)) {
 		ret = rounds++ < ROUNDS || shmipc_now_ns() < deadline_ns ? run(&g) :
 		      deadline_ns ? -ETIMEDOUT : -EAGAIN;

@@ -2,24 +2,24 @@
 /*
  * waiter.h - the one way to wait: look, spin, sleep, for one thing or for any of many
  *
- * A noun (a channel, a subscriber, a lock) says by a few functions what it waits for;
- * the waiter knows no noun and no backend. What it does with them:
+ * A noun (a channel, a subscriber, a lock) describes what it waits for by a few
+ * functions; the waiter knows neither nouns nor backends. It uses them as follows:
  *
- *   ready     looked at while it spins, with the pauses between the looks that suit the
- *             two CPUs (cadence.h)
- *   settle    is a dead peer in the way? Asked before each sleep, and after each tick
- *             with the kernel's word
- *   want      say in shared memory that we are going to sleep
+ *   ready     checked while it spins, with the number of pauses between the checks that
+ *             suits the two CPUs (cadence.h)
+ *   settle    is a dead peer in the way? Called before each sleep, and after each tick,
+ *             then asking the kernel
+ *   want      announce in shared memory that we are going to sleep
  *             ... the expensive half of the asymmetric fence ...
- *   look      look once more; what we sleep on, and which peers may die meanwhile
+ *   look      check once more; list the words to sleep on, and the peers that may die meanwhile
  *   sleep     until one of those words changes, or until the deadline
  *
- * Whoever makes it ready does the opposite: it changes the word, runs the cheap half
- * of the fence, looks at want, and wakes. So either the sleeper sees the change or the
+ * The side that makes it ready does the opposite: it changes the word, executes the cheap
+ * half of the fence, reads want, and wakes. So either the sleeper sees the change or the
  * other side sees the want. See shmipc_waiter(7).
  *
- * A sleep has no end but the deadline where each wake is certain. Where one may be
- * missed the noun or its backend asks for a tick, see enum shmipc_tick.
+ * A sleep has no end but the deadline if every wake is certain. If one may be missed, the
+ * noun or its backend asks for a tick, see enum shmipc_tick.
  */
 #ifndef SHMIPC_LIB_WAITER_H
 #define SHMIPC_LIB_WAITER_H
@@ -28,25 +28,25 @@
 #include "wait/wait.h"
 
 /*
- * How long a sleep may last before the waiter looks by itself, and asks the kernel for
- * the dead. Each tick of one wait is twice as long as the one before, up to a limit.
+ * How long a sleep may last before the waiter checks by itself, and asks the kernel for
+ * dead peers. Each tick of a wait is twice as long as the one before, up to a limit.
  */
 enum shmipc_tick {
-	SHMIPC_TICK_NONE = 0,	/* each wake is certain (10 min, for what nobody thought of) */
+	SHMIPC_TICK_NONE = 0,	/* each wake is certain (10 min, to be safe) */
 	SHMIPC_TICK_GUARD,	/* a process of another user may lie about its death: 50 ms to 100 s */
-	SHMIPC_TICK_ROOM,	/* we asked for more than we need, or others did: 1 to 128 ms */
-	SHMIPC_TICK_UNSURE,	/* a death that no word tells of: 2 to 64 ms */
-	SHMIPC_TICK_POLL,	/* nobody wakes us: 1 to 16 ms */
+	SHMIPC_TICK_ROOM,	/* more was asked for than is needed, by us or others: 1 to 128 ms */
+	SHMIPC_TICK_UNSURE,	/* a death that no word shows: 2 to 64 ms */
+	SHMIPC_TICK_POLL,	/* no peer wakes us: 1 to 16 ms */
 };
 
-/* What a sleeper sleeps on. Filled by shmipc_wait_ops.look. */
+/* The words that a sleeper sleeps on. Filled by shmipc_wait_ops.look. */
 struct shmipc_wait_set {
 	struct shmipc_word *w;
 	size_t n;
 	size_t max;
 	int err;		/* -ENOMEM, -EINVAL: the sleep fails with it */
 	enum shmipc_tick tick;	/* the highest that was asked for */
-	uint64_t until_ns;	/* look again then: no tick, and no deadline */
+	uint64_t until_ns;	/* check again then: neither a tick nor a deadline */
 	/* Of the backend. 0: look again; -ETIMEDOUT; -EINTR; -errno */
 	int (*sleep)(struct shmipc_wait_set *set, uint64_t until_ns);
 	struct shmipc_word few[SHMIPC_WORDS_MAX];
@@ -60,25 +60,25 @@ static inline void shmipc_wait_set_tick(struct shmipc_wait_set *set, enum shmipc
 		set->tick = tick;
 }
 
-/* Sleep by @sleep; all words of a set are of one way to sleep. */
+/* Sleep by @sleep; all words of a set must use the same function. */
 void shmipc_wait_set_by(struct shmipc_wait_set *set,
 			int (*sleep)(struct shmipc_wait_set *set, uint64_t until_ns));
 
 #define SHMIPC_WANT_AGAIN	UINT64_C(0)	/* look again instead of sleeping */
-#define SHMIPC_WANT_NOTHING	UINT64_MAX	/* nothing was said: no fence is needed */
+#define SHMIPC_WANT_NOTHING	UINT64_MAX	/* nothing was announced: no fence is needed */
 
 /**
- * struct shmipc_wait_ops - what a noun tells the waiter
- * @ready:  is it there? Looks only
- * @poll:   a word that changes when it is there, and the value that it has until then;
- *          what is looked at most often while spinning. NULL: @ready instead
- * @settle: are the dead in the way? @sure: ask the kernel, too. 0: no; 1: something was
- *          done about it, look again; -errno: what the wait returns. NULL: never
- * @want:   say what would have to happen to wake us; its number, or SHMIPC_WANT_*.
+ * struct shmipc_wait_ops - functions by which a noun describes what it waits for
+ * @ready:  is it there? Changes nothing
+ * @poll:   a word that changes when it is there, and its value until then; it is read most
+ *          often while spinning. NULL: @ready instead
+ * @settle: is a dead peer in the way? @sure: ask the kernel, too. 0: no; 1: something was
+ *          done about it, look again; -errno: the wait returns this. NULL: never
+ * @want:   announce what must happen to wake us; its number, or SHMIPC_WANT_*.
  *          NULL: nothing
- * @look:   behind the fence: add what we sleep on to @set. false: look again
- * @tell:   around each sleep: before it with @ret 1, after it with what it returned;
- *          @word is the first of @look. NULL: nobody is told
+ * @look:   after the fence: add the words to sleep on to @set. false: look again
+ * @tell:   called around each sleep: before it with @ret 1, after it with its result;
+ *          @word is the first one of @look. NULL: not called
  * @patient: it takes long: do not spin
  */
 struct shmipc_wait_ops {

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * words.c - sleeping on more words than one futex_waitv(2) takes
+ * words.c - sleeping on more words than one futex_waitv(2) supports
  *
- * The kernel takes 128. For more, threads of the library sleep on 127 each and on
- * a word of their own, by which they are told to stop; the caller sleeps on a word
- * that each of them changes when it returns. The threads are kept for the next
- * time.
+ * The kernel supports 128. For more, threads of the library sleep on 127 each and on a
+ * word of their own, by which they are told to stop; the caller sleeps on a word that each
+ * of them changes when it returns. The threads are kept for the next time.
  */
 #include <errno.h>
 #include <limits.h>
@@ -42,12 +41,12 @@ static void *part_main(void *arg)
 
 	(void)prctl(PR_SET_NAME, "shmipc-wait");
 	for (;;) {
-		/* words.J1 <- words.J0: with the word comes the work. */
+		/* words.J1 <- words.J0: the word makes the work visible. */
 		while (shmipc_load_acquire(&t->go) == seen)
 			(void)shmipc_futex_wait(&t->go, seen, UINT64_MAX);
 		seen = shmipc_load_relaxed(&t->go);
 		(void)shmipc_futex_wait_words(t->w, t->n, t->until_ns);
-		/* From here on the caller may take the work away: its word first. */
+		/* From here on the caller may free the work, so get its word first. */
 		done = t->done;
 		/* words.J2 -> words.J3 */
 		(void)shmipc_fetch_add_acq_rel(done, 1);
@@ -64,7 +63,7 @@ static struct part *part_new(void)
 
 	if (!t)
 		return NULL;
-	/* Signals are for the threads of the program. */
+	/* Signals are for the program's threads. */
 	(void)sigfillset(&all);
 	(void)pthread_sigmask(SIG_SETMASK, &all, &old);
 	ret = pthread_create(&t->thread, NULL, part_main, t);
@@ -97,7 +96,7 @@ static void part_put(struct part *t)
 	pthread_mutex_unlock(&mutex);
 }
 
-/* In a child the threads are gone; what they were is lost with the parent's memory. */
+/* In a child the threads do not exist; their memory is lost with the parent's. */
 void shmipc_wait_words_after_fork(void)
 {
 	(void)pthread_mutex_init(&mutex, NULL);
