@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* compat.h - what differs between kernel versions, and nothing else knows of */
+/* compat.h - differences between kernel versions; no other file knows of them */
 #ifndef SHMIPC_COMPAT_H
 #define SHMIPC_COMPAT_H
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * kfunc.c - what eBPF programs can ask the module; see linux/shmipc_bpf.h
+ * kfunc.c - functions of the module for eBPF programs; see linux/shmipc_bpf.h
  *
  * From any context, also from an NMI: no lock, and the segment cannot go
  * meanwhile. Where the module has no BTF they are not there, and nothing else

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * limit.c - how much pinned memory and how many segments, in total and by user
+ * limit.c - limits on pinned memory and segments, in total and per user
  *
  * The memory cannot be swapped, so it is limited even where cgroups are not
  * used. What is reserved only costs the table of its pages: it is limited to so many
  * times the memory that the table of all of it, at 24 bytes for 2 MiB, takes about a
  * hundredth of that memory. The parameters can be changed at any time and hold for
- * what is made afterwards. All is counted for the user who made the segment, whoever
- * commits a part of it.
+ * what is created afterwards. All is counted for the user who created the segment, even
+ * if another process commits a part of it.
  */
 #include <linux/hashtable.h>
 #include <linux/mm.h>
@@ -199,7 +199,7 @@ int shmipc_limit_use(struct shmipc_segment *seg, u64 bytes, u32 *ret_limit)
 	return *ret_limit ? -ENOSPC : 0;
 }
 
-/* And so much less. */
+/* Count @bytes less. */
 void shmipc_limit_unuse(struct shmipc_segment *seg, u64 bytes)
 {
 	struct usage less = { .bytes = bytes };

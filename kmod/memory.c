@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * memory.c - pages of a segment: pinned, zeroed, large where they can be had
+ * memory.c - pages of a segment: pinned, zeroed, large if available
  *
  * The pages belong to the mapping of an inode of our own, of a file system that
  * nobody can mount, so that futexes, O_DIRECT and the like see ordinary file
  * pages. They are in no LRU list and no page cache: nothing can swap, move,
- * truncate or punch them. They are charged to the memory cgroup that made the
+ * truncate or punch them. They are charged to the memory cgroup that created the
  * segment.
  *
  * The table of pages changes under the mutex and the spinlock; one of the two is
@@ -34,7 +34,7 @@
 
 #define SHMIPC_FS_MAGIC	0x73686d69	/* "shmi" */
 
-/* No warning and no OOM killer: whoever asks for too much gets ENOMEM. */
+/* No warning and no OOM killer: a request for too much gets ENOMEM. */
 #define GFP_SMALL	(GFP_KERNEL_ACCOUNT | __GFP_ZERO | __GFP_NOWARN | __GFP_RETRY_MAYFAIL)
 #define GFP_HUGE	(GFP_KERNEL_ACCOUNT | __GFP_ZERO | __GFP_NOWARN | __GFP_NORETRY | __GFP_COMP)
 
@@ -50,7 +50,7 @@ static struct file_system_type shmipc_fs = {
 	.kill_sb		= kill_anon_super,
 };
 
-/* Mounted while there are segments: a mount for good would pin the module. */
+/* Mounted while there are segments: a permanent mount would pin the module. */
 static struct vfsmount *fs_mount;
 static int fs_count;
 
@@ -160,7 +160,7 @@ static int batch_add(struct shmipc_memory *mem, struct list_head *batch, gfp_t g
 
 static void folio_drop(struct folio *folio)
 {
-	/* Somebody may hold the page longer than us (O_DIRECT, a pipe). */
+	/* Others may hold the page longer than we do (O_DIRECT, a pipe). */
 	folio->mapping = NULL;
 	folio->index = 0;
 	folio_put(folio);

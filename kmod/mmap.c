@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * mmap.c - who may map what for writing is decided here, once
+ * mmap.c - permission to map, decided here and nowhere else
  *
- * Everybody who could open the segment may map all of it for reading. A writable
- * mapping must lie in one region of the caller's role; it holds the peer, and
+ * A process that could open the segment may map all of it for reading. A writable
+ * mapping must be within one region of the caller's role; it holds the peer, and
  * the peer cannot detach while it is there. What is not writable now can never
  * be made so: VM_MAYWRITE is gone. Such a mapping shows zeroes where nothing has been
  * committed; one that can be written commits the page that is touched.
@@ -13,7 +13,7 @@
 #include "compat.h"
 #include "shmipc.h"
 
-/* vm_private_data of a peer's mapping that turned up in another process. */
+/* vm_private_data of a peer's mapping that another process has inherited. */
 #define MAP_REVOKED	((void *)-1L)
 
 static void map_open(struct vm_area_struct *vma)
@@ -22,7 +22,7 @@ static void map_open(struct vm_area_struct *vma)
 
 	if (!peer || peer == MAP_REVOKED)
 		return;
-	/* A child that got the mapping by MADV_DOFORK is no peer. */
+	/* A child that inherited the mapping by MADV_DOFORK is not a peer. */
 	if (peer->mm != vma->vm_mm) {
 		vma->vm_private_data = MAP_REVOKED;
 		return;
@@ -70,7 +70,7 @@ static const struct vm_operations_struct map_ops = {
 	.fault	= map_fault,
 };
 
-/* Does @role alone entitle to write all of [@off, @end)? */
+/* Does @role alone permit writing all of [@off, @end)? */
 bool shmipc_region_allows(const struct shmipc_segment *seg, u64 off, u64 end, u32 role)
 {
 	u32 i;
@@ -84,7 +84,7 @@ bool shmipc_region_allows(const struct shmipc_segment *seg, u64 off, u64 end, u3
 	return false;
 }
 
-/* Find what entitles the caller to write [@off, @end). Return: 0; -EACCES. */
+/* Find what permits the caller to write [@off, @end). Return: 0; -EACCES. */
 static int map_writable(struct shmipc_file *sf, struct shmipc_segment *seg,
 			struct vm_area_struct *vma, u64 off, u64 end)
 {

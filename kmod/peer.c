@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * peer.c - who holds a role, and how the others learn that it has gone
+ * peer.c - taking and leaving a role, and how the others learn of its end
  *
  * A peer belongs to an address space. The notifier of the address space runs
  * when it ends, before its memory is torn down and long before its descriptors
- * are closed, whoever else has those. One notifier serves all peers of an
+ * are closed, even if others have them, too. One notifier serves all peers of an
  * address space.
  */
 #include <linux/mmu_notifier.h>
@@ -33,7 +33,7 @@ static void peer_free_rcu(struct rcu_head *rcu)
 	kfree(peer);
 }
 
-/* The sampler, and eBPF programs, look into slots without a lock. */
+/* The sampler and eBPF programs read slots without a lock. */
 static void peer_free(struct kref *ref)
 {
 	struct shmipc_peer *peer = container_of(ref, struct shmipc_peer, ref);
@@ -62,11 +62,11 @@ static void slot_write_attached(struct shmipc_segment *seg, const struct shmipc_
 	struct shmipc_peer_slot *s = shmipc_segment_slot(seg, peer->slot);
 	struct pid_namespace *ns = task_active_pid_ns(current);
 
-	/* The one before may have died: its word goes before the state says ATTACHED. */
+	/* The last owner may have died: clear its word before the state says ATTACHED. */
 	WRITE_ONCE(s->word, 0);
 	/* After the word; see table.c of the library, which does the same. */
 	smp_store_release(&s->state, SHMIPC_PEER_ATTACHED);
-	/* Who reads the new generation sees no LEFT and no death of the old one. */
+	/* A reader of the new generation sees no LEFT and no death of the old one. */
 	smp_store_release(&s->generation, peer->generation);
 	s->role = peer->role;
 	s->caps = peer->caps;
@@ -74,7 +74,7 @@ static void slot_write_attached(struct shmipc_segment *seg, const struct shmipc_
 	s->hint_pid = pid_nr_ns(peer->pid, ns);
 	s->hint_pidns = ns->ns.inum;
 	memcpy(s->comm, peer->comm, sizeof(s->comm));
-	/* The word last: who sees it change sees the rest. */
+	/* The word last: a reader that sees it change sees the rest. */
 	smp_store_release(&s->word, word_of(peer->generation));
 }
 
@@ -90,8 +90,8 @@ static void slot_write_gone(struct shmipc_segment *seg, const struct shmipc_peer
 }
 
 /*
- * The one transition out of ATTACHED, and then everybody is told. False: it was
- * made by somebody else. @allow_maps: otherwise not while the role is mapped.
+ * The only transition out of ATTACHED, after which all are told. False: it was
+ * made by another caller. @allow_maps: otherwise not while the role is mapped.
  */
 static int peer_gone(struct shmipc_peer *peer, enum shmipc_peer_state state, bool allow_maps)
 {
@@ -138,7 +138,7 @@ static struct shmipc_peer *owner_pop(struct shmipc_owner *owner)
 	peer = list_first_entry_or_null(&owner->peers, struct shmipc_peer, owner_node);
 	if (peer) {
 		list_del_init(&peer->owner_node);
-		/* On the list, so its file has not let go of the segment yet. */
+		/* It is on the list, so its file has not released the segment yet. */
 		shmipc_segment_get(peer->seg);
 	}
 	spin_unlock(&owner->lock);
@@ -147,7 +147,7 @@ static struct shmipc_peer *owner_pop(struct shmipc_owner *owner)
 
 /*
  * The address space ends, by exit, signal or exec; its memory and descriptors are
- * all still there. Who wants to leave detaches before.
+ * all still there. A peer that leaves in order has detached before.
  */
 static void owner_release(struct mmu_notifier *mn, struct mm_struct *mm)
 {
@@ -341,7 +341,7 @@ int shmipc_peer_detach(struct shmipc_file *sf, struct shmipc_segment *seg)
 	return err;
 }
 
-/* Of those who came through it, also the dead. */
+/* Of the peers that attached through it, also the dead. */
 static void file_forget(struct shmipc_file *sf, struct shmipc_segment *seg)
 {
 	struct shmipc_peer *peer;

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * sample.c - says again and again how far every segment and every peer is
+ * sample.c - periodic samples of the positions of every segment and peer
  *
- * For who traces: the tracepoints shmipc_sample and shmipc_sample_peer start a
- * timer with their first listener and end it with their last. Nobody listens:
- * no timer, nothing runs.
+ * For tracers: the tracepoints shmipc_sample and shmipc_sample_peer start a timer
+ * with their first listener and stop it with their last. Without a listener there
+ * is no timer and nothing runs.
  *
- * It looks from the timer's soft interrupt: to wake a thread for that costs more
- * than to look at ten peers. A round of all segments is done in slices, and keeps
- * to a grid of 1/sample_hz seconds. After a slice the others have the CPU for nine
- * times as long as it took, so that it is no more than a tenth of a CPU, whatever
- * there is to look at and whatever programs listen. Rounds that have no time are
- * left out; debugfs says how often that was.
+ * It runs in the timer's soft interrupt: waking a thread would cost more than reading
+ * ten peers. A round over all segments is done in slices, and starts on a grid of
+ * 1/sample_hz seconds. After a slice it pauses for nine times the time that the slice
+ * took, so it uses at most a tenth of a CPU, however many segments there are and
+ * whatever programs listen. Rounds for which there is no time are skipped; debugfs
+ * shows how many.
  */
 #include <linux/hrtimer.h>
 #include <linux/moduleparam.h>
@@ -56,7 +56,7 @@ static struct {
 
 #define COUNT(what, n)	WRITE_ONCE(count.what, count.what + (n))
 
-/* It goes on where it was, and at once. */
+/* It continues where it was, and at once. */
 static void start_locked(void)
 {
 	round.tick = ktime_get();
@@ -76,7 +76,7 @@ static int hz_set(const char *text, const struct kernel_param *kp)
 	unsigned int hz;
 
 	if (kstrtouint(text, 0, &hz) || !hz || hz > HZ_MAX) {
-		pr_err("shmipc: sample_hz=%.*s: wants a whole number from 1 to %u (EINVAL)\n",
+		pr_err("shmipc: sample_hz=%.*s: expected a whole number from 1 to %u (EINVAL)\n",
 		       (int)min_t(size_t, strcspn(text, "\n"), 20), text, HZ_MAX);
 		return -EINVAL;
 	}
@@ -99,7 +99,7 @@ module_param_cb(sample_hz, &hz_ops, &sample_hz, 0644);
 __MODULE_PARM_TYPE(sample_hz, "uint");
 MODULE_PARM_DESC(sample_hz, "samples a second while somebody listens, 1 to 10000 (100)");
 
-/* True if there is somebody in @slot. */
+/* True if there is a peer in @slot. */
 static bool sample_peer(const struct shmipc_segment *seg, u32 slot)
 {
 	const struct shmipc_peer *peer;
@@ -134,7 +134,7 @@ static bool sample_segment(const struct shmipc_segment *seg)
 		round.seen = 0;
 	}
 	for (; round.slot < seg->peers && round.seen < round.state.attached; round.slot++) {
-		/* Was anybody ever there? */
+		/* Was the slot ever taken? */
 		bool used = rcu_access_pointer(seg->slot[round.slot]);
 
 		if (!spend(used ? PEER : 1))
@@ -194,7 +194,7 @@ int shmipc_sample_reg(void)
 	return 0;
 }
 
-/* And somebody does no longer. */
+/* A listener has gone. */
 void shmipc_sample_unreg(void)
 {
 	mutex_lock(&sample_lock);
@@ -203,7 +203,7 @@ void shmipc_sample_unreg(void)
 	mutex_unlock(&sample_lock);
 }
 
-/* tracefs lets go of our tracepoints only after the module's exit. */
+/* tracefs releases our tracepoints only after the module's exit. */
 void shmipc_sample_exit(void)
 {
 	mutex_lock(&sample_lock);

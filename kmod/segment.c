@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* segment.c - making a segment whole before anybody sees it, and ending it */
+/* segment.c - creating a segment completely before anybody sees it, and ending it */
 #include <linux/module.h>
 #include <linux/random.h>
 #include <linux/slab.h>

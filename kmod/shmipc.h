@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * shmipc.h - what the parts of the module know of each other
+ * shmipc.h - shared by the parts of the module
  *
  *   file:    a file description of the device; bound to one segment
  *   segment: the memory, its regions, its peer table, its sleepers

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * state.c - how far everybody is, as the shared pages say
+ * state.c - positions of segments and peers, read from the shared pages
  *
- * Where the words are is read once, before anybody can map the segment, from what
+ * The places of the words are read once, before anybody can map the segment, from what
  * its creator says, and every one of them is looked up in our own table of pages.
  * So a false description leads to other words of the same segment, or to none.
  * Their values are whatever peers wrote: fetched once, and only ever shown.
@@ -219,7 +219,7 @@ static u64 bcast_floor(const struct shmipc_segment *seg)
 }
 
 /**
- * shmipc_state_read - how far a segment is, but not who is slowest
+ * shmipc_state_read - the positions of a segment, without its slowest receiver
  * @seg: does not end meanwhile
  * @ret: filled in
  */

@@ -2,12 +2,12 @@
 /*
  * table.c - all segments: in the order of their making, and by id
  *
- * Who shows them holds table_lock, and may sleep. An eBPF program may look for a
- * segment anywhere, also in an NMI, and the sampler for all of them in a soft
- * interrupt: they count themselves in for as long as they look, with preemption
- * off. Who ends a segment takes it out, then waits until nobody looks any more;
- * that is shorter than a grace period, and the last close() of a segment should
- * give its memory back at once.
+ * Code that shows them holds table_lock, and may sleep. An eBPF program may look up a
+ * segment in any context, also in an NMI, and the sampler visits all of them in a soft
+ * interrupt: these increment a count while they read, with preemption off. When a
+ * segment ends it is removed from the table, then its count must reach zero; that is
+ * shorter than a grace period, and the last close() of a segment should give its memory
+ * back at once.
  */
 #include <linux/bitmap.h>
 #include <linux/hashtable.h>

@@ -2,7 +2,7 @@
 /*
  * uring.c - WAIT as a command of io_uring: the same sleep, without a thread
  *
- * Whatever comes first ends it: a wake, a peer that comes or goes, the deadline,
+ * It ends with the first of: a wake, a peer that attaches or goes, the deadline,
  * the process closing the descriptor, io_uring itself (from 6.7 on). That one
  * claims the wait and has the rest done in the submitter's context.
  */
@@ -52,8 +52,8 @@ static void wait_complete(struct io_uring_cmd *cmd, unsigned int issue_flags)
 SHMIPC_URING_TASK_WORK(wait_complete_work, wait_complete)
 
 /*
- * The last of two has it completed: who issues the wait, when it is all set up,
- * and who ends it, which may be while it is being set up.
+ * The last of two completes it: the code that issues the wait, when it is set up,
+ * and the code that ends it, possibly while it is being set up.
  */
 static void wait_put(struct uring_wait *w)
 {

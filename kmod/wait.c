@@ -202,7 +202,7 @@ void shmipc_wake_all(struct shmipc_segment *seg)
 	struct shmipc_wake_key key = { .all = true };
 	u32 i;
 
-	/* The slot first: who reads the new number sees what is in it. */
+	/* The slot first: a reader of the new number sees what is in it. */
 	atomic_fetch_inc_release((atomic_t *)peer_seq(seg));
 	for (i = 0; i < SHMIPC_BUCKETS; i++)
 		__wake_up(&seg->bucket[i].wq, TASK_NORMAL, 0, &key);

@@ -4,17 +4,16 @@
  *
  * A publisher takes a chunk, or several in a row for one very large message, by a
  * compare-and-swap of their words, fills it from one end, and retires it with the
- * number of its last message. Nothing is ever given back message by message: a
- * retired chunk may be taken by any publisher when its last message was given up
- * (is before clear) and nobody holds one that lies in it. So a message costs no work when
- * it goes, and what a publisher that died had owned is retired by the next that
- * looks for room. The chunk that a publisher is filling is retired whenever no
- * loan in it is out, and taken back for the next message if nobody else was in
- * need of it: publishers that do nothing keep nothing.
+ * number of its last message. Messages are not freed one by one: any publisher may take a
+ * retired chunk when its last message has been discarded (is before clear) and no
+ * subscriber holds a message in it. So discarding a message costs no work, and the next
+ * publisher that looks for room retires the chunks that a dead publisher owned. The chunk
+ * that a publisher is filling is retired whenever it contains no loan, and taken back for
+ * the next message if no other publisher needed it: idle publishers keep nothing.
  *
- * Who holds what is collected in one walk over the subscribers' lines, after clear
- * was read and a full fence. A hold that comes later is of a message that was not
- * given up by then, so the list stays good for chunks before that clear.
+ * All holds are collected in one walk over the subscribers' lines, after reading clear and
+ * a full fence. A later hold is of a message that was not discarded by then, so the list
+ * stays valid for chunks before that clear.
  *
  * A chunk gets its memory when it is taken (tlog_memory.h). Chunks that have memory are
  * preferred. When there is no more memory, the pool works with the chunks that have some.
@@ -113,7 +112,7 @@ void shmipc_pool_exit(struct shmipc_pool *p)
 	memset(p, 0, sizeof(*p));
 }
 
-/* Who holds what */
+/* Holds */
 
 static int add_held(struct shmipc_pool *p, const struct shmipc_pool_held *h)
 {
@@ -233,7 +232,7 @@ static bool claim(struct shmipc_pool *p, uint32_t first, uint32_t n)
 	__u64 word;
 
 	for (i = 0; i < n; i++) {
-		/* pool.R3 <- pool.R2: who had it is through with it. */
+		/* pool.R3 <- pool.R2: its last owner has finished with it. */
 		word = shmipc_load_acquire(&p->log->chunk[first + i]);
 		if ((chunk_state(word) != SHMIPC_CHUNK_FREE &&
 		     (chunk_state(word) != SHMIPC_CHUNK_RETIRED || (word >> 2) + 1 > p->seen)) ||
@@ -298,7 +297,7 @@ static bool find_ready(struct shmipc_pool *p, uint32_t n, uint32_t most, bool mo
 	return false;
 }
 
-/* Note who is in the way, once: the first is as good as any. */
+/* Note what is in the way, once: the first is as good as any. */
 static void note_block(struct shmipc_pool *p, uint32_t chunk, struct shmipc_tlog_block *b)
 {
 	const struct shmipc_pool_held *h = holder_of(p, chunk);
@@ -322,7 +321,7 @@ static void note_block(struct shmipc_pool *p, uint32_t chunk, struct shmipc_tlog
 
 /*
  * The run of @n chunks whose last message is the oldest: the floor must pass it.
- * 0: there is no such run, and @b says who is in the way. @more: as above.
+ * 0: there is no such run, and @b says what is in the way. @more: as above.
  */
 static uint64_t find_oldest(struct shmipc_pool *p, uint32_t n, bool more,
 			    struct shmipc_tlog_block *b)
@@ -384,8 +383,8 @@ static int new_span(struct shmipc_pool *p, uint32_t *ret)
 }
 
 /*
- * As the log does, messages are given up an eighth at a time: it takes a walk over
- * all lines and all chunks. Of a few large ones that is none but what must go.
+ * As in the log, messages are discarded an eighth at a time, because it takes a walk over
+ * all lines and all chunks. With a few large chunks, only what must go is discarded.
  */
 static uint64_t enough(const struct shmipc_pool *p, uint64_t need)
 {
@@ -514,7 +513,7 @@ void shmipc_pool_dropped(struct shmipc_pool *p, const struct shmipc_pool_block *
 	loan_over(p, &p->span[blk->span]);
 }
 
-/* For who only looks: chunks with a message that a subscriber's line says it holds. */
+/* For inspection: the number of chunks with a message that a subscriber holds. */
 uint32_t shmipc_pool_count_held(const struct shmipc_tlog *log)
 {
 	struct shmipc_pool p = { .log = log };

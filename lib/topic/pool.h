@@ -58,7 +58,7 @@ void shmipc_pool_init(struct shmipc_pool *p, struct shmipc_tlog_tx *tx, uint64_t
 void shmipc_pool_exit(struct shmipc_pool *p);
 
 /*
- * Room for @bytes. 0; -EAGAIN with who is in the way in @b; -EMSGSIZE; -ENOSPC: it
+ * Room for @bytes. 0; -EAGAIN with what is in the way in @b; -EMSGSIZE; -ENOSPC: it
  * would take memory, and there is none; -ENOMEM.
  */
 int shmipc_pool_take(struct shmipc_pool *p, uint64_t bytes, struct shmipc_pool_block *ret,

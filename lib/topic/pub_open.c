@@ -36,7 +36,7 @@ static void set_plain(struct shmipc_pub_priv *p, const struct shmipc_pub_opts *o
 		p->pub.plain_end = (uint32_t)p->cell_max + 1;
 }
 
-/* Go on where the last publisher in our slot stopped; who waits for what it left goes on. */
+/* Continue where the last publisher in our slot stopped; wake those that wait for its messages. */
 static void resume(struct shmipc_pub_priv *p, uint64_t id)
 {
 	struct shmipc_segment *seg = p->t.seg;

@@ -41,11 +41,11 @@ int shmipc_topic_open_read_only(struct shmipc_segment **ret, const char *name,
 	int err = be ? shmipc_topic_opts_read(&o, opts) : -EINVAL;
 
 	if (!err && o.flags & SHMIPC_EXCL)
-		err = shmipc_topic_opts_bad("flags", o.flags, "EXCL of one that may only read and makes nothing");
+		err = shmipc_topic_opts_bad("flags", o.flags, "EXCL, but a read-only subscriber creates nothing");
 	if (err)
 		return err;
 	if (shmipc_name_check(name, &reason))
-		return shmipc_fail(-EINVAL, "shmipc: \"%.210s\" is no name of a topic: %s (EINVAL)",
+		return shmipc_fail(-EINVAL, "shmipc: \"%.210s\" is not a valid topic name: %s (EINVAL)",
 				   name ? name : "", reason);
 	seg = shmipc_segment_new(be);
 	if (!seg)
@@ -59,7 +59,7 @@ int shmipc_topic_open_read_only(struct shmipc_segment **ret, const char *name,
 	}
 	seg->read_only = true;
 	if (seg->hdr.kind != SHMIPC_KIND_TOPIC)
-		err = shmipc_fail(-EINVAL, "shmipc: open \"%s\": kind %u is no topic (EINVAL)", name,
+		err = shmipc_fail(-EINVAL, "shmipc: open \"%s\": kind %u is not a topic (EINVAL)", name,
 				  seg->hdr.kind);
 	if (!err) {
 		shmipc_topic_opts_segment(&so, &o);

@@ -105,13 +105,13 @@ void shmipc_topic_opts_plan(struct shmipc_tlog_opts *l, const struct shmipc_topi
 		plan_pool(l, o->pool_bytes ? o->pool_bytes : POOL_DEFAULT);
 }
 
-static int differs(const struct shmipc_segment *seg, const char *what, uint64_t wish, uint64_t is)
+static int differs(const struct shmipc_segment *seg, const char *what, uint64_t asked, uint64_t is)
 {
-	return shmipc_fail(-EINVAL, "shmipc: open \"%s\": %s %llu is wished, its creator made it with %llu (EINVAL); wish the same or nothing, or remove it first",
-			   seg->hdr.name, what, (unsigned long long)wish, (unsigned long long)is);
+	return shmipc_fail(-EINVAL, "shmipc: open \"%s\": you asked for %s %llu, it was created with %llu (EINVAL); ask for the same or for 0, or remove it first",
+			   seg->hdr.name, what, (unsigned long long)asked, (unsigned long long)is);
 }
 
-/* Is what the user wishes what would come of the same wish at creation? */
+/* Would the user's options give this topic at creation? */
 int shmipc_topic_opts_match(const struct shmipc_segment *seg, const struct shmipc_topic_opts *o)
 {
 	const struct shmipc_topic_hdr *h = &seg->log.hdr;
@@ -121,9 +121,9 @@ int shmipc_topic_opts_match(const struct shmipc_segment *seg, const struct shmip
 	uint64_t bytes;
 
 	if (o->publishers && o->publishers != h->pubs)
-		return differs(seg, "a number of publishers of", o->publishers, h->pubs);
+		return differs(seg, "publishers", o->publishers, h->pubs);
 	if (o->subscribers && o->subscribers != h->subs)
-		return differs(seg, "a number of subscribers of", o->subscribers, h->subs);
+		return differs(seg, "subscribers", o->subscribers, h->subs);
 	if (o->history && o->history != h->keep)
 		return differs(seg, "history", o->history, h->keep);
 	if (o->holds && o->holds != h->holds)

@@ -12,7 +12,7 @@
 
 #define BEFORE	5u	/* messages that are in the ring already */
 
-/* After the death: whoever has died, the next one gets the end, and all goes on. */
+/* After the death of either side: the next process gets the end, and all continues. */
 static void go_on_as_producer(uint32_t kind, uint64_t *next)
 {
 	uint64_t first = *next;

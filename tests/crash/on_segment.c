@@ -173,7 +173,7 @@ static void check_kept(void)
 	use_anew(SHMIPC_KIND_SPSC);
 }
 
-/* It finds a leftover, and reaps it: reaping is done to the end by who comes next. */
+/* It finds a leftover and reaps it; the next process completes the reaping. */
 
 /* What a process leaves that ends without closing. */
 static void prepare_leftover(void)

@@ -3,7 +3,7 @@
  * on_sleep.c - killed while it goes to sleep, sleeps, or wakes
  *
  * It has said that it wants to be woken, and nobody is there any more: the other
- * side goes on and is told; who comes next sleeps and is woken as ever.
+ * side continues and is told; the next process sleeps and is woken as usual.
  */
 #include <errno.h>
 #include <string.h>

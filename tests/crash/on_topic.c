@@ -406,7 +406,7 @@ static void check_others(void)
 	end_all();
 }
 
-/* The log is full for a lossless one, who reads only after the death. */
+/* The log is full for a lossless subscriber, which reads only after the death. */
 static void setup_full(void)
 {
 	setup_pub();

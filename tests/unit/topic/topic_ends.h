@@ -2,7 +2,7 @@
 /*
  * topic_ends.h - what the tests of topics have in common
  *
- * Message number n of length len has bytes that follow from both, so whoever
+ * Message number n of length len has bytes that follow from both, so any end that
  * receives it can tell whether they are right. Small ones hold their number.
  */
 #ifndef TEST_TOPIC_ENDS_H

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* topic_hold: who holds messages of the pool, and what that costs the publishers */
+/* topic_hold: subscribers that hold messages in the pool, and the effect on publishers */
 #include "topic_ends.h"
 
 FIXTURE(topic_hold) {

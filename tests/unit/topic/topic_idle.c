@@ -193,7 +193,7 @@ TEST_F(topic_idle, publisher_is_woken_by_the_first_message_that_makes_room)
 enum death { CLAIMED, COMMITTED };
 
 struct deaths {
-	pid_t tid;		/* who sleeps */
+	pid_t tid;		/* the sleeper */
 	enum death how;
 	bool sleeps;
 };

@@ -410,8 +410,8 @@ TEST_F(topic_full, nothing_can_be_made_or_joined)
 }
 
 /*
- * Whoever says that there is memory where there is none, while none is to be had:
- * subscribers find out, and so do publishers.
+ * A peer claims that there is memory, but there is none, and none is available:
+ * subscribers and publishers find out.
  */
 TEST_F(topic_full, liars_are_found_out)
 {

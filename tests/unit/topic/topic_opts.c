@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* topic_opts: what is asked for when a topic is opened, and what is refused with which words */
+/* topic_opts: options of a topic: defaults, comparison, refusal with a text */
 #include "topic_ends.h"
 
 FIXTURE(topic_opts) {
@@ -34,7 +34,7 @@ static int says(const char *a, const char *b, const char *c)
 }
 
 /* AlephZero: null, empty, a leading slash */
-TEST_F(topic_opts, names_that_are_none)
+TEST_F(topic_opts, invalid_names_are_refused)
 {
 	static const char *const bad[] = { NULL, "", "/lidar", "lidar/", "a//b", ".", "a/../b", "a b", "\xc3\xa4" };
 	struct shmipc_sub_opts ro = sub_opts(0, 0);
@@ -78,15 +78,15 @@ TEST_F(topic_opts, defaults)
 	EXPECT_EQ(14, h->policies);
 	EXPECT_EQ(100000000, h->evict_ns);
 	EXPECT_EQ(8 << 20, pub_stat(self->pub).max_message);
-	/* What was made can be wished, word for word. */
+	/* The options of the topic can be requested exactly as they are. */
 	shmipc_topic_opts_of(pub_priv(self->pub)->t.seg, &o);
 	ASSERT_EQ(0, shmipc_sub_open(&self->sub, TOPIC, &o, NULL)) TH_LOG("%s", shmipc_error_text());
 }
 
-/* AlephZero: options are never altered in silence. The text names both values. */
-TEST_F(topic_opts, other_wishes_are_refused)
+/* AlephZero: options are never changed silently. The text names both values. */
+TEST_F(topic_opts, options_that_differ_from_the_creators_are_refused)
 {
-	struct { const char *what, *wish, *is; struct shmipc_topic_opts o; } t[24];
+	struct { const char *what, *asked, *is; struct shmipc_topic_opts o; } t[24];
 	struct shmipc_topic_opts o = self->t, w;
 	struct shmipc_sub_opts ro = sub_opts(0, 0);
 	size_t n = 0, i;
@@ -102,36 +102,36 @@ TEST_F(topic_opts, other_wishes_are_refused)
 	ASSERT_EQ(0, shmipc_sub_open(&self->sub, TOPIC, &o, NULL)) TH_LOG("%s", shmipc_error_text());
 	shmipc_sub_close(self->sub);
 	self->sub = NULL;
-#define WISH(field, value, w_text, is_text) do {				\
+#define ASK(field, value, w_text, is_text) do {				\
 	w = o;									\
 	w.field = (value);							\
 	t[n].what = #field;							\
-	t[n].wish = w_text;							\
+	t[n].asked = w_text;							\
 	t[n].is = is_text;							\
 	t[n++].o = w;								\
 } while (0)
-	WISH(publishers, 9, "9", "8");
-	WISH(publishers, 1, "1", "8");
-	WISH(subscribers, 17, "17", "16");
-	WISH(history, 41, "41", "40");
-	WISH(align, 64, "64", "32");
-	WISH(align, 16, "16", "32");
-	WISH(inline_bytes, 600, "600", "496");
-	WISH(inline_bytes, 100, "100", "496");
-	WISH(pool_bytes, 1 << 20, "1048576", "262144");
-	WISH(pool_bytes, 128 << 10, "131072", "262144");
-	WISH(holds, 5, "5", "4");
-	WISH(meta, SHMIPC_META_WALL, "8", "4");
-	WISH(policies, 14, "14", "6");
-	WISH(evict_ns, 6000, "6000", "5000");
-	WISH(mode, 0644, "0644", "0640");
-	WISH(page, SHMIPC_PAGE_2M, "2097152", "4096");
-	WISH(flags, SHMIPC_PERSIST, "persistent", "last peer");
+	ASK(publishers, 9, "9", "8");
+	ASK(publishers, 1, "1", "8");
+	ASK(subscribers, 17, "17", "16");
+	ASK(history, 41, "41", "40");
+	ASK(align, 64, "64", "32");
+	ASK(align, 16, "16", "32");
+	ASK(inline_bytes, 600, "600", "496");
+	ASK(inline_bytes, 100, "100", "496");
+	ASK(pool_bytes, 1 << 20, "1048576", "262144");
+	ASK(pool_bytes, 128 << 10, "131072", "262144");
+	ASK(holds, 5, "5", "4");
+	ASK(meta, SHMIPC_META_WALL, "8", "4");
+	ASK(policies, 14, "14", "6");
+	ASK(evict_ns, 6000, "6000", "5000");
+	ASK(mode, 0644, "0644", "0640");
+	ASK(page, SHMIPC_PAGE_2M, "2097152", "4096");
+	ASK(flags, SHMIPC_PERSIST, "persistent", "without SHMIPC_PERSIST");
 	w = o;
 	w.pool_bytes = 0;
 	w.flags = SHMIPC_NO_POOL;
 	t[n].what = "no pool";
-	t[n].wish = "0";
+	t[n].asked = "0";
 	t[n].is = "262144";
 	t[n++].o = w;
 	ro.flags = SHMIPC_SUB_READ_ONLY;
@@ -139,9 +139,9 @@ TEST_F(topic_opts, other_wishes_are_refused)
 		struct shmipc_pub *pub = NULL;
 
 		ASSERT_EQ(-EINVAL, shmipc_pub_open(&pub, TOPIC, &t[i].o, NULL)) TH_LOG("%s", t[i].what);
-		EXPECT_TRUE(says(TOPIC, t[i].wish, t[i].is)) TH_LOG("%s", t[i].what);
+		EXPECT_TRUE(says(TOPIC, t[i].asked, t[i].is)) TH_LOG("%s", t[i].what);
 		ASSERT_EQ(-EINVAL, shmipc_sub_open(&self->sub, TOPIC, &t[i].o, NULL)) TH_LOG("%s", t[i].what);
-		EXPECT_TRUE(says("EINVAL", t[i].wish, t[i].is)) TH_LOG("%s", t[i].what);
+		EXPECT_TRUE(says("EINVAL", t[i].asked, t[i].is)) TH_LOG("%s", t[i].what);
 		EXPECT_EQ(-EINVAL, shmipc_sub_open(&self->sub, TOPIC, &t[i].o, &ro)) TH_LOG("read only: %s", t[i].what);
 	}
 	/* Nothing has changed. */
@@ -150,7 +150,7 @@ TEST_F(topic_opts, other_wishes_are_refused)
 	EXPECT_EQ(3, get(self->sub));
 }
 
-/* AlephZero: resize. A topic has the size that it was made with; the wish for another is told. */
+/* AlephZero: resize. A topic keeps the size that it was created with; another size is refused. */
 TEST_F(topic_opts, resize_is_refused)
 {
 	ASSERT_EQ(0, shmipc_pub_open(&self->pub, TOPIC, &self->t, NULL));
@@ -166,7 +166,7 @@ TEST_F(topic_opts, resize_is_refused)
 	EXPECT_EQ(0, get_range(self->sub, 0, 4000));
 }
 
-TEST_F(topic_opts, nonsense_is_refused)
+TEST_F(topic_opts, invalid_options_are_refused)
 {
 	struct { const char *says; struct shmipc_topic_opts o; } t[32];
 	struct shmipc_topic_opts w;

@@ -192,7 +192,7 @@ TEST_F(topic_read_only, each_attempt_to_write_is_refused)
 	EXPECT_EQ(1, get(self->sub));
 }
 
-/* Another user, who has nothing but read permission. */
+/* Another user, with nothing but read permission. */
 static int as_nobody(struct other *me, void *arg)
 {
 	struct shmipc_sub_opts o = *(struct shmipc_sub_opts *)arg;

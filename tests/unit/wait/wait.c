@@ -179,8 +179,8 @@ TEST_F(wait, send_wakes_a_sleeping_receiver)
 	}
 	EXPECT_LE(15, stat_of(self->ch).wakes);
 	/*
-	 * Woken, or only looking again after a tick of 50 ms? Who has just fallen
-	 * asleep when the message comes cannot be early twenty times by chance.
+	 * Woken, or only checking again after a tick of 50 ms? A receiver that has just
+	 * fallen asleep when the message is sent cannot be early twenty times by chance.
 	 */
 	EXPECT_GT(25000000, fastest);
 out:

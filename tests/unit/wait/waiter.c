@@ -305,7 +305,7 @@ TEST_F(waiter, ready_behind_the_fence_does_not_sleep)
 	EXPECT_EQ(0, bed.sleeps);
 }
 
-/* Who died before the words were read is found behind them. */
+/* A peer that died before the words were read is found afterwards. */
 TEST_F(waiter, dead_are_settled_between_look_and_sleep)
 {
 	self->n.settle_from = 2;
