@@ -108,7 +108,8 @@ struct shmipc_segment_info {
 	uint32_t align;		/* rings */
 	uint64_t meta_bytes;	/* rings */
 	uint64_t created_ns;
-	uint64_t reserved0[8];
+	uint64_t memory_bytes;	/* of total_bytes, those that take memory now; 0: unknown */
+	uint64_t reserved0[7];
 };
 
 #define SHMIPC_SEGMENT_INFO()	SHMIPC_PRIV_SIZED(struct shmipc_segment_info, )

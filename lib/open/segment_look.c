@@ -39,6 +39,8 @@ static void read_info(const struct shmipc_segment *seg, struct shmipc_segment_in
 		ret->align = seg->log.hdr.align;
 	ret->meta_bytes = shmipc_kind_is_ring(h->kind) ? seg->ring.meta_bytes : 0;
 	ret->created_ns = h->created_ns;
+	if (seg->be->used((struct shmipc_segment *)(uintptr_t)seg, &ret->memory_bytes))
+		ret->memory_bytes = 0;
 	memset(ret->reserved0, 0, sizeof(ret->reserved0));
 }
 

@@ -48,7 +48,7 @@ def stat_and_ls_show_segments():
     rows = objects(run("ls", "--json").out)
     equal([x["name"] for x in rows], ["a/b.c-1", "zz"], "names in ls")
     keys = ["name", "kind", "backend", "state", "persistent", "data_bytes", "total_bytes",
-            "page_bytes", "page_asked", "attached", "slots", "mode", "uid", "gid", "user", "group"]
+            "memory_bytes", "page_bytes", "page_asked", "attached", "slots", "mode", "uid", "gid", "user", "group"]
     equal(list(rows[0]), keys, "keys of ls")
     equal(list(rows[1]), keys + ["publishers", "subscribers", "messages", "max_lag", "lost"],
           "keys of ls of a topic")
@@ -62,8 +62,12 @@ def stat_and_ls_show_segments():
           [("consumer", "attached", r.p.pid, "shmipc")])
     equal((rows[1]["kind"], rows[1]["slots"]), ("topic", 69))
     text = run("ls").out.decode()
-    check(re.search(r"^a/b\.c-1 +spsc +2 MiB +4 KiB +1/2 +in use +\S+ +0600$", text, re.M), text)
+    check(re.search(r"^a/b\.c-1 +spsc +2 MiB +\S+ .iB +4 KiB +1/2 +in use +\S+ +0600$", text, re.M), text)
+    check(all(x["memory_bytes"] <= x["total_bytes"] + 4096 for x in rows), rows)
+    equal((rows[0]["memory_bytes"] >= 2 * MIB, rows[1]["memory_bytes"] <= 1 << 16), (True, True),
+          "memory of a ring, and of an idle topic")
     text = run("stat", "zz").out.decode()
+    check(re.search(r"^memory +\S+ KiB taken so far$", text, re.M), text)
     check(re.search(r"^kind +topic$", text, re.M) and
           re.search(r"attached +pid %d" % q.p.pid, text), text)
     for x in r, q:

@@ -27,12 +27,13 @@ static const struct opt_group groups[] = {
 	{ .opts = NULL },
 };
 
-#define ROW	"%-24s %-6s %9s %7s %9s %-11s %-12s %s\n"
+#define ROW	"%-24s %-6s %9s %9s %7s %9s %-11s %-12s %s\n"
 
 /* @topic: NULL if it is not a topic, or has just been removed. */
 static void print_row(const struct shmipc_segment_stat *st, const struct shmipc_topic_stat *topic)
 {
-	char size[TEXT_BYTES], page[TEXT_BYTES], peers[TEXT_BYTES], user[TEXT_BYTES], mode[8];
+	char size[TEXT_BYTES], memory[TEXT_BYTES], page[TEXT_BYTES], peers[TEXT_BYTES], mode[8];
+	char user[TEXT_BYTES];
 
 	if (topic)
 		snprintf(peers, sizeof(peers), "%" PRIu32 ">%" PRIu32, topic_pubs(topic),
@@ -42,7 +43,8 @@ static void print_row(const struct shmipc_segment_stat *st, const struct shmipc_
 			 st->info.peers);
 	snprintf(mode, sizeof(mode), "%04o", st->info.mode & 07777);
 	printf(ROW, st->info.name, kind_word(st->info.kind),
-	       format_bytes(st->info.data_bytes, size), format_bytes(st->info.page_got, page),
+	       format_bytes(st->info.data_bytes, size),
+	       format_bytes(st->info.memory_bytes, memory), format_bytes(st->info.page_got, page),
 	       peers, segment_state_word(st), user_name(st->info.uid, user), mode);
 }
 
@@ -53,7 +55,7 @@ static void print_unseen(const struct ls_opts *o, const char *name, int err)
 		json_line(stdout, json_pack("{s:s, s:s, s:s}", "name", name, "state", "unreadable",
 					    "error", shmipc_error_name(err)));
 	else
-		printf(ROW, name, "?", "?", "?", "?", "unreadable", "?", shmipc_error_name(err));
+		printf(ROW, name, "?", "?", "?", "?", "?", "unreadable", "?", shmipc_error_name(err));
 }
 
 static void print_one(const struct ls_opts *o, const char *name, const struct shmipc_segment_stat *st)
@@ -99,7 +101,8 @@ static int run_ls(int argc, char **argv)
 		if (err == -ENOENT)
 			continue;	/* removed meanwhile */
 		if (!o.json && !rows++)
-			printf(ROW, "NAME", "KIND", "SIZE", "PAGE", "PEERS", "STATE", "OWNER", "MODE");
+			printf(ROW, "NAME", "KIND", "SIZE", "MEMORY", "PAGE", "PEERS", "STATE", "OWNER",
+			       "MODE");
 		if (err) {
 			print_unseen(&o, names.name[i], err);
 			continue;
@@ -116,7 +119,8 @@ const struct command cmd_ls = {
 	.args = "[PATTERN]...", .args_of = ARGS_SEGMENT, .max_args = INT_MAX,
 	.about =
 	"Lists the segments. State: in use; persistent (no process is attached, and it stays); "
-	"leftover (its processes were killed; shmipc gc removes it). Peers: how many are "
+	"leftover (its processes were killed; shmipc gc removes it). Size: what its data can grow "
+	"to; memory: what the whole segment takes now. Peers: how many are "
 	"attached / the most there can be; of topics publishers > subscribers.\n\n"
 	PATTERNS_TEXT,
 	.groups = groups, .run = run_ls,

@@ -153,6 +153,8 @@ const struct opt topic_options[] = {
 	{ .name = "align", .arg = "BYTES", .min = 1, .max = 4096, .library = "16",
 	  .take = take_number32, .at = offsetof(struct topic_opts, align),
 	  .help = "alignment of messages, 8 to 4096" },
+	{ .name = "populate", .take = take_flag, .at = offsetof(struct topic_opts, populate),
+	  .help = "take all memory at creation, not as it is used" },
 	{ .name = NULL },
 };
 

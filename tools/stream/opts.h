@@ -49,6 +49,7 @@ struct topic_opts {
 	uint32_t policies;
 	uint64_t evict_ns;
 	uint32_t align;
+	int populate;			/* take all memory at creation */
 };
 
 /* send and pub. */

@@ -37,6 +37,8 @@ static void fill_topic_opts(struct shmipc_topic_opts *t, const struct create_opt
 		t->flags |= SHMIPC_PERSIST;
 	if (o->pool.none)
 		t->flags |= SHMIPC_NO_POOL;
+	if (o->populate)
+		t->flags |= SHMIPC_POPULATE;
 }
 
 static const char *moved_text(struct stream *s, char text[MOVED_BYTES])

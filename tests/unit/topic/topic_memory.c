@@ -182,6 +182,7 @@ TEST_F(topic_memory, is_not_taken_by_readers)
 	}
 	st.pub = pubs, st.pub_cap = 4, st.sub = subs, st.sub_cap = 4;
 	ASSERT_EQ(0, shmipc_topic_look(TOPIC, &st));
+	EXPECT_EQ(idle, st.info.memory_bytes);
 	EXPECT_EQ(idle, pub_used(self->pub));
 }
 
