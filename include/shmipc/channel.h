@@ -262,6 +262,8 @@ SHMIPC_INLINE int shmipc_channel_reserve(struct shmipc_channel *ch, size_t len, 
 /* Drop the reservation; nothing is sent. */
 SHMIPC_INLINE void shmipc_channel_abort(struct shmipc_channel *ch)
 {
+	if (shmipc_unlikely(ch->role != SHMIPC_ROLE_PRODUCER))
+		return;
 	if (ch->kind == SHMIPC_KIND_SPSC)
 		shmipc_spsc_abort(&ch->end.spsc_tx);
 	else
@@ -277,6 +279,8 @@ SHMIPC_INLINE void shmipc_channel_abort(struct shmipc_channel *ch)
  */
 SHMIPC_INLINE int shmipc_channel_commit(struct shmipc_channel *ch, size_t len)
 {
+	if (shmipc_unlikely(ch->role != SHMIPC_ROLE_PRODUCER))
+		return -EINVAL;
 	return shmipc_likely(ch->kind == SHMIPC_KIND_SPSC) ?
 		shmipc_spsc_commit(&ch->end.spsc_tx, len) :
 		shmipc_bcast_commit(&ch->end.bcast_tx, len);
@@ -292,6 +296,9 @@ SHMIPC_INLINE void shmipc_channel_publish(struct shmipc_channel *ch)
 			shmipc_channel_slow_wake(ch);
 		return;
 	}
+	/* Only a producer's is plain. */
+	if (shmipc_unlikely(ch->role != SHMIPC_ROLE_PRODUCER))
+		return;
 	if (shmipc_unlikely(shmipc_priv_traced(ch->probe)))
 		shmipc_channel_slow_publish(ch);
 	wake = shmipc_likely(ch->kind == SHMIPC_KIND_SPSC) ?
