@@ -6,9 +6,9 @@
  */
 #include "topic_ends.h"
 
-#include <sys/mount.h>
 #include <sys/resource.h>
-#include <sys/statvfs.h>
+
+#include "topic_room.h"
 
 #define KIB(n)		((uint64_t)(n) << 10)
 #define MIB(n)		((uint64_t)(n) << 20)
@@ -47,7 +47,7 @@ FIXTURE(topic_memory) {
 
 FIXTURE_SETUP(topic_memory)
 {
-	env_set_up_files(&self->env);
+	env_set_up(&self->env);
 	ASSERT_EQ(0, shmipc_pub_open(&self->pub, TOPIC, NULL, NULL)) TH_LOG("%s", shmipc_error_text());
 }
 
@@ -140,7 +140,7 @@ TEST(topic_memory_populated_is_all_there_at_once)
 	struct env env;
 	uint64_t was, i;
 
-	env_set_up_files(&env);
+	env_set_up(&env);
 	ASSERT_EQ(0, shmipc_pub_open(&pub, TOPIC, &o, NULL)) TH_LOG("%s", shmipc_error_text());
 	was = pub_used(pub);
 	EXPECT_LE(MIB(9), was);
@@ -247,12 +247,13 @@ FIXTURE(topic_full) {
 
 FIXTURE_SETUP(topic_full)
 {
-	env_set_up_files(&self->env);
+	const char *why;
+
+	env_set_up(&self->env);
 	self->filler = -1;
-	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
-	    mkdir(self->env.dir, 0755) ||
-	    mount("none", self->env.dir, "tmpfs", 0, "size=64m,mode=755"))
-		SKIP(longjmp(_metadata->env, 1), "only root may mount a file system");
+	why = room_make(&self->env);
+	if (why)
+		SKIP(longjmp(_metadata->env, 1), "%s", why);
 }
 
 FIXTURE_TEARDOWN(topic_full)
@@ -261,27 +262,8 @@ FIXTURE_TEARDOWN(topic_full)
 	shmipc_pub_close(self->pub);
 	if (self->filler >= 0)
 		(void)close(self->filler);
-	EXPECT_EQ(0, umount2(self->env.dir, MNT_DETACH));
+	EXPECT_EQ(0, room_end(&self->env));
 	env_tear_down(&self->env);
-}
-
-static uint64_t room(const struct env *e)
-{
-	struct statvfs s;
-
-	return statvfs(e->dir, &s) ? UINT64_MAX : s.f_bavail * s.f_bsize;
-}
-
-/* Take all but @left; what was taken before goes. */
-static int fill(int *filler, const struct env *e, uint64_t left)
-{
-	uint64_t n;
-
-	if (*filler >= 0)
-		(void)close(*filler);
-	*filler = open(e->dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	n = room(e);
-	return *filler < 0 || n < left || (n > left && fallocate(*filler, 0, 0, (off_t)(n - left)));
 }
 
 TEST_F(topic_full, holds_five_hundred_topics_and_goes_on_when_there_is_room_again)
@@ -298,20 +280,20 @@ TEST_F(topic_full, holds_five_hundred_topics_and_goes_on_when_there_is_room_agai
 	}
 	ASSERT_EQ(0, shmipc_pub_open(&self->pub, TOPIC, NULL, NULL));
 	ASSERT_EQ(0, sub_open(&self->sub, NULL, SHMIPC_START_OLDEST, SHMIPC_POLICY_LOSSLESS));
-	ASSERT_EQ(0, fill(&self->filler, &self->env, KIB(100)));
+	ASSERT_EQ(0, room_fill(&self->filler, &self->env, KIB(100)));
 	while (!(ret = put(self->pub, sent)))
 		sent++;
 	EXPECT_EQ(-ENOSPC, ret);
 	/* It filled all that there was, to a page, and it stays so. */
 	EXPECT_LE(98, sent);
-	EXPECT_GE(PAGE, room(&self->env));
+	EXPECT_GE(PAGE, room_left(&self->env));
 	EXPECT_EQ(-ENOSPC, put_until(self->pub, 0, SOON));
 	EXPECT_EQ(-ENOSPC, put_len(self->pub, 0, 5000));
 	EXPECT_EQ(-ENOSPC, put(many[1], 0) ? -ENOSPC : put_len(many[1], 0, 5000));
 	ASSERT_EQ(0, get_range(self->sub, 0, sent));
 	EXPECT_EQ(-EAGAIN, get(self->sub));
 	/* Room again. */
-	ASSERT_EQ(0, fill(&self->filler, &self->env, MIB(8)));
+	ASSERT_EQ(0, room_fill(&self->filler, &self->env, MIB(8)));
 	for (more = sent; more < sent + 700; more++)
 		ASSERT_EQ(0, put(self->pub, more)) TH_LOG("after %llu", (unsigned long long)sent);
 	ASSERT_EQ(0, get_range(self->sub, sent, more));
@@ -328,7 +310,7 @@ TEST_F(topic_full, pool_is_as_large_as_what_there_is)
 	ASSERT_EQ(0, shmipc_pub_open(&self->pub, TOPIC, NULL, NULL));
 	ASSERT_EQ(0, put_range(self->pub, 0, 1100));	/* all of the log */
 	ASSERT_EQ(0, sub_open(&self->sub, NULL, SHMIPC_START_NEW, SHMIPC_POLICY_LOSSLESS));
-	ASSERT_EQ(0, fill(&self->filler, &self->env, 10 * KIB(32)));
+	ASSERT_EQ(0, room_fill(&self->filler, &self->env, 10 * KIB(32)));
 	/* Old ones make room for new ones, though they are fewer than the history. */
 	for (i = 0; i < 100; i++) {
 		ASSERT_EQ(0, put_len(self->pub, i, 30000)) TH_LOG("%llu", (unsigned long long)i);
@@ -343,7 +325,7 @@ TEST_F(topic_full, pool_is_as_large_as_what_there_is)
 	EXPECT_EQ(0, put_len(self->pub, 10, 30000));
 	for (i = 1; i < 11; i++)
 		ASSERT_EQ(30000, get_len(self->sub, i, 30000));
-	ASSERT_EQ(0, fill(&self->filler, &self->env, MIB(8)));
+	ASSERT_EQ(0, room_fill(&self->filler, &self->env, MIB(8)));
 	EXPECT_EQ(0, put_len(self->pub, 11, MIB(7)));
 	EXPECT_EQ((int64_t)MIB(7), get_len(self->sub, 11, MIB(7)));
 }
@@ -355,7 +337,7 @@ TEST_F(topic_full, what_does_not_fit_takes_nothing)
 	uint64_t was;
 
 	ASSERT_EQ(0, shmipc_pub_open(&self->pub, TOPIC, NULL, NULL));
-	ASSERT_EQ(0, fill(&self->filler, &self->env, MIB(4)));
+	ASSERT_EQ(0, room_fill(&self->filler, &self->env, MIB(4)));
 	was = pub_used(self->pub);
 	EXPECT_EQ(-ENOSPC, put_len(self->pub, 0, MIB(5)));
 	EXPECT_EQ(-ENOSPC, shmipc_pub_loan(self->pub, MIB(5), NULL, &loan, 0));
@@ -373,7 +355,7 @@ TEST_F(topic_full, keeps_loans_and_batches_for_later)
 	ASSERT_EQ(0, sub_open(&self->sub, NULL, SHMIPC_START_OLDEST, SHMIPC_POLICY_LOSSLESS));
 	ASSERT_EQ(0, shmipc_pub_loan(self->pub, 20000, NULL, &loan, 0));
 	msg_fill(loan.ptr, 20000, SEED, 5);
-	ASSERT_EQ(0, fill(&self->filler, &self->env, KIB(40)));
+	ASSERT_EQ(0, room_fill(&self->filler, &self->env, KIB(40)));
 	for (i = 0; i < 100; i++) {
 		n[i] = 1000 + i;
 		v[i] = (struct shmipc_buf){ &n[i], sizeof(n[i]) };
@@ -385,7 +367,7 @@ TEST_F(topic_full, keeps_loans_and_batches_for_later)
 	EXPECT_EQ(-ENOSPC, shmipc_pub_publish(self->pub, &loan, 20000, 0));
 	ASSERT_EQ(0, get_range(self->sub, 0, sent));
 	EXPECT_EQ(-EAGAIN, get(self->sub));
-	ASSERT_EQ(0, fill(&self->filler, &self->env, MIB(1)));
+	ASSERT_EQ(0, room_fill(&self->filler, &self->env, MIB(1)));
 	EXPECT_EQ(0, shmipc_pub_publish(self->pub, &loan, 20000, 0));
 	EXPECT_EQ(20000, get_len(self->sub, 5, 20000));
 	EXPECT_EQ(0, shmipc_pub_send_batch(self->pub, v, 100, 0));
@@ -397,14 +379,14 @@ TEST_F(topic_full, nothing_can_be_made_or_joined)
 {
 	uint64_t was;
 
-	ASSERT_EQ(0, fill(&self->filler, &self->env, KIB(16)));
+	ASSERT_EQ(0, room_fill(&self->filler, &self->env, KIB(16)));
 	EXPECT_EQ(-ENOSPC, shmipc_pub_open(&self->pub, TOPIC, NULL, NULL));
-	EXPECT_EQ(0, env_count(self->env.dir));
-	EXPECT_EQ(KIB(16), room(&self->env));
-	ASSERT_EQ(0, fill(&self->filler, &self->env, KIB(80)));
+	EXPECT_EQ(0, env_files(&self->env));
+	EXPECT_EQ(KIB(16), room_left(&self->env));
+	ASSERT_EQ(0, room_fill(&self->filler, &self->env, KIB(80)));
 	ASSERT_EQ(0, shmipc_pub_open(&self->pub, TOPIC, NULL, NULL));
 	was = pub_used(self->pub);
-	ASSERT_EQ(0, fill(&self->filler, &self->env, 0));
+	ASSERT_EQ(0, room_fill(&self->filler, &self->env, 0));
 	/* Of a dozen subscribers the lines are there; of more there is no memory for them. */
 	ASSERT_EQ(0, sub_open(&self->sub, NULL, SHMIPC_START_NEW, SHMIPC_POLICY_LOSSLESS));
 	EXPECT_EQ(was, pub_used(self->pub));
@@ -424,7 +406,7 @@ TEST_F(topic_full, liars_are_found_out)
 	ASSERT_EQ(0, shmipc_pub_open(&self->pub, TOPIC, NULL, NULL));
 	log = log_of(self->pub);
 	ASSERT_EQ(0, put(self->pub, 0));
-	ASSERT_EQ(0, fill(&self->filler, &self->env, 0));
+	ASSERT_EQ(0, room_fill(&self->filler, &self->env, 0));
 	log->pub->backed = 4000;
 	ASSERT_EQ(0, shmipc_sub_open(&self->sub, TOPIC, NULL, &o)) TH_LOG("%s", shmipc_error_text());
 	EXPECT_EQ(-EPROTO, get(self->sub));
@@ -435,7 +417,8 @@ TEST_F(topic_full, liars_are_found_out)
 	EXPECT_EQ(-EPROTO, get_until(self->sub, SOON));
 	EXPECT_EQ(-ENOSPC, shmipc_pub_open(&b, TOPIC, NULL, NULL));
 	/* And lines of subscribers that never were, and numbers that were never taken. */
-	log->sub->subs_used = 256;
+	if (!env_on_dev())	/* there no publisher can write it */
+		log->sub->subs_used = 256;
 	log->pub->pubs_used = 64;
 	log->pub_line[3].claim = 500 << 12 | 100;
 	log->pub->backed = 0;
