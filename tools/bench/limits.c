@@ -39,6 +39,7 @@ static void begin(struct bench_env *env)
 {
 	if (env->side == 0) {
 		shmipc_store_relaxed(word64(env, 0), (uint64_t)0);
+		shmipc_store_relaxed(word64(env, 0) + 1, (uint64_t)0);
 		shmipc_store_relaxed(word64(env, 1), (uint64_t)0);
 	}
 	bench_begin(env);
@@ -61,43 +62,108 @@ static uint32_t *samples_new(struct bench_env *env)
 	return sample;
 }
 
-static int ping(struct bench_env *env)
+/*
+ * Round trips. How fast one is depends on the pauses between two looks at the word that
+ * the other side will write: each look takes its line away from the writer. The best
+ * number is not the same for CPUs near each other and far apart, so all are tried. The
+ * words say which one is in turn, in their highest byte.
+ */
+#define PAUSES_MAX	8u
+#define PAUSES_SHIFT	56
+
+static void pause_times(uint64_t pauses)
 {
-	uint64_t *mine = word64(env, 0), *theirs = word64(env, 1), i = 0, t, prev, end;
+	while (pauses--)
+		shmipc_cpu_relax();
+}
+
+/* With so many pauses, for so long; numbers go on from *@i. */
+static size_t ping_some(struct bench_env *env, uint64_t *theirs, uint64_t pauses, double seconds,
+			uint64_t *i, uint32_t *sample)
+{
+	uint64_t *mine = word64(env, 0), t, prev = bench_ticks();
+	uint64_t end = prev + bench_ns_ticks(seconds * 1e9), v;
+	size_t n = 0;
+
+	do {
+		v = pauses << PAUSES_SHIFT | ++*i;
+		shmipc_store_release(mine, v);
+		while (shmipc_load_acquire(theirs) != v)
+			pause_times(pauses);
+		t = bench_ticks();
+		sample[n++] = (uint32_t)(t - prev);
+		prev = t;
+	} while (t < end && n < SAMPLES);
+	return n;
+}
+
+static int ping(struct bench_env *env, uint64_t *theirs, uint64_t pauses_max)
+{
 	uint32_t *sample = samples_new(env);
+	struct bench_out best, out = *env->out;
+	uint64_t pauses, i = 0;
+	size_t n;
 
 	if (!sample)
 		return -1;
 	begin(env);
-	end = deadline(env);
-	prev = bench_ticks();
-	do {
-		i++;
-		shmipc_store_release(mine, i);
-		while (shmipc_load_acquire(theirs) != i)
-			;
-		t = bench_ticks();
-		sample[i - 1] = (uint32_t)(t - prev);
-		prev = t;
-	} while (t < end && i < SAMPLES);
-	shmipc_store_release(mine, UINT64_MAX);
-	bench_samples_into(env->out, sample, i);
+	for (pauses = 0; pauses <= pauses_max; pauses++) {
+		n = ping_some(env, theirs, pauses, env->seconds / (double)(pauses_max + 1), &i,
+			      sample);
+		bench_samples_into(&out, sample, n);
+		if (!pauses || out.p50_ns < best.p50_ns)
+			best = out;
+	}
+	shmipc_store_release(word64(env, 0), UINT64_MAX);
+	*env->out = best;
 	free(sample);
 	return 0;
 }
 
-static int pong(struct bench_env *env)
+static int pong(struct bench_env *env, uint64_t *mine)
 {
-	uint64_t *mine = word64(env, 1), *theirs = word64(env, 0), i = 1, seen;
+	uint64_t *theirs = word64(env, 0), was = 0, seen;
 
 	begin(env);
 	for (;;) {
 		seen = shmipc_load_acquire(theirs);
-		if (seen == i)
-			shmipc_store_release(mine, i++);
-		else if (seen == UINT64_MAX)
+		if (seen == UINT64_MAX)
 			return 0;
+		if (seen != was) {
+			shmipc_store_release(mine, seen);
+			was = seen;
+		} else {
+			pause_times(seen >> PAUSES_SHIFT);
+		}
 	}
+}
+
+/* A line each. */
+static int ping_two(struct bench_env *env)
+{
+	return ping(env, word64(env, 1), PAUSES_MAX);
+}
+
+static int pong_two(struct bench_env *env)
+{
+	return pong(env, word64(env, 1));
+}
+
+/* One line goes there and back: no message that has to stay can do that. */
+static int ping_one(struct bench_env *env)
+{
+	return ping(env, word64(env, 0) + 1, PAUSES_MAX);
+}
+
+static int pong_one(struct bench_env *env)
+{
+	return pong(env, word64(env, 0) + 1);
+}
+
+/* To find out whether the machine is quiet any number of pauses will do: none. */
+static int ping_probe(struct bench_env *env)
+{
+	return ping(env, word64(env, 1), 0);
 }
 
 /* Blocks go round as in a ring of the size that the rings have. */
@@ -363,10 +429,10 @@ static int only_meet(struct bench_env *env)
 }
 
 const struct bench_step bench_probe = {
-	.side = { ping, pong }, .seconds = 0.003,	/* judged by its median alone */
+	.side = { ping_probe, pong_two }, .seconds = 0.003,	/* judged by its median alone */
 };
 const struct bench_step bench_limit_pingpong = {
-	.side = { ping, pong }, .seconds = 0.05, .spins = 1,
+	.side = { ping_two, pong_two }, .seconds = 0.09, .spins = 1,
 };
 const struct bench_step bench_limit_stream = {
 	.side = { stream_out, stream_in }, .seconds = 0.1, .result = 1, .spins = 1,
@@ -379,7 +445,8 @@ const struct bench_step bench_limit_futex = {
 };
 
 struct bench_case bench_limits[] = {
-	{ .name = "limit-pingpong", .step = { .side = { ping, pong }, .spins = 1 } },
+	{ .name = "limit-pingpong", .step = { .side = { ping_two, pong_two }, .spins = 1 } },
+	{ .name = "limit-one-line", .step = { .side = { ping_one, pong_one }, .spins = 1 } },
 	{ .name = "limit-stream",
 	  .step = { .side = { stream_out, stream_in }, .result = 1, .spins = 1 } },
 	{ .name = "limit-string",
