@@ -143,7 +143,7 @@ int output_wait(struct output *out, struct stream *s, uint64_t *ret_deadline_ns)
 		return output_flush(out, s);
 	}
 	rc = stream_idle(s, s->messages, "a message");
-	*ret_deadline_ns = stream_slice(s);
+	*ret_deadline_ns = stream_long_slice(s);
 	return rc;
 }
 

@@ -50,14 +50,17 @@ int stream_idle(struct stream *s, uint64_t mark, const char *waiting_for)
 	uint64_t now = tool_now_ns();
 	char moved[MOVED_BYTES];
 
-	if (tool_stop)
+	if (tool_stop) {
+		tool_nag_end();
 		return RC_SIGNAL + tool_stop;
+	}
 	if (!s->idle_since_ns || s->idle_mark != mark) {
 		s->idle_since_ns = now;
 		s->idle_mark = mark;
 	}
 	progress_tick(&s->progress, s->bytes, now);
 	if (output_gone(s)) {
+		tool_nag_end();
 		progress_clear(&s->progress);
 		tool_error("output \"%s\": its reader has gone (EPIPE); %s", s->out_name,
 			   s->ops->moved(s, moved));
@@ -71,15 +74,26 @@ int stream_idle(struct stream *s, uint64_t mark, const char *waiting_for)
 	return RC_TIMEOUT;
 }
 
-uint64_t stream_slice(const struct stream *s)
+static uint64_t slice(const struct stream *s, uint64_t ns)
 {
-	uint64_t ns = SLICE_NS, gone;
+	uint64_t gone, left;
 
 	if (s->o->timeout_ns != SHMIPC_FOREVER && s->idle_since_ns) {
 		gone = tool_now_ns() - s->idle_since_ns;
-		ns = gone >= s->o->timeout_ns ? 1 : s->o->timeout_ns - gone;
+		left = gone >= s->o->timeout_ns ? 1 : s->o->timeout_ns - gone;
+		ns = ns < left ? ns : left;
 	}
-	return shmipc_deadline_in(ns < SLICE_NS ? ns : SLICE_NS);
+	return shmipc_deadline_in(ns);
+}
+
+uint64_t stream_slice(const struct stream *s)
+{
+	return slice(s, SLICE_NS);
+}
+
+uint64_t stream_long_slice(struct stream *s)
+{
+	return slice(s, !s->progress.on && stream_attend(s) ? SHMIPC_FOREVER : SLICE_NS);
 }
 
 void stream_tell(json_t *obj, const char *key, const char *words, uint64_t v)

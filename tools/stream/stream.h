@@ -63,6 +63,7 @@ struct stream {
 	uint64_t idle_mark;	/* the mark of stream_idle() at that time */
 	int out_fd;		/* checked while idle: has its reader closed it? -1: none */
 	const char *out_name;
+	int attends;		/* stream_attend(): 0 not asked for yet, 1 yes, -1 it cannot */
 	int no_drain;		/* send: do not wait until all is taken */
 	struct progress progress;
 	/* pub */
@@ -84,6 +85,12 @@ int stream_idle(struct stream *s, uint64_t mark, const char *waiting_for);
 
 /* Deadline of one call of the library; signals and --timeout are checked in between. */
 uint64_t stream_slice(const struct stream *s);
+/*
+ * The same for a receiver, which may sleep for long: it costs nothing while nothing
+ * comes. attend.c: a signal or a closed output interrupts the sleep. 0: it does not.
+ */
+uint64_t stream_long_slice(struct stream *s);
+int stream_attend(struct stream *s);
 
 /* Did the call return because there was nothing to do? Then call stream_idle(). */
 static inline int stream_is_idle(int err)

@@ -9,12 +9,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 #include <time.h>
 #include <shmipc/error.h>
 #include "json.h"
 #include "util.h"
 
+#define NAG_US	10000
+
 volatile sig_atomic_t tool_stop;
+volatile sig_atomic_t tool_nags;
 
 static const char *tool_command = "";
 static int tool_json;
@@ -99,9 +103,25 @@ uint64_t tool_now_ns(void)
 	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
 }
 
+void tool_nag(void)
+{
+	const struct itimerval again = { { 0, NAG_US }, { 0, NAG_US } };
+
+	setitimer(ITIMER_REAL, &again, NULL);
+}
+
+void tool_nag_end(void)
+{
+	const struct itimerval never = { { 0, 0 }, { 0, 0 } };
+
+	setitimer(ITIMER_REAL, &never, NULL);
+}
+
 static void on_signal(int sig)
 {
 	tool_stop = sig;
+	if (tool_nags)
+		tool_nag();
 }
 
 void tool_catch_signals(void)

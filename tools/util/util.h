@@ -45,6 +45,11 @@ uint64_t tool_now_ns(void);
 /* The signal that ends the command, or 0. */
 extern volatile sig_atomic_t tool_stop;
 
+/* Interrupt sleeps by SIGALRM, again and again; a signal for tool_stop does it if NAGS is set. */
+extern volatile sig_atomic_t tool_nags;
+void tool_nag(void);
+void tool_nag_end(void);
+
 /* Store INT, TERM and HUP in tool_stop; let write() to a closed pipe return an error. */
 void tool_catch_signals(void);
 
