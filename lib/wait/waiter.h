@@ -24,6 +24,8 @@
 #ifndef SHMIPC_LIB_WAITER_H
 #define SHMIPC_LIB_WAITER_H
 
+#include <linux/types.h>
+
 #include "wait/cadence.h"
 #include "wait/wait.h"
 
