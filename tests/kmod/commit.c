@@ -59,7 +59,7 @@ static uint64_t used(int fd)
 
 #define CTL_BYTES	(5 * PAGE)	/* header, table, body: they always have memory */
 
-TEST_F(commit, at_first_only_the_control_pages_are_there)
+TEST_F(commit, at_first_only_the_control_pages_have_memory)
 {
 	struct shmipc_dev_pages r = { .size = sizeof(r), .count = 8 };
 	struct shmipc_dev_info now;
@@ -91,7 +91,7 @@ TEST_F(commit, at_first_only_the_control_pages_are_there)
 	EXPECT_EQ(s.used_bytes, UINT64_MAX);
 }
 
-TEST_F(commit, a_prefix_of_the_data_can_be_had_at_creation)
+TEST_F(commit, a_prefix_of_the_data_can_be_committed_at_creation)
 {
 	struct shmipc_dev_stat s;
 	struct make m;
@@ -169,7 +169,7 @@ TEST_F(commit, small_pages_if_the_creator_said_so)
 	close(fd);
 }
 
-TEST_F(commit, memory_of_the_node_that_was_asked_for)
+TEST_F(commit, memory_is_on_the_requested_node)
 {
 	struct shmipc_dev_pages r = { .size = sizeof(r), .count = 8 };
 	uint32_t chunk[8], node, i;
@@ -197,7 +197,7 @@ TEST_F(commit, memory_of_the_node_that_was_asked_for)
 	}
 }
 
-TEST_F(commit, what_is_given_back_reads_as_zero_and_can_be_had_again)
+TEST_F(commit, memory_given_back_reads_as_zero_and_can_be_committed_again)
 {
 	ASSERT_EQ(dev_commit(self->tx, DATA, 3 * PAGE), 3 * PAGE);
 	memset(self->p, 'x', 3 * PAGE);
@@ -501,7 +501,7 @@ TEST_F(commit, o_direct_works_on_what_is_there)
 	close(disk);
 }
 
-TEST_F(commit, a_page_that_somebody_holds_lives_on_with_its_bytes)
+TEST_F(commit, a_page_held_by_others_keeps_its_bytes)
 {
 	struct iovec io = { self->p, 8 };
 	char got[16] = "";

@@ -144,7 +144,7 @@ static int makes_and_waits(void *arg)
 	return 0;
 }
 
-TEST(the_creator_pays_whoever_commits)
+TEST(the_creator_is_charged_for_every_commit)
 {
 	struct gate g;
 	int status, fd;
@@ -195,7 +195,7 @@ TEST(a_touch_past_the_limit_is_refused)
 	ASSERT_EQ(param("user_max_mib", "0"), 0);
 }
 
-TEST(more_than_there_is_fails_and_changes_nothing)
+TEST(more_memory_than_exists_fails_and_changes_nothing)
 {
 	struct shmipc_dev_info before, after;
 	int fd;

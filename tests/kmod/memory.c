@@ -132,7 +132,7 @@ TEST(the_gap_before_the_data_has_no_memory)
 	}
 }
 
-TEST(memory_of_the_node_that_was_asked_for)
+TEST(memory_is_on_the_requested_node)
 {
 	struct shmipc_dev_pages r = { .size = sizeof(r), .count = 8 };
 	struct shmipc_dev_stat s;

@@ -72,7 +72,7 @@ TEST_F(channel, messages_of_any_length_in_order)
 }
 
 /* que: Full, and lossless after it */
-TEST_F(channel, full_says_eagain_and_loses_nothing)
+TEST_F(channel, full_is_eagain_and_loses_nothing)
 {
 	uint64_t sent = 0, got = 0;
 	int round;
@@ -267,7 +267,7 @@ TEST_F(channel, producer_restart_keeps_data_and_numbers)
 }
 
 /* que: consumer restart resumes without dropping unread data */
-TEST_F(channel, consumer_restart_drops_nothing)
+TEST_F(channel, consumer_restart_drops_no_message)
 {
 	uint64_t sent = 0, got = 0;
 	const void *p;

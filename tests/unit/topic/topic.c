@@ -10,7 +10,7 @@
  *   alternating publishers            topic_many.alternating_publishers
  *   1 to N, N to 1, N to N            topic_many.one_to_n, n_to_one, n_to_n
  *   no new message                    topic.no_new_message
- *   jump ahead                        topic.jump_ahead_tells_what_was_lost
+ *   jump ahead                        topic.jump_ahead_reports_what_was_lost
  *   subscribe after the publisher
  *   is gone                           topic.subscribe_after_the_publisher_is_gone
  *   keep a message (no_delete)        topic_pool.held_survives_a_turnover_of_the_pool
@@ -20,7 +20,7 @@
  *   x (blocking, not)                 topic_start.*, for each of the eight pairs
  *   evict                             topic.evicts_the_oldest
  *   wrap-around                       topic.wrap_around
- *   expired next                      topic.expired_next_goes_on_at_the_oldest
+ *   expired next                      topic.expired_next_continues_at_the_oldest
  *   frames close to the arena's size  topic_pool.close_to_the_pools_size,
  *                                     topic.close_to_the_cells_size
  *   resize                            topic_opts.resize_is_refused
@@ -39,8 +39,8 @@
  *   lossy overwrite                   topic_policy.lossy_overwrite_counts_exactly
  *   sharing by stride                 topic_policy.stride_shares
  *   nothing visible before sync       topic.batch_is_not_visible_before_commit
- *   reserve, cancel                   topic_pool.loan_dropped_was_never_there
- *   join does not drop unread data    topic.joining_drops_nothing_unread
+ *   reserve, cancel                   topic_pool.a_dropped_loan_leaves_no_message
+ *   join does not drop unread data    topic.joining_drops_no_unread_message
  *   producer restart keeps the data   topic.publisher_restart_keeps_the_data
  */
 #include "topic_ends.h"
@@ -148,7 +148,7 @@ TEST_F(topic, subscribe_after_the_publisher_is_gone)
 	shmipc_sub_close(late);
 }
 
-TEST_F(topic, persistent_keeps_its_history_when_all_have_gone)
+TEST_F(topic, a_persistent_topic_keeps_its_history_without_ends)
 {
 	struct shmipc_topic_opts t = self->t;
 	struct shmipc_pub *pub;
@@ -187,7 +187,7 @@ TEST_F(topic, cleared_by_unlinking)
 	shmipc_pub_close(pub);
 }
 
-TEST_F(topic, jump_ahead_tells_what_was_lost)
+TEST_F(topic, jump_ahead_reports_what_was_lost)
 {
 	uint64_t from = 9, to = 9, oldest = 0, next = 0, lost;
 
@@ -233,7 +233,7 @@ TEST_F(topic, wrap_around)
 	EXPECT_EQ(0, sub_stat(self->sub).lost);
 }
 
-TEST_F(topic, expired_next_goes_on_at_the_oldest)
+TEST_F(topic, expired_next_continues_at_the_oldest)
 {
 	uint64_t oldest, next;
 
@@ -327,7 +327,7 @@ TEST_F(topic, batch_is_not_visible_before_commit)
 	EXPECT_EQ(7, pub_stat(self->pub).sent);
 }
 
-TEST_F(topic, batch_that_cannot_be_is_refused_whole)
+TEST_F(topic, an_invalid_batch_is_refused_completely)
 {
 	struct shmipc_buf v[9] = { { "a", 1 }, { "b", 1 } };
 
@@ -341,7 +341,7 @@ TEST_F(topic, batch_that_cannot_be_is_refused_whole)
 }
 
 /* que: a joining consumer drops no data that another has not read yet */
-TEST_F(topic, joining_drops_nothing_unread)
+TEST_F(topic, joining_drops_no_unread_message)
 {
 	struct shmipc_sub *keeps, *joins;
 

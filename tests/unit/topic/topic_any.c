@@ -39,7 +39,7 @@ FIXTURE_TEARDOWN(topic_any)
 	env_tear_down(&self->env);
 }
 
-TEST_F(topic_any, says_which_one_has)
+TEST_F(topic_any, reports_which_one_is_ready)
 {
 	int i;
 
@@ -139,7 +139,7 @@ static int waits_once(struct other *me, void *arg)
 	return 0;
 }
 
-TEST_F(topic_any, claims_of_the_killed_are_stepped_over)
+TEST_F(topic_any, claims_of_killed_publishers_are_skipped)
 {
 	struct other o, w;
 
@@ -202,7 +202,7 @@ static int holds_one(struct other *me, void *arg)
 	return stay(me);
 }
 
-TEST_F(topic_any, look_shows_what_is_there_and_joins_nothing)
+TEST_F(topic_any, look_shows_the_topic_and_does_not_join)
 {
 	struct shmipc_topic_pub_info p[8];
 	struct shmipc_topic_sub_info s[16];

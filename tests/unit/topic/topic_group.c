@@ -89,7 +89,7 @@ TEST_F(topic_group, other_groups_and_lone_ones_get_all)
 }
 
 /* A member that only looked once, found nothing, and does something else meanwhile. */
-TEST_F(topic_group, member_that_does_not_come_back_is_in_nobodys_way)
+TEST_F(topic_group, a_member_that_does_not_come_back_holds_up_no_publisher)
 {
 	uint64_t i;
 
@@ -102,7 +102,7 @@ TEST_F(topic_group, member_that_does_not_come_back_is_in_nobodys_way)
 }
 
 /* It goes on where it stopped, and what is not there any more is told. */
-TEST_F(topic_group, goes_on_where_it_stopped)
+TEST_F(topic_group, continues_where_it_stopped)
 {
 	uint64_t from, to, oldest, next;
 	int i;
@@ -240,7 +240,7 @@ TEST_F(topic_group, processes_share_and_none_is_twice)
 }
 
 /* One is killed, whatever it is at: it takes at most the one in hand with it, and no time. */
-TEST_F(topic_group, killed_members_hold_up_nobody)
+TEST_F(topic_group, killed_members_hold_up_no_publisher)
 {
 	uint64_t i = 0, missing = 0;
 	struct rng r = { 17 };

@@ -140,7 +140,7 @@ static int holds(struct other *me, void *arg)
 	return stay(me);
 }
 
-TEST_F(topic_hold, what_the_killed_held_comes_back)
+TEST_F(topic_hold, holds_of_killed_subscribers_end)
 {
 	static unsigned char buf[262144];
 	struct other o;

@@ -238,7 +238,7 @@ static int another_dies(struct other *me, void *arg)
 	return 0;
 }
 
-TEST_F(topic_idle, newcomer_that_dies_with_a_number_is_stepped_over)
+TEST_F(topic_idle, a_newcomer_that_dies_with_a_claim_is_skipped)
 {
 	struct deaths d = { self->tid, CLAIMED, true };
 	struct other o;
@@ -254,7 +254,7 @@ TEST_F(topic_idle, newcomer_that_dies_with_a_number_is_stepped_over)
 	EXPECT_EQ(0, other_end(&o));
 }
 
-TEST_F(topic_idle, always_spinning_steps_over_the_number_of_the_dead)
+TEST_F(topic_idle, a_spinning_subscriber_skips_the_claim_of_a_dead_publisher)
 {
 	struct deaths d = { self->tid, CLAIMED, false };
 	struct other o;
@@ -284,7 +284,7 @@ TEST_F(topic_idle, newcomer_killed_between_commit_and_wake)
 	EXPECT_EQ(0, other_end(&o));
 }
 
-TEST_F(topic_idle, any_of_many_hears_of_a_newcomers_death)
+TEST_F(topic_idle, any_of_many_notices_the_death_of_a_newcomer)
 {
 	struct deaths d = { self->tid, COMMITTED, true };
 	struct shmipc_sub *sub[MANY];

@@ -396,7 +396,7 @@ TEST_F(topic_full, nothing_can_be_made_or_joined)
  * A peer claims that there is memory, but there is none, and none is available:
  * subscribers and publishers find out.
  */
-TEST_F(topic_full, liars_are_found_out)
+TEST_F(topic_full, false_watermarks_are_detected)
 {
 	struct shmipc_sub_opts o = sub_opts(SHMIPC_START_OLDEST, SHMIPC_POLICY_LOSSLESS);
 	struct shmipc_pub *b = NULL;

@@ -132,7 +132,7 @@ TEST_F(topic_meta, each_field_alone_and_all_together)
 	}
 }
 
-TEST_F(topic_meta, two_publishers_are_told_apart)
+TEST_F(topic_meta, two_publishers_are_distinguished)
 {
 	struct shmipc_pub *two;
 	uint64_t id;

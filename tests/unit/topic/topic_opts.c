@@ -248,7 +248,7 @@ TEST_F(topic_opts, ends_options_that_make_no_sense_are_refused)
 	EXPECT_EQ(0, env_files(&self->env)) TH_LOG("nothing was made");
 }
 
-TEST_F(topic_opts, made_by_who_may_and_only_once)
+TEST_F(topic_opts, created_only_with_permission_and_only_once)
 {
 	struct shmipc_topic_opts t = self->t;
 	struct shmipc_segment_opts so = { .struct_bytes = sizeof(so), .kind = SHMIPC_KIND_RAW,
@@ -339,7 +339,7 @@ static int forked(struct other *me, void *arg)
 	return 0;
 }
 
-TEST_F(topic_opts, forked_child_has_none)
+TEST_F(topic_opts, a_forked_child_has_no_ends)
 {
 	struct shmipc_loan l;
 	struct shmipc_msg m;

@@ -124,7 +124,7 @@ TEST_F(topic_policy, room_comes_message_by_message)
 	}
 }
 
-TEST_F(topic_policy, lossless_deadline_and_who_it_was)
+TEST_F(topic_policy, lossless_deadline_and_the_blocking_peer)
 {
 	uint64_t before, sent;
 	int err;
@@ -295,7 +295,7 @@ TEST_F(topic_policy, slowest_of_several_counts)
 	shmipc_sub_close(lossy);
 }
 
-TEST_F(topic_policy, evicted_and_both_are_told)
+TEST_F(topic_policy, both_sides_are_told_of_an_eviction)
 {
 	struct shmipc_topic_stat st = { .struct_bytes = sizeof(st) };
 	uint64_t from, to, before, n;
@@ -334,7 +334,7 @@ TEST_F(topic_policy, evicted_and_both_are_told)
 }
 
 /* It sleeps when it is cut off? It has read all then: it is never cut off. */
-TEST_F(topic_policy, who_keeps_up_is_never_evicted)
+TEST_F(topic_policy, a_subscriber_that_keeps_up_is_never_evicted)
 {
 	uint64_t i;
 
@@ -360,7 +360,7 @@ static int crawls(struct other *me, void *arg)
 }
 
 /* One that reads a message now and then holds up each message for the bound at most. */
-TEST_F(topic_policy, who_crawls_is_evicted)
+TEST_F(topic_policy, a_slow_subscriber_is_evicted)
 {
 	struct other o;
 	int i;

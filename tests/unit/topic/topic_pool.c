@@ -233,7 +233,7 @@ TEST_F(topic_pool, many_loans_at_a_time_published_in_any_order)
 }
 
 /* que: reserve, cancel */
-TEST_F(topic_pool, loan_dropped_was_never_there)
+TEST_F(topic_pool, a_dropped_loan_leaves_no_message)
 {
 	struct chunks c;
 	struct shmipc_loan l[30];

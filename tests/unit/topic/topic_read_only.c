@@ -133,7 +133,7 @@ static int waits(struct other *me, void *arg)
 	return 0;
 }
 
-TEST_F(topic_read_only, sleeps_and_is_told)
+TEST_F(topic_read_only, sleeps_and_receives)
 {
 	struct other o;
 
@@ -149,7 +149,7 @@ TEST_F(topic_read_only, sleeps_and_is_told)
 	EXPECT_EQ(0, other_end(&o));
 }
 
-TEST_F(topic_read_only, is_in_nobodys_way_and_counts_for_nothing)
+TEST_F(topic_read_only, holds_up_no_publisher_and_is_not_counted)
 {
 	struct shmipc_sub *sub[40];
 	int i;
@@ -283,7 +283,7 @@ static int reserves(struct other *me, void *arg)
 	return stay(me);
 }
 
-TEST_F(topic_read_only, steps_over_what_the_killed_had_claimed)
+TEST_F(topic_read_only, skips_claims_of_killed_publishers)
 {
 	struct other o;
 

@@ -149,7 +149,7 @@ static int sleeps(struct other *me, void *arg)
 	return 0;
 }
 
-TEST_F(topic_start, asleep_when_the_first_comes)
+TEST_F(topic_start, asleep_when_the_first_message_arrives)
 {
 	struct other o;
 
@@ -269,7 +269,7 @@ FIXTURE_TEARDOWN(topic_seq)
 	env_tear_down(&self->env);
 }
 
-TEST_F(topic_seq, not_yet_there_is_refused)
+TEST_F(topic_seq, a_future_number_is_refused)
 {
 	struct shmipc_sub_opts o = sub_opts(SHMIPC_START_SEQ, 0);
 	struct shmipc_sub *sub;
@@ -287,7 +287,7 @@ TEST_F(topic_seq, not_yet_there_is_refused)
 	shmipc_sub_close(sub);
 }
 
-TEST_F(topic_seq, no_longer_there_is_told)
+TEST_F(topic_seq, a_number_no_longer_kept_is_reported)
 {
 	struct shmipc_sub_opts o = sub_opts(SHMIPC_START_SEQ, 0);
 	struct shmipc_sub *sub;

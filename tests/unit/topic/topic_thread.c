@@ -274,7 +274,7 @@ TEST_F(topic_thread, stopped_by_several_at_once)
 }
 
 /* What ends it: it is told once, and stop is still needed and returns. */
-TEST_F(topic_thread, told_when_it_is_cut_off)
+TEST_F(topic_thread, reports_that_it_was_cut_off)
 {
 	int p[2], i;
 
@@ -298,7 +298,7 @@ TEST_F(topic_thread, told_when_it_is_cut_off)
 	close(p[1]);
 }
 
-TEST_F(topic_thread, told_what_was_lost_and_goes_on)
+TEST_F(topic_thread, reports_losses_and_continues)
 {
 	int p[2], i;
 

@@ -99,7 +99,7 @@ TEST_F(wait, deadlines_of_a_full_ring)
 	EXPECT_LE(end, now_ns());
 }
 
-TEST_F(wait, drain_of_nothing_is_done)
+TEST_F(wait, drain_of_an_empty_ring_succeeds)
 {
 	ASSERT_EQ(0, mine(self, SHMIPC_ROLE_PRODUCER, variant->spin_ns));
 	EXPECT_EQ(0, shmipc_channel_drain(self->ch, 0));
