@@ -371,7 +371,7 @@ def on_the_device_a_tracer_finds_a_module_that_comes():
                   "what it waits for")
     finally:
         insmod()
-    until(lambda: "the kernel module has come" in t.err, "a tracer that finds it")
+    until(lambda: "the kernel module was loaded" in t.err, "a tracer that finds it")
     until(lambda: "listens to the kernel module" in d.err, "another one")
     until(lambda: "listens to the sampler" in s.err, "a third")
     persistent(topic)
@@ -465,9 +465,9 @@ def on_the_device_perf_and_tracefs_have_the_same_events():
 @case
 def on_the_device_sources_without_the_answer_are_refused():
     for args, why in ((("--source", "counters"), "no events"),
-                      (("--source", "probes", "--histogram", "occupancy"), "how full"),
-                      (("--source", "module", "--histogram", "hold"), "only probes"),
-                      (("--source", "module", "--events", "take"), "probes alone"),
+                      (("--source", "probes", "--histogram", "occupancy"), "do not know the occupancy"),
+                      (("--source", "module", "--histogram", "hold"), "needs probes"),
+                      (("--source", "module", "--events", "take"), "from probes only"),
                       (("--source", "nobody"), "probes, module")):
         r = run("trace", *args, code=USAGE)
         check(why in r.err, r.err)
