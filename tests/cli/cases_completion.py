@@ -113,12 +113,13 @@ class Zsh:
                 PATH=os.path.dirname(SHMIPC) + ":" + os.environ["PATH"]))
         self.pid = pid
         self.send("unsetopt zle prompt_cr prompt_sp; PS1= PS2=; stty -echo; autoload -U compinit; "
-                  "compinit -u -d %s/dump; LISTMAX=0; setopt zle; %s; print RE''ADY\n" % (self.home.name, load))
+                  "compinit -u -d %s/dump; LISTMAX=0; %s; print RE''ADY\n" % (self.home.name, load))
         self.until("READY")
-        # Shows the line as the completion left it, instead of running it.
+        # ^T shows the line as the completion left it, instead of running it. What is typed before
+        # the line editor has the terminal is changed by it, so the test waits for the editor.
         self.send("show-line() { print -r -- \"<$BUFFER>\"; BUFFER=; zle redisplay }; zle -N show-line; "
-                  "bindkey '^J' show-line; bindkey '^M' accept-line; print RE''ADY\r")
-        self.until("READY")
+                  "bindkey '^T' show-line; zle-line-init() { print EDI''TOR }; zle -N zle-line-init; setopt zle\n")
+        self.until("EDITOR")
 
     def send(self, text):
         os.write(self.fd, text.encode())
@@ -133,7 +134,7 @@ class Zsh:
 
     def line(self, text):
         """What becomes of a line when TAB is pressed at its end."""
-        self.send(text + "\t\n")
+        self.send(text + "\t\x14")
         return self.until(r"<([^<>]*)>")[1].rstrip()
 
     def close(self):
