@@ -431,7 +431,7 @@ TEST_F(bad, other_requests)
 	EXPECT_EQ(WT(.off = UINT64_MAX - 3), -EFAULT);
 	EXPECT_EQ(WT(.off = 1ull << 63), -EFAULT);
 	EXPECT_EQ(WT(.peer = SLOTS), -EINVAL);
-	EXPECT_EQ(WT(.peer = UINT32_MAX - 1), -EINVAL);
+	EXPECT_EQ(WT(.peer = UINT32_MAX - 2), -EINVAL);
 	EXPECT_EQ(WT(.flags = 2), -EINVAL);
 	EXPECT_EQ(WT(.reserved = 1), -EINVAL);
 #define WK(...) (k = (struct shmipc_dev_wake){ .size = sizeof(k), __VA_ARGS__ },		\

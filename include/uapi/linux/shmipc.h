@@ -17,7 +17,8 @@
  *   1  first version
  *   2  segments whose data are reserved at first: SHMIPC_DEV_RESERVE,
  *      shmipc_dev_create.commit_bytes (it was reserved), SHMIPC_IOC_COMMIT;
- *      at the end of shmipc_dev_info and shmipc_dev_stat what is used and reserved
+ *      at the end of shmipc_dev_info and shmipc_dev_stat what is used and reserved;
+ *      SHMIPC_DEV_ANY_PEER in shmipc_dev_wait and shmipc_dev_poll
  */
 #ifndef _UAPI_LINUX_SHMIPC_H
 #define _UAPI_LINUX_SHMIPC_H
