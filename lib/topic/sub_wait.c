@@ -112,8 +112,8 @@ static bool entry_look(void *arg, struct shmipc_wait_set *set)
 	if (seq >= s->sub.rx.end) {
 		/* Its entry has no memory yet, and cannot be slept on: sleep until there is more. */
 		at = &log->pub->backed;
-		/* tlog.M1 <- tlog.M0: this value first, then whether it is enough. */
-		word = shmipc_load_acquire(at);
+		/* This value first, then whether it is enough. */
+		word = shmipc_load_relaxed(at);
 	} else {
 		/* tlog.A0 <- tlog.R0 */
 		word = shmipc_load_acquire(at);

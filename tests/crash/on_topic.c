@@ -24,7 +24,7 @@
 
 static struct shmipc_pub *pub;
 static struct shmipc_sub *sub, *lossy;
-static uint64_t pubs = 4, aborted, next_number = 1;
+static uint64_t pubs = 4, history = 8, before = BEFORE, aborted, next_number = 1;
 static bool lends;		/* the tail, to the publisher of ours */
 
 static size_t len_of(uint64_t n)
@@ -62,7 +62,7 @@ static struct shmipc_topic_opts topic_opts(void)
 {
 	return (struct shmipc_topic_opts){
 		.struct_bytes = sizeof(struct shmipc_topic_opts), .publishers = (uint32_t)pubs,
-		.subscribers = 5, .history = 8, .inline_bytes = 104, .pool_bytes = POOL_BYTES,
+		.subscribers = 5, .history = history, .inline_bytes = 104, .pool_bytes = POOL_BYTES,
 		.holds = 4, .page = SHMIPC_PAGE_4K,
 	};
 }
@@ -122,9 +122,8 @@ static void check_sums(struct shmipc_sub *s)
 	struct shmipc_sub_stat st = { .struct_bytes = sizeof(st) };
 
 	must(!shmipc_sub_get_stat(s, &st), "no stat of a subscriber");
-	must(st.next == st.received + st.aborted + st.lost,
-	     "%llu numbers: %llu received, %llu aborted, %llu lost", (unsigned long long)st.next,
-	     (unsigned long long)st.received, (unsigned long long)st.aborted,
+	must(st.next == st.received + st.aborted + st.lost, "%llu: %llu received, %llu aborted, %llu lost",
+	     (unsigned long long)st.next, (unsigned long long)st.received, (unsigned long long)st.aborted,
 	     (unsigned long long)st.lost);
 	must(s == lossy || !st.lost, "%llu lost by a lossless subscriber", (unsigned long long)st.lost);
 	if (s == sub)
@@ -140,10 +139,9 @@ static void prepare(void)
 		pub->tx.lend_after = 1;
 	sub = open_sub(SHMIPC_POLICY_LOSSLESS, 0, SHMIPC_START_NEW);
 	lossy = open_sub(SHMIPC_POLICY_LOSSY, 0, SHMIPC_START_NEW);
-	for (n = 1; n <= BEFORE; n++) {
+	for (n = 1; n <= before; n++) {
 		put(pub, n);
-		must(get(sub, 0) == n && get(lossy, 0) == n, "message %llu did not come",
-		     (unsigned long long)n);
+		must(get(sub, 0) == n && get(lossy, 0) == n, "message %llu is missing", (unsigned long long)n);
 	}
 	next_number = n;
 }
@@ -154,6 +152,14 @@ static void prepare_lent(void)
 	lends = true;
 	prepare();
 	must(pub->tx.lent, "the tail is not lent");
+}
+
+/* The victim's messages need more entries than the first page has. */
+static void prepare_grow(void)
+{
+	history = 400;
+	before = 30;
+	prepare();
 }
 
 /* A single publisher is the victim. */
@@ -201,8 +207,7 @@ static void go_on(void)
 	size_t len;
 
 	for (i = 0; i < LATER; i++) {
-		n = next_number++;
-		put(pub, n);
+		put(pub, n = next_number++);
 		must(get(sub, SOON) == n, "message %llu did not come", (unsigned long long)n);
 		if (i % 9 == 0)
 			while (get(lossy, 0))
@@ -267,6 +272,13 @@ static void setup_single(void)
 	setup_pub();
 }
 
+static void setup_grow(void)
+{
+	history = 400;
+	setup_pub();
+	must(pub->tx.log->memory->entries < 40, "all entries have memory before the victim needs them");
+}
+
 static void begin(unsigned int n)
 {
 	shmipc_store_release(&board->begun, board->done + n);
@@ -291,11 +303,6 @@ static void run_sends(void)
 
 	for (i = 0; i < 7; i++)		/* in cells, and in the pool */
 		send_one();
-}
-
-static void run_one_send(void)
-{
-	send_one();
 }
 
 /* Numbers 0, and 4; then 7, and 11: those that fit a cell. */
@@ -573,10 +580,10 @@ const struct scenario topic_scenarios[] = {
 	{ "topic-send-lent", 0, prepare, setup_lent, run_sends, NULL, check_pub },
 	{ "topic-send-recalls", 0, prepare_lent, setup_pub, run_sends, NULL, check_pub },
 	{ "topic-send-single", 0, prepare_single, setup_single, run_sends, NULL, check_pub },
-	{ "topic-send-wakes", ASLEEP, prepare, setup_pub, run_one_send, NULL, check_pub_wakes },
+	{ "topic-send-wakes", ASLEEP, prepare, setup_pub, send_one, NULL, check_pub_wakes },
 	{ "topic-batch", 0, prepare, setup_pub, run_batches, NULL, check_batches },
-	{ "topic-batch-single", 0, prepare_single, setup_single, run_batches, NULL,
-	  check_batches },
+	{ "topic-batch-single", 0, prepare_single, setup_single, run_batches, NULL, check_batches },
+	{ "topic-grow", 0, prepare_grow, setup_grow, run_sends, NULL, check_pub },
 	{ "topic-loan", 0, prepare, setup_pub, run_loans, NULL, check_pub },
 	{ "topic-pub-open", SAMPLE, prepare, setup_nothing, run_open_pub, NULL, check_others },
 	{ "topic-pub-close", SAMPLE, prepare, setup_close_pub, run_close_pub, NULL, check_others },
@@ -587,8 +594,7 @@ const struct scenario topic_scenarios[] = {
 	{ "topic-recv-waits", SAMPLE, prepare, setup_sub_new, run_recv_soon, NULL, check_others },
 	{ "topic-recv-asleep", BLOCKS, prepare, setup_sub_new, run_recv_forever, NULL, check_others },
 	{ "topic-sub-open", SAMPLE, prepare_history, setup_nothing, run_open_sub, NULL, check_others },
-	{ "topic-sub-close", SAMPLE, prepare_history, setup_close_sub, run_close_sub, NULL,
-	  check_others },
+	{ "topic-sub-close", SAMPLE, prepare_history, setup_close_sub, run_close_sub, NULL, check_others },
 	{ "topic-group", 0, prepare_group, setup_group, run_group, NULL, check_group },
 	{ 0 }
 };

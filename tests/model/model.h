@@ -48,6 +48,9 @@ struct model_test {
  */
 void model_region(void *p, size_t n, const char *name, int data);
 
+/* Set by a test's setup(): called before a thread touches a word that is shared. */
+extern void (*model_guard)(uintptr_t at);
+
 /* Return: the thread's number. @mortal: it may die at any step. */
 int model_spawn(const char *name, void (*fn)(void *), void *arg, int mortal);
 

@@ -11,7 +11,7 @@
 #include "model_priv.h"
 
 #define SITES	128
-#define TESTS	64
+#define TESTS	96
 
 static struct site {
 	struct model_at at;

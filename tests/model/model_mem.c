@@ -61,6 +61,7 @@ static int region_of(uintptr_t addr)
 void model_mem_forget(void)
 {
 	n_regions = 0;
+	model_guard = NULL;
 	model_n_locs = 0;
 	memset(hash, 0, sizeof(hash));
 	model_sc_users = 0;
@@ -102,6 +103,8 @@ void model_view_join(struct model_view *v, const struct model_view *w)
 		v->clk[i] = v->clk[i] > w->clk[i] ? v->clk[i] : w->clk[i];
 }
 
+void (*model_guard)(uintptr_t at);
+
 static struct model_loc *loc_get(const volatile void *p, size_t bytes)
 {
 	uintptr_t addr = (uintptr_t)p;
@@ -109,6 +112,8 @@ static struct model_loc *loc_get(const volatile void *p, size_t bytes)
 	struct model_loc *l;
 	int r;
 
+	if (model_guard && model_me && !model_me_is_main())
+		model_guard(addr);
 	for (; hash[h % HASH]; h++) {
 		l = &model_locs[hash[h % HASH] - 1];
 		if (l->addr != addr)

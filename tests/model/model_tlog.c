@@ -224,6 +224,8 @@ int main(int argc, char **argv)
 		all[n++] = *t;
 	for (t = log_floor_tests; t->name && n < TESTS; t++)
 		all[n++] = *t;
+	for (t = log_memory_tests; t->name && n < TESTS; t++)
+		all[n++] = *t;
 	for (t = log_rx_tests; t->name && n < TESTS; t++)
 		all[n++] = *t;
 	return model_main(argc, argv, all, "shmipc/log", excepts);

@@ -7,6 +7,7 @@
  *   model_tlog_lend.c   lending and recalling the tail
  *   model_tlog_floor.c  discarding old messages
  *   model_tlog_rx.c     subscribers that hold, sleep, share
+ *   model_tlog_memory.c memory that is taken as it is used
  *
  * 16 entries of 16 bytes. A message is its tag twice, so that a torn one is detected.
  */
@@ -75,6 +76,7 @@ void log_knowing_reader(void *arg);
 void log_all_ended(void);
 void log_finish_at_tail(void);
 
-extern const struct model_test log_tx_tests[], log_lend_tests[], log_floor_tests[], log_rx_tests[];
+extern const struct model_test log_tx_tests[], log_lend_tests[], log_floor_tests[], log_rx_tests[],
+	log_memory_tests[];
 
 #endif /* MODEL_LOG_H */

@@ -68,6 +68,7 @@ static void asked_for(const struct bench_env *env, struct shmipc_topic_opts *ret
 
 	*ret = (struct shmipc_topic_opts){
 		.struct_bytes = sizeof(*ret),
+		.flags = SHMIPC_POPULATE,	/* what is measured does not grow */
 		.publishers = plan->single ? 1 : t->publishers > 64 ? t->publishers : 0,
 		.subscribers = t->subscribers > 256 ? t->subscribers : 0,
 		.history = t->history,

@@ -95,8 +95,8 @@ SHMIPC_INLINE uint64_t shmipc_tlog_line_off(const struct shmipc_tlog *log, uint3
 /* Entries that have memory, as publishers say. */
 SHMIPC_INLINE uint64_t shmipc_tlog_backed(const struct shmipc_tlog *log)
 {
-	/* tlog.M1 <- tlog.M0 */
-	uint64_t n = shmipc_load_acquire(&log->pub->backed);
+	/* Relaxed: the kernel's answer counts. A tail made the step before it visible. */
+	uint64_t n = shmipc_load_relaxed(&log->pub->backed);
 
 	return n < log->hdr.entries ? n : log->hdr.entries;
 }
@@ -194,7 +194,6 @@ SHMIPC_COLD int shmipc_tlog_grow(const struct shmipc_tlog *log, uint64_t end)
 		ret = shmipc_priv_tlog_have_to(log, need);
 	if (ret)
 		return ret;
-	/* tlog.M0 -> tlog.M1: the entries have memory before we say so. */
 	shmipc_priv_tlog_raise(&log->pub->backed, m->entries);
 	m->grown(m->arg);
 	return 0;
