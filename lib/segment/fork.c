@@ -61,8 +61,9 @@ static void in_child(void)
 	shmipc_wait_after_fork();
 	shmipc_wait_words_after_fork();
 	pthread_mutex_unlock(&fork_mutex);
-	/* It counts threads that do not exist in the child. */
-	fork_gate = (pthread_rwlock_t)PTHREAD_RWLOCK_INITIALIZER;
+	/* It may count threads that do not exist in the child, so it is made anew. */
+	pthread_rwlock_unlock(&fork_gate);
+	(void)pthread_rwlock_init(&fork_gate, NULL);
 }
 
 static void install(void)

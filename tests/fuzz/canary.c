@@ -53,7 +53,7 @@ static const struct {
 	{ "tlog: more publishers than there are slots", "include/shmipc/inline/tlog_lend.h",
 	  "n < log->hdr.pubs ? (uint32_t)n : log->hdr.pubs", "(uint32_t)n" },
 	{ "tlog: more subscribers than there are slots", "include/shmipc/inline/tlog_floor.h",
-	  "n < log->hdr.subs ? (uint32_t)n : log->hdr.subs", "(uint32_t)n" },
+	  "used < log->hdr.subs ? (uint32_t)used : log->hdr.subs", "(uint32_t)used" },
 };
 
 /* How to build the fuzzer from the copy in its directory. */

@@ -18,6 +18,8 @@ ARM = "aarch64-linux-gnu-"
 QEMU_LACKS = {
     "wait": "qemu-user restarts no futex wait, and sleeps in the host's system calls",
     "peer": "qemu-user has no robust futexes",
+    "segment_memory": "qemu-user does not give back memory, nor say what has some",
+    "segment_fork": "qemu-user trips over forks beside other threads",
     "segment_page": "qemu-user shows no page sizes in /proc/self/smaps",
 }
 # The log below them is tested there (tlog, tlog_model, tlog_hostile).
