@@ -228,5 +228,5 @@ int main(int argc, char **argv)
 		all[n++] = *t;
 	for (t = log_rx_tests; t->name && n < TESTS; t++)
 		all[n++] = *t;
-	return model_main(argc, argv, all, "shmipc/log", excepts);
+	return model_main(argc, argv, all, "shmipc/inline/tlog", excepts);
 }
