@@ -97,13 +97,13 @@ static int do_create(struct file *file, void __user *uarg)
 	return err ? err : werr;
 }
 
-static int name_arg(struct shmipc_dev_name *r, char *name, void __user *uarg)
+static int name_arg(struct shmipc_dev_name *r, char *name, u32 flags, void __user *uarg)
 {
 	int err = ARG_READ(r, shmipc_dev_name, reserved, uarg);
 
 	if (err)
 		return err;
-	if (r->flags || r->reserved)
+	if (r->flags & ~flags || r->reserved)
 		return -EINVAL;
 	return shmipc_name_read(name, r->name, r->name_len, true);
 }
@@ -114,7 +114,7 @@ static int do_open(struct file *file, void __user *uarg)
 	char name[SHMIPC_NAME_MAX + 1];
 	struct shmipc_segment *seg;
 	struct shmipc_dev_name r;
-	int err = name_arg(&r, name, uarg), want = 0;
+	int err = name_arg(&r, name, 0, uarg), want = 0;
 
 	if (err)
 		return err;
@@ -185,10 +185,18 @@ static int do_join(struct file *file, void __user *uarg)
 static int do_unlink(struct file *file, void __user *uarg)
 {
 	char name[SHMIPC_NAME_MAX + 1];
+	struct shmipc_segment *seg = NULL;
 	struct shmipc_dev_name r;
-	int err = name_arg(&r, name, uarg);
+	int err = name_arg(&r, name, SHMIPC_DEV_UNLINK_BOUND, uarg);
 
-	return err ? err : shmipc_name_unlink(name);
+	if (err)
+		return err;
+	if (r.flags & SHMIPC_DEV_UNLINK_BOUND) {
+		seg = shmipc_file_segment(file->private_data);
+		if (!seg)
+			return -ENXIO;
+	}
+	return shmipc_name_unlink(name, seg);
 }
 
 static int stat_write(void __user *uarg, struct shmipc_segment *seg)

@@ -207,8 +207,8 @@ int shmipc_name_open(struct shmipc_segment **ret, const char *name, int want)
 	return err;
 }
 
-/* Return: 0; -ENOENT; -EPERM. */
-int shmipc_name_unlink(const char *name)
+/* @only: if it is the name of that one; NULL: of any. Return: 0; -ENOENT; -EPERM. */
+int shmipc_name_unlink(const char *name, const struct shmipc_segment *only)
 {
 	struct shmipc_segment *seg;
 	bool held = false;
@@ -216,7 +216,7 @@ int shmipc_name_unlink(const char *name)
 
 	mutex_lock(&shmipc_names_lock);
 	seg = find_locked(current->nsproxy->ipc_ns, name);
-	if (!seg) {
+	if (!seg || (only && seg != only)) {
 		err = -ENOENT;
 	} else if (!uid_eq(current_euid(), seg->uid) &&
 		   !ns_capable(seg->ns->user_ns, CAP_SYS_ADMIN)) {

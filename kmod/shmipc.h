@@ -252,7 +252,7 @@ int shmipc_name_link(struct shmipc_segment *seg);
 bool shmipc_name_taken(const char *name);
 void shmipc_name_erase_locked(struct shmipc_segment *seg);
 int shmipc_name_open(struct shmipc_segment **ret, const char *name, int want);
-int shmipc_name_unlink(const char *name);
+int shmipc_name_unlink(const char *name, const struct shmipc_segment *only);
 int shmipc_name_next(struct shmipc_segment **ret, const char *after);
 void shmipc_name_exit(void);
 

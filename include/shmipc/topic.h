@@ -4,8 +4,12 @@
  *
  * Publishers and subscribers find a topic by its name. shmipc_pub_open() and
  * shmipc_sub_open() may be called in any order, from any processes; the first call
- * creates the topic. All share one log, so the cost of publishing does not grow with
- * the number of subscribers that keep up.
+ * creates the topic. The first end that publishes or states options (shmipc_topic_opts)
+ * determines what it is. Subscribers without options that came before it wait; they go
+ * along, and receive from the first message on.
+ *
+ * All share one log, so the cost of publishing does not grow with the number of
+ * subscribers that keep up.
  *
  * Messages are numbered from 0 without a gap. Small ones are stored in the log,
  * larger ones (shmipc_topic_opts.inline_bytes) in the topic's pool, where they can be
@@ -126,6 +130,10 @@ struct shmipc_pub {
  * @name:  as for shmipc_segment_open()
  * @topic: NULL: defaults
  * @opts:  NULL: defaults
+ *
+ * If subscribers wait for a topic that nobody has published on, this determines what it
+ * is. It waits, 100 ms at most, for those that are in a call to join it. One that is not
+ * begins with the first message, too, when it calls, and is told of what it has lost.
  *
  * Return: 0; -EBUSY all publishers' slots are taken by living ones; otherwise as
  * shmipc_segment_open().
@@ -357,8 +365,12 @@ struct shmipc_sub {
  * shmipc_sub_open - subscribe to a topic, creating it if it does not exist
  * @ret:   the subscriber; shmipc_sub_close() it
  * @name:  as for shmipc_segment_open()
- * @topic: NULL: defaults. READ_ONLY never creates one
+ * @topic: NULL: as its publisher says. READ_ONLY never creates one
  * @opts:  NULL: defaults
+ *
+ * A topic that only subscribers without options have opened is provisional. If it turns
+ * out to be one that this subscriber may not join (-EACCES, -EOPNOTSUPP, -ENOSPC), the
+ * calls that receive return that.
  *
  * Return: 0; -ENOSPC all subscribers' slots are taken; -EOPNOTSUPP the topic does
  * not allow the policy; otherwise as shmipc_segment_open().

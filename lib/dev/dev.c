@@ -218,6 +218,24 @@ static const char *limit_text(const struct shmipc_dev_create *r, int err)
 	}
 }
 
+static int by_name(int fd, unsigned long cmd, uint32_t flags, const char *name)
+{
+	struct shmipc_dev_name r = { .size = sizeof(r), .flags = flags, .name = (uintptr_t)name,
+				     .name_len = (uint32_t)strlen(name) };
+
+	return shmipc_dev_ioctl(fd, cmd, &r);
+}
+
+/* The name of @old is free, if it still had it. */
+static int unname(const struct shmipc_segment *old, const char *name)
+{
+	int ret = by_name(old->fd, SHMIPC_IOC_UNLINK, SHMIPC_DEV_UNLINK_BOUND, name);
+
+	if (ret == -ENOENT)
+		return 0;
+	return ret ? fail_name(ret == -EPERM ? -EACCES : ret, "replace", name) : 0;
+}
+
 static int fail_create(const struct shmipc_dev_create *r, const char *name, int err)
 {
 	return shmipc_fail(err, "shmipc: create \"%s\": %llu bytes, mode %#o, %u peers on %s: %s (%s); %s",
@@ -320,7 +338,9 @@ int shmipc_dev_create(struct shmipc_segment *seg, const char *name,
 	seg->fd = shmipc_dev_fd(O_RDWR);
 	if (seg->fd < 0)
 		return seg->fd;
-	ret = create_on(seg, name, o);
+	ret = seg->replaces ? unname(seg->replaces, name) : 0;
+	if (!ret)
+		ret = create_on(seg, name, o);
 	if (ret) {
 		shmipc_dev_close(seg);
 		return ret;
@@ -335,14 +355,6 @@ int shmipc_dev_anon(struct shmipc_segment *seg, const struct shmipc_segment_opts
 
 /* Open */
 
-static int by_name(int fd, unsigned long cmd, const char *name)
-{
-	struct shmipc_dev_name r = { .size = sizeof(r), .name = (uintptr_t)name,
-				     .name_len = (uint32_t)strlen(name) };
-
-	return shmipc_dev_ioctl(fd, cmd, &r);
-}
-
 /* A descriptor with these access rights, bound to the segment of that name. */
 static int bind_name(struct shmipc_segment *seg, int flags, const char *name)
 {
@@ -351,7 +363,7 @@ static int bind_name(struct shmipc_segment *seg, int flags, const char *name)
 	seg->fd = shmipc_dev_fd(flags);
 	if (seg->fd < 0)
 		return seg->fd;
-	ret = by_name(seg->fd, SHMIPC_IOC_OPEN, name);
+	ret = by_name(seg->fd, SHMIPC_IOC_OPEN, 0, name);
 	if (ret) {
 		shmipc_dev_close(seg);
 		return fail_name(ret, "open", name);
@@ -421,7 +433,7 @@ int shmipc_dev_unlink(const char *name)
 
 	if (fd < 0)
 		return fd;
-	ret = by_name(fd, SHMIPC_IOC_UNLINK, name);
+	ret = by_name(fd, SHMIPC_IOC_UNLINK, 0, name);
 	(void)close(fd);
 	return ret ? fail_name(ret == -EPERM ? -EACCES : ret, "remove", name) : 0;
 }

@@ -279,6 +279,19 @@ static int link_name(int dir, const char *file, const char *name, int fd)
 			   strerror(-err), shmipc_error_name(err));
 }
 
+/* The name of @old is free, if it still had it. */
+static int unname(int dir, const char *file, const char *name, const struct shmipc_segment *old)
+{
+	int ret = shmipc_gate_lock(old->fd, F_WRLCK, GATE_PATIENCE_NS);
+
+	if (!ret && still_linked(dir, file, old->fd) && unlinkat(dir, file, 0))
+		ret = errno == EPERM ? -EACCES : -errno;
+	shmipc_gate_unlock(old->fd);
+	return ret ? shmipc_fail(ret, "shmipc: replace \"%s\" in %s: %s (%s); its owner, user %u, or root can",
+				 name, shmipc_segment_dir(), strerror(-ret), shmipc_error_name(ret),
+				 old->hdr.uid) : 0;
+}
+
 int shmipc_mem_create(struct shmipc_segment *seg, const char *name,
 		      const struct shmipc_segment_opts *o)
 {
@@ -303,6 +316,8 @@ int shmipc_mem_create(struct shmipc_segment *seg, const char *name,
 	ret = set_owner(seg->fd, name, seg, o);
 	if (!ret)
 		ret = shmipc_lock_set(seg->fd, LOCK_USE, F_RDLCK);
+	if (!ret && seg->replaces)
+		ret = unname(dir, file, name, seg->replaces);
 	if (!ret)
 		ret = link_name(dir, file, name, seg->fd);
 	if (ret)

@@ -33,77 +33,92 @@ void shmipc_segment_free(struct shmipc_segment *seg)
 	free(seg);
 }
 
-/* Open it, or make it, or open what another made at the same moment. */
-static int open_or_create(struct shmipc_segment *seg, const char *name,
-			  const struct shmipc_segment_opts *o, bool *ret_made)
-{
-	bool create = o->flags & SHMIPC_CREATE;
-	int ret = -EBUSY, tries;
-
-	*ret_made = false;
-	for (tries = 0; tries < OPEN_TRIES; tries++) {
-		ret = seg->be->open(seg, name);
-		if (!ret && create && o->flags & SHMIPC_EXCL) {
-			seg->be->close(seg);
-			seg->fd = -1;
-			seg->base = NULL;
-			return shmipc_fail(-EEXIST, "shmipc: create \"%s\": it is there already (EEXIST); remove it, or open it",
-					   name);
-		}
-		if (ret != -ENOENT || !create)
-			return ret;
-		ret = seg->be->create(seg, name, o);
-		if (ret != -EEXIST) {
-			*ret_made = !ret;
-			return ret;
-		}
-	}
-	return ret;
-}
-
-int shmipc_segment_open_log(struct shmipc_segment **ret, const char *name,
-			    const struct shmipc_segment_opts *opts,
-			    const struct shmipc_tlog_opts *log)
+int shmipc_segment_find(struct shmipc_segment **ret, const char *name)
 {
 	const struct shmipc_backend *be = shmipc_backend_named();
-	struct shmipc_segment_opts o;
 	struct shmipc_segment *seg;
-	bool made;
 	int err = be ? shmipc_name_read(name) : -EINVAL;
 
-	if (!err)
-		err = shmipc_opts_read(&o, opts);
 	if (err)
 		return err;
-	if (o.flags & SHMIPC_EXCL && !(o.flags & SHMIPC_CREATE))
-		return shmipc_fail(-EINVAL, "shmipc: open \"%s\": SHMIPC_EXCL without SHMIPC_CREATE (EINVAL)",
-				   name);
 	seg = shmipc_segment_new(be);
 	if (!seg)
 		return -ENOMEM;
-	seg->make_log = log;
 	shmipc_fork_hold();
-	err = open_or_create(seg, name, &o, &made);
+	err = be->open(seg, name);
+	shmipc_fork_release();
+	if (err)
+		shmipc_segment_free(seg);
+	else
+		*ret = seg;
+	return err;
+}
+
+int shmipc_segment_make(struct shmipc_segment **ret, const char *name,
+			const struct shmipc_segment_opts *o, const struct shmipc_tlog_opts *log,
+			struct shmipc_segment *old)
+{
+	struct shmipc_segment *seg = shmipc_segment_new(shmipc_backend_named());
+	int err;
+
+	if (!seg)
+		return -ENOMEM;
+	seg->make_log = log;
+	seg->replaces = old;
+	shmipc_fork_hold();
+	err = seg->be->create(seg, name, o);
 	shmipc_fork_release();
 	seg->make_log = NULL;
-	if (err) {
+	seg->replaces = NULL;
+	if (err)
 		shmipc_segment_free(seg);
+	else
+		*ret = seg;
+	return err;
+}
+
+/* What is there, if it is what the user asks for. */
+static int find_fitting(struct shmipc_segment **ret, const char *name,
+			const struct shmipc_segment_opts *o)
+{
+	struct shmipc_segment *seg;
+	int err = shmipc_segment_find(&seg, name);
+
+	if (err)
 		return err;
-	}
-	if (!made)
-		err = shmipc_opts_match(&o, &seg->hdr, &seg->ring, name);
-	if (err) {
+	if (o->flags & SHMIPC_EXCL)
+		err = shmipc_fail(-EEXIST, "shmipc: create \"%s\": it exists already (EEXIST); remove it, or open it",
+				  name);
+	else
+		err = shmipc_opts_match(o, &seg->hdr, &seg->ring, name);
+	if (err)
 		shmipc_segment_close(seg);
-		return err;
-	}
-	*ret = seg;
-	return 0;
+	else
+		*ret = seg;
+	return err;
 }
 
 SHMIPC_EXPORT int shmipc_segment_open(struct shmipc_segment **ret, const char *name,
 				      const struct shmipc_segment_opts *opts)
 {
-	return shmipc_segment_open_log(ret, name, opts, NULL);
+	struct shmipc_segment_opts o;
+	int tries, err = shmipc_opts_read(&o, opts);
+
+	if (!err && o.flags & SHMIPC_EXCL && !(o.flags & SHMIPC_CREATE))
+		err = shmipc_fail(-EINVAL, "shmipc: open \"%.210s\": SHMIPC_EXCL without SHMIPC_CREATE (EINVAL)",
+				  name ? name : "");
+	if (err)
+		return err;
+	/* Open it, or create it, or open what another created at the same moment. */
+	for (tries = 0; tries < OPEN_TRIES; tries++) {
+		err = find_fitting(ret, name, &o);
+		if (err != -ENOENT || !(o.flags & SHMIPC_CREATE))
+			return err;
+		err = shmipc_segment_make(ret, name, &o, NULL, NULL);
+		if (err != -EEXIST)
+			return err;
+	}
+	return err;
 }
 
 SHMIPC_EXPORT int shmipc_segment_anon(struct shmipc_segment **ret,

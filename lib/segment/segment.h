@@ -70,6 +70,7 @@ struct shmipc_segment {
 	struct shmipc_tlog log;		/* topics */
 	struct shmipc_tlog_memory memory; /* what its end knows to be there */
 	const struct shmipc_tlog_opts *make_log;	/* while it is created */
+	struct shmipc_segment *replaces;	/* likewise: has the name until then */
 	uint32_t *live;			/* words of the end that uses it, or NULL: ... */
 	uint32_t nlive;			/* ... so many are 0 after fork */
 	uint32_t nbusy;
@@ -81,10 +82,15 @@ struct shmipc_segment {
 /* open/segment.c */
 struct shmipc_segment *shmipc_segment_new(const struct shmipc_backend *be);
 void shmipc_segment_free(struct shmipc_segment *seg);
-/* As shmipc_segment_open(), which makes no topics. */
-int shmipc_segment_open_log(struct shmipc_segment **ret, const char *name,
-			    const struct shmipc_segment_opts *opts,
-			    const struct shmipc_tlog_opts *log);
+/* The two halves of shmipc_segment_open(): open what has the name, whatever it is ... */
+int shmipc_segment_find(struct shmipc_segment **ret, const char *name);
+/*
+ * ... and create; -EEXIST if the name is taken, unless by @old, which loses it then.
+ * @log: of a topic; else NULL.
+ */
+int shmipc_segment_make(struct shmipc_segment **ret, const char *name,
+			const struct shmipc_segment_opts *o, const struct shmipc_tlog_opts *log,
+			struct shmipc_segment *old);
 int shmipc_segment_dup(struct shmipc_segment **ret, struct shmipc_segment *from);
 
 /* fork.c: the open handles of the process, to be closed in a child */

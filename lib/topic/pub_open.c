@@ -7,6 +7,7 @@
 #include "topic/topic.h"
 
 #define RECALL_SLEEP_NS	2000000u
+#define OPEN_TRIES	200
 
 static int opts_read(struct shmipc_pub_opts *o, const struct shmipc_pub_opts *user)
 {
@@ -105,12 +106,40 @@ static int start(struct shmipc_pub_priv *p, const struct shmipc_pub_opts *o)
 	return 0;
 }
 
+/* The topic with our end in it; *@ret_old: what it has replaced, or NULL. */
+static int open_topic(struct shmipc_pub_priv *p, struct shmipc_segment **ret_old, const char *name,
+		      const struct shmipc_topic_opts *topic)
+{
+	int tries, err;
+
+	*ret_old = NULL;
+	for (tries = 0; tries < OPEN_TRIES; tries++) {
+		err = shmipc_topic_open_to_publish(&p->t.seg, ret_old, name, topic);
+		if (err) {
+			shmipc_segment_close(*ret_old);
+			return err;
+		}
+		err = shmipc_end_take(&p->t.end, p->t.seg, SHMIPC_ROLE_PRODUCER);
+		if (!err && shmipc_topic_shape_final(p->t.seg))
+			return 0;
+		if (!err)	/* another one wants it otherwise, and was first */
+			shmipc_end_leave(&p->t.end);
+		shmipc_segment_close(p->t.seg);
+		shmipc_segment_close(*ret_old);
+		if (err)
+			return err;
+	}
+	return shmipc_fail(-EBUSY, "shmipc: publish on \"%s\": others create and replace it all the time (EBUSY)",
+			   name);
+}
+
 SHMIPC_EXPORT int shmipc_pub_open(struct shmipc_pub **ret, const char *name,
 				  const struct shmipc_topic_opts *topic,
 				  const struct shmipc_pub_opts *opts)
 {
 	struct shmipc_pub_opts o;
 	struct shmipc_pub_priv *p;
+	struct shmipc_segment *old;
 	int err = opts_read(&o, opts);
 
 	if (err)
@@ -122,21 +151,22 @@ SHMIPC_EXPORT int shmipc_pub_open(struct shmipc_pub **ret, const char *name,
 	if (err)
 		goto free_pub;
 	p->own_copier = o.copier;
-	err = shmipc_topic_open(&p->t.seg, name, topic);
+	err = open_topic(p, &old, name, topic);
 	if (err)
 		goto free_pub;
-	err = shmipc_end_take(&p->t.end, p->t.seg, SHMIPC_ROLE_PRODUCER);
-	if (err)
-		goto close_segment;
 	err = start(p, &o);
 	if (err)
 		goto leave;
+	/* Subscribers that waited for this topic are in it before the first message is. */
+	if (old)
+		shmipc_topic_shape_await(old);
+	shmipc_segment_close(old);
 	*ret = &p->pub;
 	return 0;
 
 leave:
+	shmipc_segment_close(old);
 	shmipc_end_leave(&p->t.end);
-close_segment:
 	shmipc_segment_close(p->t.seg);
 free_pub:
 	free(p);

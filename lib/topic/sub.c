@@ -1,202 +1,9 @@
 // SPDX-License-Identifier: MIT
-/* sub.c - subscribing to a topic */
+/* sub.c - receiving from a topic */
 #include <errno.h>
 #include <stdlib.h>
 
 #include "topic/topic.h"
-
-/* enum shmipc_start, and SHMIPC_START_SEQ */
-static int opts_read(struct shmipc_sub_opts *o, const struct shmipc_sub_opts *user)
-{
-	const char *lack = NULL;
-	int err = 0;
-
-	memset(o, 0, sizeof(*o));
-	if (user)
-		err = shmipc_sized_read(o, sizeof(*o), user, "subscriber options");
-	if (err)
-		return err;
-	if (!o->stride)
-		o->stride = 1;
-	if (!o->policy)
-		o->policy = SHMIPC_POLICY_LOSSY;
-	if (o->start > SHMIPC_START_SEQ || o->iter > SHMIPC_ITER_NEWEST ||
-	    o->policy > SHMIPC_POLICY_EVICT || o->group > SHMIPC_TOPIC_GROUPS ||
-	    o->flags & ~SHMIPC_SUB_READ_ONLY || o->reserved0)
-		lack = "start, iter, policy, group or flags is unknown to this library";
-	else if (o->stride_at >= o->stride)
-		lack = "stride_at is not less than stride";
-	else if (o->group && (o->stride > 1 || o->iter))
-		lack = "a group supports neither a stride nor ITER_NEWEST";
-	else if (o->flags & SHMIPC_SUB_READ_ONLY && (o->policy != SHMIPC_POLICY_LOSSY || o->group))
-		lack = "a read-only subscriber must be lossy and in no group";
-	return lack ? shmipc_fail(-EINVAL, "shmipc: subscriber options: %s (EINVAL)", lack) : 0;
-}
-
-static int begin(struct shmipc_sub_priv *s, const struct shmipc_sub_opts *o)
-{
-	struct shmipc_tlog_rx *rx = &s->sub.rx;
-	uint64_t tail, floor;
-
-	shmipc_tlog_rx_begin(rx, o->start == SHMIPC_START_SEQ ? 1 : o->start, o->stride,
-			    o->stride_at);
-	/* tlog.A0 <- tlog.R0, tlog.Z1 <- tlog.Z0 */
-	tail = shmipc_tlog_tail(rx->log);
-	s->asked_for = o->start != SHMIPC_START_NEW && rx->seq < tail;
-	if (o->start != SHMIPC_START_SEQ)
-		return 0;
-	floor = shmipc_load_acquire(&rx->pub->floor);
-	if (o->start_seq > tail)
-		return shmipc_fail(-EINVAL, "shmipc: subscribe to \"%s\": start_seq is %llu, but the next message is %llu (EINVAL)",
-				   s->t.seg->hdr.name, (unsigned long long)o->start_seq,
-				   (unsigned long long)tail);
-	/* Messages that are gone are lost; the first call reports this. */
-	if (o->start_seq >= floor || o->policy == SHMIPC_POLICY_LOSSY)
-		rx->seq = o->start_seq;
-	rx->seq += (o->stride_at + o->stride - rx->seq % o->stride) % o->stride;
-	s->asked_for = rx->seq < tail;
-	return 0;
-}
-
-static int start(struct shmipc_sub_priv *s, const struct shmipc_sub_opts *o)
-{
-	struct shmipc_segment *seg = s->t.seg;
-	uint64_t generation;
-	int ret;
-
-	shmipc_waiter_init(&s->t.wait, o->spin_ns, &s->sub.rx.received);
-	s->iter = o->iter;
-	s->policy = o->policy;
-	s->group = o->group;
-	s->sub.last_seq = SHMIPC_POS_NONE;
-	s->nholds = seg->log.hdr.holds ? seg->log.hdr.holds : 1;
-	s->hold = calloc(s->nholds, sizeof(*s->hold));
-	if (!s->hold)
-		return shmipc_fail(-ENOMEM, "shmipc: no memory for a subscriber (ENOMEM)");
-	ret = shmipc_topic_memory_sub(seg, seg->read_only ? SHMIPC_TOPIC_LOOKS :
-						 s->t.end.slot - seg->log.hdr.pubs);
-	if (ret)
-		return ret;
-	shmipc_tlog_rx_init(&s->sub.rx, &seg->log);
-	s->sub.rx.full_fence = !(shmipc_wait_caps() & SHMIPC_CAP_MEMBARRIER);
-	ret = begin(s, o);
-	if (ret || seg->read_only)
-		return ret;
-	generation = shmipc_load_relaxed(&shmipc_segment_slot(seg, s->t.end.slot)->generation);
-	shmipc_tlog_rx_join(&s->sub.rx, s->t.end.slot - seg->log.hdr.pubs, o->policy, o->group,
-			   generation);
-	if (s->group)
-		shmipc_sub_group_join(s);
-	return 0;
-}
-
-static int take_end(struct shmipc_sub_priv *s, const struct shmipc_sub_opts *o)
-{
-	struct shmipc_segment *seg = s->t.seg;
-
-	if (!(seg->log.hdr.policies & 1u << o->policy))
-		return shmipc_fail(-EOPNOTSUPP, "shmipc: subscribe to \"%s\": it was created without the policy for %s subscribers (EOPNOTSUPP); choose another policy",
-				   seg->hdr.name, o->policy == SHMIPC_POLICY_LOSSY ? "lossy" :
-				   o->policy == SHMIPC_POLICY_LOSSLESS ? "lossless" : "evict");
-	if (seg->read_only)
-		return 0;
-	return shmipc_end_take(&s->t.end, seg, SHMIPC_ROLE_READER);
-}
-
-SHMIPC_EXPORT int shmipc_sub_open(struct shmipc_sub **ret, const char *name,
-				  const struct shmipc_topic_opts *topic,
-				  const struct shmipc_sub_opts *opts)
-{
-	struct shmipc_sub_opts o;
-	struct shmipc_sub_priv *s;
-	int in_use, err = opts_read(&o, opts);
-
-	if (err)
-		return err;
-	s = calloc(1, sizeof(*s));
-	if (!s)
-		return shmipc_fail(-ENOMEM, "shmipc: no memory for a subscriber (ENOMEM)");
-	(void)pthread_mutex_init(&s->thread_mutex, NULL);
-	(void)pthread_cond_init(&s->thread_cond, NULL);
-	err = shmipc_copier_read(&s->t.copier, o.copier, "subscriber options: copier");
-	if (err)
-		goto free_sub;
-	s->own_copier = o.copier;
-	err = o.flags & SHMIPC_SUB_READ_ONLY ?
-	      shmipc_topic_open_read_only(&s->t.seg, name, topic, &in_use) :
-	      shmipc_topic_open(&s->t.seg, name, topic);
-	if (err)
-		goto free_sub;
-	err = take_end(s, &o);
-	if (err)
-		goto close_segment;
-	err = start(s, &o);
-	if (err)
-		goto leave;
-	s->sub.plain = !s->group && !s->iter && !s->own_copier && !s->t.seg->log.hdr.meta;
-	s->sub.busy = s->sub.plain ? &shmipc_probe_takes : &shmipc_probe_busy;
-	s->sub.live = 1;
-	s->t.seg->live = &s->sub.live;	/* and plain after it */
-	s->t.seg->nlive = 2;
-	s->t.seg->busy = &s->sub.busy;
-	s->t.seg->nbusy = 1;
-	*ret = &s->sub;
-	return 0;
-
-leave:
-	if (!s->t.seg->read_only)
-		shmipc_end_leave(&s->t.end);
-	free(s->hold);
-close_segment:
-	shmipc_segment_close(s->t.seg);
-free_sub:
-	(void)pthread_mutex_destroy(&s->thread_mutex);
-	free(s);
-	return err;
-}
-
-static void free_copy(struct shmipc_sub_priv *s, struct shmipc_sub_hold *h)
-{
-	if (s->own_copier && s->t.copier.free)
-		s->t.copier.free(h->copy, s->t.copier.arg);
-	else
-		free(h->copy);
-	h->copy = NULL;
-	h->cap = 0;
-}
-
-void shmipc_sub_finish(struct shmipc_sub_priv *s)
-{
-	struct shmipc_sub *sub = &s->sub;
-	uint32_t i;
-
-	if (sub->live && sub->rx.line) {
-		shmipc_tlog_rx_leave(&sub->rx);
-		/* A publisher may sleep for us: it has room now. */
-		shmipc_wake(s->t.seg, s->t.end.slot,
-			    shmipc_low32(&shmipc_tlog_sub(&s->t.seg->log, s->t.end.slot -
-							 s->t.seg->log.hdr.pubs)->pos), sub->rx.seq);
-	}
-	s->t.seg->live = NULL;
-	for (i = 0; i < s->nholds; i++) {
-		free_copy(s, &s->hold[i]);
-		free(s->hold[i].prefix);
-	}
-	free(s->hold);
-	shmipc_topic_end_close(&s->t);
-	(void)pthread_mutex_destroy(&s->thread_mutex);
-	free(s);
-}
-
-SHMIPC_EXPORT void shmipc_sub_close(struct shmipc_sub *sub)
-{
-	struct shmipc_sub_priv *s = sub_priv(sub);
-
-	if (sub && sub->live && !shmipc_sub_thread_close(s))
-		s->closing = true;	/* its own function is still running on it */
-	else if (sub)
-		shmipc_sub_finish(s);
-}
 
 SHMIPC_EXPORT void shmipc_sub_slow_wake(struct shmipc_sub *sub)
 {
@@ -242,6 +49,16 @@ int shmipc_sub_peek(struct shmipc_sub_priv *s, struct shmipc_tlog_ref *ret)
 {
 	int err;
 
+	if (s->late) {	/* the first thing that is told after it moved */
+		s->late = false;
+		shmipc_sub_set_plain(s);
+		return -ESTALE;
+	}
+	if (s->move_err) {
+		err = s->move_err;
+		s->move_err = 0;	/* and tried again by the next call */
+		return err;
+	}
 	if (s->group)
 		return shmipc_sub_group_peek(s, ret);
 	skip(s);
@@ -353,13 +170,23 @@ static struct shmipc_sub_hold *free_hold(struct shmipc_sub_priv *s, uint32_t *re
 	return NULL;
 }
 
+void shmipc_sub_free_copy(struct shmipc_sub_priv *s, struct shmipc_sub_hold *h)
+{
+	if (s->own_copier && s->t.copier.free)
+		s->t.copier.free(h->copy, s->t.copier.arg);
+	else
+		free(h->copy);
+	h->copy = NULL;
+	h->cap = 0;
+}
+
 static int copy_room(struct shmipc_sub_priv *s, struct shmipc_sub_hold *h, size_t bytes)
 {
 	size_t align = s->t.seg->log.hdr.align > 64 ? s->t.seg->log.hdr.align : 64;
 
 	if (bytes <= h->cap)
 		return 0;
-	free_copy(s, h);
+	shmipc_sub_free_copy(s, h);
 	bytes = shmipc_priv_round_up(bytes, align);
 	/* The library's copiers accept any memory; what they allocate lacks the topic's alignment. */
 	h->copy = s->own_copier && s->t.copier.alloc ?
@@ -513,6 +340,7 @@ SHMIPC_EXPORT int shmipc_sub_read_at(struct shmipc_sub *sub, uint64_t seq, struc
 
 	if (!sub->live || seq > ~UINT64_C(0) >> 2)
 		return -EINVAL;
+	(void)shmipc_sub_move(s);
 	/*
 	 * tlog.Z1 <- tlog.Z0. Not a message that is only kept for a slow subscriber: the floor
 	 * has passed it for all others.

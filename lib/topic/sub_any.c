@@ -38,8 +38,11 @@ SHMIPC_EXPORT int shmipc_sub_wait_any(struct shmipc_sub *const *subs, size_t n, 
 		item = calloc(n, sizeof(*item));
 	if (!item)
 		return shmipc_fail(-ENOMEM, "shmipc: no memory to wait for %zu subscribers (ENOMEM)", n);
-	for (i = 0; i < n; i++)
+	for (i = 0; i < n; i++) {
 		item[i] = (struct shmipc_wait_item){ &shmipc_sub_entry_ops, sub_priv(subs[i]) };
+		if (sub_priv(subs[i])->provisional && deadline_ns)
+			shmipc_sub_moves(sub_priv(subs[i]));
+	}
 	ret = shmipc_wait_any(&sub_priv(subs[0])->t.wait, item, n, shmipc_load_relaxed(&turn) % n,
 			      ret_first, deadline_ns);
 	if (!ret)

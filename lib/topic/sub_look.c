@@ -9,6 +9,7 @@ SHMIPC_EXPORT int shmipc_sub_range(const struct shmipc_sub *sub, uint64_t *ret_o
 {
 	if (!sub->live)
 		return -EINVAL;
+	(void)shmipc_sub_move(sub_priv(sub));
 	/* tlog.Z1 <- tlog.Z0, tlog.A0 <- tlog.R0 */
 	*ret_oldest = shmipc_load_acquire(&sub->rx.pub->floor);
 	*ret_next = shmipc_tlog_tail(sub->rx.log);

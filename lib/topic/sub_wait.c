@@ -7,6 +7,8 @@
  * it: the publisher may have claimed the number that it waits for, or have committed it
  * without waking anybody. A publisher that attaches also wakes it, so that it is watched.
  * See wait/waiter.h.
+ *
+ * As long as no end has determined what the topic is, it waits for that: sub_move.c.
  */
 #include <errno.h>
 
@@ -31,6 +33,8 @@ bool shmipc_sub_ready(const struct shmipc_sub_priv *s)
 	uint64_t seq = awaited(s);
 	int err;
 
+	if (s->late || s->move_err)
+		return true;
 	/* Not known to have memory: it is not there yet, or something is wrong. */
 	if (seq >= rx->end && !rx->err) {
 		err = shmipc_priv_tlog_see(rx, seq);
@@ -56,6 +60,8 @@ static const __u64 *entry_poll(void *arg, uint64_t *ret_val)
 	uint64_t seq = awaited(s), word;
 	const __u64 *at = &shmipc_tlog_rx_entry(&s->sub.rx, seq)->word;
 
+	if (s->provisional)
+		return shmipc_sub_move_poll(s, ret_val);
 	if (seq >= s->sub.rx.end) {	/* it has no memory yet, as far as we know */
 		at = &s->sub.rx.pub->backed;
 		word = shmipc_load_relaxed(at);
@@ -75,6 +81,8 @@ static int entry_settle(void *arg, bool sure)
 	struct shmipc_tlog_rx *rx = &s->sub.rx;
 	uint64_t seq = awaited(s);
 
+	if (s->provisional)
+		return shmipc_sub_move(s);
 	(void)sure;	/* the kernel is always asked about the publisher that claimed it */
 	if (!shmipc_tlog_claimed(rx->log, seq) ||
 	    !shmipc_tlog_orphan(&s->t.seg->log, seq, shmipc_topic_pub_alive, s->t.seg))
@@ -109,6 +117,8 @@ static bool entry_look(void *arg, struct shmipc_wait_set *set)
 	uint64_t seq = awaited(s), word;
 	const __u64 *at = &shmipc_tlog_rx_entry(&s->sub.rx, seq)->word;
 
+	if (s->provisional)
+		return shmipc_sub_move_look(s, set) && !shmipc_load_relaxed(&s->stop);
 	if (seq >= s->sub.rx.end) {
 		/* Its entry has no memory yet, and cannot be slept on: sleep until there is more. */
 		at = &log->pub->backed;
@@ -158,5 +168,9 @@ const struct shmipc_wait_ops shmipc_sub_entry_ops = {
 
 int shmipc_sub_wait_entry(struct shmipc_sub_priv *s, uint64_t deadline_ns)
 {
+	if (s->provisional && deadline_ns)
+		shmipc_sub_moves(s);
+	if (s->provisional && shmipc_sub_move(s))
+		return 0;
 	return shmipc_wait_one(&s->t.wait, &shmipc_sub_entry_ops, s, deadline_ns);
 }

@@ -82,6 +82,13 @@ struct shmipc_sub_priv {
 	bool asked_for;			/* the next message is the one requested by the start option */
 	bool group_has;			/* the message at our position is ours */
 	bool group_lost;		/* the group reached messages that are gone: to be reported */
+	/* sub_move.c: from a provisional topic to what the publisher made of it */
+	bool provisional;		/* it may still be superseded */
+	bool late;			/* it moved too late for all messages: to be reported */
+	uint64_t moving_ns;		/* since then there is nothing to move to; 0: not moving */
+	int move_err;			/* it may not join the new topic: to be reported */
+	struct shmipc_sub_opts opts;
+	struct shmipc_topic_opts topic;	/* of a read-only one */
 	/* sub_thread.c */
 	pthread_t thread;
 	pthread_mutex_t thread_mutex;
@@ -105,12 +112,35 @@ static inline struct shmipc_sub_priv *sub_priv(const struct shmipc_sub *sub)
 	return (struct shmipc_sub_priv *)(uintptr_t)sub;
 }
 
-/* topic.c */
+/* A topic was superseded: how long others may take to put another one in its place. */
+#define TOPIC_PATIENCE_NS	UINT64_C(100000000)
+#define TOPIC_NAP_NS		UINT64_C(200000)
+
+/* topic.c: for a subscriber */
 int shmipc_topic_open(struct shmipc_segment **ret, const char *name,
 		      const struct shmipc_topic_opts *opts);
+/*
+ * For a publisher, which then takes its end, and tries again if
+ * shmipc_topic_shape_final() is false. *@ret_old: the segment that it has superseded, to
+ * be awaited and closed; or NULL.
+ */
+int shmipc_topic_open_to_publish(struct shmipc_segment **ret, struct shmipc_segment **ret_old,
+				 const char *name, const struct shmipc_topic_opts *opts);
+/* For a subscriber of one that is superseded; @helps: creates it, too. */
+int shmipc_topic_open_moved(struct shmipc_segment **ret, const char *name, bool helps);
+/* @waits: for what replaces a superseded one, for a moment */
 int shmipc_topic_open_read_only(struct shmipc_segment **ret, const char *name,
-				const struct shmipc_topic_opts *opts, int *ret_in_use);
+				const struct shmipc_topic_opts *opts, bool waits, int *ret_in_use);
 void shmipc_topic_end_close(struct shmipc_topic_end *t);
+
+/* topic_shape.c: who says what a topic is */
+enum shmipc_topic_shape shmipc_topic_shape(const struct shmipc_segment *seg);
+void shmipc_topic_shape_wake(struct shmipc_segment *seg);
+bool shmipc_topic_shape_final(struct shmipc_segment *seg);
+int shmipc_topic_shape_decide(struct shmipc_segment *seg, enum shmipc_topic_shape to);
+bool shmipc_topic_shape_ours(const struct shmipc_segment *seg);
+/* Until the subscribers that sleep in what we superseded have left it, or a while. */
+void shmipc_topic_shape_await(struct shmipc_segment *old);
 
 /* topic_opts.c: a private copy of the user's, 0 or -EINVAL with a text */
 int shmipc_topic_opts_read(struct shmipc_topic_opts *o, const struct shmipc_topic_opts *user);
@@ -171,16 +201,30 @@ extern const struct shmipc_wait_ops shmipc_sub_entry_ops;
 /* There is no message. 0: look again; -EAGAIN; -ETIMEDOUT; -EINTR */
 int shmipc_sub_wait_entry(struct shmipc_sub_priv *s, uint64_t deadline_ns);
 
+/* sub_move.c: to where the topic is now, if it has been decided. 1: look again; 0: no. */
+int shmipc_sub_move(struct shmipc_sub_priv *s);
+/* It waits in a call, so a publisher that supersedes the topic waits for it to move. */
+void shmipc_sub_moves(struct shmipc_sub_priv *s);
+/* What it sleeps on until then; false: look again. */
+const __u64 *shmipc_sub_move_poll(const struct shmipc_sub_priv *s, uint64_t *ret_val);
+bool shmipc_sub_move_look(struct shmipc_sub_priv *s, struct shmipc_wait_set *set);
+
+/* sub_open.c: take a place in a topic; @from: of the first message, or SHMIPC_POS_NONE: as opts say */
+int shmipc_sub_join(struct shmipc_sub_priv *s, uint64_t from);
+void shmipc_sub_set_plain(struct shmipc_sub_priv *s);
+
 /* sub_group.c: as shmipc_tlog_peek(), for a member of a group; done: it has been read */
 void shmipc_sub_group_join(struct shmipc_sub_priv *s);
 void shmipc_sub_group_step(struct shmipc_sub_priv *s, uint64_t seq);
 int shmipc_sub_group_peek(struct shmipc_sub_priv *s, struct shmipc_tlog_ref *ret);
 int shmipc_sub_group_done(struct shmipc_sub_priv *s);
 
-/* sub.c: the next message, in the subscriber's order */
+/* sub.c: memory for copies of a message */
+void shmipc_sub_free_copy(struct shmipc_sub_priv *s, struct shmipc_sub_hold *h);
+/* The next message, in the subscriber's order */
 int shmipc_sub_peek(struct shmipc_sub_priv *s, struct shmipc_tlog_ref *ret);
 
-/* sub.c: the rest of closing, when its own thread no longer runs */
+/* sub_open.c: the rest of closing, when its own thread no longer runs */
 void shmipc_sub_finish(struct shmipc_sub_priv *s);
 
 /* sub_thread.c: false: called on its own thread */

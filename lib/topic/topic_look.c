@@ -117,6 +117,7 @@ static void look_at_topic(struct shmipc_segment *seg, struct shmipc_topic_stat *
 	st->tail = shmipc_tlog_tail(&seg->log);
 	st->floor = shmipc_load_acquire(&seg->log.pub->floor);
 	st->entries = seg->log.hdr.entries;
+	st->provisional = shmipc_topic_shape(seg) == SHMIPC_SHAPE_PROVISIONAL;
 	look_at_totals(&seg->log, st);
 	look_at_pool(&seg->log, st);
 	look_at_peers(seg, st);
@@ -131,7 +132,7 @@ SHMIPC_EXPORT int shmipc_topic_look(const char *name, struct shmipc_topic_stat *
 	if (err)
 		return err;
 	memcpy(&st, ret, ret->struct_bytes < sizeof(st) ? ret->struct_bytes : sizeof(st));
-	err = shmipc_topic_open_read_only(&seg, name, NULL, &st.in_use);
+	err = shmipc_topic_open_read_only(&seg, name, NULL, true, &st.in_use);
 	if (err)
 		return err;
 	look_at_topic(seg, &st);

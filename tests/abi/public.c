@@ -323,7 +323,7 @@ AT(shmipc_topic_sub_info, holding, 104);
 AT(shmipc_topic_sub_info, evicted, 108);
 AT(shmipc_topic_sub_info, reserved0, 112);
 
-SIZE(shmipc_topic_stat, 696);
+SIZE(shmipc_topic_stat, 704);
 AT(shmipc_topic_stat, struct_bytes, 0);
 AT(shmipc_topic_stat, info, 8);
 AT(shmipc_topic_stat, in_use, 400);
@@ -348,6 +348,8 @@ AT(shmipc_topic_stat, bytes, 664);
 AT(shmipc_topic_stat, waits, 672);
 AT(shmipc_topic_stat, aborted, 680);
 AT(shmipc_topic_stat, evictions, 688);
+AT(shmipc_topic_stat, provisional, 696);
+AT(shmipc_topic_stat, reserved0, 700);
 
 SIZE(shmipc_tlog_tx, 144);
 AT(shmipc_tlog_tx, entry, 0);

@@ -45,7 +45,7 @@ AT(shmipc_pub_ctl, aborted, 152);
 AT(shmipc_pub_ctl, evictions, 160);
 AT(shmipc_pub_ctl, backed, 168);
 AT(shmipc_pub_ctl, trims, 176);
-AT(shmipc_pub_ctl, pad2, 184);
+AT(shmipc_pub_ctl, shape, 184);
 
 SIZE(shmipc_pub_line, 64);
 AT(shmipc_pub_line, claim, 0);
@@ -75,6 +75,7 @@ AT(shmipc_sub_line, received, 24);
 AT(shmipc_sub_line, lost, 32);
 AT(shmipc_sub_line, reading, 40);
 AT(shmipc_sub_line, reserved0, 48);
+AT(shmipc_sub_line, moves, 56);
 
 SIZE(shmipc_hold, 16);
 AT(shmipc_hold, seq, 0);

@@ -31,6 +31,35 @@ TEST(a_name_is_given_only_once)
 	close(fd);
 }
 
+static int unlink_as(int fd, uint32_t flags, const char *name)
+{
+	struct shmipc_dev_name r = { .size = sizeof(r), .flags = flags, .name = (uintptr_t)name,
+				     .name_len = (uint32_t)strlen(name) };
+
+	return dev_ioctl(fd, SHMIPC_IOC_UNLINK, &r);
+}
+
+TEST(a_name_is_taken_from_the_segment_that_is_meant)
+{
+	int none = open(SHMIPC_DEVICE, O_RDWR | O_CLOEXEC), old, new;
+
+	ASSERT_GE(none, 0);
+	old = dev_create("names/bound", PAGE);
+	ASSERT_GE(old, 0);
+	EXPECT_EQ(unlink_as(none, SHMIPC_DEV_UNLINK_BOUND, "names/bound"), -ENXIO);
+	EXPECT_EQ(unlink_as(none, 2, "names/bound"), -EINVAL);
+	EXPECT_EQ(unlink_as(old, SHMIPC_DEV_UNLINK_BOUND, "names/other"), -ENOENT);
+	EXPECT_EQ(unlink_as(old, SHMIPC_DEV_UNLINK_BOUND, "names/bound"), 0);
+	EXPECT_EQ(unlink_as(old, SHMIPC_DEV_UNLINK_BOUND, "names/bound"), -ENOENT);
+	new = dev_create("names/bound", PAGE);
+	ASSERT_GE(new, 0);
+	EXPECT_EQ(unlink_as(old, SHMIPC_DEV_UNLINK_BOUND, "names/bound"), -ENOENT);
+	EXPECT_EQ(unlink_as(new, SHMIPC_DEV_UNLINK_BOUND, "names/bound"), 0);
+	close(old);
+	close(new);
+	close(none);
+}
+
 TEST(an_invalid_name_is_refused)
 {
 	static const char *const bad[] = {

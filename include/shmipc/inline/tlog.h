@@ -62,6 +62,7 @@
  * @evict_ns:    see struct shmipc_topic_hdr
  * @data_off:    0, or where the entries begin: a multiple of 4096
  * @backed:      entries that have memory at first (see tlog_memory.h); 0: all
+ * @shape:       enum shmipc_topic_shape: FINAL or PROVISIONAL
  */
 struct shmipc_tlog_opts {
 	uint32_t pubs;
@@ -77,6 +78,7 @@ struct shmipc_tlog_opts {
 	uint64_t evict_ns;
 	uint64_t data_off;
 	uint64_t backed;
+	uint64_t shape;
 };
 
 struct shmipc_tlog_memory;
@@ -221,11 +223,11 @@ SHMIPC_INLINE int shmipc_tlog_init(void *mem, uint64_t bytes, const struct shmip
 		return ret;
 	if (bytes < h.sub_off)
 		return -ENOSPC;
-	line = (struct shmipc_pub_line *)(void *)((unsigned char *)mem + h.pub_off +
-						  sizeof(struct shmipc_pub_ctl));
+	ctl = (struct shmipc_pub_ctl *)(void *)((unsigned char *)mem + h.pub_off);
+	ctl->shape = o->shape;
+	line = (struct shmipc_pub_line *)(void *)(ctl + 1);
 	for (i = 0; i < h.pubs; i++)
 		line[i].claim = SHMIPC_CLAIM_NONE;
-	ctl = (struct shmipc_pub_ctl *)(void *)((unsigned char *)mem + h.pub_off);
 	ctl->backed = o->backed && o->backed < h.entries ? o->backed : h.entries;
 	memcpy((unsigned char *)mem + sizeof(h.magic), (unsigned char *)&h + sizeof(h.magic),
 	       sizeof(h) - sizeof(h.magic));
@@ -297,6 +299,7 @@ SHMIPC_INLINE int shmipc_tlog_check(void *mem, uint64_t bytes, struct shmipc_tlo
 	o.evict_ns = h.evict_ns;
 	o.data_off = h.data_off;
 	o.backed = 0;
+	o.shape = 0;
 	h.magic = magic;
 	if (!h.data_off || shmipc_tlog_layout(&o, &want, &need) || memcmp(&h, &want, sizeof(h)) ||
 	    need > bytes)

@@ -18,7 +18,8 @@
  *   2  segments whose data are reserved at first: SHMIPC_DEV_RESERVE,
  *      shmipc_dev_create.commit_bytes (it was reserved), SHMIPC_IOC_COMMIT;
  *      at the end of shmipc_dev_info and shmipc_dev_stat what is used and reserved;
- *      SHMIPC_DEV_ANY_PEER in shmipc_dev_wait and shmipc_dev_poll
+ *      SHMIPC_DEV_ANY_PEER in shmipc_dev_wait and shmipc_dev_poll;
+ *      SHMIPC_DEV_UNLINK_BOUND
  */
 #ifndef _UAPI_LINUX_SHMIPC_H
 #define _UAPI_LINUX_SHMIPC_H
@@ -187,18 +188,22 @@ struct shmipc_dev_create {
 	__u8		id[16];
 };
 
+/* shmipc_dev_name.flags */
+#define SHMIPC_DEV_UNLINK_BOUND	0x1u	/* only if it is the name of this descriptor's segment */
+
 /**
  * struct shmipc_dev_name - open (and bind to) or unlink a segment by its name
  * @size:     sizeof this struct
- * @flags:    0
+ * @flags:    of UNLINK: SHMIPC_DEV_UNLINK_BOUND; otherwise 0
  * @name:     pointer to the name
  * @name_len: bytes of it
  * @reserved: 0
  *
  * OPEN needs the permissions that the descriptor was opened with: read, write, or
  * both. Errors: ENOENT; EACCES; EBUSY this descriptor already has a segment; EINVAL.
- * UNLINK is for the owner, or needs CAP_SYS_ADMIN over the IPC namespace. Errors:
- * ENOENT; EPERM; EINVAL.
+ * UNLINK is for the owner, or needs CAP_SYS_ADMIN over the IPC namespace. With BOUND
+ * it removes the name only if it is that of the segment of this descriptor. Errors:
+ * ENOENT; EPERM; EINVAL; ENXIO no segment.
  */
 struct shmipc_dev_name {
 	__u32		size;

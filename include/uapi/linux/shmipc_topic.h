@@ -35,7 +35,8 @@
  *
  * Changes of SHMIPC_TOPIC_VERSION:
  *   2  the tail can be lent to a publisher (pub_line.next)
- *   3  memory is taken as it is used (pub_ctl.backed, pub_ctl.trims, sub_line.reading)
+ *   3  memory is taken as it is used (pub_ctl.backed, pub_ctl.trims, sub_line.reading);
+ *      a topic that only subscribers have opened is provisional (pub_ctl.shape)
  */
 #ifndef _UAPI_LINUX_SHMIPC_TOPIC_H
 #define _UAPI_LINUX_SHMIPC_TOPIC_H
@@ -140,6 +141,8 @@ struct shmipc_topic_hdr {
  *             kernel
  * @trims:     how often memory of chunks was given back to the system: what was known
  *             of any chunk's memory before is no longer valid
+ * @shape:     enum shmipc_topic_shape; its low 32 bits are what subscribers of a
+ *             provisional topic wait on
  */
 struct shmipc_pub_ctl {
 	__u64	tail;
@@ -153,7 +156,20 @@ struct shmipc_pub_ctl {
 	__u64	evictions;
 	__u64	backed;
 	__u64	trims;
-	__u64	pad2[1];
+	__u64	shape;
+};
+
+/*
+ * pub_ctl.shape. A subscriber without options creates a topic that has the defaults,
+ * provisionally. The first end that publishes or states options decides, once: it
+ * makes it final, or, if it asks for something else, superseded, and puts another
+ * segment in the place of the name. A process that opens a superseded one by name does
+ * the latter. Nothing was ever published in one that is not final.
+ */
+enum shmipc_topic_shape {
+	SHMIPC_SHAPE_FINAL		= 0,
+	SHMIPC_SHAPE_PROVISIONAL	= 1,
+	SHMIPC_SHAPE_SUPERSEDED		= 2,
 };
 
 #define SHMIPC_CLAIM_NONE	(~0ULL)
@@ -234,6 +250,8 @@ struct shmipc_group_line {
  * @lost:     messages that it was told it lost
  * @reading:  number plus 1 of the message in the pool that it reads without holding
  *            it; 0: none
+ * @moves:    1: it waits in a provisional topic, and will leave at once when that is
+ *            superseded
  *
  * @holds pairs of words follow: see struct shmipc_hold.
  */
@@ -244,7 +262,8 @@ struct shmipc_sub_line {
 	__u64	received;
 	__u64	lost;
 	__u64	reading;
-	__u64	reserved0[2];
+	__u64	reserved0[1];
+	__u64	moves;
 };
 
 /**
