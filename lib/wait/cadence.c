@@ -35,7 +35,7 @@ void shmipc_cadence_init(struct shmipc_cadence *c)
 /* Try next on the other side of the number in use. */
 static void turn_round(struct shmipc_cadence *c, bool up)
 {
-	if (c->pauses == 0)
+	if (c->pauses == SHMIPC_CADENCE_MIN)
 		up = true;
 	else if (c->pauses == SHMIPC_CADENCE_MAX)
 		up = false;

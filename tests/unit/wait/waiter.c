@@ -435,7 +435,7 @@ TEST(cadence_finds_the_best)
 	struct shmipc_cadence c;
 	bool timed;
 
-	for (best = 0; best <= SHMIPC_CADENCE_MAX; best++) {
+	for (best = SHMIPC_CADENCE_MIN; best <= SHMIPC_CADENCE_MAX; best++) {
 		shmipc_cadence_init(&c);
 		EXPECT_EQ(SHMIPC_CADENCE_FIRST, c.pauses);
 		for (i = 0; i < 10000; i++) {
@@ -453,6 +453,24 @@ TEST(cadence_finds_the_best)
 	}
 }
 
+/* Fewer may be faster in most waits, and are much slower in some. */
+TEST(cadence_is_never_below_its_least)
+{
+	uint32_t i, trials = 0, pauses, seed = 3;
+	struct shmipc_cadence c;
+	bool timed;
+
+	shmipc_cadence_init(&c);
+	for (i = 0; i < 100000; i++) {
+		pauses = shmipc_cadence_begin(&c, &timed);
+		ASSERT_LE(SHMIPC_CADENCE_MIN, pauses);
+		trials += pauses != SHMIPC_CADENCE_MIN;
+		shmipc_cadence_end(&c, timed ? cost(pauses, 0, &seed) : 0);
+	}
+	EXPECT_EQ(SHMIPC_CADENCE_MIN, c.pauses);
+	EXPECT_LT(100, trials);
+}
+
 /* Where the pauses make no difference it stays in its bounds. */
 TEST(cadence_of_noise)
 {
@@ -464,6 +482,7 @@ TEST(cadence_of_noise)
 	for (i = 0; i < 1000000; i++) {
 		pauses = shmipc_cadence_begin(&c, &timed);
 		ASSERT_GE(SHMIPC_CADENCE_MAX, pauses);
+		ASSERT_LE(SHMIPC_CADENCE_MIN, pauses);
 		shmipc_cadence_end(&c, timed ? cost(4, 4, &seed) : 0);
 	}
 }
