@@ -216,16 +216,16 @@ static int run_stat(int argc, char **argv)
 	opts_parse(&cmd_stat, argc, argv, &o, &args);
 	name = opts_name(&args, 0);
 	err = view_look(name, &st);
-	if (err) {
-		tool_error_lib("stat", name, err);
-		return RC_FAIL;
-	}
+	if (err)
+		return view_error_look("stat", name, err);
 	err = look_at_topic(name, &st, &topic, &is_topic);
 	if (err)
 		tool_error_lib("stat", name, err);
-	else if (o.json)
+	else if (is_topic && !topic.tail && !o.json)
+		view_note_nobody(name);
+	if (!err && o.json)
 		print_json(&st, is_topic);
-	else
+	else if (!err)
 		print_text(&st, is_topic);
 	if (is_topic)
 		view_topic_done(is_topic);

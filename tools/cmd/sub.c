@@ -136,6 +136,7 @@ struct sub {
 	int gone_looks;		/* since all publishers had left */
 	uint64_t gone_next_ns;
 	int seen;		/* messages or losses: there has been a publisher */
+	int noted;		/* it was said, if nobody publishes */
 };
 
 static int count_pubs(const char *name, struct pubs *ret)
@@ -275,6 +276,14 @@ static int write_message(struct sub *b, const struct shmipc_msg *msg)
 	return RC_OK;
 }
 
+/* Before it waits for the first time: there may be nothing to wait for. */
+static void note_nobody(struct sub *b)
+{
+	if (!b->noted && !b->seen && !b->s.o->quiet)
+		view_note_nobody(b->s.name);
+	b->noted = 1;
+}
+
 /* No message: @err says why. *@ret_end: there will be none any more. */
 static int no_message(struct sub *b, int err, uint64_t *ret_deadline_ns, int *ret_end)
 {
@@ -292,6 +301,7 @@ static int no_message(struct sub *b, int err, uint64_t *ret_deadline_ns, int *re
 	*ret_end = all_gone(b);
 	if (*ret_end)
 		return end_gone(b);
+	note_nobody(b);
 	rc = output_wait(&b->out, &b->s, ret_deadline_ns);
 	look_ns = shmipc_deadline_in(GONE_LOOK_NS);
 	if (b->o.until_gone && *ret_deadline_ns > look_ns)

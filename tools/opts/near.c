@@ -3,7 +3,12 @@
 #include <string.h>
 #include "opts.h"
 
-#define WORD_MAX	32u
+#define WORD_MAX	200u	/* a name of a segment */
+
+static size_t apart(size_t a, size_t b)
+{
+	return a > b ? a - b : b - a;
+}
 
 static unsigned int least(unsigned int a, unsigned int b)
 {
@@ -44,9 +49,11 @@ const char *opts_nearest(const char *word, const char *const *words, size_t n)
 	/* A third of the letters may be wrong, and at least one. */
 	unsigned int d, best = (unsigned int)strlen(word) / 3 + 2;
 	const char *nearest = NULL;
-	size_t i;
+	size_t i, len = strlen(word);
 
 	for (i = 0; i < n; i++) {
+		if (apart(len, strlen(words[i])) >= best)
+			continue;	/* so many letters are too many or missing */
 		d = distance(word, words[i]);
 		if (d < best && d < strlen(words[i])) {
 			best = d;

@@ -221,17 +221,19 @@ static int turn(struct rates *r)
 	return got ? RC_OK : pause_for(r);
 }
 
-/* A name without a wildcard, if it exists, must be a topic that may be read. */
+/*
+ * A name without a wildcard, if it exists, must be a topic that may be read. If nobody
+ * publishes it, that is said, as nothing may ever come.
+ */
 static int check_names(const struct opts_args *args)
 {
-	struct shmipc_topic_stat st = { .struct_bytes = sizeof(st) };
 	int i, err;
 
 	for (i = 0; i < args->n; i++) {
 		if (strpbrk(args->text[i], "*?[\\"))
 			continue;
-		err = shmipc_topic_look(args->text[i], &st);
-		if (err && err != -ENOENT) {
+		err = view_note_nobody(args->text[i]);
+		if (err) {
 			tool_error_lib(opts_command()->name, args->text[i], err);
 			return RC_FAIL;
 		}

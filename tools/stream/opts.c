@@ -35,7 +35,7 @@ const struct opt stream_options[] = {
 	  .at = offsetof(struct stream_opts, json),
 	  .help = "write objects to standard error, one a line" },
 	{ .name = "quiet", .letter = 'q', .take = take_flag,
-	  .at = offsetof(struct stream_opts, quiet), .help = "no progress and no summary" },
+	  .at = offsetof(struct stream_opts, quiet), .help = "no progress, no summary, and no note that nobody publishes" },
 	{ .name = NULL },
 };
 

@@ -300,10 +300,8 @@ int topic_sub_open(struct stream *s, const char *name, const struct stream_opts 
 	stream_begin(s, o, &sub_ops, SHMIPC_ROLE_READER, name);
 	fill_topic_opts(&topic_opts, create, topic);
 	ret = shmipc_sub_open(&s->sub, s->name, &topic_opts, &end);
-	if (ret) {
-		tool_error_lib("subscribe to", s->name, ret);
-		return RC_FAIL;
-	}
+	if (ret)
+		return view_error_look("subscribe to", s->name, ret);
 	shmipc_sub_get_info(s->sub, &s->info);
 	if (!view_topic_look(s->name, &st)) {
 		s->meta = st.opts.meta;

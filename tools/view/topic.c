@@ -143,6 +143,7 @@ static void add_shape(json_t *obj, const struct shmipc_topic_stat *st)
 	json_object_set_new(obj, "meta", set_json(o->meta, 0, meta_words, 4));
 	json_object_set_new(obj, "policies", set_json(o->policies, 1, policy_words, 3));
 	add(obj, "evict_ns", o->evict_ns);
+	json_object_set_new(obj, "provisional", json_boolean(st->provisional));
 }
 
 void topic_add_all(json_t *obj, const struct shmipc_topic_stat *st)
@@ -189,6 +190,8 @@ void topic_print(const struct shmipc_topic_stat *st)
 	char a[TEXT_BYTES], b[TEXT_BYTES];
 	uint64_t kept = st->tail > st->floor ? st->tail - st->floor : 0;
 
+	if (st->provisional)
+		printf("shape     provisional: the first end that publishes, or states options, decides\n");
 	printf("messages  %" PRIu64 " published", st->tail);
 	if (kept)
 		printf(", numbers %" PRIu64 " to %" PRIu64, st->floor, st->tail - 1);

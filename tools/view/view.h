@@ -48,4 +48,13 @@ struct view_names {
 int view_names(struct view_names *names);
 void view_names_done(struct view_names *names);
 
+/*
+ * near.c. A note if nobody publishes the topic @name, with the most similar topic that
+ * somebody does publish. Nothing is created. Return: 0, or -errno if it cannot be looked at.
+ */
+int view_note_nobody(const char *name);
+
+/* @name cannot be looked at; if it is not there, the most similar one is named. RC_FAIL. */
+int view_error_look(const char *what, const char *name, int err);
+
 #endif /* TOOLS_VIEW_VIEW_H */

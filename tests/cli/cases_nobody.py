@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: MIT
+"""Names that are not there, and topics that nobody publishes."""
+import signal
+import subprocess
+
+from harness import (FAIL, OK, TIMEOUT, Run, attached, case, check, equal, nothing_left, placed, run,
+                     stat, stdin_of, until)
+
+
+def notes(r):
+    return [e["message"] for e in r.events if e["event"] == "note"]
+
+
+@case
+def sub_says_once_that_nobody_publishes_and_goes_on_waiting():
+    s = Run("sub", "--json", "--format", "raw", "--count", "1", "news")
+    until(lambda: notes(s), "a note", s)
+    until(lambda: placed("news"), "a subscriber")
+    run("pub", "-m", "x", "news")
+    equal(s.ends(OK).out, b"x")
+    equal(notes(s), ['shmipc: sub: nobody publishes "news" yet'])
+    s = Run("sub", "--quiet", "news")
+    until(lambda: placed("news"), "a subscriber")
+    s.kill(signal.SIGINT).ends(130)
+    equal(s.err, "")
+    nothing_left()
+
+
+@case
+def sub_says_nothing_where_somebody_publishes_or_messages_are_kept():
+    p = Run("pub", "news", stdin=subprocess.PIPE)
+    attached("news", "producer")
+    s = run("sub", "--json", "--timeout", "0.05", "news", code=TIMEOUT)
+    equal(notes(s), [])
+    p.stdin.write(b"x")
+    p.stdin.close()
+    p.ends(OK)
+    run("pub", "--persist", "-m", "x", "kept")
+    s = run("sub", "--json", "--from", "oldest", "--timeout", "0.05", "kept", code=TIMEOUT)
+    equal((s.out, notes(s)), (b"x", []))
+    s = run("sub", "--json", "--timeout", "0.05", "kept", code=TIMEOUT)
+    equal(notes(s), ['shmipc: sub: nobody publishes "kept" at the moment'])
+    run("rm", "kept")
+    nothing_left()
+
+
+@case
+def a_misspelt_topic_names_the_nearest_that_somebody_publishes():
+    p = Run("pub", "robot/left/camera", stdin=subprocess.PIPE)
+    attached("robot/left/camera", "producer")
+    w = Run("sub", "robot/left/camara")     # as misspelt as ours: it is not what was meant
+    until(lambda: placed("robot/left/camara"), "a subscriber")
+    r = Run("recv", "robot/left/camer")     # and this is a ring
+    attached("robot/left/camer", "consumer")
+    for args in ["sub", "--timeout", "0.05"], ["hz", "--timeout", "0.05"], ["bw", "--timeout", "0.05"]:
+        x = run(*args, "robot/left/camar", code=TIMEOUT)
+        equal(x.err.count("did you mean"), 1, x.err)
+        check('nobody publishes "robot/left/camar" yet; did you mean robot/left/camera?\n' in x.err, x.err)
+    x = run("stat", "robt/left/camera", code=FAIL)
+    check("ENOENT" in x.err and "; did you mean robot/left/camera?\n" in x.err, x.err)
+    x = run("sub", "--read-only", "robt/left/camera", code=FAIL)
+    check("ENOENT" in x.err and "; did you mean robot/left/camera?\n" in x.err, x.err)
+    x = run("hz", "--timeout", "0.05", "elsewhere", code=TIMEOUT)
+    check('nobody publishes "elsewhere" yet\n' in x.err, x.err)
+    p.stdin.close()
+    p.ends(OK)
+    for x in r, w:
+        x.kill(signal.SIGINT).ends(130)
+    nothing_left()
+
+
+@case
+def looking_creates_nothing_and_hz_goes_on():
+    for command in "hz", "bw":
+        run(command, "--count", "1", "--every", "0.01", "news")
+        nothing_left()
+    run("stat", "news", code=FAIL)
+    nothing_left()
+    h = Run("hz", "--json", "--every", "0.01", "news")
+    until(lambda: notes(h), "a note", h)
+    p = Run("pub", "--message", "x", "--repeat", "1000000", "--rate", "1000", "news")
+    until(lambda: b'"messages":1' in h.out.replace(b" ", b""), "messages in hz", h)
+    equal(notes(h), ['shmipc: hz: nobody publishes "news" yet'])
+    for x in h, p:
+        x.kill(signal.SIGINT).ends(130)
+    nothing_left()
+
+
+@case
+def stat_says_that_a_topic_is_only_waited_for():
+    s = Run("sub", "news")
+    until(lambda: placed("news"), "a subscriber")
+    x = run("stat", "news")
+    equal(x.err, 'shmipc: stat: nobody publishes "news" yet\n')
+    check("\nshape     provisional" in x.out.decode(), x.out)
+    equal(stat("news")["provisional"], True)
+    p = Run("pub", "news", stdin=subprocess.PIPE)
+    attached("news", "producer")
+    x = run("stat", "news")
+    equal((x.err, "provisional" in x.out.decode(), stat("news")["provisional"]), ("", False, False))
+    p.stdin.close()
+    p.ends(OK)
+    s.kill(signal.SIGINT).ends(130)
+    nothing_left()
