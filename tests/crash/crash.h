@@ -26,6 +26,7 @@ struct board {
 	uint32_t dead;		/* driver: the victim is gone, and reaped */
 	uint32_t entered;	/* victim: what it opens or attaches is open */
 	uint32_t left;		/* victim: what it closes is closed */
+	uint32_t ready;		/* checker: the victim's set-up may end */
 	uint64_t begun;		/* victim: messages published or taken, this one included ... */
 	uint64_t done;		/* ... and without the one that it is at */
 	uint32_t meanwhile;	/* driver: the checker is awake and asleep while the victim runs */
@@ -53,7 +54,7 @@ struct scenario {
 };
 
 extern const struct scenario segment_scenarios[], attach_scenarios[], spsc_scenarios[],
-			     bcast_scenarios[], sleep_scenarios[], topic_scenarios[];
+			     bcast_scenarios[], sleep_scenarios[], topic_scenarios[], shape_scenarios[];
 
 /* Say what was wrong, unless something was already, and end the process. */
 void wrong(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
