@@ -17,6 +17,20 @@
 int shmipc_fail(int err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /*
+ * text.c: values as users write them: 16M (1000: 1000), 0.1 s, 660, "mono,wall" (@words
+ * by their bits; NULL: unknown) or "none".
+ */
+struct shmipc_text {
+	char s[64];
+};
+
+struct shmipc_text shmipc_text_number(uint64_t n);
+struct shmipc_text shmipc_text_bytes(uint64_t bytes);
+struct shmipc_text shmipc_text_seconds(uint64_t ns);
+struct shmipc_text shmipc_text_mode(uint32_t mode);
+struct shmipc_text shmipc_text_set(uint32_t bits, const char *const *words, unsigned int n);
+
+/*
  * fd.c: return @fd, which a system call has just returned, or if that is below 3, a
  * copy above 2. Negative, with errno set, if @fd is, or if no descriptor is free.
  */

@@ -23,10 +23,12 @@ static int opts_read(struct shmipc_channel_opts *o, const struct shmipc_channel_
 				   o->reserved0);
 	if (!o->stride)
 		o->stride = 1;
-	if (o->stride_at >= o->stride || o->start > SHMIPC_START_NEWEST)
-		return shmipc_fail(-EINVAL, "shmipc: channel options: stride %llu at %llu, start %u (EINVAL)",
-				   (unsigned long long)o->stride, (unsigned long long)o->stride_at,
+	if (o->start > SHMIPC_START_NEWEST)
+		return shmipc_fail(-EINVAL, "shmipc: channel options: start is %u; expected SHMIPC_START_NEW, OLDEST or NEWEST (EINVAL)",
 				   o->start);
+	if (o->stride_at >= o->stride)
+		return shmipc_fail(-EINVAL, "shmipc: channel options: stride_at is %llu; it must be less than stride, %llu (EINVAL)",
+				   (unsigned long long)o->stride_at, (unsigned long long)o->stride);
 	return 0;
 }
 
@@ -39,8 +41,8 @@ static int check_role(const struct shmipc_segment *seg, enum shmipc_role role)
 		return 0;
 	if ((spsc && role == SHMIPC_ROLE_CONSUMER) || (bcast && role == SHMIPC_ROLE_READER))
 		return 0;
-	return shmipc_fail(-EINVAL, "shmipc: attach \"%s\": a segment of kind %u has no end for role %d (EINVAL); spsc has a producer and a consumer, bcast a producer and readers",
-			   seg->hdr.name, seg->hdr.kind, role);
+	return shmipc_fail(-EINVAL, "shmipc: attach \"%s\": kind %s has no %s (EINVAL); spsc has a producer and a consumer, bcast a producer and readers",
+			   seg->hdr.name, shmipc_kind_text(seg->hdr.kind).s, shmipc_role_text(role).s);
 }
 
 static int init_end(struct shmipc_chan *c, const struct shmipc_channel_opts *o)

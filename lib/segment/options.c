@@ -28,35 +28,35 @@ int shmipc_opts_read(struct shmipc_segment_opts *o, const struct shmipc_segment_
 	if (err)
 		return err;
 	if (o->flags & ~known)
-		return shmipc_fail(-EINVAL, "shmipc: options: unknown flags %#x (EINVAL)",
+		return shmipc_fail(-EINVAL, "shmipc: segment options: unknown flags %#x (EINVAL)",
 				   o->flags & ~known);
 	if (o->kind > SHMIPC_KIND_TOPIC)
-		return shmipc_fail(-EINVAL, "shmipc: options: kind %u, expected 0..%d (EINVAL)",
-				   o->kind, SHMIPC_KIND_TOPIC);
+		return shmipc_fail(-EINVAL, "shmipc: segment options: kind %u is unknown; expected SHMIPC_KIND_RAW, SPSC, BCAST, TOPIC or ANY (EINVAL)",
+				   o->kind);
 	if (o->page && o->page != SHMIPC_PAGE_4K && o->page != SHMIPC_PAGE_2M &&
 	    o->page != SHMIPC_PAGE_1G)
-		return shmipc_fail(-EINVAL, "shmipc: options: page of %llu bytes, expected 4096, 2 MiB, 1 GiB, or 0 for auto (EINVAL)",
-				   (unsigned long long)o->page);
+		return shmipc_fail(-EINVAL, "shmipc: segment options: page is %s; expected 4K, 2M, 1G, or 0 for auto (EINVAL)",
+				   shmipc_text_bytes(o->page).s);
 	if (o->align && !shmipc_priv_align_ok(o->align))
-		return shmipc_fail(-EINVAL, "shmipc: options: align %u, expected 8, 16, 32 or 64 (EINVAL)",
+		return shmipc_fail(-EINVAL, "shmipc: segment options: align is %u; expected 8, 16, 32 or 64 (EINVAL)",
 				   o->align);
 	if (o->bytes > SHMIPC_RING_SIZE_MAX && o->kind != SHMIPC_KIND_RAW)
-		return shmipc_fail(-EINVAL, "shmipc: options: a ring of %llu bytes; the largest is 4 GiB (EINVAL)",
-				   (unsigned long long)o->bytes);
+		return shmipc_fail(-EINVAL, "shmipc: segment options: the size of a ring is %s; the largest is 4G (EINVAL)",
+				   shmipc_text_bytes(o->bytes).s);
 	if (o->bytes > UINT64_C(1) << 46)
-		return shmipc_fail(-EINVAL, "shmipc: options: %llu bytes; the largest size is 64 TiB (EINVAL)",
-				   (unsigned long long)o->bytes);
+		return shmipc_fail(-EINVAL, "shmipc: segment options: size is %s; the largest is 64T (EINVAL)",
+				   shmipc_text_bytes(o->bytes).s);
 	if (o->peers > SHMIPC_PEERS_MAX)
-		return shmipc_fail(-EINVAL, "shmipc: options: %u peers; the most is %u (EINVAL)",
+		return shmipc_fail(-EINVAL, "shmipc: segment options: peers is %u; the most is %u (EINVAL)",
 				   o->peers, SHMIPC_PEERS_MAX);
 	if (o->meta_bytes > UINT64_C(1) << 30)
-		return shmipc_fail(-EINVAL, "shmipc: options: %llu bytes of metadata; the most is 1 GiB (EINVAL)",
-				   (unsigned long long)o->meta_bytes);
+		return shmipc_fail(-EINVAL, "shmipc: segment options: metadata is %s; the most is 1G (EINVAL)",
+				   shmipc_text_bytes(o->meta_bytes).s);
 	if (o->mode & ~07777u)
-		return shmipc_fail(-EINVAL, "shmipc: options: mode %#o has bits other than permissions (EINVAL)",
+		return shmipc_fail(-EINVAL, "shmipc: segment options: mode is %#o; it has bits other than permissions (EINVAL)",
 				   o->mode);
 	if (o->flags & SHMIPC_ON_NODE && o->node < 0)
-		return shmipc_fail(-EINVAL, "shmipc: options: node %d is negative (EINVAL)", o->node);
+		return shmipc_fail(-EINVAL, "shmipc: segment options: node is %d; it must not be negative (EINVAL)", o->node);
 	return 0;
 }
 
@@ -124,47 +124,75 @@ int shmipc_opts_plan(struct shmipc_seg_hdr *h, struct shmipc_body *b,
 	return 0;
 }
 
-static int mismatch(const char *name, const char *what, unsigned long long asked,
-		    unsigned long long is)
+/* A page size or a node that the creator did not ask for. */
+static struct shmipc_text page_text(uint64_t bytes)
 {
-	return shmipc_fail(-EINVAL, "shmipc: open \"%s\": you asked for %s %llu, it was created with %llu (EINVAL); ask for the same or for 0, or remove it first",
-			   name ? name : "", what, asked, is);
+	return bytes ? shmipc_text_bytes(bytes) : (struct shmipc_text){ "auto" };
 }
 
-/* Do the user's options match those at creation? */
-int shmipc_opts_match(const struct shmipc_segment_opts *o, const struct shmipc_seg_hdr *h,
+static struct shmipc_text node_text(int32_t node)
+{
+	return node >= 0 ? shmipc_text_number((uint32_t)node) : (struct shmipc_text){ "any" };
+}
+
+static struct shmipc_text owner_text(uint32_t uid, uint32_t gid)
+{
+	struct shmipc_text t;
+
+	(void)snprintf(t.s, sizeof(t.s), "user %u and group %u", uid, gid);
+	return t;
+}
+
+/* Do the user's options match those at creation, as to what it holds? */
+static int match_body(const struct shmipc_segment_opts *o, const struct shmipc_seg_hdr *h,
 		      const struct shmipc_ring *ring, const char *name)
 {
 	uint64_t bytes = SHMIPC_RING_SIZE_MIN;
 
-	if (o->kind && o->kind != h->kind)
-		return mismatch(name, "kind", o->kind, h->kind);
 	if (shmipc_kind_is_ring(h->kind))
 		while (bytes < o->bytes)
 			bytes *= 2;
 	else
 		bytes = shmipc_priv_round_up(o->bytes, SHMIPC_CTL_PAGE);
 	if (o->bytes && bytes != h->data_bytes)
-		return mismatch(name, "size", bytes, h->data_bytes);
-	if (o->align && shmipc_kind_is_ring(h->kind) && o->align != ring->align)
-		return mismatch(name, "align", o->align, ring->align);
-	if (o->meta_bytes && shmipc_kind_is_ring(h->kind) && o->meta_bytes != ring->meta_bytes)
-		return mismatch(name, "bytes of metadata", o->meta_bytes, ring->meta_bytes);
+		return shmipc_differs(h, name, "size", shmipc_text_bytes(o->bytes),
+				      shmipc_text_bytes(h->data_bytes));
+	if (!shmipc_kind_is_ring(h->kind))
+		return 0;
+	if (o->align && o->align != ring->align)
+		return shmipc_differs(h, name, "align", shmipc_text_number(o->align),
+				      shmipc_text_number(ring->align));
+	if (o->meta_bytes && o->meta_bytes != ring->meta_bytes)
+		return shmipc_differs(h, name, "metadata", shmipc_text_bytes(o->meta_bytes),
+				      shmipc_text_bytes(ring->meta_bytes));
+	return 0;
+}
+
+int shmipc_opts_match(const struct shmipc_segment_opts *o, const struct shmipc_seg_hdr *h,
+		      const struct shmipc_ring *ring, const char *name)
+{
+	int err;
+
+	if (o->kind && o->kind != h->kind)
+		return shmipc_differs_kind(h, name, o->kind);
+	err = match_body(o, h, ring, name);
+	if (err)
+		return err;
 	if (o->peers && o->peers != h->peers)
-		return mismatch(name, "number of peers", o->peers, h->peers);
+		return shmipc_differs(h, name, "peers", shmipc_text_number(o->peers),
+				      shmipc_text_number(h->peers));
 	if (o->page && o->page != h->page_asked)
-		return mismatch(name, "page size", o->page, h->page_asked);
+		return shmipc_differs(h, name, "page", page_text(o->page), page_text(h->page_asked));
 	if (o->flags & SHMIPC_ON_NODE && o->node != h->node_asked)
-		return shmipc_fail(-EINVAL, "shmipc: open \"%s\": you asked for node %d, it was created with node %d (EINVAL); ask for the same or none",
-				   name ? name : "", o->node, h->node_asked);
+		return shmipc_differs(h, name, "node", node_text(o->node), node_text(h->node_asked));
 	if (o->mode && o->mode != h->mode)
-		return shmipc_fail(-EINVAL, "shmipc: open \"%s\": you asked for mode %#o, it was created with %#o (EINVAL); ask for the same or for 0",
-				   name ? name : "", o->mode, h->mode);
+		return shmipc_differs(h, name, "mode", shmipc_text_mode(o->mode),
+				      shmipc_text_mode(h->mode));
 	if (o->flags & SHMIPC_CHOWN && (o->uid != h->uid || o->gid != h->gid))
-		return shmipc_fail(-EINVAL, "shmipc: open \"%s\": you asked for owner %u:%u, it was created with %u:%u (EINVAL); ask for the same or none",
-				   name ? name : "", o->uid, o->gid, h->uid, h->gid);
+		return shmipc_differs(h, name, "owner", owner_text(o->uid, o->gid),
+				      owner_text(h->uid, h->gid));
 	if (o->flags & SHMIPC_PERSIST && !(h->flags & SHMIPC_SEG_PERSISTENT))
-		return shmipc_fail(-EINVAL, "shmipc: open \"%s\": you asked for a persistent segment, it was created without SHMIPC_PERSIST (EINVAL); remove it first",
-				   name ? name : "");
+		return shmipc_differs(h, name, "persist", (struct shmipc_text){ "yes" },
+				      (struct shmipc_text){ "no" });
 	return 0;
 }

@@ -27,6 +27,16 @@ int shmipc_opts_plan(struct shmipc_seg_hdr *h, struct shmipc_body *b,
 int shmipc_opts_match(const struct shmipc_segment_opts *o, const struct shmipc_seg_hdr *h,
 		      const struct shmipc_ring *ring, const char *name);
 
+/*
+ * differs.c: -EINVAL with a text that names the @field and both values. @name: what the
+ * user called it; NULL: as the header says.
+ */
+struct shmipc_text shmipc_kind_text(uint32_t kind);
+struct shmipc_text shmipc_role_text(uint32_t role);
+int shmipc_differs(const struct shmipc_seg_hdr *h, const char *name, const char *field,
+		   struct shmipc_text asked, struct shmipc_text is);
+int shmipc_differs_kind(const struct shmipc_seg_hdr *h, const char *name, uint32_t asked);
+
 /* name.c: -EINVAL with a text if it is not a valid name */
 int shmipc_name_read(const char *name);
 

@@ -5,10 +5,15 @@
 
 #include "topic/topic.h"
 
+static int bad(const char *field, uint64_t is, const char *should)
+{
+	return shmipc_fail(-EINVAL, "shmipc: subscriber options: %s is %llu; %s (EINVAL)", field,
+			   (unsigned long long)is, should);
+}
+
 /* enum shmipc_start, and SHMIPC_START_SEQ */
 static int opts_read(struct shmipc_sub_opts *o, const struct shmipc_sub_opts *user)
 {
-	const char *lack = NULL;
 	int err = 0;
 
 	memset(o, 0, sizeof(*o));
@@ -20,17 +25,25 @@ static int opts_read(struct shmipc_sub_opts *o, const struct shmipc_sub_opts *us
 		o->stride = 1;
 	if (!o->policy)
 		o->policy = SHMIPC_POLICY_LOSSY;
-	if (o->start > SHMIPC_START_SEQ || o->iter > SHMIPC_ITER_NEWEST ||
-	    o->policy > SHMIPC_POLICY_EVICT || o->group > SHMIPC_TOPIC_GROUPS ||
-	    o->flags & ~SHMIPC_SUB_READ_ONLY || o->reserved0)
-		lack = "start, iter, policy, group or flags is unknown to this library";
-	else if (o->stride_at >= o->stride)
-		lack = "stride_at is not less than stride";
-	else if (o->group && (o->stride > 1 || o->iter))
-		lack = "a group supports neither a stride nor ITER_NEWEST";
-	else if (o->flags & SHMIPC_SUB_READ_ONLY && (o->policy != SHMIPC_POLICY_LOSSY || o->group))
-		lack = "a read-only subscriber must be lossy and in no group";
-	return lack ? shmipc_fail(-EINVAL, "shmipc: subscriber options: %s (EINVAL)", lack) : 0;
+	if (o->start > SHMIPC_START_SEQ)
+		return bad("start", o->start, "expected SHMIPC_START_NEW, OLDEST, NEWEST or SEQ");
+	if (o->iter > SHMIPC_ITER_NEWEST)
+		return bad("iter", o->iter, "expected SHMIPC_ITER_NEXT or NEWEST");
+	if (o->policy > SHMIPC_POLICY_EVICT)
+		return bad("policy", o->policy, "expected SHMIPC_POLICY_LOSSY, LOSSLESS or EVICT");
+	if (o->group > SHMIPC_TOPIC_GROUPS)
+		return bad("group", o->group, "the most is 64");
+	if (o->flags & ~SHMIPC_SUB_READ_ONLY)
+		return bad("flags", o->flags, "expected SHMIPC_SUB_READ_ONLY or 0");
+	if (o->reserved0)
+		return bad("reserved0", o->reserved0, "it must be 0");
+	if (o->stride_at >= o->stride)
+		return bad("stride_at", o->stride_at, "it must be less than stride");
+	if (o->group && (o->stride > 1 || o->iter))
+		return bad("group", o->group, "a group supports neither a stride nor ITER_NEWEST");
+	if (o->flags & SHMIPC_SUB_READ_ONLY && (o->policy != SHMIPC_POLICY_LOSSY || o->group))
+		return bad("flags", o->flags, "a read-only subscriber must be lossy and in no group");
+	return 0;
 }
 
 static int begin(struct shmipc_sub_priv *s, const struct shmipc_sub_opts *o, uint64_t from)

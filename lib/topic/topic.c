@@ -200,8 +200,7 @@ static int look(struct shmipc_segment **ret, const char *name, int *ret_in_use)
 	}
 	seg->read_only = true;
 	if (seg->hdr.kind != SHMIPC_KIND_TOPIC) {
-		err = shmipc_fail(-EINVAL, "shmipc: open \"%s\": kind %u is not a topic (EINVAL)", name,
-				  seg->hdr.kind);
+		err = shmipc_differs_kind(&seg->hdr, name, SHMIPC_KIND_TOPIC);
 		shmipc_segment_close(seg);
 		return err;
 	}
@@ -219,7 +218,7 @@ int shmipc_topic_open_read_only(struct shmipc_segment **ret, const char *name,
 	int err = shmipc_backend_named() ? shmipc_topic_opts_read(&op.o, opts) : -EINVAL;
 
 	if (!err && op.o.flags & SHMIPC_EXCL)
-		err = shmipc_topic_opts_bad("flags", op.o.flags, "EXCL, but a read-only subscriber creates nothing");
+		err = shmipc_fail(-EINVAL, "shmipc: topic options: flags have EXCL, but a read-only subscriber creates nothing (EINVAL)");
 	if (err)
 		return err;
 	if (shmipc_name_check(name, &reason))

@@ -23,10 +23,27 @@
 #define CHUNK_MIN	SHMIPC_CTL_PAGE
 #define CHUNKS_MIN	64u	/* a pool in fewer parts would be used badly */
 
+static const char *const metas[] = { "pub-id", "pub-seq", "mono", "wall" };
+static const char *const policies[] = { NULL, "lossy", "lossless", "evict" };	/* enum shmipc_policy */
+
+static int bad_text(const char *what, struct shmipc_text is, const char *should)
+{
+	return shmipc_fail(-EINVAL, "shmipc: topic options: %s is %s, %s (EINVAL)", what, is.s, should);
+}
+
+static int bad_bytes(const char *what, uint64_t is, const char *should)
+{
+	return bad_text(what, shmipc_text_bytes(is), should);
+}
+
 int shmipc_topic_opts_bad(const char *what, uint64_t is, const char *should)
 {
-	return shmipc_fail(-EINVAL, "shmipc: topic options: %s is %llu, %s (EINVAL)", what,
-			   (unsigned long long)is, should);
+	return bad_text(what, shmipc_text_number(is), should);
+}
+
+static int bad_flags(uint32_t flags, const char *should)
+{
+	return shmipc_fail(-EINVAL, "shmipc: topic options: flags are %#x, %s (EINVAL)", flags, should);
 }
 
 /* A private copy of the user's options. */
@@ -50,7 +67,7 @@ int shmipc_topic_opts_read(struct shmipc_topic_opts *o, const struct shmipc_topi
 	for (i = 0; i < sizeof(o->reserved1) / sizeof(o->reserved1[0]); i++)
 		reserved |= o->reserved1[i];
 	if (o->flags & ~known || (o->flags & SHMIPC_NO_CREATE && o->flags & SHMIPC_EXCL))
-		return shmipc_topic_opts_bad("flags", o->flags, "unknown bits, or EXCL with NO_CREATE");
+		return bad_flags(o->flags, "with unknown bits, or EXCL with NO_CREATE");
 	if (reserved)
 		return shmipc_topic_opts_bad("reserved0 or reserved1", reserved, "must be 0");
 	if (o->publishers > SHMIPC_TOPIC_PUBS_MAX)
@@ -62,15 +79,15 @@ int shmipc_topic_opts_read(struct shmipc_topic_opts *o, const struct shmipc_topi
 	if (o->history > SHMIPC_TLOG_ENTRIES_MAX / 2)
 		return shmipc_topic_opts_bad("history", o->history, "the most is 33554432 messages");
 	if (o->inline_bytes > SHMIPC_TOPIC_CELL_MAX)
-		return shmipc_topic_opts_bad("inline_bytes", o->inline_bytes, "the most is 65520");
+		return bad_bytes("inline", o->inline_bytes, "the most is 65520");
 	if (o->pool_bytes > UINT64_C(1) << 40 || (o->pool_bytes && o->flags & SHMIPC_NO_POOL))
-		return shmipc_topic_opts_bad("pool_bytes", o->pool_bytes, "the most is 1 TiB, and none with NO_POOL");
+		return bad_bytes("pool", o->pool_bytes, "the most is 1T, and none with NO_POOL");
 	if (o->holds > SHMIPC_TOPIC_HOLDS_MAX)
 		return shmipc_topic_opts_bad("holds", o->holds, "the most is 1024");
 	if (o->meta & ~SHMIPC_META_ALL)
-		return shmipc_topic_opts_bad("meta", o->meta, "unknown bits");
+		return bad_text("meta", shmipc_text_set(o->meta, metas, 4), "with unknown bits");
 	if (o->policies & ~POLICIES_ALL)
-		return shmipc_topic_opts_bad("policies", o->policies, "unknown bits");
+		return bad_text("policies", shmipc_text_set(o->policies, policies, 4), "with unknown bits");
 	return 0;
 }
 
@@ -105,14 +122,36 @@ void shmipc_topic_opts_plan(struct shmipc_tlog_opts *l, const struct shmipc_topi
 		plan_pool(l, o->pool_bytes ? o->pool_bytes : POOL_DEFAULT);
 }
 
-static int differs(const struct shmipc_segment *seg, const char *what, uint64_t asked, uint64_t is)
+static struct shmipc_text meta_text(uint32_t bits)
 {
-	return shmipc_fail(-EINVAL, "shmipc: open \"%s\": you asked for %s %llu, it was created with %llu (EINVAL); ask for the same or for 0, or remove it first",
-			   seg->hdr.name, what, (unsigned long long)asked, (unsigned long long)is);
+	return bits == SHMIPC_META_ALL ? (struct shmipc_text){ "all" } : shmipc_text_set(bits, metas, 4);
 }
 
-/* Would the user's options give this topic at creation? */
-int shmipc_topic_opts_match(const struct shmipc_segment *seg, const struct shmipc_topic_opts *o)
+static struct shmipc_text policies_text(uint32_t bits)
+{
+	return bits == POLICIES_ALL ? (struct shmipc_text){ "all" } : shmipc_text_set(bits, policies, 4);
+}
+
+static int differs(const struct shmipc_segment *seg, const char *field, struct shmipc_text asked,
+		   struct shmipc_text is)
+{
+	return shmipc_differs(&seg->hdr, NULL, field, asked, is);
+}
+
+static int differs_by_number(const struct shmipc_segment *seg, const char *field, uint64_t asked,
+			     uint64_t is)
+{
+	return differs(seg, field, shmipc_text_number(asked), shmipc_text_number(is));
+}
+
+static int differs_by_bytes(const struct shmipc_segment *seg, const char *field, uint64_t asked,
+			    uint64_t is)
+{
+	return differs(seg, field, shmipc_text_bytes(asked), shmipc_text_bytes(is));
+}
+
+/* What is rounded is compared as rounded; that depends on the publishers. */
+static int match_rounded(const struct shmipc_segment *seg, const struct shmipc_topic_opts *o)
 {
 	const struct shmipc_topic_hdr *h = &seg->log.hdr;
 	struct shmipc_topic_opts all = *o;
@@ -120,34 +159,42 @@ int shmipc_topic_opts_match(const struct shmipc_segment *seg, const struct shmip
 	struct shmipc_tlog_opts l;
 	uint64_t bytes;
 
-	if (o->publishers && o->publishers != h->pubs)
-		return differs(seg, "publishers", o->publishers, h->pubs);
-	if (o->subscribers && o->subscribers != h->subs)
-		return differs(seg, "subscribers", o->subscribers, h->subs);
-	if (o->history && o->history != h->keep)
-		return differs(seg, "history", o->history, h->keep);
-	if (o->holds && o->holds != h->holds)
-		return differs(seg, "holds", o->holds, h->holds);
-	if (o->meta && o->meta != h->meta)
-		return differs(seg, "meta", o->meta, h->meta);
-	if (o->policies && o->policies != h->policies)
-		return differs(seg, "policies", o->policies, h->policies);
-	if (o->evict_ns && o->evict_ns != h->evict_ns)
-		return differs(seg, "evict_ns", o->evict_ns, h->evict_ns);
-	/* What is rounded is compared as rounded; that depends on the publishers. */
 	all.publishers = h->pubs;
 	all.subscribers = h->subs;
 	shmipc_topic_opts_plan(&l, &all);
 	if (o->align && l.align != h->align)
-		return differs(seg, "align", o->align, h->align);
+		return differs_by_number(seg, "align", o->align, h->align);
 	l.align = h->align;
 	if (o->inline_bytes && (shmipc_tlog_layout(&l, &want, &bytes) ||
 				want.cell_bytes != h->cell_bytes))
-		return differs(seg, "inline_bytes", o->inline_bytes, h->cell_bytes);
+		return differs_by_bytes(seg, "inline", o->inline_bytes, h->cell_bytes);
 	if ((o->pool_bytes && (l.chunks != h->chunks || l.chunk_bytes != h->chunk_bytes)) ||
 	    (o->flags & SHMIPC_NO_POOL && h->chunks))
-		return differs(seg, "pool_bytes", o->pool_bytes, h->chunks * h->chunk_bytes);
+		return differs_by_bytes(seg, "pool", o->pool_bytes, h->chunks * h->chunk_bytes);
 	return 0;
+}
+
+/* Would the user's options give this topic at creation? */
+int shmipc_topic_opts_match(const struct shmipc_segment *seg, const struct shmipc_topic_opts *o)
+{
+	const struct shmipc_topic_hdr *h = &seg->log.hdr;
+
+	if (o->publishers && o->publishers != h->pubs)
+		return differs_by_number(seg, "publishers", o->publishers, h->pubs);
+	if (o->subscribers && o->subscribers != h->subs)
+		return differs_by_number(seg, "subscribers", o->subscribers, h->subs);
+	if (o->history && o->history != h->keep)
+		return differs_by_number(seg, "history", o->history, h->keep);
+	if (o->holds && o->holds != h->holds)
+		return differs_by_number(seg, "holds", o->holds, h->holds);
+	if (o->meta && o->meta != h->meta)
+		return differs(seg, "meta", meta_text(o->meta), meta_text(h->meta));
+	if (o->policies && o->policies != h->policies)
+		return differs(seg, "policies", policies_text(o->policies), policies_text(h->policies));
+	if (o->evict_ns && o->evict_ns != h->evict_ns)
+		return differs(seg, "evict-after", shmipc_text_seconds(o->evict_ns),
+			       shmipc_text_seconds(h->evict_ns));
+	return match_rounded(seg, o);
 }
 
 void shmipc_topic_opts_segment(struct shmipc_segment_opts *so, const struct shmipc_topic_opts *o)
