@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* abi.c - ioctls: sizes in, one function each, results out */
+/* abi.c - ioctls: read the argument, call the function, write the result */
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/uaccess.h>
 
 #include "trace.h"
 
-/* The part of a struct up to and with @last: what the first version had. */
+/* The size of a struct in its first version, of which @last was the last field. */
 #define MIN_SIZE(type, last)	offsetofend(struct type, last)
 
-/* Read a struct that begins with its size. @dst->size is the caller's then. */
+/* Read a struct that begins with its size. Afterwards @dst->size is the caller's size. */
 static int arg_read(void *dst, size_t ksize, size_t min, const void __user *uarg)
 {
 	u32 usize;
@@ -22,11 +22,11 @@ static int arg_read(void *dst, size_t ksize, size_t min, const void __user *uarg
 	if (usize > PAGE_SIZE)
 		return -E2BIG;
 	err = copy_struct_from_user(dst, ksize, uarg, usize);
-	*(u32 *)dst = usize;	/* the first; it may have been changed since */
+	*(u32 *)dst = usize;	/* the size that was checked; it may have changed since */
 	return err;
 }
 
-/* Write a struct back, as far as the caller knows it. */
+/* Write a struct back, up to the caller's size. */
 static int arg_write(void __user *uarg, const void *src, size_t ksize)
 {
 	u32 usize = *(const u32 *)src;
@@ -57,14 +57,14 @@ static int do_info(struct file *file, void __user *uarg)
 	return ARG_WRITE(uarg, &r);
 }
 
-/* The file is the segment's from now on; it takes over the caller's reference. */
+/* Bind the file to the segment; the file takes over the caller's reference. */
 static void bind_locked(struct file *file, struct shmipc_segment *seg)
 {
 	struct shmipc_file *sf = file->private_data;
 
 	lockdep_assert_held(&sf->lock);
 	atomic_inc(&seg->opens);
-	/* Mappings are the mapping's whose pages they show. */
+	/* So that unmap_mapping_range() on the segment's inode finds the file's mappings. */
 	file->f_mapping = seg->mem.inode->i_mapping;
 	/* Pairs with shmipc_file_segment(). */
 	smp_store_release(&sf->seg, seg);
@@ -254,7 +254,7 @@ static int do_attach(struct shmipc_file *sf, struct shmipc_segment *seg, fmode_t
 	if (err)
 		return err;
 	err = ARG_WRITE(uarg, &r);
-	if (err)	/* as if it had not been: nobody knows of the slot */
+	if (err)	/* the caller never learned its slot: undo */
 		(void)shmipc_peer_detach(sf, seg);
 	return err;
 }
@@ -270,7 +270,7 @@ static int do_detach(struct shmipc_file *sf, struct shmipc_segment *seg, fmode_t
 	return r.flags ? -EINVAL : shmipc_peer_detach(sf, seg);
 }
 
-/* Also for io_uring. */
+/* Also used for io_uring. */
 int shmipc_wait_read(struct shmipc_dev_wait *ret, const void __user *uarg)
 {
 	int err = ARG_READ(ret, shmipc_dev_wait, deadline_ns, uarg);

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * commit.c - memory for a part of a segment, when it is needed, and back
+ * commit.c - allocating memory for a part of a segment on demand, and freeing it
  *
- * What a process may map for writing it may commit. What it has committed while it
- * holds its role nobody else can take away: UNCOMMIT is refused while another could
- * write there. So a process that commits by itself what it is going to touch, and does
- * not rely on what others say, never meets a page that cannot be had.
+ * A process may commit what it may map for writing. Another process cannot take away
+ * what it has committed while it holds its role: UNCOMMIT is refused while another
+ * process may write the range. So a process that itself commits what it is going to
+ * touch, and does not rely on what others report, never gets SIGBUS.
  */
 #include <linux/sched/signal.h>
 
 #include "trace.h"
 
-/* What is the caller's to give, or take? Return: 0; -EACCES. */
+/* May the caller commit or uncommit this range? Return: 0; -EACCES. */
 static int check_role(struct shmipc_file *sf, struct shmipc_segment *seg, fmode_t mode, u64 off,
 		      u64 end)
 {
@@ -27,7 +27,7 @@ static int check_role(struct shmipc_file *sf, struct shmipc_segment *seg, fmode_
 	return ok ? 0 : -EACCES;
 }
 
-/* May a process with @role write anything of [@off, @end)? */
+/* May a process with @role write any part of [@off, @end)? */
 static bool role_writes(const struct shmipc_segment *seg, u64 off, u64 end, u32 role)
 {
 	u32 i;
@@ -42,8 +42,8 @@ static bool role_writes(const struct shmipc_segment *seg, u64 off, u64 end, u32 
 }
 
 /*
- * May another process write it? One that comes while we look, or later, commits
- * under the mutex that we hold.
+ * May another process write any part of it? One that attaches now or later can commit
+ * only after us, as that needs the mutex which we hold.
  */
 static bool others_write(struct shmipc_file *sf, struct shmipc_segment *seg, u64 off, u64 end)
 {
@@ -94,7 +94,7 @@ static int take_locked(struct shmipc_file *sf, struct shmipc_segment *seg, u64 o
 	return 0;
 }
 
-/* Can there be memory; and may it go, if it shall? */
+/* Is the range one that can be committed, or for UNCOMMIT, uncommitted? */
 static int check_range(const struct shmipc_memory *mem, const struct shmipc_dev_commit *r)
 {
 	u64 end = r->off + r->bytes;
@@ -108,7 +108,7 @@ static int check_range(const struct shmipc_memory *mem, const struct shmipc_dev_
 		return -EINVAL;
 	if (r->flags & SHMIPC_DEV_UNCOMMIT)
 		return mem->reserve && r->off >= mem->data_off ? 0 : -EINVAL;
-	/* The gap before the data of one that has all its memory stays empty. */
+	/* Without RESERVE, the gap between the control part and the data stays empty. */
 	if (!r->flags && !mem->reserve && r->off < mem->data_off && end > mem->ctl_bytes)
 		return -EINVAL;
 	return 0;
@@ -136,7 +136,7 @@ int shmipc_commit(struct shmipc_file *sf, struct shmipc_segment *seg, fmode_t mo
 	else
 		err = add_locked(seg, r->off, end, &r->changed, &r->limit);
 	mutex_unlock(&seg->mem.mutex);
-	/* Sleepers on words that are no longer the segment's. */
+	/* Wake sleepers on words in the removed pages. */
 	if (r->flags & SHMIPC_DEV_UNCOMMIT && r->changed)
 		shmipc_wake_all(seg);
 	trace_shmipc_commit(seg, r->off, r->flags & SHMIPC_DEV_UNCOMMIT ? -(s64)r->changed :
@@ -144,7 +144,7 @@ int shmipc_commit(struct shmipc_file *sf, struct shmipc_segment *seg, fmode_t mo
 	return err;
 }
 
-/* The page at @off, for one that may write it and has touched it. Return: 0; -errno. */
+/* Commit the page at @off, for a fault through a writable mapping. Return: 0; -errno. */
 int shmipc_commit_fault(struct shmipc_segment *seg, u64 off)
 {
 	u64 bytes = 0;

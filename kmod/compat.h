@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* compat.h - differences between kernel versions; no other file knows of them */
+/* compat.h - differences between kernel versions; they are handled here only */
 #ifndef SHMIPC_COMPAT_H
 #define SHMIPC_COMPAT_H
 
@@ -30,7 +30,7 @@ static inline void vm_flags_clear(struct vm_area_struct *vma, unsigned long flag
 
 /*
  * References to an IPC namespace. put_ipc_ns() is not exported, but every
- * namespace carries the functions that /proc uses.
+ * namespace has the operations that /proc uses.
  */
 static inline struct ipc_namespace *shmipc_ipc_ns_get(void)
 {
@@ -46,8 +46,8 @@ static inline void shmipc_ipc_ns_put(struct ipc_namespace *ns)
 }
 
 /*
- * How many references there are: when all are ours, the namespace is dead. The
- * initial one never is, and newer kernels do not count its references.
+ * The number of references: when all are ours, the namespace is dead. The initial
+ * namespace never is, and newer kernels do not count its references.
  */
 static inline unsigned int shmipc_ipc_ns_refs(struct ipc_namespace *ns)
 {
@@ -60,7 +60,7 @@ static inline unsigned int shmipc_ipc_ns_refs(struct ipc_namespace *ns)
 #endif
 }
 
-/* io_uring commands: where the bytes of the sqe are, and how one ends. */
+/* io_uring commands: the bytes of the sqe, and completion. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0)
 #include <linux/io_uring.h>
 #else
@@ -85,7 +85,7 @@ static inline void shmipc_uring_done(struct io_uring_cmd *cmd, int ret, unsigned
 #endif
 }
 
-/* Makes @name, to be run in the submitter's context, of fn(cmd, issue_flags). */
+/* Defines @name, to be run in the submitter's context, which calls fn(cmd, issue_flags). */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 19, 0)
 #define SHMIPC_URING_TASK_WORK(name, fn)					\
 static void name(struct io_uring_cmd *cmd, unsigned int issue_flags)		\
@@ -100,7 +100,7 @@ static void name(struct io_tw_req tw_req, io_tw_token_t tw)			\
 }
 #endif
 
-/* Before 6.7 nobody but us can cancel a command. */
+/* Before 6.7 io_uring cannot cancel a command. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 7, 0)
 static inline bool shmipc_uring_is_cancel(unsigned int issue_flags)
 {
@@ -123,8 +123,8 @@ static inline void shmipc_uring_cancelable(struct io_uring_cmd *cmd, unsigned in
 #endif
 
 /*
- * Functions for eBPF programs. A kernel or a build without BTF leaves the ids of
- * the set 0, or the set empty.
+ * Functions for eBPF programs. With a kernel or a build without BTF the ids of the set
+ * are 0, or the set is empty.
  */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 9, 0)
 #define SHMIPC_KFUNCS_START(name)	BTF_SET8_START(name)

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * debugfs.c - for root, in /sys/kernel/debug/shmipc
+ * debugfs.c - files for root in /sys/kernel/debug/shmipc
  *
- *   segments  everything there is
- *   sampler   what that does, and what it costs
+ *   segments  all segments and their peers
+ *   sampler   state and cost of the sampler
  */
 #include <linux/debugfs.h>
 #include <linux/module.h>
@@ -13,7 +13,7 @@
 
 static struct dentry *dir;
 
-/* Also for fdinfo. */
+/* Also used for fdinfo. */
 void shmipc_segment_show(struct seq_file *m, struct shmipc_segment *seg)
 {
 	seq_printf(m, "shmipc-id:\t%*phN\n", (int)sizeof(seg->id), seg->id);
@@ -86,7 +86,7 @@ static int sampler_show(struct seq_file *m, void *v)
 }
 DEFINE_SHOW_ATTRIBUTE(sampler);
 
-/* Without debugfs nothing is shown, and that is all. */
+/* Errors are ignored: the module works without debugfs. */
 void shmipc_debugfs_init(void)
 {
 	dir = debugfs_create_dir("shmipc", NULL);

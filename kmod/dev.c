@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* dev.c - the device, and what lives as long as a file description of it */
+/* dev.c - the device, and the state of its file descriptions */
 #include <linux/compat.h>
 #include <linux/fs.h>
 #include <linux/miscdevice.h>
@@ -28,7 +28,7 @@ static int dev_open(struct inode *inode, struct file *file)
 	return 0;
 }
 
-/* No descriptor and no mapping of this description is left, in any process. */
+/* The last descriptor and the last mapping of this file description are gone, in all processes. */
 static int dev_release(struct inode *inode, struct file *file)
 {
 	struct shmipc_file *sf = file->private_data;
@@ -38,7 +38,7 @@ static int dev_release(struct inode *inode, struct file *file)
 		shmipc_peer_detach_all(sf, seg);
 		shmipc_poll_exit(sf, seg);
 		atomic_dec(&seg->opens);
-		/* The inode may go now; the file must not point to it. */
+		/* The segment's inode may be freed now; the file must not point to it. */
 		file->f_mapping = inode->i_mapping;
 		shmipc_segment_put(seg);
 	}

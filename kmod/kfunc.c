@@ -2,19 +2,19 @@
 /*
  * kfunc.c - functions of the module for eBPF programs; see linux/shmipc_bpf.h
  *
- * From any context, also from an NMI: no lock, and the segment cannot go
- * meanwhile. Where the module has no BTF they are not there, and nothing else
- * is missing.
+ * They can be called from any context, also from an NMI: they take no lock, and keep
+ * the segment from ending. If the module has no BTF they are not available; everything
+ * else works.
  */
 #include <linux/module.h>
 
 #include "compat.h"
 #include "shmipc.h"
 
-/* The compiler must leave them as they are: the type information speaks of them. */
+/* The compiler must not inline or clone them: BTF describes them as written. */
 #define KFUNC		noinline
 
-/* What the first version of each struct had. */
+/* The size of each struct in its first version. */
 #define STATE_MIN	offsetofend(struct shmipc_bpf_state, waiters)
 #define PEER_MIN	offsetofend(struct shmipc_bpf_peer, comm)
 
@@ -78,12 +78,12 @@ static const struct btf_kfunc_id_set kfuncs = {
 	.set	= &kfunc_ids,
 };
 
-/* The kernel forgets them with the module. */
+/* The kernel unregisters them when the module is removed. */
 void shmipc_kfunc_init(void)
 {
 	int err;
 
-	/* BTF without ids: nothing resolved them when the module was built. */
+	/* There may be BTF without the ids of the set, if the build did not resolve them. */
 	err = shmipc_kfunc_resolved(&kfunc_ids) ? 0 : -ENOENT;
 	if (!err)
 		err = register_btf_kfunc_id_set(BPF_PROG_TYPE_TRACING, &kfuncs);

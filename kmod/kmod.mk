@@ -4,9 +4,9 @@
 #:  make modules        the kernel module, for KVER (default: the running kernel)
 #:  make modules_install  into /lib/modules, with its udev rule and group
 #
-# Built in a copy below $(B), so that the sources stay clean and several kernels
-# can be served: KDIR is the build directory of the kernel to serve, KIMAGE its
-# image, which has the type information (BTF) that some headers lack.
+# Built in a copy below $(B), so that the sources stay clean and several kernels can be
+# built for: KDIR is the build directory of the kernel, KIMAGE its image, which has the
+# type information (BTF) that some headers lack.
 B	?= build
 KVER	?= $(shell uname -r)
 KDIR	?= /lib/modules/$(KVER)/build

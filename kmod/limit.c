@@ -2,12 +2,13 @@
 /*
  * limit.c - limits on pinned memory and segments, in total and per user
  *
- * The memory cannot be swapped, so it is limited even where cgroups are not
- * used. What is reserved only costs the table of its pages: it is limited to so many
- * times the memory that the table of all of it, at 24 bytes for 2 MiB, takes about a
- * hundredth of that memory. The parameters can be changed at any time and hold for
- * what is created afterwards. All is counted for the user who created the segment, even
- * if another process commits a part of it.
+ * The memory cannot be swapped, so it is limited even where cgroups are not used.
+ * Reserved bytes without memory cost only their part of the table of pages, 24 bytes
+ * for 2 MiB. Their limit is the limit on memory times reserve_factor, with which all
+ * tables together take at most about a hundredth of the limit on memory. The parameters
+ * can be changed at any time and apply to what is created or committed afterwards.
+ * Everything is counted for the user who created the segment, even if another process
+ * commits a part of it.
  */
 #include <linux/hashtable.h>
 #include <linux/mm.h>
@@ -35,9 +36,9 @@ MODULE_PARM_DESC(user_max_segs, "segments of one user without CAP_IPC_LOCK");
 
 static unsigned int reserve_factor = 1024;
 module_param(reserve_factor, uint, 0644);
-MODULE_PARM_DESC(reserve_factor, "how many times the two limits in MiB segments may be large together (1024)");
+MODULE_PARM_DESC(reserve_factor, "bytes that all segments may reserve, as a multiple of the two limits in MiB (1024)");
 
-/* What is in use, by a user or in total. */
+/* Memory and segments in use, of a user or in total. */
 struct usage {
 	u64 bytes;
 	u64 reserved;
@@ -112,7 +113,7 @@ static u64 room(u64 max, u64 used)
 	return max > used ? max - used : 0;
 }
 
-/* Is there room for @more? */
+/* The limit that @more would exceed, or SHMIPC_LIMIT_NONE. */
 static u32 limit_hit_locked(const struct usage *user, const struct usage *more, bool unlimited)
 {
 	u64 max = total_max_bytes();
@@ -150,8 +151,8 @@ static void usage_sub(struct usage *from, const struct usage *less)
 }
 
 /*
- * Count a segment for the caller, of which @used bytes of @reserved have memory.
- * -ENOSPC: *@ret_limit says why.
+ * Count a new segment of the caller: @reserved bytes, of which @used have memory.
+ * Return: 0; -ENOMEM; -ENOSPC, with the limit in *@ret_limit.
  */
 int shmipc_limit_charge(struct shmipc_segment *seg, u64 reserved, u64 used, u32 *ret_limit)
 {
@@ -183,7 +184,7 @@ unlock:
 	return err;
 }
 
-/* Count @bytes more of its memory. -ENOSPC: *@ret_limit says why. */
+/* Count @bytes more memory of a segment. Return: 0; -ENOSPC, with the limit in *@ret_limit. */
 int shmipc_limit_use(struct shmipc_segment *seg, u64 bytes, u32 *ret_limit)
 {
 	struct usage more = { .bytes = bytes };
@@ -199,7 +200,7 @@ int shmipc_limit_use(struct shmipc_segment *seg, u64 bytes, u32 *ret_limit)
 	return *ret_limit ? -ENOSPC : 0;
 }
 
-/* Count @bytes less. */
+/* Count @bytes less memory of a segment. */
 void shmipc_limit_unuse(struct shmipc_segment *seg, u64 bytes)
 {
 	struct usage less = { .bytes = bytes };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* main.c - loading and unloading, in order and back */
+/* main.c - loading and unloading the module */
 #include <linux/module.h>
 
 #include "shmipc.h"
@@ -26,7 +26,7 @@ static int __init shmipc_init(void)
 	return 0;
 }
 
-/* Runs only when no descriptor, mapping or persistent segment is left. */
+/* Runs only when there are no descriptors, mappings and persistent segments. */
 static void __exit shmipc_exit(void)
 {
 	shmipc_dev_exit();

@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * memory.c - pages of a segment: pinned, zeroed, large if available
+ * memory.c - the pages of a segment: pinned, zeroed, large if available
  *
- * The pages belong to the mapping of an inode of our own, of a file system that
- * nobody can mount, so that futexes, O_DIRECT and the like see ordinary file
+ * The pages belong to the mapping of an inode of our own, in a file system that
+ * cannot be mounted, so that futexes, O_DIRECT and the like see ordinary file
  * pages. They are in no LRU list and no page cache: nothing can swap, move,
  * truncate or punch them. They are charged to the memory cgroup that created the
  * segment.
  *
- * The table of pages changes under the mutex and the spinlock; one of the two is
- * enough to look. In the fixed part a page that has come stays for the segment's life,
- * and so do the tables: it is found without a lock, from any context.
+ * The table of pages is changed under the mutex and the spinlock; reading it needs
+ * one of the two. In the fixed part, pages and tables stay until the segment ends, so
+ * they are looked up without a lock, from any context.
  *
- * A page fault returns its page locked, after it has looked under that lock whether
- * the page is still the segment's. To take a page away, take it out of the table,
- * clear its mapping under its lock, then unmap: a fault that came before is mapped by
- * then, a later one looks again. The same for the zero page, which takes the place of
- * those that are not there for mappings that can never be written: its lock is taken
- * once a page has been put into the table, then what was mapped in place of that is
- * unmapped.
+ * A page fault returns its page locked, after checking under the page's lock that
+ * the page still belongs to the segment. A page is removed in three steps: take it out
+ * of the table, clear its mapping under its lock, unmap it. A fault that had found it
+ * before has mapped it by the time of the last step; a later one looks it up again.
+ * The zero page, which read-only mappings show where there is no page, works the same
+ * way: after a page is put into the table, the zero page is locked and unlocked once,
+ * then unmapped where it stood for the new page.
  */
 #include <linux/gfp.h>
 #include <linux/memcontrol.h>
@@ -34,7 +34,7 @@
 
 #define SHMIPC_FS_MAGIC	0x73686d69	/* "shmi" */
 
-/* No warning and no OOM killer: a request for too much gets ENOMEM. */
+/* A request that is too large gets ENOMEM, without a warning and the OOM killer. */
 #define GFP_SMALL	(GFP_KERNEL_ACCOUNT | __GFP_ZERO | __GFP_NOWARN | __GFP_RETRY_MAYFAIL)
 #define GFP_HUGE	(GFP_KERNEL_ACCOUNT | __GFP_ZERO | __GFP_NOWARN | __GFP_NORETRY | __GFP_COMP)
 
@@ -50,11 +50,11 @@ static struct file_system_type shmipc_fs = {
 	.kill_sb		= kill_anon_super,
 };
 
-/* Mounted while there are segments: a permanent mount would pin the module. */
+/* Mounted only while there are segments: a permanent mount would pin the module. */
 static struct vfsmount *fs_mount;
 static int fs_count;
 
-/* All segments' page of zeroes; it belongs to no mapping, and futexes refuse it. */
+/* The zero page of all segments; it belongs to no mapping, so futexes refuse it. */
 static struct page *zero_page;
 
 int shmipc_memory_start(void)
@@ -87,13 +87,13 @@ static int inode_make(struct inode **ret, u64 bytes)
 }
 
 /**
- * shmipc_memory_init - a segment without pages
- * @mem:        zeroed, but for large, reserve and node
- * @ctl_bytes:  at offset 0, in small pages, to be filled at once
- * @data_off:   where the data begin; between the two is nothing at first
+ * shmipc_memory_init - initialise the memory of a segment, without pages
+ * @mem:        zeroed, except large, reserve and node
+ * @ctl_bytes:  of the control part at offset 0, which the caller fills at once
+ * @data_off:   where the data begin
  * @data_bytes: of data
  *
- * Return: 0; -ENOMEM. Free it in any case.
+ * Return: 0; -ENOMEM. The caller calls shmipc_memory_free() in both cases.
  */
 int shmipc_memory_init(struct shmipc_memory *mem, u64 ctl_bytes, u64 data_off, u64 data_bytes)
 {
@@ -117,13 +117,13 @@ static struct shmipc_chunk *chunk_of(const struct shmipc_memory *mem, u64 page)
 	return &mem->chunk[page >> SHMIPC_CHUNK_ORDER];
 }
 
-/* The end of @page's chunk, or @last if that is before. */
+/* The end of @page's chunk, but at most @last. */
 static u64 chunk_end(u64 page, u64 last)
 {
 	return min(last, (page | (SHMIPC_CHUNK_PAGES - 1)) + 1);
 }
 
-/* Each pointer once: in the fixed part they may just be coming. */
+/* Reads each pointer once: in the fixed part they may be set concurrently. */
 static struct page *table_find(const struct shmipc_memory *mem, u64 off)
 {
 	unsigned int i = (off >> PAGE_SHIFT) % SHMIPC_CHUNK_PAGES;
@@ -141,8 +141,7 @@ static struct page *table_find(const struct shmipc_memory *mem, u64 off)
 	return folio ? folio_page(folio, 0) : NULL;
 }
 
-/* Pages to be put into the table, in a list by their lru; off + bytes in pages. */
-
+/* Batches: pages that will be put into the table, or have been taken out, linked by lru. */
 static int batch_add(struct shmipc_memory *mem, struct list_head *batch, gfp_t gfp,
 		     unsigned int order, u64 page)
 {
@@ -160,7 +159,7 @@ static int batch_add(struct shmipc_memory *mem, struct list_head *batch, gfp_t g
 
 static void folio_drop(struct folio *folio)
 {
-	/* Others may hold the page longer than we do (O_DIRECT, a pipe). */
+	/* O_DIRECT or a pipe may still hold the page after us. */
 	folio->mapping = NULL;
 	folio->index = 0;
 	folio_put(folio);
@@ -190,7 +189,7 @@ static void batch_install(struct shmipc_memory *mem, struct list_head *batch)
 			WRITE_ONCE(chunk->huge, folio);
 			WRITE_ONCE(mem->huge, mem->huge + 1);
 		} else {
-			/* For a lookup without a lock: its zeroes come with the page. */
+			/* For lookups without a lock: the page is zeroed before it is found. */
 			smp_store_release(&chunk->small[folio->index % SHMIPC_CHUNK_PAGES], folio);
 			chunk->smalls++;
 			WRITE_ONCE(mem->small, mem->small + 1);
@@ -200,7 +199,7 @@ static void batch_install(struct shmipc_memory *mem, struct list_head *batch)
 	}
 }
 
-/* Small pages for what has none of [@page, @end), in one chunk. */
+/* Small pages where there are none in [@page, @end), in one chunk. */
 static int batch_small(struct shmipc_memory *mem, struct list_head *batch, u64 page, u64 end)
 {
 	struct shmipc_chunk *chunk = chunk_of(mem, page);
@@ -212,7 +211,7 @@ static int batch_small(struct shmipc_memory *mem, struct list_head *batch, u64 p
 		if (!small)
 			return -ENOMEM;
 		spin_lock(&mem->lock);
-		/* Here, too. */
+		/* For lookups without a lock: the table is zeroed before it is found. */
 		smp_store_release(&chunk->small, small);
 		spin_unlock(&mem->lock);
 	}
@@ -251,7 +250,7 @@ static int batch_make(struct shmipc_memory *mem, struct list_head *batch, u64 of
 	return 0;
 }
 
-/* Where readers had the zero page in place of what is in the table now. */
+/* Unmap the zero page where it stood for pages that are in the table now. */
 static void zeroes_unmap(struct shmipc_memory *mem, u64 off, u64 end)
 {
 	u64 i, first = off >> SHMIPC_CHUNK_SHIFT, last = (end - 1) >> SHMIPC_CHUNK_SHIFT;
@@ -262,7 +261,7 @@ static void zeroes_unmap(struct shmipc_memory *mem, u64 off, u64 end)
 	spin_unlock(&mem->lock);
 	if (!was)
 		return;
-	/* Those that found nothing in the table have mapped it by then. */
+	/* Faults that found no page in the table have mapped the zero page after this. */
 	lock_page(zero_page);
 	unlock_page(zero_page);
 	for (i = first; i <= last; i++) {
@@ -270,7 +269,7 @@ static void zeroes_unmap(struct shmipc_memory *mem, u64 off, u64 end)
 		was = mem->chunk[i].zeroes;
 		mem->chunk[i].zeroes = false;
 		spin_unlock(&mem->lock);
-		/* All of the chunk: its other pages may come next. */
+		/* The whole chunk, as its flag is cleared. */
 		if (was)
 			unmap_mapping_range(mem->inode->i_mapping, i << SHMIPC_CHUNK_SHIFT,
 					    SHMIPC_CHUNK_BYTES, 1);
@@ -279,12 +278,12 @@ static void zeroes_unmap(struct shmipc_memory *mem, u64 off, u64 end)
 }
 
 /**
- * shmipc_memory_fill - pages for what has none of [@off, @end)
- * @mem: its mutex is held, or nobody else has it
+ * shmipc_memory_fill - allocate the pages that are missing in [@off, @end)
+ * @mem: its mutex is held, or the segment is not visible to others yet
  * @off: a multiple of the page size, as @end
  * @end: after @off, and in the segment
  *
- * Return: 0; -ENOMEM; -EINTR killed meanwhile; then nothing has changed.
+ * Return: 0; -ENOMEM; -EINTR killed meanwhile. After an error nothing has changed.
  */
 int shmipc_memory_fill(struct shmipc_memory *mem, u64 off, u64 end)
 {
@@ -302,7 +301,7 @@ int shmipc_memory_fill(struct shmipc_memory *mem, u64 off, u64 end)
 	return 0;
 }
 
-/* Pages that are missing of [@page, @end), in one chunk. */
+/* How many pages are missing in [@page, @end), in one chunk. */
 static u64 chunk_missing(const struct shmipc_chunk *chunk, u64 page, u64 end)
 {
 	u64 n = 0;
@@ -316,7 +315,7 @@ static u64 chunk_missing(const struct shmipc_chunk *chunk, u64 page, u64 end)
 	return n;
 }
 
-/* Bytes of [@off, @end) that have no page; as it is now, unless the mutex is held. */
+/* Bytes of [@off, @end) that have no page; may change at once unless the mutex is held. */
 u64 shmipc_memory_missing(struct shmipc_memory *mem, u64 off, u64 end)
 {
 	u64 page = off >> PAGE_SHIFT, last = end >> PAGE_SHIFT, next, n = 0;
@@ -331,7 +330,7 @@ u64 shmipc_memory_missing(struct shmipc_memory *mem, u64 off, u64 end)
 	return n << PAGE_SHIFT;
 }
 
-/* Take [@page, @end), in one chunk, out of the table and into @batch. */
+/* Move the pages of [@page, @end), in one chunk, from the table to @batch. */
 static void batch_take(struct shmipc_memory *mem, struct list_head *batch, u64 page, u64 end)
 {
 	struct shmipc_chunk *chunk = chunk_of(mem, page);
@@ -366,12 +365,12 @@ static void batch_take(struct shmipc_memory *mem, struct list_head *batch, u64 p
 }
 
 /**
- * shmipc_memory_drain - give the pages of [@off, @end) back
+ * shmipc_memory_drain - free the pages of [@off, @end)
  * @mem: its mutex is held
- * @off: a multiple of the page size, as @end; none of it is in the fixed part
+ * @off: a multiple of the page size, as @end; not in the fixed part
  * @end: after @off
  *
- * Large pages of which a part is meant stay. Return: bytes given back.
+ * Large pages that are only partly in the range stay. Return: bytes freed.
  */
 u64 shmipc_memory_drain(struct shmipc_memory *mem, u64 off, u64 end)
 {
@@ -384,7 +383,7 @@ u64 shmipc_memory_drain(struct shmipc_memory *mem, u64 off, u64 end)
 		batch_take(mem, &batch, page, next);
 		cond_resched();
 	}
-	/* Faults that found a page before have mapped it by then; others look again. */
+	/* Faults that found the page before have mapped it after this; others look again. */
 	list_for_each_entry(folio, &batch, lru) {
 		folio_lock(folio);
 		WRITE_ONCE(folio->mapping, NULL);
@@ -412,7 +411,7 @@ static void chunk_free(struct shmipc_chunk *chunk)
 	kvfree(chunk->small);
 }
 
-/* Nothing maps it any more. Also of a half-made one, or of one not begun. */
+/* There are no mappings of it. Also after a failed shmipc_memory_init(), or without one. */
 void shmipc_memory_free(struct shmipc_memory *mem)
 {
 	u64 i, chunks = DIV_ROUND_UP_ULL(mem->bytes, SHMIPC_CHUNK_BYTES);
@@ -432,7 +431,7 @@ void shmipc_memory_free(struct shmipc_memory *mem)
 	mem->memcg = NULL;
 }
 
-/* The page at @off with a reference; NULL: beyond the end, or there is none. */
+/* The page at @off, with a reference; NULL: none, or beyond the end. */
 struct page *shmipc_memory_get(struct shmipc_memory *mem, u64 off)
 {
 	struct page *page;
@@ -445,7 +444,10 @@ struct page *shmipc_memory_get(struct shmipc_memory *mem, u64 off)
 	return page;
 }
 
-/* For a fault, where nothing is at @off: locked, with a reference; NULL: look again. */
+/*
+ * The zero page, locked and with a reference, for a fault at @off where there is no
+ * page; NULL: there is one now, look again.
+ */
 static struct page *zero_get(struct shmipc_memory *mem, u64 off)
 {
 	bool empty;
@@ -468,13 +470,12 @@ static struct page *zero_get(struct shmipc_memory *mem, u64 off)
 
 /**
  * shmipc_memory_fault - the page to map at @off
- * @mem:   of a segment that stays meanwhile
- * @off:   in it
- * @zero:  the mapping can never be written: where a page has not come yet the zero
- *         page does
+ * @mem:   of a segment that the caller keeps alive
+ * @off:   from the segment's start
+ * @zero:  the mapping can never be written: it gets the zero page where there is none
  *
- * Return: a locked page with a reference; -ENOENT there may come one, but is none;
- * -EFAULT there never is one, or the zero page is mapped too often.
+ * Return: a locked page with a reference; -ENOENT there is none, but it can be
+ * committed; -EFAULT there can be none, or the zero page is mapped too often.
  */
 struct page *shmipc_memory_fault(struct shmipc_memory *mem, u64 off, bool zero)
 {
@@ -494,7 +495,7 @@ struct page *shmipc_memory_fault(struct shmipc_memory *mem, u64 off, bool zero)
 			return ERR_PTR(-EFAULT);
 		if (!zero)
 			return ERR_PTR(-ENOENT);
-		/* Each mapping of it has a reference, and these are counted in an int. */
+		/* Each mapping of it holds a reference, and the count is an int. */
 		if (page_ref_count(zero_page) > INT_MAX / 2)
 			return ERR_PTR(-EFAULT);
 		page = zero_get(mem, off);
@@ -504,8 +505,8 @@ struct page *shmipc_memory_fault(struct shmipc_memory *mem, u64 off, bool zero)
 }
 
 /*
- * The bytes at @off of the fixed part, in any context, for as long as the segment is
- * there; NULL: not in it, or no page has come there.
+ * The address of the byte at @off in the fixed part, from any context, valid while the
+ * segment exists; NULL: not in the fixed part, or no page there.
  */
 void *shmipc_memory_addr(const struct shmipc_memory *mem, u64 off)
 {
@@ -514,7 +515,7 @@ void *shmipc_memory_addr(const struct shmipc_memory *mem, u64 off)
 	return page ? page_address(page) + offset_in_page(off) : NULL;
 }
 
-/* Of the page at @off; -1: there is none. */
+/* The NUMA node of the page at @off; -1: there is no page. */
 int shmipc_memory_node(struct shmipc_memory *mem, u64 off)
 {
 	struct page *page = shmipc_memory_get(mem, off);
@@ -525,7 +526,7 @@ int shmipc_memory_node(struct shmipc_memory *mem, u64 off)
 	return node;
 }
 
-/* Is the 2 MiB at @off one page? */
+/* Is the chunk at @off one large page? */
 bool shmipc_memory_is_huge(struct shmipc_memory *mem, u64 off)
 {
 	bool huge;
@@ -536,7 +537,7 @@ bool shmipc_memory_is_huge(struct shmipc_memory *mem, u64 off)
 	return huge;
 }
 
-/* Bytes that have pages. */
+/* Bytes that have memory. */
 u64 shmipc_memory_used(const struct shmipc_memory *mem)
 {
 	return ((u64)READ_ONCE(mem->huge) << SHMIPC_CHUNK_SHIFT) +

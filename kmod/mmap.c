@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * mmap.c - permission to map, decided here and nowhere else
+ * mmap.c - mapping a segment; all permission checks of mappings are here
  *
  * A process that could open the segment may map all of it for reading. A writable
- * mapping must be within one region of the caller's role; it holds the peer, and
- * the peer cannot detach while it is there. What is not writable now can never
- * be made so: VM_MAYWRITE is gone. Such a mapping shows zeroes where nothing has been
- * committed; one that can be written commits the page that is touched.
+ * mapping must be within one region of the caller's role; it holds a reference to the
+ * peer, which cannot detach while it exists. A read-only mapping cannot be made writable
+ * later: VM_MAYWRITE is cleared. It shows zeroes where nothing has been committed; a
+ * touch of a writable mapping commits the page.
  */
 #include <linux/mm.h>
 
 #include "compat.h"
 #include "shmipc.h"
 
-/* vm_private_data of a peer's mapping that another process has inherited. */
+/* vm_private_data of a peer's mapping that a child has inherited. */
 #define MAP_REVOKED	((void *)-1L)
 
 static void map_open(struct vm_area_struct *vma)
@@ -59,7 +59,7 @@ static vm_fault_t map_fault(struct vm_fault *vmf)
 	while (page == ERR_PTR(-ENOENT) && !shmipc_commit_fault(seg, off));
 	if (IS_ERR(page))
 		return VM_FAULT_SIGBUS;
-	/* Core code maps all 2 MiB if the page is a large one and it fits. */
+	/* The kernel maps all 2 MiB at once if the page is large and aligned with the mapping. */
 	vmf->page = page;
 	return VM_FAULT_LOCKED;
 }
@@ -70,7 +70,7 @@ static const struct vm_operations_struct map_ops = {
 	.fault	= map_fault,
 };
 
-/* Does @role alone permit writing all of [@off, @end)? */
+/* Is all of [@off, @end) in one region that @role may write? */
 bool shmipc_region_allows(const struct shmipc_segment *seg, u64 off, u64 end, u32 role)
 {
 	u32 i;
@@ -84,7 +84,7 @@ bool shmipc_region_allows(const struct shmipc_segment *seg, u64 off, u64 end, u3
 	return false;
 }
 
-/* Find what permits the caller to write [@off, @end). Return: 0; -EACCES. */
+/* May the caller map [@off, @end) for writing? Return: 0; -EACCES. */
 static int map_writable(struct shmipc_file *sf, struct shmipc_segment *seg,
 			struct vm_area_struct *vma, u64 off, u64 end)
 {
@@ -117,7 +117,7 @@ int shmipc_mmap(struct file *file, struct vm_area_struct *vma)
 
 	if (!seg)
 		return -ENXIO;
-	/* Not VM_SHARED: that is gone where the descriptor is read-only. */
+	/* Not VM_SHARED: it is cleared if the descriptor is read-only. */
 	if (!(vma->vm_flags & VM_MAYSHARE))
 		return -EINVAL;
 	if (vma->vm_flags & VM_EXEC)

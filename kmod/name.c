@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * name.c - names of segments, an order of them for each IPC namespace
+ * name.c - names of segments, separate for each IPC namespace
  *
- * One tree, ordered by namespace and then by name, under one mutex; it is used
- * when segments are made, opened, listed and removed, never when they are used.
+ * One tree, ordered by namespace and then by name, under one mutex. It is needed
+ * to create, open, list and remove segments, never to transfer data.
  *
  * A name holds a reference to its namespace, so that the pointer stays unique.
- * A persistent segment would thereby keep a namespace alive that nobody is in:
+ * Persistent segments would thereby keep a namespace alive that has no processes:
  * a worker looks for namespaces whose references are all ours, and removes their
  * names, as the kernel does with System V segments.
  */
@@ -20,14 +20,14 @@
 
 #define SWEEP_PERIOD	(10 * HZ)
 
-/* The tree, and the last reference of each segment. */
+/* Protects the tree, and dropping the last reference of each segment. */
 DEFINE_MUTEX(shmipc_names_lock);
 static struct rb_root names = RB_ROOT;
 
 static void names_sweep(struct work_struct *work);
 static DECLARE_DELAYED_WORK(names_work, names_sweep);
 
-/* 1 to SHMIPC_NAME_MAX of [A-Za-z0-9._/-]; no empty, "." or ".." part. */
+/* Valid: 1 to SHMIPC_NAME_MAX characters of [A-Za-z0-9._/-]; no part is empty, "." or "..". */
 static bool name_ok(const char *name, u32 len)
 {
 	const char *part = name, *p;
@@ -49,11 +49,11 @@ static bool name_ok(const char *name, u32 len)
 }
 
 /**
- * shmipc_name_read - a name from user space
- * @name:  ends with a 0 afterwards
- * @uptr:  where it is
+ * shmipc_name_read - read a name from user space
+ * @name:  result, with a final 0
+ * @uptr:  its address in user space
  * @len:   bytes
- * @check: it must be a name; otherwise any bytes to compare with
+ * @check: it must be a valid name; otherwise any bytes, to compare names with
  *
  * Return: 0; -EINVAL; -EFAULT.
  */
@@ -90,7 +90,7 @@ static struct shmipc_segment *find_locked(const struct ipc_namespace *ns, const 
 	return NULL;
 }
 
-/* The first segment of @ns after @name in the order. */
+/* The first segment of @ns with a name after @name. */
 static struct shmipc_segment *after_locked(const struct ipc_namespace *ns, const char *name)
 {
 	struct rb_node *node = names.rb_node;
@@ -127,7 +127,7 @@ static bool insert_locked(struct shmipc_segment *new)
 	return true;
 }
 
-/* Is it? Only a hint, to spare the work of making a segment in vain. */
+/* Only a hint, to fail before a segment is created in vain. */
 bool shmipc_name_taken(const char *name)
 {
 	bool taken;
@@ -138,7 +138,7 @@ bool shmipc_name_taken(const char *name)
 	return taken;
 }
 
-/* From here on others can open it. Return: 0; -EEXIST. */
+/* Make the segment visible under its name. Return: 0; -EEXIST; -ESRCH. */
 int shmipc_name_link(struct shmipc_segment *seg)
 {
 	int err = 0;
@@ -164,7 +164,7 @@ int shmipc_name_link(struct shmipc_segment *seg)
 	return err;
 }
 
-/* The name is free. A persistent segment's reference is the caller's to put. */
+/* Free the name. The caller drops the reference that the name of a persistent segment held. */
 void shmipc_name_erase_locked(struct shmipc_segment *seg)
 {
 	rb_erase(&seg->name_node, &names);
@@ -173,7 +173,7 @@ void shmipc_name_erase_locked(struct shmipc_segment *seg)
 	seg->ns = NULL;
 }
 
-/* Has the caller the permissions @want (MAY_READ, MAY_WRITE)? As System V has it. */
+/* Has the caller the permissions @want (MAY_READ, MAY_WRITE)? The rules of System V. */
 static bool allowed_locked(const struct shmipc_segment *seg, int want)
 {
 	int bits = seg->mode;
@@ -187,7 +187,7 @@ static bool allowed_locked(const struct shmipc_segment *seg, int want)
 	return ns_capable(seg->ns->user_ns, CAP_IPC_OWNER);
 }
 
-/* Return: 0 and a reference; -ENOENT; -EACCES. */
+/* Return: 0, with a reference; -ENOENT; -EACCES. */
 int shmipc_name_open(struct shmipc_segment **ret, const char *name, int want)
 {
 	struct shmipc_segment *seg;
@@ -207,7 +207,7 @@ int shmipc_name_open(struct shmipc_segment **ret, const char *name, int want)
 	return err;
 }
 
-/* @only: if it is the name of that one; NULL: of any. Return: 0; -ENOENT; -EPERM. */
+/* @only: the segment that must have the name; NULL: any. Return: 0; -ENOENT; -EPERM. */
 int shmipc_name_unlink(const char *name, const struct shmipc_segment *only)
 {
 	struct shmipc_segment *seg;
@@ -231,7 +231,7 @@ int shmipc_name_unlink(const char *name, const struct shmipc_segment *only)
 	return err;
 }
 
-/* The next that the caller may read, with a reference. Return: 0; -ENOENT. */
+/* The next segment that the caller may read, with a reference. Return: 0; -ENOENT. */
 int shmipc_name_next(struct shmipc_segment **ret, const char *after)
 {
 	struct ipc_namespace *ns = current->nsproxy->ipc_ns;
@@ -253,7 +253,7 @@ int shmipc_name_next(struct shmipc_segment **ret, const char *after)
 	return seg ? 0 : -ENOENT;
 }
 
-/* The first name of a namespace that only we hold on to. */
+/* The first segment of a namespace to which only our names hold references. */
 static struct shmipc_segment *find_orphan_locked(bool *ret_persistent)
 {
 	struct shmipc_segment *first = NULL;

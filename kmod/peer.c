@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * peer.c - taking and leaving a role, and how the others learn of its end
+ * peer.c - taking and leaving a role, and telling the other peers
  *
- * A peer belongs to an address space. The notifier of the address space runs
- * when it ends, before its memory is torn down and long before its descriptors
- * are closed, even if others have them, too. One notifier serves all peers of an
- * address space.
+ * A peer belongs to an address space. The notifier runs when the address space ends,
+ * before its memory is torn down and long before its descriptors are closed, even if
+ * other processes have them, too. One notifier serves all peers of an address space.
  */
 #include <linux/mmu_notifier.h>
 #include <linux/pid_namespace.h>
@@ -51,7 +50,7 @@ void shmipc_peer_put(struct shmipc_peer *peer)
 	kref_put(&peer->ref, peer_free);
 }
 
-/* The slot's word, while attached: never 0, never NO_KEEPER, new with each attach. */
+/* The word of an attached slot: never 0 or NO_KEEPER, different with each attach. */
 static u32 word_of(u64 generation)
 {
 	return 1 + (u32)((generation - 1) % (SHMIPC_PEER_NO_KEEPER - 1));
@@ -64,9 +63,9 @@ static void slot_write_attached(struct shmipc_segment *seg, const struct shmipc_
 
 	/* The last owner may have died: clear its word before the state says ATTACHED. */
 	WRITE_ONCE(s->word, 0);
-	/* After the word; see table.c of the library, which does the same. */
+	/* After the word, as in the library's table.c. */
 	smp_store_release(&s->state, SHMIPC_PEER_ATTACHED);
-	/* A reader of the new generation sees no LEFT and no death of the old one. */
+	/* A reader of the new generation does not see LEFT or DEAD of the old one. */
 	smp_store_release(&s->generation, peer->generation);
 	s->role = peer->role;
 	s->caps = peer->caps;
@@ -74,7 +73,7 @@ static void slot_write_attached(struct shmipc_segment *seg, const struct shmipc_
 	s->hint_pid = pid_nr_ns(peer->pid, ns);
 	s->hint_pidns = ns->ns.inum;
 	memcpy(s->comm, peer->comm, sizeof(s->comm));
-	/* The word last: a reader that sees it change sees the rest. */
+	/* The word last: a reader that sees it change sees the other fields. */
 	smp_store_release(&s->word, word_of(peer->generation));
 }
 
@@ -84,14 +83,15 @@ static void slot_write_gone(struct shmipc_segment *seg, const struct shmipc_peer
 	struct shmipc_peer_slot *s = shmipc_segment_slot(seg, peer->slot);
 
 	WRITE_ONCE(s->state, state);
-	/* The word last, here too. */
+	/* The word last, as above. */
 	smp_store_release(&s->word, state == SHMIPC_PEER_DIED ?
 			  word_of(peer->generation) | SHMIPC_PEER_DEAD : 0);
 }
 
 /*
- * The only transition out of ATTACHED, after which all are told. False: it was
- * made by another caller. @allow_maps: otherwise not while the role is mapped.
+ * The only transition out of ATTACHED; wakes all sleepers. @allow_maps: also if
+ * there are writable mappings of the role. Return: 0; -ESRCH another caller has made
+ * the transition; -EBUSY mapped.
  */
 static int peer_gone(struct shmipc_peer *peer, enum shmipc_peer_state state, bool allow_maps)
 {
@@ -138,7 +138,7 @@ static struct shmipc_peer *owner_pop(struct shmipc_owner *owner)
 	peer = list_first_entry_or_null(&owner->peers, struct shmipc_peer, owner_node);
 	if (peer) {
 		list_del_init(&peer->owner_node);
-		/* It is on the list, so its file has not released the segment yet. */
+		/* The peer is on the list, so its file still holds the segment. */
 		shmipc_segment_get(peer->seg);
 	}
 	spin_unlock(&owner->lock);
@@ -146,8 +146,8 @@ static struct shmipc_peer *owner_pop(struct shmipc_owner *owner)
 }
 
 /*
- * The address space ends, by exit, signal or exec; its memory and descriptors are
- * all still there. A peer that leaves in order has detached before.
+ * The address space ends, by exit, signal or exec; its memory and descriptors still
+ * exist. A peer that leaves normally has detached before.
  */
 static void owner_release(struct mmu_notifier *mn, struct mm_struct *mm)
 {
@@ -218,7 +218,7 @@ static int slot_find_locked(const struct shmipc_segment *seg, u32 min, u32 max)
 	return -EBUSY;
 }
 
-/* Put @peer into a slot, if there is one; *@ret_old was there before. */
+/* Put @peer into a free slot; *@ret_old is the slot's previous peer. Return: 0; -EBUSY. */
 static int slot_take_locked(struct shmipc_file *sf, struct shmipc_segment *seg,
 			    struct shmipc_peer *peer, const struct shmipc_dev_attach *req,
 			    struct shmipc_peer **ret_old)
@@ -292,7 +292,7 @@ int shmipc_peer_attach(struct shmipc_file *sf, struct shmipc_segment *seg,
 		return -ENOMEM;
 	}
 
-	/* Before the slot: nobody can end this address space while we run in it. */
+	/* Before taking the slot; this address space cannot end while we run in it. */
 	shmipc_peer_get(peer);		/* the list's */
 	shmipc_peer_get(peer);		/* ours: another thread may detach it at once */
 	spin_lock(&owner->lock);
@@ -323,7 +323,7 @@ int shmipc_peer_attach(struct shmipc_file *sf, struct shmipc_segment *seg,
 	return 0;
 }
 
-/* Return: 0; -ESRCH no peer; -EBUSY it still maps its role. */
+/* Return: 0; -ESRCH no peer; -EBUSY there are writable mappings of its role. */
 int shmipc_peer_detach(struct shmipc_file *sf, struct shmipc_segment *seg)
 {
 	struct shmipc_peer *peer;
@@ -341,7 +341,7 @@ int shmipc_peer_detach(struct shmipc_file *sf, struct shmipc_segment *seg)
 	return err;
 }
 
-/* Of the peers that attached through it, also the dead. */
+/* Clear the pointers to the file in all peers that attached through it, also dead ones. */
 static void file_forget(struct shmipc_file *sf, struct shmipc_segment *seg)
 {
 	struct shmipc_peer *peer;
@@ -356,7 +356,7 @@ static void file_forget(struct shmipc_file *sf, struct shmipc_segment *seg)
 	spin_unlock(&seg->lock);
 }
 
-/* The file ends: no descriptor and no mapping of it is left anywhere. */
+/* The file is being released: there are no descriptors and no mappings of it. */
 void shmipc_peer_detach_all(struct shmipc_file *sf, struct shmipc_segment *seg)
 {
 	struct shmipc_peer *peer;
@@ -376,7 +376,7 @@ void shmipc_peer_detach_all(struct shmipc_file *sf, struct shmipc_segment *seg)
 		file_forget(sf, seg);
 }
 
-/* What the kernel knows of a slot, for the calling process. */
+/* Describe a slot, with the pid as in the caller's PID namespace. */
 void shmipc_peer_info(struct shmipc_segment *seg, u32 slot, struct shmipc_dev_peer *ret)
 {
 	struct pid_namespace *ns = task_active_pid_ns(current);
@@ -403,7 +403,7 @@ void shmipc_peer_info(struct shmipc_segment *seg, u32 slot, struct shmipc_dev_pe
 
 void shmipc_peer_exit(void)
 {
-	/* Freed after a grace period; our code must outlive that. */
+	/* Owners and peers are freed after a grace period, by code of the module. */
 	wait_var_event(&owners, !atomic_read(&owners));
 	mmu_notifier_synchronize();
 	rcu_barrier();

@@ -2,16 +2,16 @@
 /*
  * sample.c - periodic samples of the positions of every segment and peer
  *
- * For tracers: the tracepoints shmipc_sample and shmipc_sample_peer start a timer
- * with their first listener and stop it with their last. Without a listener there
- * is no timer and nothing runs.
+ * For tracers: the first listener of the tracepoints shmipc_sample and
+ * shmipc_sample_peer starts a timer, and the last one stops it. Without listeners
+ * nothing runs.
  *
- * It runs in the timer's soft interrupt: waking a thread would cost more than reading
- * ten peers. A round over all segments is done in slices, and starts on a grid of
- * 1/sample_hz seconds. After a slice it pauses for nine times the time that the slice
- * took, so it uses at most a tenth of a CPU, however many segments there are and
- * whatever programs listen. Rounds for which there is no time are skipped; debugfs
- * shows how many.
+ * Samples are taken in the timer's soft interrupt: waking a thread would cost more than
+ * reading ten peers. A round over all segments is divided into slices, and starts at a
+ * multiple of 1/sample_hz seconds. After a slice the timer pauses for nine times the time
+ * that the slice took, so the sampler uses at most a tenth of a CPU, regardless of the
+ * number of segments and of the programs that listen. Rounds for which there is no time
+ * are skipped; debugfs shows how many.
  */
 #include <linux/hrtimer.h>
 #include <linux/moduleparam.h>
@@ -22,27 +22,27 @@
 #include "trace.h"
 
 #define HZ_MAX		10000u
-#define SHARE		10u	/* one part in so many of a CPU, at most */
-#define SLICE		1024u	/* free slots looked at without letting others run */
-#define PEER		16u	/* a peer, or a segment, costs as much as so many of them */
+#define SHARE		10u	/* 1/SHARE of a CPU at most */
+#define SLICE		1024u	/* cost of a slice; reading a free slot costs 1 */
+#define PEER		16u	/* cost of reading a peer or a segment */
 
 static unsigned int sample_hz = 100;
 
-/* Of the timer's coming and going; the timer itself never takes it. */
+/* Protects starting and stopping the timer; the timer itself never takes it. */
 static DEFINE_MUTEX(sample_lock);
 static struct hrtimer timer;
 static unsigned int listeners;
 static bool running;
 static bool closed;
 
-/* The timer's alone, and while it is stopped sample_lock's. */
+/* Used by the timer alone; while it is stopped, protected by sample_lock. */
 static struct {
-	struct shmipc_table_at at;	/* where it is */
-	struct shmipc_bpf_state state;	/* of the segment that it is in the middle of; its id, or 0 */
-	u32 slot;			/* of that, next to be looked at */
-	u32 seen;			/* of that: attached peers */
-	unsigned int left;		/* of this slice */
-	ktime_t tick;			/* when the round should have begun */
+	struct shmipc_table_at at;	/* the present segment */
+	struct shmipc_bpf_state state;	/* of a partly sampled segment; id 0: none */
+	u32 slot;			/* next slot to read in it */
+	u32 seen;			/* attached peers read in it */
+	unsigned int left;		/* cost left in this slice */
+	ktime_t tick;			/* when the round was due */
 } round;
 
 /* Written by the timer alone. */
@@ -56,7 +56,7 @@ static struct {
 
 #define COUNT(what, n)	WRITE_ONCE(count.what, count.what + (n))
 
-/* It continues where it was, and at once. */
+/* The first slice is due at once; a round that was interrupted continues. */
 static void start_locked(void)
 {
 	round.tick = ktime_get();
@@ -82,7 +82,7 @@ static int hz_set(const char *text, const struct kernel_param *kp)
 	}
 	mutex_lock(&sample_lock);
 	WRITE_ONCE(sample_hz, hz);
-	/* It may wait by the old rate, for up to a second. */
+	/* The timer may be set by the old rate, up to a second ahead. */
 	if (running) {
 		stop_locked();
 		start_locked();
@@ -97,9 +97,9 @@ static const struct kernel_param_ops hz_ops = {
 };
 module_param_cb(sample_hz, &hz_ops, &sample_hz, 0644);
 __MODULE_PARM_TYPE(sample_hz, "uint");
-MODULE_PARM_DESC(sample_hz, "samples a second while somebody listens, 1 to 10000 (100)");
+MODULE_PARM_DESC(sample_hz, "samples per second while a tracer listens, 1 to 10000 (100)");
 
-/* True if there is a peer in @slot. */
+/* Trace the peer in @slot. True if there is one. */
 static bool sample_peer(const struct shmipc_segment *seg, u32 slot)
 {
 	const struct shmipc_peer *peer;
@@ -116,7 +116,7 @@ static bool sample_peer(const struct shmipc_segment *seg, u32 slot)
 	return peer;
 }
 
-/* False: that is more than is left of the slice. */
+/* False: less than @cost is left of the slice. */
 static bool spend(unsigned int cost)
 {
 	if (round.left < cost)
@@ -125,7 +125,7 @@ static bool spend(unsigned int cost)
 	return true;
 }
 
-/* False: the slice is over, and it goes on here. */
+/* False: the slice is over; the next one continues here. */
 static bool sample_segment(const struct shmipc_segment *seg)
 {
 	if (round.state.id != shmipc_segment_id(seg)) {
@@ -151,7 +151,7 @@ static bool sample_segment(const struct shmipc_segment *seg)
 	return true;
 }
 
-/* When the next round begins: at a tick of the grid, not before @from. */
+/* When the next round is due: a multiple of the period after the last, not before @from. */
 static ktime_t next_tick(ktime_t from, u64 period)
 {
 	u64 ticks = 1;
@@ -181,7 +181,7 @@ static enum hrtimer_restart sample_slice(struct hrtimer *unused)
 	return HRTIMER_RESTART;
 }
 
-/* Somebody listens to a tracepoint. Return: 0. */
+/* A listener is added to a tracepoint. Return: 0. */
 int shmipc_sample_reg(void)
 {
 	mutex_lock(&sample_lock);
@@ -194,7 +194,7 @@ int shmipc_sample_reg(void)
 	return 0;
 }
 
-/* A listener has gone. */
+/* A listener is removed. */
 void shmipc_sample_unreg(void)
 {
 	mutex_lock(&sample_lock);
@@ -203,7 +203,7 @@ void shmipc_sample_unreg(void)
 	mutex_unlock(&sample_lock);
 }
 
-/* tracefs releases our tracepoints only after the module's exit. */
+/* tracefs removes the listeners of our tracepoints only after the module's exit. */
 void shmipc_sample_exit(void)
 {
 	mutex_lock(&sample_lock);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* segment.c - creating a segment completely before anybody sees it, and ending it */
+/* segment.c - creating a segment, complete before it becomes visible, and ending it */
 #include <linux/module.h>
 #include <linux/random.h>
 #include <linux/slab.h>
@@ -88,7 +88,7 @@ static int set_owner(struct shmipc_segment *seg, const struct shmipc_dev_create 
 	return 0;
 }
 
-/* 2 MiB pages: wanted, and possible where the data begin? */
+/* Are 2 MiB pages wanted, and possible with the data at this offset? */
 static bool want_huge(const struct shmipc_dev_create *r)
 {
 	if (!IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE) || PMD_SHIFT != SHMIPC_CHUNK_SHIFT)
@@ -97,7 +97,7 @@ static bool want_huge(const struct shmipc_dev_create *r)
 	       IS_ALIGNED(r->data_off, SHMIPC_CHUNK_BYTES);
 }
 
-/* What the creator wants to lie after the peer table. */
+/* Copy the creator's initial contents to behind the peer table. */
 static int fill_body(struct shmipc_segment *seg, const struct shmipc_dev_create *r)
 {
 	u64 at = SHMIPC_DEV_BODY_OFF(r->peers), done, n;
@@ -111,7 +111,7 @@ static int fill_body(struct shmipc_segment *seg, const struct shmipc_dev_create 
 	return 0;
 }
 
-/* What the data have by now; small ones are in the control part, too. */
+/* The smallest page of the data at present. mem->small includes those of the control part. */
 static u64 page_got(const struct shmipc_segment *seg)
 {
 	const struct shmipc_memory *mem = &seg->mem;
@@ -154,11 +154,11 @@ static void fill_header(struct shmipc_segment *seg)
 	h->created_ns = seg->created_ns;
 	memcpy(h->id, seg->id, sizeof(h->id));
 	memcpy(h->name, seg->name, seg->name_len);
-	/* The magic last, as user space writes it. */
+	/* The magic last, as in user space. */
 	smp_store_release(&h->magic, SHMIPC_SEG_MAGIC);
 }
 
-/* The pages that it has from the start. */
+/* Allocate the pages that the segment has from the start. */
 static int alloc_pages_of(struct shmipc_segment *seg, struct shmipc_dev_create *r)
 {
 	u64 ctl = PAGE_ALIGN(SHMIPC_DEV_BODY_OFF(r->peers) + r->body_bytes);
@@ -216,9 +216,9 @@ static struct shmipc_segment *segment_new(const struct shmipc_dev_create *r)
 }
 
 /**
- * shmipc_segment_create - a segment with its memory, and its name
- * @ret: with one reference
- * @r:   request, its size fields checked; the results are written
+ * shmipc_segment_create - create a segment with its memory and its name
+ * @ret: the segment, with one reference
+ * @r:   request; its results are filled in
  *
  * Return: see struct shmipc_dev_create.
  */
@@ -295,7 +295,7 @@ static void segment_free(struct shmipc_segment *seg)
 	kfree_rcu(seg, rcu);
 }
 
-/* The last one: nobody can find it by name any more once the lock is free. */
+/* The last reference: after the lock is released the segment can no longer be opened. */
 static void segment_release(struct kref *ref)
 {
 	struct shmipc_segment *seg = container_of(ref, struct shmipc_segment, ref);

@@ -5,27 +5,27 @@
  *   file:    a file description of the device; bound to one segment
  *   segment: the memory, its regions, its peer table, its sleepers
  *   peer:    an address space that holds a role, through a file
- *   owner:   an address space, and the notifier that tells of its end
+ *   owner:   an address space, and the notifier that reports its end
  *
  * References: a file holds its segment; a name holds a persistent one. A
- * segment holds the last peer of each slot. An attached peer's segment lives,
- * because the file it came through does.
+ * segment holds the last peer of each slot. The segment of an attached peer
+ * exists, because the file through which it attached does.
  *
- * Locks, outer first; a lock not named with another is never held with it:
+ * Locks, outermost first:
  *
  *   file->lock (mutex)     binding, poll setting
- *   names_lock (mutex)     the tree of names, and the last put of a segment
+ *   names_lock (mutex)     the tree of names, and dropping a segment's last reference
  *   mmap_lock              the kernel's; a page fault holds it
- *   mem->mutex             which pages a segment has; may be held for long
- *   limits_lock (mutex)    what is in use
- *   page lock              the kernel's; of a page that is being mapped, or taken away
+ *   mem->mutex             which pages a segment has; may be held for a long time
+ *   limits_lock (mutex)    memory and segments in use
+ *   page lock              the kernel's; of a page that is being mapped or removed
  *   mem->lock (spin)       the table of pages
  *   seg->lock (spin)       peers, their slots, the files' lists of peers
  *   owner->lock (spin)     the owner's list of peers
- *   table_lock (mutex)     all segments; while one is shown
- *   sample_lock (mutex)    the sampler's coming and going
- *   bucket.wq.lock (spin)  sleepers of the words that hash there
- *   file->poll_wq.lock     pollers of one description
+ *   table_lock (mutex)     the list of all segments; held while one is shown
+ *   sample_lock (mutex)    starting and stopping the sampler
+ *   bucket.wq.lock (spin)  sleepers on the words that hash to this bucket
+ *   file->poll_wq.lock     pollers of one file description
  *   file->uring_lock       waits by io_uring through one description
  */
 #ifndef SHMIPC_MODULE_H
@@ -62,26 +62,26 @@ struct shmipc_user;
 struct shmipc_chunk {
 	struct folio *huge;
 	struct folio **small;
-	u16 smalls;			/* how many there are */
-	bool zeroes;			/* the zero page may be mapped in it */
+	u16 smalls;			/* how many are present */
+	bool zeroes;			/* the zero page may be mapped in this chunk */
 };
 
 struct shmipc_memory {
-	struct inode *inode;		/* whose mapping the pages belong to */
+	struct inode *inode;		/* its mapping owns the pages */
 	struct mem_cgroup *memcg;	/* the creator's, or NULL */
 	u64 bytes;			/* offsets below this are in the segment */
-	u64 ctl_bytes;			/* in front; all of them have pages from the start */
+	u64 ctl_bytes;			/* of the control part at offset 0; always has pages */
 	u64 data_off;
-	u64 fixed;			/* below this, a page that has come stays */
-	bool reserve;			/* pages come later; those of the data may go */
-	bool large;			/* large pages where a chunk is all data */
+	u64 fixed;			/* below this offset, pages are never removed */
+	bool reserve;			/* pages are added and removed on demand */
+	bool large;			/* use large pages where a whole chunk is data */
 	int node;			/* only from this node; -1: by the task's policy */
 
-	struct mutex mutex;		/* held by those who change the pages */
-	spinlock_t lock;		/* and this, too; the rest needs one of the two */
+	struct mutex mutex;		/* changing the table needs this and the spinlock, */
+	spinlock_t lock;		/* reading it needs one of the two */
 	struct shmipc_chunk *chunk;
-	bool zeroes;			/* that of some chunk has been set */
-	u32 huge;			/* counts; read without a lock */
+	bool zeroes;			/* chunk.zeroes of some chunk has been set */
+	u32 huge;			/* numbers of pages; read without a lock */
 	u32 small;
 };
 
@@ -91,14 +91,14 @@ struct shmipc_bucket {
 } ____cacheline_aligned_in_smp;
 
 /*
- * Where the words are that say how far everybody is: offsets from the segment's
- * start, or 0 for what is not there. Followed through shmipc_memory_addr() alone.
+ * Where the positions of the peers are: offsets from the segment's start, or 0 if
+ * there are none. Used only through shmipc_memory_addr(), which checks them.
  */
 struct shmipc_places {
 	u64 prod;		/* struct shmipc_prod, or shmipc_pub_ctl */
 	u64 cons;		/* struct shmipc_cons */
-	u64 capacity;		/* as its creator says */
-	/* Topics; pubs and subs are 0 elsewhere. */
+	u64 capacity;		/* as stated by its creator */
+	/* Topics only; for other kinds, pubs and subs are 0. */
 	u64 pub_lines;
 	u64 groups;
 	u64 sub_lines;
@@ -130,16 +130,16 @@ struct shmipc_segment {
 	struct shmipc_dev_region region[SHMIPC_DEV_REGIONS_MAX];
 	u16 role_max[SHMIPC_DEV_ROLES];
 
-	/* In the control pages: what is published and consumed, or NULL. */
+	/* In the control pages: the published and consumed positions, or NULL. */
 	const u64 *tail;
 	const u64 *head;
-	u64 pos_mask;			/* the bits of them that count */
+	u64 pos_mask;			/* the bits of these words that are the position */
 	struct shmipc_places at;
 
-	/* table_lock; empty until it is whole */
+	/* table_lock; empty until the segment is complete */
 	struct list_head table_node;
 	struct hlist_node id_node;
-	atomic_t peeks;			/* who looks at it now, see table.c */
+	atomic_t peeks;			/* readers at present, see table.c */
 	bool gone;
 	struct rcu_head rcu;
 
@@ -150,12 +150,12 @@ struct shmipc_segment {
 
 	/* limits_lock */
 	struct shmipc_user *user;
-	bool unlimited;			/* its creator could lift the user's limits */
+	bool unlimited;			/* its creator was exempt from the user's limits */
 	u64 used_bytes;
 	u64 reserved_bytes;
 
 	spinlock_t lock;
-	struct shmipc_peer __rcu **slot; /* the last one of each; its state says more */
+	struct shmipc_peer __rcu **slot; /* the last peer of each; see its state */
 	u32 role_count[SHMIPC_DEV_ROLES];
 	u32 attached;
 
@@ -174,7 +174,7 @@ struct shmipc_file {
 	wait_queue_head_t poll_wq;
 	struct wait_queue_entry poll_entry;	/* in seg's bucket while poll_on */
 	bool poll_on;
-	/* What poll compares with; each read once, a mix is only a spurious event. */
+	/* Values that poll compares with; a mix of two settings is only a spurious event. */
 	u64 poll_off;
 	u32 poll_val;
 	u32 poll_peer;
@@ -184,9 +184,9 @@ struct shmipc_file {
 struct shmipc_peer {
 	struct kref ref;		/* slot, owner's list, mappings */
 	struct shmipc_segment *seg;
-	struct shmipc_owner *owner;	/* only while on its list */
-	struct shmipc_file *file;	/* seg->lock; NULL when that has gone */
-	struct mm_struct *mm;		/* compared, never followed */
+	struct shmipc_owner *owner;	/* valid only while on its list */
+	struct shmipc_file *file;	/* seg->lock; NULL after its release */
+	struct mm_struct *mm;		/* compared, never dereferenced */
 	struct pid *pid;		/* of the thread group */
 	pid_t pid_nr;			/* the same, in the initial namespace */
 	struct list_head file_node;	/* seg->lock */
@@ -202,17 +202,17 @@ struct shmipc_peer {
 	struct rcu_head rcu;
 };
 
-/* What a waker says to those in a queue; words share queues. */
+/* The argument of a wake of a queue, which sleepers on several words share. */
 struct shmipc_wake_key {
 	u64 off;
-	bool all;		/* a peer came or went */
+	bool all;		/* a peer attached, left or died: wake sleepers on any word */
 	u32 woken;		/* result */
 };
 
-/* What a sleeper sleeps on. */
+/* What a sleeper watches: it sleeps while both words have the given values. */
 struct shmipc_watch {
 	const u32 *word;
-	struct page *page;	/* with a reference, if the word's page may go; or NULL */
+	struct page *page;	/* with a reference, if the word's page can be removed; or NULL */
 	const u32 *peer;	/* or NULL */
 	u32 val;
 	u32 peer_val;
@@ -307,7 +307,7 @@ long shmipc_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 /* table.c */
 struct shmipc_table_at {
 	unsigned int bucket;
-	u64 id;				/* in that bucket; 0: its first */
+	u64 id;				/* of a segment in it; 0: the first */
 };
 extern struct mutex shmipc_table_lock;
 extern struct list_head shmipc_table;
@@ -349,7 +349,7 @@ void shmipc_dev_exit(void);
 
 static inline struct shmipc_segment *shmipc_file_segment(struct shmipc_file *sf)
 {
-	/* Pairs with the release in bind(): with the pointer comes the segment. */
+	/* Pairs with the release in bind_locked(): the segment is initialised. */
 	return smp_load_acquire(&sf->seg);
 }
 
@@ -361,7 +361,7 @@ static inline u64 shmipc_segment_id(const struct shmipc_segment *seg)
 	return id;
 }
 
-/* For people and traces: peers can write these. */
+/* For people and traces only: peers can write these words. */
 static inline u64 shmipc_segment_published(const struct shmipc_segment *seg)
 {
 	return shmipc_state_published(seg);

@@ -2,10 +2,10 @@
 /*
  * state.c - positions of segments and peers, read from the shared pages
  *
- * The places of the words are read once, before anybody can map the segment, from what
- * its creator says, and every one of them is looked up in our own table of pages.
- * So a false description leads to other words of the same segment, or to none.
- * Their values are whatever peers wrote: fetched once, and only ever shown.
+ * The offsets of the words are taken once, before a process can map the segment, from
+ * the header that its creator wrote, and are looked up in the module's table of pages.
+ * So a false header leads to other words of the same segment, or to none. The values
+ * are whatever peers wrote: they are read once, and only shown.
  */
 #include <linux/log2.h>
 
@@ -20,7 +20,7 @@ static u64 word_at(const struct shmipc_segment *seg, u64 off)
 	return word ? READ_ONCE(*word) : 0;
 }
 
-/* Number of a topic's next message, also while a publisher has the tail lent. */
+/* Number of a topic's next message, also while the tail is lent to a publisher. */
 static u64 topic_tail(const struct shmipc_segment *seg)
 {
 	u64 tail = word_at(seg, seg->at.prod + offsetof(struct shmipc_pub_ctl, tail));
@@ -42,14 +42,14 @@ u64 shmipc_state_published(const struct shmipc_segment *seg)
 	return seg->at.pubs ? topic_tail(seg) : READ_ONCE(*seg->tail) & seg->pos_mask;
 }
 
-/* Of a struct shmipc_cursor: the number that goes with a position. */
+/* The sequence number that belongs to the position @word of a struct shmipc_cursor. */
 static u64 cursor_seq(const struct shmipc_segment *seg, u64 cursor, u64 word)
 {
 	return word_at(seg, cursor + offsetof(struct shmipc_cursor, seq) +
 		       sizeof(u64) * (word & SHMIPC_CURSOR_PARITY));
 }
 
-/* @off as the creator wrote it, from the body's start; 0 if it can be nothing. */
+/* The offset in the segment of @off in the body; 0 if that is not valid. */
 static u64 place(u64 body, u64 off)
 {
 	return off && off <= SHMIPC_DEV_BODY_MAX && IS_ALIGNED(off, sizeof(u64)) ? body + off : 0;
@@ -91,7 +91,7 @@ static void find_topic(struct shmipc_segment *seg, u64 body, const struct shmipc
 	seg->head = shmipc_memory_addr(&seg->mem, pub + offsetof(struct shmipc_pub_ctl, floor));
 }
 
-/* Of a segment that nobody else can reach yet. */
+/* Find the words of a new segment, before other processes can map it. */
 void shmipc_state_find(struct shmipc_segment *seg)
 {
 	u64 body = SHMIPC_DEV_BODY_OFF(seg->peers);
@@ -105,14 +105,14 @@ void shmipc_state_find(struct shmipc_segment *seg)
 		find_topic(seg, body, hdr);
 }
 
-/* The consuming or the producing end of a ring. */
+/* Fill in the positions of a ring's producer or consumer. */
 static void ring_peer(const struct shmipc_segment *seg, struct shmipc_bpf_peer *ret)
 {
 	const struct shmipc_places *at = &seg->at;
 	bool consumes = ret->role == SHMIPC_ROLE_CONSUMER;
 	u64 cursor = consumes ? at->cons : at->prod, word, tail;
 
-	/* Readers of a bcast ring keep their positions to themselves. */
+	/* The positions of a bcast ring's readers are not in shared memory. */
 	if (!cursor || (!consumes && ret->role != SHMIPC_ROLE_PRODUCER))
 		return;
 	word = word_at(seg, cursor);
@@ -120,7 +120,7 @@ static void ring_peer(const struct shmipc_segment *seg, struct shmipc_bpf_peer *
 	ret->messages = cursor_seq(seg, cursor, word);
 	if (!consumes || !at->prod)
 		return;
-	/* After our own position, so that the difference is not negative. */
+	/* The tail is read after the peer's position, so that the difference is not negative. */
 	smp_rmb();
 	tail = word_at(seg, at->prod);
 	if ((tail & seg->pos_mask) > ret->pos) {
@@ -134,13 +134,13 @@ static void topic_pub(const struct shmipc_segment *seg, struct shmipc_bpf_peer *
 	u64 line = seg->at.pub_lines + ret->slot * sizeof(struct shmipc_pub_line), claim, tail;
 
 	ret->messages = word_at(seg, line + offsetof(struct shmipc_pub_line, sent));
-	/* Its slot plus 1; 0 becomes NO_SLOT. */
+	/* The word is the slot plus 1; 0 becomes NO_SLOT. */
 	ret->waits_for = word_at(seg, line + offsetof(struct shmipc_pub_line, wait_slot)) - 1;
 	claim = word_at(seg, line + offsetof(struct shmipc_pub_line, claim));
 	if (claim == SHMIPC_CLAIM_NONE)
 		return;
 	ret->pos = claim >> SHMIPC_CLAIM_BITS;
-	/* What is published after where it was, as in ring_peer(). */
+	/* The tail after the position, as in ring_peer(). */
 	smp_rmb();
 	tail = topic_tail(seg);
 	ret->lag = tail > ret->pos ? tail - ret->pos : 0;
@@ -160,14 +160,14 @@ static void topic_sub(const struct shmipc_segment *seg, struct shmipc_bpf_peer *
 	ret->holding = min_t(u64, word_at(seg, line + offsetof(struct shmipc_sub_line, holding)),
 			     U32_MAX);
 	ret->pos = word_at(seg, line + offsetof(struct shmipc_sub_line, pos));
-	/* A member that takes nothing just now is where its group is. */
+	/* A member that is not taking a message now is where its group is. */
 	if (ret->group && ret->group <= SHMIPC_TOPIC_GROUPS) {
 		cursor = word_at(seg, at->groups +
 				 (ret->group - 1) * sizeof(struct shmipc_group_line));
 		if (cursor && cursor - 1 < ret->pos)
 			ret->pos = cursor - 1;
 	}
-	/* And here. */
+	/* The tail after the position, as in ring_peer(). */
 	smp_rmb();
 	tail = topic_tail(seg);
 	ret->lag = ret->pos != SHMIPC_BPF_NO_POS && tail > ret->pos ? tail - ret->pos : 0;
@@ -175,9 +175,9 @@ static void topic_sub(const struct shmipc_segment *seg, struct shmipc_bpf_peer *
 }
 
 /**
- * shmipc_state_peer - how far a peer is
- * @seg:  does not end meanwhile
- * @peer: of it; the caller is in an RCU read section, or has a reference
+ * shmipc_state_peer - read the positions of a peer
+ * @seg:  the caller keeps it from ending
+ * @peer: a peer of it; the caller is in an RCU read section, or has a reference
  * @ret:  filled in
  */
 void shmipc_state_peer(const struct shmipc_segment *seg, const struct shmipc_peer *peer,
@@ -200,7 +200,7 @@ void shmipc_state_peer(const struct shmipc_segment *seg, const struct shmipc_pee
 		topic_sub(seg, ret);
 }
 
-/* In a slot, if it is attached. In an RCU read section, of any kind. */
+/* The peer in a slot if it is attached, else NULL. The caller is in an RCU read section. */
 const struct shmipc_peer *shmipc_state_attached(const struct shmipc_segment *seg, u32 slot)
 {
 	const struct shmipc_peer *peer = rcu_dereference_check(seg->slot[slot],
@@ -209,7 +209,7 @@ const struct shmipc_peer *shmipc_state_attached(const struct shmipc_segment *seg
 	return peer && READ_ONCE(peer->state) == SHMIPC_PEER_ATTACHED ? peer : NULL;
 }
 
-/* Where messages begin to be gone; what lies before a producer's mark, in its page. */
+/* Records before this position may be overwritten: the mark of the producer's floor lot. */
 static u64 bcast_floor(const struct shmipc_segment *seg)
 {
 	u64 lot = word_at(seg, seg->at.prod + offsetof(struct shmipc_prod, floor_lot));
@@ -219,8 +219,8 @@ static u64 bcast_floor(const struct shmipc_segment *seg)
 }
 
 /**
- * shmipc_state_read - the positions of a segment, without its slowest receiver
- * @seg: does not end meanwhile
+ * shmipc_state_read - read the positions of a segment, without its slowest receiver
+ * @seg: the caller keeps it from ending
  * @ret: filled in
  */
 void shmipc_state_read(const struct shmipc_segment *seg, struct shmipc_bpf_state *ret)
@@ -246,7 +246,7 @@ void shmipc_state_read(const struct shmipc_segment *seg, struct shmipc_bpf_state
 		ret->consumed = bcast_floor(seg);
 }
 
-/* Is it further behind than what @state knows of? Only receivers are behind. */
+/* Make @peer the slowest receiver of @state, if it is one and further behind. */
 void shmipc_state_slowest(struct shmipc_bpf_state *state, const struct shmipc_bpf_peer *peer)
 {
 	if (peer->role == SHMIPC_ROLE_PRODUCER || peer->pos == SHMIPC_BPF_NO_POS)

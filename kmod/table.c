@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * table.c - all segments: in the order of their making, and by id
+ * table.c - all segments: in the order of creation, and by id
  *
  * Code that shows them holds table_lock, and may sleep. An eBPF program may look up a
  * segment in any context, also in an NMI, and the sampler visits all of them in a soft
@@ -19,7 +19,7 @@
 DEFINE_MUTEX(shmipc_table_lock);
 LIST_HEAD(shmipc_table);
 static DEFINE_HASHTABLE(by_id, 9);
-/* Which of its buckets hold any; written under table_lock. */
+/* Bit i: bucket i is not empty. Written under table_lock. */
 static DECLARE_BITMAP(used, HASH_SIZE(by_id));
 
 static unsigned int bucket_of(const struct shmipc_segment *seg)
@@ -36,7 +36,7 @@ void shmipc_table_add(struct shmipc_segment *seg)
 	mutex_unlock(&shmipc_table_lock);
 }
 
-/* May sleep. Afterwards nobody looks into the segment; the struct goes by RCU. */
+/* May sleep. Afterwards there are no readers of the segment; its struct is freed by RCU. */
 void shmipc_table_del(struct shmipc_segment *seg)
 {
 	mutex_lock(&shmipc_table_lock);
@@ -46,7 +46,7 @@ void shmipc_table_del(struct shmipc_segment *seg)
 		clear_bit(bucket_of(seg), used);
 	mutex_unlock(&shmipc_table_lock);
 	WRITE_ONCE(seg->gone, true);
-	/* Gone, then the count: pairs with the one in pin(). */
+	/* Store gone, then read the count; pairs with the barrier in pin(). */
 	smp_mb();
 	while (atomic_read_acquire(&seg->peeks)) {
 		cpu_relax();
@@ -56,15 +56,15 @@ void shmipc_table_del(struct shmipc_segment *seg)
 
 static void unpin(struct shmipc_segment *seg)
 {
-	/* Pairs with the acquire in del(): what we read was still there. */
+	/* Pairs with the acquire in shmipc_table_del(): our reads come before the end. */
 	(void)atomic_dec_return_release(&seg->peeks);
 }
 
-/* False: it has ended. Preemption is off from before this until unpin(). */
+/* False: the segment has ended. Preemption is off from before this until unpin(). */
 static bool pin(struct shmipc_segment *seg)
 {
 	atomic_inc(&seg->peeks);
-	/* The count, then gone: either we see that, or we are waited for. */
+	/* Store the count, then read gone: either we see it set, or del() waits for us. */
 	smp_mb__after_atomic();
 	if (!READ_ONCE(seg->gone))
 		return true;
@@ -72,7 +72,7 @@ static bool pin(struct shmipc_segment *seg)
 	return false;
 }
 
-/* The first bucket from @from on that holds any, while others add and remove. */
+/* The first bucket from @from on that is not empty; segments may come and go meanwhile. */
 static unsigned int next_used(unsigned int from)
 {
 	unsigned int i = from / BITS_PER_LONG;
@@ -86,7 +86,7 @@ static unsigned int next_used(unsigned int from)
 	return HASH_SIZE(by_id);
 }
 
-/* One bucket of a walk; preemption is off. False: enough. */
+/* Walk one bucket; preemption is off. False: @fn has asked to stop. */
 static bool walk_bucket(struct shmipc_table_at *at, bool (*fn)(const struct shmipc_segment *seg))
 {
 	struct shmipc_segment *seg;
@@ -105,16 +105,15 @@ static bool walk_bucket(struct shmipc_table_at *at, bool (*fn)(const struct shmi
 }
 
 /**
- * shmipc_table_walk - call a function for one segment after another, in no order
- * @at: all 0 at the beginning; afterwards, where to go on
- * @fn: may not sleep, and the segment stays meanwhile. False: enough for now, it
- *      is called with this segment again
+ * shmipc_table_walk - call a function for each segment, in no particular order
+ * @at: all 0 at first; updated to where the next call continues
+ * @fn: may not sleep; the segment does not end during the call. It returns false
+ *      to stop; the next walk then calls it with the same segment again
  *
- * In any context but an NMI. Others may come and go meanwhile. If the segment at
- * which it ended last is not there any more, those that share its bucket are
- * left out.
+ * In any context but an NMI. Segments may come and go meanwhile. If the segment at
+ * which the last walk stopped has ended, the others in its bucket are skipped.
  *
- * Return: true: that was all of them.
+ * Return: true when all segments have been visited.
  */
 bool shmipc_table_walk(struct shmipc_table_at *at, bool (*fn)(const struct shmipc_segment *seg))
 {
@@ -141,8 +140,8 @@ bool shmipc_table_walk(struct shmipc_table_at *at, bool (*fn)(const struct shmip
  * shmipc_table_peek - find a segment, from any context
  * @id: of the segment
  *
- * Preemption is off until shmipc_table_unpeek(). Return: NULL, and then it is not,
- * if there is none.
+ * Return: the segment, with preemption off until shmipc_table_unpeek(); NULL if there
+ * is none, with preemption as before.
  */
 struct shmipc_segment *shmipc_table_peek(u64 id)
 {

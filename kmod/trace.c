@@ -1,4 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* trace.c - where the tracepoints of trace.h are made */
+/* trace.c - defines the tracepoints of trace.h */
 #define CREATE_TRACE_POINTS
 #include "trace.h"

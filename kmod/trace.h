@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * trace.h - tracepoints: segments, peers and sleepers come and go
+ * trace.h - tracepoints of segments, peers, sleepers and wakers
  *
  * @id is the first eight bytes of the segment's id. @published and @consumed are
- * positions then, where the kernel knows them (else 0): of a ring in bytes, of a
- * topic the numbers of the next message and of the first that is kept. The
- * pointer to the segment is there for eBPF.
+ * positions at the time of the event, or 0 if not known: of a ring in bytes, of a
+ * topic the numbers of the next message and of the first that is kept. The pointer
+ * to the segment is for eBPF programs.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM shmipc
@@ -81,7 +81,7 @@ DEFINE_EVENT(shmipc_peer, shmipc_death,
 	TP_PROTO(const struct shmipc_segment *seg, const struct shmipc_peer *peer),
 	TP_ARGS(seg, peer));
 
-/* Begins to sleep on the word at @off, while it is @val. */
+/* A process is going to sleep on the word at @off while it is @val. */
 TRACE_EVENT(shmipc_wait,
 	TP_PROTO(const struct shmipc_segment *seg, u64 off, u32 val),
 	TP_ARGS(seg, off, val),
@@ -124,16 +124,16 @@ DECLARE_EVENT_CLASS(shmipc_wakes,
 		  __entry->off, __entry->ret, __entry->published, __entry->consumed)
 );
 
-/* The sleep has ended; @ret as WAIT returns it. */
+/* The sleep has ended; @ret is the result of WAIT. */
 DEFINE_EVENT(shmipc_wakes, shmipc_wait_end,
 	TP_PROTO(const struct shmipc_segment *seg, u64 off, int ret), TP_ARGS(seg, off, ret));
-/* Somebody called WAKE; @ret is how many it woke. */
+/* WAKE was called; @ret is how many sleepers it woke. */
 DEFINE_EVENT(shmipc_wakes, shmipc_wake,
 	TP_PROTO(const struct shmipc_segment *seg, u64 off, int ret), TP_ARGS(seg, off, ret));
 
 /*
- * A part of the data got memory, or @bytes below 0, gave it back; @used is what the
- * segment has then. @ret is 0 or what COMMIT returns.
+ * @bytes were committed, or if it is negative, uncommitted; @used is the segment's
+ * memory afterwards. @ret is the result of COMMIT.
  */
 TRACE_EVENT(shmipc_commit,
 	TP_PROTO(const struct shmipc_segment *seg, u64 off, s64 bytes, int ret),
@@ -157,8 +157,8 @@ TRACE_EVENT(shmipc_commit,
 );
 
 /*
- * The sampler's; see linux/shmipc_bpf.h for what is in each. They run it by being
- * listened to. A slot of -1 is nobody's, a position of -1 is not known.
+ * Samples; the fields are described in linux/shmipc_bpf.h. Listening to one of these
+ * tracepoints starts the sampler. A slot of -1: none; a position of -1: not known.
  */
 TRACE_EVENT_FN(shmipc_sample,
 	TP_PROTO(const struct shmipc_segment *seg, const struct shmipc_bpf_state *state),

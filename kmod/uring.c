@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * uring.c - WAIT as a command of io_uring: the same sleep, without a thread
+ * uring.c - WAIT as a command of io_uring: the same wait, without a thread
  *
- * It ends with the first of: a wake, a peer that attaches or goes, the deadline,
- * the process closing the descriptor, io_uring itself (from 6.7 on). That one
- * claims the wait and has the rest done in the submitter's context.
+ * It ends with the first of: a wake, a peer that attaches, leaves or dies, the
+ * deadline, the process closing the descriptor, cancellation by io_uring (from 6.7 on).
+ * The first claims the wait, and the wait is completed in the submitter's context.
  */
 #include <linux/fs.h>
 #include <linux/sched.h>
@@ -19,9 +19,9 @@ struct uring_wait {
 	struct list_head node;		/* file->uring_lock */
 	struct io_uring_cmd *cmd;
 	struct shmipc_file *sf;
-	struct shmipc_segment *seg;	/* lives: the command holds the file */
-	fl_owner_t owner;		/* compared, never followed */
-	refcount_t refs;		/* who issues it; who ends it */
+	struct shmipc_segment *seg;	/* exists: the command holds the file */
+	fl_owner_t owner;		/* compared, never dereferenced */
+	refcount_t refs;		/* one of the issuing code, one of the claiming code */
 	atomic_t claimed;
 	u64 off;
 	int result;
@@ -61,7 +61,7 @@ static void wait_put(struct uring_wait *w)
 		io_uring_cmd_complete_in_task(w->cmd, wait_complete_work);
 }
 
-/* From any context. True: it was us. */
+/* End the wait, from any context. False: it has been claimed before. */
 static bool wait_claim(struct uring_wait *w, int result)
 {
 	if (atomic_xchg(&w->claimed, 1))
@@ -148,7 +148,7 @@ static int uring_wait_issue(struct io_uring_cmd *cmd, struct shmipc_file *sf,
 	}
 	shmipc_uring_cancelable(cmd, issue_flags);
 	wait_start(w, &req);
-	/* The queue, then the words: pairs with store, then wake. */
+	/* Queue, then read the words; the waker stores, then reads the queue. */
 	smp_mb();
 	if (shmipc_watch_moved(&watch))
 		(void)wait_claim(w, -EAGAIN);
@@ -172,8 +172,8 @@ int shmipc_uring_cmd(struct io_uring_cmd *cmd, unsigned int issue_flags)
 }
 
 /*
- * Every close. A process that is killed closes too: its waits would otherwise
- * hold the file, and nobody would ever end them.
+ * Runs at every close, also of a process that is killed. Otherwise its waits would
+ * hold the file, and would never end.
  */
 int shmipc_flush(struct file *file, fl_owner_t id)
 {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * wait.c - sleeping on a 32-bit word of the segment, and being woken
+ * wait.c - sleeping on a 32-bit word of the segment, and waking
  *
  * The sleeper queues itself, then reads the word; the waker stores to the word,
- * then looks into the queue under its lock. So one of the two sees the other.
- * Words share a few queues by hash; a waker passes over other words' sleepers.
- * The end of a peer wakes all sleepers of its segment, after its slot was
- * written.
+ * then reads the queue under its lock. So one of the two sees the other.
+ * A few queues serve all words, by hash; a waker skips the sleepers of other words.
+ * When a peer leaves or dies, all sleepers of its segment are woken, after its slot
+ * was written.
  */
 #include <linux/hash.h>
 #include <linux/hrtimer.h>
@@ -41,7 +41,7 @@ static u32 *peer_seq(const struct shmipc_segment *seg)
 				  offsetof(struct shmipc_seg_live, peer_seq));
 }
 
-/* End it after 0. Return: 0; -EINVAL; -EFAULT nothing is at @off. */
+/* Return: 0, then call shmipc_watch_end(); -EINVAL; -EFAULT there is no page at @off. */
 int shmipc_watch_init(struct shmipc_watch *w, struct shmipc_segment *seg, u64 off, u32 val,
 		      u32 peer, u32 peer_val)
 {
@@ -77,7 +77,7 @@ static bool watch_peer_moved(const struct shmipc_watch *w)
 	return w->peer && (READ_ONCE(*w->peer) & ~SHMIPC_PEER_WATCHED) != w->peer_val;
 }
 
-/* Has the word changed, or its page been taken away? */
+/* Has the word changed, or has its page been removed? */
 static bool watch_word_moved(const struct shmipc_watch *w)
 {
 	return READ_ONCE(*w->word) != w->val ||
@@ -102,7 +102,7 @@ static int wake_waiter(struct wait_queue_entry *entry, unsigned int mode, int fl
 	return ret;
 }
 
-/* A deadline of the caller's time namespace, in the kernel's own time. */
+/* Convert a deadline of the caller's time namespace to the kernel's clock. */
 ktime_t shmipc_deadline_host(u64 ns)
 {
 	struct timespec64 offset = { 0 };
@@ -115,7 +115,7 @@ ktime_t shmipc_deadline_host(u64 ns)
 	return shift > 0 && ns < shift ? 0 : ns - shift;
 }
 
-/* One sleep. Return: 0 (woken by anything); -ETIMEDOUT; -ERESTARTSYS. */
+/* Sleep once. Return: 0 woken, for any reason; -ETIMEDOUT; -ERESTARTSYS. */
 static int sleep_until(u64 deadline_ns)
 {
 	ktime_t until;
@@ -133,9 +133,9 @@ static int sleep_until(u64 deadline_ns)
 }
 
 /*
- * Was a wake spent on us? Then we must report it, whatever else happened, or a
- * wake(1) is lost. Under the lock, because the waker removes us after it has
- * made us run.
+ * True: a waker has removed us from the queue. We must report that as a wake, whatever
+ * else happened, or a wake(1) is lost. Checked under the lock, because the waker makes us
+ * runnable before it removes us.
  */
 static bool unqueue(struct wait_queue_head *wq, struct waiter *w)
 {
@@ -186,7 +186,7 @@ int shmipc_wait(struct shmipc_segment *seg, const struct shmipc_dev_wait *req)
 	return err;
 }
 
-/* Wake @n exclusive sleepers of a word (0: all), and all others. */
+/* Wake @n exclusive sleepers of a word (0: all of them), and all that are not exclusive. */
 u32 shmipc_wake(struct shmipc_segment *seg, u64 off, u32 n)
 {
 	struct shmipc_wake_key key = { .off = off };
@@ -196,21 +196,21 @@ u32 shmipc_wake(struct shmipc_segment *seg, u64 off, u32 n)
 	return key.woken;
 }
 
-/* A peer has come, left or died, and its slot says so. */
+/* After a peer has attached, left or died, and its slot was written. */
 void shmipc_wake_all(struct shmipc_segment *seg)
 {
 	struct shmipc_wake_key key = { .all = true };
 	u32 i;
 
-	/* The slot first: a reader of the new number sees what is in it. */
+	/* A reader of the new number sees the slot as it was written before. */
 	atomic_fetch_inc_release((atomic_t *)peer_seq(seg));
 	for (i = 0; i < SHMIPC_BUCKETS; i++)
 		__wake_up(&seg->bucket[i].wq, TASK_NORMAL, 0, &key);
 }
 
 /*
- * Polling: one entry in the word's queue stands for all who poll the file, who
- * queue at the file, so that the word can be changed under them.
+ * Polling: pollers queue at the file, and the file has one entry in the word's queue,
+ * so that the setting can change while they poll.
  */
 
 static int wake_pollers(struct wait_queue_entry *entry, unsigned int mode, int flags, void *arg)
@@ -231,7 +231,7 @@ void shmipc_poll_init(struct shmipc_file *sf)
 	init_waitqueue_func_entry(&sf->poll_entry, wake_pollers);
 }
 
-/* file->lock is held, or nobody else has the file. */
+/* file->lock is held, or the file is being released. */
 static void poll_off_locked(struct shmipc_file *sf, struct shmipc_segment *seg)
 {
 	if (!sf->poll_on)
@@ -268,7 +268,7 @@ int shmipc_poll_set(struct shmipc_file *sf, struct shmipc_segment *seg,
 		WRITE_ONCE(sf->poll_on, true);
 	}
 	mutex_unlock(&sf->lock);
-	/* Who polls already must look again, by the new setting. */
+	/* Pollers must compare again, with the new setting. */
 	wake_up_interruptible_poll(&sf->poll_wq, EPOLLIN | EPOLLRDNORM | EPOLLHUP);
 	return 0;
 }
@@ -283,7 +283,7 @@ __poll_t shmipc_poll(struct file *file, struct poll_table_struct *table)
 	if (!seg)
 		return EPOLLERR;
 	poll_wait(file, &sf->poll_wq, table);
-	/* The queue, then the words: pairs with store, then wake. */
+	/* Queue, then read the words; the waker stores, then reads the queue. */
 	smp_mb();
 	if (!READ_ONCE(sf->poll_on) ||
 	    shmipc_watch_init(&watch, seg, READ_ONCE(sf->poll_off), READ_ONCE(sf->poll_val),

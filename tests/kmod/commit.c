@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Segments whose data are reserved, and get memory a part at a time. */
+/* Segments whose memory is reserved, and committed part by part. */
 #include <linux/futex.h>
 #include <sys/uio.h>
 
@@ -8,7 +8,7 @@
 #define RW	(PROT_READ | PROT_WRITE)
 #define DATA	(2 * MIB)		/* where they begin here */
 
-/* A segment of its own for each test: 8 MiB of data, nothing of them there. */
+/* Each test has its own segment: 8 MiB of data without memory. */
 FIXTURE(commit) {
 	struct shmipc_dev_info before;
 	int tx, rx;		/* the producer, and one that only reads */
@@ -84,7 +84,7 @@ TEST_F(commit, at_first_only_the_control_pages_have_memory)
 	EXPECT_EQ(chunk[0] & SHMIPC_CHUNK_HOLE, 0);
 	for (i = 1; i < r.count; i++)
 		EXPECT_EQ(chunk[i], SHMIPC_CHUNK_HOLE);
-	/* What a caller of the first version gets. */
+	/* A caller with the first version's struct gets only that. */
 	memset(&s, 0xff, sizeof(s));
 	s.size = 336;
 	ASSERT_EQ(dev_ioctl(self->tx, SHMIPC_IOC_STAT, &s), 0);
@@ -122,7 +122,7 @@ TEST_F(commit, parts_get_memory_once_and_keep_what_is_written)
 	EXPECT_STREQ(self->q + DATA, "first");
 	EXPECT_STREQ(self->q + DATA + 3 * PAGE, "fourth");
 	EXPECT_EQ(self->q[DATA + 5 * PAGE], 0);
-	/* One's control pages are there, and can be named all the same. */
+	/* Control pages have memory already, and committing them is no error. */
 	EXPECT_EQ(dev_commit(self->tx, PROD_OFF, PAGE), 0);
 }
 
@@ -130,7 +130,7 @@ TEST_F(commit, whole_blocks_get_2_mib_pages)
 {
 	struct shmipc_dev_stat s;
 
-	/* A page, a block, and a page: the block alone is aligned. */
+	/* A page, an aligned 2 MiB, and a page. */
 	ASSERT_EQ(dev_commit(self->tx, DATA + 2 * MIB - PAGE, 2 * MIB + 2 * PAGE),
 		  2 * MIB + 2 * PAGE);
 	ASSERT_EQ(dev_stat(self->tx, &s), 0);
@@ -138,19 +138,19 @@ TEST_F(commit, whole_blocks_get_2_mib_pages)
 	EXPECT_EQ(s.small, 5 + 2);
 	memset(self->p + 2 * MIB, 1, 2 * MIB);
 	EXPECT_EQ(smaps_kib(self->p, "FilePmdMapped"), 2 * 1024);
-	/* The same for all that reads it. */
+	/* Readers have the large page, too. */
 	EXPECT_EQ(self->q[DATA + 3 * MIB], 1);
 	EXPECT_EQ(smaps_kib(self->q, "FilePmdMapped"), 2 * 1024);
-	/* Where a page was before, the rest of the block is small, too. */
+	/* A block that has a small page already gets small pages. */
 	ASSERT_EQ(dev_commit(self->tx, DATA, 2 * MIB), 2 * MIB - PAGE);
 	ASSERT_EQ(dev_stat(self->tx, &s), 0);
 	EXPECT_EQ(s.huge, 1);
 	EXPECT_EQ(s.small, 5 + 512 + 1);
-	/* Two blocks of which one is there. */
+	/* Three blocks, of which one has memory, and the last page of another. */
 	EXPECT_EQ(dev_commit(self->tx, DATA + 2 * MIB, 6 * MIB), 4 * MIB - PAGE);
 }
 
-TEST_F(commit, small_pages_if_the_creator_said_so)
+TEST_F(commit, small_pages_if_the_creator_asked_for_them)
 {
 	struct shmipc_dev_stat s;
 	struct make m;
@@ -230,7 +230,7 @@ TEST_F(commit, a_large_page_is_given_back_as_a_whole_or_not)
 	EXPECT_EQ(self->q[DATA + 2 * MIB], 0);
 	ASSERT_EQ(dev_stat(self->tx, &s), 0);
 	EXPECT_EQ(s.huge, 1);
-	/* Small pages first, then all of it: a large one again, where nobody looked. */
+	/* A block whose small pages have been uncommitted can get a large page. */
 	ASSERT_EQ(dev_commit(self->tx, DATA + 6 * MIB, PAGE), PAGE);
 	ASSERT_EQ(dev_uncommit(self->tx, DATA + 4 * MIB, 4 * MIB), PAGE);
 	ASSERT_EQ(dev_commit(self->tx, DATA + 6 * MIB, 2 * MIB), 2 * MIB);
@@ -239,14 +239,14 @@ TEST_F(commit, a_large_page_is_given_back_as_a_whole_or_not)
 	EXPECT_EQ(s.small, 5);
 }
 
-TEST_F(commit, a_reader_of_what_is_not_there_reads_zeroes_and_takes_nothing)
+TEST_F(commit, reading_uncommitted_data_gives_zeroes_and_allocates_nothing)
 {
 	uint64_t off;
 
 	for (off = CTL_BYTES; off < DATA + 8 * MIB; off += PAGE)
 		ASSERT_EQ(self->q[off], 0);
 	EXPECT_EQ(used(self->rx), CTL_BYTES);
-	/* What comes is seen through the same mapping. */
+	/* Pages committed later are visible through the same mapping. */
 	ASSERT_EQ(dev_commit(self->tx, DATA + MIB, 4 * PAGE), 4 * PAGE);
 	strcpy(self->p + MIB + PAGE, "came");
 	EXPECT_STREQ(self->q + DATA + MIB + PAGE, "came");
@@ -259,21 +259,21 @@ TEST_F(commit, a_reader_of_what_is_not_there_reads_zeroes_and_takes_nothing)
 	EXPECT_STREQ(self->q + DATA + 4 * MIB - 8, "block");
 }
 
-TEST_F(commit, a_writers_touch_takes_the_page)
+TEST_F(commit, a_touch_of_a_writable_mapping_commits_the_page)
 {
 	char *ctl = dev_map(self->tx, PROD_OFF, PAGE, RW);
 
 	self->p[5 * PAGE] = 1;
 	EXPECT_EQ(used(self->tx), CTL_BYTES + PAGE);
-	/* A read of a page that could be written, too. */
+	/* So does a read through a writable mapping. */
 	EXPECT_EQ(self->p[7 * PAGE], 0);
 	EXPECT_EQ(used(self->tx), CTL_BYTES + 2 * PAGE);
 	EXPECT_EQ(self->q[DATA + 5 * PAGE], 1);
 	munmap(ctl, PAGE);
 }
 
-/* Read while it was read-only for a time: the page of zeroes must not become writable. */
-TEST_F(commit, a_writers_page_of_zeroes_is_its_own)
+/* It is read while mprotect() has made the writer's mapping read-only. */
+TEST_F(commit, the_zero_page_never_becomes_writable)
 {
 	EXPECT_EQ(mprotect(self->p, 8 * MIB, PROT_READ), 0);
 	EXPECT_EQ(self->p[MIB], 0);
@@ -293,24 +293,24 @@ TEST_F(commit, only_the_role_that_writes_it_commits)
 	EXPECT_EQ(dev_commit(rx, CONS_OFF, PAGE), 0);
 	EXPECT_EQ(dev_commit(rx, PROD_OFF, PAGE), -EACCES);
 	EXPECT_EQ(dev_commit(ro, DATA, PAGE), -EACCES);
-	/* Of two regions, neither. */
+	/* A range over two regions is refused. */
 	EXPECT_EQ(dev_commit(self->tx, PROD_OFF, 2 * PAGE), -EACCES);
 	EXPECT_EQ(dev_commit(self->tx, 0, PAGE), -EACCES);
 	EXPECT_EQ(used(self->tx), CTL_BYTES);
 	ASSERT_EQ(dev_commit(self->tx, DATA, PAGE), PAGE);
 	EXPECT_EQ(dev_uncommit(rx, DATA, PAGE), -EACCES);
 	EXPECT_EQ(dev_uncommit(ro, DATA, PAGE), -EACCES);
-	/* What the kernel itself uses stays. */
+	/* Control pages are never uncommitted. */
 	EXPECT_EQ(dev_uncommit(self->tx, PROD_OFF, PAGE), -EINVAL);
-	/* The role is of the address space that attached, through its descriptor. */
+	/* The role belongs to the address space and the descriptor that attached. */
 	other = dev_open("commit/fixture");
 	EXPECT_EQ(dev_commit(other, DATA, PAGE), -EACCES);
 	close(other);
 	close(ro);
 }
 
-/* What lies between the body and the data: more control pages, which never go. */
-TEST_F(commit, control_pages_can_come_later)
+/* In the gap between the body and the data; they are never uncommitted. */
+TEST_F(commit, control_pages_can_be_committed_later)
 {
 	struct make m;
 	int fd, rx;
@@ -337,8 +337,7 @@ TEST_F(commit, control_pages_can_come_later)
 	close(fd);
 }
 
-/* Without RESERVE there is nothing. */
-TEST_F(commit, the_gap_before_the_data_of_others_stays_empty)
+TEST_F(commit, without_reserve_the_gap_before_the_data_stays_empty)
 {
 	struct make m;
 	int fd;
@@ -357,7 +356,7 @@ TEST_F(commit, the_gap_before_the_data_of_others_stays_empty)
 	close(fd);
 }
 
-TEST_F(commit, anybody_can_ask_what_is_missing)
+TEST_F(commit, any_opener_can_query_what_is_missing)
 {
 	int ro = dev_open_as("commit/fixture", O_RDONLY);
 
@@ -373,8 +372,7 @@ TEST_F(commit, anybody_can_ask_what_is_missing)
 	close(ro);
 }
 
-/* What somebody has committed while it held its role nobody else takes away. */
-TEST_F(commit, no_uncommit_while_another_may_write_there)
+TEST_F(commit, no_uncommit_while_another_peer_may_write_there)
 {
 	struct make m;
 	int a, b;
@@ -387,7 +385,7 @@ TEST_F(commit, no_uncommit_while_another_may_write_there)
 	b = dev_open("commit/two");
 	ASSERT_EQ(dev_attach(a, SHMIPC_ROLE_PRODUCER), 0);
 	ASSERT_EQ(dev_commit(a, DATA, 2 * PAGE), 2 * PAGE);
-	/* One that writes elsewhere is no obstacle. */
+	/* A peer that may write only elsewhere is no obstacle. */
 	ASSERT_EQ(dev_attach(b, SHMIPC_ROLE_CONSUMER), 1);
 	EXPECT_EQ(dev_uncommit(a, DATA, PAGE), PAGE);
 	ASSERT_EQ(dev_detach(b), 0);
@@ -401,7 +399,7 @@ TEST_F(commit, no_uncommit_while_another_may_write_there)
 	close(b);
 }
 
-TEST_F(commit, a_region_for_all_is_one_descriptors_to_give_back)
+TEST_F(commit, a_region_without_a_role_is_uncommitted_only_by_a_sole_description)
 {
 	struct make m;
 	int a, b, ro;
@@ -440,7 +438,7 @@ static int child_of_a_producer(void *arg)
 	(void)arg;
 	if (child.q[0] != 'x' || child.q[PAGE] != 0)
 		return 1;
-	/* It has the descriptor, and is no peer. */
+	/* It has the descriptor, but is not a peer. */
 	if (dev_commit(child.tx, DATA + PAGE, PAGE) != -EACCES)
 		return 2;
 	return dev_uncommit(child.tx, DATA, PAGE) == -EACCES ? 0 : 3;
@@ -456,7 +454,7 @@ TEST_F(commit, a_forked_child_reads_and_does_not_commit)
 	EXPECT_EQ(used(self->tx), CTL_BYTES + PAGE);
 }
 
-TEST_F(commit, futexes_work_on_what_is_there)
+TEST_F(commit, futexes_work_on_committed_pages)
 {
 	uint32_t *mine = (uint32_t *)(void *)(self->p + PAGE);
 	uint32_t *theirs = (uint32_t *)(void *)(uintptr_t)(self->q + DATA + PAGE);
@@ -481,7 +479,7 @@ TEST_F(commit, futexes_work_on_what_is_there)
 	EXPECT_EQ(status, 0);
 }
 
-TEST_F(commit, o_direct_works_on_what_is_there)
+TEST_F(commit, o_direct_works_on_committed_pages)
 {
 	int disk = open("/dev/ram0", O_RDWR | O_DIRECT);
 
@@ -493,7 +491,7 @@ TEST_F(commit, o_direct_works_on_what_is_there)
 	ASSERT_EQ(pwrite(disk, self->p, MIB, 0), MIB);
 	ASSERT_EQ(pread(disk, self->p + 4 * MIB, MIB, 0), MIB);
 	EXPECT_EQ(memcmp(self->p, self->p + 4 * MIB, MIB), 0);
-	/* From a page of zeroes, too; and nothing can be read into it. */
+	/* The zero page can be written to the disk, but not read into. */
 	ASSERT_EQ(pwrite(disk, self->q + DATA + 6 * MIB, PAGE, 0), PAGE);
 	ASSERT_EQ(pread(disk, self->p, PAGE, 0), PAGE);
 	EXPECT_EQ(self->p[0], 0);
@@ -501,7 +499,7 @@ TEST_F(commit, o_direct_works_on_what_is_there)
 	close(disk);
 }
 
-TEST_F(commit, a_page_held_by_others_keeps_its_bytes)
+TEST_F(commit, a_page_held_by_a_pipe_keeps_its_bytes)
 {
 	struct iovec io = { self->p, 8 };
 	char got[16] = "";
@@ -522,7 +520,7 @@ TEST_F(commit, a_page_held_by_others_keeps_its_bytes)
 	close(pipefd[1]);
 }
 
-TEST_F(commit, a_sleeper_is_woken_when_its_word_goes)
+TEST_F(commit, a_sleeper_is_woken_when_its_word_is_uncommitted)
 {
 	int status;
 	pid_t pid;

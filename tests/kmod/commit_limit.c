@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Whom a committed part is charged to, and what happens when there is no more. */
+/* Committed memory is charged to the segment's creator, and limited. */
 #include <sys/uio.h>
 
 #include "machine.h"
@@ -29,7 +29,7 @@ static int make_tx(const char *name, uint64_t bytes)
 	return ret < 0 ? ret : fd;
 }
 
-/* -ENOSPC, and because of @limit? */
+/* Does it fail with -ENOSPC because of @limit? */
 static bool hits(int fd, uint64_t off, uint64_t bytes, uint32_t limit)
 {
 	struct shmipc_dev_commit r = { .size = sizeof(r), .off = off, .bytes = bytes };
@@ -43,7 +43,7 @@ static int meets_the_user_limit(void *arg)
 	uint64_t before;
 
 	(void)arg;
-	/* 8 MiB in all, less twice 5 control pages: reserved is no matter. */
+	/* The limit of 8 MiB includes 10 control pages; reserved bytes do not count. */
 	if (a < 0 || b < 0)
 		return 1;
 	if (dev_commit(a, DATA, 4 * MIB) != 4 * MIB || dev_commit(b, DATA, 3 * MIB) != 3 * MIB)
@@ -51,10 +51,10 @@ static int meets_the_user_limit(void *arg)
 	before = used(b);
 	if (!hits(b, DATA + 3 * MIB, MIB, SHMIPC_LIMIT_USER_BYTES) || used(b) != before)
 		return 3;
-	/* What is there is no more than that. */
+	/* Pages that have memory are not counted again. */
 	if (dev_commit(b, DATA, 3 * MIB) != 0)
 		return 4;
-	/* Room is made, and the same goes on. */
+	/* The same process can commit again after some memory was uncommitted. */
 	if (dev_uncommit(a, DATA, 2 * MIB) != 2 * MIB)
 		return 5;
 	if (dev_commit(b, DATA + 3 * MIB, MIB) != MIB)
@@ -80,7 +80,7 @@ static int meets_the_reserve_limit(void *arg)
 	return dev_make(&m) >= 0 ? 0 : 3;
 }
 
-TEST(a_user_meets_the_limits_and_goes_on_when_there_is_room)
+TEST(a_user_can_commit_again_below_its_limits)
 {
 	ASSERT_EQ(param("user_max_mib", "8"), 0);
 	EXPECT_EQ(as_user(USER, true, meets_the_user_limit, NULL), 0);
@@ -90,7 +90,7 @@ TEST(a_user_meets_the_limits_and_goes_on_when_there_is_room)
 	ASSERT_EQ(param("user_max_mib", "0"), 0);
 }
 
-TEST(everybody_meets_the_total_limits)
+TEST(the_total_limits_apply_to_all_users)
 {
 	int fd = make_tx(NULL, 32 * MIB);
 	struct make m;
@@ -110,7 +110,7 @@ TEST(everybody_meets_the_total_limits)
 	close(fd);
 }
 
-/* As a member of the group commits in the segment of USER. */
+/* Runs as another member of the group, and commits in USER's segment. */
 static int commits_elsewhere(void *arg)
 {
 	struct shmipc_dev_info before, after;
@@ -157,7 +157,7 @@ TEST(the_creator_is_charged_for_every_commit)
 		_exit(as_user(USER, true, makes_and_waits, &g));
 	ASSERT_EQ(gate_hear(g.to_parent[0]), 'm');
 	EXPECT_EQ(as_user(OTHER, true, commits_elsewhere, NULL), 0);
-	/* Also if the one that commits could lift its own limits. */
+	/* Also if the process that commits is exempt from its own limits. */
 	fd = dev_open("commit/charged");
 	ASSERT_EQ(dev_attach(fd, SHMIPC_ROLE_PRODUCER), 0);
 	EXPECT_TRUE(hits(fd, DATA, 9 * MIB, SHMIPC_LIMIT_USER_BYTES));
@@ -177,7 +177,7 @@ static int touches_past_the_limit(void *arg)
 	if (fd < 0 || dev_commit(fd, DATA, 7 * MIB) != 7 * MIB)
 		return 1;
 	p = dev_map(fd, DATA, 16 * MIB, RW);
-	/* Through the kernel it is EFAULT once the limit is reached; one's own touch kills. */
+	/* At the limit a system call gets EFAULT, and the process's own touch SIGBUS. */
 	if (read(zero, p + 8 * MIB, 2 * MIB) != (ssize_t)(MIB - 5 * PAGE))
 		return 2;
 	if (used(fd) != 8 * MIB)
@@ -249,12 +249,12 @@ TEST(the_creators_cgroup_is_charged)
 	ASSERT_GE(fd, 0);
 	ASSERT_EQ(dev_attach(fd, SHMIPC_ROLE_PRODUCER), 0);
 	before = read_long(CG "/memory.current");
-	/* The reserved part costs next to nothing. */
+	/* Reserved bytes cost almost no memory. */
 	EXPECT_LT(before, (long)(8 * MIB));
 	EXPECT_EQ(dev_commit(fd, DATA, 16 * MIB), 16 * MIB);
 	after = read_long(CG "/memory.current");
 	EXPECT_GE(after - before, (long)(16 * MIB));
-	/* More than memory.max: refused, and nobody is killed. */
+	/* More than memory.max: refused, and no process is killed. */
 	EXPECT_EQ(dev_commit(fd, DATA, 128 * MIB), -ENOMEM);
 	EXPECT_EQ(dev_uncommit(fd, DATA, 128 * MIB), 16 * MIB);
 	EXPECT_LT(read_long(CG "/memory.current"), after - (long)(15 * MIB));

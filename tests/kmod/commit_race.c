@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Commits, faults, kills and the end of a segment against each other. */
+/* Commits racing with faults, kills and the end of a segment. */
 #include "machine.h"
 
 #define RW	(PROT_READ | PROT_WRITE)
@@ -76,7 +76,7 @@ static void barrier(struct shared *sh, uint32_t of)
 #define STEPS	64
 #define STEP	(16 * PAGE)
 
-/* Each step at once with the others; what it got it adds up. */
+/* Commits each step at the same time as the other processes, and adds up @changed. */
 static int commits_all_steps(struct shared *sh)
 {
 	int fd = dev_open("race/steps"), i;
@@ -93,7 +93,7 @@ static int commits_all_steps(struct shared *sh)
 		if (n < 0)
 			return 2;
 		__atomic_add_fetch(&sh->changed, n, __ATOMIC_RELAXED);
-		/* Every page is the same one for all. */
+		/* All processes have the same page. */
 		__atomic_add_fetch((uint32_t *)(void *)(p + i * STEP + STEP - PAGE), 1, __ATOMIC_RELAXED);
 	}
 	return 0;
@@ -125,7 +125,7 @@ TEST_F(race, many_commit_the_same_step_at_once)
 	munmap((void *)(uintptr_t)q, 8 * MIB);
 }
 
-/* A whole block, which may become one large page, or small ones by touches before. */
+/* A block becomes one large page, or small ones if a page of it was touched before. */
 static int commits_or_touches_blocks(struct shared *sh, unsigned int self)
 {
 	int fd = dev_open("race/blocks");
@@ -173,8 +173,8 @@ TEST_F(race, blocks_committed_and_touched_at_once)
 }
 
 /*
- * Readers look at pages before they come, again and again; once a page has come, and
- * they have been told so, they must see it and not the page of zeroes.
+ * Reads pages before they are committed, again and again. Once a page has been committed
+ * and that was announced, it must be visible, and not the zero page.
  */
 static int reads_what_came(struct shared *sh, unsigned int seed, uint64_t pages)
 {
@@ -187,7 +187,7 @@ static int reads_what_came(struct shared *sh, unsigned int seed, uint64_t pages)
 		return 1;
 	do {
 		came = __atomic_load_n(&sh->seen, __ATOMIC_ACQUIRE);
-		/* The next few, as a false watermark would have it; the very next by a new fault. */
+		/* Map the zero page for the next few; for the very next, again and again. */
 		for (i = came; i < came + 4 && i < pages; i++)
 			late += q[i * PAGE];
 		next = (char *)(uintptr_t)q + came * PAGE;
@@ -208,7 +208,7 @@ static int reads_what_came(struct shared *sh, unsigned int seed, uint64_t pages)
 	return 0;
 }
 
-TEST_F(race, a_page_that_came_is_seen_by_all_that_looked_before)
+TEST_F(race, a_committed_page_replaces_the_zero_page_for_all_readers)
 {
 	const uint64_t pages = 2048;
 	struct shared *sh = share();
@@ -238,7 +238,7 @@ TEST_F(race, a_page_that_came_is_seen_by_all_that_looked_before)
 	munmap(p, pages * PAGE);
 }
 
-/* Reads all of it until told to stop; then each page must be what was written last, y. */
+/* Reads everything until told to stop; then each page must have its last contents, y. */
 static int reads_while_pages_come_and_go(struct shared *sh, uint64_t bytes)
 {
 	int fd = dev_open_as("race/come-and-go", O_RDONLY);
@@ -259,7 +259,7 @@ static int reads_while_pages_come_and_go(struct shared *sh, uint64_t bytes)
 	return 0;
 }
 
-TEST_F(race, pages_come_and_go_under_readers)
+TEST_F(race, readers_while_pages_are_committed_and_uncommitted)
 {
 	static const uint64_t step[] = { PAGE, 2 * MIB, 7 * PAGE };
 	const uint64_t bytes = 4 * MIB;
@@ -296,14 +296,14 @@ TEST_F(race, pages_come_and_go_under_readers)
 		ASSERT_EQ(waitpid(pid[i], &status, 0), pid[i]);
 		EXPECT_EQ(status, 0);
 	}
-	TH_LOG("%u rounds, %llu times in time to see a page", rounds, (unsigned long long)sh->seen);
+	TH_LOG("%u rounds, %llu reads of a committed page", rounds, (unsigned long long)sh->seen);
 	EXPECT_GT(sh->seen, 0);
 	munmap(p, bytes);
 }
 
 #define KILL_BYTES	(24 * MIB)
 
-/* As small pages, so that it takes long, for ever; tells how often it was done. */
+/* Commits and uncommits in a loop, small pages, so that each step takes long; counts steps. */
 static int commits_for_ever(struct shared *sh)
 {
 	int fd = dev_open("race/kill");
@@ -335,7 +335,7 @@ TEST_F_TIMEOUT(race, a_killed_commit_leaves_all_or_nothing, 180)
 		pid = fork();
 		if (!pid)
 			_exit(commits_for_ever(sh));
-		/* In the first, or a later one, after some of it. */
+		/* Kill it in the first or second commit or the uncommit between, at some point. */
 		while (__atomic_load_n(&sh->seen, __ATOMIC_RELAXED) < 1 + i % 3)
 			sched_yield();
 		poll(NULL, 0, (int)(i % 8));
@@ -347,20 +347,20 @@ TEST_F_TIMEOUT(race, a_killed_commit_leaves_all_or_nothing, 180)
 		ASSERT_TRUE(n == 0 || n == KILL_BYTES);
 		all += n > 0;
 		nothing += n == 0;
-		/* Odd: it was committing; and that was undone. */
+		/* Odd: it was killed in a commit, which was undone. */
 		inside += seen % 2 && n == 0;
-		/* The next one begins with nothing. */
+		/* Start the next round without memory. */
 		ASSERT_EQ(dev_attach(self->fd, SHMIPC_ROLE_PRODUCER), 0);
 		ASSERT_EQ(dev_commit(self->fd, DATA, KILL_BYTES), KILL_BYTES - n);
 		ASSERT_EQ(dev_uncommit(self->fd, DATA, KILL_BYTES), KILL_BYTES);
 		ASSERT_EQ(dev_detach(self->fd), 0);
 	}
-	TH_LOG("24 kills: %u left all, %u nothing; %u in the middle of a commit", all, nothing,
+	TH_LOG("24 kills: %u left all memory, %u none; %u in the middle of a commit", all, nothing,
 	       inside);
 	EXPECT_GE(inside, 4);
 }
 
-/* Touches what is not there while all descriptors but the mapping's go. */
+/* Touches uncommitted pages while the last descriptor is closed; the mapping remains. */
 static void *touches(void *arg)
 {
 	volatile char *p = arg;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * The end of a peer, in every possible way: its slot shows it, and every sleeper is
- * woken, before the parent of the victim is told.
+ * woken, before the victim's parent can reap it.
  */
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -34,9 +34,9 @@ static void starve(void)
 
 /* What a victim does in addition to holding its role. */
 struct victim {
-	uint64_t resident;	/* bytes of private memory that it has */
+	uint64_t resident;	/* bytes of private memory */
 	int threads;
-	bool child_inherits;	/* a child of it outlives it, with the descriptor */
+	bool child_inherits;	/* it has a child that outlives it, with the descriptor */
 	bool queue;		/* its descriptor is in a socket when it dies */
 	const char *how;	/* "kill", "exit", "exec", "close", "detach", "abort", "oom" */
 };
@@ -181,7 +181,7 @@ static void victim_ends(struct __test_metadata *_metadata, const struct victim *
 		} else {
 			ASSERT_EQ(await_comm(victim, "(sleep)"), 0);
 		}
-		/* It must be known by now, not some time later. */
+		/* The death must be known now, not some time later. */
 		EXPECT_EQ(slot->state, SHMIPC_PEER_DIED);
 		died = word | SHMIPC_PEER_DEAD;
 		EXPECT_EQ(slot->word, died);

@@ -23,7 +23,7 @@
 
 #include <linux/shmipc.h>
 
-/* Factor of slowness: kernels with debugging checks are slow. */
+/* Factor for time limits: kernels with debugging checks are slow. */
 static inline unsigned int slowness(void)
 {
 	const char *env = getenv("SHMIPC_TEST_SLOW");
@@ -35,15 +35,15 @@ static inline unsigned int slowness(void)
 #define alarm(seconds)	alarm((seconds) * slowness())
 
 /*
- * Not ASSERT_ in a teardown: after a failed ASSERT_ in the test this harness runs
- * the teardown again for each.
+ * A teardown must not use ASSERT_: after a failed ASSERT_ in the test this harness runs
+ * the teardown again for each one.
  */
 #include "kselftest_harness.h"
 
 #define MIB		(1ull << 20)
 #define PAGE		4096ull
 
-/* The layout that the helpers use, like a ring of one producer and one consumer. */
+/* The layout of the helpers' segments: that of a ring with one producer and one consumer. */
 #define SLOTS		4u
 #define RING_OFF	SHMIPC_DEV_BODY_OFF(SLOTS)
 #define PROD_OFF	(RING_OFF + PAGE)
@@ -61,7 +61,7 @@ struct make {
 	char body[BODY_BYTES];
 };
 
-/* A usual request, to be changed before dev_create(). */
+/* A valid request, which the test changes before dev_create(). */
 static inline void make_init(struct make *m, const char *name, uint64_t data_bytes)
 {
 	struct shmipc_dev_create *r = &m->req;
@@ -173,14 +173,14 @@ static inline int dev_detach(int fd)
 	return dev_ioctl(fd, SHMIPC_IOC_DETACH, &r);
 }
 
-/* Reserve the data; @bytes at their start have memory at once. */
+/* Reserve the data; the first @bytes of them have memory from the start. */
 static inline void make_reserved(struct make *m, uint64_t bytes)
 {
 	m->req.flags |= SHMIPC_DEV_RESERVE;
 	m->req.commit_bytes = bytes;
 }
 
-/* @flags: of struct shmipc_dev_commit. Its @changed, or -errno. */
+/* @flags: of struct shmipc_dev_commit. Return: its @changed, or -errno. */
 static inline int64_t dev_commit_flags(int fd, uint64_t off, uint64_t bytes, uint32_t flags)
 {
 	struct shmipc_dev_commit r = { .size = sizeof(r), .flags = flags, .off = off,
@@ -257,7 +257,7 @@ static inline uint64_t now_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-/* So far away that passing it means a hang. */
+/* A deadline that is reached only if the test hangs. */
 static inline uint64_t long_deadline(void)
 {
 	return now_ns() + slowness() * 30 * 1000000000ull;
@@ -298,7 +298,7 @@ static inline int dev_await_waiters(int fd, uint32_t n)
 	return -1;
 }
 
-/* A message that a child has got this far, and permission to continue. */
+/* For a child to report its progress, and to wait for permission to continue. */
 struct gate {
 	int to_parent[2];
 	int to_child[2];

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* ebpf.bpf.c - programs that call the module, and listen to it; see ebpf.c */
+/* ebpf.bpf.c - programs that call the module's functions and listen to its tracepoints */
 #include <linux/bpf.h>
 #include <linux/types.h>
 
@@ -38,7 +38,7 @@ int ask(struct ebpf_ask *ctx)
 	return 0;
 }
 
-/* With less room than the first version, and with more than the present one. */
+/* A struct smaller than in the first version, and one larger than at present. */
 SEC("syscall")
 int ask_sizes(struct ebpf_ask *ctx)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The module and eBPF programs: the functions that they can call, the tracepoints that
- * they can listen to, and that they keep the module loaded meanwhile.
+ * The module and eBPF programs: functions that they call, tracepoints that they listen
+ * to; and they keep the module loaded meanwhile.
  */
 #include "module.h"
 #include "trace.h"
@@ -236,7 +236,7 @@ TEST_F_TIMEOUT(ebpf, functions_on_segments_that_die, 120)
 		}
 		q.id = fd < 0 ? q.id : id_of(fd);
 		close(fd);
-		/* It goes sooner or later, as it is not opened again. */
+		/* It ends sooner or later, as it is not opened again. */
 		do {
 			ASSERT_EQ(run(self->skel->progs.ask, &q), 0);
 			there += !q.ret;

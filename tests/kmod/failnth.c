@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * Every allocation of every call fails once, on kernels with fault injection. The call
- * reports it, nothing is lost, and the same call works afterwards.
+ * reports it, nothing leaks, and the same call works afterwards.
  */
 #include "ring.h"
 
@@ -190,7 +190,7 @@ static int call_stat(void)
 
 static int reserved;	/* another one; without a name, so that nobody lists it */
 
-/* A part in small pages and one 2 MiB block, each got and given back. */
+/* Some small pages and one 2 MiB page, each committed and uncommitted. */
 static int call_commit(void)
 {
 	static const struct {
@@ -203,7 +203,7 @@ static int call_commit(void)
 		n = dev_commit(reserved, part[i].off, part[i].bytes);
 		if (n < 0)
 			return (int)n;
-		/* All of it or, after an error, nothing. */
+		/* Everything or, after an error, nothing. */
 		if (n != (int64_t)part[i].bytes)
 			return -EIO;
 		n = dev_uncommit(reserved, part[i].off, part[i].bytes);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * Random ioctls and mappings, from several processes at once, for a while.
+ * Random ioctls and mappings, from several processes at once, for some time.
  *
- * A single call only has to return. Afterwards no segment, no byte and no sleeper may be
- * left, and the kernel must not have complained. SHMIPC_FUZZ_SEED and SHMIPC_FUZZ_SECONDS
- * (default 20) repeat a run.
+ * A single call only has to return. Afterwards there must be no segment, no memory and no
+ * sleeper, and no warning of the kernel. SHMIPC_FUZZ_SEED and SHMIPC_FUZZ_SECONDS (default
+ * 20) repeat a run.
  */
 #include "dev.h"
 
@@ -99,7 +99,7 @@ static void do_random(struct state *s, int fd)
 	for (i = 0; i < 32; i++)
 		p[i] = odd_value(s);
 	*(uint32_t *)(void *)s->scratch = rnd(s, 4) ? 8 + 8 * rnd(s, 40) : (uint32_t)odd_value(s);
-	if (cmd == SHMIPC_IOC_WAIT)	/* not for ever */
+	if (cmd == SHMIPC_IOC_WAIT)	/* a bounded sleep */
 		((struct shmipc_dev_wait *)(void *)s->scratch)->deadline_ns = now_ns() + rnd(s, 100000);
 	(void)dev_ioctl(fd, cmd, rnd(s, 8) ? s->scratch : odd_pointer(s));
 }
@@ -134,7 +134,7 @@ static void do_mapped(struct state *s)
 	if (!p)
 		return;
 	switch (rnd(s, 7)) {
-	case 0:	/* read through the kernel: a hole is EFAULT, not a signal */
+	case 0:	/* by the kernel: a hole gives EFAULT, not a signal */
 		null = open("/dev/zero", O_RDWR);
 		if (s->map[i].prot & PROT_WRITE)
 			(void)!read(null, p, n > 65536 ? 65536 : n);
@@ -160,7 +160,7 @@ static void do_mapped(struct state *s)
 	}
 }
 
-/* Usually a part of the data; often by a peer that has it mapped. */
+/* Usually a part of the data; often from a peer that has it mapped. */
 static void do_commit(struct state *s, int fd)
 {
 	uint64_t off = rnd(s, 2) ? SMALL_DATA_OFF : 2 * MIB, bytes = PAGE * (1 + rnd(s, 8));
@@ -249,7 +249,7 @@ static void step(struct state *s)
 	}
 }
 
-/* Ends when killed, or by itself: both are tested. */
+/* Ends when killed, or by itself; both ends are tested. */
 static void worker(unsigned int seed, uint64_t end)
 {
 	struct state *s = calloc(1, sizeof(*s));

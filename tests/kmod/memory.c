@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* The pages of a segment, and how the rest of the kernel treats them. */
+/* The pages of a segment, and their treatment by the rest of the kernel. */
 #include <linux/futex.h>
 #include <sys/uio.h>
 
@@ -214,7 +214,7 @@ TEST(shared_futexes_work)
 			syscall(SYS_futex, again, FUTEX_WAIT, 0, NULL, NULL, 0);
 		_exit(0);
 	}
-	/* Until it sleeps: a wake that finds no sleeper is repeated. */
+	/* Repeat the wake until the child sleeps. */
 	while (syscall(SYS_futex, mine, FUTEX_WAKE, 1, NULL, NULL, 0) == 0)
 		sched_yield();
 	__atomic_store_n(mine, 1, __ATOMIC_RELEASE);
@@ -292,7 +292,7 @@ TEST(o_direct_reads_into_and_writes_from_it)
 	EXPECT_EQ(memcmp(p, p + MIB, MIB), 0);
 }
 
-TEST(nobody_can_shrink_or_punch_it)
+TEST(it_cannot_be_truncated_or_punched)
 {
 	int fd = dev_create(NULL, 2 * MIB);
 	char *p;
@@ -307,7 +307,7 @@ TEST(nobody_can_shrink_or_punch_it)
 	EXPECT_NE(madvise(p, 2 * MIB, MADV_REMOVE), 0);
 	EXPECT_EQ(madvise(p, 2 * MIB, MADV_DONTNEED), 0);
 	EXPECT_EQ(p[MIB], 7);
-	/* Part of a large page: core code would split a page cache page. */
+	/* Part of a large page: the kernel would split a page of the page cache. */
 	(void)madvise(p, MIB, MADV_COLD);
 	(void)madvise(p, MIB, MADV_PAGEOUT);
 	EXPECT_EQ(p[MIB], 7);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Names: given once, found, listed, removed; and their visibility. */
+/* Names: unique, found, listed, unlinked; and their visibility. */
 #include <sys/stat.h>
 
 #include "dev.h"
@@ -39,7 +39,7 @@ static int unlink_as(int fd, uint32_t flags, const char *name)
 	return dev_ioctl(fd, SHMIPC_IOC_UNLINK, &r);
 }
 
-TEST(a_name_is_taken_from_the_segment_that_is_meant)
+TEST(unlink_bound_removes_only_the_name_of_its_own_segment)
 {
 	int none = open(SHMIPC_DEVICE, O_RDWR | O_CLOEXEC), old, new;
 

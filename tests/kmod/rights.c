@@ -193,7 +193,7 @@ TEST(pids_are_those_of_the_readers_namespace)
 	close(fd);
 }
 
-/* Does it fail with -ENOSPC because of @limit? */
+/* Does it fail with -ENOSPC, because of @limit? */
 static int hits(const char *name, uint64_t bytes, uint32_t limit)
 {
 	struct make m;
@@ -239,7 +239,7 @@ static int meets_segment_limit(void *arg)
 	return dev_create(NULL, PAGE) >= 0 ? 0 : 3;
 }
 
-TEST(a_user_meets_the_limits_and_the_privileged_do_not)
+TEST(the_limits_of_a_user_do_not_apply_to_the_privileged)
 {
 	int fd;
 
@@ -254,7 +254,7 @@ TEST(a_user_meets_the_limits_and_the_privileged_do_not)
 	ASSERT_EQ(param("user_max_segs", "4096"), 0);
 }
 
-TEST(everybody_meets_the_total_limits)
+TEST(the_total_limits_apply_to_all_users)
 {
 	int fd;
 

@@ -39,7 +39,7 @@ FIXTURE_TEARDOWN(roles)
 	close(self->reader);
 }
 
-TEST_F(roles, everybody_reads_everything)
+TEST_F(roles, every_opener_reads_everything)
 {
 	EXPECT_EQ(map_errno(self->none, 0, 4 * MIB, PROT_READ), 0);
 	EXPECT_EQ(map_errno(self->producer, 0, 4 * MIB, PROT_READ), 0);
@@ -47,7 +47,7 @@ TEST_F(roles, everybody_reads_everything)
 	EXPECT_EQ(map_errno(self->reader, 0, 4 * MIB, PROT_READ), 0);
 }
 
-TEST_F(roles, each_writes_its_own_pages_only)
+TEST_F(roles, each_role_writes_its_own_pages_only)
 {
 	const struct {
 		uint64_t off, bytes;
@@ -61,7 +61,7 @@ TEST_F(roles, each_writes_its_own_pages_only)
 		{ 2 * MIB, 2 * MIB, -EACCES, 0, -EACCES, -EACCES },
 		{ 2 * MIB, PAGE, -EACCES, 0, -EACCES, -EACCES },
 		{ 4 * MIB - PAGE, PAGE, -EACCES, 0, -EACCES, -EACCES },
-		/* A range that is only partly in one's own region is refused. */
+		/* A range that is only partly in the role's region is refused. */
 		{ PROD_OFF, 2 * PAGE, -EACCES, -EACCES, -EACCES, -EACCES },
 		{ RING_OFF, 2 * PAGE, -EACCES, -EACCES, -EACCES, -EACCES },
 		{ 2 * MIB - PAGE, 2 * PAGE, -EACCES, -EACCES, -EACCES, -EACCES },
@@ -110,7 +110,7 @@ TEST_F(roles, no_private_and_no_executable_mapping)
 	p = dev_map(self->producer, PROD_OFF, PAGE, RW);
 	ASSERT_NE(p, MAP_FAILED);
 	EXPECT_EQ(mprotect(p, PAGE, PROT_READ | PROT_EXEC), -1);
-	/* One's own region may be made read-only and writable again. */
+	/* A mapping of the role's own region may be made read-only and writable again. */
 	EXPECT_EQ(mprotect(p, PAGE, PROT_READ), 0);
 	EXPECT_EQ(mprotect(p, PAGE, RW), 0);
 	munmap(p, PAGE);
@@ -250,7 +250,7 @@ TEST_F(roles, two_roles_in_one_process_need_two_descriptors)
 	EXPECT_EQ(map_errno(self->consumer, CONS_OFF, PAGE, RW), 0);
 }
 
-TEST(a_region_for_all_needs_no_role)
+TEST(a_region_can_be_writable_without_a_role)
 {
 	struct make m;
 	int fd, ro;

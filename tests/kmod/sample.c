@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* The sampler: off, on while somebody listens, correct, and gone with the module. */
+/* The sampler: it runs only while a tracer listens, is correct, and stops with the module. */
 #include <linux/perf_event.h>
 
 #include "module.h"
@@ -284,7 +284,7 @@ TEST_F(sample, lag_of_a_topics_subscribers_is_exact)
 	sub->sub[1].line.state = SHMIPC_POLICY_LOSSY | 1 << 16;
 	sub->sub[1].line.pos = 900;
 	sub->sub[1].line.lost = 5;
-	/* Member of a group: takes nothing at the moment. */
+	/* A group's member that is not taking a message. */
 	sub->sub[2].line.state = SHMIPC_POLICY_LOSSLESS | 64 << 8 | 1 << 16;
 	sub->sub[2].line.pos = SHMIPC_POS_NONE;
 	sub->group[63].cursor = 951;
@@ -332,7 +332,7 @@ TEST_F(sample, lag_of_a_topics_subscribers_is_exact)
 	EXPECT_EQ(field(segment_line(text, id), "published"), 1005);
 	EXPECT_EQ(field(peer_line(text, id, 1), "lag"), 15);
 
-	/* A publisher that claims nothing, a member of a group without a position. */
+	/* A publisher without a claim, and a group's member without a position. */
 	pub->line[0].claim = SHMIPC_CLAIM_NONE;
 	sub->group[63].cursor = 0;
 	text = a_few_samples();
@@ -376,7 +376,7 @@ TEST_F(sample, a_false_topic_does_no_harm)
 		close(fd[n]);
 }
 
-TEST_F(sample, any_bytes_in_the_shared_pages_are_only_numbers)
+TEST_F(sample, any_bytes_in_the_shared_pages_do_no_harm)
 {
 	unsigned int seed = (unsigned int)now_ns();
 	uint64_t *pub, *sub;
@@ -412,13 +412,13 @@ TEST_F_TIMEOUT(sample, the_rate_can_be_changed_and_is_checked, 40)
 	EXPECT_EQ(spit(SAMPLE_HZ, "1"), 0);
 	ASSERT_EQ(spit(ON_SEGMENTS, "1"), 0);
 	EXPECT_EQ(sampler("hz"), 1);
-	/* At the old rate that would take ten minutes. */
+	/* At the old rate this would take ten minutes. */
 	EXPECT_EQ(spit(SAMPLE_HZ, "10000"), 0);
 	EXPECT_EQ(sampler_await_ticks(600), 0);
 	EXPECT_STREQ(slurp(SAMPLE_HZ), "10000\n");
 }
 
-/* More work than its share of a CPU: it skips ticks, but still visits all segments. */
+/* With more work than its share of a CPU it skips ticks, but visits all segments. */
 TEST_F_TIMEOUT(sample, a_high_rate_with_many_segments_continues, 60)
 {
 	int fd[16][SLOTS], i, j;
@@ -636,7 +636,7 @@ TEST_F_TIMEOUT(sample, the_module_is_loaded_and_unloaded_while_traced, 600)
 	}
 	while (wait(&status) > 0)
 		;
-	/* And once in any case, with all events on. */
+	/* At least once, with all events on. */
 	ASSERT_EQ(spit(EVENTS "enable", "1"), 0);
 	EXPECT_EQ(sampler_await_ticks(1), 0);
 	ASSERT_EQ(module_remove(), 0);

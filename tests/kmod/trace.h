@@ -14,7 +14,7 @@
 #define EVENTS TRACE "events/shmipc/"
 #define SAMPLE_HZ "/sys/module/shmipc/parameters/sample_hz"
 
-/* Read a whole file, as far as it fits. */
+/* Read a file, up to the size of the buffer. */
 static inline char *slurp(const char *path)
 {
 	static char buf[1 << 20];
@@ -55,7 +55,7 @@ static inline bool can_trace(void)
 			SKIP(return, "no tracefs");				\
 	} while (0)
 
-/* A number of /sys/kernel/debug/shmipc/sampler, or -1. */
+/* A number from /sys/kernel/debug/shmipc/sampler, or -1. */
 static inline long long sampler(const char *what)
 {
 	char *text = slurp("/sys/kernel/debug/shmipc/sampler"), *at;
@@ -68,7 +68,7 @@ static inline long long sampler(const char *what)
 	return at ? atoll(at + strlen(key)) : -1;
 }
 
-/* Wait until it has visited everything @n more times. */
+/* Wait until the sampler has visited everything @n more times. */
 static inline int sampler_await_ticks(long long n)
 {
 	uint64_t end = long_deadline();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Loading and unloading: refused while in use, complete afterwards, during use. */
+/* Unloading the module: refused while it is in use; complete; and racing with its use. */
 #include "module.h"
 
 /* Number of lines of a file that contain @word. */
@@ -77,7 +77,7 @@ TEST_F(unload, refused_while_in_use)
 	EXPECT_EQ(dev_unlink("unload/persistent"), 0);
 }
 
-TEST_F(unload, complete_afterwards)
+TEST_F(unload, complete_when_nothing_is_in_use)
 {
 	ASSERT_EQ(dev_attach(dev_create("unload/attached", PAGE), SHMIPC_ROLE_PRODUCER), 0);
 	EXPECT_EQ(module_remove(), -EAGAIN);
@@ -117,9 +117,9 @@ static long inodes_in_use(void)
 }
 
 /*
- * One page lost in each round would be detected, and so would an inode. KASAN keeps a 32nd
- * of the memory from being reused, and kmemleak allocates records: with those, they look
- * for small losses, and this test for large ones.
+ * A loss of one page or one inode in each round would be detected. KASAN keeps a 32nd of
+ * the memory from being reused, and kmemleak allocates records: in kernels with these,
+ * they detect small losses, and this test only large ones.
  */
 TEST_F_TIMEOUT(unload, nothing_is_lost_by_many_rounds, 600)
 {

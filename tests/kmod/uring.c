@@ -85,7 +85,7 @@ static int attach_and_die(void *arg)
 	return dev_attach(dev_open("uring"), SHMIPC_ROLE_CONSUMER) == 1 ? 0 : 1;
 }
 
-TEST_F(uring, the_end_of_a_peer_ends_it)
+TEST_F(uring, the_end_of_a_peer_ends_a_wait)
 {
 	/* Its attach and its death: two results. */
 	ASSERT_EQ(submit_wait(&self->ring, self->fd, WORD, 0, 1, 0, 0, UINT64_MAX, 0), 1);
@@ -95,7 +95,7 @@ TEST_F(uring, the_end_of_a_peer_ends_it)
 	EXPECT_EQ(ring_reap(&self->ring, NULL), -EAGAIN);
 }
 
-TEST_F(uring, closing_cancels_it)
+TEST_F(uring, closing_cancels_a_wait)
 {
 	int fd = dev_open("uring");
 

@@ -15,10 +15,10 @@
  *
  * Changes:
  *   1  first version
- *   2  segments whose data are reserved at first: SHMIPC_DEV_RESERVE,
- *      shmipc_dev_create.commit_bytes (it was reserved), SHMIPC_IOC_COMMIT;
- *      at the end of shmipc_dev_info and shmipc_dev_stat what is used and reserved;
- *      SHMIPC_DEV_ANY_PEER in shmipc_dev_wait and shmipc_dev_poll;
+ *   2  segments whose memory is committed on demand: SHMIPC_DEV_RESERVE,
+ *      shmipc_dev_create.commit_bytes (in place of a reserved field),
+ *      SHMIPC_IOC_COMMIT; used and reserved bytes at the end of shmipc_dev_info and
+ *      shmipc_dev_stat; SHMIPC_DEV_ANY_PEER in shmipc_dev_wait and shmipc_dev_poll;
  *      SHMIPC_DEV_UNLINK_BOUND
  */
 #ifndef _UAPI_LINUX_SHMIPC_H
@@ -32,7 +32,7 @@
 
 #define SHMIPC_DEVICE		"/dev/shmipc"
 
-/* Where the kernel puts the peer table, and what follows it. */
+/* Offsets of the peer table, and of the body that follows it. */
 #define SHMIPC_DEV_PEERS_OFF	4096u
 #define SHMIPC_DEV_BODY_OFF(peers)					\
 	(SHMIPC_DEV_PEERS_OFF +						\
@@ -45,7 +45,7 @@
 
 /* Limits that cause ENOSPC, in shmipc_dev_create.limit and shmipc_dev_commit.limit. */
 enum shmipc_dev_limit {
-	SHMIPC_LIMIT_NONE	= 0,	/* memory itself (ENOMEM) */
+	SHMIPC_LIMIT_NONE	= 0,	/* no limit was the cause */
 	SHMIPC_LIMIT_USER_BYTES	= 1,	/* parameter user_max_mib; CAP_IPC_LOCK lifts it */
 	SHMIPC_LIMIT_USER_SEGS	= 2,	/* parameter user_max_segs; CAP_IPC_LOCK lifts it */
 	SHMIPC_LIMIT_TOTAL_BYTES = 3,	/* parameter total_max_mib */
@@ -68,19 +68,19 @@ enum shmipc_dev_limit {
  * @caps:            SHMIPC_DEV_CAP_*
  * @layout_major:    SHMIPC_LAYOUT_MAJOR that the module writes
  * @layout_minor:    SHMIPC_LAYOUT_MINOR
- * @total_max_bytes: of memory in all segments
- * @total_bytes:     in use
- * @user_max_bytes:  of one user; ~0: not limited for the caller
- * @user_bytes:      the caller's
- * @total_max_segs:  segments
- * @total_segs:      in use
- * @user_max_segs:   of one user; ~0: not limited for the caller
- * @user_segs:       the caller's
- * @total_max_reserved: bytes that all segments may be large together, whether there
- *                   is memory for them or not
- * @total_reserved:  of it, in use
- * @user_max_reserved: those of one user; ~0: not limited for the caller
- * @user_reserved:   the caller's
+ * @total_max_bytes: limit on the memory of all segments
+ * @total_bytes:     memory in use
+ * @user_max_bytes:  limit on the memory of one user; ~0: none for the caller
+ * @user_bytes:      memory of the caller's user
+ * @total_max_segs:  limit on the number of segments
+ * @total_segs:      segments in use
+ * @user_max_segs:   limit on the segments of one user; ~0: none for the caller
+ * @user_segs:       segments of the caller's user
+ * @total_max_reserved: limit on the sizes of all segments together, with and without
+ *                   memory
+ * @total_reserved:  in use
+ * @user_max_reserved: the same for one user; ~0: none for the caller
+ * @user_reserved:   in use by the caller's user
  */
 struct shmipc_dev_info {
 	__u32		size;
@@ -136,8 +136,8 @@ struct shmipc_dev_region {
  * @node:       with ON_NODE: NUMA node of all memory
  * @peers:      slots in the peer table, 1 to SHMIPC_DEV_PEERS_MAX
  * @nregions:   at @regions
- * @page:       4096, 2097152, or 0 for the larger one if it fits. Other powers of
- *              two are recorded as asked, and the next smaller size is used
+ * @page:       4096, 2097152, or 0 for the larger one if possible. Other powers of two
+ *              are recorded as asked, and the next smaller size is used
  * @data_off:   where the data begin: a multiple of 4096, and of 2097152 to have
  *              2 MiB pages; not before SHMIPC_DEV_BODY_OFF(peers) + @body_bytes
  * @data_bytes: a multiple of 4096, not 0
@@ -149,13 +149,13 @@ struct shmipc_dev_region {
  *              from now on; a multiple of 4096, not more than @data_bytes. Otherwise
  *              0, and all of the data have memory
  * @limit:      result: with ENOSPC, enum shmipc_dev_limit
- * @huge:       result: 2 MiB pages obtained
- * @small:      result: 4 KiB pages obtained
+ * @huge:       result: number of 2 MiB pages
+ * @small:      result: number of 4 KiB pages
  * @id:         result: as in the header
  *
- * No process sees the segment before it is complete. The header, the peer table and
- * the body always have memory, in 4 KiB pages. Between them and the data there is
- * nothing, but with RESERVE that can be committed, too.
+ * Other processes cannot see the segment before it is complete. The header, the peer
+ * table and the body always have memory, in 4 KiB pages. The gap between them and the
+ * data has none; with RESERVE it can be committed, too.
  *
  * Errors: EEXIST the name is taken; EBUSY this descriptor already has a segment; ENOSPC
  * a limit; ENOMEM; EPERM for CHOWN; EINVAL; EFAULT; EINTR killed meanwhile;
@@ -220,10 +220,11 @@ struct shmipc_dev_name {
  * @fd:       a descriptor of the device that has a segment
  * @reserved: 0
  *
- * For another role in the same address space, and for a segment received by
- * descriptor. If @fd is open for writing, this descriptor may be, too.
- * Errors: EBADF no descriptor, or not of the device; ENXIO it has no segment;
- * EACCES it is not open for what this one is; EBUSY this one has a segment.
+ * For another role in the same address space, and for a segment whose descriptor was
+ * received. This descriptor may be open for writing only if @fd is; likewise for
+ * reading. Errors: EBADF not a descriptor of the device; ENXIO @fd has no segment;
+ * EACCES this descriptor is open for more than @fd is; EBUSY this one already has a
+ * segment.
  */
 struct shmipc_dev_join {
 	__u32		size;
@@ -242,7 +243,7 @@ struct shmipc_dev_join {
  * @page_asked:  as created
  * @page_got:    smallest page that backs the data; 4096 also while none does
  * @node_asked:  -1: any
- * @node_got:    of the first data page; while there is none, of the header's
+ * @node_got:    of the first data page; while there is none, of the header
  * @huge:        2 MiB pages
  * @small:       4 KiB pages
  * @kind:        as created
@@ -258,8 +259,8 @@ struct shmipc_dev_join {
  * @created_ns:  CLOCK_REALTIME
  * @id:          random, as in the header
  * @name:        ends with a 0; empty for none
- * @used_bytes:  of the segment that have memory now
- * @reserved_bytes: of it that have, or can be given, memory
+ * @used_bytes:  bytes that have memory now
+ * @reserved_bytes: bytes that have memory or can be committed
  */
 struct shmipc_dev_stat {
 	__u32		size;
@@ -363,7 +364,7 @@ struct shmipc_dev_detach {
 
 /* shmipc_dev_wait.peer: watch no slot */
 #define SHMIPC_DEV_NO_PEER	0xffffffffu
-/* Watch all: @peer_val is what shmipc_seg_live.peer_seq was, less bit 31. EINVAL before 2 */
+/* Watch all slots: @peer_val is shmipc_seg_live.peer_seq without bit 31. EINVAL before ABI 2 */
 #define SHMIPC_DEV_ANY_PEER	0xfffffffeu
 
 /**
@@ -449,9 +450,9 @@ struct shmipc_dev_poll {
  * struct shmipc_dev_peer - one slot, as known to the kernel
  * @state:      enum shmipc_peer_state
  * @role:       enum shmipc_role
- * @slot:       which
+ * @slot:       number of the slot
  * @word:       as in the table
- * @pid:        in the reader's PID namespace; 0: in another, or not attached
+ * @pid:        in the reader's PID namespace; 0: it is in another, or not attached
  * @generation: grows with each attach to this slot
  * @since_ns:   CLOCK_REALTIME of the attach
  * @caps:       SHMIPC_PEER_CAP_*
@@ -498,9 +499,9 @@ struct shmipc_dev_peers {
  * @size:   sizeof this struct
  * @flags:  0
  * @off:    from the segment's start; a multiple of 2097152
- * @chunks: pointer to a __u32 for each 2 MiB from @off: bits 0..15 NUMA node of
- *          its first page, bit 16: one 2 MiB page, bit 17: no page
- * @count:  room; result: chunks written
+ * @chunks: pointer to a __u32 for each 2 MiB from @off: bits 0..15: NUMA node of
+ *          its first page; bit 16: one 2 MiB page; bit 17: no page
+ * @count:  room at @chunks, in __u32; result: chunks written
  * @reserved: 0
  */
 struct shmipc_dev_pages {
@@ -517,44 +518,43 @@ struct shmipc_dev_pages {
 #define SHMIPC_CHUNK_HOLE	0x00020000u
 
 /* shmipc_dev_commit.flags: at most one */
-#define SHMIPC_DEV_UNCOMMIT	0x1u	/* take the memory back */
-#define SHMIPC_DEV_LOOK		0x2u	/* change nothing */
+#define SHMIPC_DEV_UNCOMMIT	0x1u	/* free the memory */
+#define SHMIPC_DEV_LOOK		0x2u	/* only report what has no memory */
 
 /**
- * struct shmipc_dev_commit - give a part of a segment memory, take it back, or ask
+ * struct shmipc_dev_commit - allocate, free or query the memory of a part of a segment
  * @size:     sizeof this struct
  * @flags:    0, SHMIPC_DEV_UNCOMMIT or SHMIPC_DEV_LOOK
  * @off:      from the segment's start; a multiple of 4096
- * @bytes:    a multiple of 4096, not 0; but for LOOK, all of it is in one region that
- *            the caller may write, as for a writable mapping
+ * @bytes:    a multiple of 4096, not 0. Except with LOOK, the range must be within one
+ *            region that the caller may write, as for a writable mapping
  * @reserved: 0
- * @changed:  result: bytes that got memory; with UNCOMMIT, that lost it; with LOOK,
- *            that have none
+ * @changed:  result: bytes that got memory; with UNCOMMIT, bytes that lost it; with
+ *            LOOK, bytes that have none
  * @limit:    result: with ENOSPC, enum shmipc_dev_limit
  * @reserved1: 0
  *
- * What has memory keeps it, and its bytes; the rest gets zeroed pages: one of 2 MiB
- * for each aligned 2 MiB that the range covers and where there is no page yet, if the
- * segment was created with such pages wanted and one can be had, 4 KiB pages
- * otherwise. All or nothing: after an error the segment is as it was before. The
- * memory counts against the limits of the segment's creator, and it is charged to
- * the memory cgroup that made the segment.
+ * Pages that exist keep their contents. The others are allocated, zeroed: a 2 MiB page
+ * for each aligned 2 MiB of the range that has no pages yet, if the segment was created
+ * for 2 MiB pages and one is available, otherwise 4 KiB pages. After an error the
+ * segment is unchanged. The memory counts against the limits of the segment's creator,
+ * and is charged to the memory cgroup that created the segment.
  *
- * A page without memory reads as zero through a mapping that is read-only for good,
- * and takes no memory by that. A touch through a mapping that can be written commits
- * the page, and is SIGBUS if that fails: so commit first.
+ * Through a mapping that can never be written, a page without memory reads as zero and
+ * is not allocated. A touch through a writable mapping commits the page, with SIGBUS if
+ * that fails; so commit first.
  *
- * UNCOMMIT is for the data of segments created with RESERVE. A 2 MiB page stays
- * unless all of it is in the range. Mappings stay, and see zeroes from then on. A
- * holder of a page by another way (O_DIRECT, io_uring, a pipe) keeps that page with
- * its bytes until it lets go, and the segment does not see it again. All sleepers
- * of the segment are woken.
- * It is refused while another process may write there (an attached peer with such a
- * role, or for a region without a role another description of the device): nobody
- * else can take away what a process has committed after its ATTACH.
+ * UNCOMMIT is for the data of segments created with RESERVE. A 2 MiB page is freed only
+ * if all of it is in the range. Mappings stay, and show zeroes from then on. A page that
+ * is also in use by O_DIRECT, io_uring or a pipe stays with its user until released, but
+ * is no longer part of the segment. All sleepers of the segment are woken. UNCOMMIT is
+ * refused while another process may write the range (an attached peer with such a role;
+ * for a region without a role, another file description). So another process cannot
+ * free what a process has committed after its ATTACH.
  *
- * Errors: ENOSPC a limit; ENOMEM; EACCES no right to write the range; EBUSY another
- * process may write it (UNCOMMIT); EINTR killed meanwhile; EINVAL; ENXIO no segment.
+ * Errors: ENOSPC a limit; ENOMEM; EACCES the caller may not write the range; EBUSY
+ * another process may write it (UNCOMMIT); EINTR killed meanwhile; EINVAL; ENXIO no
+ * segment.
  */
 struct shmipc_dev_commit {
 	__u32		size;
@@ -569,7 +569,7 @@ struct shmipc_dev_commit {
 
 #define SHMIPC_IOC_MAGIC	0xb7
 
-/* The size is in the struct, so the number does not change when the struct grows. */
+/* The size is in the struct, so that the ioctl's number stays when the struct grows. */
 #define SHMIPC_IOC_INFO		_IO(SHMIPC_IOC_MAGIC, 0x00)	/* struct shmipc_dev_info */
 #define SHMIPC_IOC_CREATE	_IO(SHMIPC_IOC_MAGIC, 0x01)	/* struct shmipc_dev_create */
 #define SHMIPC_IOC_OPEN		_IO(SHMIPC_IOC_MAGIC, 0x02)	/* struct shmipc_dev_name */

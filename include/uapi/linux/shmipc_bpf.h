@@ -14,11 +14,11 @@
  * struct that the module does not know are zero, and so is @out after an error.
  *
  * The same structs are the last argument of the tracepoints shmipc_sample and
- * shmipc_sample_peer, which fire while somebody listens to them, at the rate of the parameter
- * sample_hz of the module.
+ * shmipc_sample_peer, which fire while a tracer listens, at the rate of the module's
+ * parameter sample_hz.
  *
- * Positions are read from memory that the peers write: measure and show them, but do
- * not rely upon them. In a topic they are numbers of messages, in a ring bytes.
+ * Positions are read from memory that the peers can write: measure and show them, but
+ * do not rely on them. In a topic they are numbers of messages, in a ring bytes.
  *
  * Changes:
  *   1  first version
@@ -28,9 +28,9 @@
 
 #include <linux/types.h>
 
-/* In place of a slot: no peer in particular. */
+/* In place of a slot: none. */
 #define SHMIPC_BPF_NO_SLOT	0xffffffffu
-/* In place of a position: private to its owner, or there is none. */
+/* In place of a position: not in shared memory, or none. */
 #define SHMIPC_BPF_NO_POS	(~0ULL)
 
 /**
@@ -44,7 +44,7 @@
  * @lag:       of the receiver that is furthest behind, in positions
  * @behind:    the same, in messages
  * @slot:      its slot; SHMIPC_BPF_NO_SLOT if no position is known
- * @pid:       and its process, in the initial PID namespace
+ * @pid:       its process, in the initial PID namespace
  * @kind:      enum shmipc_kind
  * @slots:     in the peer table
  * @attached:  slots taken now
@@ -75,14 +75,14 @@ struct shmipc_bpf_state {
  *              not published yet; SHMIPC_BPF_NO_POS: not known
  * @lag:        from @pos to what is published; 0 if @pos is not known
  * @behind:     the same, in messages
- * @messages:   that it received, or sent
- * @lost:       messages that it was told it lost (subscribers)
+ * @messages:   received or sent by it
+ * @lost:       lost messages that were reported to it (subscribers)
  * @slot:       in the peer table
  * @role:       enum shmipc_role
  * @pid:        of its process, in the initial PID namespace
  * @holding:    messages in the pool that it holds (subscribers)
  * @policy:     enum shmipc_policy (subscribers)
- * @group:      1 and up; 0: none (subscribers)
+ * @group:      number of its group, from 1; 0: none (subscribers)
  * @waits_for:  slot of the peer that it waits for now, or SHMIPC_BPF_NO_SLOT (publishers)
  * @reserved:   0
  * @comm:       name of the process at attach

@@ -2,9 +2,9 @@
 /*
  * shmipc_layout.h - the layout of shmipc's shared memory
  *
- * This is an ABI between processes: two builds of the library that agree on
- * SHMIPC_LAYOUT_MAJOR and know all of each other's incompatible features can
- * share a segment. It is versioned apart from the ioctls.
+ * This is an ABI between processes: two builds of the library with the same
+ * SHMIPC_LAYOUT_MAJOR which know each other's incompatible features can share a
+ * segment. Its version is separate from that of the ioctls.
  *
  *   segment                                    written by (dev backend)
  *   +--------------------------------------+ 0
@@ -41,13 +41,13 @@
 #define SHMIPC_SEG_MAGIC	0x47536370696d6873ULL
 #define SHMIPC_RING_MAGIC	0x47526370696d6873ULL
 
-/* Features an older library must know to open the segment: it refuses others. */
+/* The incompatible features known to this version; a segment with others is refused. */
 #define SHMIPC_FEAT_INCOMPAT_KNOWN	0ULL
 
-/* What lies in the segment. */
+/* What a segment contains. */
 enum shmipc_kind {
 	SHMIPC_KIND_ANY		= 0,	/* only in requests: any kind */
-	SHMIPC_KIND_RAW		= 1,	/* bytes; used as the program likes */
+	SHMIPC_KIND_RAW		= 1,	/* bytes without structure */
 	SHMIPC_KIND_SPSC	= 2,	/* lossless ring, one producer, one consumer */
 	SHMIPC_KIND_BCAST	= 3,	/* overwriting log, one producer, many readers */
 	SHMIPC_KIND_TOPIC	= 4,	/* publishers and subscribers: shmipc_topic.h */
@@ -135,11 +135,11 @@ struct shmipc_seg_hdr {
 #define SHMIPC_SEG_LIVE_OFF	2048u	/* in the first page */
 
 /**
- * struct shmipc_seg_live - what changes in the first page
- * @peer_seq: mem: grows when a peer has come and is ready to be watched, before it does
- *            anything that a sleeper might wait for. A sleeper that watches the words of
- *            several peers sleeps on this word, too, and has read it before theirs.
- *            dev: grows with each peer that comes, leaves or dies
+ * struct shmipc_seg_live - the part of the first page that changes
+ * @peer_seq: mem: grows when a peer has attached and its word can be watched, before it
+ *            does anything that a sleeper might wait for. A sleeper that watches the
+ *            words of several peers also sleeps on this word, and reads it before theirs.
+ *            dev: grows whenever a peer attaches, leaves or dies
  */
 struct shmipc_seg_live {
 	__u32	peer_seq;
@@ -149,7 +149,7 @@ struct shmipc_seg_live {
 /*
  * peer_slot.word: the word that a sleeper watches in addition to its position word.
  * It holds the thread id of the owner's keeper thread (in the owner's PID
- * namespace; nobody else interprets it) in the low 30 bits, as the kernel's
+ * namespace; other processes do not interpret it) in the low 30 bits, as the kernel's
  * robust-futex protocol requires. The kernel sets bit 30 when the owner dies.
  */
 #define SHMIPC_PEER_TID_MASK	0x3fffffffu
@@ -166,9 +166,9 @@ struct shmipc_seg_live {
  * @caps:        SHMIPC_PEER_CAP_* of the owner
  * @generation:  grows by one with each attach to this slot
  * @since_ns:    CLOCK_REALTIME of the attach
- * @hint_pid:    for people only, never acted upon: the pid, in ...
- * @hint_pidns:  ... the PID namespace with this inode number
- * @comm:        for people only: the name of the process
+ * @hint_pid:    pid of the owner in its PID namespace; only for display
+ * @hint_pidns:  inode number of that namespace; only for display
+ * @comm:        name of the process; only for display
  */
 struct shmipc_peer_slot {
 	__u32	word;
@@ -250,7 +250,7 @@ struct shmipc_mark {
 /**
  * struct shmipc_prod - the producer's page
  * @tail:      position of the next record; written at each publish
- * @want_pos:  spsc: the producer sleeps until the consumer's position gets here
+ * @want_pos:  spsc: the producer sleeps until the consumer reaches this position
  * @floor_lot: bcast: records before @marks[@floor_lot] may be overwritten
  * @marks:     bcast: first record at or after each lot's first byte
  *
@@ -271,7 +271,7 @@ struct shmipc_prod {
  * struct shmipc_cons - the consumer's page (spsc)
  * @head:       position of the next unread record; written at each release
  * @credit_pos: the same, but written only once per lot; polled by the producer
- * @want_pos:   the consumer sleeps until the producer's position gets here
+ * @want_pos:   the consumer sleeps until the producer reaches this position
  */
 struct shmipc_cons {
 	struct shmipc_cursor	head;

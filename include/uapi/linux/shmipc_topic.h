@@ -28,14 +28,14 @@
  * modulo the number of entries. A small message is in the entry's cell, a large one in
  * the pool; then the cell has its location.
  *
- * Entries and pool need not have memory from the beginning (they may be a hole in a
- * file): it is taken as messages are published. The entries before pub_ctl.backed have
- * it, and so has the chunk of each message. The lines of subscribers in slots below
- * sub_ctl.subs_used have it; everything before the first of them always has.
+ * Entries and pool need not have memory from the start (they may be a hole in a file):
+ * it is committed as messages are published. Entries before pub_ctl.backed have memory,
+ * and so has the chunk of each message. The lines of subscribers in slots below
+ * sub_ctl.subs_used have it; everything before the first of these lines always has.
  *
  * Changes of SHMIPC_TOPIC_VERSION:
  *   2  the tail can be lent to a publisher (pub_line.next)
- *   3  memory is taken as it is used (pub_ctl.backed, pub_ctl.trims, sub_line.reading);
+ *   3  memory is committed on demand (pub_ctl.backed, pub_ctl.trims, sub_line.reading);
  *      a topic that only subscribers have opened is provisional (pub_ctl.shape)
  */
 #ifndef _UAPI_LINUX_SHMIPC_TOPIC_H
@@ -61,12 +61,12 @@
 #define SHMIPC_META_WALL	0x8u	/* CLOCK_REALTIME, nanoseconds */
 #define SHMIPC_META_ALL		0xfu
 
-/* The treatment of a subscriber that falls behind. */
+/* What happens when a subscriber falls behind. */
 enum shmipc_policy {
 	SHMIPC_POLICY_DEFAULT	= 0,	/* only in requests: LOSSY */
-	SHMIPC_POLICY_LOSSY	= 1,	/* it loses messages, and is told how many */
+	SHMIPC_POLICY_LOSSY	= 1,	/* it loses messages; their number is reported to it */
 	SHMIPC_POLICY_LOSSLESS	= 2,	/* publishers wait for it */
-	SHMIPC_POLICY_EVICT	= 3,	/* they wait for a while, then it is cut off */
+	SHMIPC_POLICY_EVICT	= 3,	/* publishers wait for evict_ns, then it is cut off */
 };
 
 /**
@@ -119,7 +119,7 @@ struct shmipc_topic_hdr {
 /*
  * While only one publisher publishes, the tail is lent to it: the word names that
  * publisher and the number from which on it is lent, and the number of the next message
- * is in the publisher's line (next). Any other publisher that wants to publish recalls it.
+ * is in the publisher's line (next). Another publisher that starts to publish recalls it.
  */
 #define SHMIPC_TAIL_LENT	(1ULL << 63)
 #define SHMIPC_TAIL_RECALLED	(1ULL << 62)	/* no number may be claimed */
@@ -132,15 +132,15 @@ struct shmipc_topic_hdr {
  * @floor:     messages before this one may be overwritten; only grows
  * @clear:     entries before this one may be reused: no subscriber that
  *             publishers wait for is behind it, and no publisher is writing there
- * @room_want: a publisher sleeps until a subscriber's position gets here; with several
+ * @room_want: a publisher sleeps until a subscriber reaches this position; with several
  *             publishers the largest value, so it only grows
  * @pubs_used: slots of publishers that were ever taken are below this
- * @aborted:   messages that never came, as their publishers died
- * @evictions: subscribers that were cut off
- * @backed:    entries before this one have memory; only grows. To be sure, ask the
- *             kernel
- * @trims:     how often memory of chunks was given back to the system: what was known
- *             of any chunk's memory before is no longer valid
+ * @aborted:   claimed messages that were never published, as their publishers died
+ * @evictions: number of subscribers that were cut off
+ * @backed:    entries before this one have memory; only grows. A peer that must be sure
+ *             asks the kernel
+ * @trims:     how often memory of chunks was given back to the system; after each time,
+ *             earlier knowledge of which chunks have memory is invalid
  * @shape:     enum shmipc_topic_shape; its low 32 bits are what subscribers of a
  *             provisional topic wait on
  */
@@ -160,11 +160,11 @@ struct shmipc_pub_ctl {
 };
 
 /*
- * pub_ctl.shape. A subscriber without options creates a topic that has the defaults,
- * provisionally. The first end that publishes or states options decides, once: it
- * makes it final, or, if it asks for something else, superseded, and puts another
- * segment in the place of the name. A process that opens a superseded one by name does
- * the latter. Nothing was ever published in one that is not final.
+ * pub_ctl.shape. A subscriber without options creates a provisional topic, which has the
+ * default shape. The first end that publishes or states options decides, once: if it
+ * asks for the same shape the topic becomes final; otherwise the topic is superseded,
+ * and another segment takes over its name. A process that finds a superseded topic under
+ * the name replaces it, too. No message was ever published in a topic that is not final.
  */
 enum shmipc_topic_shape {
 	SHMIPC_SHAPE_FINAL		= 0,
@@ -181,7 +181,7 @@ enum shmipc_topic_shape {
  * @claim:     SHMIPC_CLAIM_NONE, or number << 12 | count of the messages that it
  *             is about to claim, or has claimed but not committed yet
  * @sent:      messages of all publishers that ever had this slot
- * @bytes:     in them
+ * @bytes:     payload bytes of these messages
  * @waits:     how often it waited for a subscriber or for the pool
  * @wait_slot: slot of the peer that it waits for now, plus 1; 0: none
  * @id:        random number of the publisher
@@ -247,11 +247,10 @@ struct shmipc_group_line {
  *            16..63 generation of its peer slot
  * @holding:  number of its holds in use
  * @received: messages
- * @lost:     messages that it was told it lost
+ * @lost:     lost messages that were reported to it
  * @reading:  number plus 1 of the message in the pool that it reads without holding
  *            it; 0: none
- * @moves:    1: it waits in a provisional topic, and will leave at once when that is
- *            superseded
+ * @moves:    1: it waits in a provisional topic, and leaves as soon as that is superseded
  *
  * @holds pairs of words follow: see struct shmipc_hold.
  */
@@ -277,9 +276,9 @@ struct shmipc_hold {
 };
 
 enum shmipc_entry_state {
-	SHMIPC_ENTRY_NONE	= 0,	/* not there yet */
+	SHMIPC_ENTRY_NONE	= 0,	/* not published yet */
 	SHMIPC_ENTRY_CELL	= 1,	/* the message is in the cell */
-	SHMIPC_ENTRY_POOL	= 2,	/* the cell has its location */
+	SHMIPC_ENTRY_POOL	= 2,	/* the cell has its location in the pool */
 	SHMIPC_ENTRY_ABORTED	= 3,	/* its publisher died: skip it */
 };
 
