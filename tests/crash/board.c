@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* board.c - what victims and checkers of all scenarios have in common */
+/* board.c - functions shared by the victims and checkers of all scenarios */
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -48,7 +48,7 @@ void message_check(uint64_t seq, const void *buf, size_t len)
 	unsigned char good;
 	size_t i;
 
-	must(len == message_len(seq), "message %llu: %zu bytes, sent were %zu",
+	must(len == message_len(seq), "message %llu: %zu bytes received, %zu sent",
 	     (unsigned long long)seq, len, message_len(seq));
 	for (i = 0; i < len; i++) {
 		good = (unsigned char)(seq * 31 + i * 7 + 1);
@@ -111,7 +111,7 @@ static int take(struct shmipc_channel *rx, uint64_t *next, uint64_t deadline_ns)
 
 	if (ret == -ESTALE) {
 		*next += shmipc_channel_lost(rx);
-		must(*next == next_seq(rx), "lapped: %llu messages lost, so %llu is next, not %llu",
+		must(*next == next_seq(rx), "%llu messages lost, so the next is %llu, not %llu",
 		     (unsigned long long)shmipc_channel_lost(rx), (unsigned long long)*next,
 		     (unsigned long long)next_seq(rx));
 		return 0;
@@ -141,7 +141,7 @@ bool drain_until_gone(struct shmipc_channel *rx, uint64_t *next)
 
 	for (;;) {
 		dead = shmipc_load_acquire(&board->dead);
-		/* Who had entered must be missed, however long it takes. */
+		/* If the victim had entered, its death must be reported, however late. */
 		if (dead && shmipc_load_acquire(&board->entered))
 			ret = take(rx, next, SHMIPC_FOREVER);
 		else

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * crash.h - what the drivers, the victims and the checkers share
+ * crash.h - shared by the drivers, the victims and the checkers
  *
- * A scenario has two processes. The victim does something and is killed in the
- * middle of it. The checker is the other side: it prepares the segment, may be
- * asleep in it, and after the death says whether all is as it must be. Both are
- * forked anew for each kill from a driver that never uses the library itself.
+ * A scenario has two processes. The victim is killed in the middle of an operation.
+ * The checker is the other side: it prepares the segment, may be asleep in it, and
+ * checks the state after the death. Both are forked anew for each kill, from a driver
+ * that never uses the library itself.
  */
 #ifndef CRASH_H
 #define CRASH_H
@@ -18,45 +18,45 @@
 
 #define NAME		"crash/ring"
 #define RING_BYTES	4096u
-#define MSG_MAX		896u		/* the largest that fits in a bcast ring of that size */
+#define MSG_MAX		896u		/* the largest that fits in a bcast ring of this size */
 #define MSGS_MAX	64u
 
 /* One page, shared by the driver, the victim and the checker. */
 struct board {
-	uint32_t dead;		/* driver: the victim is gone, and reaped */
-	uint32_t entered;	/* victim: what it opens or attaches is open */
-	uint32_t left;		/* victim: what it closes is closed */
-	uint32_t ready;		/* checker: the victim's set-up may end */
-	uint64_t begun;		/* victim: messages published or taken, this one included ... */
-	uint64_t done;		/* ... and without the one that it is at */
-	uint32_t meanwhile;	/* driver: the checker is awake and asleep while the victim runs */
-	uint64_t kill;		/* driver: which kill this is */
-	char text[1024];	/* the first thing that was wrong */
+	uint32_t dead;		/* driver: the victim is dead and reaped */
+	uint32_t entered;	/* victim: its open or attach has returned */
+	uint32_t left;		/* victim: its close has returned */
+	uint32_t ready;		/* checker: the victim's setup may end */
+	uint64_t begun;		/* victim: messages published or taken, with the present one */
+	uint64_t done;		/* victim: the same, without the present one */
+	uint32_t meanwhile;	/* driver: the checker runs at the same time as the victim */
+	uint64_t kill;		/* driver: number of this kill */
+	char text[1024];	/* the first failure */
 };
 
 extern struct board *board;
 
 enum scenario_flags {
-	SAMPLE	= 1,	/* long: not each instruction by default */
+	SAMPLE	= 1,	/* long: only some instructions by default */
 	ASLEEP	= 2,	/* the checker sleeps when the victim starts */
 	BLOCKS	= 4,	/* not stepped: the victim is killed while it sleeps */
-	NO_DIR	= 8,	/* there is no directory yet */
+	NO_DIR	= 8,	/* the directory does not exist yet */
 };
 
 struct scenario {
 	const char *name;
 	unsigned int flags;
 	void (*prepare)(void);	/* checker: before the victim starts; may be NULL */
-	void (*setup)(void);	/* victim: before the first instruction that counts */
+	void (*setup)(void);	/* victim: before the first instruction where it is killed */
 	void (*run)(void);	/* victim: is killed in here */
-	void (*observe)(void);	/* checker: while the victim stands still; may be NULL */
-	void (*check)(void);	/* checker: await_death() to be told; closes all */
+	void (*observe)(void);	/* checker: while the victim is stopped; may be NULL */
+	void (*check)(void);	/* checker: calls await_death(); closes everything */
 };
 
 extern const struct scenario segment_scenarios[], attach_scenarios[], spsc_scenarios[],
 			     bcast_scenarios[], sleep_scenarios[], topic_scenarios[], shape_scenarios[];
 
-/* Say what was wrong, unless something was already, and end the process. */
+/* Record the failure, unless there was one before, and end the process. */
 void wrong(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
 #define must(cond, ...)	((cond) ? (void)0 : wrong(__VA_ARGS__))
 
@@ -68,22 +68,22 @@ size_t message_len(uint64_t seq);
 size_t message_fill(void *buf, uint64_t seq);
 void message_check(uint64_t seq, const void *buf, size_t len);
 
-/* Ends of NAME; made if they are not there. Any failure is wrong(). */
+/* Open an end of NAME; with @create, create it if it does not exist. Errors are failures. */
 struct shmipc_channel *open_end(uint32_t kind, enum shmipc_role role, bool create, uint32_t start);
 uint64_t next_seq(struct shmipc_channel *ch);
-/* Close @other, the producer, and take @mine anew: it has not seen that one go. */
+/* Close @other, the producer, and open @mine again: so @mine has not seen that producer. */
 void forget_producer(uint32_t kind, enum shmipc_role role);
-void send_next(struct shmipc_channel *tx);	/* the message that is next in the ring */
+void send_next(struct shmipc_channel *tx);	/* the message with the ring's next number */
 
-/* Take and check messages from *@next on until there are none now. */
+/* Receive and check messages from *@next on until there are none now. */
 void drain(struct shmipc_channel *rx, uint64_t *next);
-/* The same, and sleep for more until the producer has gone (true) or the victim
- * has died without ever having been seen (false). */
+/* The same, and wait for more until the producer has gone (true), or until the victim
+ * has died without having been noticed (false). */
 bool drain_until_gone(struct shmipc_channel *rx, uint64_t *next);
-/* An empty spsc ring has all its room; leaves it empty again. */
+/* Check that all of an empty spsc ring can be filled; leaves it empty. */
 void check_room(struct shmipc_channel *tx, struct shmipc_channel *rx, uint64_t *next);
 
-/* Victim: messages made beforehand, so that making them is not stepped through. */
+/* Victim: messages filled beforehand, so that filling them is not stepped through. */
 struct stock {
 	size_t len;
 	unsigned char byte[MSG_MAX];
@@ -91,10 +91,10 @@ struct stock {
 extern struct stock stock[MSGS_MAX];
 void stock_up(uint64_t first);
 
-extern struct shmipc_channel *mine;	/* the end of this process that all use */
-extern struct shmipc_channel *other;	/* and a second one */
+extern struct shmipc_channel *mine;	/* the end of this process */
+extern struct shmipc_channel *other;	/* a second one */
 
-/* How many names there are, whatever they are. */
+/* The number of names in the directory. */
 unsigned int count_names(void);
 /* Remove leftovers, by the library; the directory must be empty then. */
 void check_gone(void);

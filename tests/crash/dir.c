@@ -30,7 +30,7 @@ bool dir_make(void)
 	return !setenv("SHMIPC_DIR", dir, 1);
 }
 
-/* Remove what is in a directory of ours; the first name, and how many there were. */
+/* Remove the files in a directory of ours. Return: their number, and the first name. */
 static unsigned int empty(const char *path, char *first, size_t room)
 {
 	struct dirent *e;
@@ -73,12 +73,12 @@ void dir_after(const struct scenario *s)
 			       "%u files are left in the directory, first %s", n, first);
 	if (!(s->flags & NO_DIR))
 		return;
-	/* Killed between making and naming it, one leaves an empty one beside it. */
+	/* A victim killed between creating and renaming the directory leaves an empty one. */
 	(void)rmdir(dir);
 	n = empty(base, first, sizeof(first));
 	dirs_beside += n;
 	if (n > 1 && !board->text[0])
-		(void)snprintf(board->text, sizeof(board->text), "%u directories beside, first %s",
+		(void)snprintf(board->text, sizeof(board->text), "%u directories beside it, first %s",
 			       n, first);
 }
 

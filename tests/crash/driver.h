@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* driver.h - the parts of the driver that steps and kills */
+/* driver.h - the parts of the driver, which steps and kills the victims */
 #ifndef CRASH_DRIVER_H
 #define CRASH_DRIVER_H
 
@@ -10,44 +10,44 @@
 struct player {
 	pid_t pid;	/* 0: none */
 	int fd;		/* to the other end: driver and checker */
-	bool asleep;	/* when it was killed */
+	bool asleep;	/* when the victim was killed */
 };
 
 extern struct player victim, checker;
 
-/* step.c: one life and one death */
+/* step.c: start a victim and a checker, kill the victim, check */
 bool play(const struct scenario *s, uint64_t kill_no, void (*drive)(void *), void *arg);
 /* Wait until thread @tid of process @pid sleeps in futex_waitv or futex. False: it has ended. */
 bool await_sleep(pid_t pid, pid_t tid);
 
 /* stop.c: where a traced process stops */
-void stop_begin(pid_t pid);		/* a new victim, standing at its first mark */
-bool stop_step(pid_t pid);		/* one instruction on */
-/* Before the instruction at @addr, for the @times-th time from now on. False: never. */
+void stop_begin(pid_t pid);		/* a new victim, stopped at its first mark */
+bool stop_step(pid_t pid);		/* run one instruction */
+/* Run until @addr is reached for the @times-th time. False: it ended before that. */
 bool stop_at(pid_t pid, uint64_t addr, uint32_t times);
 uint64_t stop_pc(pid_t pid);
 bool stop_is_mark(pid_t pid, uint64_t pc);
 
 /* trace.c */
 struct limits {
-	bool full;		/* at each instruction, however many */
+	bool full;		/* at each instruction of all scenarios */
 	unsigned int enough;	/* failures after which a scenario is given up */
-	unsigned int sample;	/* about so many kills of each scenario; 0: all */
-	uint64_t seed;		/* which ones */
+	unsigned int sample;	/* about this many kills of each scenario; 0: all */
+	uint64_t seed;		/* for the choice of the sample */
 };
 
-#define MISSES_PERCENT	5u	/* more of all kills than that are a failure */
+#define MISSES_PERCENT	5u	/* more misses, in percent of all kills, are a failure */
 struct kills {
-	unsigned int made, missed;	/* a miss: not where it was meant to be */
+	unsigned int made, missed;	/* a miss: killed at another place than intended */
 };
 
 bool run_scenario(const struct scenario *s, const struct limits *limits, struct kills *kills);
 
-/* dir.c: a directory of our own for the segments, and what is left in it */
+/* dir.c: a separate directory for the segments, and checks for leftovers */
 bool dir_make(void);
 void dir_before(const struct scenario *s);
 void dir_after(const struct scenario *s);
 void dir_remove(void);
-extern unsigned int dirs_beside;	/* empty directories of killed makers so far */
+extern unsigned int dirs_beside;	/* empty directories left by killed victims so far */
 
 #endif /* CRASH_DRIVER_H */

@@ -1,30 +1,30 @@
 // SPDX-License-Identifier: MIT
 /*
- * on_attach.c - killed while it takes an end, or leaves one
+ * on_attach.c - killed while it attaches as an end, or closes
  *
- * The other side gets EPIPE, or never saw it; the end can be taken anew at once;
- * nothing that was published before is lost.
+ * The other side gets EPIPE, or never saw the victim; the end can be taken again at
+ * once; messages that were published before are not lost.
  */
 #include <errno.h>
 #include <string.h>
 
 #include "crash.h"
 
-#define BEFORE	5u	/* messages that are in the ring already */
+#define BEFORE	5u	/* messages in the ring before the victim starts */
 
-/* After the death of either side: the next process gets the end, and all continues. */
+/* After the death of either side: the next process gets the end, and messages flow. */
 static void go_on_as_producer(uint32_t kind, uint64_t *next)
 {
 	uint64_t first = *next;
 	int i;
 
 	other = open_end(kind, SHMIPC_ROLE_PRODUCER, false, 0);
-	must(next_seq(other) == first, "the next producer is at message %llu, we are at %llu",
+	must(next_seq(other) == first, "the next producer is at message %llu, the consumer at %llu",
 	     (unsigned long long)next_seq(other), (unsigned long long)first);
 	for (i = 0; i < 3; i++)
 		send_next(other);
 	drain(mine, next);
-	must(*next == first + 3, "%llu of 3 messages came", (unsigned long long)(*next - first));
+	must(*next == first + 3, "%llu of 3 messages arrived", (unsigned long long)(*next - first));
 	if (kind == SHMIPC_KIND_SPSC)
 		check_room(other, mine, next);
 	shmipc_channel_close(other);
@@ -33,7 +33,7 @@ static void go_on_as_producer(uint32_t kind, uint64_t *next)
 static void end_checks(void)
 {
 	shmipc_channel_close(mine);
-	must(!count_names(), "%u names after the last close", count_names());
+	must(!count_names(), "%u names exist after the last close", count_names());
 }
 
 static struct shmipc_segment *held;
@@ -42,7 +42,7 @@ static void nothing(void)
 {
 }
 
-/* A producer comes, and a consumer sleeps already */
+/* The victim attaches as producer, while a consumer sleeps */
 
 static void prepare_consumer(void)
 {
@@ -73,13 +73,13 @@ static void check_producer(uint32_t kind)
 
 	await_death();
 	must(!next, "%llu messages of a producer that sent none", (unsigned long long)next);
-	must(seen || !board->entered, "a producer was there, and was not missed");
+	must(seen || !board->entered, "a producer was attached, but no EPIPE was returned");
 	go_on_as_producer(kind, &next);
-	must(drain_until_gone(mine, &next), "a producer left, and was not missed");
+	must(drain_until_gone(mine, &next), "a producer left, but no EPIPE was returned");
 	end_checks();
 }
 
-/* The same, and the one before has left: the coming one is never taken for it. */
+/* The same after an earlier producer has left: the consumer must not take one for the other. */
 
 static void prepare_left(uint32_t kind, enum shmipc_role role)
 {
@@ -104,7 +104,7 @@ static void observe_empty(void)
 	size_t len;
 	int ret = shmipc_channel_recv(mine, buf, sizeof(buf), &len, 0);
 
-	must(ret == -EAGAIN, "receive while a producer attaches, and lives: %s",
+	must(ret == -EAGAIN, "receive while a living producer attaches: %s",
 	     shmipc_error_name(ret));
 }
 
@@ -118,7 +118,7 @@ static void check_producer_bcast(void)
 	check_producer(SHMIPC_KIND_BCAST);
 }
 
-/* A producer comes back to a ring whose last one was killed just before its tail moved */
+/* The victim attaches as producer after one that was killed just before moving the tail */
 
 static void prepare_behind(uint32_t kind, enum shmipc_role role)
 {
@@ -128,12 +128,12 @@ static void prepare_behind(uint32_t kind, enum shmipc_role role)
 
 	mine = open_end(kind, role, true, SHMIPC_START_NEW);
 	other = open_end(kind, SHMIPC_ROLE_PRODUCER, false, 0);
-	/* In our mapping; the other one goes with its channel. */
+	/* In the mapping of @mine, as @other is closed below. */
 	prod = kind == SHMIPC_KIND_SPSC ? mine->end.spsc_rx.prod : mine->end.bcast_rx.prod;
 	for (i = 0; i < 2; i++)
 		send_next(other);
 	was = prod->tail;
-	/* One store has shown these two; the next one never came. */
+	/* The store of the tail publishes these two; the one for the next messages is undone. */
 	for (i = 2; i < (int)BEFORE; i++) {
 		unsigned char buf[MSG_MAX];
 
@@ -161,7 +161,7 @@ static void check_behind(uint32_t kind)
 
 	await_death();
 	drain(mine, &next);
-	must(next == BEFORE, "%llu of %u messages came", (unsigned long long)next, BEFORE);
+	must(next == BEFORE, "%llu of %u messages arrived", (unsigned long long)next, BEFORE);
 	go_on_as_producer(kind, &next);
 	end_checks();
 }
@@ -176,7 +176,7 @@ static void check_behind_bcast(void)
 	check_behind(SHMIPC_KIND_BCAST);
 }
 
-/* A consumer comes, and messages are there already */
+/* The victim attaches as consumer or reader of a ring with messages */
 
 static void prepare_producer(uint32_t kind)
 {
@@ -197,13 +197,13 @@ static void prepare_producer_bcast(void)
 	prepare_producer(SHMIPC_KIND_BCAST);
 }
 
-/* It is on its way in, and alive: nobody is told that it has gone. */
+/* The victim is attaching and alive: the producer must not get EPIPE. */
 static void observe_sending(void)
 {
 	unsigned char buf[MSG_MAX];
 	int ret = shmipc_channel_send(mine, buf, message_fill(buf, BEFORE), 0);
 
-	must(!ret, "send while a consumer attaches, and lives: %s", shmipc_error_name(ret));
+	must(!ret, "send while a living consumer attaches: %s", shmipc_error_name(ret));
 }
 
 static void prepare_left_consumer(void)
@@ -211,7 +211,7 @@ static void prepare_left_consumer(void)
 	prepare_producer_spsc();
 	other = open_end(SHMIPC_KIND_SPSC, SHMIPC_ROLE_CONSUMER, false, 0);
 	shmipc_channel_close(other);
-	/* Taken anew: it has not seen that one go. */
+	/* Opened again, so that it has not seen that producer. */
 	other = mine;
 	must(!shmipc_segment_open(&held, NAME, NULL), "%s", shmipc_error_text());
 	shmipc_channel_close(other);
@@ -239,10 +239,10 @@ static void check_consumer(void)
 
 	await_death();
 	ret = shmipc_channel_send(mine, buf, message_fill(buf, sent), 0);
-	/* One that came and left between two sends need not be seen before the ring is full. */
+	/* One that attached and left between two sends may go unnoticed until the ring is full. */
 	must(ret == -EPIPE ||
 	     (!ret && (!board->entered || shmipc_channel_peer(mine) == SHMIPC_PEER_LEFT)),
-	     "send to the killed: %s", shmipc_error_name(ret));
+	     "send to the killed consumer: %s", shmipc_error_name(ret));
 	other = open_end(SHMIPC_KIND_SPSC, SHMIPC_ROLE_CONSUMER, false, 0);
 	send_next(mine);
 	drain(other, &next);
@@ -252,7 +252,7 @@ static void check_consumer(void)
 	end_checks();
 }
 
-/* Two readers' slots are there: both can be taken after one has been killed. */
+/* Both slots for readers can be taken after one reader has been killed. */
 static void check_reader(void)
 {
 	struct shmipc_channel *second;
@@ -272,7 +272,7 @@ static void check_reader(void)
 	end_checks();
 }
 
-/* Leaving: after it has closed, or been killed on the way, the other side is told */
+/* Closing: the other side is told, whether the close completes or is killed */
 
 static void run_leave(void)
 {
@@ -293,11 +293,11 @@ static void check_left_by_producer(void)
 {
 	uint64_t next = 0;
 
-	must(drain_until_gone(mine, &next), "a producer was there, and was not missed");
+	must(drain_until_gone(mine, &next), "a producer was attached, but no EPIPE was returned");
 	await_death();
-	must(next == 3, "%llu of 3 messages came before the end", (unsigned long long)next);
+	must(next == 3, "%llu of 3 messages arrived before the end", (unsigned long long)next);
 	must(!board->left || shmipc_channel_peer(mine) == SHMIPC_PEER_LEFT,
-	     "it closed, and is said to have died");
+	     "it closed, but is reported as dead");
 	go_on_as_producer(SHMIPC_KIND_SPSC, &next);
 	end_checks();
 }
@@ -312,13 +312,13 @@ static void setup_alone(void)
 	prepare_producer_spsc();
 }
 
-/* It was the last one: the name is gone, or what is left is reaped. */
+/* It was the last peer: the name is gone, or the leftover is reaped. */
 static void check_left_by_last(void)
 {
 	uint64_t next = 0;
 
 	await_death();
-	must(!board->left || !count_names(), "closed, and still there");
+	must(!board->left || !count_names(), "closed, but the name exists");
 	if (board->kill & 1)
 		check_gone();
 	mine = open_end(SHMIPC_KIND_SPSC, SHMIPC_ROLE_CONSUMER, true, 0);

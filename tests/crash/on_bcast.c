@@ -2,16 +2,16 @@
 /*
  * on_bcast.c - killed while it sends or reads on an overwriting log
  *
- * A reader that was there counts every message: read, or lost and told so. One
- * that comes later begins at a message. The next producer goes on where the dead
- * one stopped. A dead reader disturbs nobody, and its slot is free.
+ * A reader accounts for every message: read, or reported as lost. A later reader
+ * begins at the start of a message. The next producer continues where the dead one
+ * stopped. A dead reader does not disturb other peers, and its slot is free.
  */
 #include <errno.h>
 #include <string.h>
 
 #include "crash.h"
 
-#define BEFORE	13u	/* messages before the first that counts: the log is nearly full */
+#define BEFORE	13u	/* messages before those of the victim: the log is nearly full */
 #define SENT	16u
 
 static void prepare_reader(void)
@@ -53,7 +53,7 @@ static void publish(unsigned int n)
 	shmipc_store_release(&board->done, board->begun);
 }
 
-/* More than once round the ring: over all that is there, and over some of its own. */
+/* More than once round the ring: over all earlier messages, and over some of its own. */
 static void run_producer(void)
 {
 	unsigned int i, n = 0;
@@ -67,7 +67,7 @@ static void run_producer(void)
 			write_one(0);
 			write_one(1);
 			must(shmipc_bcast_discard(&mine->end.bcast_tx) == 2,
-			     "discarded others than two");
+			     "two messages were not discarded");
 			for (i = 0; i < 3; i++)
 				write_one(i);
 			publish(3);
@@ -86,7 +86,7 @@ static void run_producer_once(void)
 	publish(1);
 }
 
-/* From the oldest on: whole messages, one after the other, up to @end. */
+/* Read from the oldest message: whole and in order, up to @end. */
 static void read_history(uint64_t end)
 {
 	struct shmipc_channel *late = open_end(SHMIPC_KIND_BCAST, SHMIPC_ROLE_READER, false,
@@ -106,22 +106,22 @@ static void check_producer(void)
 	uint64_t next = BEFORE, was;
 	int i;
 
-	/* Asleep meanwhile, or only afterwards: then the victim goes its way alone. */
+	/* Receive at the same time as the victim, or only after its death. */
 	if (!board->meanwhile)
 		await_death();
-	must(drain_until_gone(mine, &next), "a producer was there, and was not missed");
+	must(drain_until_gone(mine, &next), "a producer was attached, but no EPIPE was returned");
 	await_death();
 	must(next == board->done || next == board->begun,
-	     "messages up to %llu came; published were those up to %llu or, with the batch, %llu",
+	     "messages up to %llu arrived; up to %llu were published or, with the batch, %llu",
 	     (unsigned long long)next, (unsigned long long)board->done,
 	     (unsigned long long)board->begun);
 	read_history(next);
 	other = open_end(SHMIPC_KIND_BCAST, SHMIPC_ROLE_PRODUCER, false, 0);
-	must(next_seq(other) == next, "the next producer is at message %llu, we are at %llu",
+	must(next_seq(other) == next, "the next producer is at message %llu, the reader at %llu",
 	     (unsigned long long)next_seq(other), (unsigned long long)next);
 	read_history(next);
 	was = next;
-	/* Three times round; the reader looks now and then, and is lapped. */
+	/* Three times round the ring; the reader reads now and then, and is lapped. */
 	for (i = 0; i < 52; i++) {
 		send_next(other);
 		if (i < 5 || i > 48)
@@ -132,7 +132,7 @@ static void check_producer(void)
 	must(next == was + 52, "%llu of 52 messages read or lost", (unsigned long long)(next - was));
 	shmipc_channel_close(other);
 	shmipc_channel_close(mine);
-	must(!count_names(), "%u names after the last close", count_names());
+	must(!count_names(), "%u names exist after the last close", count_names());
 }
 
 /* Reader */
@@ -153,7 +153,7 @@ static void setup_reader(void)
 	board->entered = 1;
 }
 
-/* A reader that was there from the start has been lapped already. */
+/* A reader that has been lapped before the victim starts. */
 static void run_reader(void)
 {
 	unsigned char buf[MSG_MAX];
@@ -190,7 +190,7 @@ static void check_reader(void)
 	read_history(all);
 	shmipc_channel_close(other);
 	shmipc_channel_close(mine);
-	must(!count_names(), "%u names after the last close", count_names());
+	must(!count_names(), "%u names exist after the last close", count_names());
 }
 
 const struct scenario bcast_scenarios[] = {

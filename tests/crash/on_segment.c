@@ -2,8 +2,8 @@
 /*
  * on_segment.c - killed while it creates, opens, closes or removes a segment
  *
- * Nobody ever sees a half-made segment, nobody is held up, the same name works
- * at once, and what is left is reaped by the next open or by gc.
+ * Other processes never see an incomplete segment and are never blocked; the name can
+ * be used again at once; a leftover is reaped by the next open or by gc.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -25,7 +25,7 @@ static int open_segment(struct shmipc_segment **ret, uint32_t kind, uint32_t fla
 	return shmipc_segment_open(ret, NAME, &o);
 }
 
-/* Whole as a segment and as a ring, or not there: never in between. */
+/* The segment is complete, with its ring, or does not exist. */
 static bool look_whole(void)
 {
 	struct shmipc_segment_stat st;
@@ -41,7 +41,7 @@ static bool look_whole(void)
 	return true;
 }
 
-/* Both ends in one process: a message goes through, and then nothing is left. */
+/* Both ends in one process: messages pass, and afterwards nothing is left. */
 static void use_anew(uint32_t kind)
 {
 	bool spsc = kind == SHMIPC_KIND_SPSC;
@@ -54,13 +54,13 @@ static void use_anew(uint32_t kind)
 	for (i = 0; i < 3; i++)
 		send_next(other);
 	drain(mine, &next);
-	must(next == 3, "%llu of 3 messages came", (unsigned long long)next);
+	must(next == 3, "%llu of 3 messages arrived", (unsigned long long)next);
 	shmipc_channel_close(other);
 	shmipc_channel_close(mine);
-	must(!count_names(), "%u names after the last close", count_names());
+	must(!count_names(), "%u names exist after the last close", count_names());
 }
 
-/* Nobody has it open: it is not there, or a leftover that the next open reaps. */
+/* No process has it open: it does not exist, or is a leftover that the next open reaps. */
 static void expect_reaped(void)
 {
 	int ret;
@@ -71,7 +71,7 @@ static void expect_reaped(void)
 		return;
 	}
 	ret = shmipc_segment_open(&seg, NAME, NULL);
-	must(ret == -ENOENT, "open what nobody has open: %s; %s",
+	must(ret == -ENOENT, "open a leftover: %s; %s",
 	     ret ? shmipc_error_name(ret) : "is there", shmipc_error_text());
 	must(!count_names(), "open leaves %u leftovers", count_names());
 }
@@ -96,18 +96,18 @@ static void run_create_bcast(void)
 	board->entered = 1;
 }
 
-/* It stands still in mid-creation, which holds nobody up. */
+/* The victim is stopped in mid-creation, which must not block us. */
 static void observe_create(void)
 {
 	bool whole = look_whole();
 	int ret;
 
-	must(whole || !board->entered, "created, and not there");
+	must(whole || !board->entered, "created, but the name does not exist");
 	must(whole == (count_names() == 1), "%u names, look says %d", count_names(), whole);
 	ret = shmipc_segment_open(&kept, NAME, NULL);
 	must(ret == (whole ? 0 : -ENOENT), "open in mid-creation: %s, look says %d; %s",
 	     ret ? shmipc_error_name(ret) : "0", whole, shmipc_error_text());
-	/* Every other time we go before it dies, so that a leftover is seen too. */
+	/* Every other time we close before the victim dies, so that leftovers are tested, too. */
 	if (!ret && board->kill & 2) {
 		shmipc_segment_close(kept);
 		kept = NULL;
@@ -119,9 +119,9 @@ static void check_create(uint32_t kind)
 	await_death();
 	if (kept) {
 		shmipc_segment_close(kept);
-		must(!count_names(), "the last one has gone, and %u names are there", count_names());
+		must(!count_names(), "the last peer has closed, but %u names exist", count_names());
 	}
-	/* At once under the same name, or when it has been reaped. */
+	/* Use the name again at once, or after gc. */
 	if (!(board->kill & 4))
 		expect_reaped();
 	use_anew(kind);
@@ -150,16 +150,16 @@ static void run_open(void)
 	must(!shmipc_segment_open(&seg, NAME, NULL), "open: %s", shmipc_error_text());
 }
 
-/* Others come in while it stands still on its way in. */
+/* Other peers open it while the victim is stopped in its open. */
 static void observe_open(void)
 {
 	int ret = shmipc_segment_open(&third, NAME, NULL);
 
 	must(!ret, "open while another opens: %s; %s", shmipc_error_name(ret), shmipc_error_text());
-	must(look_whole(), "gone, and in use");
+	must(look_whole(), "the name is gone, but the segment is in use");
 }
 
-/* The one that is left goes, and with it the name. */
+/* The last peer closes, which removes the name. */
 static void check_kept(void)
 {
 	await_death();
@@ -167,15 +167,15 @@ static void check_kept(void)
 	third = NULL;
 	observe_open();
 	shmipc_segment_close(third);
-	must(look_whole(), "gone, and in use");
+	must(look_whole(), "the name is gone, but the segment is in use");
 	shmipc_segment_close(kept);
-	must(!count_names(), "the last one has gone, and %u names are there", count_names());
+	must(!count_names(), "the last peer has closed, but %u names exist", count_names());
 	use_anew(SHMIPC_KIND_SPSC);
 }
 
-/* It finds a leftover and reaps it; the next process completes the reaping. */
+/* The victim finds and reaps a leftover; the next process completes the reaping. */
 
-/* What a process leaves that ends without closing. */
+/* Make a leftover: a process that ends without closing. */
 static void prepare_leftover(void)
 {
 	int status;
@@ -227,7 +227,7 @@ static void run_close(void)
 static void check_close_last(void)
 {
 	await_death();
-	must(!board->left || !count_names(), "closed, and still there");
+	must(!board->left || !count_names(), "closed, but the name exists");
 	if (!(board->kill & 4))
 		expect_reaped();
 	use_anew(SHMIPC_KIND_SPSC);
@@ -242,9 +242,9 @@ static void run_unlink(void)
 static void check_unlink(void)
 {
 	await_death();
-	must(!board->left || !look_whole(), "removed, and still there");
+	must(!board->left || !look_whole(), "unlinked, but the name exists");
 	shmipc_segment_close(kept);
-	must(!count_names(), "the last one has gone, and %u names are there", count_names());
+	must(!count_names(), "the last peer has closed, but %u names exist", count_names());
 	use_anew(SHMIPC_KIND_SPSC);
 }
 

@@ -2,8 +2,8 @@
 /*
  * on_sleep.c - killed while it goes to sleep, sleeps, or wakes
  *
- * It has said that it wants to be woken, and nobody is there any more: the other
- * side continues and is told; the next process sleeps and is woken as usual.
+ * The victim has asked to be woken, and is dead: the other side continues and is told;
+ * the next process sleeps and is woken as usual.
  */
 #include <errno.h>
 #include <string.h>
@@ -58,7 +58,7 @@ static void recv_until(uint64_t deadline_ns)
 	size_t len;
 	int ret = shmipc_channel_recv(mine, buf, sizeof(buf), &len, deadline_ns);
 
-	must(ret == -ETIMEDOUT, "receive where nothing was sent: %s", shmipc_error_name(ret));
+	must(ret == -ETIMEDOUT, "receive from an empty ring: %s", shmipc_error_name(ret));
 }
 
 static void send_until(uint64_t deadline_ns)
@@ -66,7 +66,7 @@ static void send_until(uint64_t deadline_ns)
 	unsigned char buf[MSG_MAX];
 	int ret = shmipc_channel_send(mine, buf, message_fill(buf, board->done), deadline_ns);
 
-	must(ret == -ETIMEDOUT, "send where there is no room: %s", shmipc_error_name(ret));
+	must(ret == -ETIMEDOUT, "send to a full ring: %s", shmipc_error_name(ret));
 }
 
 static void run_recv(void)
@@ -94,7 +94,7 @@ static void run_drain_forever(void)
 	(void)shmipc_channel_drain(mine, SHMIPC_FOREVER);
 }
 
-/* The consumer is dead; its want is still there, and each message steps over it. */
+/* The consumer is dead; each message passes the position that it was waiting for. */
 static void check_consumer(void)
 {
 	unsigned char buf[MSG_MAX];
@@ -103,17 +103,17 @@ static void check_consumer(void)
 
 	await_death();
 	ret = shmipc_channel_send(mine, buf, message_fill(buf, 0), SHMIPC_FOREVER);
-	must(ret == -EPIPE, "send to the killed: %s", shmipc_error_name(ret));
+	must(ret == -EPIPE, "send to the killed consumer: %s", shmipc_error_name(ret));
 	other = open_end(SHMIPC_KIND_SPSC, SHMIPC_ROLE_CONSUMER, false, 0);
 	send_next(mine);
 	send_next(mine);
 	drain(other, &next);
-	must(next == 2, "%llu of 2 messages came", (unsigned long long)next);
+	must(next == 2, "%llu of 2 messages arrived", (unsigned long long)next);
 	check_room(mine, other, &next);
 	shmipc_channel_close(mine);
-	must(drain_until_gone(other, &next), "a producer left, and was not missed");
+	must(drain_until_gone(other, &next), "a producer left, but no EPIPE was returned");
 	shmipc_channel_close(other);
-	must(!count_names(), "%u names after the last close", count_names());
+	must(!count_names(), "%u names exist after the last close", count_names());
 }
 
 static void check_reader(void)
@@ -126,30 +126,30 @@ static void check_reader(void)
 	for (i = 0; i < 3; i++)
 		send_next(mine);
 	drain(other, &next);
-	must(next == 3, "%llu of 3 messages came", (unsigned long long)next);
+	must(next == 3, "%llu of 3 messages arrived", (unsigned long long)next);
 	shmipc_channel_close(mine);
-	must(drain_until_gone(other, &next), "a producer left, and was not missed");
+	must(drain_until_gone(other, &next), "a producer left, but no EPIPE was returned");
 	shmipc_channel_close(other);
-	must(!count_names(), "%u names after the last close", count_names());
+	must(!count_names(), "%u names exist after the last close", count_names());
 }
 
-/* The producer is dead, asleep on a full ring: all that it published comes. */
+/* The producer died asleep on a full ring: all that it published arrives. */
 static void check_producer(void)
 {
 	uint64_t next = 0;
 
 	await_death();
-	must(drain_until_gone(mine, &next), "a producer was there, and was not missed");
-	must(next == board->done, "%llu of %llu messages came", (unsigned long long)next,
+	must(drain_until_gone(mine, &next), "a producer was attached, but no EPIPE was returned");
+	must(next == board->done, "%llu of %llu messages arrived", (unsigned long long)next,
 	     (unsigned long long)board->done);
 	other = open_end(SHMIPC_KIND_SPSC, SHMIPC_ROLE_PRODUCER, false, 0);
 	send_next(other);
 	drain(mine, &next);
 	check_room(other, mine, &next);
 	shmipc_channel_close(other);
-	must(drain_until_gone(mine, &next), "a producer left, and was not missed");
+	must(drain_until_gone(mine, &next), "a producer left, but no EPIPE was returned");
 	shmipc_channel_close(mine);
-	must(!count_names(), "%u names after the last close", count_names());
+	must(!count_names(), "%u names exist after the last close", count_names());
 }
 
 const struct scenario sleep_scenarios[] = {

@@ -2,18 +2,18 @@
 /*
  * on_spsc.c - killed while it sends or receives on a lossless ring
  *
- * What has been published is there, whole and in order, and nothing else is. A
- * batch is there as a whole or not at all. What has been released does not come
- * again, what has not does. The next one goes on where the dead one stopped.
+ * Exactly the published messages arrive, whole and in order. A batch arrives completely
+ * or not at all. Messages that have been released do not arrive again, the others do.
+ * The next peer continues where the dead one stopped.
  */
 #include <errno.h>
 #include <string.h>
 
 #include "crash.h"
 
-#define BEFORE	8u	/* messages before the first that counts: on to the middle of the ring */
+#define BEFORE	8u	/* messages before those of the victim: up to the middle of the ring */
 
-/* Both ends, in the middle of the ring and empty, so that what follows goes round its end. */
+/* Both ends, with the ring empty and in its middle, so that the next messages go round its end. */
 static void advance(struct shmipc_channel **tx, struct shmipc_channel **rx)
 {
 	uint64_t next = 0;
@@ -70,7 +70,7 @@ static void run_producer(void)
 	unsigned int i;
 	void *ptr;
 
-	/* Filled in place, after one that was given back. */
+	/* Filled in place, after one that was discarded. */
 	must(!shmipc_channel_reserve(mine, 500, &ptr, 0), "no room");
 	memset(ptr, 0xee, 100);
 	shmipc_channel_abort(mine);
@@ -79,10 +79,10 @@ static void run_producer(void)
 	memcpy(ptr, s->byte, s->len);
 	must(!shmipc_channel_commit(mine, s->len), "no commit");
 	publish(1);
-	/* Batches, one of which is thrown away first; round the end of the ring. */
+	/* Batches round the end of the ring, after one that was discarded. */
 	write_one(0);
 	write_one(1);
-	must(shmipc_spsc_discard(&mine->end.spsc_tx) == 2, "discarded others than two");
+	must(shmipc_spsc_discard(&mine->end.spsc_tx) == 2, "two messages were not discarded");
 	for (i = 0; i < 4; i++)
 		write_one(i);
 	publish(4);
@@ -104,28 +104,28 @@ static void check_producer(void)
 	uint64_t next = BEFORE, was;
 	int i;
 
-	/* Asleep meanwhile, or only afterwards: then the victim goes its way alone. */
+	/* Receive at the same time as the victim, or only after its death. */
 	if (!board->meanwhile)
 		await_death();
-	must(drain_until_gone(mine, &next), "a producer was there, and was not missed");
+	must(drain_until_gone(mine, &next), "a producer was attached, but no EPIPE was returned");
 	await_death();
 	must(next == board->done || next == board->begun,
-	     "messages up to %llu came; published were those up to %llu or, with the batch, %llu",
+	     "messages up to %llu arrived; up to %llu were published or, with the batch, %llu",
 	     (unsigned long long)next, (unsigned long long)board->done,
 	     (unsigned long long)board->begun);
 	other = open_end(SHMIPC_KIND_SPSC, SHMIPC_ROLE_PRODUCER, false, 0);
-	must(next_seq(other) == next, "the next producer is at message %llu, we are at %llu",
+	must(next_seq(other) == next, "the next producer is at message %llu, the consumer at %llu",
 	     (unsigned long long)next_seq(other), (unsigned long long)next);
 	was = next;
 	for (i = 0; i < 13; i++) {
 		send_next(other);
 		drain(mine, &next);
 	}
-	must(next == was + 13, "%llu of 13 messages came", (unsigned long long)(next - was));
+	must(next == was + 13, "%llu of 13 messages arrived", (unsigned long long)(next - was));
 	check_room(other, mine, &next);
 	shmipc_channel_close(other);
 	shmipc_channel_close(mine);
-	must(!count_names(), "%u names after the last close", count_names());
+	must(!count_names(), "%u names exist after the last close", count_names());
 }
 
 /* Producer, and the consumer sleeps */
@@ -173,9 +173,9 @@ static void run_consumer(void)
 			shmipc_store_release(&board->begun, board->begun + 1);
 			must(!shmipc_channel_recv(mine, buf, sizeof(buf), &len, 0), "no message");
 		} else {
-			/* Too small a buffer: it stays. Seen in place, twice: it stays. */
+			/* It stays after a receive with too small a buffer, and after two peeks. */
 			must(shmipc_channel_recv(mine, buf, 0, &len, 0) == -EMSGSIZE,
-			     "taken into no room");
+			     "a message was received into a buffer without room");
 			must(!shmipc_channel_peek(mine, &ptr, &len, 0), "no message");
 			must(!shmipc_channel_peek(mine, &ptr, &len, 0), "no message");
 			shmipc_store_release(&board->begun, board->begun + 1);
@@ -186,7 +186,7 @@ static void run_consumer(void)
 	must(shmipc_channel_recv(mine, buf, sizeof(buf), &len, 0) == -EAGAIN, "one more message");
 }
 
-/* The sender is told at once, and the next consumer takes the rest. */
+/* The sender is told at once, and the next consumer receives the rest. */
 static void check_consumer(void)
 {
 	unsigned char buf[MSG_MAX];
@@ -195,11 +195,11 @@ static void check_consumer(void)
 
 	await_death();
 	ret = shmipc_channel_send(mine, buf, 1, 0);
-	must(ret == -EPIPE, "send to the killed: %s", shmipc_error_name(ret));
+	must(ret == -EPIPE, "send to the killed consumer: %s", shmipc_error_name(ret));
 	other = open_end(SHMIPC_KIND_SPSC, SHMIPC_ROLE_CONSUMER, false, 0);
 	next = next_seq(other);
 	must(next == board->done || next == board->begun,
-	     "the next consumer begins at message %llu; released were those before %llu or %llu",
+	     "the next consumer begins at message %llu; %llu or %llu are released",
 	     (unsigned long long)next, (unsigned long long)board->done,
 	     (unsigned long long)board->begun);
 	drain(other, &next);
@@ -208,7 +208,7 @@ static void check_consumer(void)
 	check_room(mine, other, &next);
 	shmipc_channel_close(other);
 	shmipc_channel_close(mine);
-	must(!count_names(), "%u names after the last close", count_names());
+	must(!count_names(), "%u names exist after the last close", count_names());
 }
 
 /* Consumer, and the producer sleeps for room */
@@ -219,7 +219,7 @@ static void setup_consumer_twice(void)
 	stock_up(BEFORE);
 }
 
-/* Takes two lots, which wakes the producer, who fills them again. */
+/* Receives two lots, which wakes the producer, which fills them again. */
 static void run_consumer_some(void)
 {
 	const void *ptr;
@@ -252,7 +252,7 @@ static void check_sleeping_producer(void)
 	other = open_end(SHMIPC_KIND_SPSC, SHMIPC_ROLE_CONSUMER, false, 0);
 	next = next_seq(other);
 	must(next == board->done || next == board->begun,
-	     "the next consumer begins at message %llu; released were those before %llu or %llu",
+	     "the next consumer begins at message %llu; %llu or %llu are released",
 	     (unsigned long long)next, (unsigned long long)board->done,
 	     (unsigned long long)board->begun);
 	drain(other, &next);
@@ -261,7 +261,7 @@ static void check_sleeping_producer(void)
 	check_room(mine, other, &next);
 	shmipc_channel_close(other);
 	shmipc_channel_close(mine);
-	must(!count_names(), "%u names after the last close", count_names());
+	must(!count_names(), "%u names exist after the last close", count_names());
 }
 
 const struct scenario spsc_scenarios[] = {

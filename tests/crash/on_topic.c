@@ -2,11 +2,10 @@
 /*
  * on_topic.c - killed while it publishes on a topic, or subscribes to one
  *
- * The checker has a publisher, a subscriber that must lose nothing, and a lossy
- * one; the log has gone round, and all of the pool has been used, when the victim
- * comes. After its death: what it had published has come, whole and in order;
- * each number is received or aborted; nobody waits for it; its slot, its chunks
- * and what it held can be had again.
+ * The checker has a publisher, a lossless subscriber and a lossy one; the log has gone
+ * round, and all of the pool has been used, when the victim starts. After its death:
+ * all that it had published arrives, whole and in order; each number is received or
+ * aborted; no peer waits for it; its slot, its chunks and its holds can be used again.
  */
 #include <errno.h>
 #include <string.h>
@@ -18,14 +17,14 @@
 #define TOPIC		"crash/topic"
 #define BEFORE		34u		/* messages, all in the pool: 16 entries, 16 chunks */
 #define POOL_BYTES	65536u
-#define LATER		40u		/* messages of the survivors: more than once round */
+#define LATER		40u		/* messages of the checker: more than once round the log */
 #define SOON		shmipc_deadline_in(UINT64_C(5000000000))
 #define MINE		100000u		/* numbers of the victim's messages begin here */
 
 static struct shmipc_pub *pub;
 static struct shmipc_sub *sub, *lossy;
 static uint64_t pubs = 4, history = 8, before = BEFORE, aborted, next_number = 1;
-static bool lends;		/* the tail, to the publisher of ours */
+static bool lends;		/* the tail, to the checker's publisher */
 
 static size_t len_of(uint64_t n)
 {
@@ -34,7 +33,7 @@ static size_t len_of(uint64_t n)
 	return n < MINE ? 3000 : 8 + len[n % 7];
 }
 
-/* @n itself, then bytes that follow from it. */
+/* A message: @n, then bytes derived from it. */
 static size_t fill_in(unsigned char *buf, uint64_t n)
 {
 	size_t i, len = len_of(n);
@@ -102,7 +101,7 @@ static void put(struct shmipc_pub *p, uint64_t n)
 	     shmipc_error_name(ret), b.role, b.slot);
 }
 
-/* The next number, or 0: there is none by the deadline. */
+/* The next number, or 0 if there is none until the deadline. */
 static uint64_t get(struct shmipc_sub *s, uint64_t deadline_ns)
 {
 	unsigned char buf[4096];
@@ -116,7 +115,7 @@ static uint64_t get(struct shmipc_sub *s, uint64_t deadline_ns)
 	return ret ? 0 : number_of(buf, len);
 }
 
-/* Each number is received, aborted or, by the lossy one, lost. */
+/* Each number has been received, aborted or, by the lossy subscriber, lost. */
 static void check_sums(struct shmipc_sub *s)
 {
 	struct shmipc_sub_stat st = { .struct_bytes = sizeof(st) };
@@ -146,7 +145,7 @@ static void prepare(void)
 	next_number = n;
 }
 
-/* Ours has the tail: the victim recalls it. */
+/* The checker's publisher has the tail: the victim recalls it. */
 static void prepare_lent(void)
 {
 	lends = true;
@@ -162,7 +161,7 @@ static void prepare_grow(void)
 	prepare();
 }
 
-/* A single publisher is the victim. */
+/* The victim is the only publisher. */
 static void prepare_single(void)
 {
 	pubs = 1;
@@ -172,8 +171,8 @@ static void prepare_single(void)
 }
 
 /*
- * The victim's, up to its last. Of a batch the first may be aborted; if they are
- * there, all of it is. Returns which came, a bit for each.
+ * Receive the victim's messages. Of a batch the first may be aborted; if the first
+ * arrive, all of them do. Returns those that arrived, a bit for each.
  */
 static uint32_t take_the_victims(uint64_t deadline_ns)
 {
@@ -190,13 +189,13 @@ static uint32_t take_the_victims(uint64_t deadline_ns)
 	check_sums(sub);
 	done = shmipc_load_acquire(&board->done);
 	must(got >= done && got + aborted <= board->begun,
-	     "%llu came and %llu were aborted; published were %llu, or %llu",
+	     "%llu arrived and %llu were aborted; %llu or %llu were published",
 	     (unsigned long long)got, (unsigned long long)aborted, (unsigned long long)done,
 	     (unsigned long long)board->begun);
 	return which;
 }
 
-/* All goes on, and what the victim had can be had again. */
+/* Messages flow, and everything that the victim had can be used again. */
 static void go_on(void)
 {
 	struct shmipc_topic_stat st = { .struct_bytes = sizeof(st) };
@@ -208,7 +207,7 @@ static void go_on(void)
 
 	for (i = 0; i < LATER; i++) {
 		put(pub, n = next_number++);
-		must(get(sub, SOON) == n, "message %llu did not come", (unsigned long long)n);
+		must(get(sub, SOON) == n, "message %llu did not arrive", (unsigned long long)n);
 		if (i % 9 == 0)
 			while (get(lossy, 0))
 				continue;
@@ -216,13 +215,13 @@ static void go_on(void)
 	for (i = 0; i < pubs - 1; i++) {
 		each[i] = open_pub();
 		put(each[i], next_number);
-		must(get(sub, SOON) == next_number++, "a message of the next publisher did not come");
+		must(get(sub, SOON) == next_number++, "the next publisher's message did not arrive");
 	}
 	for (i = 0; i < 3; i++)
 		more[i] = open_sub(SHMIPC_POLICY_LOSSLESS, 0, SHMIPC_START_NEW);
 	must(!shmipc_pub_send(pub, big, sizeof(big), SOON), "the largest message does not fit");
 	must(!shmipc_sub_recv(sub, big, sizeof(big), &len, SOON) && len == sizeof(big),
-	     "the largest message did not come");
+	     "the largest message did not arrive");
 	must(!shmipc_topic_look(TOPIC, &st), "look: %s", shmipc_error_text());
 	must(!st.chunks_owned && !st.chunks_held, "%u chunks are owned, %u held", st.chunks_owned,
 	     st.chunks_held);
@@ -240,7 +239,7 @@ static void end_all(void)
 	shmipc_sub_close(lossy);
 	shmipc_sub_close(sub);
 	shmipc_pub_close(pub);
-	must(!count_names(), "%u names after the last close", count_names());
+	must(!count_names(), "%u names exist after the last close", count_names());
 }
 
 /* The victim publishes */
@@ -259,7 +258,7 @@ static void setup_pub(void)
 	board->entered = 1;
 }
 
-/* The tail is lent to the victim with its third message. */
+/* The tail is lent to the victim at its third message. */
 static void setup_lent(void)
 {
 	setup_pub();
@@ -340,7 +339,7 @@ static void run_loans(void)
 static void check_pub(void)
 {
 	await_death();
-	if (!pub)	/* a single one: what it left is settled by the next */
+	if (!pub)	/* the only publisher: the next one settles its claim */
 		pub = open_pub();
 	(void)take_the_victims(0);
 	go_on();
@@ -356,12 +355,12 @@ static void check_batches(void)
 		pub = open_pub();
 	which = take_the_victims(0);
 	must((!(which & 1u << 0) || which & 1u << 4) && (!(which & 1u << 7) || which & 1u << 11),
-	     "the first of a batch came, and the second did not: %#x", which);
+	     "the first of a batch arrived, but the second did not: %#x", which);
 	go_on();
 	end_all();
 }
 
-/* Asleep meanwhile: it must be woken, or find out that there is nothing. */
+/* The subscriber sleeps meanwhile: it must be woken, or see that there is no message. */
 static void check_pub_wakes(void)
 {
 	uint64_t n = 0, until;
@@ -373,7 +372,7 @@ static void check_pub_wakes(void)
 		until = shmipc_deadline_in(board->done ? UINT64_C(5000000000) : 1);
 		n = get(sub, until);
 	}
-	must(n || !board->done, "it was published, and did not come");
+	must(n || !board->done, "it was published, but did not arrive");
 	check_sums(sub);
 	go_on();
 	end_all();
@@ -413,7 +412,7 @@ static void check_others(void)
 	end_all();
 }
 
-/* The log is full for a lossless subscriber, which reads only after the death. */
+/* The log is full because of a lossless subscriber, which reads only after the death. */
 static void setup_full(void)
 {
 	setup_pub();
@@ -453,7 +452,7 @@ static void publish_some(void)
 
 	for (i = 0; i < 8; i++) {
 		put(pub, MINE + i);
-		must(get(sub, 0) == MINE + i, "message %u did not come", i);
+		must(get(sub, 0) == MINE + i, "message %u did not arrive", i);
 	}
 }
 
@@ -482,7 +481,7 @@ static void run_receives(void)
 	size_t len;
 	int ret;
 
-	/* From the oldest: large ones first, then the others. */
+	/* From the oldest message: first the large ones, then the others. */
 	for (i = 0; i < 8; i++) {
 		if (i % 2)
 			ret = shmipc_sub_recv(sub, buf, sizeof(buf), &len, 0);
@@ -523,10 +522,10 @@ static void run_recv_forever(void)
 
 static void run_recv_soon(void)
 {
-	must(!get(sub, shmipc_deadline_in(2000000)), "a message that nobody sent");
+	must(!get(sub, shmipc_deadline_in(2000000)), "a message that was not sent");
 }
 
-/* Competing with the checker for the messages of a group */
+/* The victim and the checker are members of one group */
 
 static struct shmipc_sub *member;
 
@@ -545,7 +544,7 @@ static void setup_group(void)
 
 static void run_group(void)
 {
-	static unsigned char buf[4096];	/* looked at by nobody: that would be stepped through */
+	static unsigned char buf[4096];	/* not checked here: the check would be stepped through */
 	unsigned int i;
 	size_t len;
 
@@ -556,7 +555,7 @@ static void run_group(void)
 	}
 }
 
-/* The one that it had in hand may be gone with it; no other. */
+/* Only the message that it was receiving may be lost. */
 static void check_group(void)
 {
 	uint64_t n;
@@ -564,7 +563,7 @@ static void check_group(void)
 	await_death();
 	n = get(member, SOON);
 	must(n == MINE + board->done || n == MINE + board->begun,
-	     "the group goes on with message %llu; %llu had been received, or %llu",
+	     "the group continues with message %llu; %llu or %llu had been received",
 	     (unsigned long long)(n - MINE), (unsigned long long)board->done,
 	     (unsigned long long)board->begun);
 	for (n++; n < MINE + 8; n++)

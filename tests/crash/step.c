@@ -2,16 +2,16 @@
 /*
  * step.c - kill a real process after each of its instructions in turn
  *
- * The victim of a scenario is single-stepped once, from one mark to another, and
- * the address of each instruction is written down. Then there is a new victim
- * for each instruction: an int3 written into its code (see stop.c) and, where that
- * address comes by often, some steps from a better one bring it there; SIGKILL ends
- * it there; the checker says what it finds.
+ * The victim of a scenario is single-stepped once, from one mark to another, and the
+ * address of each instruction is recorded. Then there is a new victim for each
+ * instruction. It runs to an int3 in its code (see stop.c), at this instruction or, if
+ * that is executed often, at a rarer one before it, and from there in single steps; there
+ * it gets SIGKILL, and the checker checks.
  *
- * All are forked from this process, which has never used the library: each
- * victim begins with the same memory at the same addresses, so that it goes the
- * same way. Where it does not (a clock, a scheduler), it is killed elsewhere; that
- * is counted as "drifted", tried again twice, and checked all the same.
+ * All processes are forked from this one, which has never used the library: each victim
+ * starts with the same memory at the same addresses, so that it executes the same
+ * instructions. When it does not (because of a clock or the scheduler), it is killed
+ * elsewhere; that is counted as "drifted", repeated up to twice, and checked all the same.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -40,7 +40,7 @@ static unsigned int watchdog_s = 20;
 static volatile sig_atomic_t hung;
 static char hung_at[200];
 
-/* Somebody hangs: say where the checker does, and end both. */
+/* A process hangs: report the checker's system call, and kill both. */
 static void on_alarm(int sig)
 {
 	char path[40] = "/proc/", digit[12];
@@ -171,7 +171,7 @@ bool await_sleep(pid_t pid, pid_t tid)
 	return false;
 }
 
-/* The victim, standing at its first mark. */
+/* Start a victim, up to its first mark. */
 static bool start_victim(const struct scenario *s)
 {
 	int status;
@@ -191,13 +191,13 @@ static bool start_victim(const struct scenario *s)
 	}
 	if (!board->text[0])
 		(void)snprintf(board->text, sizeof(board->text),
-			       "the victim ended in its set-up, status %#x", (unsigned int)status);
+			       "the victim ended during its setup, status %#x", (unsigned int)status);
 	if (!WIFSTOPPED(status))
 		victim.pid = 0;
 	return false;
 }
 
-/* The alarm may come in between; then both are killed, and this ends. */
+/* If the alarm comes here, both are killed, and this returns. */
 static bool reap(pid_t pid, int *status)
 {
 	pid_t got;
@@ -219,7 +219,7 @@ static void end_victim(void)
 	(void)!write(checker.fd, "d", 1);
 }
 
-/* The checker's word, or that it has none. */
+/* The checker's result, or that it has ended without one. */
 static bool end_checker(void)
 {
 	int status = 0;
@@ -239,8 +239,8 @@ static bool end_checker(void)
 }
 
 /*
- * One life and one death. @drive brings the victim to where it is to die.
- * False: something is wrong, and board->text says what.
+ * Start a victim and a checker. @drive runs the victim to where it is killed.
+ * False: a failure, described in board->text.
  */
 bool play(const struct scenario *s, uint64_t kill_no, void (*drive)(void *), void *arg)
 {
@@ -317,7 +317,7 @@ static unsigned int number(const char *name, unsigned int otherwise)
 	return text && *text ? (unsigned int)strtoul(text, NULL, 10) : otherwise;
 }
 
-/* What all jobs share: they take the scenarios one by one. */
+/* Shared by all jobs, which take the scenarios one by one. */
 struct tally {
 	uint32_t taken, passed, failed;
 	uint32_t made, missed;		/* kills */
@@ -377,7 +377,7 @@ int main(int argc, char **argv)
 	int status, lost = 0;
 
 	(void)argc;
-	/* Once more without random addresses: a failure can be had again. */
+	/* Start again without random addresses, so that a failure can be repeated. */
 	if (!(personality(0xffffffff) & ADDR_NO_RANDOMIZE) &&
 	    personality(ADDR_NO_RANDOMIZE) >= 0 && personality(0xffffffff) & ADDR_NO_RANDOMIZE)
 		(void)execv("/proc/self/exe", argv);
@@ -393,7 +393,7 @@ int main(int argc, char **argv)
 	watchdog_s = number("CRASH_WATCHDOG", watchdog_s);
 	(void)sigaction(SIGALRM, &sa, NULL);
 	(void)signal(SIGPIPE, SIG_IGN);
-	/* Mostly they wait for one another, so more of them than there are CPUs. */
+	/* The processes of a job mostly wait for each other, so more jobs than CPUs are useful. */
 	for (i = 0; i < jobs; i++) {
 		if (fork())
 			continue;
@@ -405,7 +405,7 @@ int main(int argc, char **argv)
 	while (wait(&status) > 0)
 		lost += status != 0;
 	if (lost)
-		printf("%d of %u jobs ended before their time\n", lost, jobs);
+		printf("%d of %u jobs ended early\n", lost, jobs);
 	printf("%u kills in %u scenarios, %u drifted (%u in 100 are too many)\n", tally->made,
 	       tally->passed + tally->failed, tally->missed, MISSES_PERCENT + 1);
 	if (tally->missed * 100 > tally->made * MISSES_PERCENT)

@@ -6,11 +6,11 @@
  * out again at the hit. Hardware breakpoints would be faster, but some virtual machines
  * accept them and never deliver them.
  *
- * All threads of a process share its code, and only the first one is traced: another one
- * that ran into an int3 would end the process. So a new thread runs first, with no int3 in
- * the code, until it sleeps, and so do those that are there at the first mark; the threads
- * of the library sleep in a futex from then on. That a new thread is always asleep before
- * its creator goes on also makes each victim go the same way.
+ * All threads of a process share its code, and only the first one is traced: an int3 that
+ * is hit by another one would end the process. So a new thread first runs alone, with no
+ * int3 in the code, until it sleeps, and so do the threads that exist at the first mark;
+ * the threads of the library sleep in a futex from then on. As a new thread always sleeps
+ * before its creator continues, each victim executes the same instructions.
  */
 #include <dirent.h>
 #include <stddef.h>
@@ -26,10 +26,10 @@
 #define INT3		0xccul
 #define NEWBORN		(SIGTRAP | PTRACE_EVENT_CLONE << 8)
 
-/* The int3 that is written now; addr 0: none. */
+/* The present int3; addr 0: none. */
 static struct {
 	uint64_t addr;
-	unsigned long was;	/* the eight bytes there */
+	unsigned long was;	/* the eight bytes at addr without it */
 } stop;
 
 uint64_t stop_pc(pid_t pid)
@@ -44,7 +44,7 @@ bool stop_is_mark(pid_t pid, uint64_t pc)
 	return ((unsigned long)ptrace(PTRACE_PEEKTEXT, pid, pc, 0) & 0xff) == INT3;
 }
 
-/* Threads that its set-up made may be on their way to sleep. */
+/* Threads created in its setup may not sleep yet. */
 static void settle_threads(pid_t pid)
 {
 	struct dirent *e;
@@ -81,7 +81,7 @@ static void take_out(pid_t pid)
 	stop.addr = 0;
 }
 
-/* @pid has made a thread: let that run alone until it sleeps. */
+/* @pid has created a thread: let that run alone until it sleeps. */
 static void settle_newborn(pid_t pid)
 {
 	uint64_t addr = stop.addr;
@@ -97,7 +97,7 @@ static void settle_newborn(pid_t pid)
 		(void)plant(pid, addr);
 }
 
-/* Go on by @request to the next stop. False: it has ended, or died of something. */
+/* Continue by @request to the next stop. False: it has ended, by itself or by a signal. */
 static bool go(pid_t pid, enum __ptrace_request request)
 {
 	int status;
@@ -127,7 +127,7 @@ bool stop_step(pid_t pid)
 	return go(pid, PTRACE_SINGLESTEP);
 }
 
-/* It has run into the int3: back before the instruction that is really there. */
+/* After a hit of the int3: set the pc back, to before the original instruction. */
 static bool step_back(pid_t pid)
 {
 	struct user_regs_struct regs;
@@ -144,7 +144,7 @@ bool stop_at(pid_t pid, uint64_t addr, uint32_t times)
 	while (plant(pid, addr) && go(pid, PTRACE_CONT) && step_back(pid)) {
 		if (!--times)
 			return true;
-		/* A repeated string instruction is one, and stops once. */
+		/* A repeated string instruction counts as one, and stops once. */
 		do {
 			if (!stop_step(pid))
 				return false;

@@ -2,14 +2,14 @@
 /*
  * storm.c - SIGKILL at random moments, many times, while messages flow
  *
- * Rounds of a producer and a consumer on a lossless ring, or of a producer and
- * two readers on a log. All of them open, send, receive, wait, close and open
- * again as chance has it; one after the other is killed and started anew, every
- * other time before the dead one has been reaped. A ledger outside of the
- * segment says what must be true: no message is lost or torn or comes twice, no
- * number is used twice, nobody hangs, no descriptor and no file is left.
+ * Rounds of a producer and a consumer on a lossless ring, or of a producer and two
+ * readers on a log. They open, send, receive, wait, close and open again at random; one
+ * after the other is killed and started again, every other time before the dead one has
+ * been reaped. A ledger outside of the segment shows that no message is lost, torn or
+ * received twice, no number is used twice, no process hangs, and no descriptor and no file
+ * is left.
  *
- * CRASH_SEED, CRASH_KILLS: to have a run again, roughly; how many kills in all.
+ * CRASH_SEED: repeats a run, roughly; CRASH_KILLS: number of kills.
  */
 #include <errno.h>
 #include <signal.h>
@@ -27,20 +27,20 @@
 
 #define ROLES		3u
 #define KILLS_A_ROUND	25u
-#define PATIENCE_NS	UINT64_C(10000000000)	/* for the end of a slot whose holder dies */
+#define PATIENCE_NS	UINT64_C(10000000000)	/* wait for a slot whose holder is dying */
 #define WATCHDOG_S	40u
 
-/* What has happened for sure, and what may have. Each word has one writer alive. */
+/* What has happened, and what may have happened. Each word has one living writer. */
 struct ledger {
 	uint32_t stop;
 	uint32_t persist;
 	uint32_t kind;
-	uint32_t all_sent;		/* the producer has ended in order */
-	uint64_t sent, sending;		/* messages before these are published; may be */
-	uint64_t taken, taking;		/* spsc: released; may be */
-	uint64_t messages;		/* in all rounds, received */
-	uint64_t slowest_ns;		/* the longest that taking an end took */
-	uint64_t lost;			/* in all rounds, by readers, and told so */
+	uint32_t all_sent;		/* the producer has ended normally */
+	uint64_t sent, sending;		/* messages before these are published; may be published */
+	uint64_t taken, taking;		/* spsc: messages before these are released; may be */
+	uint64_t messages;		/* received in all rounds */
+	uint64_t slowest_ns;		/* the longest time that attaching took */
+	uint64_t lost;			/* reported as lost to readers in all rounds */
 };
 
 static struct ledger *ledger;
@@ -84,7 +84,7 @@ static bool stopping(void)
 	return shmipc_load_acquire(&ledger->stop);
 }
 
-/* The one before may still be dying; then its end is busy for a moment. */
+/* The previous holder may still be dying; then the end is busy for a moment. */
 static void attach(enum shmipc_role role)
 {
 	struct shmipc_segment_opts so = {
@@ -111,7 +111,7 @@ static void attach(enum shmipc_role role)
 		ledger->slowest_ns = took;
 }
 
-/* For ever, not at all, or for a while. */
+/* Wait without limit, not at all, or for a short time. */
 static uint64_t some_deadline(void)
 {
 	uint64_t r = roll(4);
@@ -161,7 +161,7 @@ static void be_producer(void)
 	attach(SHMIPC_ROLE_PRODUCER);
 	seq = next_seq(mine);
 	must(!ledger->persist || (seq >= ledger->sent && seq <= ledger->sending),
-	     "a producer begins at message %llu; published are those before %llu, perhaps %llu",
+	     "a producer begins at message %llu; %llu are published, perhaps %llu",
 	     (unsigned long long)seq, (unsigned long long)ledger->sent,
 	     (unsigned long long)ledger->sending);
 	shmipc_store_release(&ledger->sent, seq);
@@ -187,7 +187,7 @@ static int take_one(uint64_t *seq, uint64_t deadline_ns)
 }
 
 /*
- * At the end: until there is nothing left. Where the segment goes with its last
+ * At the end, receive until there are no messages left. As a segment ends with its last
  * peer, the producer's last one may have been another than ours.
  */
 static bool is_done(int ret, uint64_t seq)
@@ -206,7 +206,7 @@ static void be_consumer(void)
 	attach(SHMIPC_ROLE_CONSUMER);
 	seq = next_seq(mine);
 	must(!ledger->persist || (seq >= ledger->taken && seq <= ledger->taking),
-	     "a consumer begins at message %llu; released are those before %llu, perhaps %llu",
+	     "a consumer begins at message %llu; %llu are released, perhaps %llu",
 	     (unsigned long long)seq, (unsigned long long)ledger->taken,
 	     (unsigned long long)ledger->taking);
 	while (stopping() || roll(1000)) {
@@ -259,7 +259,7 @@ static _Noreturn void be(unsigned int role, uint64_t seed)
 
 	chance = seed;
 	do {
-		/* Once more after the stop: a sleeper sees us attach and leave. */
+		/* Attach once more after the stop: a sleeper sees us attach and leave. */
 		last = stopping();
 		if (!role)
 			be_producer();
@@ -344,7 +344,7 @@ static bool remove_persistent(void)
 	return !is_fault(reap(pid), 0);
 }
 
-/* True: all was as it must be. */
+/* False: a failure. */
 static bool play_round(unsigned int kills)
 {
 	static const struct scenario any = { .flags = 0 };
@@ -365,7 +365,7 @@ static bool play_round(unsigned int kills)
 		pause_ns((long)roll(3000000));
 		good = kill_one((unsigned int)roll(roles));
 	}
-	/* In order: all is sent, and then all is taken. */
+	/* Orderly end: first everything is sent, then everything is received. */
 	shmipc_store_release(&ledger->stop, 1u);
 	for (i = 0; i < roles; i++) {
 		if (!good)
@@ -380,7 +380,7 @@ static bool play_round(unsigned int kills)
 			       WATCHDOG_S);
 	if (good && ledger->persist && ledger->kind == SHMIPC_KIND_SPSC &&
 	    (ledger->taken != ledger->sent || ledger->taking != ledger->taken)) {
-		(void)snprintf(board->text, sizeof(board->text), "%llu messages sent, %llu taken",
+		(void)snprintf(board->text, sizeof(board->text), "%llu messages sent, %llu received",
 			       (unsigned long long)ledger->sent, (unsigned long long)ledger->taken);
 		good = false;
 	}
@@ -431,10 +431,10 @@ int main(void)
 	dir_remove();
 	if (good && ledger->messages < done) {
 		(void)snprintf(board->text, sizeof(board->text),
-			       "too little happened between the kills to say anything");
+			       "too few messages passed between the kills");
 		good = false;
 	}
-	printf("%-22s seed %#llx: %llu rounds, %llu kills at random, %llu messages taken, %llu lost and told so; slowest attach %llu ms\n",
+	printf("%-22s seed %#llx: %llu rounds, %llu kills at random, %llu messages received, %llu reported as lost; slowest attach %llu ms\n",
 	       "storm", (unsigned long long)seed, (unsigned long long)rounds,
 	       (unsigned long long)done, (unsigned long long)ledger->messages,
 	       (unsigned long long)ledger->lost,

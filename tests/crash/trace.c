@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* trace.c - the way of a victim, written down once, and back to any point of it */
+/* trace.c - record the instructions of a victim, and run others to each of them */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,21 +8,21 @@
 #include "driver.h"
 
 #define STEPS_MAX	4000000u
-#define TRIES		3	/* where the victim went another way */
-#define WAYS_MAX	4u	/* that a victim may go, see record_rest() */
+#define TRIES		3	/* at another place than intended */
+#define WAYS_MAX	4u	/* different paths of victims, see record_rest() */
 #define BLOCKED_KILLS	60u
-#define SAMPLED_KILLS	400u	/* of a long scenario, besides the first of each and system calls */
+#define SAMPLED_KILLS	400u	/* of a long scenario, besides first executions and system calls */
 #define FAILURES_SHOWN	3u
 #define MISSES_EXCUSED	3u	/* of one scenario */
 
-/* What it costs to come one further, in stops: an int3 is written, hit, and stepped over. */
+/* The cost of a hit of an int3, in single steps: it is written, hit, and stepped over. */
 #define HIT_COST	3u
 #define STEP_COST	1u
 
 struct trace {
-	uint64_t *pc;		/* before instruction i; pc[n] is where the end mark stands */
-	uint32_t *hits;		/* how often pc[i] has been come to by then; 0: not come to anew */
-	bool *first;		/* the first time that this address is seen */
+	uint64_t *pc;		/* address of instruction i; pc[n] is the end mark */
+	uint32_t *hits;		/* how often pc[i] has been reached by then; 0: not reached again */
+	bool *first;		/* the first execution of this address */
 	bool *call;		/* a system call */
 	size_t n, room;
 	size_t distinct, calls;
@@ -30,7 +30,7 @@ struct trace {
 
 static struct trace trace;
 
-/* Write down the way from where the victim stands, which is pc[@from], to the end mark. */
+/* Record the instructions from the victim's present pc, which is pc[@from], to the end mark. */
 static void record_from(struct trace *t, size_t from)
 {
 	pid_t pid = victim.pid;
@@ -55,7 +55,7 @@ static void record(void *arg)
 	record_from(arg, 0);
 }
 
-/* The system calls of the process image are in ours too: it is a fork of us. */
+/* Read the code in our own memory: the victim is a fork of this process. */
 static bool is_syscall(uint64_t pc)
 {
 	const unsigned char *p = (const unsigned char *)(uintptr_t)pc;
@@ -99,13 +99,13 @@ static void count_hits(struct trace *t)
 		t->distinct += t->first[i] && i < t->n;
 		t->call[i] = i < t->n && is_syscall(t->pc[i]);
 		t->calls += t->call[i];
-		/* A repeated string instruction is one, and breaks once. */
+		/* A repeated string instruction counts as one, and stops once. */
 		t->hits[i] = i && t->pc[i] == t->pc[i - 1] ? 0 : ++s->hits;
 	}
 	free(table);
 }
 
-/* From where to step to @k: the cheapest of hits and steps. */
+/* The instruction from which to step to @k: where hits and steps together cost least. */
 static size_t anchor(const struct trace *t, size_t k)
 {
 	uint64_t cost, best = UINT64_MAX;
@@ -128,7 +128,7 @@ static size_t anchor(const struct trace *t, size_t k)
 struct target {
 	struct trace *t;
 	size_t k;
-	size_t reached;		/* the last @k that was */
+	size_t reached;		/* the last @k that was reached */
 	bool there;
 };
 
@@ -141,7 +141,7 @@ static void drive(void *arg)
 
 	to->there = false;
 	if (a && !stop_at(pid, t->pc[a], t->hits[a]))
-		return;		/* at the end mark: it went another way */
+		return;		/* at the end mark: it took another path */
 	for (i = a; i < to->k; i++)
 		if (stop_pc(pid) != t->pc[i] || !stop_step(pid))
 			return;
@@ -149,9 +149,9 @@ static void drive(void *arg)
 }
 
 /*
- * Stepping is slow, and a slow victim may go another way at its end: it asks for
- * its peer's lock now and then. This one comes to the last place that was reached
- * fast, and is stepped only from there.
+ * Stepping is slow, and a slow victim may take another path at its end, as it asks for
+ * its peer's lock now and then. This victim runs fast up to the last place that was
+ * reached, and is stepped only from there.
  */
 static void record_rest(void *arg)
 {
@@ -182,7 +182,7 @@ static const char *choice(const struct scenario *s, const struct limits *limits)
 	if (!limits->full && limits->sample)
 		return "every n-th";
 	return limits->full || !(s->flags & SAMPLE) ? "at each" :
-	       "sampled: first of each, system calls, every n-th";
+	       "sampled: first executions, system calls, every n-th";
 }
 
 static double seconds(void)
@@ -201,12 +201,12 @@ static void show(const struct scenario *s, const char *what, uint64_t k, uint64_
 	printf(": %s\n", board->text);
 }
 
-/* A kill in the wrong place tests another thing, or nothing. A few are excused: clocks. */
+/* A kill at the wrong place tests something else. A few are tolerated, because of clocks. */
 static bool too_many_missed(const struct scenario *s, const struct kills *kills)
 {
 	if (kills->missed <= MISSES_EXCUSED || kills->missed * 100 <= kills->made * MISSES_PERCENT)
 		return false;
-	printf("  %s: %u of %u kills were not where they were meant to be, more than %u in 100\n",
+	printf("  %s: %u of %u kills missed their place, more than %u in 100\n",
 	       s->name, kills->missed, kills->made, MISSES_PERCENT);
 	return true;
 }
@@ -227,7 +227,7 @@ static bool run_blocking(const struct scenario *s, const struct limits *limits,
 	return !bad;
 }
 
-/* The kill at instruction to->k, until it is where it should be. False: a failure. */
+/* Kill a victim at instruction to->k; repeat if it missed. False: a failure. */
 static bool kill_at(const struct scenario *s, struct target *to)
 {
 	unsigned int tries;
@@ -261,7 +261,7 @@ static bool run_stepped(const struct scenario *s, const struct limits *limits,
 		    play(s, to.k, record_rest, &to) && to.there) {
 			ways++;
 			count_hits(&trace);
-			to.k = to.reached;	/* once more, on the new way */
+			to.k = to.reached;	/* once more, on the new path */
 			continue;
 		}
 		to.reached = to.there ? to.k : to.reached;
@@ -272,7 +272,7 @@ static bool run_stepped(const struct scenario *s, const struct limits *limits,
 	       s->name, trace.n, trace.distinct, trace.calls, kills->made, choice(s, limits),
 	       kills->missed, bad, seconds() - began);
 	if (dirs_beside)
-		printf("  %s: %u kills left an empty directory beside the right one\n", s->name,
+		printf("  %s: %u kills left an empty directory beside the segments' directory\n", s->name,
 		       dirs_beside);
 	return !bad;
 }
