@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* segment.c - segments as users see them, on whatever backend there is */
+/* segment.c - the public functions of segments, for all backends */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,7 +77,7 @@ int shmipc_segment_make(struct shmipc_segment **ret, const char *name,
 	return err;
 }
 
-/* What is there, if it is what the user asks for. */
+/* Open an existing segment, if it is as the user asked for. */
 static int find_fitting(struct shmipc_segment **ret, const char *name,
 			const struct shmipc_segment_opts *o)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* segment_look.c - what a segment is and how far it is, without becoming a peer */
+/* segment_look.c - properties and positions of a segment, without becoming a peer */
 #include <errno.h>
 #include <string.h>
 
@@ -57,7 +57,7 @@ SHMIPC_EXPORT int shmipc_segment_get_info(const struct shmipc_segment *seg,
 	return 0;
 }
 
-/* Positions of the ring, as far as they can be read without joining. */
+/* Positions of the ring that can be read without joining. */
 static void look_at_ring(struct shmipc_segment *seg, struct shmipc_segment_stat *st)
 {
 	struct shmipc_bcast_rx rx;

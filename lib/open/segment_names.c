@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* segment_names.c - the names that there are: list them, remove one, collect leftovers */
+/* segment_names.c - list names, remove one, collect leftovers */
 #include <errno.h>
 
 #include "segment/backend.h"

@@ -28,14 +28,14 @@ static void commit(struct shmipc_pub_priv *p, uint64_t seq, uint32_t n,
 		shmipc_pub_slow_wake(&p->pub, seq, wake);
 }
 
-/* Is there room for *@arg numbers by now? */
+/* Is there room for *@arg numbers now? */
 static int room_again(struct shmipc_pub_priv *p, void *arg, struct shmipc_tlog_block *b)
 {
 	b->who = SHMIPC_TLOG_NOBODY;
 	return shmipc_tlog_make_room(&p->pub.tx, *(const uint32_t *)arg, b);
 }
 
-/* @n numbers, waiting for room. */
+/* Claim @n numbers, waiting for room. */
 static int claim(struct shmipc_pub_priv *p, uint32_t n, uint64_t *ret_seq, uint64_t deadline_ns)
 {
 	struct shmipc_tlog_block b;
@@ -59,7 +59,7 @@ static int claim(struct shmipc_pub_priv *p, uint32_t n, uint64_t *ret_seq, uint6
 	return 0;
 }
 
-/* A block of the pool that is wanted, and got. */
+/* A request for a block of the pool, and its result. */
 struct block_wanted {
 	uint64_t bytes;
 	struct shmipc_pool_block *blk;
@@ -77,7 +77,7 @@ static int block_again(struct shmipc_pub_priv *p, void *arg, struct shmipc_tlog_
 	return ret;
 }
 
-/* A block of the pool, waiting for room. */
+/* Allocate a block of the pool, waiting for room. */
 static int take_block(struct shmipc_pub_priv *p, uint64_t bytes, struct shmipc_pool_block *ret_blk,
 		      uint64_t deadline_ns)
 {
@@ -97,7 +97,7 @@ static int take_block(struct shmipc_pub_priv *p, uint64_t bytes, struct shmipc_p
 	}
 }
 
-/* What lies before the payload */
+/* The prefix, before the payload */
 
 static void *put64(void *at, uint64_t v)
 {
@@ -110,7 +110,7 @@ static uint64_t pub_seq(const struct shmipc_pub_priv *p)
 	return p->pub.tx.sent - p->opened_sent;
 }
 
-/* The topic's meta fields; @at has room. Returns what is behind them. */
+/* Write the topic's meta fields to @at, which has room. Return: the address behind them. */
 static void *put_meta(const struct shmipc_pub_priv *p, void *at, uint64_t seq_of_pub)
 {
 	uint32_t meta = p->t.seg->log.hdr.meta;
@@ -156,7 +156,7 @@ int shmipc_pub_chain(struct shmipc_pub_priv *p, const struct shmipc_headers *use
 	return ret->prefix_len / 8 > 0xffff ? -EMSGSIZE : 0;
 }
 
-/* The prefix in the pool begins so that the payload is aligned. */
+/* The prefix in the pool is placed so that the payload is aligned. */
 static size_t pool_prefix(const struct shmipc_pub_priv *p, size_t prefix_len)
 {
 	return prefix_len ? shmipc_priv_round_up(prefix_len, p->t.seg->log.hdr.align) : 0;
@@ -169,7 +169,7 @@ static uint64_t headers_flag(const struct shmipc_outgoing *out)
 
 /* Messages into cells */
 
-/* The cells of a topic may be smaller than its meta fields, and a length is the user's. */
+/* Cells may be smaller than the meta fields, and @len may be any number. */
 bool shmipc_pub_fits(uint64_t cell_bytes, size_t prefix_len, size_t len)
 {
 	return prefix_len <= cell_bytes && len <= cell_bytes - prefix_len;
@@ -254,7 +254,7 @@ static unsigned char *block_at(const struct shmipc_pub_priv *p, uint64_t off)
 int shmipc_pub_block_publish(struct shmipc_pub_priv *p, const struct shmipc_pool_block *blk,
 			     const struct shmipc_outgoing *out, size_t len, uint64_t deadline_ns)
 {
-	/* Meta and headers lie right before the payload, whatever is left before them. */
+	/* Meta fields and headers lie right before the payload; a gap may be left before them. */
 	uint64_t seq, off = blk->off + pool_prefix(p, out->prefix_len) - out->prefix_len;
 	int ret = claim(p, 1, &seq, deadline_ns);
 
@@ -302,7 +302,7 @@ static int send_block(struct shmipc_pub_priv *p, const struct shmipc_outgoing *o
 	return ret;
 }
 
-/* With a copier of the user's, which does not run while a number is claimed. */
+/* With a copier of the user, which must not run while a number is claimed. */
 static int send_copied(struct shmipc_pub_priv *p, const struct shmipc_outgoing *out, const void *buf,
 		       size_t len, uint64_t deadline_ns)
 {
@@ -336,7 +336,7 @@ static int send(struct shmipc_pub_priv *p, const struct shmipc_headers *headers,
 	ret = shmipc_pub_chain(p, headers, buf, len, &out);
 	if (ret)
 		return ret;
-	/* A copier of the user's knows what @buf is: only it may read from there. */
+	/* @buf may be an address that only the user's copier can read. */
 	if (p->own_copier)
 		return send_copied(p, &out, buf, len, deadline_ns);
 	if (shmipc_pub_fits(p->cell_max, out.prefix_len, len))
@@ -356,7 +356,7 @@ SHMIPC_EXPORT int shmipc_pub_send_with(struct shmipc_pub *pub, const struct shmi
 	return send(pub_priv(pub), headers, buf, len, deadline_ns);
 }
 
-/* Looking at it */
+/* State */
 
 SHMIPC_EXPORT int shmipc_pub_blocked(const struct shmipc_pub *pub, struct shmipc_blocked *ret)
 {

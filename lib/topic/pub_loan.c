@@ -2,13 +2,11 @@
 /*
  * pub_loan.c - filling a message in place
  *
- * What a user has of a loan is where to write, how much, and a number. Where the
- * memory really is stands in a table of the publisher's: the number names a place
- * in it and the use of that place, so a loan that was changed, copied and used
- * twice, or never filled in, is refused.
+ * The user's struct has the address, the size and a number. The location of the memory is
+ * in a table of the publisher: the number identifies an entry of it and that entry's
+ * use, so a loan that was changed, copied and used twice, or never filled in, is refused.
  *
- * Of a topic without a pool a loan is private memory: the headers lie behind the
- * payload.
+ * In a topic without a pool a loan is private memory, with the headers behind the payload.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -18,9 +16,9 @@
 #define LOANS_MIN	8u
 
 struct shmipc_loan_place {
-	uint64_t id;		/* use of this place << 32 | its number plus 1 */
+	uint64_t id;		/* number of uses << 32 | index in the table plus 1 */
 	bool used;
-	uint32_t next;		/* of the free ones; the table's end: none */
+	uint32_t next;		/* next free entry; the table's size: none */
 	void *ptr;
 	size_t len;
 	struct shmipc_outgoing out;
@@ -44,7 +42,7 @@ static int grow(struct shmipc_pub_priv *p)
 	return 0;
 }
 
-/* The place of a loan, if it is one that this publisher has given. */
+/* The table entry of a loan; NULL if @loan is not one of this publisher's. */
 static struct shmipc_loan_place *place_of(const struct shmipc_pub_priv *p,
 					  const struct shmipc_loan *loan)
 {

@@ -151,7 +151,7 @@ TEST_F(channel, peek_shows_the_same_until_release)
 	EXPECT_EQ(-EAGAIN, take(self, 1));
 }
 
-TEST_F(channel, an_end_is_taken_once)
+TEST_F(channel, an_end_can_be_opened_once)
 {
 	struct shmipc_channel *ch = (void *)1;
 
@@ -161,12 +161,12 @@ TEST_F(channel, an_end_is_taken_once)
 	EXPECT_EQ(-EBUSY, site_open(&self->s, &ch, SHMIPC_ROLE_CONSUMER, NULL));
 	EXPECT_NE(NULL, strstr(shmipc_error_text(), "consumer"));
 	EXPECT_EQ((void *)1, ch);
-	/* And who came second did no harm. */
+	/* The second open did no harm. */
 	EXPECT_EQ(0, put(self, 0, 10));
 	EXPECT_EQ(10, take(self, 0));
 }
 
-TEST_F(channel, roles_and_options_that_make_no_sense_are_refused)
+TEST_F(channel, invalid_roles_and_options_are_refused)
 {
 	struct shmipc_channel_opts o = { .struct_bytes = sizeof(o) }, bad;
 	struct shmipc_channel *ch;
@@ -291,7 +291,7 @@ TEST_F(channel, consumer_restart_drops_no_message)
 	}
 }
 
-TEST_F(channel, sent_before_the_consumer_came_is_delivered)
+TEST_F(channel, messages_sent_before_the_consumer_opens_are_delivered)
 {
 	shmipc_channel_close(self->rx);
 	shmipc_channel_close(self->tx);
@@ -394,7 +394,7 @@ TEST_F(channel, handles_inherited_through_fork_are_dead)
 	EXPECT_EQ(SHMIPC_PEER_ATTACHED, shmipc_channel_peer(self->tx));
 }
 
-/* The same where nobody has come to the other end yet. */
+/* The same without a peer at the other end. */
 TEST_F(channel, lone_handles_inherited_through_fork_are_dead)
 {
 	unsigned char *b = self->buf;

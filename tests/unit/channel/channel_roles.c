@@ -34,7 +34,7 @@ FIXTURE_TEARDOWN(roles)
 	env_tear_down(&self->env);
 }
 
-/* One message goes through, as if nothing had been tried. */
+/* One message passes: the refused calls had no effect. */
 static int still_works(FIXTURE_DATA(roles) *self)
 {
 	char buf[8] = "";

@@ -55,7 +55,7 @@ TEST_F(topic_any, reports_which_one_is_ready)
 	}
 }
 
-/* One that never ends does not hide the others. */
+/* A subscriber that is always ready does not starve the others. */
 TEST_F(topic_any, is_fair)
 {
 	int i, seen[4] = { 0 };
@@ -100,7 +100,7 @@ TEST_F(topic_any, sleeper_is_woken_by_each)
 	EXPECT_EQ(0, other_end(&o));
 }
 
-/* A loss, and being cut off, are things to be told of. */
+/* A subscriber with a loss to report, or that was cut off, is ready. */
 TEST_F(topic_any, losses_count)
 {
 	struct shmipc_sub_opts so = sub_opts(0, SHMIPC_POLICY_LOSSY);
@@ -180,7 +180,7 @@ TEST_F(topic_any, thousands)
 	shmipc_pub_close(pub);
 }
 
-TEST_F(topic_any, nonsense_is_refused)
+TEST_F(topic_any, invalid_arguments_are_refused)
 {
 	EXPECT_EQ(-EINVAL, shmipc_sub_wait_any(self->sub, 0, &self->first, SHMIPC_FOREVER));
 	EXPECT_NE(NULL, strstr(shmipc_error_text(), "EINVAL"));
@@ -243,18 +243,18 @@ TEST_F(topic_any, look_shows_the_topic_and_does_not_join)
 	EXPECT_EQ(0, s[0].group);
 	EXPECT_EQ(o.pid, (int)s[1].peer.pid);
 	EXPECT_EQ(SHMIPC_POLICY_LOSSLESS, s[1].policy);
-	EXPECT_EQ(5, s[1].group) TH_LOG("the number that was asked for");
+	EXPECT_EQ(5, s[1].group) TH_LOG("the number that it asked for");
 	EXPECT_EQ(1, s[1].holding);
 	EXPECT_EQ(0, s[1].evicted);
 	EXPECT_EQ(256 + SIGKILL, other_kill(&o));
 	ASSERT_EQ(0, shmipc_topic_look(names[0], &st));
 	ASSERT_EQ(2, st.nsubs) TH_LOG("dead, and not yet replaced");
 	EXPECT_EQ(SHMIPC_PEER_DIED, s[1].peer.state);
-	/* Without room for all they are counted. */
+	/* Without room in the array they are counted. */
 	st.sub_cap = 0;
 	ASSERT_EQ(0, shmipc_topic_look(names[0], &st));
 	EXPECT_EQ(2, st.nsubs);
-	/* What was done stays when who did it has gone. */
+	/* The sums stay when the publisher has gone. */
 	shmipc_pub_close(self->pub[0]);
 	self->pub[0] = NULL;
 	ASSERT_EQ(0, shmipc_topic_look(names[0], &st));

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * topic_ends.h - what the tests of topics have in common
+ * topic_ends.h - shared by the tests of topics
  *
- * Message number n of length len has bytes that follow from both, so any end that
- * receives it can tell whether they are right. Small ones hold their number.
+ * The bytes of a message are derived from its number and length, so that any receiver
+ * can check them. Small messages contain their number.
  */
 #ifndef TEST_TOPIC_ENDS_H
 #define TEST_TOPIC_ENDS_H
@@ -15,9 +15,9 @@
 
 #define TOPIC	"lidar/front"
 #define SEED	4
-#define SOON	shmipc_deadline_in(UINT64_C(20000000000))	/* for what must come; never waited for */
+#define SOON	shmipc_deadline_in(UINT64_C(20000000000))	/* reached only by a failure */
 
-/* Few of all: 64 entries in lots of 8 with 240 bytes each, a pool of 64 chunks of 4 KiB. */
+/* A small topic: 64 entries in lots of 8 with 240 bytes each, a pool of 64 chunks of 4 KiB. */
 static inline struct shmipc_topic_opts topic_small(void)
 {
 	return (struct shmipc_topic_opts){
@@ -62,7 +62,7 @@ static inline int put_range(struct shmipc_pub *pub, uint64_t from, uint64_t to)
 	return ret;
 }
 
-/* The number that comes next, or -errno. */
+/* The number in the next message, or -errno. */
 static inline int64_t get_until(struct shmipc_sub *sub, uint64_t deadline_ns)
 {
 	uint64_t n = 0;
@@ -79,7 +79,7 @@ static inline int64_t get(struct shmipc_sub *sub)
 	return get_until(sub, 0);
 }
 
-/* Are the next ones those from @from to before @to? The first that is not, or -errno; 0: all are. */
+/* Receive @from to @to - 1. Return: 0; -errno; the first number that differs. */
 static inline int64_t get_range(struct shmipc_sub *sub, uint64_t from, uint64_t to)
 {
 	int64_t n;
@@ -92,7 +92,7 @@ static inline int64_t get_range(struct shmipc_sub *sub, uint64_t from, uint64_t 
 	return 0;
 }
 
-/* In place: its number, and it is let go of at once. */
+/* The number in the next message, read in place. */
 static inline int64_t take_until(struct shmipc_sub *sub, uint64_t deadline_ns)
 {
 	struct shmipc_msg m;
@@ -121,7 +121,7 @@ static inline int put_len(struct shmipc_pub *pub, uint64_t n, size_t len)
 	return ret;
 }
 
-/* The next one, if it is message @n: its length; -EBADMSG: it is another, or its bytes are. */
+/* Receive message @n. Return: its length; -EBADMSG another message or wrong bytes; -errno. */
 static inline int64_t get_len(struct shmipc_sub *sub, uint64_t n, size_t cap)
 {
 	unsigned char *buf = malloc(cap + 1);
@@ -188,7 +188,7 @@ static inline struct shmipc_pub_stat pub_stat(const struct shmipc_pub *pub)
 	return st;
 }
 
-/* A child that opens what it is told, says 1, and waits to be killed or to be told. */
+/* The end of a child: it reports 1, and waits to be killed or told to end. */
 static inline int stay(struct other *me)
 {
 	tell(me, 1);

@@ -73,7 +73,7 @@ TEST_F(topic_group, each_message_goes_to_one)
 			sub_stat(self->sub[2]).received);
 }
 
-TEST_F(topic_group, other_groups_and_lone_ones_get_all)
+TEST_F(topic_group, other_groups_and_single_subscribers_get_all)
 {
 	struct shmipc_sub *two, *lone;
 
@@ -88,8 +88,8 @@ TEST_F(topic_group, other_groups_and_lone_ones_get_all)
 	shmipc_sub_close(lone);
 }
 
-/* A member that only looked once, found nothing, and does something else meanwhile. */
-TEST_F(topic_group, a_member_that_does_not_come_back_holds_up_no_publisher)
+/* It received once, got -EAGAIN, and does not call again. */
+TEST_F(topic_group, an_idle_member_does_not_block_publishers)
 {
 	uint64_t i;
 
@@ -101,7 +101,7 @@ TEST_F(topic_group, a_member_that_does_not_come_back_holds_up_no_publisher)
 	}
 }
 
-/* It goes on where it stopped, and what is not there any more is told. */
+/* A group continues where it stopped; messages that are gone are reported as lost. */
 TEST_F(topic_group, continues_where_it_stopped)
 {
 	uint64_t from, to, oldest, next;
@@ -117,16 +117,16 @@ TEST_F(topic_group, continues_where_it_stopped)
 	ASSERT_EQ(0, get_range(self->sub[0], 5, 15));
 	shmipc_sub_close(self->sub[0]);
 	self->sub[0] = NULL;
-	ASSERT_EQ(0, put_range(self->pub, 20, 321)) TH_LOG("nobody is there");
+	ASSERT_EQ(0, put_range(self->pub, 20, 321)) TH_LOG("without members");
 	ASSERT_EQ(0, join(&self->sub[0], variant->policy, 1, SHMIPC_START_NEW));
 	ASSERT_EQ(0, join(&self->sub[1], variant->policy, 1, SHMIPC_START_NEW));
-	EXPECT_EQ(0, put_range(self->pub, 321, 328)) TH_LOG("what is gone is waited for by nobody");
+	EXPECT_EQ(0, put_range(self->pub, 321, 328)) TH_LOG("lost messages do not block");
 	ASSERT_EQ(0, shmipc_sub_range(self->sub[0], &oldest, &next));
 	ASSERT_EQ(-ESTALE, get(self->sub[0]));
 	EXPECT_EQ(sub_stat(self->sub[0]).lost, shmipc_sub_lost(self->sub[0], &from, &to));
 	EXPECT_EQ(15, from);
 	EXPECT_EQ(oldest, to);
-	EXPECT_EQ(0, get_range(self->sub[1], to, to + 5)) TH_LOG("told once, to one of them");
+	EXPECT_EQ(0, get_range(self->sub[1], to, to + 5)) TH_LOG("reported once, to one of them");
 	EXPECT_EQ(0, get_range(self->sub[0], to + 5, 328));
 	for (i = 328; i < 600; i++) {
 		ASSERT_EQ(0, put(self->pub, (uint64_t)i));
@@ -188,7 +188,7 @@ TEST_F(topic_group, holds_are_each_members_own)
 	shmipc_sub_release(self->sub[1], &b);
 }
 
-/* Members are processes; what each got is added up. */
+/* Members are processes; the messages that they received are counted. */
 static int member(struct other *me, void *arg)
 {
 	struct shmipc_sub *sub;
@@ -208,14 +208,14 @@ static int member(struct other *me, void *arg)
 	return 0;
 }
 
-TEST_F(topic_group, processes_share_and_none_is_twice)
+TEST_F(topic_group, processes_get_each_message_once)
 {
 	struct other o[4];
 	uint64_t i;
 	int j;
 
 	if (variant->policy == SHMIPC_POLICY_LOSSY)
-		SKIP(return, "lossy ones may lose what they are too slow for");
+		SKIP(return, "lossy subscribers may lose messages");
 	for (j = 0; j < 3; j++) {
 		shmipc_sub_close(self->sub[j]);
 		self->sub[j] = NULL;
@@ -239,8 +239,8 @@ TEST_F(topic_group, processes_share_and_none_is_twice)
 	}
 }
 
-/* One is killed, whatever it is at: it takes at most the one in hand with it, and no time. */
-TEST_F(topic_group, killed_members_hold_up_no_publisher)
+/* A member killed at any moment loses at most the message that it is receiving. */
+TEST_F(topic_group, killed_members_do_not_block_publishers)
 {
 	uint64_t i = 0, missing = 0;
 	struct rng r = { 17 };
@@ -279,7 +279,7 @@ TEST_F(topic_group, killed_members_hold_up_no_publisher)
 	}
 }
 
-/* All sleep; each message wakes one that takes it. */
+/* All members sleep; each message wakes one, which receives it. */
 static int takes_one(struct other *me, void *arg)
 {
 	tell(me, (uint64_t)get_until(arg, SOON));
@@ -304,7 +304,7 @@ TEST_F(topic_group, sleepers_are_woken)
 	EXPECT_EQ(7, self->n);
 }
 
-TEST_F(topic_group, makes_no_sense_with)
+TEST_F(topic_group, options_that_exclude_a_group_are_refused)
 {
 	struct shmipc_sub_opts o = sub_opts(0, variant->policy);
 	struct shmipc_sub *sub;

@@ -19,7 +19,7 @@ FIXTURE_VARIANT_ADD(topic_hold, lossy) { SHMIPC_POLICY_LOSSY };
 FIXTURE_VARIANT_ADD(topic_hold, lossless) { SHMIPC_POLICY_LOSSLESS };
 FIXTURE_VARIANT_ADD(topic_hold, evict) { SHMIPC_POLICY_EVICT };
 
-#define BIG	60000u		/* 15 chunks of 64: four fill the pool, but for 4 chunks */
+#define BIG	60000u		/* 15 of 64 chunks: four messages leave 4 chunks */
 
 FIXTURE_SETUP(topic_hold)
 {
@@ -56,7 +56,7 @@ static int put_four(struct shmipc_pub *pub)
 	return ret;
 }
 
-/* It holds nearly all, and has read all: nobody waits for it but for the memory. */
+/* It has read all messages and holds nearly all of the pool. */
 TEST_F(topic_hold, refused_with_the_holders_name)
 {
 	int i;
@@ -73,9 +73,9 @@ TEST_F(topic_hold, refused_with_the_holders_name)
 	EXPECT_EQ(variant->policy, self->b.policy);
 	EXPECT_EQ(getpid(), (int)self->b.pid);
 	EXPECT_EQ(8, self->b.slot);
-	/* To hold is not to be behind: no one is cut off for it. */
+	/* A subscriber is cut off for being behind, not for holding. */
 	EXPECT_EQ(0, pub_stat(self->pub).evicted);
-	EXPECT_EQ(0, put_len(self->pub, 4, 16384)) TH_LOG("what is not held is there");
+	EXPECT_EQ(0, put_len(self->pub, 4, 16384)) TH_LOG("chunks that are not held are available");
 	EXPECT_EQ(0, put(self->pub, 5));
 	for (i = 0; i < 4; i++) {
 		EXPECT_TRUE(msg_is(&self->m[i], (uint64_t)i, BIG));
@@ -99,7 +99,7 @@ static int sends_big(struct other *me, void *arg)
 	return 0;
 }
 
-TEST_F(topic_hold, sleeping_publisher_goes_on_after_the_release)
+TEST_F(topic_hold, release_wakes_a_sleeping_publisher)
 {
 	struct other o;
 
@@ -114,7 +114,7 @@ TEST_F(topic_hold, sleeping_publisher_goes_on_after_the_release)
 	EXPECT_EQ(BIG, get_len(self->sub, 4, BIG) == -EBADMSG ? BIG : 0);
 }
 
-TEST_F(topic_hold, sleeping_publisher_goes_on_after_the_close)
+TEST_F(topic_hold, close_wakes_a_sleeping_publisher)
 {
 	struct other o;
 
@@ -156,14 +156,14 @@ TEST_F(topic_hold, holds_of_killed_subscribers_end)
 		EXPECT_EQ(o.pid, (int)self->b.pid);
 		EXPECT_EQ(61, shmipc_pool_count_held(log_of(self->pub)) + 1);
 		EXPECT_EQ(256 + SIGKILL, other_kill(&o));
-		/* Known at once where the kernel says so, else with the next tick. */
+		/* The death is known at once if the kernel reports it, else at the next tick. */
 		EXPECT_EQ(0, put_len(self->pub, 1, 0) ? 1 : 0);
 		EXPECT_EQ(0, shmipc_pub_send(self->pub, buf, sizeof(buf), SOON));
 		EXPECT_EQ(0, shmipc_pool_count_held(log_of(self->pub)));
 	}
 }
 
-TEST_F(topic_hold, killed_while_the_publisher_sleeps_for_it)
+TEST_F(topic_hold, death_wakes_a_sleeping_publisher)
 {
 	struct other o, s;
 
@@ -178,8 +178,7 @@ TEST_F(topic_hold, killed_while_the_publisher_sleeps_for_it)
 	EXPECT_EQ(0, other_end(&s));
 }
 
-/* Two hold the same: it is free when both have let go. */
-TEST_F(topic_hold, held_by_two)
+TEST_F(topic_hold, held_by_two_is_free_when_both_have_released_it)
 {
 	struct shmipc_msg m[4];
 	struct shmipc_sub *sub;
@@ -201,7 +200,7 @@ TEST_F(topic_hold, held_by_two)
 	shmipc_sub_close(sub);
 }
 
-TEST_F(topic_hold, by_number_is_held_too)
+TEST_F(topic_hold, a_message_read_by_number_is_held_too)
 {
 	struct shmipc_msg m;
 	uint64_t i;
@@ -219,8 +218,8 @@ TEST_F(topic_hold, by_number_is_held_too)
 	shmipc_sub_release(self->sub, &m);
 }
 
-/* A lossless one that is behind in a pool that is full: nothing of what it has to read goes. */
-TEST_F(topic_hold, unread_is_not_held_but_waited_for)
+/* The pool is full of messages that the subscriber has not read yet. */
+TEST_F(topic_hold, publishers_wait_for_unread_messages_in_the_pool)
 {
 	uint64_t n = 0, i;
 
@@ -243,8 +242,8 @@ TEST_F(topic_hold, unread_is_not_held_but_waited_for)
 	EXPECT_EQ(10000, get_len(self->sub, n, 10000));
 }
 
-/* The floor has passed it, and nobody has written over it yet, or ever will. */
-TEST_F(topic_hold, given_up_and_not_yet_overwritten)
+/* The floor has passed the messages, but their chunks have not been overwritten. */
+TEST_F(topic_hold, messages_before_the_floor_are_lost_even_if_not_overwritten)
 {
 	struct shmipc_sub *sub[3];
 	unsigned char buf[16];
@@ -253,7 +252,7 @@ TEST_F(topic_hold, given_up_and_not_yet_overwritten)
 	int i;
 
 	if (variant->policy != SHMIPC_POLICY_LOSSY)
-		SKIP(return, "for others it is kept");
+		SKIP(return, "messages are kept for other policies");
 	for (i = 0; i < 3; i++) {
 		ASSERT_EQ(0, sub_open(&sub[i], NULL, SHMIPC_START_NEW, 0));
 	}
@@ -265,7 +264,7 @@ TEST_F(topic_hold, given_up_and_not_yet_overwritten)
 		ASSERT_EQ(1000, get_len(sub[1], (uint64_t)i, 1000));
 		ASSERT_EQ(1000, get_len(sub[2], (uint64_t)i, 1000));
 	}
-	ASSERT_EQ(0, put_range(self->pub, 8, 65));	/* over number 0, and not over 3 */
+	ASSERT_EQ(0, put_range(self->pub, 8, 65));	/* overwrites number 0, but not 3 */
 	EXPECT_EQ(-ESTALE, shmipc_sub_take(sub[0], &self->m[0], 0));
 	EXPECT_EQ(-ESTALE, shmipc_sub_recv(sub[1], buf, sizeof(buf), &len, 0)) TH_LOG("too small, too");
 	EXPECT_EQ(-ESTALE, get_len(sub[2], 3, 1000));

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-/* topic_idle: a sleeper that nobody needs to wake sleeps on, and one that somebody does is woken */
+/* topic_idle: a sleeper without a reason to wake sleeps until its deadline; others are woken */
 #include <sys/wait.h>
 
 #include "topic_ends.h"
 
-#define NS	400000000u	/* eight ticks of the 50 ms that there were once */
+#define NS	400000000u	/* eight ticks of 50 ms */
 #define MANY	150
 
 FIXTURE(topic_idle) {
@@ -82,8 +82,8 @@ TEST_F(topic_idle, member_of_a_group_sleeps_until_its_deadline)
 	EXPECT_EQ(0, sub_count(self->sub).ticks);
 }
 
-/* Somebody else's memory is not trusted to tell of a death: few ticks, and ever fewer. */
-TEST_F(topic_idle, others_may_write_and_ticks_get_rare)
+/* If other users can write the memory, deaths are not trusted to wake: ticks, ever rarer. */
+TEST_F(topic_idle, ticks_get_rare_in_memory_that_other_users_can_write)
 {
 	self->t.mode = 0666;
 	ASSERT_EQ(0, shmipc_sub_open(&self->sub, TOPIC, &self->t, &self->o));
@@ -91,8 +91,8 @@ TEST_F(topic_idle, others_may_write_and_ticks_get_rare)
 	EXPECT_GE(3, sub_count(self->sub).ticks);
 }
 
-/* No one can wake it: it looks, but not a thousand times a second. */
-TEST_F(topic_idle, read_only_subscriber_looks_now_and_then)
+/* Publishers cannot wake it: it polls, but not a thousand times a second. */
+TEST_F(topic_idle, read_only_subscriber_polls_at_a_low_rate)
 {
 	self->o.flags = SHMIPC_SUB_READ_ONLY;
 	ASSERT_EQ(0, shmipc_pub_open(&self->pub, TOPIC, &self->t, NULL));
@@ -129,7 +129,7 @@ static int fill(struct shmipc_pub *pub)
 	return n;
 }
 
-/* One tick, as it would like room for more than one message; then none. */
+/* One tick, as at first it waits for room for more than one message; then none. */
 TEST_F(topic_idle, publisher_sleeps_until_its_deadline)
 {
 	struct shmipc_pub_opts o = { .struct_bytes = sizeof(o), .spin_ns = variant->spin_ns };
@@ -144,7 +144,7 @@ TEST_F(topic_idle, publisher_sleeps_until_its_deadline)
 	EXPECT_EQ(0, get(self->sub));
 }
 
-/* The subscriber lets go of just what the publisher needs, long after that fell asleep. */
+/* Later the subscriber releases just what the publisher needs. */
 static int fills_and_waits(struct other *me, void *arg)
 {
 	FIXTURE_DATA(topic_idle) *self = arg;
@@ -177,9 +177,9 @@ TEST_F(topic_idle, publisher_is_woken_by_the_first_message_that_makes_room)
 		other_kill(&o);
 		SKIP(return, "this machine does not show in which call a thread sleeps");
 	}
-	(void)nanosleep(&pause, NULL);	/* it asks for less now; no harm if it does not yet */
+	(void)nanosleep(&pause, NULL);	/* until it waits for less; no harm if it does not yet */
 	ASSERT_EQ(0, until_asleep(o.tid));
-	/* The log gives room an eighth at a time at most. */
+	/* The log frees at most an eighth at a time. */
 	lot = self->sub->rx.log->lot;
 	for (i = 0; i < lot; i++) {
 		ASSERT_EQ((int64_t)i, get(self->sub));
@@ -188,7 +188,7 @@ TEST_F(topic_idle, publisher_is_woken_by_the_first_message_that_makes_room)
 	EXPECT_EQ(0, other_end(&o));
 }
 
-/* Publishers that come and die while the subscriber sleeps */
+/* Publishers that open and die while the subscriber sleeps */
 
 enum death { CLAIMED, COMMITTED };
 
@@ -207,7 +207,7 @@ static void come_and_die(enum death how)
 		_exit(1);
 	if (how == COMMITTED) {
 		shmipc_tlog_fill(&pub->tx, seq, NULL, 0, "\5\0\0\0\0\0\0\0", 8, 0);
-		/* Somebody is to be woken, and will not be. */
+		/* The commit returns that a wake is needed; it is left out. */
 		(void)shmipc_tlog_commit(&pub->tx, seq, 1, SHMIPC_ENTRY_CELL, 8);
 	}
 	(void)raise(SIGKILL);

@@ -50,7 +50,7 @@ TEST_F(topic_many, alternating_publishers)
 	}
 }
 
-/* Publisher number @arg: its messages are numbered and say whose they are. */
+/* Publisher number @arg: its messages contain their number and its own. */
 static int publishes(struct other *me, void *arg)
 {
 	uint64_t id = (uintptr_t)arg, i;
@@ -65,7 +65,7 @@ static int publishes(struct other *me, void *arg)
 	return 0;
 }
 
-/* All that @arg publishers publish, once and in each one's order; tells a sum of their order. */
+/* Receives all messages of @arg publishers, each once, in order; reports a hash of the order. */
 static int subscribes(struct other *me, void *arg)
 {
 	uint64_t pubs = (uintptr_t)arg, next[ENDS + 2] = { 0 }, i, sum = 0, was = 0;
@@ -91,7 +91,7 @@ static int subscribes(struct other *me, void *arg)
 	return 0;
 }
 
-/* @npubs to @nsubs, each a process or a thread; true: every subscriber saw the same order. */
+/* @npubs to @nsubs, processes or threads. True: all subscribers received the same order. */
 static bool together(struct __test_metadata *_metadata, int thread, uint64_t npubs, uint64_t nsubs)
 {
 	struct other p[ENDS + 2], s[ENDS + 2];
@@ -143,7 +143,7 @@ TEST_F(topic_many, ten_threads_of_500_messages)
 	EXPECT_TRUE(together(_metadata, 1, 10, 2));
 }
 
-TEST_F(topic_many, at_least_as_many_as_promised)
+TEST_F(topic_many, as_many_ends_as_documented)
 {
 	struct shmipc_topic_opts t = { .struct_bytes = sizeof(t), .publishers = 256,
 				       .subscribers = 1024, .pool_bytes = 4096 };
@@ -178,7 +178,7 @@ TEST_F(topic_many, at_least_as_many_as_promised)
 		shmipc_sub_close(sub[i]);
 }
 
-/* Writes whole messages for as long as it lives. */
+/* Publishes until it is killed. */
 static int writes_on(struct other *me, void *arg)
 {
 	struct shmipc_pub *pub;
@@ -195,12 +195,12 @@ static int writes_on(struct other *me, void *arg)
 	}
 }
 
-/* Whatever length: is it a whole message of some number? Its number is in no place: try. */
+/* Is it a whole message of some number? The number is not in the message: try all. */
 static int is_whole(const struct shmipc_msg *m)
 {
 	uint64_t n;
 
-	/* Numbers with this length, in the order of writes_on(). */
+	/* Numbers of which writes_on() makes messages of this length. */
 	for (n = 0; n < 1000000; n++)
 		if (m->len == (n % 3 ? n % 241 : 500 + n % 3000) && msg_ok(m->ptr, m->len, SEED, n))
 			return 1;
@@ -227,7 +227,7 @@ TEST_F(topic_many, hundred_killed_in_mid_write)
 		for (j = 0; j < 4; j++) {
 			ASSERT_EQ(256 + SIGKILL, other_end(&o[j]));
 		}
-		/* What is there is whole, and there is something. */
+		/* The messages that are kept are whole, and there are some. */
 		ASSERT_EQ(0, put(self->pub, 1));
 		do
 			ret = shmipc_sub_take(self->sub, &m, 0);
@@ -236,7 +236,7 @@ TEST_F(topic_many, hundred_killed_in_mid_write)
 			if (ret)
 				continue;
 			seen++;
-			/* Only some: to find a number takes long. */
+			/* Only some, as finding a number is slow. */
 			if (seen % 16 == 0 && m.len != 8) {
 				whole++;
 				ASSERT_TRUE(is_whole(&m)) TH_LOG("message of %zu bytes", m.len);
@@ -249,7 +249,7 @@ TEST_F(topic_many, hundred_killed_in_mid_write)
 	aborted = sub_stat(self->sub).aborted;
 	ASSERT_EQ(0, shmipc_sub_range(self->sub, &oldest, &next));
 	EXPECT_EQ(next, sub_stat(self->sub).received + sub_stat(self->sub).lost + aborted);
-	/* Nothing of the pool is lost. */
+	/* No chunk of the pool has leaked. */
 	EXPECT_EQ(0, put_len(self->pub, 3, pub_stat(self->pub).max_message));
 	EXPECT_EQ((int64_t)pub_stat(self->pub).max_message,
 		  get_len(self->sub, 3, pub_stat(self->pub).max_message));

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * topic_memory: a topic takes memory as it is used, on a file system with room or without
+ * topic_memory: a topic commits memory on demand, whether memory is plentiful or not
  *
- * What is taken is what the file's blocks say. On the device the module says it.
+ * The memory in use is the number of the file's blocks; on the device, the module reports it.
  */
 #include "topic_ends.h"
 
@@ -58,10 +58,10 @@ FIXTURE_TEARDOWN(topic_memory)
 	env_tear_down(&self->env);
 }
 
-TEST_F(topic_memory, of_an_idle_one_is_little)
+TEST_F(topic_memory, idle_topic_is_small)
 {
 	EXPECT_GE(IDLE_MOST, pub_used(self->pub));
-	/* With a subscriber, and messages that the first pages hold, as well. */
+	/* Also with a subscriber, and messages that fit into the first pages. */
 	ASSERT_EQ(0, sub_open(&self->sub, NULL, SHMIPC_START_NEW, SHMIPC_POLICY_LOSSLESS));
 	ASSERT_EQ(0, put(self->pub, 0));
 	ASSERT_EQ(0, get(self->sub));
@@ -69,7 +69,7 @@ TEST_F(topic_memory, of_an_idle_one_is_little)
 	EXPECT_LT(MIB(9), total_of(self->pub));
 }
 
-TEST_F(topic_memory, of_a_thousand_idle_ones_is_little)
+TEST_F(topic_memory, a_thousand_idle_topics_are_small)
 {
 	enum { MANY = 1000 };
 	struct shmipc_pub **many = calloc(MANY, sizeof(*many));
@@ -94,7 +94,7 @@ TEST_F(topic_memory, of_a_thousand_idle_ones_is_little)
 	free(many);
 }
 
-TEST_F(topic_memory, grows_with_messages_to_what_it_was_made_for)
+TEST_F(topic_memory, grows_with_messages_up_to_its_size)
 {
 	const uint64_t idle = pub_used(self->pub), log = log_bytes(self->pub);
 	uint64_t was = idle, i;
@@ -105,10 +105,10 @@ TEST_F(topic_memory, grows_with_messages_to_what_it_was_made_for)
 		ASSERT_EQ((int64_t)i, get(self->sub));
 		EXPECT_LE(was, pub_used(self->pub));
 		was = pub_used(self->pub);
-		/* No more than twice of what the messages take, and a step. */
+		/* At most twice the size of the messages, plus one step. */
 		EXPECT_GE(idle + 2 * (i + 1) * 1024 + KIB(64), was) TH_LOG("after %llu", (unsigned long long)i);
 	}
-	/* All of the log, and nothing of the pool. */
+	/* All of the log, and none of the pool. */
 	EXPECT_GE(idle + log, was);
 	EXPECT_LE(log, was);
 	for (i = 0; i < 400; i++) {
@@ -120,8 +120,8 @@ TEST_F(topic_memory, grows_with_messages_to_what_it_was_made_for)
 	EXPECT_GE(total_of(self->pub), pub_used(self->pub));
 }
 
-/* What the log gives up is used again, before more is taken. */
-TEST_F(topic_memory, of_chunks_that_are_free_is_taken_first)
+/* Chunks of overwritten messages are used again before more memory is committed. */
+TEST_F(topic_memory, free_chunks_are_reused_first)
 {
 	const uint64_t idle = pub_used(self->pub), log = log_bytes(self->pub);
 	const uint64_t entries = log_of(self->pub)->hdr.entries;
@@ -129,11 +129,11 @@ TEST_F(topic_memory, of_chunks_that_are_free_is_taken_first)
 
 	for (i = 0; i < 5 * entries; i++)
 		ASSERT_EQ(0, put_len(self->pub, i, 1500));
-	/* As many messages of 1.5 KiB as there are entries, and an eighth more. */
+	/* Messages of 1.5 KiB, as many as entries and an eighth more. */
 	EXPECT_GE(idle + log + entries * 9 / 8 * 1536, pub_used(self->pub));
 }
 
-TEST(topic_memory_populated_is_all_there_at_once)
+TEST(topic_memory_populate_commits_all_at_creation)
 {
 	struct shmipc_topic_opts o = { .struct_bytes = sizeof(o), .flags = SHMIPC_POPULATE };
 	struct shmipc_pub *pub;
@@ -153,8 +153,8 @@ TEST(topic_memory_populated_is_all_there_at_once)
 	env_tear_down(&env);
 }
 
-/* A subscriber takes the page of its line, if that is not there, and no other. */
-TEST_F(topic_memory, is_not_taken_by_readers)
+/* A subscriber commits at most the page of its line. */
+TEST_F(topic_memory, reading_commits_nothing)
 {
 	struct shmipc_sub_opts o = sub_opts(SHMIPC_START_OLDEST, SHMIPC_POLICY_LOSSY);
 	struct shmipc_topic_stat st = { .struct_bytes = sizeof(st) };
@@ -186,7 +186,7 @@ TEST_F(topic_memory, is_not_taken_by_readers)
 	EXPECT_EQ(idle, pub_used(self->pub));
 }
 
-/* It waits for a message whose entry is not there yet. */
+/* Waits for messages whose entries have no memory yet. */
 static int stride_reader(struct other *me, void *arg)
 {
 	struct shmipc_sub_opts o = sub_opts(SHMIPC_START_OLDEST, SHMIPC_POLICY_LOSSY);
@@ -205,7 +205,7 @@ static int stride_reader(struct other *me, void *arg)
 	return 0;
 }
 
-TEST_F(topic_memory, that_is_not_there_yet_is_waited_for)
+TEST_F(topic_memory, a_reader_can_wait_for_an_entry_without_memory)
 {
 	struct other o;
 
@@ -216,8 +216,8 @@ TEST_F(topic_memory, that_is_not_there_yet_is_waited_for)
 	EXPECT_EQ(0, other_end(&o));
 }
 
-/* Two publishers; the second finds what the first has taken, and the other way round. */
-TEST_F(topic_memory, is_shared_by_publishers)
+/* Each of two publishers uses the memory that the other one has committed. */
+TEST_F(topic_memory, committed_by_one_publisher_is_used_by_another)
 {
 	struct shmipc_pub *b;
 	uint64_t i, was;
@@ -236,7 +236,7 @@ TEST_F(topic_memory, is_shared_by_publishers)
 	shmipc_pub_close(b);
 }
 
-/* A file system of its own, with so much room. */
+/* On a separate file system with limited room */
 
 FIXTURE(topic_full) {
 	struct env env;
@@ -266,7 +266,7 @@ FIXTURE_TEARDOWN(topic_full)
 	env_tear_down(&self->env);
 }
 
-TEST_F(topic_full, holds_five_hundred_topics_and_goes_on_when_there_is_room_again)
+TEST_F(topic_full, five_hundred_topics_and_publishing_continues_when_there_is_room_again)
 {
 	enum { MANY = 500 };
 	struct shmipc_pub *many[MANY];
@@ -284,7 +284,7 @@ TEST_F(topic_full, holds_five_hundred_topics_and_goes_on_when_there_is_room_agai
 	while (!(ret = put(self->pub, sent)))
 		sent++;
 	EXPECT_EQ(-ENOSPC, ret);
-	/* It filled all that there was, to a page, and it stays so. */
+	/* It has filled all the room, up to a page, and publishing still fails. */
 	EXPECT_LE(98, sent);
 	EXPECT_GE(PAGE, room_left(&self->env));
 	EXPECT_EQ(-ENOSPC, put_until(self->pub, 0, SOON));
@@ -292,7 +292,7 @@ TEST_F(topic_full, holds_five_hundred_topics_and_goes_on_when_there_is_room_agai
 	EXPECT_EQ(-ENOSPC, put(many[1], 0) ? -ENOSPC : put_len(many[1], 0, 5000));
 	ASSERT_EQ(0, get_range(self->sub, 0, sent));
 	EXPECT_EQ(-EAGAIN, get(self->sub));
-	/* Room again. */
+	/* There is room again. */
 	ASSERT_EQ(0, room_fill(&self->filler, &self->env, MIB(8)));
 	for (more = sent; more < sent + 700; more++)
 		ASSERT_EQ(0, put(self->pub, more)) TH_LOG("after %llu", (unsigned long long)sent);
@@ -303,7 +303,7 @@ TEST_F(topic_full, holds_five_hundred_topics_and_goes_on_when_there_is_room_agai
 		shmipc_pub_close(many[i]);
 }
 
-TEST_F(topic_full, pool_is_as_large_as_what_there_is)
+TEST_F(topic_full, the_pool_works_with_the_memory_that_it_got)
 {
 	uint64_t i;
 
@@ -311,12 +311,12 @@ TEST_F(topic_full, pool_is_as_large_as_what_there_is)
 	ASSERT_EQ(0, put_range(self->pub, 0, 1100));	/* all of the log */
 	ASSERT_EQ(0, sub_open(&self->sub, NULL, SHMIPC_START_NEW, SHMIPC_POLICY_LOSSLESS));
 	ASSERT_EQ(0, room_fill(&self->filler, &self->env, 10 * KIB(32)));
-	/* Old ones make room for new ones, though they are fewer than the history. */
+	/* Old messages make room for new ones, though fewer are kept than the history asks for. */
 	for (i = 0; i < 100; i++) {
 		ASSERT_EQ(0, put_len(self->pub, i, 30000)) TH_LOG("%llu", (unsigned long long)i);
 		ASSERT_EQ(30000, get_len(self->sub, i, 30000));
 	}
-	/* What nobody may lose does not: it is full, and nobody is waited for. */
+	/* Messages for a lossless subscriber do not: ENOSPC at once, without waiting for it. */
 	for (i = 0; i < 10; i++)
 		ASSERT_EQ(0, put_len(self->pub, i, 30000));
 	EXPECT_EQ(-ENOSPC, put_len(self->pub, i, 30000));
@@ -330,8 +330,7 @@ TEST_F(topic_full, pool_is_as_large_as_what_there_is)
 	EXPECT_EQ((int64_t)MIB(7), get_len(self->sub, 11, MIB(7)));
 }
 
-/* One that is too large for what there is takes nothing. */
-TEST_F(topic_full, what_does_not_fit_takes_nothing)
+TEST_F(topic_full, a_message_that_does_not_fit_commits_nothing)
 {
 	struct shmipc_loan loan;
 	uint64_t was;
@@ -345,7 +344,7 @@ TEST_F(topic_full, what_does_not_fit_takes_nothing)
 	EXPECT_EQ(0, put_len(self->pub, 0, MIB(3)));
 }
 
-TEST_F(topic_full, keeps_loans_and_batches_for_later)
+TEST_F(topic_full, loans_and_batches_can_be_published_later)
 {
 	struct shmipc_buf v[100];
 	struct shmipc_loan loan;
@@ -374,8 +373,8 @@ TEST_F(topic_full, keeps_loans_and_batches_for_later)
 	EXPECT_EQ(0, get_range(self->sub, 1000, 1100));
 }
 
-/* There is an error at the call, and nothing is left of what could not be made. */
-TEST_F(topic_full, nothing_can_be_made_or_joined)
+/* The call fails with ENOSPC and leaves nothing behind. */
+TEST_F(topic_full, creating_or_joining_a_topic_fails)
 {
 	uint64_t was;
 
@@ -387,14 +386,14 @@ TEST_F(topic_full, nothing_can_be_made_or_joined)
 	ASSERT_EQ(0, shmipc_pub_open(&self->pub, TOPIC, NULL, NULL));
 	was = pub_used(self->pub);
 	ASSERT_EQ(0, room_fill(&self->filler, &self->env, 0));
-	/* Of a dozen subscribers the lines are there; of more there is no memory for them. */
+	/* The lines of the first dozen subscribers always have memory. */
 	ASSERT_EQ(0, sub_open(&self->sub, NULL, SHMIPC_START_NEW, SHMIPC_POLICY_LOSSLESS));
 	EXPECT_EQ(was, pub_used(self->pub));
 }
 
 /*
- * A peer claims that there is memory, but there is none, and none is available:
- * subscribers and publishers find out.
+ * A peer states that there is memory where there is none, and none is available:
+ * subscribers and publishers detect it.
  */
 TEST_F(topic_full, false_watermarks_are_detected)
 {
@@ -416,8 +415,8 @@ TEST_F(topic_full, false_watermarks_are_detected)
 	ASSERT_EQ(0, shmipc_sub_open(&self->sub, TOPIC, NULL, &o));
 	EXPECT_EQ(-EPROTO, get_until(self->sub, SOON));
 	EXPECT_EQ(-ENOSPC, shmipc_pub_open(&b, TOPIC, NULL, NULL));
-	/* And lines of subscribers that never were, and numbers that were never taken. */
-	if (!env_on_dev())	/* there no publisher can write it */
+	/* The same for lines of subscribers that never attached, and numbers never claimed. */
+	if (!env_on_dev())	/* on the device publishers cannot write this word */
 		log->sub->subs_used = 256;
 	log->pub->pubs_used = 64;
 	log->pub_line[3].claim = 500 << 12 | 100;
@@ -426,7 +425,7 @@ TEST_F(topic_full, false_watermarks_are_detected)
 	EXPECT_EQ(-ENOSPC, put(self->pub, 2));
 	log->pub->tail = 700;
 	EXPECT_EQ(-ENOSPC, put(self->pub, 2));
-	/* A message in a chunk that is not there. */
+	/* A message in a chunk without memory. */
 	shmipc_sub_close(self->sub);
 	o.group = 0;
 	o.policy = SHMIPC_POLICY_LOSSY;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* topic_meta: what travels with a message: meta fields, headers; and copiers of one's own */
+/* topic_meta: meta fields and headers of messages; the user's own copiers */
 #include <sys/mman.h>
 
 #include "topic_ends.h"
@@ -15,7 +15,7 @@ FIXTURE(topic_meta) {
 	size_t len;
 };
 
-/* In the log, or in the pool: both carry the same. */
+/* Messages in the log, or in the pool. */
 FIXTURE_VARIANT(topic_meta) {
 	size_t len;
 	uint32_t flags;
@@ -60,7 +60,7 @@ static uint64_t clock_now(clockid_t id)
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
-/* One message, by each way there is; 0 or -errno. */
+/* Publish a message in one of the possible ways. Return: 0; -errno. */
 static int send_by(struct shmipc_pub *pub, int way, uint64_t n, size_t len,
 		   const struct shmipc_headers *h)
 {
@@ -122,7 +122,7 @@ TEST_F(topic_meta, each_field_alone_and_all_together)
 			/* A plain receive gives the payload alone. */
 			ASSERT_EQ(0, send_by(self->pub, way, i, self->len, NULL));
 			EXPECT_EQ((int64_t)self->len, get_len(self->sub, i, self->len));
-			/* Both counts go on together. */
+			/* Both counts continue together. */
 			i = shmipc_sub_seq(self->sub);
 		}
 		shmipc_sub_close(self->sub);
@@ -186,7 +186,7 @@ TEST_F(topic_meta, batch_numbers_its_messages)
 	EXPECT_EQ(-EAGAIN, get(self->sub));
 }
 
-/* The value of a header of the message in hand, or why not. */
+/* The value of a header of the present message, or an error's name. */
 static const char *header(const struct shmipc_msg *m, const char *key, size_t n)
 {
 	static char value[300];
@@ -203,7 +203,7 @@ static const char *header(const struct shmipc_msg *m, const char *key, size_t n)
 	return value;
 }
 
-TEST_F(topic_meta, headers_of_ones_own)
+TEST_F(topic_meta, headers_of_the_user)
 {
 	uint64_t n;
 	int way;
@@ -227,7 +227,7 @@ TEST_F(topic_meta, headers_of_ones_own)
 			shmipc_sub_release(self->sub, &self->m);
 		}
 		EXPECT_EQ(3, shmipc_headers_count(&self->h, NULL)) TH_LOG("not changed");
-		/* The next one without has none. */
+		/* The next message without headers has none. */
 		ASSERT_EQ(0, send_by(self->pub, 0, 0, self->len, NULL));
 		ASSERT_EQ(0, shmipc_sub_take(self->sub, &self->m, 0));
 		EXPECT_EQ(NULL, self->m.headers);
@@ -281,7 +281,7 @@ TEST_F(topic_meta, chain_of_functions)
 		EXPECT_NE(0, strcmp("none", header(&self->m, SHMIPC_KEY_PUB_SEQ, 0)));
 		shmipc_sub_release(self->sub, &self->m);
 	}
-	/* A function that fails stops it, and its code is what is returned. */
+	/* A function that fails stops the publishing, and its error is returned. */
 	EXPECT_EQ(-ECANCELED, send_by(self->pub, 0, 0, self->len, NULL));
 	n = 3;
 	EXPECT_EQ(-ECANCELED, send_by(self->pub, 2, 0, self->len, NULL));
@@ -293,7 +293,7 @@ TEST_F(topic_meta, chain_of_functions)
 	EXPECT_EQ(0, shmipc_pool_count_held(log_of(self->pub)));
 }
 
-/* Headers count as bytes: what fits without them may not fit with them. */
+/* Headers take room: a payload that fits without them may not fit with them. */
 TEST_F(topic_meta, headers_take_room)
 {
 	size_t max;
@@ -310,7 +310,7 @@ TEST_F(topic_meta, headers_take_room)
 	EXPECT_EQ(-EMSGSIZE, send_by(self->pub, 1, 1, max, &self->h));
 	EXPECT_EQ(-EMSGSIZE, send_by(self->pub, 2, 1, max, &self->h));
 	EXPECT_EQ(-EAGAIN, get(self->sub));
-	/* One that is small, with headers too large for a cell. */
+	/* A small payload, with headers too large for a cell. */
 	EXPECT_EQ(variant->flags ? -EMSGSIZE : 0, send_by(self->pub, 1, 1, 100, &self->h));
 	if (!variant->flags) {
 		ASSERT_EQ(0, shmipc_sub_take(self->sub, &self->m, 0));
@@ -321,7 +321,7 @@ TEST_F(topic_meta, headers_take_room)
 	}
 }
 
-/* Loans with headers that fail on the way leave nothing behind. */
+/* Loans with headers that cannot be published leave nothing behind. */
 TEST_F(topic_meta, loan_with_headers_dropped)
 {
 	struct shmipc_loan l;
@@ -339,7 +339,7 @@ TEST_F(topic_meta, loan_with_headers_dropped)
 	shmipc_sub_release(self->sub, &self->m);
 }
 
-/* A copier of one's own: its memory can be touched by nobody but itself. */
+/* A copier of the user, to memory that only the copier can access. */
 struct vault {
 	int allocs, frees, to, from, fail;
 	bool bad;
@@ -415,7 +415,7 @@ static int vault_has(void *ptr, uint64_t n, size_t len)
 	return ret;
 }
 
-TEST_F(topic_meta, copier_of_ones_own)
+TEST_F(topic_meta, copier_of_the_user)
 {
 	struct vault v = { 0 };
 	struct shmipc_copier c = { sizeof(c), "vault", vault_alloc, vault_free, vault_to, vault_from, &v };
@@ -454,7 +454,7 @@ TEST_F(topic_meta, copier_of_ones_own)
 		shmipc_sub_release(self->sub, &self->m);
 	}
 	EXPECT_EQ(20, v.to);
-	/* What it returns is what the call returns; nothing is published, nothing received. */
+	/* The call returns the copier's error; nothing is published, nothing received. */
 	v.fail = 1;
 	EXPECT_EQ(-EIO, shmipc_pub_send(self->pub, buf, self->len, 0));
 	v.fail = 0;
@@ -471,7 +471,7 @@ TEST_F(topic_meta, copier_of_ones_own)
 	EXPECT_EQ(v.allocs, v.frees);
 }
 
-/* Each that the library has moves the same bytes. */
+/* All copiers of the library copy the same bytes. */
 static int by_this_one(const struct shmipc_copier *copier, int err, void *arg)
 {
 	FIXTURE_DATA(topic_meta) *self = arg;

@@ -22,7 +22,7 @@ FIXTURE_TEARDOWN(topic_opts)
 	env_tear_down(&self->env);
 }
 
-/* The text has each of these. */
+/* Does the error text contain each of these? */
 static int says(const char *a, const char *b, const char *c)
 {
 	const char *text = shmipc_error_text();
@@ -172,7 +172,7 @@ TEST_F(topic_opts, resize_is_refused)
 	self->t.history = 4000;
 	EXPECT_EQ(-EINVAL, shmipc_sub_open(&self->sub, TOPIC, &self->t, NULL));
 	EXPECT_TRUE(says("history", "4000", "40"));
-	/* It is made anew with the other size. */
+	/* It can be created again with the other size. */
 	ASSERT_EQ(0, shmipc_segment_unlink(TOPIC));
 	shmipc_pub_close(self->pub);
 	ASSERT_EQ(0, shmipc_pub_open(&self->pub, TOPIC, &self->t, NULL));
@@ -217,7 +217,7 @@ TEST_F(topic_opts, invalid_options_are_refused)
 		EXPECT_EQ(NULL, self->pub);
 	}
 	EXPECT_EQ(0, env_files(&self->env));
-	/* And the largest of each is taken. */
+	/* The largest value of each is accepted. */
 	w = self->t;
 	w.inline_bytes = 65520;
 	w.history = 100;
@@ -229,7 +229,7 @@ TEST_F(topic_opts, invalid_options_are_refused)
 	EXPECT_EQ(65520, get_len(self->sub, 0, 65520));
 }
 
-TEST_F(topic_opts, ends_options_that_make_no_sense_are_refused)
+TEST_F(topic_opts, invalid_options_of_ends_are_refused)
 {
 	struct shmipc_pub_opts po = { .struct_bytes = 8 };
 	struct shmipc_sub_opts so = sub_opts(0, 0), bad;
@@ -286,7 +286,7 @@ TEST_F(topic_opts, created_only_with_permission_and_only_once)
 	ASSERT_EQ(0, shmipc_pub_open(&pub, TOPIC, &t, NULL));
 	EXPECT_EQ(-EEXIST, shmipc_sub_open(&self->sub, TOPIC, &t, NULL));
 	EXPECT_TRUE(says(TOPIC, "EEXIST", ""));
-	/* A name that is something else. */
+	/* The name of a segment that is not a topic. */
 	ASSERT_EQ(0, shmipc_segment_open(&seg, "raw", &so));
 	EXPECT_EQ(-EINVAL, shmipc_sub_open(&self->sub, "raw", NULL, NULL));
 	EXPECT_TRUE(says("segment \"raw\"", "kind topic, it was created with kind raw", "EINVAL"));
@@ -313,7 +313,7 @@ TEST_F(topic_opts, single_refuses_a_second_publisher)
 	EXPECT_EQ(1, get(self->sub));
 }
 
-/* After fork() the child has nothing, and its closing takes nothing from the parent. */
+/* After fork() the child's handles are dead, and closing them does not affect the parent. */
 static int forked(struct other *me, void *arg)
 {
 	FIXTURE_DATA(topic_opts) *self = arg;
@@ -346,7 +346,7 @@ static int forked(struct other *me, void *arg)
 	shmipc_sub_stop(self->sub);
 	shmipc_pub_close(self->pub);
 	shmipc_sub_close(self->sub);
-	/* Its own work. */
+	/* The child can open ends of its own. */
 	CHECK(sub_open(&self->sub, NULL, SHMIPC_START_OLDEST, 0) == 0);
 	CHECK(get(self->sub) == 5);
 	shmipc_sub_close(self->sub);

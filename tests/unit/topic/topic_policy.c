@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* topic_policy: what happens to the slow, and who is told what */
+/* topic_policy: slow subscribers by policy, and what is reported to both sides */
 #include "topic_ends.h"
 
 FIXTURE(topic_policy) {
@@ -34,7 +34,7 @@ FIXTURE_TEARDOWN(topic_policy)
 	env_tear_down(&self->env);
 }
 
-/* Publish until there is no room; how many. */
+/* Publish until there is no room. Return: how many. */
 static uint64_t fill(struct shmipc_pub *pub, uint64_t from, int *ret_err)
 {
 	uint64_t n = from;
@@ -44,7 +44,7 @@ static uint64_t fill(struct shmipc_pub *pub, uint64_t from, int *ret_err)
 	return n - from;
 }
 
-/* que: lossy overwrite; what is received and what is lost is all there was */
+/* que: lossy overwrite; received and lost messages add up */
 TEST_F(topic_policy, lossy_overwrite_counts_exactly)
 {
 	uint64_t sent = 0, got = 0, lost = 0, want = 0, from, to, n;
@@ -109,8 +109,8 @@ TEST_F(topic_policy, lossless_full_and_nothing_lost)
 	EXPECT_EQ(0, sub_stat(self->sub).lost);
 }
 
-/* One message is read, and there is room for one more: not only for a lot of them. */
-TEST_F(topic_policy, room_comes_message_by_message)
+/* After one message is read there is room for one more, not only after a lot. */
+TEST_F(topic_policy, each_message_read_makes_room_for_one)
 {
 	uint64_t sent, i;
 	int err;
@@ -138,7 +138,7 @@ TEST_F(topic_policy, lossless_deadline_and_the_blocking_peer)
 	EXPECT_EQ(SHMIPC_ROLE_READER, self->b.role);
 	EXPECT_EQ(getpid(), (int)self->b.pid);
 	EXPECT_GE(pub_stat(self->pub).sleeps, 1);
-	/* It was not published, and nothing is in the way of the next. */
+	/* It was not published, and does not block the next one. */
 	EXPECT_EQ(0, get_range(self->sub, 0, sent));
 	EXPECT_EQ(-EAGAIN, get(self->sub));
 	EXPECT_EQ(0, put(self->pub, sent));
@@ -194,7 +194,7 @@ static int subscribes(struct other *me, void *arg)
 	return stay(me);
 }
 
-/* The publisher sleeps for ever for one that is killed. */
+/* The publisher waits with SHMIPC_FOREVER for a subscriber that is killed. */
 TEST_F(topic_policy, dead_lossless_subscriber_releases_the_publisher)
 {
 	struct other o, s;
@@ -212,13 +212,13 @@ TEST_F(topic_policy, dead_lossless_subscriber_releases_the_publisher)
 	before = now_ns();
 	EXPECT_EQ(256 + SIGKILL, other_kill(&s));
 	EXPECT_EQ(1, hear(&o));
-	TH_LOG("known and gone on after %.1f ms", (double)(now_ns() - before) / 1e6);
+	TH_LOG("continued after %.1f ms", (double)(now_ns() - before) / 1e6);
 	EXPECT_EQ(0, other_end(&o));
 	EXPECT_EQ(0, put(self->pub, 3));
 	EXPECT_EQ(0, pub_stat(self->pub).evicted);
 }
 
-/* Until the thread has been on a CPU for so long. Return: 0, or -1. */
+/* Wait until the thread has run for this long. Return: 0, or -1. */
 static int until_ran(pid_t tid, unsigned long long ns)
 {
 	const struct timespec ms = { 0, 1000000 };
@@ -239,7 +239,7 @@ static int until_ran(pid_t tid, unsigned long long ns)
 	return ran < ns ? -1 : 0;
 }
 
-/* Who always spins sleeps never, and looks again nevertheless. */
+/* A publisher that always spins never sleeps, but must look for deaths all the same. */
 TEST_F(topic_policy, dead_lossless_subscriber_releases_a_publisher_that_spins)
 {
 	struct shmipc_pub_opts po = { .struct_bytes = sizeof(po), .spin_ns = SHMIPC_SPIN_ALWAYS };
@@ -259,8 +259,8 @@ TEST_F(topic_policy, dead_lossless_subscriber_releases_a_publisher_that_spins)
 	EXPECT_EQ(0, other_end(&o));
 }
 
-/* It is dead before the publisher looks: not one refusal. */
-TEST_F(topic_policy, dead_lossless_subscriber_is_never_in_the_way)
+/* It is dead before the publisher looks: publishing never fails. */
+TEST_F(topic_policy, dead_lossless_subscriber_never_blocks)
 {
 	struct other s;
 
@@ -323,17 +323,17 @@ TEST_F(topic_policy, both_sides_are_told_of_an_eviction)
 	EXPECT_EQ(1, from);
 	EXPECT_EQ(n + 200, to);
 	EXPECT_EQ(-ECONNRESET, shmipc_sub_take(self->sub, &m, SHMIPC_FOREVER));
-	/* What it holds is whole until it lets go. */
+	/* A message that it holds stays whole until it is released. */
 	EXPECT_TRUE(msg_is(&held, 0, 5000));
 	shmipc_sub_release(self->sub, &held);
-	/* Come again, and all is well. */
+	/* It can open again and receive. */
 	shmipc_sub_close(self->sub);
 	ASSERT_EQ(0, sub_open(&self->sub, NULL, SHMIPC_START_NEW, SHMIPC_POLICY_EVICT));
 	EXPECT_EQ(0, put(self->pub, 9));
 	EXPECT_EQ(9, get(self->sub));
 }
 
-/* It sleeps when it is cut off? It has read all then: it is never cut off. */
+/* A sleeping subscriber has read everything, so it is never cut off. */
 TEST_F(topic_policy, a_subscriber_that_keeps_up_is_never_evicted)
 {
 	uint64_t i;
@@ -359,7 +359,7 @@ static int crawls(struct other *me, void *arg)
 	return n == -ECONNRESET ? 0 : 1;
 }
 
-/* One that reads a message now and then holds up each message for the bound at most. */
+/* A subscriber that reads now and then delays each message by evict_ns at most. */
 TEST_F(topic_policy, a_slow_subscriber_is_evicted)
 {
 	struct other o;
@@ -399,7 +399,7 @@ TEST_F(topic_policy, stride_shares)
 			EXPECT_EQ(-EAGAIN, get(sub[i]));
 			EXPECT_EQ(0, sub_stat(sub[i]).lost);
 		}
-		/* Of what is lost each has its own part. */
+		/* Each is told only about its own part of the lost messages. */
 		if (policy == SHMIPC_POLICY_LOSSY) {
 			uint64_t all = 0, from, to;
 
@@ -427,7 +427,7 @@ static int waits_for_its_own(struct other *me, void *arg)
 	return 0;
 }
 
-TEST_F(topic_policy, strided_sleeper_is_woken_for_its_own)
+TEST_F(topic_policy, strided_sleeper_is_woken_for_its_own_messages)
 {
 	struct shmipc_sub_opts o = sub_opts(SHMIPC_START_NEW, 0);
 	struct shmipc_buf v[8];
@@ -448,7 +448,7 @@ TEST_F(topic_policy, strided_sleeper_is_woken_for_its_own)
 	EXPECT_EQ(0, other_end(&t));
 }
 
-TEST_F(topic_policy, creator_says_which_policies)
+TEST_F(topic_policy, policies_that_the_creator_excluded_are_refused)
 {
 	struct shmipc_sub_opts o = sub_opts(0, SHMIPC_POLICY_LOSSLESS);
 	struct shmipc_topic_opts t = self->t;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* topic_pool: messages of all sizes, filled in place, held as long as one likes */
+/* topic_pool: messages of all sizes, filled in place, held for as long as needed */
 #include "topic_ends.h"
 
 FIXTURE(topic_pool) {
@@ -100,7 +100,7 @@ TEST_F(topic_pool, sixty_four_mebibytes)
 
 	if (on_qemu())
 		SKIP(return, "too much for an emulator");
-	if (getenv("SHMIPC_TEST_SANITIZER"))	/* which looks at each byte */
+	if (getenv("SHMIPC_TEST_SANITIZER"))	/* which checks each access */
 		n -= 2;
 	t.pool_bytes = 128 << 20;
 	ASSERT_EQ(0, shmipc_pub_open(&pub, "big", &t, NULL)) TH_LOG("%s", shmipc_error_text());
@@ -113,7 +113,7 @@ TEST_F(topic_pool, sixty_four_mebibytes)
 	shmipc_sub_close(sub);
 }
 
-/* Small ones leave a chunk open; the largest needs them all. */
+/* A small message leaves a partly filled chunk; the largest needs all chunks. */
 TEST_F(topic_pool, largest_fits_after_a_small_one)
 {
 	size_t max = pub_stat(self->pub).max_message;
@@ -125,8 +125,8 @@ TEST_F(topic_pool, largest_fits_after_a_small_one)
 	}
 }
 
-/* Also one that another publisher has left open, which lives and does nothing. */
-TEST_F(topic_pool, largest_fits_though_others_sent_small_ones)
+/* The partly filled chunk belongs to another publisher, which is alive and idle. */
+TEST_F(topic_pool, largest_fits_after_a_small_one_of_an_idle_publisher)
 {
 	size_t max = pub_stat(self->pub).max_message;
 	struct shmipc_pub *idle[4];
@@ -146,7 +146,7 @@ TEST_F(topic_pool, largest_fits_though_others_sent_small_ones)
 		shmipc_pub_close(idle[i]);
 }
 
-TEST_F(topic_pool, alignment_is_as_asked_for)
+TEST_F(topic_pool, payloads_have_the_requested_alignment)
 {
 	static const uint32_t aligns[] = { 1, 8, 16, 64, 128, 1024, 4096 };
 	struct shmipc_topic_opts t = self->t;
@@ -182,7 +182,7 @@ TEST_F(topic_pool, alignment_is_as_asked_for)
 	}
 }
 
-TEST_F(topic_pool, from_this_size_on_into_the_pool)
+TEST_F(topic_pool, messages_above_a_limit_go_into_the_pool)
 {
 	struct shmipc_pub_opts po = { .struct_bytes = sizeof(po), .pool_from = 100 };
 	struct shmipc_pub *pub;
@@ -275,7 +275,7 @@ TEST_F(topic_pool, published_shorter_than_loaned)
 	EXPECT_EQ(1, take_is(self->sub, 2, 0));
 }
 
-/* Whatever a user does to a loan, it is that loan or none. */
+/* A changed loan is refused, and never taken for another one. */
 TEST_F(topic_pool, a_loan_that_was_changed_is_refused)
 {
 	static const size_t lens[] = { 100, 5000 };	/* in the pool both */
@@ -314,7 +314,7 @@ TEST_F(topic_pool, a_loan_that_was_changed_is_refused)
 	shmipc_pub_close(pub);
 }
 
-TEST_F(topic_pool, all_of_it_on_loan)
+TEST_F(topic_pool, all_of_the_pool_can_be_on_loan)
 {
 	struct shmipc_loan l[65];
 	int n;
@@ -336,7 +336,7 @@ TEST_F(topic_pool, all_of_it_on_loan)
 	EXPECT_EQ(0, put_len(self->pub, 0, 200000));
 }
 
-TEST_F(topic_pool, loans_left_at_close_come_back)
+TEST_F(topic_pool, close_frees_the_publishers_loans)
 {
 	struct shmipc_loan l[8];
 	struct shmipc_pub *pub;
@@ -368,7 +368,7 @@ static int loans_and_waits(struct other *me, void *arg)
 	return stay(me);
 }
 
-TEST_F(topic_pool, loans_of_the_killed_come_back)
+TEST_F(topic_pool, death_frees_the_publishers_loans)
 {
 	struct other o;
 	int i;
@@ -417,7 +417,7 @@ TEST_F(topic_pool, topic_without_a_pool)
 
 /* Holds */
 
-TEST_F(topic_pool, as_many_holds_as_the_creator_said)
+TEST_F(topic_pool, as_many_holds_as_the_creator_allowed)
 {
 	struct shmipc_msg m[5];
 	uint64_t i;
@@ -454,7 +454,7 @@ TEST_F(topic_pool, held_survives_a_turnover_of_the_pool)
 		ASSERT_EQ(0, shmipc_sub_take(self->sub, &m[i], 0));
 		n++;
 	}
-	for (; n < 2000; n++) {		/* many times the pool, and the log */
+	for (; n < 2000; n++) {		/* many times round the pool and the log */
 		ASSERT_EQ(0, put_len(self->pub, n, 241 + n * 37 % 20000)) TH_LOG("%d", (int)n);
 	}
 	for (i = 0; i < 4; i++) {

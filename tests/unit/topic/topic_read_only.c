@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* topic_read_only: a subscriber that may not write, and what the kernel does if it tries */
+/* topic_read_only: a subscriber without write permission, enforced by the kernel */
 #include <setjmp.h>
 #include <sys/mman.h>
 
@@ -36,7 +36,7 @@ static void on_fault(int sig)
 	siglongjmp(fault, sig);
 }
 
-/* Try to write a byte there: the signal, or 0 if that worked. */
+/* Try to write a byte at an address. Return: the signal; 0 if it was written. */
 static int poke(volatile unsigned char *at)
 {
 	struct sigaction sa = { .sa_handler = on_fault, .sa_flags = SA_NODEFER }, segv, bus;
@@ -63,7 +63,7 @@ static int poke_by_proc(void *at)
 	return ret;
 }
 
-/* Every way to write that there is. What it maps is @base, @bytes; its descriptor @fd or -1. */
+/* Try all ways to write. Its mapping is @base, @bytes; its descriptor @fd or -1. */
 static int tries_to_write(const struct shmipc_sub *sub, bool root)
 {
 	struct shmipc_segment *seg = sub_priv(sub)->t.seg;
@@ -83,13 +83,13 @@ static int tries_to_write(const struct shmipc_sub *sub, bool root)
 	CHECK(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, seg->fd, 0) == MAP_FAILED &&
 	      errno == EACCES);
 	CHECK(write(seg->fd, "x", 1) == -1 && ftruncate(seg->fd, 0) == -1);
-	/* A privileged one may write to what it may not map; the mode of the file is no obstacle for it. */
+	/* A privileged process may write the file regardless of its mode; only mappings protect it. */
 	if (!root)
 		CHECK(poke_by_proc(parts[3]) == -EIO);
 	return 0;
 }
 
-TEST_F(topic_read_only, receives_as_any_lossy_one)
+TEST_F(topic_read_only, receives_like_a_lossy_subscriber)
 {
 	unsigned char buf[4000];
 	struct shmipc_msg m;
@@ -112,7 +112,7 @@ TEST_F(topic_read_only, receives_as_any_lossy_one)
 	}
 	EXPECT_EQ(0, shmipc_sub_read_at(self->sub, 20, &m));
 	EXPECT_TRUE(msg_is(&m, 20, 20 * 130));
-	/* What it keeps is a copy: no publisher can touch it. */
+	/* A message that it keeps is a copy, which publishers cannot overwrite. */
 	ASSERT_EQ(0, put_range(self->pub, 30, 530));
 	EXPECT_TRUE(msg_is(&m, 20, 20 * 130));
 	shmipc_sub_release(self->sub, &m);
@@ -149,7 +149,7 @@ TEST_F(topic_read_only, sleeps_and_receives)
 	EXPECT_EQ(0, other_end(&o));
 }
 
-TEST_F(topic_read_only, holds_up_no_publisher_and_is_not_counted)
+TEST_F(topic_read_only, does_not_block_publishers_and_is_not_counted)
 {
 	struct shmipc_sub *sub[40];
 	int i;
@@ -168,7 +168,7 @@ TEST_F(topic_read_only, holds_up_no_publisher_and_is_not_counted)
 	EXPECT_EQ(0, get_range(self->sub, 60, 120));
 }
 
-/* It does not keep the topic; what it has mapped it has. */
+/* The topic ends without it; its mapping stays. */
 TEST_F(topic_read_only, does_not_keep_the_name)
 {
 	ASSERT_EQ(0, shmipc_pub_open(&self->pub, TOPIC, &self->t, NULL));
@@ -177,7 +177,7 @@ TEST_F(topic_read_only, does_not_keep_the_name)
 	ASSERT_EQ(0, shmipc_sub_open(&self->sub, TOPIC, NULL, &self->o));
 	shmipc_pub_close(self->pub);
 	self->pub = NULL;
-	/* On the device a name stays as long as anybody has it open, if only to look. */
+	/* On the device a name stays while any descriptor is open, even a read-only one. */
 	EXPECT_EQ(env_on_dev(), env_files(&self->env));
 	EXPECT_EQ(0, get_range(self->sub, 0, 5));
 	EXPECT_EQ(-EAGAIN, get(self->sub));
@@ -192,7 +192,7 @@ TEST_F(topic_read_only, each_attempt_to_write_is_refused)
 	EXPECT_EQ(1, get(self->sub));
 }
 
-/* Another user, with nothing but read permission. */
+/* Runs as another user, with read permission only. */
 static int as_nobody(struct other *me, void *arg)
 {
 	struct shmipc_sub_opts o = *(struct shmipc_sub_opts *)arg;
@@ -257,7 +257,7 @@ static int as_a_stranger(struct other *me, void *arg)
 	return 0;
 }
 
-TEST_F(topic_read_only, mode_without_reading_admits_nobody)
+TEST_F(topic_read_only, without_read_permission_it_cannot_be_opened)
 {
 	struct other o;
 
@@ -270,7 +270,7 @@ TEST_F(topic_read_only, mode_without_reading_admits_nobody)
 	EXPECT_EQ(0, other_end(&o));
 }
 
-/* A publisher dies with a number: who only reads finds out, too, and steps over it. */
+/* A publisher dies with a claim: a read-only subscriber finds out, too, and skips it. */
 static int reserves(struct other *me, void *arg)
 {
 	struct shmipc_pub *pub;

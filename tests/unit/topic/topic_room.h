@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * topic_room.h - a place for segments with so much memory, all but a part of it taken
+ * topic_room.h - limit the memory that is available for segments
  *
- * In files it is a file system of its own; on the device it is the module's limit for
- * all segments, so nobody else must have any.
+ * For files this is a separate file system; on the device it is the module's limit on
+ * all segments, so other processes must not have any.
  */
 #ifndef TEST_TOPIC_ROOM_H
 #define TEST_TOPIC_ROOM_H
@@ -42,7 +42,7 @@ static inline int room_dev(unsigned long cmd, void *arg)
 	return -1;
 }
 
-/* Bytes that can still be had. */
+/* Bytes that are still available. */
 static inline uint64_t room_left(const struct env *e)
 {
 	struct shmipc_dev_info i = { .size = sizeof(i) };
@@ -58,7 +58,7 @@ static inline uint64_t room_left(const struct env *e)
 	return i.total_max_bytes - i.total_bytes;
 }
 
-/* NULL, or why there can be none. */
+/* Return: NULL, or why this is not possible here. */
 static inline const char *room_make(const struct env *e)
 {
 	if (env_on_dev()) {
@@ -67,7 +67,7 @@ static inline const char *room_make(const struct env *e)
 		if (room_left(e) == ROOM_MAX)
 			return NULL;
 		(void)room_limit("0");
-		return "somebody else has segments on the device";
+		return "another process has segments on the device";
 	}
 	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
 	    mkdir(e->dir, 0755) || mount("none", e->dir, "tmpfs", 0, "size=" ROOM_MIB "m,mode=755"))
@@ -80,7 +80,7 @@ static inline int room_end(const struct env *e)
 	return env_on_dev() ? room_limit("0") : umount2(e->dir, MNT_DETACH);
 }
 
-/* A segment that takes as much as it is told to. */
+/* A segment that takes the given amount of memory. */
 static inline int room_filler(void)
 {
 	struct shmipc_dev_region all = { .off = SHMIPC_DEV_BODY_OFF(1), .bytes = ROOM_MAX, .roles = 1 };
@@ -92,7 +92,7 @@ static inline int room_filler(void)
 	return room_dev(SHMIPC_IOC_CREATE, &r);
 }
 
-/* Take all but @left; what was taken before is released. */
+/* Take all memory but @left; what was taken before is freed first. */
 static inline int room_fill(int *filler, const struct env *e, uint64_t left)
 {
 	struct shmipc_dev_commit r = { .size = sizeof(r), .off = SHMIPC_DEV_BODY_OFF(1) };

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-/* topic_shape: the first end that publishes or states options says what a topic is */
+/* topic_shape: the first end that publishes or states options decides the topic's shape */
 #include "topic_ends.h"
 
-#define LATER	shmipc_deadline_in(300000000)	/* for what must not come: short of nothing */
+#define LATER	shmipc_deadline_in(300000000)	/* short: for messages that must not arrive */
 
 FIXTURE(topic_shape) {
 	struct env env;
-	struct shmipc_topic_opts t;	/* nothing of it is a default */
+	struct shmipc_topic_opts t;	/* no field has its default */
 	struct shmipc_pub *pub;
 	struct shmipc_sub *sub, *sub2;
 	struct other o[8];
@@ -48,7 +48,7 @@ static struct shmipc_topic_stat look(void)
 	return st;
 }
 
-TEST_F(topic_shape, a_subscriber_without_options_binds_nobody)
+TEST_F(topic_shape, a_subscriber_without_options_decides_nothing)
 {
 	struct shmipc_topic_stat st;
 	struct shmipc_msg m;
@@ -72,7 +72,7 @@ TEST_F(topic_shape, a_subscriber_without_options_binds_nobody)
 	EXPECT_EQ(0, sub_stat(self->sub).lost);
 }
 
-TEST_F(topic_shape, the_same_options_leave_it_where_it_is)
+TEST_F(topic_shape, the_same_options_keep_the_segment)
 {
 	struct shmipc_segment_info before, after;
 
@@ -84,7 +84,7 @@ TEST_F(topic_shape, the_same_options_leave_it_where_it_is)
 	after = info_of(self->sub);
 	EXPECT_EQ(0, memcmp(before.id, after.id, sizeof(before.id)));
 	shmipc_pub_close(self->pub);
-	/* And from then on it is what it is. */
+	/* From then on its shape is final. */
 	EXPECT_EQ(-EINVAL, shmipc_pub_open(&self->pub, TOPIC, &self->t, NULL));
 	EXPECT_TRUE(says(TOPIC, "EINVAL"));
 	ASSERT_EQ(0, shmipc_pub_open(&self->pub, TOPIC, NULL, NULL));
@@ -102,7 +102,7 @@ TEST_F(topic_shape, a_publisher_without_options_takes_the_defaults)
 	EXPECT_EQ(0, get(self->sub));
 }
 
-TEST_F(topic_shape, a_subscriber_with_options_says_it_too)
+TEST_F(topic_shape, a_subscriber_with_options_decides_too)
 {
 	struct shmipc_topic_opts t = self->t;
 
@@ -207,23 +207,23 @@ static int all_wait(struct __test_metadata *_metadata, FIXTURE_DATA(topic_shape)
 	return 0;
 }
 
-TEST_F(topic_shape, those_that_sleep_get_everything_from_the_first_message_on)
+TEST_F(topic_shape, sleeping_subscribers_get_everything_from_the_first_message_on)
 {
 	EXPECT_EQ(0, all_wait(_metadata, self, &self->t, 0, 5));
 }
 
-TEST_F(topic_shape, those_that_spin_and_those_that_may_only_read_do_too)
+TEST_F(topic_shape, spinning_and_read_only_subscribers_do_too)
 {
 	EXPECT_EQ(0, all_wait(_metadata, self, &self->t, 5, 3));
 }
 
-TEST_F(topic_shape, they_do_too_where_the_topic_stays_in_place)
+TEST_F(topic_shape, they_do_too_if_the_segment_is_kept)
 {
 	EXPECT_EQ(0, all_wait(_metadata, self, NULL, 0, 5));
 }
 
-/* They are there when shmipc_pub_open() returns: more is published at once than is kept. */
-TEST_F(topic_shape, a_publisher_waits_for_those_that_sleep)
+/* They have moved when shmipc_pub_open() returns: at once more is published than is kept. */
+TEST_F(topic_shape, a_publisher_waits_until_sleeping_subscribers_have_moved)
 {
 	size_t i;
 
@@ -240,7 +240,7 @@ TEST_F(topic_shape, a_publisher_waits_for_those_that_sleep)
 		EXPECT_EQ(0, other_end(&self->o[i]));
 }
 
-/* One that was in no call begins with message 0, and is told what it came too late for. */
+/* A subscriber that was not in a call begins with message 0, and is told what it lost. */
 static int counts(struct shmipc_sub *sub, uint64_t sent, uint64_t *ret_lost)
 {
 	uint64_t next = 0, from, to, lost = 0;
@@ -262,7 +262,7 @@ static int counts(struct shmipc_sub *sub, uint64_t sent, uint64_t *ret_lost)
 	return get(sub) == -EAGAIN ? 0 : 1;
 }
 
-TEST_F(topic_shape, one_that_comes_later_is_told_what_it_lost)
+TEST_F(topic_shape, a_subscriber_that_moves_late_is_told_what_it_lost)
 {
 	static const uint32_t policies[] = { SHMIPC_POLICY_LOSSY, SHMIPC_POLICY_LOSSLESS, SHMIPC_POLICY_EVICT };
 	uint64_t lost = 0;
@@ -282,7 +282,7 @@ TEST_F(topic_shape, one_that_comes_later_is_told_what_it_lost)
 	}
 }
 
-TEST_F(topic_shape, it_is_told_before_it_gets_a_message)
+TEST_F(topic_shape, a_loss_is_reported_before_the_next_message)
 {
 	ASSERT_EQ(0, sub_open(&self->sub, NULL, SHMIPC_START_NEW, SHMIPC_POLICY_LOSSLESS));
 	ASSERT_EQ(0, shmipc_pub_open(&self->pub, TOPIC, &SHMIPC_TOPIC_OPTS(.history = 40), NULL));
@@ -292,7 +292,7 @@ TEST_F(topic_shape, it_is_told_before_it_gets_a_message)
 	EXPECT_EQ((int64_t)self->sub->rx.lost_to, get(self->sub));
 }
 
-/* The way of tools: looking creates nothing, and shows what there is. */
+/* As tools do. */
 TEST_F(topic_shape, looking_creates_nothing)
 {
 	struct shmipc_topic_stat st = SHMIPC_TOPIC_STAT();
@@ -312,7 +312,7 @@ TEST_F(topic_shape, looking_creates_nothing)
 
 /* Callbacks and groups */
 
-static uint64_t called;		/* how often, with the numbers from 0 on */
+static uint64_t called;		/* calls so far, with the numbers from 0 on */
 
 static void on_message(struct shmipc_sub *sub, const struct shmipc_msg *msg, int err, void *arg)
 {
@@ -410,13 +410,13 @@ static int races(struct other *me, void *arg)
 	CHECK(!ret || (ret == -EINVAL && says("pool", "EINVAL")));
 	if (!ret)
 		CHECK(!put(pub, pool));
-	CHECK(hear(me) == 2);	/* it stays until all have tried */
+	CHECK(hear(me) == 2);	/* it stays open until all have tried */
 	if (!ret)
 		shmipc_pub_close(pub);
 	return 0;
 }
 
-TEST_F(topic_shape, of_publishers_that_want_different_things_one_wins)
+TEST_F(topic_shape, of_publishers_with_different_options_one_wins)
 {
 	static const uint64_t pools[] = { 256 * 1024, 512 * 1024, 1024 * 1024 };
 	uint64_t err, won, pool;
@@ -447,7 +447,7 @@ TEST_F(topic_shape, of_publishers_that_want_different_things_one_wins)
 	}
 }
 
-TEST_F(topic_shape, exclusive_and_persistent_ones_take_its_place)
+TEST_F(topic_shape, exclusive_and_persistent_topics_take_its_name)
 {
 	struct shmipc_topic_opts t = self->t;
 
@@ -467,7 +467,7 @@ TEST_F(topic_shape, exclusive_and_persistent_ones_take_its_place)
 	EXPECT_EQ(0, shmipc_segment_unlink(TOPIC));
 }
 
-TEST_F(topic_shape, what_the_new_topic_does_not_admit_is_said)
+TEST_F(topic_shape, a_subscriber_that_the_new_topic_refuses_gets_the_error)
 {
 	struct shmipc_topic_opts t = self->t;
 
@@ -480,7 +480,7 @@ TEST_F(topic_shape, what_the_new_topic_does_not_admit_is_said)
 	EXPECT_EQ(-EOPNOTSUPP, get(self->sub));
 }
 
-/* Killed halfway: what a publisher leaves when it has superseded the topic. */
+/* What a publisher leaves that is killed after it has superseded the topic. */
 
 static int supersede(struct __test_metadata *_metadata)
 {
@@ -494,7 +494,7 @@ static int supersede(struct __test_metadata *_metadata)
 	return 0;
 }
 
-TEST_F(topic_shape, one_that_was_killed_before_the_new_name_holds_up_nobody)
+TEST_F(topic_shape, a_publisher_killed_before_the_new_name_blocks_no_process)
 {
 	size_t i;
 
@@ -504,7 +504,7 @@ TEST_F(topic_shape, one_that_was_killed_before_the_new_name_holds_up_nobody)
 		ASSERT_EQ(0, until_asleep(self->o[i].tid));
 	}
 	ASSERT_EQ(0, supersede(_metadata));
-	/* The next one helps; those that wait create it themselves. */
+	/* The next publisher completes the move; waiting subscribers create the topic. */
 	ASSERT_EQ(0, shmipc_pub_open(&self->pub, TOPIC, &self->t, NULL)) TH_LOG("%s", shmipc_error_text());
 	for (i = 0; i < 30; i++)
 		ASSERT_EQ(0, put_until(self->pub, i, SOON));
@@ -512,7 +512,7 @@ TEST_F(topic_shape, one_that_was_killed_before_the_new_name_holds_up_nobody)
 		EXPECT_EQ(0, other_end(&self->o[i]));
 }
 
-TEST_F(topic_shape, subscribers_make_it_anew_themselves)
+TEST_F(topic_shape, subscribers_create_the_new_topic_themselves)
 {
 	struct shmipc_segment_info before, after;
 	int how;
@@ -521,9 +521,9 @@ TEST_F(topic_shape, subscribers_make_it_anew_themselves)
 		ASSERT_EQ(0, shmipc_sub_open(&self->sub, TOPIC, NULL, NULL));
 		before = info_of(self->sub);
 		ASSERT_EQ(0, supersede(_metadata));
-		if (how)	/* and it had removed the name already */
+		if (how)	/* and it has removed the name already */
 			ASSERT_EQ(0, shmipc_segment_unlink(TOPIC));
-		EXPECT_EQ(-EAGAIN, get(self->sub)) TH_LOG("no call waits that may not");
+		EXPECT_EQ(-EAGAIN, get(self->sub)) TH_LOG("a call with deadline 0 does not wait");
 		EXPECT_EQ(-ETIMEDOUT, get_until(self->sub, LATER));
 		after = info_of(self->sub);
 		EXPECT_NE(0, memcmp(before.id, after.id, sizeof(before.id)));
@@ -538,7 +538,7 @@ TEST_F(topic_shape, subscribers_make_it_anew_themselves)
 	}
 }
 
-TEST_F(topic_shape, a_subscriber_that_comes_helps_too)
+TEST_F(topic_shape, a_new_subscriber_completes_the_move_too)
 {
 	ASSERT_EQ(0, shmipc_sub_open(&self->sub, TOPIC, NULL, NULL));
 	ASSERT_EQ(0, supersede(_metadata));
@@ -554,7 +554,7 @@ TEST_F(topic_shape, a_subscriber_that_comes_helps_too)
 
 /* Hostile words */
 
-TEST_F(topic_shape, a_wrong_word_voids_no_topic_that_is_in_use)
+TEST_F(topic_shape, a_wrong_word_does_not_end_a_topic_in_use)
 {
 	struct shmipc_segment_info before, after;
 	struct shmipc_pub *pub;
@@ -601,8 +601,8 @@ TEST_F(topic_shape, a_wrong_word_before_the_first_message_costs_at_most_a_move)
 	}
 }
 
-/* A watch sees a topic go and another one come, by turns. */
-TEST_F(topic_shape, a_watch_sees_one_go_and_another_come)
+/* A watch reports that the old topic has gone, then that the new one is there. */
+TEST_F(topic_shape, a_watch_reports_the_old_and_the_new_topic)
 {
 	struct shmipc_event e = SHMIPC_EVENT();
 	int n = 0, there = 0, err;
@@ -637,7 +637,7 @@ static int in_child(struct other *me, void *arg)
 	return 0;
 }
 
-TEST_F(topic_shape, a_child_has_none_before_or_after_the_move)
+TEST_F(topic_shape, a_forked_child_has_no_subscriber_before_or_after_the_move)
 {
 	int i;
 

@@ -12,7 +12,7 @@ static const size_t lens[] = { 0, 1, 8, 31, 32, 33, 1008, 4096, 65520, 100000, 6
 
 static unsigned char out[BUF], in[BUF];
 
-/* A buffer that has @len bytes if they are read; nobody has those of the largest. */
+/* A buffer of @len bytes; the largest lengths have no memory, and must not be read. */
 struct attempt {
 	struct shmipc_pub *pub;
 	const struct shmipc_headers *h;
@@ -86,7 +86,7 @@ static int marker(struct shmipc_pub *pub)
 {
 	int ret = shmipc_pub_send(pub, "", 0, 0);
 
-	return ret == -EMSGSIZE ? 1 : ret;	/* not even nothing fits beside the meta fields */
+	return ret == -EMSGSIZE ? 1 : ret;	/* the meta fields alone do not fit */
 }
 
 static int got(struct shmipc_sub *sub, size_t len)
@@ -99,7 +99,7 @@ static int got(struct shmipc_sub *sub, size_t len)
 	return n != len ? -EBADMSG : memcmp(in, out, len) ? -EILSEQ : 0;
 }
 
-/* Between two empty messages, which must come out as they went in. */
+/* Between two empty messages, which must not change. */
 static int one(FIXTURE_DATA(sizes) *self, size_t way, size_t len)
 {
 	struct attempt a = { self->pub, &self->h, len };
@@ -127,7 +127,7 @@ static int every_way_and_length(FIXTURE_DATA(sizes) *self)
 	for (w = 0; w < ARRAY_SIZE(ways); w++) {
 		for (i = 0; i < ARRAY_SIZE(lens); i++) {
 			if (lens[i] > BUF && lens[i] <= st.max_message)
-				continue;	/* would fit, and we have no such buffer */
+				continue;	/* would fit, but there is no such buffer */
 			if (one(self, w, lens[i])) {
 				fprintf(stderr, "# inline %llu, meta %#x, way %zu, length %zu\n",
 					(unsigned long long)self->t.inline_bytes, self->t.meta, w, lens[i]);

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: MIT
 /*
- * topic_start: where to begin and how to go on, on a topic that is empty or not
+ * topic_start: where to begin and how to continue, on a topic that is empty or not
  *
- * For each pair of start and iter (AlephZero: INIT and ITER): a subscriber comes
- * to a topic, three messages are published, and it reads all it gets: polling,
+ * For each pair of start and iter (AlephZero: INIT and ITER): a subscriber opens a
+ * topic, three messages are published, and it reads all that it gets: polling,
  * waiting, in place, and by its thread. Then three more.
  *
- *   SHMIPC_START_OLDEST   A0_INIT_OLDEST       the oldest that is there, that included
- *   SHMIPC_START_NEWEST   A0_INIT_MOST_RECENT  the newest, that included
+ *   SHMIPC_START_OLDEST   A0_INIT_OLDEST       the oldest message that is kept, inclusive
+ *   SHMIPC_START_NEWEST   A0_INIT_MOST_RECENT  the newest, inclusive
  *   SHMIPC_START_NEW      A0_INIT_AWAIT_NEW    what is published from now on
  *   SHMIPC_START_SEQ                           this number
  *   SHMIPC_ITER_NEXT      A0_ITER_NEXT
  *   SHMIPC_ITER_NEWEST    A0_ITER_NEWEST
  *
- * The first message is the one that was asked for, whatever has come since; iter
- * is for those after it.
+ * The first message is the one that was asked for, even if there are newer ones; iter
+ * applies to those after it.
  */
 #include "topic_ends.h"
 
@@ -31,8 +31,8 @@ FIXTURE(topic_start) {
 FIXTURE_VARIANT(topic_start) {
 	uint32_t start;
 	uint32_t iter;
-	int64_t empty[4];	/* what comes of an empty topic, then 0, 1, 2 */
-	int64_t full[8];	/* of 0..4 there, then 5, 6, 7 */
+	int64_t empty[4];	/* received of an empty topic, then 0, 1, 2 */
+	int64_t full[8];	/* received of one with 0..4, then 5, 6, 7 */
 };
 
 FIXTURE_VARIANT_ADD(topic_start, oldest_next) {
@@ -75,7 +75,7 @@ static int publish(FIXTURE_DATA(topic_start) *self, int n)
 	return put_range(self->pub, self->next - (uint64_t)n, self->next);
 }
 
-/* Come to a topic with @there messages; -errno. */
+/* Open a topic with @there messages. Return: 0; -errno. */
 static int come(FIXTURE_DATA(topic_start) *self, int there)
 {
 	int ret = publish(self, there);
@@ -93,7 +93,7 @@ static int64_t one(struct shmipc_sub *sub, enum how how)
 	return how == WAIT ? get_until(sub, SOON) : get(sub);
 }
 
-/* Which of @want, ended by -1 or @max, does not come; 0: all do, and no other. */
+/* Receive @want, ended by -1 or @max. Return: 0; else the first that differs, plus 1. */
 static int check(FIXTURE_DATA(topic_start) *self, const int64_t *want, int max, enum how how)
 {
 	int i;
@@ -106,7 +106,7 @@ static int check(FIXTURE_DATA(topic_start) *self, const int64_t *want, int max, 
 	return 0;
 }
 
-/* What comes after the first ones, either way. */
+/* The messages after the first ones, for either iter. */
 static int check_more(FIXTURE_DATA(topic_start) *self, enum how how)
 {
 	int64_t all[4] = { 0, 1, 2, -1 };
@@ -140,7 +140,7 @@ TEST_BOTH(polled, POLL)
 TEST_BOTH(waited_for, WAIT)
 TEST_BOTH(in_place, PLACE)
 
-/* One that sleeps already gets the first that comes, however it goes on. */
+/* A sleeping subscriber gets the first message, with either iter. */
 static int sleeps(struct other *me, void *arg)
 {
 	FIXTURE_DATA(topic_start) *self = arg;
@@ -172,7 +172,7 @@ static void note(struct shmipc_sub *sub, const struct shmipc_msg *m, int err, vo
 	__atomic_fetch_add(&self->n, 1, __ATOMIC_RELEASE);
 }
 
-/* The thread is quicker or not: with NEWEST it may get more than it must. */
+/* With NEWEST the thread may get more than the minimum, if it is fast. */
 TEST_F(topic_start, by_thread)
 {
 	int i, n;
@@ -191,7 +191,7 @@ TEST_F(topic_start, by_thread)
 	}
 }
 
-/* What was asked for has been evicted before it was read: told, then on from the oldest. */
+/* The first message was evicted before it was read: reported, then from the oldest on. */
 TEST_F(topic_start, evicted_before_the_first_read)
 {
 	uint64_t from, to, oldest, next;
@@ -199,7 +199,7 @@ TEST_F(topic_start, evicted_before_the_first_read)
 	ASSERT_EQ(0, come(self, 5));
 	ASSERT_EQ(0, publish(self, 500));
 	ASSERT_EQ(0, shmipc_sub_range(self->sub, &oldest, &next));
-	if (self->o.iter && self->o.start == SHMIPC_START_NEW) {	/* nothing was asked for */
+	if (self->o.iter && self->o.start == SHMIPC_START_NEW) {	/* it asked for no message */
 		EXPECT_EQ(504, get(self->sub));
 		EXPECT_EQ(499, sub_stat(self->sub).skipped);
 		return;
@@ -213,7 +213,7 @@ TEST_F(topic_start, evicted_before_the_first_read)
 }
 
 /* Every number is received, lost, or skipped. */
-TEST_F(topic_start, sums)
+TEST_F(topic_start, received_lost_and_skipped_add_up)
 {
 	struct shmipc_sub_stat st;
 	uint64_t begin;
@@ -231,12 +231,12 @@ TEST_F(topic_start, sums)
 	}
 }
 
-TEST_F(topic_start, publisher_gone_before)
+TEST_F(topic_start, after_the_publisher_has_gone)
 {
 	ASSERT_EQ(0, come(self, 5));
 	shmipc_sub_close(self->sub);
 	self->sub = NULL;
-	/* It is kept by a third, who only has it open. */
+	/* A third end keeps the topic. */
 	ASSERT_EQ(0, shmipc_sub_open(&self->sub, TOPIC, NULL, NULL));
 	shmipc_pub_close(self->pub);
 	self->pub = NULL;
@@ -249,7 +249,7 @@ TEST_F(topic_start, publisher_gone_before)
 	}
 }
 
-/* Numbers that are not, and that are no longer. */
+/* Numbers that are not published yet, or not kept any more. */
 FIXTURE(topic_seq) {
 	struct env env;
 	struct shmipc_pub *pub;
@@ -301,7 +301,7 @@ TEST_F(topic_seq, a_number_no_longer_kept_is_reported)
 	EXPECT_EQ(17, from);
 	EXPECT_EQ((int64_t)to, get(sub));
 	shmipc_sub_close(sub);
-	/* For one that must lose nothing: the oldest after it, which it can tell. */
+	/* A lossless subscriber gets the oldest after it, and can see that. */
 	o.policy = SHMIPC_POLICY_LOSSLESS;
 	ASSERT_EQ(0, shmipc_sub_open(&sub, TOPIC, NULL, &o));
 	EXPECT_EQ((int64_t)to, get(sub));

@@ -81,7 +81,7 @@ static void close_in_it(struct shmipc_sub *sub, const struct shmipc_msg *m, int 
 	FIXTURE_DATA(topic_thread) *self = arg;
 
 	shmipc_sub_close(sub);
-	/* The message is still there. */
+	/* The message has not been released yet. */
 	self->sum += err ? 0 : *(const uint64_t *)m->ptr;
 	__atomic_fetch_add(&self->calls, 1, __ATOMIC_RELEASE);
 }
@@ -115,7 +115,7 @@ TEST_F(topic_thread, may_close_its_subscriber_itself)
 	EXPECT_EQ(1, calls(self));
 	EXPECT_EQ(42, self->sum);
 	EXPECT_EQ(0, subscribers());
-	EXPECT_EQ(0, put_range(self->pub, 0, 200)) TH_LOG("nobody is left to wait for");
+	EXPECT_EQ(0, put_range(self->pub, 0, 200)) TH_LOG("the subscriber has gone");
 }
 
 TEST_F(topic_thread, is_called_for_each_message)
@@ -150,13 +150,13 @@ TEST_F(topic_thread, no_call_after_stop_has_returned)
 		EXPECT_EQ(0, self->inside);
 		ASSERT_EQ(0, put_until(self->pub, 1, SOON));
 		ASSERT_EQ(n, calls(self));
-		/* The subscriber is ours again, and nothing was lost. */
+		/* The subscriber can be used directly again, and nothing was lost. */
 		while (get(self->sub) == 1)
 			n++;
 		__atomic_store_n(&self->calls, n, __ATOMIC_RELEASE);
 	}
 	EXPECT_EQ(n, pub_stat(self->pub).sent);
-	shmipc_sub_stop(self->sub);	/* none: nothing */
+	shmipc_sub_stop(self->sub);	/* without a thread: no effect */
 	EXPECT_EQ(-EINVAL, shmipc_sub_start(self->sub, NULL, NULL));
 }
 
@@ -183,8 +183,8 @@ TEST_F(topic_thread, stops_itself)
 	until_calls(self, 3);
 	shmipc_sub_stop(self->sub);
 	EXPECT_EQ(3, calls(self)) TH_LOG("not once more");
-	EXPECT_EQ(3, get(self->sub)) TH_LOG("and what it did not take is there");
-	/* And again. */
+	EXPECT_EQ(3, get(self->sub)) TH_LOG("the messages that it did not get are kept");
+	/* Start it again. */
 	self->stop_at = 5;
 	ASSERT_EQ(0, shmipc_sub_start(self->sub, fn, self));
 	until_calls(self, 5);
@@ -203,7 +203,7 @@ TEST_F(topic_thread, closed_after_it_stopped_itself)
 	EXPECT_EQ(1, calls(self));
 }
 
-/* Close comes while the function runs: it waits for it. */
+/* Close is called while the function runs, and waits for it. */
 static int lets_it_go_on(struct other *me, void *arg)
 {
 	int fd;
@@ -247,7 +247,7 @@ static int stops(struct other *me, void *arg)
 	return 0;
 }
 
-/* Two stop it at once, and it itself as well: all return, and nobody waits for himself. */
+/* Two threads and the function itself stop it at once: all calls return. */
 TEST_F(topic_thread, stopped_by_several_at_once)
 {
 	struct other o[2];
@@ -273,7 +273,7 @@ TEST_F(topic_thread, stopped_by_several_at_once)
 	EXPECT_FALSE(self->wrong);
 }
 
-/* What ends it: it is told once, and stop is still needed and returns. */
+/* The function is called once with the error; stop is still needed, and returns. */
 TEST_F(topic_thread, reports_that_it_was_cut_off)
 {
 	int p[2], i;
@@ -324,7 +324,7 @@ TEST_F(topic_thread, reports_losses_and_continues)
 	close(p[1]);
 }
 
-/* In place: what it gets lies in the pool, and is let go of afterwards. */
+/* Its messages are in the pool, and are released after each call. */
 static void big(struct shmipc_sub *sub, const struct shmipc_msg *m, int err, void *arg)
 {
 	FIXTURE_DATA(topic_thread) *self = arg;
@@ -351,7 +351,7 @@ TEST_F(topic_thread, holds_one_message_at_a_time)
 	EXPECT_EQ(0, shmipc_pool_count_held(log_of(self->pub)));
 }
 
-/* Signals are for the program's threads. 1: the library's blocks this one; -1: it is not there. */
+/* 1: the library's thread blocks signal @sig, 0: it does not; -1: there is no such thread. */
 static int thread_blocks(int sig)
 {
 	char path[300], line[100], name[32];

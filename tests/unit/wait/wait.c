@@ -38,7 +38,7 @@ static struct shmipc_channel_opts spin_opts(uint64_t spin_ns)
 	return o;
 }
 
-/* Take an end in this process. */
+/* Open an end in this process. */
 static int mine(FIXTURE_DATA(wait) *self, enum shmipc_role role, uint64_t spin_ns)
 {
 	struct shmipc_channel_opts o = spin_opts(spin_ns);
@@ -54,7 +54,7 @@ static struct shmipc_channel_stat stat_of(struct shmipc_channel *ch)
 	return st;
 }
 
-/* Fill the ring; how many went in. */
+/* Fill the ring. Return: number of messages. */
 static int fill(struct shmipc_channel *ch)
 {
 	static const char buf[100];
@@ -107,13 +107,13 @@ TEST_F(wait, drain_of_an_empty_ring_succeeds)
 }
 
 /*
- * One that nobody needs to wake sleeps until its deadline. A segment that came by a
- * descriptor may be anybody's: a few ticks there, and ever fewer.
+ * A sleeper without a reason to wake sleeps until its deadline. A segment received as a
+ * descriptor may be written by other users: a few ticks, and ever rarer.
  */
 TEST_F(wait, idle_sleeps_until_its_deadline)
 {
 	uint64_t extra = variant->where == ANON ? 3 : 0;
-	const uint64_t ns = 400000000;	/* eight ticks of the 50 ms that there were once */
+	const uint64_t ns = 400000000;	/* eight ticks of 50 ms */
 	uint64_t v, before;
 	size_t len;
 
@@ -128,7 +128,7 @@ TEST_F(wait, idle_sleeps_until_its_deadline)
 	self->ch = NULL;
 	ASSERT_EQ(0, mine(self, SHMIPC_ROLE_PRODUCER, variant->spin_ns));
 	fill(self->ch);
-	/* One tick, as it would like room for more than one message; then none. */
+	/* One tick, as at first it waits for room for more than one message; then none. */
 	EXPECT_EQ(-ETIMEDOUT, shmipc_channel_send(self->ch, &v, 200, shmipc_deadline_in(ns)));
 	EXPECT_GE(2 + extra, stat_of(self->ch).sleeps);
 	EXPECT_GE(1 + extra, stat_of(self->ch).ticks);
@@ -226,7 +226,7 @@ TEST_F(wait, receive_wakes_a_sleeping_sender)
 		other_kill(&o);
 		SKIP(return, "this machine does not show in which call a thread sleeps");
 	}
-	/* Room for one more, a pad at the ring's end included: it must not wait for a lot. */
+	/* Room for one more and a pad at the ring's end: it must not wait for a whole lot. */
 	for (i = 0; i < 2; i++) {
 		ASSERT_EQ(0, shmipc_channel_recv(self->ch, buf, sizeof(buf), &len, 0));
 	}
@@ -267,7 +267,7 @@ static int echo(struct other *me, void *arg)
 	return 0;
 }
 
-/* No wake call at all while nobody sleeps. */
+/* There is no wake call without sleepers. */
 TEST_F(wait, spinning_receiver_is_never_woken)
 {
 	struct other o;
@@ -286,8 +286,8 @@ TEST_F(wait, spinning_receiver_is_never_woken)
 }
 
 /*
- * Sends signals to a thread while that sleeps, until it is told to stop: one may
- * come in the moment between two sleeps, when nobody notices it.
+ * Sends signals to a sleeping thread until it is told to stop: a single one may come
+ * between two sleeps, where it has no effect.
  */
 struct shot {
 	pid_t tid;
@@ -421,8 +421,7 @@ static int tell_when_asleep(struct other *me, void *arg)
 	return 0;
 }
 
-/* Sleeps for the peer, for a message, for the peer's going: each wakes us. */
-TEST_F(wait, peer_that_comes_sends_and_goes_wakes_a_sleeper)
+TEST_F(wait, a_peer_wakes_a_sleeper_by_attaching_sending_and_leaving)
 {
 	struct shot s = { (pid_t)syscall(SYS_gettid), 1, 0 };
 	struct other o, t;

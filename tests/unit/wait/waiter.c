@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* waiter: what it does with a noun's functions, on a noun that only counts; no clock decides */
+/* waiter: its calls of a noun's functions, with a noun that counts them; independent of time */
 #include <errno.h>
 #include <kselftest_harness.h>
 #include <linux/filter.h>
@@ -12,7 +12,7 @@
 
 #define FAR	3600000000000u	/* an hour: nothing here takes that long */
 
-/* A noun. Its sleeps return at once, with what the test says. */
+/* A noun whose sleeps return at once, with a result set by the test. */
 struct noun {
 	uint32_t word;
 	__u64 polled;
@@ -23,7 +23,7 @@ struct noun {
 	enum shmipc_tick tick;
 	uint64_t until_ns;	/* of look; 0: none */
 	uint64_t busy_until_ns;	/* look takes until then */
-	int ready_at_look;	/* the how many-th look finds it ready */
+	int ready_at_look;	/* the number of the look that finds it ready */
 	int settles, sures, wants, looks, tells;
 };
 
@@ -151,7 +151,7 @@ static int wait_one(FIXTURE_DATA(waiter) *self)
 	return shmipc_wait_one(&self->w, &ops, &self->n, self->deadline);
 }
 
-TEST_F(waiter, deadline_0_asks_for_the_dead_and_does_not_sleep)
+TEST_F(waiter, deadline_0_looks_for_deaths_and_does_not_sleep)
 {
 	self->deadline = 0;
 	EXPECT_EQ(-EAGAIN, wait_one(self));
@@ -182,7 +182,7 @@ TEST_F(waiter, deadline_that_passes_between_two_looks_does_not_sleep)
 	EXPECT_EQ(0, self->n.tells);
 }
 
-/* One that nobody needs to wake sleeps once. */
+/* Without a reason to wake it sleeps once. */
 TEST_F(waiter, sleeps_until_its_deadline)
 {
 	self->deadline = shmipc_now_ns() + 100000000000u;	/* before the longest tick */
@@ -219,7 +219,7 @@ static void ticks(struct __test_metadata *_metadata, FIXTURE_DATA(waiter) *self,
 	EXPECT_EQ(0, wait_one(self));
 	EXPECT_EQ(17, bed.sleeps);
 	EXPECT_EQ(16, self->w.ticks);
-	/* After each the kernel's word is asked for. */
+	/* After each tick it looks for deaths. */
 	EXPECT_EQ(16, self->n.sures);
 	for (i = 0; i < 16; i++) {
 		EXPECT_GE(want, bed.ns[i]);
@@ -233,12 +233,12 @@ TEST_F(waiter, ticks_get_rare)
 	ticks(_metadata, self, SHMIPC_TICK_UNSURE, 2000000, 64000000);
 }
 
-TEST_F(waiter, ticks_against_liars_get_rare)
+TEST_F(waiter, ticks_get_rare_with_untrusted_peers)
 {
 	ticks(_metadata, self, SHMIPC_TICK_GUARD, 50000000, 102400000000u);
 }
 
-TEST_F(waiter, ticks_of_those_that_nobody_wakes_stay_short)
+TEST_F(waiter, ticks_stay_short_for_sleepers_that_cannot_be_woken)
 {
 	ticks(_metadata, self, SHMIPC_TICK_POLL, 1000000, 16000000);
 }
@@ -258,7 +258,7 @@ static int refuse_membarrier(void)
 	       prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog);
 }
 
-/* Without membarrier a wake may be missed in the first moment, and not later. */
+/* Without membarrier a wake may be missed at the start of a sleep, but not later. */
 TEST_F(waiter, one_short_tick_where_the_fence_fails)
 {
 	int i;
@@ -274,7 +274,7 @@ TEST_F(waiter, one_short_tick_where_the_fence_fails)
 	for (i = 1; i < 3; i++)
 		EXPECT_LT(590000000000u, bed.ns[i]);
 	EXPECT_EQ(1, self->w.ticks);
-	/* For something else: again. */
+	/* Woken for something else: it sleeps again. */
 	self->n.ready = false;
 	bed.wakes[3] = &self->n;
 	self->n.want = 2;
@@ -282,7 +282,7 @@ TEST_F(waiter, one_short_tick_where_the_fence_fails)
 	EXPECT_GE(1000000, bed.ns[3]);
 }
 
-TEST_F(waiter, a_time_of_the_nouns_own_is_no_tick)
+TEST_F(waiter, a_time_set_by_the_noun_is_not_a_tick)
 {
 	self->n.until_ns = shmipc_now_ns() + 5000000;
 	bed.ret[0] = bed.ret[1] = -ETIMEDOUT;
@@ -328,7 +328,7 @@ TEST_F(waiter, signals_and_errors_end_it)
 	EXPECT_EQ(2, bed.sleeps);
 }
 
-TEST_F(waiter, woken_for_nothing_it_sleeps_on)
+TEST_F(waiter, after_a_spurious_wake_it_sleeps_again)
 {
 	bed.wakes[9] = &self->n;
 	EXPECT_EQ(0, wait_one(self));
@@ -337,7 +337,7 @@ TEST_F(waiter, woken_for_nothing_it_sleeps_on)
 	EXPECT_EQ(0, self->w.ticks);
 }
 
-/* Always spinning: the dead are asked for all the same, and never is slept. */
+/* With SPIN_ALWAYS it never sleeps, but looks for deaths all the same. */
 TEST_F(waiter, always_spinning_settles_the_dead)
 {
 	shmipc_waiter_init(&self->w, UINT64_MAX - 1, NULL);
@@ -354,11 +354,11 @@ TEST_F(waiter, always_spinning_settles_the_dead)
 	EXPECT_EQ(0, self->w.sleeps);
 }
 
-TEST_F(waiter, answer_that_is_there_costs_no_more_than_a_look)
+TEST_F(waiter, if_ready_at_once_it_costs_one_look)
 {
 	shmipc_waiter_init(&self->w, 0, NULL);
 	if (!self->w.spin_ns)
-		SKIP(return, "one CPU: nobody spins");
+		SKIP(return, "one CPU: there is no spinning");
 	self->n.polled = 1;
 	EXPECT_EQ(0, shmipc_wait_one(&self->w, &polled_ops, &self->n, self->deadline));
 	EXPECT_EQ(0, self->n.looks);
@@ -390,13 +390,13 @@ TEST_F(waiter, any_of_many)
 	EXPECT_EQ(123, first);
 	EXPECT_EQ(2, bed.sleeps);
 	EXPECT_EQ(MANY, bed.words);
-	/* The search begins where the caller says. */
+	/* The search begins at the index given by the caller. */
 	n[40].ready = n[250].ready = true;
 	EXPECT_EQ(0, shmipc_wait_any(&self->w, item, MANY, 124, &first, self->deadline));
 	EXPECT_EQ(250, first);
 	EXPECT_EQ(0, shmipc_wait_any(&self->w, item, MANY, 251, &first, self->deadline));
 	EXPECT_EQ(40, first);
-	/* One that stepped over a dead one looks at all again. */
+	/* After a death was settled for one of them it looks at all again. */
 	n[40].ready = n[123].ready = n[250].ready = false;
 	bed.wakes[2] = &n[1];
 	for (i = 0; i < MANY; i++)
@@ -420,7 +420,7 @@ TEST_F(waiter, two_ways_to_sleep_are_refused)
 	EXPECT_EQ(0, bed.sleeps);
 }
 
-/* What a wait costs by the pauses in it; the counter moves in steps of 4. */
+/* The cost of a wait, for each number of pauses; the counter advances in steps of 4. */
 static uint64_t cost(uint32_t pauses, uint32_t best, uint32_t *seed)
 {
 	uint32_t off = pauses > best ? pauses - best : best - pauses;
@@ -442,7 +442,7 @@ TEST(cadence_finds_the_best)
 			pauses = shmipc_cadence_begin(&c, &timed);
 			shmipc_cadence_end(&c, timed ? cost(pauses, best, &seed) : 0);
 		}
-		/* And stays there; a thousandth of the waits are by another one. */
+		/* It stays there; a thousandth of the waits try another cadence. */
 		for (i = others = 0; i < 100000; i++) {
 			pauses = shmipc_cadence_begin(&c, &timed);
 			others += pauses != best;
@@ -471,7 +471,7 @@ TEST(cadence_is_never_below_its_least)
 	EXPECT_LT(100, trials);
 }
 
-/* Where the pauses make no difference it stays in its bounds. */
+/* If the pauses make no difference, the cadence stays within its bounds. */
 TEST(cadence_of_noise)
 {
 	uint32_t i, pauses, seed = 5;
