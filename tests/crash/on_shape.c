@@ -3,10 +3,10 @@
  * on_shape.c - killed while it supersedes a provisional topic, or moves to its successor
  *
  * The checker has a subscriber without options, so the topic is provisional when the
- * victim comes. After the victim's death, whichever end comes next gets a topic that
- * works: a publisher that asks for the same or for something else, a subscriber, or
- * nobody but the subscribers that are there. They get all that is published from then
- * on, and what the victim had published if they waited for it.
+ * victim starts. After the victim's death, the next end gets a topic that works: a
+ * publisher that asks for the same or for something else, a new subscriber, or only the
+ * existing subscribers. They get all that is published from then on, and what the victim
+ * had published if they waited for it.
  */
 #include <pthread.h>
 
@@ -23,7 +23,7 @@
 static struct shmipc_pub *pub;
 static struct shmipc_sub *sub, *sub2;
 
-/* Nothing of it is a default; @pool tells one request from another. */
+/* No field has its default; @pool distinguishes the requests. */
 static struct shmipc_topic_opts asked(uint64_t pool)
 {
 	return (struct shmipc_topic_opts){
@@ -67,7 +67,7 @@ static void put(struct shmipc_pub *p, uint64_t n)
 	must(!ret, "publish message %llu: %s", (unsigned long long)n, shmipc_error_name(ret));
 }
 
-/* The next number, or 0: there is none by the deadline. */
+/* The next number, or 0 if there is none until the deadline. */
 static uint64_t get(struct shmipc_sub *s, uint64_t deadline_ns)
 {
 	uint64_t n = 0;
@@ -87,7 +87,7 @@ static uint64_t pool_now(void)
 	int ret = shmipc_topic_look(TOPIC, &st);
 
 	must(!ret, "look: %s; %s", shmipc_error_name(ret), shmipc_error_text());
-	must(!st.provisional, "it is provisional, though somebody publishes");
+	must(!st.provisional, "it is provisional, but has a publisher");
 	return st.opts.pool_bytes;
 }
 
@@ -96,33 +96,33 @@ static void go_on(uint64_t pool)
 {
 	uint64_t n;
 
-	must(!pool || pool_now() == pool, "a pool of %llu, asked for were %llu",
+	must(!pool || pool_now() == pool, "pool of %llu, requested %llu",
 	     (unsigned long long)pool_now(), (unsigned long long)pool);
 	for (n = 1; n <= LATER; n++) {
 		put(pub, n);
-		must(get(sub, SOON) == n, "message %llu did not come", (unsigned long long)n);
-		must(!sub2 || get(sub2, SOON) == n, "message %llu did not come to the second one",
+		must(get(sub, SOON) == n, "message %llu did not arrive", (unsigned long long)n);
+		must(!sub2 || get(sub2, SOON) == n, "message %llu did not arrive at the second one",
 		     (unsigned long long)n);
 	}
 	must(!get(sub, 0), "one too many");
 	shmipc_pub_close(pub);
 	pub = open_pub(NULL);		/* the slot of the victim, or the next one */
 	put(pub, n);
-	must(get(sub, SOON) == n, "the message of the next publisher did not come");
+	must(get(sub, SOON) == n, "the message of the next publisher did not arrive");
 	shmipc_sub_close(sub2);
 	shmipc_sub_close(sub);
 	shmipc_pub_close(pub);
-	must(!count_names(), "%u names after the last close", count_names());
+	must(!count_names(), "%u names exist after the last close", count_names());
 }
 
-/* What the victim published: all that it had done, then the one that it was at. */
+/* Receive what the victim published: all that it had done, perhaps one more. */
 static void take_the_victims(uint64_t came)
 {
 	uint64_t n = came;
 
 	while (n < board->done && get(sub, SOON) == MINE + n)
 		n++;
-	must(n >= board->done, "message %llu of the victim did not come", (unsigned long long)n);
+	must(n >= board->done, "message %llu of the victim did not arrive", (unsigned long long)n);
 	if (n < board->begun && get(sub, 0) == MINE + n)
 		n++;
 	must(n <= board->begun && !get(sub, 0), "one too many");
@@ -133,13 +133,13 @@ static void prepare(void)
 	sub = open_sub(SHMIPC_POLICY_LOSSLESS);
 }
 
-/* Another end has superseded it, and was killed at once. */
+/* As if another end had superseded it and been killed at once. */
 static void supersede_only(struct shmipc_sub *s)
 {
 	shmipc_store_release(&s->rx.pub->shape, (__u64)SHMIPC_SHAPE_SUPERSEDED);
 }
 
-/* Of the topic that it is in. */
+/* The shape of the topic that @s is in. */
 static uint64_t shape_of(const struct shmipc_sub *s)
 {
 	return shmipc_load_acquire(&s->rx.pub->shape);
@@ -182,8 +182,8 @@ static void run_final(void)
 }
 
 /*
- * While the subscriber has not moved, nobody uses what the victim has created: it is
- * gone with it, and the next one may ask for anything.
+ * If the subscriber has not moved, the topic that the victim created ends with it, and
+ * the next publisher may ask for anything.
  */
 static void check_other(void)
 {
@@ -207,21 +207,21 @@ static void check_sub_comes(void)
 	go_on(1u << 17);
 }
 
-/* It makes the topic anew itself, if it has to. */
+/* The subscriber creates the new topic itself if necessary. */
 static void check_alone(void)
 {
 	uint64_t until_ns = SOON;
 
 	await_death();
-	must(!get(sub, 0), "a message that nobody keeps");
+	must(!get(sub, 0), "a message that is not kept");
 	while (shape_of(sub) == SHMIPC_SHAPE_SUPERSEDED && shmipc_now_ns() < until_ns)
-		must(!get(sub, shmipc_deadline_in(2000000)), "a message that nobody keeps");
+		must(!get(sub, shmipc_deadline_in(2000000)), "a message that is not kept");
 	must(shape_of(sub) != SHMIPC_SHAPE_SUPERSEDED, "it waits for ever");
 	pub = open_pub(NULL);
 	go_on(0);
 }
 
-/* It stays where it is: nothing of what the victim has published is gone. */
+/* The segment is kept: no message of the victim is lost. */
 static void check_final(void)
 {
 	await_death();
@@ -242,8 +242,8 @@ static void *publish_next(void *arg)
 }
 
 /*
- * Asleep all the time: it is woken by the victim, which waits for it before it
- * publishes, or by the one that comes next.
+ * The subscriber sleeps: it is woken by the victim, which waits for it before it
+ * publishes, or by the next publisher.
  */
 static void stay_asleep(struct shmipc_topic_opts *of_the_next)
 {
@@ -253,11 +253,11 @@ static void stay_asleep(struct shmipc_topic_opts *of_the_next)
 	must(!pthread_create(&next, NULL, publish_next, of_the_next), "no thread");
 	while ((n = get(sub, shmipc_deadline_in(UINT64_C(10000000000)))) == MINE + came)
 		came++;
-	must(came >= board->done && came <= board->begun, "%llu came of the %llu that it published",
+	must(came >= board->done && came <= board->begun, "%llu of the %llu that it published arrived",
 	     (unsigned long long)came, (unsigned long long)board->done);
 	must(n == 1, "message %llu is the next", (unsigned long long)n);
 	for (n = 2; n <= LATER; n++)
-		must(get(sub, SOON) == n, "message %llu did not come", (unsigned long long)n);
+		must(get(sub, SOON) == n, "message %llu did not arrive", (unsigned long long)n);
 	must(!pthread_join(next, NULL), "no end");
 	go_on(0);
 }
@@ -281,16 +281,16 @@ static void supersede(void)
 	uint64_t n;
 
 	while (!shmipc_load_acquire(&board->entered))
-		must(!shmipc_load_acquire(&board->dead), "the victim has ended in its set-up");
+		must(!shmipc_load_acquire(&board->dead), "the victim ended during its setup");
 	pub = open_pub_of(1u << 16);
 	for (n = MINE; n < MINE + 4; n++) {
 		put(pub, n);
-		must(get(sub, SOON) == n, "message %llu did not come", (unsigned long long)n);
+		must(get(sub, SOON) == n, "message %llu did not arrive", (unsigned long long)n);
 	}
 	shmipc_store_release(&board->ready, 1u);
 }
 
-/* It has its place in the provisional topic; the checker supersedes that. */
+/* The victim has attached to the provisional topic, which the checker supersedes. */
 static void setup_move(void)
 {
 	sub = open_sub(SHMIPC_POLICY_LOSSLESS);
@@ -304,7 +304,7 @@ static void run_move(void)
 	uint64_t n;
 
 	for (n = MINE; n < MINE + 4; n++)
-		must(get(sub, 0) == n, "message %llu did not come", (unsigned long long)n);
+		must(get(sub, 0) == n, "message %llu did not arrive", (unsigned long long)n);
 }
 
 static void check_move(void)
@@ -314,7 +314,7 @@ static void check_move(void)
 	go_on(1u << 16);
 }
 
-/* Nobody has put another one in its place, and the victim has waited long enough. */
+/* No other end has created the new topic, and the victim has waited long enough. */
 static void setup_make(void)
 {
 	sub = open_sub(SHMIPC_POLICY_LOSSLESS);
@@ -326,8 +326,8 @@ static void setup_make(void)
 
 static void run_make(void)
 {
-	must(!get(sub, 0), "a message that nobody sent");
-	must(shape_of(sub) != SHMIPC_SHAPE_SUPERSEDED, "it has not created the topic anew");
+	must(!get(sub, 0), "a message that was not sent");
+	must(shape_of(sub) != SHMIPC_SHAPE_SUPERSEDED, "it has not created the new topic");
 }
 
 static void setup_provisional(void)
