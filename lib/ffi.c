@@ -13,5 +13,9 @@
  */
 #define SHMIPC_INLINE
 #define SHMIPC_COLD	__attribute__((noinline, cold))
+#define SHMIPC_NONNULL(...)
+#define SHMIPC_PRIV_NULL(cond)	(__builtin_expect(cond, 0) && shmipc_null(__func__, "an argument"))
+
+#include "base/base.h"
 
 #include <shmipc/shmipc.h>

@@ -118,6 +118,7 @@ SHMIPC_COLD int shmipc_priv_bcast_make_room(struct shmipc_bcast_tx *tx, uint64_t
  *
  * Return: 0; -EINVAL for another kind; -EPROTO if the ring's words are invalid.
  */
+SHMIPC_NONNULL(1, 2)
 SHMIPC_INLINE int shmipc_bcast_tx_init(struct shmipc_bcast_tx *tx, const struct shmipc_ring *ring)
 {
 	uint64_t word, seq, next, floor;
@@ -173,6 +174,7 @@ SHMIPC_INLINE int shmipc_bcast_tx_init(struct shmipc_bcast_tx *tx, const struct 
  * Return: 0; -EMSGSIZE if the ring can never hold @len; -EAGAIN if the batch
  * already takes half the ring: publish it.
  */
+SHMIPC_NONNULL(1, 3)
 SHMIPC_INLINE int shmipc_bcast_reserve(struct shmipc_bcast_tx *tx, size_t len, void **ret_ptr)
 {
 	uint64_t pos, end;
@@ -215,6 +217,7 @@ SHMIPC_INLINE void shmipc_priv_bcast_put_hdr(struct shmipc_bcast_tx *tx, uint64_
  *
  * Return: 0; -EINVAL without a reservation or if @len is larger than that.
  */
+SHMIPC_NONNULL(1)
 SHMIPC_INLINE int shmipc_bcast_commit(struct shmipc_bcast_tx *tx, size_t len)
 {
 	uint64_t pos = tx->rsv_pos;
@@ -241,6 +244,7 @@ SHMIPC_INLINE int shmipc_bcast_commit(struct shmipc_bcast_tx *tx, size_t len)
  * Return: 1 if a reader asked to be woken at a position that this stepped over
  * (wake them all), else 0.
  */
+SHMIPC_NONNULL(1)
 SHMIPC_INLINE int shmipc_bcast_publish(struct shmipc_bcast_tx *tx)
 {
 	uint64_t from = tx->pub_pos, to = tx->pos;
@@ -272,6 +276,7 @@ SHMIPC_INLINE int shmipc_bcast_publish(struct shmipc_bcast_tx *tx)
  *
  * Return: how many.
  */
+SHMIPC_NONNULL(1)
 SHMIPC_INLINE uint64_t shmipc_bcast_discard(struct shmipc_bcast_tx *tx)
 {
 	uint64_t n = tx->seq - tx->pub_seq;
@@ -291,6 +296,7 @@ SHMIPC_INLINE uint64_t shmipc_bcast_discard(struct shmipc_bcast_tx *tx)
  *
  * Return: 0; otherwise as shmipc_bcast_reserve().
  */
+SHMIPC_NONNULL(1)
 SHMIPC_INLINE int shmipc_bcast_write(struct shmipc_bcast_tx *tx, const void *buf, size_t len)
 {
 	void *ptr;
@@ -399,6 +405,7 @@ SHMIPC_COLD int shmipc_priv_bcast_skip_pad(struct shmipc_bcast_rx *rx, uint64_t 
  *
  * Return: 0; -EAGAIN if there is none; -ESTALE; -EPROTO.
  */
+SHMIPC_NONNULL(1, 2, 3, 4)
 SHMIPC_INLINE int shmipc_bcast_peek(struct shmipc_bcast_rx *rx, const void **ret_ptr,
 				    size_t *ret_len, uint64_t *ret_lost)
 {
@@ -448,6 +455,7 @@ SHMIPC_INLINE int shmipc_bcast_peek(struct shmipc_bcast_rx *rx, const void **ret
  * was read since peek may be torn, and must not be used; -EPROTO; -EINVAL
  * without a peeked message.
  */
+SHMIPC_NONNULL(1, 2)
 SHMIPC_INLINE int shmipc_bcast_release(struct shmipc_bcast_rx *rx, uint64_t *ret_lost)
 {
 	int ret;
@@ -474,6 +482,7 @@ SHMIPC_INLINE int shmipc_bcast_release(struct shmipc_bcast_rx *rx, uint64_t *ret
  * Return: 0; -EAGAIN; -ESTALE; -EMSGSIZE if @cap is too small, and the message
  * stays the next; -EPROTO.
  */
+SHMIPC_NONNULL(1, 4, 5)
 SHMIPC_INLINE int shmipc_bcast_read(struct shmipc_bcast_rx *rx, void *buf, size_t cap,
 				    size_t *ret_len, uint64_t *ret_lost)
 {
@@ -533,6 +542,7 @@ SHMIPC_INLINE int shmipc_priv_bcast_to_newest(struct shmipc_bcast_rx *rx)
  * Return: 0; -EINVAL for another kind or an invalid stride; -EAGAIN if the producer
  * lapped us at each attempt; -EPROTO if the ring's words are invalid.
  */
+SHMIPC_NONNULL(1, 2)
 SHMIPC_INLINE int shmipc_bcast_rx_init(struct shmipc_bcast_rx *rx, const struct shmipc_ring *ring,
 				       enum shmipc_start start, uint64_t stride, uint64_t at)
 {
@@ -577,6 +587,7 @@ SHMIPC_INLINE int shmipc_bcast_rx_init(struct shmipc_bcast_rx *rx, const struct 
  *
  * At this moment; counts all messages, not only the reader's share.
  */
+SHMIPC_NONNULL(1)
 SHMIPC_INLINE uint64_t shmipc_bcast_backlog(const struct shmipc_bcast_rx *rx)
 {
 	uint64_t word, seq;

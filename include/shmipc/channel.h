@@ -231,11 +231,14 @@ SHMIPC_INLINE int shmipc_priv_channel_peer_moved(const struct shmipc_channel *ch
  * Return: 0; -EAGAIN full (deadline 0); -ETIMEDOUT; -EMSGSIZE can never fit;
  * -EPIPE; -EINTR; -EPROTO; -EINVAL not a producer's.
  */
+SHMIPC_NONNULL(1, 3)
 SHMIPC_INLINE int shmipc_channel_reserve(struct shmipc_channel *ch, size_t len, void **ret_ptr,
 					 uint64_t deadline_ns)
 {
 	int ret;
 
+	if (SHMIPC_PRIV_NULL(!ch || !ret_ptr))
+		return -EINVAL;
 	for (;;) {
 		if (shmipc_likely(ch->kind == SHMIPC_KIND_SPSC)) {
 			if (shmipc_unlikely(ch->role != SHMIPC_ROLE_PRODUCER))
@@ -260,8 +263,11 @@ SHMIPC_INLINE int shmipc_channel_reserve(struct shmipc_channel *ch, size_t len, 
 }
 
 /* Drop the reservation; nothing is sent. */
+SHMIPC_NONNULL(1)
 SHMIPC_INLINE void shmipc_channel_abort(struct shmipc_channel *ch)
 {
+	if (SHMIPC_PRIV_NULL(!ch))
+		return;
 	if (shmipc_unlikely(ch->role != SHMIPC_ROLE_PRODUCER))
 		return;
 	if (ch->kind == SHMIPC_KIND_SPSC)
@@ -277,8 +283,11 @@ SHMIPC_INLINE void shmipc_channel_abort(struct shmipc_channel *ch)
  *
  * Return: 0; -EINVAL.
  */
+SHMIPC_NONNULL(1)
 SHMIPC_INLINE int shmipc_channel_commit(struct shmipc_channel *ch, size_t len)
 {
+	if (SHMIPC_PRIV_NULL(!ch))
+		return -EINVAL;
 	if (shmipc_unlikely(ch->role != SHMIPC_ROLE_PRODUCER))
 		return -EINVAL;
 	return shmipc_likely(ch->kind == SHMIPC_KIND_SPSC) ?
@@ -287,10 +296,13 @@ SHMIPC_INLINE int shmipc_channel_commit(struct shmipc_channel *ch, size_t len)
 }
 
 /* Make the batch visible, and wake sleepers. */
+SHMIPC_NONNULL(1)
 SHMIPC_INLINE void shmipc_channel_publish(struct shmipc_channel *ch)
 {
 	int wake;
 
+	if (SHMIPC_PRIV_NULL(!ch))
+		return;
 	if (shmipc_likely(shmipc_priv_plain(ch->busy_tx, 0))) {
 		if (shmipc_unlikely(shmipc_spsc_publish(&ch->end.spsc_tx)))
 			shmipc_channel_slow_wake(ch);
@@ -316,12 +328,16 @@ SHMIPC_INLINE void shmipc_channel_publish(struct shmipc_channel *ch)
  *
  * Return: as shmipc_channel_reserve().
  */
+SHMIPC_NONNULL(1)
 SHMIPC_INLINE int shmipc_channel_write(struct shmipc_channel *ch, const void *buf, size_t len,
 				       uint64_t deadline_ns)
 {
 	void *ptr;
-	int ret = shmipc_channel_reserve(ch, len, &ptr, deadline_ns);
+	int ret;
 
+	if (SHMIPC_PRIV_NULL(!ch))
+		return -EINVAL;
+	ret = shmipc_channel_reserve(ch, len, &ptr, deadline_ns);
 	if (shmipc_unlikely(ret))
 		return ret;
 	if (shmipc_likely(ch->kind == SHMIPC_KIND_SPSC))
@@ -336,11 +352,15 @@ SHMIPC_INLINE int shmipc_channel_write(struct shmipc_channel *ch, const void *bu
  *
  * Arguments and return: as shmipc_channel_write().
  */
+SHMIPC_NONNULL(1)
 SHMIPC_INLINE int shmipc_channel_send(struct shmipc_channel *ch, const void *buf, size_t len,
 				      uint64_t deadline_ns)
 {
-	int ret = shmipc_channel_write(ch, buf, len, deadline_ns);
+	int ret;
 
+	if (SHMIPC_PRIV_NULL(!ch))
+		return -EINVAL;
+	ret = shmipc_channel_write(ch, buf, len, deadline_ns);
 	if (shmipc_likely(!ret))
 		shmipc_channel_publish(ch);
 	return ret;
@@ -357,11 +377,14 @@ SHMIPC_INLINE int shmipc_channel_send(struct shmipc_channel *ch, const void *buf
  * and all messages were received; -ESTALE a reader was lapped, shmipc_channel_lost()
  * returns by how many, the next call continues; -EINTR; -EPROTO; -EINVAL a producer's.
  */
+SHMIPC_NONNULL(1, 2, 3)
 SHMIPC_INLINE int shmipc_channel_peek(struct shmipc_channel *ch, const void **ret_ptr,
 				      size_t *ret_len, uint64_t deadline_ns)
 {
 	int ret;
 
+	if (SHMIPC_PRIV_NULL(!ch || !ret_ptr || !ret_len))
+		return -EINVAL;
 	for (;;) {
 		if (shmipc_likely(ch->role == SHMIPC_ROLE_CONSUMER))
 			ret = shmipc_spsc_peek(&ch->end.spsc_rx, ret_ptr, ret_len);
@@ -386,10 +409,13 @@ SHMIPC_INLINE int shmipc_channel_peek(struct shmipc_channel *ch, const void **re
  * Return: 0; readers: -ESTALE if it was overwritten meanwhile and what was read
  * of it must not be used; -EINVAL; -EPROTO.
  */
+SHMIPC_NONNULL(1)
 SHMIPC_INLINE int shmipc_channel_release(struct shmipc_channel *ch)
 {
 	int ret;
 
+	if (SHMIPC_PRIV_NULL(!ch))
+		return -EINVAL;
 	if (shmipc_likely(shmipc_priv_plain(ch->busy_rx, 0))) {
 		if (shmipc_unlikely(shmipc_spsc_release(&ch->end.spsc_rx)))
 			shmipc_channel_slow_wake(ch);
@@ -418,13 +444,17 @@ SHMIPC_INLINE int shmipc_channel_release(struct shmipc_channel *ch)
  *
  * Return: 0; -EMSGSIZE; otherwise as shmipc_channel_peek().
  */
+SHMIPC_NONNULL(1, 4)
 SHMIPC_INLINE int shmipc_channel_recv(struct shmipc_channel *ch, void *buf, size_t cap,
 				      size_t *ret_len, uint64_t deadline_ns)
 {
 	const void *ptr = NULL;	/* gcc 12 does not see that 0 means "set" */
 	size_t len = 0;
-	int ret = shmipc_channel_peek(ch, &ptr, &len, deadline_ns);
+	int ret;
 
+	if (SHMIPC_PRIV_NULL(!ch || !ret_len))
+		return -EINVAL;
+	ret = shmipc_channel_peek(ch, &ptr, &len, deadline_ns);
 	if (shmipc_unlikely(ret))
 		return ret;
 	if (shmipc_unlikely(len > cap)) {
@@ -442,8 +472,11 @@ SHMIPC_INLINE int shmipc_channel_recv(struct shmipc_channel *ch, void *buf, size
 }
 
 /* The number of messages lost, as of the last -ESTALE of this channel. */
+SHMIPC_NONNULL(1)
 SHMIPC_INLINE uint64_t shmipc_channel_lost(const struct shmipc_channel *ch)
 {
+	if (SHMIPC_PRIV_NULL(!ch))
+		return 0;
 	return ch->lost_now;
 }
 

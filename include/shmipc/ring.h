@@ -76,6 +76,7 @@ SHMIPC_INLINE uint64_t shmipc_ring_max_payload(uint32_t kind, uint64_t size)
  *
  * Return: 0, -EINVAL.
  */
+SHMIPC_NONNULL(1, 2, 3)
 SHMIPC_INLINE int shmipc_ring_layout(const struct shmipc_ring_opts *o,
 				     struct shmipc_ring_hdr *ret_hdr, uint64_t *ret_bytes)
 {
@@ -125,6 +126,7 @@ SHMIPC_INLINE int shmipc_ring_layout(const struct shmipc_ring_opts *o,
  * Return: 0; -EINVAL for invalid options or alignment; -ENOSPC if @bytes is less
  * than shmipc_ring_layout() computes.
  */
+SHMIPC_NONNULL(1, 3)
 SHMIPC_INLINE int shmipc_ring_init(void *mem, uint64_t bytes, const struct shmipc_ring_opts *o)
 {
 	struct shmipc_ring_hdr *hdr = (struct shmipc_ring_hdr *)mem;
@@ -171,6 +173,7 @@ SHMIPC_INLINE int shmipc_ring_init(void *mem, uint64_t bytes, const struct shmip
  * Return: 0; -EAGAIN if there is no ring yet; -EPROTONOSUPPORT for a version or
  * feature that this build does not know; -EPROTO for invalid contents.
  */
+SHMIPC_NONNULL(1, 3)
 SHMIPC_INLINE int shmipc_ring_check(void *mem, uint64_t bytes, struct shmipc_ring *ret)
 {
 	const struct shmipc_ring_hdr *hdr = (const struct shmipc_ring_hdr *)mem;

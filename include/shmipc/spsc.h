@@ -79,6 +79,7 @@ SHMIPC_INLINE uint64_t shmipc_priv_spsc_limit(uint64_t head, uint64_t size)
  *
  * Return: 0; -EINVAL for another kind; -EPROTO if the ring's words are invalid.
  */
+SHMIPC_NONNULL(1, 2)
 SHMIPC_INLINE int shmipc_spsc_tx_init(struct shmipc_spsc_tx *tx, const struct shmipc_ring *ring)
 {
 	uint64_t word, pos, seq, head, next;
@@ -177,6 +178,7 @@ SHMIPC_COLD int shmipc_priv_spsc_room(struct shmipc_spsc_tx *tx, uint64_t end)
  * Return: 0; -EAGAIN if the ring is full now (this is exact: the consumer's
  * present position was read); -EMSGSIZE if it can never hold @len; -EPROTO.
  */
+SHMIPC_NONNULL(1, 3)
 SHMIPC_INLINE int shmipc_spsc_reserve(struct shmipc_spsc_tx *tx, size_t len, void **ret_ptr)
 {
 	uint64_t pos, end;
@@ -202,6 +204,7 @@ SHMIPC_INLINE int shmipc_spsc_reserve(struct shmipc_spsc_tx *tx, size_t len, voi
  * shmipc_spsc_abort - drop the open reservation; nothing is sent
  * @tx: the producing end
  */
+SHMIPC_NONNULL(1)
 SHMIPC_INLINE void shmipc_spsc_abort(struct shmipc_spsc_tx *tx)
 {
 	tx->rsv_end = 0;
@@ -225,6 +228,7 @@ SHMIPC_INLINE void shmipc_priv_spsc_put_hdr(struct shmipc_spsc_tx *tx, uint64_t 
  *
  * Return: 0; -EINVAL without a reservation or if @len is larger than that.
  */
+SHMIPC_NONNULL(1)
 SHMIPC_INLINE int shmipc_spsc_commit(struct shmipc_spsc_tx *tx, size_t len)
 {
 	uint64_t pos = tx->rsv_pos;
@@ -248,6 +252,7 @@ SHMIPC_INLINE int shmipc_spsc_commit(struct shmipc_spsc_tx *tx, size_t len)
  * Return: 1 if the consumer asked to be woken at a position that this stepped
  * over (wake it), else 0.
  */
+SHMIPC_NONNULL(1)
 SHMIPC_INLINE int shmipc_spsc_publish(struct shmipc_spsc_tx *tx)
 {
 	uint64_t from = tx->pub_pos, to = tx->pos;
@@ -275,6 +280,7 @@ SHMIPC_INLINE int shmipc_spsc_publish(struct shmipc_spsc_tx *tx)
  *
  * Return: how many.
  */
+SHMIPC_NONNULL(1)
 SHMIPC_INLINE uint64_t shmipc_spsc_discard(struct shmipc_spsc_tx *tx)
 {
 	uint64_t n = tx->seq - tx->pub_seq;
@@ -293,6 +299,7 @@ SHMIPC_INLINE uint64_t shmipc_spsc_discard(struct shmipc_spsc_tx *tx)
  *
  * Return: 0; otherwise as shmipc_spsc_reserve().
  */
+SHMIPC_NONNULL(1)
 SHMIPC_INLINE int shmipc_spsc_write(struct shmipc_spsc_tx *tx, const void *buf, size_t len)
 {
 	void *ptr;
@@ -314,6 +321,7 @@ SHMIPC_INLINE int shmipc_spsc_write(struct shmipc_spsc_tx *tx, const void *buf, 
  *
  * Return: 0; -EINVAL for another kind; -EPROTO if the ring's words are invalid.
  */
+SHMIPC_NONNULL(1, 2)
 SHMIPC_INLINE int shmipc_spsc_rx_init(struct shmipc_spsc_rx *rx, const struct shmipc_ring *ring)
 {
 	uint64_t word, seq;
@@ -365,6 +373,7 @@ SHMIPC_COLD int shmipc_priv_spsc_skip_pad(struct shmipc_spsc_rx *rx, uint64_t wo
  *
  * Return: 0; -EAGAIN if there is none; -EPROTO.
  */
+SHMIPC_NONNULL(1, 2, 3)
 SHMIPC_INLINE int shmipc_spsc_peek(struct shmipc_spsc_rx *rx, const void **ret_ptr, size_t *ret_len)
 {
 	uint64_t word, len, off;
@@ -399,6 +408,7 @@ SHMIPC_INLINE int shmipc_spsc_peek(struct shmipc_spsc_rx *rx, const void **ret_p
  * Return: 1 if the producer asked to be woken at a position that this stepped
  * over (wake it), else 0.
  */
+SHMIPC_NONNULL(1)
 SHMIPC_INLINE int shmipc_spsc_release(struct shmipc_spsc_rx *rx)
 {
 	uint64_t from = shmipc_cursor_pos(rx->word), to = rx->next;
@@ -434,6 +444,7 @@ SHMIPC_INLINE int shmipc_spsc_release(struct shmipc_spsc_rx *rx)
  * Return: 0; -EAGAIN; -EMSGSIZE if @cap is too small, and the message stays;
  * -EPROTO.
  */
+SHMIPC_NONNULL(1, 4, 5)
 SHMIPC_INLINE int shmipc_spsc_read(struct shmipc_spsc_rx *rx, void *buf, size_t cap,
 				   size_t *ret_len, int *ret_wake)
 {

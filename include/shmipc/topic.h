@@ -166,12 +166,15 @@ void shmipc_pub_slow_wake(struct shmipc_pub *pub, uint64_t seq, uint32_t n);
  * no memory: nothing was published, and the next call tries again; -EMSGSIZE never fits;
  * -EINTR; -EPROTO; -EINVAL; and the errors of a copier or of a function of the chain.
  */
+SHMIPC_NONNULL(1)
 SHMIPC_INLINE int shmipc_pub_send(struct shmipc_pub *pub, const void *buf, size_t len,
 				  uint64_t deadline_ns)
 {
 	uint64_t seq;
 	uint32_t wake;
 
+	if (SHMIPC_PRIV_NULL(!pub))
+		return -EINVAL;
 	if (shmipc_unlikely(len >= pub->plain_end || shmipc_priv_traced(pub->probe) ||
 			    shmipc_tlog_claim(&pub->tx, 1, &seq)))
 		return shmipc_pub_slow_send(pub, buf, len, deadline_ns);
@@ -405,12 +408,15 @@ int shmipc_sub_slow_lost(struct shmipc_sub *sub, int err);
  * because this subscriber of policy EVICT was too slow: close it; -EMSGSIZE; -EINTR;
  * -EPROTO; -EINVAL. A topic without publishers is not an error.
  */
+SHMIPC_NONNULL(1, 4)
 SHMIPC_INLINE int shmipc_sub_recv(struct shmipc_sub *sub, void *buf, size_t cap, size_t *ret_len,
 				  uint64_t deadline_ns)
 {
 	struct shmipc_tlog_ref ref;
 	int ret;
 
+	if (SHMIPC_PRIV_NULL(!sub || !ret_len))
+		return -EINVAL;
 	if (shmipc_unlikely(!shmipc_priv_plain(sub->busy, sub->plain)))
 		return shmipc_sub_slow_recv(sub, buf, cap, ret_len, deadline_ns);
 	ret = shmipc_tlog_peek(&sub->rx, &ref);
@@ -431,15 +437,21 @@ SHMIPC_INLINE int shmipc_sub_recv(struct shmipc_sub *sub, void *buf, size_t cap,
 }
 
 /* Number of the message last received or taken; SHMIPC_POS_NONE: none yet. */
+SHMIPC_NONNULL(1)
 SHMIPC_INLINE uint64_t shmipc_sub_seq(const struct shmipc_sub *sub)
 {
+	if (SHMIPC_PRIV_NULL(!sub))
+		return SHMIPC_POS_NONE;
 	return sub->last_seq;
 }
 
 /* Messages lost, as of the last -ESTALE or -ECONNRESET: from *@ret_from up to but not *@ret_to. */
+SHMIPC_NONNULL(1)
 SHMIPC_INLINE uint64_t shmipc_sub_lost(const struct shmipc_sub *sub, uint64_t *ret_from,
 				       uint64_t *ret_to)
 {
+	if (SHMIPC_PRIV_NULL(!sub))
+		return 0;
 	if (ret_from)
 		*ret_from = sub->rx.lost_from;
 	if (ret_to)

@@ -16,6 +16,9 @@
 /* Store the text, without a final newline, and return @err, which is negative. */
 int shmipc_fail(int err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* -EINVAL, with a text: of the public function's arguments, @args may not be NULL. */
+int shmipc_null(const char *function, const char *args);
+
 /*
  * text.c: values as users write them: 16M (1000: 1000), 0.1 s, 660, "mono,wall" (@words
  * by their bits; NULL: unknown) or "none".

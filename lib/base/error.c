@@ -19,6 +19,11 @@ int shmipc_fail(int err, const char *fmt, ...)
 	return err;
 }
 
+int shmipc_null(const char *function, const char *args)
+{
+	return shmipc_fail(-EINVAL, "shmipc: %s(): %s may not be NULL (EINVAL)", function, args);
+}
+
 SHMIPC_EXPORT const char *shmipc_error_text(void)
 {
 	return error_text;

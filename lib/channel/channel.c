@@ -184,8 +184,11 @@ SHMIPC_EXPORT int shmipc_channel_attach(struct shmipc_channel **ret, struct shmi
 					const struct shmipc_channel_opts *opts)
 {
 	struct shmipc_segment *own;
-	int err = shmipc_segment_dup(&own, seg);
+	int err;
 
+	if (!ret || !seg)
+		return shmipc_null(__func__, "ret or seg");
+	err = shmipc_segment_dup(&own, seg);
 	return err ? err : attach_own(ret, own, role, opts);
 }
 
@@ -194,8 +197,11 @@ SHMIPC_EXPORT int shmipc_channel_open(struct shmipc_channel **ret, const char *n
 				      const struct shmipc_channel_opts *opts)
 {
 	struct shmipc_segment *seg;
-	int err = shmipc_segment_open(&seg, name, sopts);
+	int err;
 
+	if (!ret)
+		return shmipc_null(__func__, "ret");
+	err = shmipc_segment_open(&seg, name, sopts);
 	return err ? err : attach_own(ret, seg, role, opts);
 }
 
@@ -225,16 +231,19 @@ SHMIPC_EXPORT void shmipc_channel_close(struct shmipc_channel *ch)
 SHMIPC_EXPORT int shmipc_channel_get_info(const struct shmipc_channel *ch,
 					  struct shmipc_segment_info *ret)
 {
+	if (!ch || !ret)
+		return shmipc_null(__func__, "ch or ret");
 	return shmipc_segment_get_info(shmipc_chan(ch)->seg, ret);
 }
 
 SHMIPC_EXPORT void *shmipc_channel_meta(const struct shmipc_channel *ch, size_t *ret_bytes)
 {
-	const struct shmipc_segment *seg = shmipc_chan(ch)->seg;
+	const struct shmipc_segment *seg = ch ? shmipc_chan(ch)->seg : NULL;
+	bool is = seg && !seg->dead;
 
 	if (ret_bytes)
-		*ret_bytes = seg->dead ? 0 : seg->ring.meta_bytes;
-	return seg->dead ? NULL : seg->ring.meta;
+		*ret_bytes = is ? seg->ring.meta_bytes : 0;
+	return is ? seg->ring.meta : NULL;
 }
 
 static uint64_t pending(const struct shmipc_chan *c, uint64_t seq)
@@ -256,8 +265,11 @@ SHMIPC_EXPORT int shmipc_channel_get_stat(struct shmipc_channel *ch,
 	struct shmipc_channel_stat st = { .struct_bytes = sizeof(st) };
 	struct shmipc_chan *c = shmipc_chan(ch);
 	struct shmipc_peer_info peer;
-	int err = shmipc_sized_check(ret, sizeof(st), "channel stat");
+	int err;
 
+	if (!ch || !ret)
+		return shmipc_null(__func__, "ch or ret");
+	err = shmipc_sized_check(ret, sizeof(st), "channel stat");
 	if (err || c->seg->dead)
 		return -EINVAL;
 	if (ch->role == SHMIPC_ROLE_READER) {

@@ -40,7 +40,7 @@ SHMIPC_EXPORT void shmipc_channel_slow_publish(struct shmipc_channel *ch)
 	struct batch b;
 	uint64_t seq;
 
-	if (c->seg->dead || ch->role != SHMIPC_ROLE_PRODUCER)
+	if (!ch || c->seg->dead || ch->role != SHMIPC_ROLE_PRODUCER)
 		return;
 	if (ch->kind == SHMIPC_KIND_SPSC) {
 		b = (struct batch){ tx->data, tx->mask, tx->size, tx->align, tx->pub_pos, tx->pos,
@@ -70,6 +70,8 @@ SHMIPC_EXPORT int shmipc_channel_slow_release(struct shmipc_channel *ch)
 	bool any;
 	int ret;
 
+	if (!ch)
+		return shmipc_null(__func__, "ch");
 	if (c->seg->dead)
 		return -EINVAL;
 	if (ch->role == SHMIPC_ROLE_CONSUMER) {
@@ -99,6 +101,8 @@ SHMIPC_EXPORT int shmipc_channel_slow_lost(struct shmipc_channel *ch, int err)
 	const struct shmipc_chan *c = shmipc_chan(ch);
 	const struct shmipc_bcast_rx *br = &ch->end.bcast_rx;
 
+	if (!ch)
+		return shmipc_null(__func__, "ch");
 	/* The reader is at the first message that is still there. */
 	if (!c->seg->dead && err == -ESTALE)
 		shmipc_probe_gap(c->seg, c->end.slot, br->seq - ch->lost_now * br->stride,

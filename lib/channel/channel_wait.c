@@ -55,7 +55,7 @@ SHMIPC_EXPORT enum shmipc_peer_state shmipc_channel_peer(struct shmipc_channel *
 {
 	struct shmipc_chan *c = shmipc_chan(ch);
 
-	if (c->seg->dead || c->peer_slot == NO_SLOT)
+	if (!ch || c->seg->dead || c->peer_slot == NO_SLOT)
 		return SHMIPC_PEER_NONE;
 	return c->seg->be->state(c->seg, c->peer_slot, true);
 }
@@ -75,10 +75,13 @@ static void tell_death(struct shmipc_chan *c)
 SHMIPC_EXPORT int shmipc_channel_slow_peer(struct shmipc_channel *ch)
 {
 	struct shmipc_chan *c = shmipc_chan(ch);
-	uint32_t word = shmipc_load_relaxed(ch->peer_word) & ~SHMIPC_PEER_WATCHED;
+	uint32_t word;
 
+	if (!ch)
+		return shmipc_null(__func__, "ch");
 	if (c->seg->dead)
 		return -EINVAL;
+	word = shmipc_load_relaxed(ch->peer_word) & ~SHMIPC_PEER_WATCHED;
 	if (shmipc_chan_peer_gone(c, false)) {
 		tell_death(c);
 		ch->peer_seen = PEER_SEEN_NEVER;
@@ -101,12 +104,11 @@ static uint64_t number(const struct shmipc_channel *ch)
 SHMIPC_EXPORT void shmipc_channel_slow_wake(struct shmipc_channel *ch)
 {
 	struct shmipc_chan *c = shmipc_chan(ch);
-	const struct shmipc_ring *ring = &c->seg->ring;
-	const struct shmipc_cursor *moved = ch->role == SHMIPC_ROLE_PRODUCER ?
-		&ring->prod->tail : &ring->cons->head;
+	const struct shmipc_cursor *moved;
 
-	if (c->seg->dead)
+	if (!ch || c->seg->dead)
 		return;
+	moved = ch->role == SHMIPC_ROLE_PRODUCER ? &c->seg->ring.prod->tail : &c->seg->ring.cons->head;
 	c->wakes++;
 	shmipc_wake(c->seg, c->end.slot, shmipc_low32(&moved->word), number(ch));
 }
@@ -275,6 +277,8 @@ SHMIPC_EXPORT int shmipc_channel_slow_empty(struct shmipc_channel *ch, int err,
 	struct shmipc_chan *c = shmipc_chan(ch);
 	struct pos_wait p;
 
+	if (!ch)
+		return shmipc_null(__func__, "ch");
 	if (c->seg->dead)
 		return -EINVAL;
 	if (err != -EAGAIN)
@@ -339,6 +343,8 @@ SHMIPC_EXPORT int shmipc_channel_slow_room(struct shmipc_channel *ch, size_t len
 	uint64_t head;
 	int ret;
 
+	if (!ch)
+		return shmipc_null(__func__, "ch");
 	if (c->seg->dead)
 		return -EINVAL;
 	if (err != -EAGAIN)
@@ -395,6 +401,8 @@ SHMIPC_EXPORT int shmipc_channel_drain(struct shmipc_channel *ch, uint64_t deadl
 	struct pos_wait p;
 	int ret = 0;
 
+	if (!ch)
+		return shmipc_null(__func__, "ch");
 	if (c->seg->dead || ch->role != SHMIPC_ROLE_PRODUCER || ch->kind != SHMIPC_KIND_SPSC)
 		return -EINVAL;
 	on_room(c, &p);
@@ -433,6 +441,8 @@ SHMIPC_EXPORT int shmipc_channel_wait_peer(struct shmipc_channel *ch, uint64_t d
 	struct shmipc_chan *c = shmipc_chan(ch);
 	int ret = 0;
 
+	if (!ch)
+		return shmipc_null(__func__, "ch");
 	if (c->seg->dead || c->peer_slot == NO_SLOT)
 		return -EINVAL;
 	while (!ret && !peer_ready(c))

@@ -102,9 +102,12 @@ SHMIPC_EXPORT int shmipc_discover_each(const char *pattern, uint32_t kind,
 	const struct shmipc_backend *be = shmipc_backend_named();
 	struct shmipc_segment_stat st = { .peer = NULL };
 	struct shmipc_names names = { 0 };
-	int err = be ? shmipc_glob_read(&pattern) : -EINVAL;
 	size_t i;
+	int err;
 
+	if (!fn)
+		return shmipc_null(__func__, "fn");
+	err = be ? shmipc_glob_read(&pattern) : -EINVAL;
 	if (!err)
 		err = shmipc_names_get(&names, be, pattern);
 	for (i = 0; !err && i < names.n; i++) {

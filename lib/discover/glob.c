@@ -194,5 +194,5 @@ bool shmipc_glob_walk(const char *pattern, const char *name, uint64_t *ret_steps
 
 SHMIPC_EXPORT int shmipc_glob_match(const char *pattern, const char *name)
 {
-	return name && *name && shmipc_glob_walk(pattern, name, NULL);
+	return pattern && name && *name && shmipc_glob_walk(pattern, name, NULL);
 }

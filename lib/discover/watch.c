@@ -314,8 +314,11 @@ static int sleep_until(struct shmipc_watch *w, uint64_t deadline_ns)
 SHMIPC_EXPORT int shmipc_watch_next(struct shmipc_watch *w, struct shmipc_event *ret,
 				    uint64_t deadline_ns)
 {
-	int err = shmipc_sized_check(ret, sizeof(*ret), "event of a watch");
+	int err;
 
+	if (!w || !ret)
+		return shmipc_null(__func__, "w or ret");
+	err = shmipc_sized_check(ret, sizeof(*ret), "event of a watch");
 	if (err)
 		return err;
 	if (w->pid != getpid())
@@ -341,11 +344,13 @@ SHMIPC_EXPORT int shmipc_watch_next(struct shmipc_watch *w, struct shmipc_event 
 
 SHMIPC_EXPORT int shmipc_watch_fd(const struct shmipc_watch *w)
 {
-	return w->epoll;
+	return w ? w->epoll : shmipc_null(__func__, "w");
 }
 
 SHMIPC_EXPORT void shmipc_watch_set_tick(struct shmipc_watch *w, uint64_t tick_ns)
 {
+	if (!w)
+		return;
 	w->tick_ns = !tick_ns ? SHMIPC_WATCH_TICK_NS : tick_ns < TICK_MIN_NS ? TICK_MIN_NS :
 		     tick_ns > TICK_MAX_NS ? TICK_MAX_NS : tick_ns;
 	w->next_ns = 0;		/* scan soon, and at this interval from then on */
@@ -426,8 +431,11 @@ SHMIPC_EXPORT int shmipc_watch_open(struct shmipc_watch **ret, const char *patte
 {
 	const struct shmipc_backend *be = shmipc_backend_named();
 	struct shmipc_watch *w;
-	int err = be ? shmipc_glob_read(&pattern) : -EINVAL;
+	int err;
 
+	if (!ret)
+		return shmipc_null(__func__, "ret");
+	err = be ? shmipc_glob_read(&pattern) : -EINVAL;
 	if (err)
 		return err;
 	if (flags & ~(SHMIPC_WATCH_ENDS | SHMIPC_WATCH_NEW))

@@ -102,8 +102,11 @@ SHMIPC_EXPORT int shmipc_segment_open(struct shmipc_segment **ret, const char *n
 				      const struct shmipc_segment_opts *opts)
 {
 	struct shmipc_segment_opts o;
-	int tries, err = shmipc_opts_read(&o, opts);
+	int tries, err;
 
+	if (!ret)
+		return shmipc_null(__func__, "ret");
+	err = shmipc_opts_read(&o, opts);
 	if (!err && o.flags & SHMIPC_EXCL && !(o.flags & SHMIPC_CREATE))
 		err = shmipc_fail(-EINVAL, "shmipc: open \"%.210s\": SHMIPC_EXCL without SHMIPC_CREATE (EINVAL)",
 				  name ? name : "");
@@ -127,8 +130,11 @@ SHMIPC_EXPORT int shmipc_segment_anon(struct shmipc_segment **ret,
 	const struct shmipc_backend *be = shmipc_backend_named();
 	struct shmipc_segment_opts o;
 	struct shmipc_segment *seg;
-	int err = be ? shmipc_opts_read(&o, opts) : -EINVAL;
+	int err;
 
+	if (!ret)
+		return shmipc_null(__func__, "ret");
+	err = be ? shmipc_opts_read(&o, opts) : -EINVAL;
 	if (err)
 		return err;
 	seg = shmipc_segment_new(be);
@@ -149,8 +155,11 @@ SHMIPC_EXPORT int shmipc_segment_from_fd(struct shmipc_segment **ret, int fd,
 {
 	struct shmipc_segment_opts o;
 	struct shmipc_segment *seg;
-	int err = shmipc_opts_read(&o, opts);
+	int err;
 
+	if (!ret)
+		return shmipc_null(__func__, "ret");
+	err = shmipc_opts_read(&o, opts);
 	if (err)
 		return err;
 	seg = shmipc_segment_new(shmipc_backend_of_fd(fd));
@@ -206,6 +215,8 @@ SHMIPC_EXPORT void shmipc_segment_close(struct shmipc_segment *seg)
 
 SHMIPC_EXPORT int shmipc_segment_fd(const struct shmipc_segment *seg)
 {
+	if (!seg)
+		return shmipc_null(__func__, "seg");
 	if (seg->dead)
 		return -EINVAL;
 	return seg->hdr.flags & SHMIPC_SEG_ANON ? seg->fd : -EOPNOTSUPP;
@@ -213,7 +224,7 @@ SHMIPC_EXPORT int shmipc_segment_fd(const struct shmipc_segment *seg)
 
 SHMIPC_EXPORT void *shmipc_segment_data(const struct shmipc_segment *seg, size_t *ret_bytes)
 {
-	bool raw = seg->hdr.kind == SHMIPC_KIND_RAW && !seg->dead;
+	bool raw = seg && seg->hdr.kind == SHMIPC_KIND_RAW && !seg->dead;
 
 	if (ret_bytes)
 		*ret_bytes = raw ? seg->hdr.data_bytes : 0;

@@ -48,8 +48,11 @@ SHMIPC_EXPORT int shmipc_segment_get_info(const struct shmipc_segment *seg,
 					  struct shmipc_segment_info *ret)
 {
 	struct shmipc_segment_info info = { .struct_bytes = sizeof(info) };
-	int err = shmipc_sized_check(ret, sizeof(info), "segment info");
+	int err;
 
+	if (!seg || !ret)
+		return shmipc_null(__func__, "seg or ret");
+	err = shmipc_sized_check(ret, sizeof(info), "segment info");
 	if (err || seg->dead)
 		return -EINVAL;
 	read_info(seg, &info);
@@ -86,8 +89,11 @@ SHMIPC_EXPORT int shmipc_segment_look(const char *name, struct shmipc_segment_st
 	struct shmipc_segment *seg;
 	struct shmipc_peer_info peer;
 	uint32_t slot;
-	int err = be ? shmipc_name_read(name) : -EINVAL;
+	int err;
 
+	if (!ret || (!ret->peer && ret->peer_cap))
+		return shmipc_null(__func__, "ret, or its peer with a peer_cap,");
+	err = be ? shmipc_name_read(name) : -EINVAL;
 	if (err)
 		return err;
 	seg = shmipc_segment_new(be);

@@ -16,6 +16,8 @@ SHMIPC_EXPORT int shmipc_segment_each(int (*fn)(const char *name, void *arg), vo
 {
 	const struct shmipc_backend *be = shmipc_backend_named();
 
+	if (!fn)
+		return shmipc_null(__func__, "fn");
 	return be ? be->each(fn, arg) : -EINVAL;
 }
 

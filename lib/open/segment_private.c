@@ -9,8 +9,11 @@ SHMIPC_EXPORT int shmipc_segment_private(struct shmipc_segment **ret,
 {
 	struct shmipc_segment_opts o;
 	struct shmipc_segment *seg;
-	int err = shmipc_opts_read(&o, opts);
+	int err;
 
+	if (!ret)
+		return shmipc_null(__func__, "ret");
+	err = shmipc_opts_read(&o, opts);
 	if (err)
 		return err;
 	seg = shmipc_segment_new(&shmipc_private);

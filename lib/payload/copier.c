@@ -111,6 +111,8 @@ SHMIPC_EXPORT int shmipc_copier_find(const struct shmipc_copier **ret, const cha
 {
 	size_t i = name ? find(name) : COUNT;
 
+	if (!ret || !name)
+		return shmipc_null(__func__, "ret or name");
 	if (i < COUNT && !usable(i)) {
 		*ret = &table[i].copier;
 		return 0;
@@ -119,7 +121,7 @@ SHMIPC_EXPORT int shmipc_copier_find(const struct shmipc_copier **ret, const cha
 		return shmipc_fail(-EOPNOTSUPP, "shmipc: copier \"%s\": this processor lacks the instructions that it needs (EOPNOTSUPP); use \"auto\"",
 				   name);
 	return shmipc_fail(-ENOENT, "shmipc: copier \"%.40s\": no copier has that name (ENOENT); shmipc_copier_each() lists them, \"auto\" always exists",
-			   name ? name : "(null)");
+			   name);
 }
 
 SHMIPC_EXPORT int shmipc_copier_each(int (*fn)(const struct shmipc_copier *copier, int err,
@@ -128,6 +130,8 @@ SHMIPC_EXPORT int shmipc_copier_each(int (*fn)(const struct shmipc_copier *copie
 	int ret = 0;
 	size_t i;
 
+	if (!fn)
+		return shmipc_null(__func__, "fn");
 	for (i = 0; i < COUNT && !ret; i++)
 		if (find(table[i].copier.name) == i)
 			ret = fn(&table[i].copier, usable(i), arg);

@@ -47,17 +47,22 @@ static bool has_key(const struct entry *e, const char *key, size_t key_len)
 
 SHMIPC_EXPORT void shmipc_headers_init(struct shmipc_headers *h)
 {
-	memset(h, 0, offsetof(struct shmipc_headers, room));
+	if (h)
+		memset(h, 0, offsetof(struct shmipc_headers, room));
 }
 
 SHMIPC_EXPORT void shmipc_headers_free(struct shmipc_headers *h)
 {
+	if (!h)
+		return;
 	free(h->heap);
 	shmipc_headers_init(h);
 }
 
 SHMIPC_EXPORT void shmipc_headers_clear(struct shmipc_headers *h)
 {
+	if (!h)
+		return;
 	h->used = 0;
 	h->count = 0;
 }
@@ -106,6 +111,8 @@ SHMIPC_EXPORT int shmipc_headers_copy(struct shmipc_headers *h, const struct shm
 {
 	unsigned char *p;
 
+	if (!h || !from)
+		return shmipc_null(__func__, "h or from");
 	if (h == from)
 		return 0;
 	shmipc_headers_clear(h);
@@ -175,6 +182,8 @@ static int append(struct shmipc_headers *h, const char *key, uint32_t key_len,
 SHMIPC_EXPORT int shmipc_headers_add(struct shmipc_headers *h, const char *key,
 				     const void *value, size_t len)
 {
+	if (!h || !key || (!value && len))
+		return shmipc_null(__func__, "h, key or value");
 	return append(h, key, key_bytes(key), value, len, 0);
 }
 
@@ -219,10 +228,13 @@ static void remove_all(struct shmipc_headers *h, const char *key, uint32_t key_l
 SHMIPC_EXPORT int shmipc_headers_set(struct shmipc_headers *h, const char *key,
 				     const void *value, size_t len)
 {
-	uint32_t key_len = key_bytes(key), end = h->used, n = 0, spare = 0;
+	uint32_t key_len = key_bytes(key), end, n = 0, spare = 0;
 	char copy[SHMIPC_HEADERS_KEY_MAX + 1];	/* the caller's key may be in the set */
 	int ret;
 
+	if (!h || !key || (!value && len))
+		return shmipc_null(__func__, "h, key or value");
+	end = h->used;
 	if (key_len) {
 		memcpy(copy, key, key_len);
 		copy[key_len] = 0;
@@ -239,7 +251,7 @@ SHMIPC_EXPORT size_t shmipc_headers_del(struct shmipc_headers *h, const char *ke
 	uint32_t key_len = key_bytes(key), n = 0;
 	char copy[SHMIPC_HEADERS_KEY_MAX + 1];
 
-	if (!key_len)
+	if (!h || !key_len)
 		return 0;
 	memcpy(copy, key, key_len);
 	(void)find_all(h, copy, key_len, h->used, &n);
@@ -252,6 +264,8 @@ SHMIPC_EXPORT size_t shmipc_headers_count(const struct shmipc_headers *h, const 
 {
 	uint32_t n;
 
+	if (!h)
+		return 0;
 	if (!key)
 		return h->count;
 	(void)find_all(h, key, key_bytes(key), h->used, &n);
@@ -264,6 +278,8 @@ SHMIPC_EXPORT int shmipc_headers_get(const struct shmipc_headers *h, const char 
 	uint32_t key_len = key_bytes(key), off;
 	struct entry e;
 
+	if (!h || !key || !ret_value)
+		return shmipc_null(__func__, "h, key or ret_value");
 	for (off = 0; key_len && off < h->used; off += e.bytes) {
 		e = entry_at(h, off);
 		if (!has_key(&e, key, key_len) || n--)
@@ -278,17 +294,19 @@ SHMIPC_EXPORT int shmipc_headers_get(const struct shmipc_headers *h, const char 
 
 SHMIPC_EXPORT size_t shmipc_headers_bytes(const struct shmipc_headers *h)
 {
-	return SHMIPC_HEADERS_HDR + (size_t)h->used;
+	return SHMIPC_HEADERS_HDR + (size_t)(h ? h->used : 0);
 }
 
 SHMIPC_EXPORT int shmipc_headers_save(const struct shmipc_headers *h, void *buf, size_t cap)
 {
-	uint32_t bytes = SHMIPC_HEADERS_HDR + h->used;
-	uint64_t hdr[2] = {
-		(uint64_t)bytes << 32 | SHMIPC_HEADERS_VERSION << 16 | SHMIPC_HEADERS_MAGIC,
-		h->count,
-	};
+	uint64_t hdr[2];
+	uint32_t bytes;
 
+	if (!h || !buf)
+		return shmipc_null(__func__, "h or buf");
+	bytes = SHMIPC_HEADERS_HDR + h->used;
+	hdr[0] = (uint64_t)bytes << 32 | SHMIPC_HEADERS_VERSION << 16 | SHMIPC_HEADERS_MAGIC;
+	hdr[1] = h->count;
 	if ((uintptr_t)buf % 8)
 		return -EINVAL;
 	if (cap < bytes)

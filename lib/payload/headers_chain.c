@@ -14,8 +14,8 @@ SHMIPC_EXPORT int shmipc_middleware_add(struct shmipc_middleware_chain *chain,
 	struct shmipc_middleware *link;
 	uint32_t cap;
 
-	if (!fn)
-		return -EINVAL;
+	if (!chain || !fn)
+		return shmipc_null(__func__, "chain or fn");
 	if (chain->count == chain->cap) {
 		cap = chain->cap ? 2 * chain->cap : 4;
 		link = cap > chain->cap ? reallocarray(chain->link, cap, sizeof(*link)) : NULL;
@@ -37,6 +37,8 @@ SHMIPC_EXPORT int shmipc_middleware_run(const struct shmipc_middleware_chain *ch
 	uint32_t i;
 	int ret;
 
+	if (!chain || !h || !meta)
+		return shmipc_null(__func__, "chain, h or meta");
 	for (i = 0; i < chain->count; i++) {
 		ret = chain->link[i].fn(h, meta, chain->link[i].arg);
 		if (ret < 0)
@@ -47,6 +49,8 @@ SHMIPC_EXPORT int shmipc_middleware_run(const struct shmipc_middleware_chain *ch
 
 SHMIPC_EXPORT void shmipc_middleware_free(struct shmipc_middleware_chain *chain)
 {
+	if (!chain)
+		return;
 	free(chain->link);
 	memset(chain, 0, sizeof(*chain));
 }
@@ -74,6 +78,8 @@ SHMIPC_EXPORT int shmipc_headers_time_mono(struct shmipc_headers *h,
 					   const struct shmipc_msg_meta *meta, void *arg)
 {
 	(void)arg;
+	if (!h || !meta)
+		return shmipc_null(__func__, "h or meta");
 	return set_number(h, SHMIPC_KEY_TIME_MONO, meta->mono_ns ? meta->mono_ns : shmipc_now_ns());
 }
 
@@ -98,11 +104,14 @@ SHMIPC_EXPORT int shmipc_headers_time_wall(struct shmipc_headers *h,
 					   const struct shmipc_msg_meta *meta, void *arg)
 {
 	static const char form[] = "0000-00-00T00:00:00.000000000Z";
-	uint64_t ns = meta->wall_ns ? meta->wall_ns : shmipc_realtime_ns(), y, m, d;
-	uint64_t s = ns / 1000000000u;
 	char text[sizeof(form)];
+	uint64_t ns, s, y, m, d;
 
 	(void)arg;
+	if (!h || !meta)
+		return shmipc_null(__func__, "h or meta");
+	ns = meta->wall_ns ? meta->wall_ns : shmipc_realtime_ns();
+	s = ns / 1000000000u;
 	civil(s / 86400, &y, &m, &d);
 	memcpy(text, form, sizeof(form));
 	digits_before(text + 4, y, 4);
@@ -122,6 +131,8 @@ SHMIPC_EXPORT int shmipc_headers_pub_id(struct shmipc_headers *h,
 	int i;
 
 	(void)arg;
+	if (!h || !meta)
+		return shmipc_null(__func__, "h or meta");
 	for (i = 0; i < 16; i++)
 		text[i] = "0123456789abcdef"[meta->pub_id >> (60 - 4 * i) & 15];
 	return shmipc_headers_set(h, SHMIPC_KEY_PUB_ID, text, sizeof(text));
@@ -131,6 +142,8 @@ SHMIPC_EXPORT int shmipc_headers_pub_seq(struct shmipc_headers *h,
 					 const struct shmipc_msg_meta *meta, void *arg)
 {
 	(void)arg;
+	if (!h || !meta)
+		return shmipc_null(__func__, "h or meta");
 	return set_number(h, SHMIPC_KEY_PUB_SEQ, meta->pub_seq);
 }
 
@@ -140,5 +153,7 @@ SHMIPC_EXPORT int shmipc_headers_constant(struct shmipc_headers *h,
 	const struct shmipc_headers_const *c = (const struct shmipc_headers_const *)arg;
 
 	(void)meta;
+	if (!h || !c)
+		return shmipc_null(__func__, "h or arg");
 	return shmipc_headers_set(h, c->key, c->value, c->len);
 }

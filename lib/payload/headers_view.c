@@ -23,6 +23,8 @@ SHMIPC_EXPORT int shmipc_headers_view_init(struct shmipc_headers_view *view, con
 	uint32_t bytes, count;
 	uint64_t word;
 
+	if (!view || !ptr)
+		return shmipc_null(__func__, "view or ptr");
 	if ((uintptr_t)ptr % 8)
 		return -EINVAL;
 	if (len < SHMIPC_HEADERS_HDR)
@@ -62,7 +64,11 @@ static uint32_t check_entry(uint64_t word, uint32_t left, uint32_t *key_len, uin
 SHMIPC_EXPORT void shmipc_headers_iter_init(struct shmipc_headers_iter *it,
 					    const struct shmipc_headers_view *view)
 {
+	if (!it)
+		return;
 	memset(it, 0, sizeof(*it));
+	if (!view)	/* has no headers */
+		return;
 	it->ptr = (const unsigned char *)view->ptr;
 	it->off = SHMIPC_HEADERS_HDR;
 	it->end = view->bytes;
@@ -73,6 +79,8 @@ SHMIPC_EXPORT int shmipc_headers_iter_next(struct shmipc_headers_iter *it)
 {
 	uint32_t bytes, key_len, len;
 
+	if (!it)
+		return shmipc_null(__func__, "it");
 	if (!it->left)
 		return it->off == it->end ? 0 : -EPROTO;
 	if (it->off == it->end)		/* off and end are multiples of 8 */
@@ -98,6 +106,8 @@ SHMIPC_EXPORT int shmipc_headers_view_get(const struct shmipc_headers_view *view
 	struct shmipc_headers_iter it;
 	int ret;
 
+	if (!view || !key || !ret_len || (!buf && cap))
+		return shmipc_null(__func__, "view, key, buf or ret_len");
 	shmipc_headers_iter_init(&it, view);
 	while ((ret = shmipc_headers_iter_next(&it)) == 1) {
 		if (strcmp(it.key, key) || n--)
@@ -136,8 +146,11 @@ SHMIPC_EXPORT int shmipc_headers_load(struct shmipc_headers *h, const void *ptr,
 	struct shmipc_headers_view view;
 	unsigned char *copy;
 	uint32_t bytes;
-	int ret = shmipc_headers_view_init(&view, ptr, len);
+	int ret;
 
+	if (!h)
+		return shmipc_null(__func__, "h");
+	ret = shmipc_headers_view_init(&view, ptr, len);
 	if (ret)
 		return ret;
 	/* Copy it behind the present headers, which stay until the copy has been checked. */

@@ -11,7 +11,7 @@ SHMIPC_EXPORT void shmipc_pub_slow_wake(struct shmipc_pub *pub, uint64_t seq, ui
 {
 	struct shmipc_pub_priv *p = pub_priv(pub);
 
-	if (!pub->live)
+	if (!pub || !pub->live)
 		return;
 	p->t.wakes++;
 	shmipc_topic_wake(p->t.seg, p->t.end.slot, seq, n);
@@ -216,12 +216,14 @@ SHMIPC_EXPORT int shmipc_pub_send_batch(struct shmipc_pub *pub, const struct shm
 					uint32_t n, uint64_t deadline_ns)
 {
 	struct shmipc_pub_priv *p = pub_priv(pub);
-	uint32_t meta = p->t.seg->log.hdr.meta, i;
-	size_t prefix_len = shmipc_tlog_meta_bytes(meta);
 	unsigned char prefix[8 * 4];
 	uint64_t seq, bytes = 0;
+	size_t prefix_len;
+	uint32_t i;
 	int ret;
 
+	if (!pub || (!v && n))
+		return shmipc_null(__func__, "pub or v");
 	if (!pub->live || !n)
 		return pub->live ? 0 : -EINVAL;
 	if (p->chain && p->chain->count)
@@ -229,6 +231,7 @@ SHMIPC_EXPORT int shmipc_pub_send_batch(struct shmipc_pub *pub, const struct shm
 				   p->t.seg->hdr.name);
 	if (n > SHMIPC_CLAIM_MAX || n > p->t.seg->log.lot)
 		return -E2BIG;
+	prefix_len = shmipc_tlog_meta_bytes(p->t.seg->log.hdr.meta);
 	for (i = 0; i < n; i++)
 		if (!shmipc_pub_fits(p->t.seg->log.hdr.cell_bytes, prefix_len, v[i].len))
 			return -EMSGSIZE;
@@ -347,12 +350,16 @@ static int send(struct shmipc_pub_priv *p, const struct shmipc_headers *headers,
 SHMIPC_EXPORT int shmipc_pub_slow_send(struct shmipc_pub *pub, const void *buf, size_t len,
 				       uint64_t deadline_ns)
 {
+	if (!pub)
+		return shmipc_null(__func__, "pub");
 	return send(pub_priv(pub), NULL, buf, len, deadline_ns);
 }
 
 SHMIPC_EXPORT int shmipc_pub_send_with(struct shmipc_pub *pub, const struct shmipc_headers *headers,
 				       const void *buf, size_t len, uint64_t deadline_ns)
 {
+	if (!pub || (!buf && len))
+		return shmipc_null(__func__, "pub or buf");
 	return send(pub_priv(pub), headers, buf, len, deadline_ns);
 }
 
@@ -360,6 +367,8 @@ SHMIPC_EXPORT int shmipc_pub_send_with(struct shmipc_pub *pub, const struct shmi
 
 SHMIPC_EXPORT int shmipc_pub_blocked(const struct shmipc_pub *pub, struct shmipc_blocked *ret)
 {
+	if (!pub || !ret)
+		return shmipc_null(__func__, "pub or ret");
 	if (!pub->live)
 		return -EINVAL;
 	*ret = pub_priv(pub)->blocked;
@@ -370,8 +379,11 @@ SHMIPC_EXPORT int shmipc_pub_get_stat(const struct shmipc_pub *pub, struct shmip
 {
 	const struct shmipc_pub_priv *p = pub_priv(pub);
 	struct shmipc_pub_stat st = { .struct_bytes = sizeof(st) };
-	int err = shmipc_sized_check(ret, sizeof(st), "publisher stat");
+	int err;
 
+	if (!pub || !ret)
+		return shmipc_null(__func__, "pub or ret");
+	err = shmipc_sized_check(ret, sizeof(st), "publisher stat");
 	if (err || !pub->live)
 		return -EINVAL;
 	st.id = shmipc_load_relaxed(&pub->tx.line->id);
@@ -390,5 +402,7 @@ SHMIPC_EXPORT int shmipc_pub_get_stat(const struct shmipc_pub *pub, struct shmip
 
 SHMIPC_EXPORT int shmipc_pub_get_info(const struct shmipc_pub *pub, struct shmipc_segment_info *ret)
 {
+	if (!pub || !ret)
+		return shmipc_null(__func__, "pub or ret");
 	return shmipc_segment_get_info(pub_priv(pub)->t.seg, ret);
 }

@@ -96,6 +96,8 @@ SHMIPC_EXPORT int shmipc_pub_loan(struct shmipc_pub *pub, size_t len,
 	struct shmipc_loan_place *pl;
 	int err;
 
+	if (!pub || !ret)
+		return shmipc_null(__func__, "pub or ret");
 	if (!pub->live)
 		return -EINVAL;
 	if (len > shmipc_topic_max_message(&p->t.seg->log))
@@ -124,9 +126,12 @@ SHMIPC_EXPORT int shmipc_pub_publish(struct shmipc_pub *pub, struct shmipc_loan 
 				     uint64_t deadline_ns)
 {
 	struct shmipc_pub_priv *p = pub_priv(pub);
-	struct shmipc_loan_place *pl = place_of(p, loan);
+	struct shmipc_loan_place *pl;
 	int ret;
 
+	if (!pub || !loan)
+		return shmipc_null(__func__, "pub or loan");
+	pl = place_of(p, loan);
 	if (!pub->live || !pl || len > pl->len)
 		return -EINVAL;
 	if (pl->block)
@@ -144,7 +149,7 @@ SHMIPC_EXPORT int shmipc_pub_publish(struct shmipc_pub *pub, struct shmipc_loan 
 SHMIPC_EXPORT void shmipc_pub_drop(struct shmipc_pub *pub, struct shmipc_loan *loan)
 {
 	struct shmipc_pub_priv *p = pub_priv(pub);
-	struct shmipc_loan_place *pl = place_of(p, loan);
+	struct shmipc_loan_place *pl = pub && loan ? place_of(p, loan) : NULL;
 
 	if (!pl)
 		return;

@@ -140,8 +140,11 @@ SHMIPC_EXPORT int shmipc_pub_open(struct shmipc_pub **ret, const char *name,
 	struct shmipc_pub_opts o;
 	struct shmipc_pub_priv *p;
 	struct shmipc_segment *old;
-	int err = opts_read(&o, opts);
+	int err;
 
+	if (!ret)
+		return shmipc_null(__func__, "ret");
+	err = opts_read(&o, opts);
 	if (err)
 		return err;
 	p = calloc(1, sizeof(*p));

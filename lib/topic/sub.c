@@ -9,7 +9,7 @@ SHMIPC_EXPORT void shmipc_sub_slow_wake(struct shmipc_sub *sub)
 {
 	struct shmipc_sub_priv *s = sub_priv(sub);
 
-	if (!sub->live || !sub->rx.line)
+	if (!sub || !sub->live || !sub->rx.line)
 		return;
 	s->t.wakes++;
 	shmipc_wake(s->t.seg, s->t.end.slot, shmipc_low32(s->group ? &sub->rx.group->cursor :
@@ -22,6 +22,8 @@ SHMIPC_EXPORT int shmipc_sub_slow_lost(struct shmipc_sub *sub, int err)
 {
 	const struct shmipc_sub_priv *s = sub_priv(sub);
 
+	if (!sub)
+		return shmipc_null(__func__, "sub");
 	if (sub->live && (err == -ESTALE || err == -ECONNRESET))
 		shmipc_probe_gap(s->t.seg, shmipc_topic_slot(&s->t), sub->rx.lost_from,
 				 sub->rx.lost_to, shmipc_sub_lost(sub, NULL, NULL));
@@ -139,6 +141,8 @@ SHMIPC_EXPORT int shmipc_sub_slow_recv(struct shmipc_sub *sub, void *buf, size_t
 	struct shmipc_tlog_ref ref;
 	int ret;
 
+	if (!sub || !ret_len)
+		return shmipc_null(__func__, "sub or ret_len");
 	ret = next(s, &ref, deadline_ns);
 	if (ret)
 		return ret;
@@ -315,6 +319,8 @@ SHMIPC_EXPORT int shmipc_sub_take(struct shmipc_sub *sub, struct shmipc_msg *ret
 	uint32_t i;
 	int err;
 
+	if (!sub || !ret)
+		return shmipc_null(__func__, "sub or ret");
 	err = next(s, &ref, deadline_ns);
 	if (err)
 		return err;
@@ -338,6 +344,8 @@ SHMIPC_EXPORT int shmipc_sub_read_at(struct shmipc_sub *sub, uint64_t seq, struc
 	uint32_t i;
 	int err;
 
+	if (!sub || !ret)
+		return shmipc_null(__func__, "sub or ret");
 	if (!sub->live || seq > ~UINT64_C(0) >> 2)
 		return -EINVAL;
 	(void)shmipc_sub_move(s);
@@ -370,7 +378,7 @@ SHMIPC_EXPORT void shmipc_sub_release(struct shmipc_sub *sub, struct shmipc_msg 
 {
 	struct shmipc_sub_priv *s = sub_priv(sub);
 
-	if (!msg->hold || msg->hold > s->nholds || !s->hold[msg->hold - 1].used)
+	if (!sub || !msg || !msg->hold || msg->hold > s->nholds || !s->hold[msg->hold - 1].used)
 		return;
 	if (sub->live)
 		drop_hold(s, msg->hold - 1);
@@ -380,8 +388,11 @@ SHMIPC_EXPORT void shmipc_sub_release(struct shmipc_sub *sub, struct shmipc_msg 
 SHMIPC_EXPORT int shmipc_sub_wait(struct shmipc_sub *sub, uint64_t deadline_ns)
 {
 	struct shmipc_sub_priv *s = sub_priv(sub);
-	int ret = sub->live ? 0 : -EINVAL;
+	int ret;
 
+	if (!sub)
+		return shmipc_null(__func__, "sub");
+	ret = sub->live ? 0 : -EINVAL;
 	while (!ret && !shmipc_sub_ready(s))
 		ret = shmipc_sub_wait_entry(s, deadline_ns);
 	return ret;

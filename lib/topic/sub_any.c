@@ -16,6 +16,9 @@ static int check(struct shmipc_sub *const *subs, size_t n)
 	if (!n || n > ANY_MAX)
 		return shmipc_fail(-EINVAL, "shmipc: wait for any of %zu subscribers: 1 to %u (EINVAL)",
 				   n, ANY_MAX);
+	for (i = 0; i < n; i++)
+		if (!subs || !subs[i])
+			return shmipc_null("shmipc_sub_wait_any", "subs and what is in it");
 	be = sub_priv(subs[0])->t.seg->be;
 	for (i = 0; i < n; i++)
 		if (!subs[i]->live || sub_priv(subs[i])->t.seg->be != be)
@@ -29,9 +32,12 @@ SHMIPC_EXPORT int shmipc_sub_wait_any(struct shmipc_sub *const *subs, size_t n, 
 {
 	static uint32_t turn;	/* where the search begins: fair enough, despite races */
 	struct shmipc_wait_item few[ANY_FEW], *item = few;
-	int ret = check(subs, n);
+	int ret;
 	size_t i;
 
+	if (!ret_first)
+		return shmipc_null(__func__, "ret_first");
+	ret = check(subs, n);
 	if (ret)
 		return ret;
 	if (n > ANY_FEW)

@@ -7,6 +7,8 @@
 SHMIPC_EXPORT int shmipc_sub_range(const struct shmipc_sub *sub, uint64_t *ret_oldest,
 				   uint64_t *ret_next)
 {
+	if (!sub || !ret_oldest || !ret_next)
+		return shmipc_null(__func__, "sub, ret_oldest or ret_next");
 	if (!sub->live)
 		return -EINVAL;
 	(void)shmipc_sub_move(sub_priv(sub));
@@ -20,12 +22,16 @@ SHMIPC_EXPORT int shmipc_sub_get_stat(const struct shmipc_sub *sub, struct shmip
 {
 	const struct shmipc_sub_priv *s = sub_priv(sub);
 	struct shmipc_sub_stat st = { .struct_bytes = sizeof(st) };
-	int err = shmipc_sized_check(ret, sizeof(st), "subscriber stat");
-	uint64_t tail = err || !sub->live ? 0 : shmipc_tlog_tail(sub->rx.log);
+	uint64_t tail;
 	uint32_t i;
+	int err;
 
+	if (!sub || !ret)
+		return shmipc_null(__func__, "sub or ret");
+	err = shmipc_sized_check(ret, sizeof(st), "subscriber stat");
 	if (err || !sub->live)
 		return -EINVAL;
+	tail = shmipc_tlog_tail(sub->rx.log);
 	st.next = sub->rx.seq;
 	st.received = sub->rx.received;
 	st.lost = sub->rx.lost;
@@ -44,5 +50,7 @@ SHMIPC_EXPORT int shmipc_sub_get_stat(const struct shmipc_sub *sub, struct shmip
 
 SHMIPC_EXPORT int shmipc_sub_get_info(const struct shmipc_sub *sub, struct shmipc_segment_info *ret)
 {
+	if (!sub || !ret)
+		return shmipc_null(__func__, "sub or ret");
 	return shmipc_segment_get_info(sub_priv(sub)->t.seg, ret);
 }

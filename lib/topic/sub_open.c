@@ -169,8 +169,11 @@ SHMIPC_EXPORT int shmipc_sub_open(struct shmipc_sub **ret, const char *name,
 {
 	struct shmipc_sub_priv *s;
 	struct shmipc_sub_opts o;
-	int err = opts_read(&o, opts);
+	int err;
 
+	if (!ret)
+		return shmipc_null(__func__, "ret");
+	err = opts_read(&o, opts);
 	if (err)
 		return err;
 	s = calloc(1, sizeof(*s));

@@ -59,7 +59,9 @@ SHMIPC_EXPORT int shmipc_sub_start(struct shmipc_sub *sub, shmipc_sub_fn fn, voi
 	sigset_t all, old;
 	int ret = 0;
 
-	if (!sub->live || !fn)
+	if (!sub || !fn)
+		return shmipc_null(__func__, "sub or fn");
+	if (!sub->live)
 		return -EINVAL;
 	pthread_mutex_lock(&s->thread_mutex);
 	if (s->thread_state != THREAD_NONE) {

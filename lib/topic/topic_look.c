@@ -127,8 +127,11 @@ SHMIPC_EXPORT int shmipc_topic_look(const char *name, struct shmipc_topic_stat *
 {
 	struct shmipc_topic_stat st = { 0 };
 	struct shmipc_segment *seg;
-	int err = shmipc_sized_check(ret, sizeof(st), "topic stat");
+	int err;
 
+	if (!ret)
+		return shmipc_null(__func__, "ret");
+	err = shmipc_sized_check(ret, sizeof(st), "topic stat");
 	if (err)
 		return err;
 	memcpy(&st, ret, ret->struct_bytes < sizeof(st) ? ret->struct_bytes : sizeof(st));

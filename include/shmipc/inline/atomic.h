@@ -39,6 +39,13 @@
 #ifndef SHMIPC_INLINE
 #define SHMIPC_INLINE		static inline
 #define SHMIPC_COLD		static __attribute__((noinline, cold, unused))
+/*
+ * An inline function does not look whether its arguments are NULL: it says which may not
+ * be, and the compiler warns. As a function of the library it looks, and returns -EINVAL
+ * (those of bare rings do not: their ends have a size that only C knows).
+ */
+#define SHMIPC_NONNULL(...)	__attribute__((nonnull(__VA_ARGS__)))
+#define SHMIPC_PRIV_NULL(cond)	0
 #endif
 
 /* Fetch a line that will be written soon. Only a hint. */

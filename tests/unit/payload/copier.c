@@ -199,7 +199,7 @@ TEST_F(copier, they_are_found_by_name)
 	EXPECT_EQ(-ENOENT, shmipc_copier_find(&none, "Plain"));
 	EXPECT_NE(NULL, strstr(shmipc_error_text(), "\"Plain\""));
 	EXPECT_EQ(-ENOENT, shmipc_copier_find(&none, ""));
-	EXPECT_EQ(-ENOENT, shmipc_copier_find(&none, NULL));
+	EXPECT_EQ(-EINVAL, shmipc_copier_find(&none, NULL));
 	EXPECT_EQ(NULL, none);
 	EXPECT_EQ(-7, shmipc_copier_each(first, &n));
 	EXPECT_EQ(1, n);
