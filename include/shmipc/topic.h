@@ -199,8 +199,8 @@ struct shmipc_buf {
  * @deadline_ns: for room
  *
  * No subscriber sees one of them before all are there, and no message of another
- * publisher comes between. If the publisher is killed at this point, the first may
- * be aborted while the others come, but never the other way round.
+ * publisher comes between. If the publisher is killed at this point, all of them come,
+ * or none.
  *
  * Return: 0; -E2BIG for @n; otherwise as shmipc_pub_send().
  */

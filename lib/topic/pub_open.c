@@ -44,19 +44,21 @@ static void resume(struct shmipc_pub_priv *p, uint64_t id)
 	uint64_t tail = shmipc_tlog_tail(&seg->log);
 	uint64_t claim = shmipc_load_relaxed(&seg->log.pub_line[p->t.end.slot].claim);
 	uint32_t slot = p->t.end.slot;
-	uint64_t n;
+	uint64_t first = claim >> SHMIPC_CLAIM_BITS, count = claim & SHMIPC_CLAIM_MAX;
+	struct shmipc_tlog_settled n;
 
-	n = shmipc_tlog_tx_init(&p->pub.tx, &seg->log, slot, id, shmipc_topic_pub_alive, seg);
-	if (!n)
+	shmipc_tlog_tx_init(&p->pub.tx, &seg->log, slot, id, shmipc_topic_pub_alive, seg, &n);
+	if (!n.aborted && !n.committed)
 		return;
-	shmipc_add_relaxed(&seg->log.pub->aborted, n);
 	if (p->pub.tx.single) {
-		shmipc_probe_abort(seg, slot, slot, tail, n);
-		shmipc_topic_wake(seg, slot, tail, (uint32_t)(p->pub.tx.next - tail));
-	} else {
-		shmipc_probe_abort(seg, slot, slot, claim >> SHMIPC_CLAIM_BITS, n);
-		shmipc_topic_wake(seg, slot, claim >> SHMIPC_CLAIM_BITS, claim & SHMIPC_CLAIM_MAX);
+		first = tail;
+		count = p->pub.tx.next - tail;
 	}
+	if (n.aborted) {
+		shmipc_add_relaxed(&seg->log.pub->aborted, n.aborted);
+		shmipc_probe_abort(seg, slot, slot, first, n.aborted);
+	}
+	shmipc_topic_wake(seg, slot, first, (uint32_t)count);
 }
 
 /*

@@ -50,16 +50,20 @@ static void tell_death(const struct shmipc_pub_priv *p, uint32_t peer, enum shmi
 static bool bury_pub(struct shmipc_pub_priv *p, const struct shmipc_tlog_block *b)
 {
 	const struct shmipc_tlog *log = &p->t.seg->log;
-	uint64_t claim = shmipc_load_relaxed(&log->pub_line[b->slot].claim), n;
+	uint64_t claim = shmipc_load_relaxed(&log->pub_line[b->slot].claim);
+	struct shmipc_tlog_settled n;
 
 	if (shmipc_topic_pub_alive(p->t.seg, b->slot))
 		return false;
-	n = shmipc_tlog_abort(log, b->slot, shmipc_topic_pub_alive, p->t.seg);
-	if (!n)
+	shmipc_tlog_settle(log, b->slot, shmipc_topic_pub_alive, p->t.seg, &n);
+	if (!n.aborted && !n.committed)
 		return false;
-	shmipc_add_relaxed(&log->pub->aborted, n);
 	tell_death(p, b->slot, SHMIPC_ROLE_PRODUCER);
-	shmipc_probe_abort(p->t.seg, p->t.end.slot, b->slot, claim >> SHMIPC_CLAIM_BITS, n);
+	if (n.aborted) {
+		shmipc_add_relaxed(&log->pub->aborted, n.aborted);
+		shmipc_probe_abort(p->t.seg, p->t.end.slot, b->slot, claim >> SHMIPC_CLAIM_BITS,
+				   n.aborted);
+	}
 	shmipc_topic_wake(p->t.seg, p->t.end.slot, claim >> SHMIPC_CLAIM_BITS, claim & SHMIPC_CLAIM_MAX);
 	return true;
 }

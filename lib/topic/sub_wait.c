@@ -42,7 +42,7 @@ bool shmipc_sub_ready(const struct shmipc_sub_priv *s)
 			return err != -EAGAIN;
 	}
 	/* tlog.A0 <- tlog.R0; and a lapped subscriber must report its losses. */
-	return rx->err ||
+	return rx->err || shmipc_tlog_resolved(rx->whole, seq) ||
 	       !shmipc_tlog_pending(shmipc_load_acquire(&shmipc_tlog_rx_entry(rx, seq)->word), seq) ||
 	       (shmipc_load_relaxed(&rx->pub->floor) > seq && !shmipc_priv_tlog_kept(rx, seq));
 }
@@ -74,19 +74,26 @@ static const __u64 *entry_poll(void *arg, uint64_t *ret_val)
 	return at;
 }
 
-/* The message that we wait for was claimed by a dead publisher: skip it. */
+/* Was the message that we wait for claimed by a dead publisher? Then skip it, or read it. */
 static int entry_settle(void *arg, bool sure)
 {
 	struct shmipc_sub_priv *s = arg;
 	struct shmipc_tlog_rx *rx = &s->sub.rx;
-	uint64_t seq = awaited(s);
+	uint64_t seq = awaited(s), word;
+	int fate;
 
 	if (s->provisional)
 		return shmipc_sub_move(s);
 	(void)sure;	/* the kernel is always asked about the publisher that claimed it */
-	if (!shmipc_tlog_claimed(rx->log, seq) ||
-	    !shmipc_tlog_orphan(&s->t.seg->log, seq, shmipc_topic_pub_alive, s->t.seg))
+	if (!shmipc_tlog_claimed(rx->log, seq))
 		return 0;
+	fate = shmipc_tlog_fate(&s->t.seg->log, seq, shmipc_topic_pub_alive, s->t.seg, &word);
+	if (fate == SHMIPC_FATE_OPEN)
+		return 0;
+	if (fate == SHMIPC_FATE_WHOLE) {
+		shmipc_tlog_rx_whole(rx, word);
+		return 1;
+	}
 	shmipc_probe_abort(s->t.seg, shmipc_topic_slot(&s->t), SHMIPC_PROBE_NOBODY, seq, 1);
 	if (s->group)
 		shmipc_sub_group_step(s, seq);

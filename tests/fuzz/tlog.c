@@ -15,6 +15,7 @@
 #include <shmipc/inline/tlog_floor.h>
 #include "../stress/stress.h"
 #include "mem.h"
+#include "settle.h"
 
 enum { ENDS, CALLS, DEAD, GOOD };	/* sh->word[] */
 
@@ -181,7 +182,7 @@ static void attach(struct victim *v, struct target *t)
 	if (!ret && log.bytes > t->m.bytes)
 		wrong("log_check: outside the memory", ret);
 	/* It may succeed with different numbers; continue with those. */
-	(void)shmipc_tlog_tx_init(&v->tx, &t->log, (uint32_t)rng_below(v->r, t->o.pubs), 9, alive, v);
+	(void)settle_init(&v->tx, &t->log, (uint32_t)rng_below(v->r, t->o.pubs), alive, v);
 	shmipc_tlog_rx_init(&v->rx, &t->log);
 	shmipc_tlog_rx_begin(&v->rx, (uint32_t)rng_below(v->r, 3), 1 + rng_below(v->r, 3), 0);
 	if (rng_chance(v->r, 2))
@@ -213,7 +214,7 @@ static void publish(struct victim *v, struct target *t)
 		if (ret && b.who == SHMIPC_TLOG_SUB)
 			shmipc_tlog_evict(&t->log, &b, rng_chance(v->r, 2));
 		if (ret && b.who == SHMIPC_TLOG_PUB)
-			(void)shmipc_tlog_abort(&t->log, b.slot, alive, v);
+			(void)settle_pub(&t->log, b.slot, alive, v);
 		return;
 	}
 	if (ret) {
@@ -260,8 +261,7 @@ static void consume(struct victim *v, struct target *t)
 			wrong("look: unexpected error", ret);
 		return;
 	case 1:
-		if (shmipc_tlog_orphan(&t->log, v->rx.seq, alive, v))
-			shmipc_tlog_step(&v->rx);
+		(void)settle_next(&v->rx, &t->log, alive, v);
 		(void)shmipc_tlog_moved(&v->rx);
 		return;
 	case 2:

@@ -67,8 +67,18 @@ int log_alive(void *arg, uint32_t slot)
 
 void log_begin_tx(struct shmipc_tlog_tx *tx, uint32_t slot, uintptr_t dead)
 {
-	(void)shmipc_tlog_tx_init(tx, &logm, slot, 7, log_alive, (void *)dead);
+	struct shmipc_tlog_settled n;
+
+	shmipc_tlog_tx_init(tx, &logm, slot, 7, log_alive, (void *)dead, &n);
 	tx->full_fence = now.full_fence;
+}
+
+uint64_t log_settle(uint32_t slot, uintptr_t dead)
+{
+	struct shmipc_tlog_settled n;
+
+	shmipc_tlog_settle(&logm, slot, log_alive, (void *)dead, &n);
+	return n.aborted + n.committed;
 }
 
 uint32_t log_commit(struct shmipc_tlog_tx *tx, uint64_t seq, uint32_t n)
@@ -79,6 +89,8 @@ uint32_t log_commit(struct shmipc_tlog_tx *tx, uint64_t seq, uint32_t n)
 
 	model_check(seq + n <= LOG_SEQS, "number %llu", (unsigned long long)seq);
 	now.sent[tx->slot] += n;
+	if (n > 1)
+		now.batch = seq + 1;
 	for (i = 0; i < n; i++) {
 		buf[0] = buf[1] = tag_of(tx->slot, which + i);
 		shmipc_tlog_fill(tx, seq + i, NULL, 0, buf, sizeof(buf), 0);
@@ -156,6 +168,7 @@ int log_read_one(struct shmipc_tlog_rx *rx, int i, int plain)
 	}
 	if (!ret) {
 		log_check_words(buf, &ref);
+		now.there[ref.seq] |= 1u << i;
 		now.got[i]++;
 	} else if (ret == -ESTALE) {
 		model_check(rx->lost_to > rx->lost_from, "lapped, but nothing lost");
@@ -208,7 +221,7 @@ int main(int argc, char **argv)
 		  "the claim that was withdrawn makes earlier commits visible", 0 },
 		{ "shmipc_priv_lent_claim", MODEL_LOAD_ACQUIRE,
 		  "needed if a death becomes known after the check; here it is known before", 0 },
-		{ "shmipc_priv_tlog_abort", MODEL_CAS, update, 1 },
+		{ "shmipc_priv_tlog_settle", MODEL_CAS, update, 1 },
 		{ "shmipc_tlog_evict", MODEL_CAS, update, 1 },
 		{ "shmipc_tlog_hold_take", MODEL_STORE_RELEASE,
 		  "needed only against load buffering, which the model does not have", 0 },

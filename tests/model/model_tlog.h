@@ -35,6 +35,9 @@ struct log_now {
 	int full_fence;
 	int leaves;			/* the holder leaves without releasing */
 	unsigned taken[LOG_SEQS];	/* by a group: how often */
+	unsigned whole[LOG_SEQS];	/* a reader found that it belongs to a batch that is committed */
+	unsigned there[LOG_SEQS];	/* the reader got it */
+	uint64_t batch;			/* first of the two messages of a batch, plus 1 */
 };
 extern struct log_now now;
 
@@ -44,6 +47,9 @@ extern int th_tx[3], th_rx[2], th_heir;
 /* called in setup(): @n messages of slot 0 exist */
 void log_make(uint32_t pubs, uint32_t subs, uint64_t n);
 void log_reset(void);
+
+/* What becomes of a message whose publisher is dead, for the test that asks. */
+uint64_t log_settle(uint32_t slot, uintptr_t dead);
 
 /* shmipc_tlog_alive_fn. @arg: bit s: the caller knows that the owner of slot s died. */
 int log_alive(void *arg, uint32_t slot);

@@ -304,7 +304,7 @@ static void marker(void *arg)
 	if (model_join(th_tx[0]) != MODEL_DIED)
 		return;
 	if (logm.hdr.pubs > 1)
-		(void)shmipc_tlog_abort(&logm, 0, log_alive, (void *)1);
+		(void)log_settle(0, 1);
 	else
 		log_begin_tx(&tx, 0, 1);
 }

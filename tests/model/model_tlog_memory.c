@@ -87,12 +87,13 @@ static void publisher(void *arg)
 {
 	uint32_t slot = (uint32_t)(uintptr_t)arg;
 	struct shmipc_tlog_block b;
+	struct shmipc_tlog_settled settled;
 	struct shmipc_tlog_tx tx;
 	uint64_t seq;
 	int ret;
 
 	model_check(!shmipc_tlog_back(&ends[slot]), "what has memory cannot be had");
-	(void)shmipc_tlog_tx_init(&tx, &ends[slot], slot, 7, log_alive, (void *)0);
+	shmipc_tlog_tx_init(&tx, &ends[slot], slot, 7, log_alive, (void *)0, &settled);
 	while (shmipc_tlog_claim(&tx, 1, &seq)) {
 		ret = shmipc_tlog_make_room(&tx, 1, &b);
 		model_check(!ret || (full && ret == -ENOSPC), "make_room returned %d", ret);

@@ -23,8 +23,13 @@ void log_finish_at_tail(void)
 		    (unsigned long long)now.end[0], (unsigned long long)tail);
 	for (seq = now.first[0]; seq < tail; seq++) {
 		word = shmipc_load_relaxed(&shmipc_tlog_entry(&logm, seq)->word);
-		committed += word == (seq << 2 | SHMIPC_ENTRY_CELL);
+		/* Nobody may have completed the batch: then the reader knew that it is whole. */
+		committed += word == (seq << 2 | SHMIPC_ENTRY_CELL) ||
+			     (now.whole[seq] && shmipc_tlog_pending(word, seq));
 	}
+	if (now.batch && now.batch + 1 <= tail && now.batch > now.first[0])
+		model_check(now.there[now.batch - 1] == now.there[now.batch],
+			    "one message of a batch came, and the other did not");
 	model_check(now.got[0] == committed, "%llu committed, %llu received",
 		    (unsigned long long)committed, (unsigned long long)now.got[0]);
 }
@@ -44,7 +49,7 @@ static void await_word(uint64_t seq)
  */
 void log_read_all(struct shmipc_tlog_rx *rx, uintptr_t dead)
 {
-	uint64_t tail;
+	uint64_t tail, word;
 	int ret;
 
 	for (;;) {
@@ -53,7 +58,11 @@ void log_read_all(struct shmipc_tlog_rx *rx, uintptr_t dead)
 			continue;
 		tail = shmipc_load_relaxed(&logm.pub->tail);
 		now.covers = -1;
-		if (shmipc_tlog_orphan(&logm, rx->seq, log_alive, (void *)dead)) {
+		ret = shmipc_tlog_fate(&logm, rx->seq, log_alive, (void *)dead, &word);
+		if (ret == SHMIPC_FATE_WHOLE) {
+			now.whole[rx->seq] = 1;
+			shmipc_tlog_rx_whole(rx, word);
+		} else if (ret == SHMIPC_FATE_ABORTED) {
 			model_check(!now.tag[rx->seq], "message %llu was skipped, but is there",
 				    (unsigned long long)rx->seq);
 			shmipc_tlog_step(rx);
@@ -192,7 +201,7 @@ static void aborter(void *arg)
 
 	log_begin_tx(&tx, (uint32_t)(uintptr_t)arg, 0);
 	if (model_join(th_tx[0]) == MODEL_DIED)
-		(void)shmipc_tlog_abort(&logm, 0, log_alive, (void *)1);
+		(void)log_settle(0, 1);
 	(void)log_put(&tx, 1);
 }
 
@@ -214,6 +223,34 @@ static void begin_aborted(void)
 	th_rx[0] = model_spawn("reader", log_patient_reader, NULL, 0);
 }
 
+/* With a batch, and a reader that asks, too. */
+static void begin_heir_batch(void)
+{
+	log_reset();
+	th_tx[0] = model_spawn("pub 0", log_tx_batch, (void *)0, 1);
+	th_heir = model_spawn("heir", heir, (void *)0, 0);
+	th_rx[0] = model_spawn("reader", log_knowing_reader, NULL, 0);
+}
+
+static void single_dies_known(void)
+{
+	log_reset();
+	th_tx[0] = model_spawn("pub 0", log_tx_batch, (void *)0, 1);
+	th_rx[0] = model_spawn("reader", log_knowing_reader, NULL, 0);
+}
+
+static void finish_single_known(void)
+{
+	uint64_t word;
+
+	log_all_ended();
+	model_check(now.there[0] == now.there[1], "one message of a batch came, and the other did not");
+	/* Any of its stores decides. */
+	word = shmipc_load_relaxed(&shmipc_tlog_entry(&logm, 1)->word);
+	model_check(now.there[0] || shmipc_tlog_pending(word, 1),
+		    "a batch that was committed did not come");
+}
+
 static void begin_heir(void)
 {
 	log_reset();
@@ -227,7 +264,7 @@ static void late_aborter(void *arg)
 {
 	(void)arg;
 	if (model_join(th_tx[0]) == MODEL_DIED)
-		(void)shmipc_tlog_abort(&logm, 0, log_alive, (void *)1);
+		(void)log_settle(0, 1);
 }
 
 /* The reader knows of no death: the owner of the slot is alive. */
@@ -380,6 +417,10 @@ const struct model_test log_tx_tests[] = {
 	{ "a reader looks at what is being written", setup_known, begin_looks, log_all_ended, 0 },
 	{ "a successor and another publisher abort", setup_known, begin_heir_and_aborter, log_finish_at_tail, 1 },
 	{ "a single publisher dies at any step", setup_single, single_dies, log_finish_at_tail, 1 },
+	{ "a batch, its successor completes or aborts it", setup_known, begin_heir_batch,
+	  log_finish_at_tail, 1 },
+	{ "a single publisher dies, and has no successor", setup_single, single_dies_known,
+	  finish_single_known, 1 },
 	{ "a single publisher dies, a reader with a stride", setup_single, begin_single_strided,
 	  finish_strided, 1 },
 	{ 0 },

@@ -12,6 +12,7 @@
 #include "segment/segment.h"
 #include "stress.h"
 #include "mem.h"
+#include "settle.h"
 
 #define PUBS	4
 #define SUBS	6
@@ -56,7 +57,7 @@ static int alive(void *arg, uint32_t slot)
 static void resolve(const struct shmipc_tlog_block *b, struct rng *r)
 {
 	if (b->who == SHMIPC_TLOG_PUB && !alive(NULL, b->slot))
-		count(ABORTED, shmipc_tlog_abort(&log_of_all, b->slot, alive, NULL));
+		count(ABORTED, settle_pub(&log_of_all, b->slot, alive, NULL));
 	else if (b->who == SHMIPC_TLOG_SUB && b->policy == SHMIPC_POLICY_EVICT && rng_chance(r, 2000))
 		shmipc_tlog_evict(&log_of_all, b, 0);
 	else
@@ -89,7 +90,7 @@ static void heavy(void)
 /* The tail is lent as soon as a publisher is alone for a moment, and recalled again. */
 static void begin(struct shmipc_tlog_tx *tx, uint32_t slot)
 {
-	(void)shmipc_tlog_tx_init(tx, &log_of_all, slot, 1, alive, NULL);
+	(void)settle_init(tx, &log_of_all, slot, alive, NULL);
 	tx->full_fence = 1;
 	if (shmipc_wait_caps() & SHMIPC_CAP_MEMBARRIER) {
 		tx->lend_after = 2;
@@ -209,9 +210,9 @@ static void *subscriber(void *arg)
 			nap_ns(rng_below(&r, 300000));
 		if (!ret)
 			continue;
-		if (shmipc_tlog_orphan(&log_of_all, rx.seq, alive, NULL))
-			shmipc_tlog_step(&rx);
-		else if (done == PUBS && rx.seq >= tail)
+		if (settle_next(&rx, &log_of_all, alive, NULL))
+			continue;
+		if (done == PUBS && rx.seq >= tail)
 			break;
 		else if (++spins % 16 == 0)
 			sched_yield();

@@ -96,8 +96,9 @@ SHMIPC_INLINE uint64_t shmipc_tlog_tail(const struct shmipc_tlog *log)
 	return shmipc_likely(!(tail & SHMIPC_TAIL_LENT)) ? tail : shmipc_priv_lent_tail(log, tail);
 }
 
-/* Has its owner announced @seq before the tail was recalled? */
-SHMIPC_INLINE int shmipc_priv_lent_claim(const struct shmipc_tlog *log, uint64_t tail, uint64_t seq)
+/* Has its owner announced @seq before the tail was recalled? Its claim then, else 0. */
+SHMIPC_INLINE uint64_t shmipc_priv_lent_claim(const struct shmipc_tlog *log, uint64_t tail,
+					      uint64_t seq)
 {
 	const struct shmipc_pub_line *line = shmipc_priv_lent_to(log, tail);
 	uint64_t claim;
@@ -106,7 +107,8 @@ SHMIPC_INLINE int shmipc_priv_lent_claim(const struct shmipc_tlog *log, uint64_t
 		return 0;
 	/* tlog.L1 <- tlog.L0; and then the tail: it had not been recalled. */
 	claim = shmipc_load_acquire(&line->claim);
-	return shmipc_priv_tlog_covers(claim, seq) && shmipc_load_relaxed(&log->pub->tail) == tail;
+	return shmipc_priv_tlog_covers(claim, seq) && shmipc_load_relaxed(&log->pub->tail) == tail ?
+	       claim : 0;
 }
 
 /**
@@ -123,9 +125,14 @@ SHMIPC_INLINE int shmipc_tlog_claimed(const struct shmipc_tlog *log, uint64_t se
 	/* tlog.T1 <- tlog.T0 */
 	uint64_t tail = shmipc_load_acquire(&log->pub->tail);
 
+	/* A single publisher moves the tail only after it has committed; a batch is announced. */
+	if (log->hdr.pubs == 1)
+		/* Relaxed: what matters is decided only when it is known to be dead. */
+		return tail > seq ||
+		       shmipc_priv_tlog_covers(shmipc_load_relaxed(&log->pub_line[0].claim), seq);
 	if (!(tail & SHMIPC_TAIL_LENT))
 		return tail > seq;
-	return shmipc_priv_lent_tail(log, tail) > seq || shmipc_priv_lent_claim(log, tail, seq);
+	return shmipc_priv_lent_tail(log, tail) > seq || !!shmipc_priv_lent_claim(log, tail, seq);
 }
 
 /* Is it still undecided which numbers are claimed? Soon it is decided: check again. */

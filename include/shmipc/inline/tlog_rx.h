@@ -39,6 +39,7 @@ struct shmipc_tlog_rx {
 	uint64_t lost_from;		/* with the last -ESTALE: ... */
 	uint64_t lost_to;		/* ... these numbers, the last not included */
 	const __u64 *evicted;		/* ours; NULL: publishers do not wait for us */
+	uint64_t whole;			/* word of the message that is there without one */
 	uint64_t told;			/* our position when we last checked for sleepers */
 	int full_fence;			/* publishers that sleep cannot run membarrier for us */
 	uint64_t generation;
@@ -176,9 +177,27 @@ SHMIPC_INLINE int shmipc_priv_tlog_read_entry(const struct shmipc_tlog_rx *rx, s
 	return shmipc_likely(ret->prefix_len + ret->len <= rx->cell_bytes) ? 0 : -EPROTO;
 }
 
-/* It is neither there nor to be skipped: is it still to come, or were we lapped? */
+/**
+ * shmipc_tlog_rx_whole - message @seq can be read, although its word does not say so
+ * @rx:   the subscribing end
+ * @word: from shmipc_tlog_fate(), which returned SHMIPC_FATE_WHOLE
+ */
+SHMIPC_INLINE void shmipc_tlog_rx_whole(struct shmipc_tlog_rx *rx, uint64_t word)
+{
+	rx->whole = word;
+}
+
+/* The publisher of @seq died after it had committed its batch; @word: of the entry. */
+SHMIPC_INLINE int shmipc_tlog_is_whole(const struct shmipc_tlog_rx *rx, uint64_t seq, uint64_t word)
+{
+	return shmipc_tlog_resolved(rx->whole, seq) && shmipc_tlog_pending(word, seq);
+}
+
+/* Not there, by its word: is it all the same, is it still to come, or were we lapped? */
 SHMIPC_COLD int shmipc_priv_tlog_not_there(struct shmipc_tlog_rx *rx, uint64_t word)
 {
+	if (shmipc_tlog_is_whole(rx, rx->seq, word))
+		return 0;
 	/* A word of a later lap makes the floor that allowed it visible: no fence is needed. */
 	if (shmipc_load_relaxed(&rx->pub->floor) > rx->seq && !shmipc_priv_tlog_kept(rx, rx->seq))
 		return shmipc_priv_tlog_lapped(rx);
@@ -210,6 +229,8 @@ SHMIPC_INLINE int shmipc_tlog_look(struct shmipc_tlog_rx *rx, uint64_t seq,
 	}
 	/* tlog.A0 <- tlog.R0: with the word comes the entry, and the message. */
 	word = shmipc_load_acquire(&e->word);
+	if (shmipc_unlikely(shmipc_tlog_is_whole(rx, seq, word)))
+		word = rx->whole;
 	if (word >> 2 != seq || !(word & 3))
 		return shmipc_tlog_intact(rx, seq) ? -EAGAIN : -ESTALE;
 	if ((word & 3) == SHMIPC_ENTRY_ABORTED)
@@ -246,8 +267,12 @@ SHMIPC_INLINE int shmipc_tlog_peek(struct shmipc_tlog_rx *rx, struct shmipc_tlog
 		e = shmipc_tlog_rx_entry(rx, rx->seq);
 		/* tlog.A0 <- tlog.R0: the word makes the entry and the message visible. */
 		word = shmipc_load_acquire(&e->word);
-		if (shmipc_unlikely(word >> 2 != rx->seq || !(word & 3)))
-			return shmipc_priv_tlog_not_there(rx, word);
+		if (shmipc_unlikely(word >> 2 != rx->seq || !(word & 3))) {
+			bad = shmipc_priv_tlog_not_there(rx, word);
+			if (bad)
+				return bad;
+			word = rx->whole;
+		}
 		if (shmipc_likely((word & 3) != SHMIPC_ENTRY_ABORTED))
 			break;
 		if (steps > rx->mask)	/* more than there are entries: do not loop for ever */
@@ -317,7 +342,7 @@ SHMIPC_INLINE int shmipc_tlog_next(struct shmipc_tlog_rx *rx)
 	return shmipc_tlog_moved(rx);
 }
 
-/* Skip a message whose publisher is dead; see shmipc_tlog_orphan(). */
+/* Skip a message that never comes; see shmipc_tlog_fate(). */
 SHMIPC_INLINE void shmipc_tlog_step(struct shmipc_tlog_rx *rx)
 {
 	rx->aborted++;

@@ -39,73 +39,154 @@ struct shmipc_tlog_tx {
 	void (*fence)(void);	/* the expensive half of the asymmetric fence */
 };
 
+/* What becomes of a number that a publisher which is dead has claimed and not committed. */
+enum shmipc_tlog_fate {
+	SHMIPC_FATE_OPEN	= 0,	/* not decided: its publisher may still commit it */
+	SHMIPC_FATE_ABORTED	= 1,	/* it never comes */
+	SHMIPC_FATE_WHOLE	= 2,	/* it belongs to a batch that is committed */
+};
+
+/*
+ * The word of message @seq, which publisher @slot has claimed and not committed, if it
+ * is committed all the same; else 0. @slot is dead, and @claim is what its line says.
+ *
+ * A batch is committed from its end, and all of it is filled before. So one store, the
+ * first, decides for the whole batch: if the publisher dies after it, the rest counts as
+ * committed, too. The last entry must be from that publisher: its claim may be one that
+ * it had announced and not got.
+ */
+SHMIPC_COLD uint64_t shmipc_priv_tlog_whole(const struct shmipc_tlog *log, uint32_t slot,
+					    uint64_t claim, uint64_t seq)
+{
+	uint64_t last = (claim >> SHMIPC_CLAIM_BITS) + (claim & SHMIPC_CLAIM_MAX) - 1, word;
+	const struct shmipc_entry *e = shmipc_tlog_entry(log, last);
+
+	if (last <= seq || !shmipc_tlog_there(log, last))
+		return 0;
+	/* Relaxed: knowing of its death makes all that it wrote visible. */
+	word = shmipc_load_relaxed(&e->word);
+	if (!shmipc_tlog_resolved(word, last) || (word & 3) == SHMIPC_ENTRY_ABORTED ||
+	    (shmipc_load_relaxed(&e->info) >> SHMIPC_INFO_PUB & 0xfff) != slot)
+		return 0;
+	return seq << 2 | (word & 3);
+}
+
+/*
+ * The fate of @seq if publisher @slot is dead, which has claimed it and committed
+ * nothing or all of it. @ret_word: see shmipc_tlog_fate().
+ */
+SHMIPC_INLINE int shmipc_priv_tlog_fate_of(const struct shmipc_tlog *log, uint64_t seq, uint64_t whole,
+					   uint64_t *ret_word)
+{
+	if (!shmipc_tlog_there(log, seq) ||
+	    !shmipc_tlog_pending(shmipc_load_relaxed(&shmipc_tlog_entry(log, seq)->word), seq))
+		return SHMIPC_FATE_OPEN;
+	*ret_word = whole ? whole : seq << 2 | SHMIPC_ENTRY_ABORTED;
+	return whole ? SHMIPC_FATE_WHOLE : SHMIPC_FATE_ABORTED;
+}
+
 /*
  * Is @seq a number that the owner of the lent tail announced, perhaps after the tail
  * was recalled? It counts if the owner is dead, its line, read after that, still has
  * the number, and the tail is not recalled: any later recall finds the same line.
  */
-SHMIPC_COLD int shmipc_priv_lent_orphan(const struct shmipc_tlog *log, uint64_t tail,
-					       uint64_t seq, uint32_t own,
-					       shmipc_tlog_alive_fn alive, void *arg)
+SHMIPC_COLD int shmipc_priv_lent_fate(const struct shmipc_tlog *log, uint64_t tail, uint64_t seq,
+				      uint32_t own, shmipc_tlog_alive_fn alive, void *arg,
+				      uint64_t *ret_word)
 {
 	uint32_t slot = (uint32_t)(tail & SHMIPC_TAIL_SLOT);
+	uint64_t claim;
 
 	if (slot == own || !shmipc_priv_lent_claim(log, tail, seq) || alive(arg, slot))
-		return 0;
-	return shmipc_priv_lent_claim(log, tail, seq) && shmipc_tlog_there(log, seq) &&
-	       shmipc_tlog_pending(shmipc_load_relaxed(&shmipc_tlog_entry(log, seq)->word), seq);
+		return SHMIPC_FATE_OPEN;
+	claim = shmipc_priv_lent_claim(log, tail, seq);
+	if (!claim)
+		return SHMIPC_FATE_OPEN;
+	return shmipc_priv_tlog_fate_of(log, seq, shmipc_priv_tlog_whole(log, slot, claim, seq),
+					ret_word);
 }
 
-/* As shmipc_tlog_orphan(); slot @own is the caller's, which has claimed nothing. */
-SHMIPC_INLINE int shmipc_priv_tlog_orphan(const struct shmipc_tlog *log, uint64_t seq, uint32_t own,
-					 shmipc_tlog_alive_fn alive, void *arg)
+/* The only publisher of a topic moves the tail after it has committed all of a batch. */
+SHMIPC_COLD int shmipc_priv_single_fate(const struct shmipc_tlog *log, uint64_t seq, uint32_t own,
+					shmipc_tlog_alive_fn alive, void *arg, uint64_t *ret_word)
 {
-	const struct shmipc_entry *e = shmipc_tlog_entry(log, seq);
+	/* Relaxed: it only says which entries to look at, after the publisher's death. */
+	uint64_t claim = shmipc_load_relaxed(&log->pub_line[0].claim), whole;
+
+	if (!shmipc_priv_tlog_covers(claim, seq) || (own && alive(arg, 0)))
+		return SHMIPC_FATE_OPEN;
+	whole = shmipc_priv_tlog_whole(log, 0, claim, seq);
+	/* If it is not, its successor claims the same numbers. */
+	return whole ? shmipc_priv_tlog_fate_of(log, seq, whole, ret_word) : SHMIPC_FATE_OPEN;
+}
+
+/* As shmipc_tlog_fate(); slot @own is the caller's, which has claimed nothing. */
+SHMIPC_INLINE int shmipc_priv_tlog_fate(const struct shmipc_tlog *log, uint64_t seq, uint32_t own,
+					shmipc_tlog_alive_fn alive, void *arg, uint64_t *ret_word)
+{
 	/* tlog.T1 <- tlog.T0: the publisher that claimed the number has announced it before. */
-	uint64_t tail = shmipc_load_acquire(&log->pub->tail);
+	uint64_t tail = shmipc_load_acquire(&log->pub->tail), claim, whole = 0;
 	uint32_t slot, n;
 
+	if (log->hdr.pubs == 1 && tail <= seq)
+		return shmipc_priv_single_fate(log, seq, own, alive, arg, ret_word);
 	if (tail & SHMIPC_TAIL_LENT && shmipc_priv_lent_tail(log, tail) <= seq)
-		return shmipc_priv_lent_orphan(log, tail, seq, own, alive, arg);
+		return shmipc_priv_lent_fate(log, tail, seq, own, alive, arg, ret_word);
 	if (tail <= seq)
-		return 0;
+		return SHMIPC_FATE_OPEN;
 	n = shmipc_priv_tlog_pubs(log);
-	for (slot = 0; slot < n; slot++)
+	for (slot = 0; slot < n; slot++) {
 		/* tlog.L1 <- tlog.L0: a publisher that dropped its claim has committed. */
-		if (shmipc_priv_tlog_covers(shmipc_load_acquire(&log->pub_line[slot].claim), seq) &&
-		    slot != own && alive(arg, slot))
-			return 0;
-	return shmipc_tlog_there(log, seq) &&
-	       shmipc_tlog_pending(shmipc_load_relaxed(&e->word), seq);
+		claim = shmipc_load_acquire(&log->pub_line[slot].claim);
+		if (!shmipc_priv_tlog_covers(claim, seq))
+			continue;
+		if (slot != own && alive(arg, slot))
+			return SHMIPC_FATE_OPEN;
+		if (!whole)
+			whole = shmipc_priv_tlog_whole(log, slot, claim, seq);
+	}
+	return shmipc_priv_tlog_fate_of(log, seq, whole, ret_word);
 }
 
 /**
- * shmipc_tlog_orphan - will message @seq never come, as its publisher is dead?
- * @log:   the log
- * @seq:   its number
- * @alive: called for publishers whose line says that they have claimed it
- * @arg:   for @alive
+ * shmipc_tlog_fate - what becomes of message @seq, which is not there
+ * @log:      the log
+ * @seq:      its number
+ * @alive:    called for publishers whose line says that they have claimed it
+ * @arg:      for @alive
+ * @ret_word: the entry's word as it should be, if the fate is not OPEN
  *
- * Once true, it stays true. Needs no write permission.
+ * Once it is not OPEN it stays as it is. Needs no write permission.
  *
- * Return: 1: it was claimed, it is not committed, and no living publisher has claimed it.
+ * Return: enum shmipc_tlog_fate. ABORTED: it was claimed, it is not committed, and no
+ * living publisher has claimed it. WHOLE: the same, but its batch is committed, so
+ * that it can be read, see shmipc_tlog_rx_whole().
  */
-SHMIPC_INLINE int shmipc_tlog_orphan(const struct shmipc_tlog *log, uint64_t seq,
-				    shmipc_tlog_alive_fn alive, void *arg)
+SHMIPC_INLINE int shmipc_tlog_fate(const struct shmipc_tlog *log, uint64_t seq,
+				   shmipc_tlog_alive_fn alive, void *arg, uint64_t *ret_word)
 {
-	return shmipc_priv_tlog_orphan(log, seq, ~0u, alive, arg);
+	return shmipc_priv_tlog_fate(log, seq, ~0u, alive, arg, ret_word);
 }
 
-SHMIPC_INLINE uint64_t shmipc_priv_tlog_abort(const struct shmipc_tlog *log, uint32_t slot,
-					     uint32_t own, shmipc_tlog_alive_fn alive, void *arg)
+/* What was done about the numbers that a dead publisher had claimed. */
+struct shmipc_tlog_settled {
+	uint64_t aborted;
+	uint64_t committed;	/* the rest of a batch */
+};
+
+SHMIPC_INLINE void shmipc_priv_tlog_settle(const struct shmipc_tlog *log, uint32_t slot, uint32_t own,
+					   shmipc_tlog_alive_fn alive, void *arg,
+					   struct shmipc_tlog_settled *ret)
 {
 	/* Relaxed: knowing of a death makes all that the dead publisher wrote visible. */
-	uint64_t claim = shmipc_load_relaxed(&log->pub_line[slot].claim), seq, i, aborted = 0;
+	uint64_t claim = shmipc_load_relaxed(&log->pub_line[slot].claim), seq, i, to;
 	struct shmipc_entry *e;
 	__u64 word;
+	int fate;
 
+	ret->aborted = ret->committed = 0;
 	if (claim == SHMIPC_CLAIM_NONE)
-		return 0;
+		return;
 	for (i = 0; i < (claim & SHMIPC_CLAIM_MAX); i++) {
 		seq = (claim >> SHMIPC_CLAIM_BITS) + i;
 		/* An honest publisher has claimed only what has memory. */
@@ -113,80 +194,83 @@ SHMIPC_INLINE uint64_t shmipc_priv_tlog_abort(const struct shmipc_tlog *log, uin
 			break;
 		e = shmipc_tlog_entry(log, seq);
 		word = shmipc_load_relaxed(&e->word);
-		if (!shmipc_tlog_pending(word, seq) ||
-		    !shmipc_priv_tlog_orphan(log, seq, own, alive, arg))
+		if (!shmipc_tlog_pending(word, seq))
 			continue;
+		fate = shmipc_priv_tlog_fate(log, seq, own, alive, arg, &to);
 		/* tlog.R0 -> tlog.A0: seeing it makes the floor that allowed it visible. */
-		if (shmipc_cas_acq_rel(&e->word, &word, (__u64)(seq << 2 | SHMIPC_ENTRY_ABORTED)))
-			aborted++;
+		if (fate && shmipc_cas_acq_rel(&e->word, &word, (__u64)to))
+			*(fate == SHMIPC_FATE_WHOLE ? &ret->committed : &ret->aborted) += 1;
 	}
 	/*
 	 * The claim stays until the slot has a new owner: clearing it might clear the
 	 * claim of a new owner that claims the same number.
 	 */
-	return aborted;
 }
 
 /**
- * shmipc_tlog_abort - mark what a dead publisher had claimed
+ * shmipc_tlog_settle - complete or abort what a dead publisher had claimed
  * @log:   the log
  * @slot:  its slot
  * @alive: called for all whose lines say that they have claimed the same, including
  *         the slot's owner, which may be a new one by now
  * @arg:   for @alive
+ * @ret:   what was done; if anything, the sleepers must be woken
  *
  * Any publisher may call this, several at a time.
- *
- * Return: messages aborted; their sleepers must be woken.
  */
-SHMIPC_INLINE uint64_t shmipc_tlog_abort(const struct shmipc_tlog *log, uint32_t slot,
-					shmipc_tlog_alive_fn alive, void *arg)
+SHMIPC_INLINE void shmipc_tlog_settle(const struct shmipc_tlog *log, uint32_t slot,
+				      shmipc_tlog_alive_fn alive, void *arg,
+				      struct shmipc_tlog_settled *ret)
 {
-	return shmipc_priv_tlog_abort(log, slot, ~0u, alive, arg);
+	shmipc_priv_tlog_settle(log, slot, ~0u, alive, arg, ret);
 }
 
 /*
- * Find out where a single publisher that died had stopped. Return: messages aborted.
- *
- * It commits a batch from its end. What it has committed stays, because a subscriber
- * with a stride may have read it; messages missing before that are aborted.
+ * Find out where a single publisher that died had stopped. It commits a batch from its
+ * end, and has filled all of it before, so the rest of a batch is committed now.
  */
-SHMIPC_INLINE uint64_t shmipc_priv_tlog_resume_single(struct shmipc_tlog_tx *tx)
+SHMIPC_INLINE void shmipc_priv_tlog_resume_single(struct shmipc_tlog_tx *tx,
+						  struct shmipc_tlog_settled *ret)
 {
 	const struct shmipc_tlog *log = tx->log;
-	uint64_t tail = shmipc_load_relaxed(&tx->pub->tail), next = tail, seq, aborted = 0, n;
+	uint64_t tail = shmipc_load_relaxed(&tx->pub->tail), next = tail, seq, n, word, last = 0;
 	struct shmipc_entry *e;
 
 	/* The tail is stored after each batch: at most one batch can be beyond it. */
 	n = tx->entries < SHMIPC_CLAIM_MAX ? tx->entries : SHMIPC_CLAIM_MAX;
 	/* Relaxed: taking the slot made all that its last owner wrote visible. */
-	for (seq = tail; seq < tail + n && shmipc_tlog_there(log, seq); seq++)
-		if (shmipc_tlog_resolved(shmipc_load_relaxed(&shmipc_tlog_entry(log, seq)->word), seq))
-			next = seq + 1;
+	for (seq = tail; seq < tail + n && shmipc_tlog_there(log, seq); seq++) {
+		word = shmipc_load_relaxed(&shmipc_tlog_entry(log, seq)->word);
+		if (!shmipc_tlog_resolved(word, seq))
+			continue;
+		next = seq + 1;
+		last = word & 3;
+	}
+	ret->aborted = ret->committed = 0;
 	for (seq = tail; seq < next; seq++) {
 		e = shmipc_tlog_entry(log, seq);
 		if (!shmipc_tlog_pending(shmipc_load_relaxed(&e->word), seq))
 			continue;
 		/* tlog.R0 -> tlog.A0: seeing it makes the floor that allowed it visible. */
-		shmipc_store_release(&e->word, (__u64)(seq << 2 | SHMIPC_ENTRY_ABORTED));
-		aborted++;
+		shmipc_store_release(&e->word, (__u64)(seq << 2 | last));
+		*(last == SHMIPC_ENTRY_ABORTED ? &ret->aborted : &ret->committed) += 1;
 	}
 	tx->next = next;
 	/* tlog.R0 -> tlog.A0 */
 	shmipc_store_release(&tx->pub->tail, (__u64)next);
-	return aborted;
 }
 
 /* One of many publishers died: the tail may be lent to it. */
-SHMIPC_INLINE uint64_t shmipc_priv_tlog_resume_many(struct shmipc_tlog_tx *tx,
-						   shmipc_tlog_alive_fn alive, void *arg)
+SHMIPC_INLINE void shmipc_priv_tlog_resume_many(struct shmipc_tlog_tx *tx,
+						shmipc_tlog_alive_fn alive, void *arg,
+						struct shmipc_tlog_settled *ret)
 {
 	/* Relaxed: taking the slot made all that its last owner wrote visible. */
 	uint64_t tail = shmipc_load_relaxed(&tx->pub->tail);
 
 	if (tail & SHMIPC_TAIL_LENT && (tail & SHMIPC_TAIL_SLOT) == tx->slot)
 		(void)shmipc_tlog_recall(tx->log, tx->slot, tx->fence);
-	return shmipc_priv_tlog_abort(tx->log, tx->slot, tx->slot, alive, arg);
+	shmipc_priv_tlog_settle(tx->log, tx->slot, tx->slot, alive, arg, ret);
 }
 
 /* Without the kernel's help; stores of others become visible eventually. */
@@ -204,18 +288,15 @@ SHMIPC_INLINE void shmipc_priv_tlog_fence(void)
  * @id:    random number of the publisher
  * @alive: called for the other publishers
  * @arg:   for @alive
+ * @ret:   of the last publisher in the slot: what it had claimed and that is settled
+ *         now; if anything, the sleepers must be woken
  *
  * Continues where the last publisher in the slot stopped or died.
- *
- * Return: number of messages that it had claimed and that are now aborted; their
- * sleepers must be woken.
  */
-SHMIPC_INLINE uint64_t shmipc_tlog_tx_init(struct shmipc_tlog_tx *tx, const struct shmipc_tlog *log,
-					  uint32_t slot, uint64_t id, shmipc_tlog_alive_fn alive,
-					  void *arg)
+SHMIPC_INLINE void shmipc_tlog_tx_init(struct shmipc_tlog_tx *tx, const struct shmipc_tlog *log,
+				       uint32_t slot, uint64_t id, shmipc_tlog_alive_fn alive,
+				       void *arg, struct shmipc_tlog_settled *ret)
 {
-	uint64_t aborted;
-
 	memset(tx, 0, sizeof(*tx));
 	tx->log = log;
 	tx->entry = log->entry;
@@ -233,15 +314,14 @@ SHMIPC_INLINE uint64_t shmipc_tlog_tx_init(struct shmipc_tlog_tx *tx, const stru
 	tx->sent = shmipc_load_relaxed(&tx->line->sent);
 	tx->bytes = shmipc_load_relaxed(&tx->line->bytes);
 	if (tx->single)
-		aborted = shmipc_priv_tlog_resume_single(tx);
+		shmipc_priv_tlog_resume_single(tx, ret);
 	else
-		aborted = shmipc_priv_tlog_resume_many(tx, alive, arg);
+		shmipc_priv_tlog_resume_many(tx, alive, arg, ret);
 	shmipc_store_relaxed(&tx->line->wait_slot, (__u64)0);
 	shmipc_store_relaxed(&tx->line->id, (__u64)id);
 	/* tlog.L0 -> tlog.L1 */
 	shmipc_store_release(&tx->line->claim, (__u64)SHMIPC_CLAIM_NONE);
 	shmipc_priv_tlog_raise(&log->pub->pubs_used, (uint64_t)slot + 1);
-	return aborted;
 }
 
 /* Whatever the numbers are: they may come from a hostile peer. */
@@ -330,6 +410,9 @@ SHMIPC_INLINE int shmipc_tlog_claim(struct shmipc_tlog_tx *tx, uint32_t n, uint6
 		seq = tx->next;
 		if (shmipc_unlikely(shmipc_priv_tlog_beyond(tx, seq, n)) && shmipc_priv_tlog_limit(tx, seq, n))
 			return -EAGAIN;
+		if (n > 1)
+			/* Relaxed: of interest when we are dead: how much belongs together. */
+			shmipc_store_relaxed(&tx->line->claim, seq << SHMIPC_CLAIM_BITS | n);
 		*ret_seq = seq;
 		return 0;
 	}
@@ -385,7 +468,8 @@ SHMIPC_INLINE struct shmipc_entry *shmipc_tlog_tx_entry(const struct shmipc_tlog
  * @bytes: of payload in all of them
  *
  * Stores the words from the last to the first. Subscribers read in order, so the last
- * store makes all of them visible.
+ * store makes all of them visible. If we die after the first store, the rest counts as
+ * committed, see shmipc_tlog_fate().
  *
  * Return: usually 0; else the number of messages, from @seq on, for which others may
  * sleep: wake all sleepers on the word of each. (The first is enough for subscribers
@@ -406,6 +490,9 @@ SHMIPC_INLINE uint32_t shmipc_tlog_commit(struct shmipc_tlog_tx *tx, uint64_t se
 		tx->next = seq + n;
 		/* tlog.R0 -> tlog.A0: before the number with which new subscribers begin. */
 		shmipc_store_release(&tx->pub->tail, (__u64)tx->next);
+		if (n > 1)
+			/* Relaxed: see shmipc_tlog_claim(). */
+			shmipc_store_relaxed(&tx->line->claim, (__u64)SHMIPC_CLAIM_NONE);
 	} else {
 		if (tx->lent)
 			/* tlog.N0 -> tlog.N1: before the claim is dropped, and the tail of newcomers. */

@@ -404,45 +404,80 @@ TEST_F(tlog, batches_are_claimed_completely_and_wake_sleepers)
 	EXPECT_EQ(800, self->l.log.pub_line[0].bytes);
 }
 
-/* A batch that was interrupted at any of its stores. */
-TEST_F(tlog, a_dead_publishers_batch_is_aborted_where_it_is_missing)
+/* A batch that was interrupted at any of its stores: all of it comes, or nothing. */
+TEST_F(tlog, a_dead_publishers_batch_comes_whole_or_not_at_all)
 {
-	uint64_t seq = 0, dead = 1, v, done, i;
-	struct shmipc_tlog_rx rx;
+	uint64_t seq = 0, dead = 1, alive = 0, v, done, i;
+	struct shmipc_tlog_rx rx, early;
 	struct shmipc_tlog_tx tx;
+	int fate;
 
-	for (done = 0; done <= 2; done++) {
+	for (done = 0; done <= 3; done++) {
 		logmem_rx(&self->l, &rx, NEW, 1, 0);
-		while (shmipc_tlog_claim(&self->tx, 2, &seq))
-			ASSERT_EQ(0, shmipc_tlog_make_room(&self->tx, 2, &self->b));
-		for (i = seq + 2 - done; i < seq + 2; i++) {
+		logmem_rx(&self->l, &early, NEW, 1, 0);
+		while (shmipc_tlog_claim(&self->tx, 3, &seq))
+			ASSERT_EQ(0, shmipc_tlog_make_room(&self->tx, 3, &self->b));
+		for (i = seq; i < seq + 3; i++)
 			shmipc_tlog_fill(&self->tx, i, NULL, 0, &i, sizeof(i), 0);
+		for (i = seq + 3 - done; i < seq + 3; i++)
 			shmipc_tlog_entry(&self->l.log, i)->word = i << 2 | SHMIPC_ENTRY_CELL;
+		for (i = seq; i < seq + 3 - done; i++) {
+			fate = done ? SHMIPC_FATE_WHOLE :
+			       self->tx.single ? SHMIPC_FATE_OPEN : SHMIPC_FATE_ABORTED;
+			EXPECT_EQ(1, shmipc_tlog_claimed(&self->l.log, i));
+			EXPECT_EQ(fate, settle_fate(&self->l.log, i, logmem_alive, &dead));
+			EXPECT_EQ(0, settle_fate(&self->l.log, i, logmem_alive, &alive));
 		}
-		if (done < 2)
-			ASSERT_EQ(-EAGAIN, logmem_take(&rx, &v));
-		if (!self->tx.single) {
-			EXPECT_EQ(done < 2, shmipc_tlog_orphan(&self->l.log, seq, logmem_alive, &dead));
-			EXPECT_EQ(done < 1, shmipc_tlog_orphan(&self->l.log, seq + 1, logmem_alive, &dead));
-			EXPECT_EQ(0, shmipc_tlog_orphan(&self->l.log, seq + 2, logmem_alive, &dead));
-			v = 0;
-			EXPECT_EQ(0, shmipc_tlog_orphan(&self->l.log, seq, logmem_alive, &v));
-			EXPECT_EQ(0, shmipc_tlog_abort(&self->l.log, 0, logmem_alive, &v));
+		EXPECT_EQ(0, settle_fate(&self->l.log, seq + 3, logmem_alive, &dead));
+		EXPECT_EQ(0, settle_pub(&self->l.log, 0, logmem_alive, &alive));
+		/* A subscriber needs nobody to complete it. */
+		for (i = seq; i < seq + 3 && done; i++) {
+			if (i < seq + 3 - done) {
+				ASSERT_EQ(-EAGAIN, logmem_take(&early, &v));
+				ASSERT_EQ(SHMIPC_FATE_WHOLE, settle_next(&early, &self->l.log,
+									 logmem_alive, &dead));
+			}
+			ASSERT_EQ(0, logmem_take(&early, &v));
+			ASSERT_EQ(i, v);
 		}
 		/* The new owner is alive, and has its slot. */
-		v = 0;
-		EXPECT_EQ(self->tx.single && !done ? 0 : 2 - done,
-			  shmipc_tlog_tx_init(&tx, &self->l.log, 0, 8, logmem_alive, &v));
+		EXPECT_EQ(self->tx.single && !done ? 0 : 3 - done,
+			  settle_init(&tx, &self->l.log, 0, logmem_alive, &alive));
+		EXPECT_EQ(0, settle_fate(&self->l.log, seq, logmem_alive, &dead));
 		self->tx = tx;
 		put(self, 1);
-		for (i = seq + 2 - done; i < seq + 2; i++) {
+		for (i = seq; i < seq + 3 && done; i++) {
 			ASSERT_EQ(0, logmem_take(&rx, &v));
 			ASSERT_EQ(i, v);
 		}
 		ASSERT_EQ(0, logmem_take(&rx, &v));
-		EXPECT_EQ(self->tx.single && !done ? 0 : 2 - done, rx.aborted);
+		EXPECT_EQ(self->tx.single || done ? 0 : 3, rx.aborted);
 		EXPECT_EQ(self->l.log.pub->tail - seq, rx.received + rx.aborted);
 	}
+}
+
+/* It announced numbers that others got: the end of its announcement says nothing of them. */
+TEST_F(tlog, a_claim_that_was_not_got_decides_nothing)
+{
+	uint64_t seq, dead = 1, v;
+	struct shmipc_tlog_tx other;
+	struct shmipc_tlog_rx rx;
+
+	if (self->tx.single)
+		return;
+	logmem_tx(&self->l, &other, 1);
+	logmem_rx(&self->l, &rx, NEW, 1, 0);
+	ASSERT_EQ(0, shmipc_tlog_claim(&self->tx, 1, &seq));
+	/* Slot 2 died before its compare-and-swap. */
+	self->l.log.pub->pubs_used = 3;
+	self->l.log.pub_line[2].claim = seq << SHMIPC_CLAIM_BITS | 2;
+	ASSERT_EQ(0, logmem_put(&other, 7, &self->b));
+	dead = 5;
+	EXPECT_EQ(SHMIPC_FATE_ABORTED, settle_fate(&self->l.log, seq, logmem_alive, &dead));
+	EXPECT_EQ(1, settle_pub(&self->l.log, 2, logmem_alive, &dead));
+	ASSERT_EQ(0, logmem_take(&rx, &v));
+	EXPECT_EQ(7, v);
+	EXPECT_EQ(1, rx.aborted);
 }
 
 TEST_HARNESS_MAIN

@@ -128,8 +128,8 @@ TEST_F(tlog_hostile, random_numbers_do_no_harm)
 				ASSERT_TRUE(ret == -EAGAIN || ret == -ESTALE);
 				v = shmipc_tlog_newest(&self->rx, odd[k]);
 				ASSERT_EQ(SHMIPC_POS_NONE, v);
-				(void)shmipc_tlog_abort(&self->l.log, 1, logmem_alive, &self->none);
-				(void)shmipc_tlog_orphan(&self->l.log, odd[k], logmem_alive, &self->none);
+				(void)settle_pub(&self->l.log, 1, logmem_alive, &self->none);
+				(void)settle_fate(&self->l.log, odd[k], logmem_alive, &self->none);
 				logmem_tx(&self->l, &self->tx, 0);
 				ret = shmipc_tlog_claim(&self->tx, 2, &v);
 				if (ret)

@@ -156,14 +156,14 @@ TEST_F(lend, a_dead_owners_number_is_skipped)
 	ASSERT_EQ(0, shmipc_tlog_claim(&self->a, 1, &seq));
 	EXPECT_EQ(1, shmipc_tlog_claimed(&self->l.log, seq));
 	EXPECT_EQ(seq, shmipc_tlog_tail(&self->l.log));
-	EXPECT_EQ(0, shmipc_tlog_orphan(&self->l.log, seq, logmem_alive, &self->dead));
+	EXPECT_EQ(0, settle_fate(&self->l.log, seq, logmem_alive, &self->dead));
 	self->dead = 1;
-	EXPECT_EQ(1, shmipc_tlog_orphan(&self->l.log, seq, logmem_alive, &self->dead));
-	EXPECT_EQ(0, shmipc_tlog_orphan(&self->l.log, seq + 1, logmem_alive, &self->dead));
+	EXPECT_EQ(1, settle_fate(&self->l.log, seq, logmem_alive, &self->dead));
+	EXPECT_EQ(0, settle_fate(&self->l.log, seq + 1, logmem_alive, &self->dead));
 	/* Another publisher comes to the same result. */
 	ASSERT_EQ(0, shmipc_tlog_claim(&self->b, 1, &v));
 	EXPECT_EQ(seq + 1, v);
-	EXPECT_EQ(1, shmipc_tlog_orphan(&self->l.log, seq, logmem_alive, &self->dead));
+	EXPECT_EQ(1, settle_fate(&self->l.log, seq, logmem_alive, &self->dead));
 }
 
 TEST_F(lend, the_next_owner_of_a_dead_owners_slot_continues)
@@ -173,7 +173,7 @@ TEST_F(lend, the_next_owner_of_a_dead_owners_slot_continues)
 
 	ASSERT_EQ(0, borrow(self));
 	ASSERT_EQ(0, shmipc_tlog_claim(&self->a, 2, &seq));
-	EXPECT_EQ(2, shmipc_tlog_tx_init(&heir, &self->l.log, 0, 8, logmem_alive, &self->dead));
+	EXPECT_EQ(2, settle_init(&heir, &self->l.log, 0, logmem_alive, &self->dead));
 	EXPECT_EQ(seq + 2, self->l.log.pub->tail);
 	EXPECT_EQ(seq << 2 | SHMIPC_ENTRY_ABORTED, shmipc_tlog_entry(&self->l.log, seq)->word);
 	ASSERT_EQ(0, shmipc_tlog_claim(&heir, 1, &other));
@@ -208,7 +208,7 @@ TEST_F(lend, a_hostile_tail_is_recalled)
 		self->l.log.pub->tail = odd[i];
 		(void)shmipc_tlog_tail(&self->l.log);
 		(void)shmipc_tlog_claimed(&self->l.log, 5);
-		(void)shmipc_tlog_orphan(&self->l.log, 5, logmem_alive, &self->dead);
+		(void)settle_fate(&self->l.log, 5, logmem_alive, &self->dead);
 		(void)shmipc_tlog_claim(&self->b, 1, &seq);
 		EXPECT_EQ(0, self->l.log.pub->tail & SHMIPC_TAIL_LENT);
 	}

@@ -156,17 +156,19 @@ TEST_F(tlog_memory, of_the_killed_is_found_by_its_heir)
 	self->tx.limit = 0;
 	ASSERT_EQ(0, shmipc_tlog_make_room(&self->tx, 100, &self->block));
 	ASSERT_EQ(0, shmipc_tlog_claim(&self->tx, 100, &seq));
+	for (i = seq; i < seq + 100; i++)
+		shmipc_tlog_fill(&self->tx, i, NULL, 0, &i, sizeof(i), 0);
 	/* It has committed the end of a batch, and taken a step that nobody knows of. */
 	shmipc_tlog_entry(&self->l.log, 109)->word = 109 << 2 | SHMIPC_ENTRY_CELL;
 	ASSERT_EQ(0, lazy_have(&self->z, self->l.log.hdr.data_off, 400 * 1024));
 	ASSERT_EQ(0, lazy_end(&self->b, &self->z, &self->l, 1));
-	EXPECT_EQ(99, shmipc_tlog_tx_init(&heir, &self->b.l.log, 0, 8, logmem_alive, &dead));
+	EXPECT_EQ(99, settle_init(&heir, &self->b.l.log, 0, logmem_alive, &dead));
 	for (i = 110; i < 2 * ENTRIES; i++) {
 		ASSERT_EQ(0, logmem_put(&heir, i, &self->block));
 		if (i == 600) {
 			for (v = 0; v < 600;)
 				ASSERT_EQ(0, logmem_take(&self->rx, &v));
-			EXPECT_EQ(99, self->rx.aborted);
+			EXPECT_EQ(0, self->rx.aborted);
 		}
 	}
 }
@@ -183,7 +185,7 @@ TEST_F(tlog_memory, is_not_touched_by_subscribers)
 	EXPECT_EQ(-EAGAIN, shmipc_tlog_look(&far, 0, &ref));
 	EXPECT_EQ(-EAGAIN, shmipc_tlog_look(&far, 700, &ref));
 	EXPECT_EQ(SHMIPC_POS_NONE, shmipc_tlog_newest(&far, 0));
-	EXPECT_EQ(0, shmipc_tlog_orphan(&self->r.l.log, 499, logmem_alive, &self->none));
+	EXPECT_EQ(0, settle_fate(&self->r.l.log, 499, logmem_alive, &self->none));
 	for (i = 0; i < 999; i++) {
 		ASSERT_EQ(0, logmem_put(&self->tx, i, &self->block));
 		ASSERT_EQ(i == 499 ? 0 : -EAGAIN, logmem_take(&far, &v));
@@ -239,8 +241,8 @@ TEST_F(tlog_memory, is_believed_of_nobody)
 			(void)shmipc_tlog_newest(&self->rx, rng_below(&r, 3000));
 			break;
 		case 3:
-			(void)shmipc_tlog_abort(&self->a.l.log, 0, logmem_alive, &self->none);
-			(void)shmipc_tlog_orphan(&self->r.l.log, rng_below(&r, 3000), logmem_alive,
+			(void)settle_pub(&self->a.l.log, 0, logmem_alive, &self->none);
+			(void)settle_fate(&self->r.l.log, rng_below(&r, 3000), logmem_alive,
 						 &self->none);
 			break;
 		case 4:

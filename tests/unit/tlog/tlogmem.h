@@ -7,6 +7,7 @@
 #include <shmipc/inline/tlog_floor.h>
 #include "mem.h"
 #include "rng.h"
+#include "settle.h"
 
 struct tlogmem {
 	struct mem m;
@@ -57,7 +58,7 @@ static inline void logmem_tx(struct tlogmem *l, struct shmipc_tlog_tx *tx, uint3
 {
 	static uint64_t none;
 
-	(void)shmipc_tlog_tx_init(tx, &l->log, slot, 7, logmem_alive, &none);
+	(void)settle_init(tx, &l->log, slot, logmem_alive, &none);
 }
 
 /* Publish one message of 8 bytes, making room if needed. 0, or -EAGAIN and @b. */
