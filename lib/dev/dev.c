@@ -518,6 +518,33 @@ int shmipc_dev_commit(struct shmipc_segment *seg, uint64_t off, uint64_t bytes)
 	return ret;
 }
 
+/* Does the module allow the user so much more? */
+static bool has_room(int fd, uint64_t bytes)
+{
+	struct shmipc_dev_info i = { .size = sizeof(i) };
+
+	return !shmipc_dev_ioctl(fd, SHMIPC_IOC_INFO, &i) &&
+	       i.total_bytes + bytes <= i.total_max_bytes && i.user_bytes + bytes <= i.user_max_bytes;
+}
+
+/* A block that is committed in one call the module commits in one page; it waits for nobody. */
+int shmipc_dev_commit_huge(struct shmipc_segment *seg, uint64_t off, uint64_t bytes, bool now)
+{
+	uint64_t missing = 0, changed;
+	int ret = commit(seg, off, bytes, SHMIPC_DEV_LOOK, &missing);
+
+	if (ret)
+		return ret;
+	if (missing != bytes)
+		return -EAGAIN;
+	if (!has_room(seg->fd, bytes + SHMIPC_PAGES_SPARE))
+		return -ENOSPC;
+	ret = commit(seg, off, bytes, 0, &changed);
+	if (!ret && now)
+		shmipc_dev_prefault(seg->base, (struct shmipc_span){ off, bytes }, true);
+	return ret;
+}
+
 int shmipc_dev_uncommit(struct shmipc_segment *seg, uint64_t off, uint64_t bytes)
 {
 	uint64_t changed;

@@ -23,6 +23,7 @@ int shmipc_dev_look(struct shmipc_segment *seg, const char *name, int *ret_in_us
 int shmipc_dev_each(int (*fn)(const char *name, void *arg), void *arg);
 int shmipc_dev_reap(const char *name);
 int shmipc_dev_commit(struct shmipc_segment *seg, uint64_t off, uint64_t bytes);
+int shmipc_dev_commit_huge(struct shmipc_segment *seg, uint64_t off, uint64_t bytes, bool now);
 int shmipc_dev_uncommit(struct shmipc_segment *seg, uint64_t off, uint64_t bytes);
 int shmipc_dev_used(struct shmipc_segment *seg, uint64_t *ret_bytes);
 int shmipc_dev_see(struct shmipc_segment *seg, uint64_t off, uint64_t bytes);

@@ -526,6 +526,11 @@ int shmipc_mem_commit(struct shmipc_segment *seg, uint64_t off, uint64_t bytes)
 	return shmipc_pages_commit(seg->fd, seg->base, off, bytes);
 }
 
+int shmipc_mem_commit_huge(struct shmipc_segment *seg, uint64_t off, uint64_t bytes, bool now)
+{
+	return shmipc_pages_commit_huge(seg->fd, now ? seg->base : NULL, off, bytes);
+}
+
 int shmipc_mem_uncommit(struct shmipc_segment *seg, uint64_t off, uint64_t bytes)
 {
 	uint64_t huge = shmipc_pages_of_fs(seg->fd);

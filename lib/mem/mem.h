@@ -27,6 +27,7 @@ int shmipc_mem_look(struct shmipc_segment *seg, const char *name, int *ret_in_us
 int shmipc_mem_each(int (*fn)(const char *name, void *arg), void *arg);
 int shmipc_mem_reap(const char *name);
 int shmipc_mem_commit(struct shmipc_segment *seg, uint64_t off, uint64_t bytes);
+int shmipc_mem_commit_huge(struct shmipc_segment *seg, uint64_t off, uint64_t bytes, bool now);
 int shmipc_mem_uncommit(struct shmipc_segment *seg, uint64_t off, uint64_t bytes);
 int shmipc_mem_used(struct shmipc_segment *seg, uint64_t *ret_bytes);
 int shmipc_mem_see(struct shmipc_segment *seg, uint64_t off, uint64_t bytes);

@@ -50,6 +50,15 @@ struct shmipc_backend {
 	 * how much of the segment is real.
 	 */
 	int (*commit)(struct shmipc_segment *seg, uint64_t off, uint64_t bytes);
+	/*
+	 * commit_huge: commit [off, off + bytes), whole blocks of 2 MiB, in pages of 2 MiB.
+	 * @now: before it returns; else it may be done later, on another thread, without
+	 * success even if 0 is returned. 0; -EAGAIN: a part of it is committed already;
+	 * -ENOSPC: less than 4 MiB would be left of what the file system, or a limit, allows;
+	 * -EBUSY: others are done first; -errno: none can be had. Unless 0 hardly anything
+	 * was committed, and commit may still work.
+	 */
+	int (*commit_huge)(struct shmipc_segment *seg, uint64_t off, uint64_t bytes, bool now);
 	int (*uncommit)(struct shmipc_segment *seg, uint64_t off, uint64_t bytes);
 	int (*used)(struct shmipc_segment *seg, uint64_t *ret_bytes);
 	/* Can all of [off, off + bytes) be read? Takes no memory. 0; -EFAULT: no; -errno. */

@@ -18,6 +18,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "segment/page.h"
 #include "segment/probe.h"
 
 /* Read-held by each thread that opens or closes; may be held twice by one. */
@@ -58,6 +59,7 @@ static void in_child(void)
 		seg->fd = -1;
 	}
 	shmipc_keeper_after_fork();
+	shmipc_pages_after_fork();
 	shmipc_wait_after_fork();
 	shmipc_wait_words_after_fork();
 	pthread_mutex_unlock(&fork_mutex);

@@ -53,8 +53,8 @@ uint64_t shmipc_pages_data_align(const struct shmipc_pages *p, uint64_t data_byt
 	return SHMIPC_PAGE_2M;
 }
 
-/* Map a whole file (or, for -1, private memory) at a multiple of @align. */
-unsigned char *shmipc_pages_map(int fd, size_t bytes, int prot, uint64_t align)
+/* Map a part of a file, or for -1 private memory, at a multiple of @align. */
+unsigned char *shmipc_pages_map_at(int fd, uint64_t off, size_t bytes, int prot, uint64_t align)
 {
 	size_t room = bytes + align;
 	int flags = fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED;
@@ -68,11 +68,17 @@ unsigned char *shmipc_pages_map(int fd, size_t bytes, int prot, uint64_t align)
 		(void)munmap(hole, (size_t)(base - hole));
 	if (hole + room > base + bytes)
 		(void)munmap(base + bytes, (size_t)(hole + room - (base + bytes)));
-	if (mmap(base, bytes, prot, flags | MAP_FIXED, fd, 0) == MAP_FAILED) {
+	if (mmap(base, bytes, prot, flags | MAP_FIXED, fd, (off_t)off) == MAP_FAILED) {
 		(void)munmap(base, bytes);
 		return NULL;
 	}
 	return base;
+}
+
+/* All of a file. */
+unsigned char *shmipc_pages_map(int fd, size_t bytes, int prot, uint64_t align)
+{
+	return shmipc_pages_map_at(fd, 0, bytes, prot, align);
 }
 
 static int bind_node(unsigned char *base, uint64_t bytes, int node)
@@ -98,25 +104,26 @@ static int node_of(unsigned char *addr)
 }
 
 /*
- * 2 MiB pages for [@off, @off + @bytes): a page of each must exist before it can be
- * collapsed; fallocate provides it without a risk of SIGBUS.
+ * 2 MiB pages for the whole ones in [@off, @off + @bytes): a page of each must exist before
+ * it can be collapsed; fallocate provides it without a risk of SIGBUS. One call for all:
+ * each makes the kernel wait for all CPUs to put their new pages into its lists.
+ *
+ * Return: 0; -errno: not all of them could be had.
  */
-static bool collapse(int fd, unsigned char *base, uint64_t off, uint64_t bytes)
+int shmipc_pages_collapse(int fd, unsigned char *base, uint64_t off, uint64_t bytes)
 {
-	uint64_t at;
-	bool all = bytes >= SHMIPC_PAGE_2M;
+	uint64_t end = (off + bytes) / SHMIPC_PAGE_2M * SHMIPC_PAGE_2M, at;
 
-	for (at = off; at + SHMIPC_PAGE_2M <= off + bytes; at += SHMIPC_PAGE_2M) {
-		if (fd >= 0 && fallocate(fd, 0, (off_t)at, (off_t)SHMIPC_CTL_PAGE))
-			return false;
-		if (madvise(base + at, SHMIPC_PAGE_2M, MADV_COLLAPSE))
-			all = false;
-	}
-	return all;
+	if (end <= off)
+		return -EINVAL;
+	for (at = off; fd >= 0 && at < end; at += SHMIPC_PAGE_2M)
+		if (fallocate(fd, 0, (off_t)at, (off_t)SHMIPC_CTL_PAGE))
+			return -errno;
+	return madvise(base + off, end - off, MADV_COLLAPSE) ? -errno : 0;
 }
 
 /* Page tables for what is there, so that the first use takes no faults. */
-static int populate(unsigned char *at, uint64_t bytes)
+int shmipc_pages_fault_in(unsigned char *at, uint64_t bytes)
 {
 	int ret;
 
@@ -138,7 +145,7 @@ static int take(int fd, unsigned char *base, uint64_t off, uint64_t bytes)
 		if (ret)
 			return -errno;
 	}
-	return populate(base + off, bytes);
+	return shmipc_pages_fault_in(base + off, bytes);
 }
 
 /**
@@ -171,7 +178,7 @@ int shmipc_pages_populate(struct shmipc_pages *p, int fd, unsigned char *base, u
 		if (shmipc_pages_data_align(p, data_bytes) == SHMIPC_PAGE_2M) {
 			if (fd < 0)
 				ret = take(fd, base, data_off, data_bytes);
-			if (!ret && collapse(fd, base, data_off, data_bytes))
+			if (!ret && !shmipc_pages_collapse(fd, base, data_off, data_bytes))
 				p->got = SHMIPC_PAGE_2M;
 		}
 		if (!ret)
@@ -204,7 +211,7 @@ int shmipc_pages_commit(int fd, unsigned char *base, uint64_t off, uint64_t byte
 	if (!bytes)
 		return 0;
 	if (fd < 0 || !fallocate(fd, 0, (off_t)off, (off_t)bytes))
-		return populate(base + off, bytes);
+		return shmipc_pages_fault_in(base + off, bytes);
 	if (errno != EINTR)
 		return -errno;
 	for (; !ret && off < end; off += n) {

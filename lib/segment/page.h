@@ -9,6 +9,9 @@
 
 #include <shmipc/segment.h>
 
+/* Room for the rest of a request that is committed after its blocks of 2 MiB. */
+#define SHMIPC_PAGES_SPARE	(2 * SHMIPC_PAGE_2M)
+
 struct shmipc_pages {
 	uint64_t asked;
 	uint64_t got;
@@ -21,6 +24,9 @@ struct shmipc_pages {
 
 uint64_t shmipc_pages_data_align(const struct shmipc_pages *p, uint64_t data_bytes);
 unsigned char *shmipc_pages_map(int fd, size_t bytes, int prot, uint64_t align);
+unsigned char *shmipc_pages_map_at(int fd, uint64_t off, size_t bytes, int prot, uint64_t align);
+int shmipc_pages_collapse(int fd, unsigned char *base, uint64_t off, uint64_t bytes);
+int shmipc_pages_fault_in(unsigned char *at, uint64_t bytes);
 int shmipc_pages_populate(struct shmipc_pages *p, int fd, unsigned char *base, uint64_t bytes,
 			  uint64_t ctl_bytes, uint64_t data_off);
 uint64_t shmipc_pages_of_fs(int fd);
@@ -33,5 +39,9 @@ int shmipc_pages_used(int fd, unsigned char *base, uint64_t bytes, uint64_t *ret
 int shmipc_pages_see(unsigned char *base, uint64_t off, uint64_t bytes);
 /* Is [*@off, *@off + *@bytes) in a segment of @all? Then widen or narrow it to whole pages. */
 bool shmipc_pages_within(uint64_t all, uint64_t page, uint64_t *off, uint64_t *bytes, bool widen);
+
+/* page_huge.c: the op commit_huge; @base: NULL: later, on another thread */
+int shmipc_pages_commit_huge(int fd, unsigned char *base, uint64_t off, uint64_t bytes);
+void shmipc_pages_after_fork(void);
 
 #endif /* SHMIPC_LIB_PAGE_H */

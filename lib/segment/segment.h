@@ -79,6 +79,8 @@ struct shmipc_segment {
 	struct shmipc_ring ring;	/* kinds with a ring */
 	struct shmipc_tlog log;		/* topics */
 	struct shmipc_tlog_memory memory; /* what its end knows to be there */
+	uint64_t huge_from;		/* no huge pages until so many bytes are known */
+	bool huge_late;			/* the next block is still to be asked for */
 	const struct shmipc_tlog_opts *make_log;	/* while it is created */
 	struct shmipc_segment *replaces;	/* likewise: has the name until then */
 	uint32_t *live;			/* words of the end that uses it, or NULL: ... */

@@ -258,11 +258,16 @@ static bool backed(const struct shmipc_pool *p, uint32_t chunk)
 	       chunk_state(shmipc_load_relaxed(&p->log->chunk[chunk])) == SHMIPC_CHUNK_RETIRED;
 }
 
-/* Get the memory of chunks that we have taken; if that fails, they are free again. */
+/*
+ * Get the memory of chunks that we have taken; if that fails, they are free again, and
+ * the first to be looked at for a message that needs fewer: a part of them may have some.
+ */
 static int have(struct shmipc_pool *p, uint32_t first, uint32_t n)
 {
 	int ret = shmipc_tlog_chunks(p->log, first, first + n - 1);
 
+	if (ret)
+		p->cursor = first;
 	while (ret && n--)
 		/* pool.R2 -> pool.R3 */
 		shmipc_store_release(&p->log->chunk[first + n], SHMIPC_CHUNK_FREE);

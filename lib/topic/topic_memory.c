@@ -4,6 +4,11 @@
  *
  * For a publisher the backend takes memory. For a subscriber it finds out whether there
  * is any; a subscriber takes memory only for its line.
+ *
+ * A publisher takes whole blocks of 2 MiB in huge pages: those that one message needs
+ * completely; and, as soon as it has used 2 MiB, the next one when it comes to the middle of one.
+ * Of a block that was made ready so it asks again for each part that it needs, which costs a
+ * microsecond: others may use the rest, or give it back.
  */
 #include <errno.h>
 #include <limits.h>
@@ -12,11 +17,88 @@
 
 #include "topic/topic.h"
 
-static int commit(void *arg, uint64_t off, uint64_t bytes)
+#define BLOCK		SHMIPC_PAGE_2M
+#define BLOCK_NS_MAX	UINT64_C(1000000)	/* as long as small pages take */
+
+/* Bytes that a publisher knows to have memory. */
+static uint64_t known(const struct shmipc_segment *seg)
+{
+	return seg->memory.entries * seg->log.hdr.stride +
+	       (uint64_t)seg->memory.chunks * seg->log.hdr.chunk_bytes;
+}
+
+/* Is the block at @at all in the log's entries or in its pool, and no part of it known? */
+static bool is_new(const struct shmipc_segment *seg, uint64_t at)
+{
+	const struct shmipc_topic_hdr *h = &seg->log.hdr;
+	const struct shmipc_tlog_memory *m = &seg->memory;
+	uint64_t i, last;
+
+	at -= seg->hdr.body_off;
+	if (at >= h->data_off && at + BLOCK <= h->pool_off)
+		return at >= h->data_off + shmipc_tlog_entries_bytes(h, m->entries);
+	if (at < h->pool_off || at + BLOCK > h->pool_off + h->chunks * h->chunk_bytes)
+		return false;
+	last = (at + BLOCK - 1 - h->pool_off) / h->chunk_bytes;
+	for (i = (at - h->pool_off) / h->chunk_bytes; i <= last; i++)
+		if (shmipc_priv_tlog_has_chunk(m, i))
+			return false;
+	return true;
+}
+
+/*
+ * The blocks that lie in [@off, @end), in the segment's offsets: their new pages cost less
+ * than small ones, unless the machine is busy. Then, and if there are none, it is not tried
+ * again until twice as much is used.
+ */
+static void commit_blocks(struct shmipc_segment *seg, uint64_t off, uint64_t end)
+{
+	uint64_t from = shmipc_priv_round_up(off, BLOCK), to = end / BLOCK * BLOCK, began;
+	int ret;
+
+	if (from >= to)
+		return;
+	began = shmipc_now_ns();
+	ret = seg->be->commit_huge(seg, from, to - from, true);
+	if (ret == -EAGAIN && to - from > BLOCK)	/* the first was made ready before */
+		ret = seg->be->commit_huge(seg, from + BLOCK, to - from - BLOCK, true);
+	if ((ret && ret != -EAGAIN) || shmipc_now_ns() - began > (to - from) / BLOCK * BLOCK_NS_MAX)
+		seg->huge_from = 2 * known(seg) + BLOCK;
+}
+
+/* The middle of a block is needed: have the next one ready when it is. */
+static void commit_next(struct shmipc_segment *seg, uint64_t off, uint64_t end)
+{
+	uint64_t next = shmipc_priv_round_up(end, BLOCK), middle = next - BLOCK / 2;
+	int ret;
+
+	if ((!seg->huge_late && (off > middle || end <= middle)) || known(seg) < BLOCK ||
+	    !is_new(seg, next))
+		return;
+	ret = seg->be->commit_huge(seg, next, BLOCK, false);
+	seg->huge_late = ret == -EBUSY;
+	if (ret && ret != -EAGAIN && ret != -EBUSY)
+		seg->huge_from = 2 * known(seg) + BLOCK;
+}
+
+static int commit_known(void *arg, uint64_t off, uint64_t bytes)
 {
 	struct shmipc_segment *seg = arg;
 
 	return seg->be->commit(seg, seg->hdr.body_off + off, bytes);
+}
+
+static int commit(void *arg, uint64_t off, uint64_t bytes)
+{
+	struct shmipc_segment *seg = arg;
+	uint64_t at = seg->hdr.body_off + off;
+
+	/* Huge pages are no condition for anything. */
+	if (seg->be->commit_huge && seg->hdr.data_off % BLOCK == 0 && known(seg) >= seg->huge_from) {
+		commit_blocks(seg, at, at + bytes);
+		commit_next(seg, at, at + bytes);
+	}
+	return seg->be->commit(seg, at, bytes);
 }
 
 static int see(void *arg, uint64_t off, uint64_t bytes)
@@ -47,7 +129,7 @@ static int begin(struct shmipc_segment *seg, bool publisher)
 	struct shmipc_tlog_memory *m = &seg->memory;
 	uint32_t chunks = seg->log.hdr.chunks;
 
-	*m = (struct shmipc_tlog_memory){ .have = publisher ? commit : see, .see = see,
+	*m = (struct shmipc_tlog_memory){ .have = publisher ? commit_known : see, .see = see,
 					  .grown = grown, .arg = seg };
 	m->chunk = calloc(chunks / 64 + 1, sizeof(*m->chunk));
 	if (!m->chunk)
@@ -64,7 +146,10 @@ int shmipc_topic_memory_pub(struct shmipc_segment *seg)
 	if (ret)
 		return ret;
 	ret = shmipc_tlog_back(&seg->log);
-	return ret ? fail(seg, ret) : 0;
+	if (ret)
+		return fail(seg, ret);
+	seg->memory.have = commit;	/* from now on it grows */
+	return 0;
 }
 
 /* @slot: of a subscriber; or SHMIPC_TOPIC_LOOKS */
@@ -74,6 +159,6 @@ int shmipc_topic_memory_sub(struct shmipc_segment *seg, uint32_t slot)
 
 	if (ret || slot == SHMIPC_TOPIC_LOOKS)
 		return ret;
-	ret = commit(seg, shmipc_tlog_line_off(&seg->log, slot), seg->log.sub_stride);
+	ret = commit_known(seg, shmipc_tlog_line_off(&seg->log, slot), seg->log.sub_stride);
 	return ret ? fail(seg, ret) : 0;
 }

@@ -169,7 +169,10 @@ SHMIPC_INLINE uint64_t shmipc_priv_tlog_step(const struct shmipc_tlog *log, uint
 	more += was;
 	if (more < shmipc_tlog_entries_bytes(h, need))
 		more = shmipc_tlog_entries_bytes(h, need);
-	return shmipc_tlog_entries_in(h, shmipc_priv_round_up(more, SHMIPC_CTL_PAGE));
+	/* The largest steps end where they can be huge pages. */
+	return shmipc_tlog_entries_in(h, shmipc_priv_round_up(more, was < SHMIPC_TLOG_STEP_MAX ?
+							      SHMIPC_CTL_PAGE :
+							      SHMIPC_TLOG_STEP_MAX));
 }
 
 /**
