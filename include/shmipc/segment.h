@@ -34,7 +34,7 @@ struct shmipc_segment;
 #define SHMIPC_PERSIST		0x04u	/* at creation: stays without peers */
 #define SHMIPC_ON_NODE		0x08u	/* use @node */
 #define SHMIPC_CHOWN		0x10u	/* use @uid and @gid */
-#define SHMIPC_POPULATE		0x80u	/* at creation: take all memory; see topic.h */
+#define SHMIPC_POPULATE		0x80u	/* topics: take all memory; see topic.h */
 
 #define SHMIPC_PAGE_4K		(UINT64_C(1) << 12)
 #define SHMIPC_PAGE_2M		(UINT64_C(1) << 21)

@@ -49,7 +49,8 @@ extern "C" {
  * @struct_bytes: sizeof this struct, as the caller knows it
  * @flags:        SHMIPC_PERSIST (history stays when all have gone) and so on.
  *                A topic takes memory as it is used; SHMIPC_POPULATE takes all of it at
- *                creation, so that publishing meets no page faults and no ENOSPC later
+ *                once, at creation or for a publisher that opens it, so that publishing
+ *                meets no page faults and no ENOSPC later
  * @publishers:   the most at a time; 0: 64. With 1, publishing needs no locked
  *                instruction, and a second publisher is refused
  * @subscribers:  the most at a time; 0: 256. Read-only ones do not count

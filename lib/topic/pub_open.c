@@ -72,7 +72,7 @@ static void recall_fence(void)
 		shmipc_sleep_ns(RECALL_SLEEP_NS);
 }
 
-static int start(struct shmipc_pub_priv *p, const struct shmipc_pub_opts *o)
+static int start(struct shmipc_pub_priv *p, const struct shmipc_pub_opts *o, bool populate)
 {
 	struct shmipc_segment *seg = p->t.seg;
 	uint64_t id, generation;
@@ -85,6 +85,8 @@ static int start(struct shmipc_pub_priv *p, const struct shmipc_pub_opts *o)
 	shmipc_waiter_init(&p->t.wait, o->spin_ns, NULL);
 	p->chain = o->chain;
 	ret = shmipc_topic_memory_pub(seg);
+	if (!ret && populate)
+		ret = shmipc_topic_memory_all(seg);
 	if (ret)
 		return ret;
 	generation = shmipc_load_relaxed(&shmipc_segment_slot(seg, p->t.end.slot)->generation);
@@ -159,7 +161,7 @@ SHMIPC_EXPORT int shmipc_pub_open(struct shmipc_pub **ret, const char *name,
 	err = open_topic(p, &old, name, topic);
 	if (err)
 		goto free_pub;
-	err = start(p, &o);
+	err = start(p, &o, topic && topic->flags & SHMIPC_POPULATE);
 	if (err)
 		goto leave;
 	/* Subscribers that waited for this topic are in it before the first message is. */

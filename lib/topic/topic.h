@@ -168,6 +168,7 @@ bool shmipc_topic_sub_alive(struct shmipc_segment *seg, uint32_t slot, uint64_t 
  */
 #define SHMIPC_TOPIC_LOOKS	UINT32_MAX
 int shmipc_topic_memory_pub(struct shmipc_segment *seg);
+int shmipc_topic_memory_all(struct shmipc_segment *seg);	/* then: the rest, too */
 int shmipc_topic_memory_sub(struct shmipc_segment *seg, uint32_t slot);
 
 /* pub_wait.c */

@@ -94,7 +94,7 @@ static int commit(void *arg, uint64_t off, uint64_t bytes)
 	uint64_t at = seg->hdr.body_off + off;
 
 	/* Huge pages are no condition for anything. */
-	if (seg->be->commit_huge && seg->hdr.data_off % BLOCK == 0 && known(seg) >= seg->huge_from) {
+	if (seg->hdr.data_off % BLOCK == 0 && known(seg) >= seg->huge_from) {
 		commit_blocks(seg, at, at + bytes);
 		commit_next(seg, at, at + bytes);
 	}
@@ -150,6 +150,22 @@ int shmipc_topic_memory_pub(struct shmipc_segment *seg)
 		return fail(seg, ret);
 	seg->memory.have = commit;	/* from now on it grows */
 	return 0;
+}
+
+/* Of others' chunks nothing is recorded: they may give them back. */
+int shmipc_topic_memory_all(struct shmipc_segment *seg)
+{
+	const struct shmipc_topic_hdr *h = &seg->log.hdr;
+	uint64_t off = seg->hdr.body_off + h->pool_off, end = off + h->chunks * h->chunk_bytes, at;
+	int ret = shmipc_tlog_grow(&seg->log, h->entries);
+
+	if (ret)
+		return fail(seg, ret);
+	at = shmipc_priv_round_up(off, BLOCK);
+	for (; seg->hdr.data_off % BLOCK == 0 && at + BLOCK <= end; at += BLOCK)
+		(void)seg->be->commit_huge(seg, at, BLOCK, true);
+	ret = end > off ? seg->be->commit(seg, off, end - off) : 0;
+	return ret ? fail(seg, ret) : 0;
 }
 
 /* @slot: of a subscriber; or SHMIPC_TOPIC_LOOKS */

@@ -154,7 +154,7 @@ const struct opt topic_options[] = {
 	  .take = take_number32, .at = offsetof(struct topic_opts, align),
 	  .help = "alignment of messages, 8 to 4096" },
 	{ .name = "populate", .take = take_flag, .at = offsetof(struct topic_opts, populate),
-	  .help = "take all memory at creation, not as it is used" },
+	  .help = "take all memory at once, not as it is used" },
 	{ .name = NULL },
 };
 

@@ -49,7 +49,7 @@ struct topic_opts {
 	uint32_t policies;
 	uint64_t evict_ns;
 	uint32_t align;
-	int populate;			/* take all memory at creation */
+	int populate;			/* take all memory at once */
 };
 
 /* send and pub. */

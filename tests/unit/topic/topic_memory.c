@@ -155,6 +155,34 @@ TEST(topic_memory_populate_commits_all_at_creation)
 	env_tear_down(&env);
 }
 
+TEST_F(topic_memory, populate_of_an_existing_topic_commits_the_rest)
+{
+	struct shmipc_topic_opts o = { .struct_bytes = sizeof(o), .flags = SHMIPC_POPULATE };
+	const uint64_t pool = log_of(self->pub)->hdr.chunks * log_of(self->pub)->hdr.chunk_bytes;
+	struct shmipc_sub_opts so = sub_opts(SHMIPC_START_OLDEST, SHMIPC_POLICY_LOSSLESS);
+	struct shmipc_pub *pub;
+	uint64_t was, i;
+
+	for (i = 0; i < 10; i++)
+		ASSERT_EQ(0, put_len(self->pub, i, i % 2 ? 100 : 30000));
+	/* Not by a subscriber. */
+	was = pub_used(self->pub);
+	ASSERT_EQ(0, shmipc_sub_open(&self->sub, TOPIC, &o, &so)) TH_LOG("%s", shmipc_error_text());
+	EXPECT_EQ(was, pub_used(self->pub));
+	ASSERT_EQ(0, shmipc_pub_open(&pub, TOPIC, &o, NULL)) TH_LOG("%s", shmipc_error_text());
+	was = pub_used(pub);
+	EXPECT_LE(log_bytes(pub) + pool, was);
+	EXPECT_EQ(log_of(pub)->hdr.entries, log_of(pub)->pub->backed);
+	for (i = 0; i < 10; i++)
+		ASSERT_EQ(i % 2 ? 100 : 30000, get_len(self->sub, i, 30000));
+	shmipc_sub_close(self->sub);
+	self->sub = NULL;
+	for (i = 0; i < 2100; i++)
+		ASSERT_EQ(0, put_len(i % 2 ? pub : self->pub, i, i % 3 ? 8000 : 100));
+	EXPECT_EQ(was, pub_used(pub));
+	shmipc_pub_close(pub);
+}
+
 /* A subscriber commits at most the page of its line. */
 TEST_F(topic_memory, reading_commits_nothing)
 {
@@ -373,6 +401,22 @@ TEST_F(topic_full, loans_and_batches_can_be_published_later)
 	EXPECT_EQ(20000, get_len(self->sub, 5, 20000));
 	EXPECT_EQ(0, shmipc_pub_send_batch(self->pub, v, 100, 0));
 	EXPECT_EQ(0, get_range(self->sub, 1000, 1100));
+}
+
+TEST_F(topic_full, populate_fails_if_the_rest_does_not_fit)
+{
+	struct shmipc_topic_opts o = { .struct_bytes = sizeof(o), .flags = SHMIPC_POPULATE };
+	struct shmipc_pub *pub;
+
+	ASSERT_EQ(0, shmipc_pub_open(&self->pub, TOPIC, NULL, NULL));
+	ASSERT_EQ(0, room_fill(&self->filler, &self->env, MIB(6)));
+	EXPECT_EQ(-ENOSPC, shmipc_pub_open(&pub, TOPIC, &o, NULL));
+	EXPECT_NE(NULL, strstr(shmipc_error_text(), "ENOSPC"));
+	/* The others go on. */
+	EXPECT_EQ(0, put_len(self->pub, 0, 30000));
+	ASSERT_EQ(0, room_fill(&self->filler, &self->env, MIB(12)));
+	EXPECT_EQ(0, shmipc_pub_open(&pub, TOPIC, &o, NULL)) TH_LOG("%s", shmipc_error_text());
+	shmipc_pub_close(pub);
 }
 
 /* The call fails with ENOSPC and leaves nothing behind. */
