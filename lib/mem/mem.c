@@ -207,7 +207,7 @@ int shmipc_mem_fill(struct shmipc_segment *seg, const char *name,
 	uint64_t ctl, bytes;
 	int ret;
 
-	pages.lazy = !pages.fs_page && o->page < SHMIPC_PAGE_2M && !(o->flags & SHMIPC_POPULATE);
+	pages.lazy = o->page < SHMIPC_PAGE_2M && !(o->flags & SHMIPC_POPULATE);
 	ret = shmipc_opts_plan(&h, &b, o, seg->make_log, name, &pages);
 	if (ret)
 		return ret;

@@ -57,7 +57,8 @@ uint64_t shmipc_pages_data_align(const struct shmipc_pages *p, uint64_t data_byt
 unsigned char *shmipc_pages_map_at(int fd, uint64_t off, size_t bytes, int prot, uint64_t align)
 {
 	size_t room = bytes + align;
-	int flags = fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED;
+	/* hugetlbfs would set pages aside for all of it. Nothing is touched without a page. */
+	int flags = fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED | MAP_NORESERVE;
 	unsigned char *hole, *base;
 
 	hole = mmap(NULL, room, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -168,12 +169,12 @@ int shmipc_pages_populate(struct shmipc_pages *p, int fd, unsigned char *base, u
 	if (ret)
 		return ret;
 	p->got = p->fs_page ? p->fs_page : SHMIPC_PAGE_4K;
-	if (p->fs_page) {
-		ret = take(fd, base, 0, bytes);
-	} else if (p->first_bytes) {
+	if (p->first_bytes) {
 		ret = take(fd, base, 0, ctl_bytes);
 		if (!ret)
 			ret = take(fd, base, data_off, p->first_bytes);
+	} else if (p->fs_page) {
+		ret = take(fd, base, 0, bytes);
 	} else {
 		if (shmipc_pages_data_align(p, data_bytes) == SHMIPC_PAGE_2M) {
 			if (fd < 0)
