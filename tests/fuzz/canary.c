@@ -54,6 +54,14 @@ static const struct {
 	  "n < log->hdr.pubs ? (uint32_t)n : log->hdr.pubs", "(uint32_t)n" },
 	{ "tlog: more subscribers than there are slots", "include/shmipc/inline/tlog_floor.h",
 	  "used < log->hdr.subs ? (uint32_t)used : log->hdr.subs", "(uint32_t)used" },
+	{ "tlog: entries need no memory", "include/shmipc/inline/tlog_memory.h",
+	  "return m->entries >= log->hdr.entries || seq < m->entries ? 0 : -EAGAIN;", "return 0;" },
+	{ "tlog: a publisher claims what may have no memory", "include/shmipc/inline/tlog_tx.h",
+	  "uint64_t had = shmipc_priv_tlog_end(tx->log);", "uint64_t had = ~0ULL;" },
+	{ "tlog: memory is asked for without a limit", "include/shmipc/inline/tlog_memory.h",
+	  "return n < log->hdr.entries ? n : log->hdr.entries;", "return n;" },
+	{ "tlog: chunks need no memory", "include/shmipc/inline/tlog_memory.h",
+	  "if (!shmipc_priv_tlog_has_chunk(m, i))", "if (0)" },
 };
 
 /* How to build the fuzzer from the copy in its directory. */

@@ -6,7 +6,8 @@
  * written between its calls, so that a seed reproduces the run; then another process
  * writes while the victim works. The victim must not crash, must not hang, and must not
  * access anything outside the log: the byte before it and the byte after it are
- * inaccessible.
+ * inaccessible. If the log grows, so is each page that has no memory yet: the victim gets
+ * it, or is refused, at random, and others get it meanwhile.
  *
  * This program needs the headers alone, so that canary.c can build it against
  * headers with a planted bug, which it must find.
@@ -17,34 +18,154 @@
 #include "mem.h"
 #include "settle.h"
 
-enum { ENDS, CALLS, DEAD, GOOD };	/* sh->word[] */
+enum { ENDS, CALLS, DEAD, GOOD, GROWN, REFUSED, UNSEEN };	/* sh->word[] */
 
 #define PUBS	3
 #define SUBS	3
 #define HOLDS	2
+#define PAGE	((uint64_t)SHMIPC_CTL_PAGE)
 
 struct target {
 	struct mem m;
-	struct shmipc_tlog log;
+	struct shmipc_tlog log;		/* of publishers; the same for subscribers: */
+	struct shmipc_tlog rx_log;
 	struct shmipc_tlog_opts o;
+	/* If it grows */
+	struct rng *r;
+	struct shmipc_tlog_memory memory, rx_memory;
+	uint64_t chunk, rx_chunk;	/* bits */
+	unsigned char there[256];	/* pages that have memory */
 };
 
-static int make(struct target *t, struct rng *r)
+static void wrong(const char *what, int ret)
+{
+	if (!__atomic_fetch_add(&sh->bad, 1, __ATOMIC_RELAXED))
+		fprintf(stderr, "# fuzz/tlog: %s: %d\n", what, ret);
+}
+
+/* Memory of a log that grows */
+
+static uint64_t pages_of(const struct target *t)
+{
+	return (t->m.bytes + PAGE - 1) / PAGE;
+}
+
+/* Have [@off, @off + @bytes) memory, all of it? */
+static int is_there(const struct target *t, uint64_t off, uint64_t bytes)
+{
+	uint64_t i;
+
+	if (bytes > t->m.bytes || off > t->m.bytes - bytes)
+		return 0;
+	for (i = off / PAGE; t->r && i * PAGE < off + bytes; i++)
+		if (!t->there[i])
+			return 0;
+	return 1;
+}
+
+static void set_there(struct target *t, uint64_t off, uint64_t bytes, int there)
+{
+	uint64_t from = off / PAGE, to = (off + bytes + PAGE - 1) / PAGE;
+
+	memset(t->there + from, there, to - from);
+	if (mprotect(t->m.ptr + from * PAGE, (to - from) * PAGE,
+		     there ? PROT_READ | PROT_WRITE : PROT_NONE))
+		wrong("mprotect", (int)from);
+}
+
+static int have(void *arg, uint64_t off, uint64_t bytes)
+{
+	struct target *t = arg;
+
+	if (!bytes || bytes > t->m.bytes || off > t->m.bytes - bytes) {
+		wrong("have: outside the log", (int)off);
+		return -EINVAL;
+	}
+	sh->word[REFUSED]++;
+	if (rng_chance(t->r, 4))
+		return -ENOSPC;
+	sh->word[REFUSED]--;
+	sh->word[GROWN] += !is_there(t, off, bytes);
+	set_there(t, off, bytes, 1);
+	return 0;
+}
+
+/* What it cannot see others may have got in this moment. */
+static int see(void *arg, uint64_t off, uint64_t bytes)
+{
+	struct target *t = arg;
+
+	if (!bytes || bytes > t->m.bytes || off > t->m.bytes - bytes) {
+		wrong("see: outside the log", (int)off);
+		return -EINVAL;
+	}
+	if (is_there(t, off, bytes))
+		return 0;
+	sh->word[UNSEEN]++;
+	if (rng_chance(t->r, 2))
+		return -EPROTO;
+	set_there(t, off, bytes, 1);
+	return 0;
+}
+
+static void grown(void *arg)
+{
+	(void)arg;
+}
+
+/* As new: only the control pages and the first entries have memory. */
+static void begin_growing(struct target *t)
+{
+	uint64_t end = t->log.hdr.data_off + shmipc_tlog_entries_bytes(&t->log.hdr, t->o.backed);
+
+	end = (end + PAGE - 1) / PAGE;
+	set_there(t, 0, end * PAGE, 1);
+	if (end < pages_of(t))
+		set_there(t, end * PAGE, (pages_of(t) - end) * PAGE, 0);
+}
+
+/* An end that attaches knows nothing yet. */
+static void forget(struct target *t)
+{
+	t->chunk = t->rx_chunk = 0;
+	t->memory = (struct shmipc_tlog_memory){ .have = have, .see = see, .grown = grown,
+						 .arg = t, .chunk = &t->chunk };
+	t->rx_memory = t->memory;
+	t->rx_memory.have = see;
+	t->rx_memory.chunk = &t->rx_chunk;
+	t->log.memory = &t->memory;
+	t->rx_log.memory = &t->rx_memory;
+}
+
+static int make(struct target *t, struct rng *r, int grows)
 {
 	struct shmipc_topic_hdr h;
 	uint64_t bytes;
 
 	memset(t, 0, sizeof(*t));
 	t->o = (struct shmipc_tlog_opts){
-		.pubs = rng_chance(r, 3) ? 1 : PUBS, .subs = SUBS, .keep = rng_below(r, 40),
+		.pubs = rng_chance(r, 3) ? 1 : PUBS, .subs = SUBS,
+		.keep = rng_below(r, grows ? 400 : 40),
 		.cell_bytes = 8u << rng_below(r, 5), .align = 8u << rng_below(r, 4),
 		.holds = HOLDS, .policies = 0xe, .chunk_bytes = 4096,
-		.chunks = (uint32_t)rng_below(r, 4),
+		.chunks = (uint32_t)rng_below(r, grows ? 9 : 4),
 	};
 	if (shmipc_tlog_layout(&t->o, &h, &bytes) || mem_get(&t->m, MEM_SHARED, bytes))
 		return -1;
-	return shmipc_tlog_init(t->m.ptr, bytes, &t->o) ||
-	       shmipc_tlog_check(t->m.ptr, bytes, &t->log) ? -1 : 0;
+	if (grows)
+		t->o.backed = shmipc_tlog_first(&h);
+	if (shmipc_tlog_init(t->m.ptr, bytes, &t->o) ||
+	    shmipc_tlog_check(t->m.ptr, bytes, &t->log))
+		return -1;
+	t->rx_log = t->log;
+	if (!grows)
+		return 0;
+	if (pages_of(t) > sizeof(t->there))
+		return -1;
+	t->r = r;
+	begin_growing(t);
+	forget(t);
+	return 0;
 }
 
 /* A number that is more likely than others to cause harm. */
@@ -81,6 +202,8 @@ static void write_entry(struct rng *r, const struct target *t)
 	struct shmipc_entry *e = shmipc_tlog_entry(&t->log, seq);
 	struct shmipc_entry_pool *p = (struct shmipc_entry_pool *)(void *)shmipc_tlog_cell(e);
 
+	if (!is_there(t, (uint64_t)((unsigned char *)e - t->m.ptr), sizeof(*e) + sizeof(*p)))
+		return;
 	v = rng_chance(r, 2) ? rng_below(r, 200) : rng_next(r);
 	if (rng_chance(r, 4))
 		v |= rng_below(r, 30) << SHMIPC_INFO_PREFIX;
@@ -102,6 +225,7 @@ static void write_word(struct rng *r, const struct target *t, void *from, uint64
 static void scribble(struct rng *r, const struct target *t)
 {
 	const struct shmipc_topic_hdr *h = &t->log.hdr;
+	uint64_t at;
 
 	switch (rng_below(r, 8)) {
 	case 0:		/* words that all publishers write */
@@ -121,7 +245,9 @@ static void scribble(struct rng *r, const struct target *t)
 		t->m.ptr[rng_below(r, sizeof(*h))] ^= (unsigned char)(1u << rng_below(r, 8));
 		break;
 	case 5:		/* any byte of the log */
-		t->m.ptr[rng_below(r, t->m.bytes)] = (unsigned char)rng_next(r);
+		at = rng_below(r, t->m.bytes);
+		if (is_there(t, at, 1))
+			t->m.ptr[at] = (unsigned char)rng_next(r);
 		break;
 	case 6:
 		memcpy(t->m.ptr, h, sizeof(*h));
@@ -150,12 +276,6 @@ static void touch(const unsigned char *c, size_t len)
 	sink = sum;
 }
 
-static void wrong(const char *what, int ret)
-{
-	if (!__atomic_fetch_add(&sh->bad, 1, __ATOMIC_RELAXED))
-		fprintf(stderr, "# fuzz/tlog: %s: %d\n", what, ret);
-}
-
 struct victim {
 	struct rng *r;
 	struct shmipc_tlog_tx tx;
@@ -182,8 +302,13 @@ static void attach(struct victim *v, struct target *t)
 	if (!ret && log.bytes > t->m.bytes)
 		wrong("log_check: outside the memory", ret);
 	/* It may succeed with different numbers; continue with those. */
+	if (t->r) {
+		forget(t);
+		if (shmipc_tlog_back(&t->log))
+			return;
+	}
 	(void)settle_init(&v->tx, &t->log, (uint32_t)rng_below(v->r, t->o.pubs), alive, v);
-	shmipc_tlog_rx_init(&v->rx, &t->log);
+	shmipc_tlog_rx_init(&v->rx, &t->rx_log);
 	shmipc_tlog_rx_begin(&v->rx, (uint32_t)rng_below(v->r, 3), 1 + rng_below(v->r, 3), 0);
 	if (rng_chance(v->r, 2))
 		shmipc_tlog_rx_join(&v->rx, (uint32_t)rng_below(v->r, SUBS),
@@ -203,7 +328,7 @@ static void publish(struct victim *v, struct target *t)
 
 	if (ret == -EAGAIN) {
 		ret = shmipc_tlog_make_room(&v->tx, n, &b);
-		if (ret == -EPROTO)
+		if (ret == -EPROTO || (t->r && ret == -ENOSPC))
 			return;
 		if (ret && ret != -EAGAIN)
 			wrong("make_room: unexpected error", ret);
@@ -245,6 +370,18 @@ static void use(struct victim *v, struct target *t, const struct shmipc_tlog_ref
 		shmipc_tlog_unhold(&v->rx, 0);
 }
 
+/* As the pool does with chunks of its own. */
+static void write_chunk(struct victim *v, struct target *t)
+{
+	uint64_t i = rng_below(v->r, t->o.chunks), last = i + rng_below(v->r, t->o.chunks - i);
+	int ret = shmipc_tlog_chunks(&t->log, i, last);
+
+	if (ret && ret != -ENOSPC)
+		wrong("chunks: unexpected error", ret);
+	if (!ret)
+		memset(t->log.pool + i * t->o.chunk_bytes, 7, (last + 1 - i) * t->o.chunk_bytes);
+}
+
 static void consume(struct victim *v, struct target *t)
 {
 	struct shmipc_tlog_ref ref;
@@ -261,7 +398,7 @@ static void consume(struct victim *v, struct target *t)
 			wrong("look: unexpected error", ret);
 		return;
 	case 1:
-		(void)settle_next(&v->rx, &t->log, alive, v);
+		(void)settle_next(&v->rx, &t->rx_log, alive, v);
 		(void)shmipc_tlog_moved(&v->rx);
 		return;
 	case 2:
@@ -292,7 +429,11 @@ static void step(struct victim *v, struct target *t)
 {
 	if (!v->tx_ok || !v->rx_ok || rng_chance(v->r, 64))
 		attach(v, t);
-	if (rng_chance(v->r, 2))
+	if (!v->tx_ok)
+		return;		/* it got no memory */
+	if (t->r && t->o.chunks && rng_chance(v->r, 8))
+		write_chunk(v, t);
+	else if (rng_chance(v->r, 2))
 		publish(v, t);
 	else
 		consume(v, t);
@@ -307,24 +448,27 @@ static void step(struct victim *v, struct target *t)
 /* Restore the memory; otherwise all words would soon be invalid. */
 static void mend(struct target *t, struct victim *v)
 {
+	if (t->r)
+		set_there(t, 0, pages_of(t) * PAGE, 1);
 	memset(t->m.ptr, 0, t->m.bytes);
 	(void)shmipc_tlog_init(t->m.ptr, t->m.bytes, &t->o);
+	if (t->r)
+		begin_growing(t);
 	v->tx_ok = v->rx_ok = 0;
 }
 
 /* Invalid data between the calls: the seed reproduces the run. */
-static int alone(struct other *me, void *arg)
+static int run_alone(uint64_t seed, int grows)
 {
-	struct rng r = { *(uint64_t *)arg };
+	struct rng r = { seed };
 	struct victim v;
 	struct target t;
 	uint64_t i;
 	int n;
 
-	(void)me;
 	memset(&v, 0, sizeof(v));
 	v.r = &r;
-	if (make(&t, &r))
+	if (make(&t, &r, grows))
 		return 1;
 	for (i = 0; i < 100000 && stress_time_left(); i++) {
 		for (n = (int)rng_below(&r, 3); n; n--)
@@ -334,6 +478,18 @@ static int alone(struct other *me, void *arg)
 			mend(&t, &v);
 	}
 	return 0;
+}
+
+static int alone(struct other *me, void *arg)
+{
+	(void)me;
+	return run_alone(*(uint64_t *)arg, 0);
+}
+
+static int growing(struct other *me, void *arg)
+{
+	(void)me;
+	return run_alone(*(uint64_t *)arg, 1);
 }
 
 static struct target common;
@@ -385,6 +541,22 @@ static void report(const char *what, int ok)
 	ksft_test_result(ok && sh->word[GOOD] && sh->word[DEAD], "%s\n", what);
 }
 
+static int each_alone(struct rng *r, int (*fn)(struct other *me, void *arg), unsigned int share)
+{
+	struct other v;
+	uint64_t seed;
+	int ok = 1;
+
+	stress_part(share);
+	while (ok && stress_time_left()) {
+		seed = rng_next(r);
+		if (other_start(&v, 0, fn, &seed))
+			ksft_exit_fail_msg("fork\n");
+		ok = judge(other_end(&v), seed);
+	}
+	return ok;
+}
+
 int main(void)
 {
 	struct other a, v;
@@ -392,22 +564,21 @@ int main(void)
 	struct rng r;
 	int ok = 1;
 
-	stress_begin("fuzz/log", 2);
+	stress_begin("fuzz/log", 3);
 	r.state = stress_seed;
-
-	stress_part(50);
-	while (ok && stress_time_left()) {
-		seed = rng_next(&r);
-		if (other_start(&v, 0, alone, &seed))
-			ksft_exit_fail_msg("fork\n");
-		ok = judge(other_end(&v), seed);
-	}
+	ok = each_alone(&r, alone, 40);
 	report("invalid data between the calls", ok);
+	ok = ok && each_alone(&r, growing, 30);
+	ksft_print_msg("%llu parts got memory, %llu were refused it, %llu were not seen\n",
+		       (unsigned long long)sh->word[GROWN], (unsigned long long)sh->word[REFUSED],
+		       (unsigned long long)sh->word[UNSEEN]);
+	report("invalid data while it grows", ok && sh->word[GROWN] && sh->word[REFUSED] &&
+	       sh->word[UNSEEN]);
 
-	stress_part(50);
+	stress_part(30);
 	while (ok && stress_time_left()) {
 		seed = rng_next(&r);
-		if (make(&common, &r) || other_start(&a, 0, attacker, &seed) ||
+		if (make(&common, &r, 0) || other_start(&a, 0, attacker, &seed) ||
 		    other_start(&v, 0, victim, &seed))
 			ksft_exit_fail_msg("start\n");
 		ok = judge(other_end(&v), seed);
