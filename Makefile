@@ -171,6 +171,7 @@ DEST_INC = $(DESTDIR)$(INCDIR)
 DEST_MAN = $(DESTDIR)$(MANDIR)
 DEST_BASH = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 DEST_ZSH = $(DESTDIR)$(PREFIX)/share/zsh/site-functions
+DEST_TMP = $(DESTDIR)$(PREFIX)/lib/tmpfiles.d
 MAN	:= $(wildcard lib/man/*.[1-9] tools/man/*.[1-9])
 
 install: all
@@ -189,13 +190,14 @@ install: all
 	for s in bash zsh; do $(B)/shmipc completion $$s > $(B)/completion.$$s || exit; done
 	install -D -m 644 $(B)/completion.bash $(DEST_BASH)/shmipc
 	install -D -m 644 $(B)/completion.zsh $(DEST_ZSH)/_shmipc
+	install -D -m 644 tools/tmpfiles.conf $(DEST_TMP)/shmipc.conf
 
 uninstall:
 	rm -f $(DEST_BIN)/shmipc $(DEST_LIB)/libshmipc.* $(DEST_LIB)/pkgconfig/shmipc.pc
 	rm -f $(patsubst include/uapi/%,$(DEST_INC)/%,$(wildcard include/uapi/linux/*.h))
 	rm -rf $(DEST_INC)/shmipc
 	for m in $(MAN); do rm -f $(DEST_MAN)/man$${m##*.}/$${m##*/}; done
-	rm -f $(DEST_BASH)/shmipc $(DEST_ZSH)/_shmipc
+	rm -f $(DEST_BASH)/shmipc $(DEST_ZSH)/_shmipc $(DEST_TMP)/shmipc.conf
 
 clean:
 	rm -rf $(B)

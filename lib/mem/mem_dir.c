@@ -17,6 +17,7 @@
 
 static char dir_path[4096];
 static int dir_error;		/* why the directory is not valid */
+static bool dir_named;		/* by the user, who trusts it */
 static pthread_once_t dir_once = PTHREAD_ONCE_INIT;
 
 /* A relative path is relative to the present directory, which may change later. */
@@ -39,7 +40,8 @@ static void dir_init(void)
 {
 	const char *env = secure_getenv("SHMIPC_DIR");
 
-	if (!env || !*env)
+	dir_named = env && *env;
+	if (!dir_named)
 		env = DIR_DEFAULT;
 	dir_error = dir_absolute(env);
 	/* Only for messages; nothing is created there. */
@@ -143,6 +145,37 @@ void shmipc_dir_sweep(void)
 	(void)closedir(d);
 }
 
+/*
+ * Any user may create the default directory, and its owner may replace what others put
+ * there: so it must belong to root or to us. Where others may write, only the sticky bit
+ * keeps them from doing the same. A directory that the user has named is trusted.
+ */
+static int dir_trust(int fd)
+{
+	const char *path = dir_path;
+	struct stat st;
+
+	if (dir_named)
+		return 0;
+	if (fstat(fd, &st))
+		return shmipc_fail(-errno, "shmipc: stat of directory \"%s\": %s (%s)", path,
+				   strerror(errno), shmipc_error_name(-errno));
+	if (st.st_uid && st.st_uid != geteuid())
+		return shmipc_fail(-EACCES, "shmipc: directory \"%s\" belongs to user %u, who could replace what others put there (EACCES); let root create it, see shmipc(7), or set SHMIPC_DIR to a directory that you trust, this one or another",
+				   path, st.st_uid);
+	if (st.st_mode & 0022 && !(st.st_mode & 01000))
+		return shmipc_fail(-EACCES, "shmipc: directory \"%s\" has mode %#o: others could replace what is there (EACCES); set the sticky bit: chmod +t \"%s\"",
+				   path, st.st_mode & 07777u, path);
+	return 0;
+}
+
+static int dir_open_path(const char *path)
+{
+	/* The default directory may not be a link of another user's. */
+	return shmipc_fd(open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC |
+			      (dir_named ? 0 : O_NOFOLLOW)));
+}
+
 int shmipc_dir_open(bool make)
 {
 	const char *path = shmipc_segment_dir();
@@ -152,20 +185,25 @@ int shmipc_dir_open(bool make)
 		return shmipc_fail(dir_error, "shmipc: SHMIPC_DIR \"%s\": %s (%s); set it to an absolute path of less than %zu bytes",
 				   path, strerror(-dir_error), shmipc_error_name(dir_error),
 				   sizeof(dir_path));
-	fd = shmipc_fd(open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+	fd = dir_open_path(path);
 	if (fd < 0 && errno == ENOENT && make) {
 		err = dir_make(path);
 		if (err)
 			return shmipc_fail(err, "shmipc: create directory \"%s\": %s (%s); create it yourself, or set SHMIPC_DIR to one that you may write",
 					   path, strerror(-err), shmipc_error_name(err));
-		fd = shmipc_fd(open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+		fd = dir_open_path(path);
 	}
-	if (fd >= 0)
-		return fd;
+	if (fd >= 0) {
+		err = dir_trust(fd);
+		if (!err)
+			return fd;
+		(void)close(fd);
+		return err;
+	}
 	err = -errno;
 	return shmipc_fail(err, "shmipc: open directory \"%s\": %s (%s); %s", path, strerror(-err),
 			   shmipc_error_name(err),
 			   err == -ENOENT ? "no segment was ever created here" :
-			   err == -ENOTDIR ? "a file is in its place: remove it, or set SHMIPC_DIR to a directory" :
+			   err == -ENOTDIR ? "a file or a link is in its place: remove it, or set SHMIPC_DIR to a directory" :
 			   "set SHMIPC_DIR to one that you may use");
 }
