@@ -518,7 +518,7 @@ SHMIPC_INLINE int shmipc_priv_bcast_to_newest(struct shmipc_bcast_rx *rx)
 		if (!word)
 			return 0;
 		next = shmipc_rec_next(word, pos, &seq, rx->size, rx->align);
-		/* At most one lap: 16-bit numbers can repeat for ever. */
+		/* At most one lap: 16-bit numbers can repeat forever. */
 		if (!next || next - rx->floor_pos > rx->size)
 			return -EPROTO;
 		if (seq != was) {

@@ -60,7 +60,7 @@ struct shmipc_copier {
 
 /**
  * shmipc_copier_find - find one of the library's copiers
- * @ret:  valid for ever
+ * @ret:  valid forever
  * @name: "plain"   memcpy()
  *        "movsb"   the string instruction of x86
  *        "avx2"    loads and stores of 32 bytes

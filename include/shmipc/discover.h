@@ -142,7 +142,7 @@ int shmipc_watch_open(struct shmipc_watch **ret, const char *pattern, uint32_t k
  * shmipc_watch_next - the next event, waiting for it
  * @w:           the watch
  * @ret:         filled in; @ret->struct_bytes is the caller's
- * @deadline_ns: absolute CLOCK_MONOTONIC; 0 never sleeps; UINT64_MAX for ever
+ * @deadline_ns: absolute CLOCK_MONOTONIC; 0 never sleeps; UINT64_MAX forever
  *
  * Return: 0; -EAGAIN none and the deadline was 0; -ETIMEDOUT; -EINTR a signal
  * handler ran while it slept, with SA_RESTART or without (a handler that runs

@@ -116,7 +116,7 @@ SHMIPC_INLINE int shmipc_ring_layout(const struct shmipc_ring_opts *o,
 }
 
 /**
- * shmipc_ring_init - create an empty ring in memory that nobody else uses yet
+ * shmipc_ring_init - create an empty ring in memory that is not in use yet
  * @mem:   aligned to 64 bytes, and all zero, as fresh pages are
  * @bytes: at @mem
  * @o:     options

@@ -146,7 +146,7 @@ int shmipc_pub_open(struct shmipc_pub **ret, const char *name,
  * shmipc_pub_close - leave the topic; NULL is ignored
  * @pub: gone afterwards, with its unpublished loans
  *
- * Published messages stay as long as any process has the topic open, or for ever
+ * Published messages stay as long as any process has the topic open, or forever
  * if it is persistent.
  */
 void shmipc_pub_close(struct shmipc_pub *pub);

@@ -527,7 +527,7 @@ static bool has_room(int fd, uint64_t bytes)
 	       i.total_bytes + bytes <= i.total_max_bytes && i.user_bytes + bytes <= i.user_max_bytes;
 }
 
-/* A block that is committed in one call the module commits in one page; it waits for nobody. */
+/* The module commits a block that is requested in one call as one page, without waiting. */
 int shmipc_dev_commit_huge(struct shmipc_segment *seg, uint64_t off, uint64_t bytes, bool now)
 {
 	uint64_t missing = 0, changed;

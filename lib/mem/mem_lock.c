@@ -38,7 +38,7 @@ bool shmipc_lock_held(int fd, int64_t at)
 	return fcntl(fd, F_OFD_GETLK, &l) || l.l_type != F_UNLCK;
 }
 
-/* Never waits for ever: the process that holds the gate may be stopped, or hostile. */
+/* Never waits forever: the process that holds the gate may be stopped, or hostile. */
 int shmipc_gate_lock(int fd, short type, uint64_t patience_ns)
 {
 	uint64_t end = shmipc_now_ns() + patience_ns;

@@ -3,7 +3,7 @@
  * copier_mt.c - large copies by several threads
  *
  * One pool for the process, started on first use. A copy is cut into pieces that the
- * workers and the caller take one after the other, so nobody waits for a worker that
+ * workers and the caller take one after the other, so no caller waits for a worker that
  * is slow or was not scheduled at all. While one copy has the workers, other callers
  * do their copies alone.
  */
@@ -166,7 +166,7 @@ static int copy(void *dst, const void *src, size_t n, shmipc_copy_fn *fn)
 	if (n < MT_MIN)
 		return fn(dst, src, n, NULL);
 	(void)pthread_once(&mt_once, install);
-	/* If the thread were cancelled, the workers would stay busy for ever. */
+	/* If the thread were cancelled, the workers would stay busy forever. */
 	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &old);
 	pthread_mutex_lock(&mt_lock);
 	done = begin_locked();

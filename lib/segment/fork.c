@@ -63,7 +63,7 @@ static void in_child(void)
 	shmipc_wait_after_fork();
 	shmipc_wait_words_after_fork();
 	pthread_mutex_unlock(&fork_mutex);
-	/* It may count threads that do not exist in the child, so it is made anew. */
+	/* It may count threads that do not exist in the child, so it is initialised again. */
 	pthread_rwlock_unlock(&fork_gate);
 	(void)pthread_rwlock_init(&fork_gate, NULL);
 }

@@ -19,7 +19,7 @@ struct shmipc_pages {
 	int node_asked;		/* -1 any */
 	int node_got;
 	bool lazy;		/* a topic's: what is not needed at first comes when it is */
-	uint64_t first_bytes;	/* of the data, to be had at first; 0: all */
+	uint64_t first_bytes;	/* of the data, allocated at first; 0: all */
 };
 
 uint64_t shmipc_pages_data_align(const struct shmipc_pages *p, uint64_t data_bytes);
@@ -35,7 +35,7 @@ uint64_t shmipc_pages_of_fs(int fd);
 int shmipc_pages_commit(int fd, unsigned char *base, uint64_t off, uint64_t bytes);
 int shmipc_pages_uncommit(int fd, unsigned char *base, uint64_t off, uint64_t bytes);
 int shmipc_pages_used(int fd, unsigned char *base, uint64_t bytes, uint64_t *ret_bytes);
-/* Is it all there to be read? Takes none. 0; -EFAULT: no; -errno: who knows. */
+/* Can all of it be read? Allocates nothing. 0; -EFAULT: no; -errno: not known. */
 int shmipc_pages_see(unsigned char *base, uint64_t off, uint64_t bytes);
 /* Is [*@off, *@off + *@bytes) in a segment of @all? Then widen or narrow it to whole pages. */
 bool shmipc_pages_within(uint64_t all, uint64_t page, uint64_t *off, uint64_t *bytes, bool widen);

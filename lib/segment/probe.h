@@ -24,21 +24,21 @@
  *                                           published, if the topic has that, or 0
  *   take_some     seq, bytes, mono_ns       only numbers that are divisible by 64
  *   full          seq, who, behind          no room for message seq: the peer in slot who
- *                                           (0xffffffff: none) is so many behind
+ *                                           (0xffffffff: none) is this far behind
  *   wait          off, seq, role            is about to sleep on the word at this offset,
  *                                           for message seq
  *   wait_end      off, ret, role            has slept; 0 or -errno
  *   wake          off, seq                  is about to wake the sleepers of that word
- *   gap           from, to, lost            a reader lost messages in [from, to), so many
- *                                           of them its own
+ *   gap           from, to, lost            a reader lost messages in [from, to); lost:
+ *                                           how many of them were for it
  *   evict         who, policy               publishers no longer wait for that peer
  *   abort         who, seq, n               n messages from seq on of a dead publisher
  *                                           (0xffffffff: unknown) will never come
  *   death         who, pid, role            it was noticed that the peer in slot who died
  *   hold          seq, bytes                a message in the pool is held
  *   release       seq                       and is released
- *   attach        role, generation          an end was taken
- *   detach        role, generation          an end was left
+ *   attach        role, generation          an end has attached
+ *   detach        role, generation          an end has left
  */
 #ifndef SHMIPC_LIB_PROBE_H
 #define SHMIPC_LIB_PROBE_H

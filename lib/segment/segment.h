@@ -83,10 +83,10 @@ struct shmipc_segment {
 	bool huge_late;			/* the next block is still to be asked for */
 	const struct shmipc_tlog_opts *make_log;	/* while it is created */
 	struct shmipc_segment *replaces;	/* likewise: has the name until then */
-	uint32_t *live;			/* words of the end that uses it, or NULL: ... */
-	uint32_t nlive;			/* ... so many are 0 after fork */
+	uint32_t *live;			/* words of the end that uses it, or NULL */
+	uint32_t nlive;			/* how many of them are 0 after fork */
 	uint32_t nbusy;
-	const uint32_t **busy;		/* ... and so many of these point to shmipc_probe_busy */
+	const uint32_t **busy;		/* nbusy pointers, to shmipc_probe_busy after fork */
 	struct shmipc_segment *prev;	/* fork.c */
 	struct shmipc_segment *next;
 };
@@ -141,7 +141,7 @@ void shmipc_end_leave(struct shmipc_end *e);
 void shmipc_slot_info(struct shmipc_segment *seg, uint32_t slot, struct shmipc_peer_info *ret);
 uint32_t shmipc_my_pidns(void);
 
-/* Changes when somebody comes that others may have to watch; see shmipc_layout.h. */
+/* Changes when a peer attaches that others may have to watch; see shmipc_layout.h. */
 static inline uint32_t *shmipc_peer_seq(const struct shmipc_segment *seg)
 {
 	return &((struct shmipc_seg_live *)(void *)(seg->base + SHMIPC_SEG_LIVE_OFF))->peer_seq;

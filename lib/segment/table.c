@@ -110,7 +110,7 @@ static void write_slot(struct shmipc_end *e, enum shmipc_role role)
 	(void)shmipc_keeper_hold(e->seg, e->slot, &word, &e->keeper);
 	/*
 	 * peer.P1 -> peer.P0: the slot is filled in before its word says that we are here.
-	 * As if somebody watched: if we are killed before the wake, the kernel wakes.
+	 * Marked as watched: if we are killed before the wake, the kernel wakes.
 	 */
 	shmipc_store_release(&s->word, word | SHMIPC_PEER_WATCHED);
 	shmipc_futex_wake(&s->word, INT_MAX);

@@ -2,12 +2,12 @@
 /*
  * table_wait.c - sleeping beside a peer table that the peers write themselves
  *
- * The kernel marks the word of a peer that dies, and wakes one of its sleepers, who
- * passes the wake on. (Of a slot that is being left it wakes one, too: see keeper.c.)
- * So a sleeper needs no tick where that is certain. It is not
- *   - of a peer without a keeper, and of one that is just coming: nobody tells of its
- *     death;
- *   - of more peers than one sleep can watch;
+ * The kernel marks the word of a peer that dies, and wakes one of its sleepers, which
+ * passes the wake on. (When a slot is being left it wakes one, too: see keeper.c.)
+ * So a sleeper needs no tick where that is certain. It is not certain
+ *   - for a peer without a keeper, and one that is just attaching: its death is not
+ *     reported;
+ *   - for more peers than one sleep can watch;
  *   - where a process of another user may write the table: a word that lies is not
  *     marked.
  */
@@ -55,7 +55,7 @@ static bool is_told(struct shmipc_segment *seg, uint32_t slot, uint32_t is)
 	if (shmipc_word_attached(is))
 		return (is & SHMIPC_PEER_TID_MASK) != SHMIPC_PEER_NO_KEEPER &&
 		       is & SHMIPC_PEER_WATCHED;
-	/* On its way in: only its lock says so. */
+	/* It is attaching: only its lock shows that. */
 	return is || shmipc_load_relaxed(&s->state) != SHMIPC_PEER_ATTACHED ||
 	       !seg->be->locks->held(seg, slot);
 }
@@ -80,7 +80,7 @@ void shmipc_table_watch_peer(struct shmipc_segment *seg, struct shmipc_wait_set 
 	uint32_t is = look_word(seg, slot);
 
 	watch_slot(seg, set, slot, is);
-	if (seg->fd < 0)	/* in memory of one process nobody dies alone */
+	if (seg->fd < 0)	/* peers of one process do not die alone */
 		return;
 	if (!is_told(seg, slot, is))
 		shmipc_wait_set_tick(set, SHMIPC_TICK_UNSURE);

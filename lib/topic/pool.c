@@ -99,7 +99,7 @@ static bool reopen(struct shmipc_pool *p)
 	return true;
 }
 
-/* Loans that were not published go, too: nobody will publish them. */
+/* Loans that were not published are freed, too. */
 void shmipc_pool_exit(struct shmipc_pool *p)
 {
 	uint32_t i;
@@ -147,7 +147,7 @@ static int see_line(struct shmipc_pool *p, uint32_t slot)
 	if (evicted & SHMIPC_EVICTED_DEAD && (evicted & SHMIPC_EVICTED_GENERATION) == h.state >> 16)
 		return 0;
 	for (i = 0; i < p->log->hdr.holds; i++) {
-		/* tlog.H1 <- tlog.H0: what was let go of has been read. */
+		/* tlog.H1 <- tlog.H0: what was released has been read. */
 		if (!shmipc_load_acquire(&shmipc_tlog_hold(line, i)->seq))
 			continue;
 		chunks = shmipc_load_relaxed(&shmipc_tlog_hold(line, i)->chunks);
@@ -429,8 +429,8 @@ static int take_chunks(struct shmipc_pool *p, uint32_t n, uint32_t *ret_first,
 		if (!need)
 			return lack ? lack : -EAGAIN;
 		if (need <= p->seen)
-			continue;	/* somebody was quicker, or one was rescued */
-		/* Without memory nobody is waited for: memory may come before they let go. */
+			continue;	/* another publisher was faster, or a chunk was rescued */
+		/* Without memory do not wait for holders: memory may be available before that. */
 		ret = shmipc_tlog_advance(p->tx, need, enough(p, need), b);
 		if (ret)
 			return lack ? lack : ret;
@@ -498,7 +498,7 @@ static void loan_over(struct shmipc_pool *p, struct shmipc_pool_span *s)
 		return;
 	if (!s->open) {
 		retire(p, s);
-	} else if (!p->tx->single) {	/* a single one's are in nobody's way but its own */
+	} else if (!p->tx->single) {	/* a single publisher's are in its own way only */
 		release(p, s);
 		s->idle = true;
 	}

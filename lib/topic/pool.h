@@ -18,7 +18,7 @@ struct shmipc_pool_span {
 	uint64_t last;		/* its last message, plus 1; 0: none */
 };
 
-/* Chunks [first, last] in which somebody holds a message. */
+/* Chunks [first, last] in which a subscriber holds a message. */
 struct shmipc_pool_held {
 	uint32_t first;
 	uint32_t last;
@@ -68,7 +68,7 @@ int shmipc_pool_take(struct shmipc_pool *p, uint64_t bytes, struct shmipc_pool_b
 void shmipc_pool_published(struct shmipc_pool *p, const struct shmipc_pool_block *blk, uint64_t seq);
 void shmipc_pool_dropped(struct shmipc_pool *p, const struct shmipc_pool_block *blk);
 
-/* Chunks in which somebody holds a message, as of now. */
+/* The number of chunks in which a subscriber holds a message. */
 uint32_t shmipc_pool_count_held(const struct shmipc_tlog *log);
 
 #endif /* SHMIPC_LIB_POOL_H */

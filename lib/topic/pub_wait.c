@@ -77,7 +77,7 @@ static bool patience_over(struct shmipc_pub_priv *p, const struct shmipc_tlog_bl
 	*ret_until_ns = SHMIPC_FOREVER;
 	if (b->policy != SHMIPC_POLICY_EVICT)
 		return false;
-	/* Not since it last moved: a slow one must not hold us up for ever. */
+	/* Not since it last moved: a slow subscriber must not block us forever. */
 	if (p->patience_state != b->state || p->patience_need != need) {
 		p->patience_state = b->state;
 		p->patience_need = need;
@@ -227,7 +227,7 @@ static bool same_blocks(const struct room_wait *r)
 	       b.state == r->b->state;
 }
 
-/* How are we woken? A member of a group has more than its position; a claim wakes nobody. */
+/* How are we woken? A member of a group has more than its position; a claim does not wake. */
 static enum shmipc_tick room_tick(const struct room_wait *r)
 {
 	if (r->b->who == SHMIPC_TLOG_PUB)

@@ -41,7 +41,7 @@ bool shmipc_sub_move_look(struct shmipc_sub_priv *s, struct shmipc_wait_set *set
 	shmipc_watch_word(s->t.seg, set, shmipc_low32(word), (uint32_t)val);
 	/* shmipc_sub_stop() wakes us there. */
 	shmipc_store_relaxed(&s->sleeps_on, shmipc_low32(word));
-	/* Nothing to move to yet, and its creator will wake nobody. */
+	/* The new topic does not exist yet, and its creator will not wake us. */
 	if (s->moving_ns && set->until_ns > shmipc_now_ns() + TOPIC_NAP_NS)
 		set->until_ns = shmipc_now_ns() + TOPIC_NAP_NS;
 	if (s->t.seg->read_only)

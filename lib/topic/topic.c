@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* topic.c - opening a topic, and letting go of it */
+/* topic.c - opening and closing a topic */
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -78,13 +78,13 @@ static int replace(struct opening *op, struct shmipc_segment **ret, struct shmip
 	return 0;
 }
 
-/* Nobody has said yet what it is. */
+/* The topic is provisional. */
 static int decide(struct opening *op, struct shmipc_segment **ret, struct shmipc_segment *seg)
 {
 	int err = op->o.flags & SHMIPC_EXCL ? -EEXIST : match(op, seg);
 
 	if (!op->decides || (!err && op->publishes)) {
-		*ret = seg;	/* a publisher says so when it has its end */
+		*ret = seg;	/* a publisher makes it final when it has its end */
 		return 0;
 	}
 	if (!err) {
@@ -182,7 +182,7 @@ int shmipc_topic_open_moved(struct shmipc_segment **ret, const char *name, bool 
 	return open_as(&op, ret);
 }
 
-/* Map what is there, without becoming one of those who use it. */
+/* Map an existing topic, without becoming a peer. */
 static int look(struct shmipc_segment **ret, const char *name, int *ret_in_use)
 {
 	const struct shmipc_backend *be = shmipc_backend_named();
@@ -246,7 +246,7 @@ int shmipc_topic_open_read_only(struct shmipc_segment **ret, const char *name,
 	return err;
 }
 
-/* Leave, wait for what the dead still hold of the name, and let go of it. */
+/* Leave, wait until dying processes have released the name, and release it. */
 void shmipc_topic_end_close(struct shmipc_topic_end *t)
 {
 	uint64_t until_ns = shmipc_now_ns() + DYING_PATIENCE_NS;

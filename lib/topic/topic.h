@@ -41,7 +41,7 @@ struct shmipc_pub_priv {
 	struct shmipc_topic_end t;
 	struct shmipc_pool pool;
 	const struct shmipc_middleware_chain *chain;
-	struct shmipc_headers headers;	/* of the message in hand */
+	struct shmipc_headers headers;	/* of the message that is being received */
 	unsigned char *prefix;		/* of a message for a cell */
 	size_t prefix_cap;
 	struct shmipc_loan_place *loan;	/* pub_loan.c: a table of ... */
@@ -134,7 +134,7 @@ int shmipc_topic_open_read_only(struct shmipc_segment **ret, const char *name,
 				const struct shmipc_topic_opts *opts, bool waits, int *ret_in_use);
 void shmipc_topic_end_close(struct shmipc_topic_end *t);
 
-/* topic_shape.c: who says what a topic is */
+/* topic_shape.c: which end determines what a topic is */
 enum shmipc_topic_shape shmipc_topic_shape(const struct shmipc_segment *seg);
 void shmipc_topic_shape_wake(struct shmipc_segment *seg);
 bool shmipc_topic_shape_final(struct shmipc_segment *seg);

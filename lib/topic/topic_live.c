@@ -6,7 +6,7 @@ void shmipc_topic_wake(struct shmipc_segment *seg, uint32_t slot, uint64_t seq, 
 {
 	uint32_t i;
 
-	/* Where there is no entry nobody sleeps: a liar's claim may name any number. */
+	/* Without an entry there are no sleepers: a hostile claim may name any number. */
 	for (i = 0; i < n && shmipc_tlog_there(&seg->log, seq + i); i++)
 		shmipc_wake(seg, slot, shmipc_low32(&shmipc_tlog_entry(&seg->log, seq + i)->word),
 			    seq + i);

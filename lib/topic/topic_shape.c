@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: MIT
 /*
- * topic_shape.c - who says what a topic is
+ * topic_shape.c - which end determines what a topic is
  *
  * A subscriber without options must not bind the publisher that comes later, so what
  * it creates is provisional: a topic with the defaults, in which nothing is published
  * yet. The first end that publishes or states options decides, by one compare-and-swap
  * of pub_ctl.shape:
  *
- *   final       it asks for nothing else: the topic is what it is
+ *   final       it asks for nothing else: the topic stays as it is
  *   superseded  it asks for something else: it wakes the subscribers, creates another
  *               segment, and puts it in the place of the name
  *
  * Subscribers of a provisional topic sleep on that word. When it is superseded they
- * open the name again, join what is there, begin with its first message, and only then
- * leave the old segment. The one that decided waits for those that sleep, so that they
- * are there before it publishes.
+ * open the name again, join the new topic, begin with its first message, and only then
+ * leave the old segment. The end that decided waits for sleeping subscribers, so that
+ * they have joined before it publishes.
  *
  * Killed at any point it leaves nothing stuck. Until the subscribers are awake the name
  * is that of the superseded segment, and any process that opens it by name wakes them
@@ -48,7 +48,7 @@ enum shmipc_topic_shape shmipc_topic_shape(const struct shmipc_segment *seg)
 	return shmipc_tlog_tail(&seg->log) ? SHMIPC_SHAPE_FINAL : (enum shmipc_topic_shape)is;
 }
 
-/* All who wait in a provisional topic look at it again. */
+/* All sleepers in a provisional topic look at it again. */
 void shmipc_topic_shape_wake(struct shmipc_segment *seg)
 {
 	seg->be->wake(seg, shape_word(seg));
@@ -109,7 +109,7 @@ void shmipc_topic_shape_await(struct shmipc_segment *old)
 {
 	uint64_t until_ns = shmipc_now_ns() + AWAIT_NS;
 
-	/* shape.M1 <- shape.M0: the word, then who moves; they do it the other way around. */
+	/* shape.M1 <- shape.M0: the word, then the movers; they do it the other way around. */
 	shmipc_fence_seq_cst();
 	/* Of lines that have no memory none is read. */
 	if (shmipc_topic_memory_sub(old, SHMIPC_TOPIC_LOOKS))

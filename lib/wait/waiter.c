@@ -48,7 +48,7 @@ static const struct {
 	[SHMIPC_TICK_POLL] = { UINT64_C(1000000), UINT64_C(16000000) },
 };
 
-/* @ns after @now; may saturate to "for ever". */
+/* @ns after @now; may saturate to "forever". */
 static uint64_t later(uint64_t now, uint64_t ns)
 {
 	return ns > UINT64_MAX - now ? UINT64_MAX : now + ns;

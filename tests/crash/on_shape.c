@@ -216,7 +216,7 @@ static void check_alone(void)
 	must(!get(sub, 0), "a message that is not kept");
 	while (shape_of(sub) == SHMIPC_SHAPE_SUPERSEDED && shmipc_now_ns() < until_ns)
 		must(!get(sub, shmipc_deadline_in(2000000)), "a message that is not kept");
-	must(shape_of(sub) != SHMIPC_SHAPE_SUPERSEDED, "it waits for ever");
+	must(shape_of(sub) != SHMIPC_SHAPE_SUPERSEDED, "it waits forever");
 	pub = open_pub(NULL);
 	go_on(0);
 }

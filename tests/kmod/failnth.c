@@ -188,7 +188,7 @@ static int call_stat(void)
 	return ret ? ret : dev_info(&i);
 }
 
-static int reserved;	/* another one; without a name, so that nobody lists it */
+static int reserved;	/* another one; without a name, so that it is not listed */
 
 /* Some small pages and one 2 MiB page, each committed and uncommitted. */
 static int call_commit(void)

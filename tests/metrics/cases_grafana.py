@@ -23,7 +23,7 @@ def every_metric_of_the_dashboard_exists():
     check(len(named) > 10, named)
     with full("t"), listening() as (url, _):
         _, types = parse(get(url)[2])
-        equal(sorted({family(x, types) for x in named} - set(types)), [], "told by nobody")
+        equal(sorted({family(x, types) for x in named} - set(types)), [], "exported by no metric")
         labels = dict(re.findall(r"^(shmipc_\w+)\{([^}]*)\}", get(url)[2], re.M))
     # The labels in legends exist, too.
     for p in dashboard()["panels"]:

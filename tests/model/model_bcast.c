@@ -175,7 +175,7 @@ static void begin_pair(void)
 static void finish_pair(void)
 {
 	model_check(model_state(th_tx) == MODEL_RETURNED, "the producer does not end");
-	model_check(model_state(th_rx[0]) == MODEL_RETURNED, "the reader waits for ever");
+	model_check(model_state(th_rx[0]) == MODEL_RETURNED, "the reader waits forever");
 	model_check(share(now.end_seq[0]) == share(n_total), "the reader ended at %llu",
 		    (unsigned long long)now.end_seq[0]);
 	check_end();
@@ -246,7 +246,7 @@ static void begin_late_newest(void)
 static void finish_late(void)
 {
 	model_check(model_state(th_tx) == MODEL_RETURNED, "the producer does not end");
-	model_check(model_state(th_rx[0]) == MODEL_RETURNED, "the reader waits for ever");
+	model_check(model_state(th_rx[0]) == MODEL_RETURNED, "the reader waits forever");
 	check_end();
 }
 
@@ -424,7 +424,7 @@ static void begin_batch_dies(void)
 static void finish_heir(void)
 {
 	model_check(model_state(th_next) == MODEL_RETURNED, "the heir does not end");
-	model_check(model_state(th_rx[0]) == MODEL_RETURNED, "the reader waits for ever");
+	model_check(model_state(th_rx[0]) == MODEL_RETURNED, "the reader waits forever");
 	model_check(now.end_seq[0] == n_total, "the reader ended at %llu",
 		    (unsigned long long)now.end_seq[0]);
 	check_end();

@@ -82,7 +82,7 @@ static void finish_cursor(void)
 {
 	uint64_t word, seq;
 
-	model_check(model_state(th_reader) == MODEL_RETURNED, "the reader waits for ever");
+	model_check(model_state(th_reader) == MODEL_RETURNED, "the reader waits forever");
 	model_check(!shmipc_cursor_read(&cursor, &word, &seq) && seq == moves, "not at the end");
 }
 
@@ -125,7 +125,7 @@ static void begin_init(void)
 
 static void finish_init(void)
 {
-	model_check(model_state(th_reader) == MODEL_RETURNED, "the opener waits for ever");
+	model_check(model_state(th_reader) == MODEL_RETURNED, "the opener waits forever");
 }
 
 int main(int argc, char **argv)

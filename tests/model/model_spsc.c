@@ -173,8 +173,8 @@ static void pair(void (*tx)(void *), void (*rx)(void *))
 /* No thread died, so all have ended, and all messages were received. */
 static void finish_all(void)
 {
-	model_check(model_state(th_tx) == MODEL_RETURNED, "the producer waits for ever");
-	model_check(model_state(th_rx) == MODEL_RETURNED, "the consumer waits for ever");
+	model_check(model_state(th_tx) == MODEL_RETURNED, "the producer waits forever");
+	model_check(model_state(th_rx) == MODEL_RETURNED, "the consumer waits forever");
 	model_check(taken == n_total, "%llu of %llu messages were received",
 		    (unsigned long long)taken, (unsigned long long)n_total);
 	drain();
@@ -318,8 +318,8 @@ static void finish_tx_dies(void)
 		model_check(taken == published || taken == published + 1, "lost");
 		return;
 	}
-	model_check(model_state(th_next) == MODEL_RETURNED, "the heir waits for ever");
-	model_check(model_state(th_rx) == MODEL_RETURNED, "the consumer waits for ever");
+	model_check(model_state(th_next) == MODEL_RETURNED, "the heir waits forever");
+	model_check(model_state(th_rx) == MODEL_RETURNED, "the consumer waits forever");
 	model_check(taken == n_total, "%llu of %llu messages were received",
 		    (unsigned long long)taken, (unsigned long long)n_total);
 	drain();
@@ -438,8 +438,8 @@ static void begin_rx_dies(void)
 
 static void finish_rx_dies(void)
 {
-	model_check(model_state(th_tx) == MODEL_RETURNED, "the producer waits for ever");
-	model_check(model_state(th_next) == MODEL_RETURNED, "the heir waits for ever");
+	model_check(model_state(th_tx) == MODEL_RETURNED, "the producer waits forever");
+	model_check(model_state(th_next) == MODEL_RETURNED, "the heir waits forever");
 	model_check(taken == n_total, "%llu of %llu messages were received",
 		    (unsigned long long)taken, (unsigned long long)n_total);
 	drain();
@@ -603,7 +603,7 @@ static void begin_bereaved(void)
 
 static void finish_bereaved(void)
 {
-	model_check(model_state(th_rx) == MODEL_RETURNED, "the consumer waits for ever");
+	model_check(model_state(th_rx) == MODEL_RETURNED, "the consumer waits forever");
 	model_check(taken == published || taken == published + 1, "lost");
 	drain();
 }

@@ -338,9 +338,9 @@ static void finish(void)
 
 	for (i = 0; i < 2; i++)
 		model_check(!th_tx[i] || model_state(th_tx[i]) == MODEL_RETURNED ||
-			    model_state(th_tx[i]) == MODEL_DIED, "publisher %d waits for ever", i);
+			    model_state(th_tx[i]) == MODEL_DIED, "publisher %d waits forever", i);
 	model_check(!th_rx[0] || model_state(th_rx[0]) == MODEL_RETURNED,
-		    "the reader waits for ever");
+		    "the reader waits forever");
 }
 
 /*

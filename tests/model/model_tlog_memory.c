@@ -92,7 +92,7 @@ static void publisher(void *arg)
 	uint64_t seq;
 	int ret;
 
-	model_check(!shmipc_tlog_back(&ends[slot]), "what has memory cannot be had");
+	model_check(!shmipc_tlog_back(&ends[slot]), "memory that was allocated is refused");
 	shmipc_tlog_tx_init(&tx, &ends[slot], slot, 7, log_alive, (void *)0, &settled);
 	while (shmipc_tlog_claim(&tx, 1, &seq)) {
 		ret = shmipc_tlog_make_room(&tx, 1, &b);
@@ -167,7 +167,8 @@ static void finish_step(void)
 {
 	log_all_ended();
 	model_check(now.got[0] == FIRST, "%llu received", (unsigned long long)now.got[0]);
-	model_check(shmipc_load_relaxed(&logm.pub->backed) == LOG_ENTRIES, "nobody says that it has grown");
+	model_check(shmipc_load_relaxed(&logm.pub->backed) == LOG_ENTRIES,
+		    "it has grown, but that is not announced");
 }
 
 static void begin_two(void)
@@ -208,7 +209,7 @@ static void finish_far(void)
 const struct model_test log_memory_tests[] = {
 	{ "memory: is taken before it is touched; one publisher, one reader",
 	  setup_single, begin_step, finish_step, 0 },
-	{ "memory: what cannot be had now can be had later", setup_single, begin_full, finish_step, 0 },
+	{ "memory: not available now, available later", setup_single, begin_full, finish_step, 0 },
 	{ "memory: of two publishers that need it one may die", setup_many, begin_two, finish_two, 1 },
 	{ "memory: a reader that is ahead of it is woken", setup_many, begin_far, finish_far, 0 },
 	{ 0 },

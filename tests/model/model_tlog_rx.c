@@ -13,9 +13,9 @@ static void finish(void)
 
 	for (i = 0; i < 2; i++) {
 		model_check(!th_tx[i] || model_state(th_tx[i]) == MODEL_RETURNED,
-			    "publisher %d waits for ever", i);
+			    "publisher %d waits forever", i);
 		model_check(!th_rx[i] || model_state(th_rx[i]) == MODEL_RETURNED ||
-			    model_state(th_rx[i]) == MODEL_DIED, "reader %d waits for ever", i);
+			    model_state(th_rx[i]) == MODEL_DIED, "reader %d waits forever", i);
 	}
 }
 

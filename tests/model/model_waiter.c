@@ -198,7 +198,7 @@ static void dies_full_fence(void)
 
 static void nothing_missed(void)
 {
-	model_check(model_state(th_sleeper) == MODEL_RETURNED, "it sleeps, and all is there");
+	model_check(model_state(th_sleeper) == MODEL_RETURNED, "it sleeps although all is ready");
 	model_check(!wait_ret, "returned %d", wait_ret);
 	model_check(got == (uint64_t)messages, "saw number %llu", (unsigned long long)got);
 	model_check(data_seen == got, "number %llu without its data", (unsigned long long)got);
@@ -255,7 +255,7 @@ static void hello(void)
 
 static void newcomer_is_watched(void)
 {
-	model_check(model_state(th_sleeper) == MODEL_RETURNED, "it sleeps, and did not see who came");
+	model_check(model_state(th_sleeper) == MODEL_RETURNED, "it sleeps, and missed the new peer");
 }
 
 int main(int argc, char **argv)

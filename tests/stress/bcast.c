@@ -40,7 +40,7 @@ static int open_end(struct shmipc_channel **ch, enum shmipc_role role,
 
 /*
  * Written in place, where readers may be reading: the algorithm detects that afterwards,
- * and ThreadSanitizer has to be told so.
+ * and ThreadSanitizer needs an annotation.
  */
 static void fill(void *p, size_t len, uint64_t seq)
 {

@@ -3,7 +3,7 @@
  * pingpong: two very small rings; both sides sleep at every turn
  *
  * A lost wake would show as a turn that takes a tick of the library's safety net (50 ms),
- * or for ever. Times are not asserted: the number of slow turns is printed, and a hang is
+ * or forever. Times are not asserted: the number of slow turns is printed, and a hang is
  * a failure.
  */
 #include "site.h"

@@ -24,6 +24,14 @@ PHRASES = [(re.compile(phrase.replace(" ", GAP)), instead) for phrase, instead i
     ("(?i)(?<!there\\s)\\bis no (?:na" + "me|pattern|option|number|segment|topic|memfd)\\b",
      "is not a valid ..."),
     ("(?i)\\bnobody wh" + "o\\b", "only ... are ..."),
+    ("(?i)\\bfor ev" + "er\\b", "forever; without a limit"),
+    ("(?i)\\b(?:can|may|to|cannot) be ha" + "d\\b", "is available; can be used again"),
+    ("(?i)\\blet(?:s|ting)? go o" + "f\\b", "releases"),
+    ("(?i)\\b(?:binds|for|tells|up|wakes) nobo" + "dy\\b", "no process; only ...; decides nothing"),
+    ("(?i)\\bnobo" + "dy (?:else|is woken|is told|waits|sleeps|wakes)\\b", "other processes; there are no ..."),
+    ("(?i)\\b(?:and|been|be) told s" + "o\\b", "reported as lost"),
+    ("(?i)\\bone'" + "s own\\b", "the user's; its own"),
+    ("(?i)\\bthe (?:dead|killed|slow|living) (?:are|is|come|comes)\\b", "dead processes; slow subscribers"),
     ("(?i)\\bwho" + "ever\\b", "any process that; even if"),
     ("".join("(?<!%s\\s)" % word for word in PEOPLE) +
      "\\b[Ww]h" + "o (?:" + "|".join(DEEDS) + ")\\b", "a waiter, a peer, a process that"),
@@ -48,5 +56,8 @@ FAULTS = [
     ("english", "lib/man/shmipc.7", "A waiter spins", "Wh" + "o waits spins"),
     ("english", "include/shmipc/ring.h", "a sleeper states", "wh" + "o\n * sleeps states"),
     ("english", "include/shmipc/ring.h", "/* once */", "/* the de" + "ar half */"),
+    ("english", "lib/payload/copier_mt.c", "busy forever", "busy for ev" + "er"),
+    ("english", "lib/topic/pool.c", "what was released has", "what was let go o" + "f has"),
+    ("english", "CHANGELOG.md", "decides nothing", "binds nobo" + "dy"),
     ("english", "lib/segment/name.c", "is not a valid segment name", "is no na" + "me"),
 ]

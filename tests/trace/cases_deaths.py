@@ -182,7 +182,7 @@ def little_memory():
     try:
         os.mkdir(own)
     except OSError as e:
-        raise Skip("no cgroup of one's own: %s" % e)
+        raise Skip("cannot create a cgroup: %s" % e)
     try:
         with open(os.path.join(own, limit), "w") as f:
             f.write(str(30 << 20))

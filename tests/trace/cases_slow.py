@@ -63,7 +63,7 @@ def slow_sub(topic, *args, command="sub"):
 
 
 def flood(topic, *args, **env):
-    """A publisher that publishes for ever, 200 bytes each time."""
+    """A publisher that publishes forever, 200 bytes each time."""
     return Run("pub", "--quiet", "--message", "x" * 200, "--repeat", "1000000000", *args, topic,
                **env)
 

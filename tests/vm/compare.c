@@ -250,7 +250,7 @@ static void kill_one(uint64_t mib)
 		for (;;)
 			(void)pause();
 	}
-	/* The waiter is asleep a moment after it says so. */
+	/* The waiter is asleep a moment after it reports that. */
 	while (__atomic_load_n(&shared->ready, __ATOMIC_ACQUIRE) != 2)
 		usleep(1000);
 	usleep(100000);

@@ -77,7 +77,7 @@ static void pause_times(uint64_t pauses)
 		shmipc_cpu_relax();
 }
 
-/* With so many pauses, for so long; numbers go on from *@i. */
+/* With this number of pauses, for this time; numbers continue from *@i. */
 static size_t ping_some(struct bench_env *env, uint64_t *theirs, uint64_t pauses, double seconds,
 			uint64_t *i, uint32_t *sample)
 {

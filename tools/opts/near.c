@@ -53,7 +53,7 @@ const char *opts_nearest(const char *word, const char *const *words, size_t n)
 
 	for (i = 0; i < n; i++) {
 		if (apart(len, strlen(words[i])) >= best)
-			continue;	/* so many letters are too many or missing */
+			continue;	/* the lengths differ by more letters than that */
 		d = distance(word, words[i]);
 		if (d < best && d < strlen(words[i])) {
 			best = d;

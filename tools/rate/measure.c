@@ -33,7 +33,7 @@ static const struct opt rate_options[] = {
 	  .at = offsetof(struct rate_opts, count), .help = "end after N reports" },
 	{ .name = "timeout", .letter = 't', .arg = "SECONDS", .take = take_seconds,
 	  .at = offsetof(struct rate_opts, timeout_ns),
-	  .help = "give up if no message comes for so long" },
+	  .help = "give up if no message comes for this time" },
 	{ .name = "json", .letter = 'j', .take = take_json, .at = offsetof(struct rate_opts, json),
 	  .help = "write objects, one a line" },
 	{ .name = NULL },

@@ -30,7 +30,7 @@ const struct opt stream_options[] = {
 	  .help = "how to wait: spin, sleep at once, or spin a little and then sleep" },
 	{ .name = "timeout", .letter = 't', .arg = "SECONDS", .preset = "never",
 	  .take = take_timeout, .at = offsetof(struct stream_opts, timeout_ns),
-	  .help = "give up if nothing moves for so long" },
+	  .help = "give up if nothing moves for this time" },
 	{ .name = "json", .letter = 'j', .take = take_json,
 	  .at = offsetof(struct stream_opts, json),
 	  .help = "write objects to standard error, one a line" },

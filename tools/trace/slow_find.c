@@ -5,7 +5,7 @@
 #include <string.h>
 #include "slow_find.h"
 
-#define SOON_S		60.0	/* an end that will be full within so long is reported */
+#define SOON_S		60.0	/* an end that will be full within this time is reported */
 #define BEHIND_PART	8	/* and that is behind by an eighth of the room */
 #define FULL_PART	0.9	/* from here on the log is the bottleneck, not the pool */
 

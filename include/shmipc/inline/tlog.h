@@ -203,7 +203,7 @@ SHMIPC_INLINE int shmipc_tlog_layout(const struct shmipc_tlog_opts *o, struct sh
 }
 
 /**
- * shmipc_tlog_init - create an empty log in memory that nobody else uses yet
+ * shmipc_tlog_init - create an empty log in memory that is not in use yet
  * @mem:   aligned to 4096, and all zero, as fresh pages are
  * @bytes: at @mem; the data, which are zero, may be left out
  * @o:     options

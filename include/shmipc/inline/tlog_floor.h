@@ -171,7 +171,7 @@ SHMIPC_INLINE uint64_t shmipc_tlog_tx_next(const struct shmipc_tlog_tx *tx)
  * @n:  as for shmipc_tlog_claim()
  * @b:  on -EAGAIN: what is in the way, and where
  *
- * Return: 0: claim again; -EAGAIN; -ENOSPC, -ENOMEM: no memory is to be had now;
+ * Return: 0: claim again; -EAGAIN; -ENOSPC, -ENOMEM: no memory is available now;
  * -EPROTO: the number is nonsense.
  */
 SHMIPC_COLD int shmipc_tlog_make_room(struct shmipc_tlog_tx *tx, uint32_t n,

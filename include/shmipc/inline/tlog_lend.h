@@ -15,7 +15,7 @@
  * the owner checked before the fence, the announcement in its line is visible; if it
  * checks after the fence, it sees the mark. Either way the announced number is given
  * to the owner, and the tail is moved past it. An owner that sees the mark finds out
- * whether its number was given to it (nobody else claims it, and the tail is past it)
+ * whether its number was given to it (it is claimed only by the owner, and the tail is past it)
  * and uses it, or claims another. If both are wrong, which only hostile peers can
  * cause, the number stays empty and is skipped like that of a dead publisher.
  *

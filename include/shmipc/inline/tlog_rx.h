@@ -275,7 +275,7 @@ SHMIPC_INLINE int shmipc_tlog_peek(struct shmipc_tlog_rx *rx, struct shmipc_tlog
 		}
 		if (shmipc_likely((word & 3) != SHMIPC_ENTRY_ABORTED))
 			break;
-		if (steps > rx->mask)	/* more than there are entries: do not loop for ever */
+		if (steps > rx->mask)	/* more than there are entries: do not loop forever */
 			return -EAGAIN;
 		rx->aborted++;
 		rx->seq += rx->every;
@@ -459,7 +459,7 @@ SHMIPC_INLINE void shmipc_tlog_rx_begin(struct shmipc_tlog_rx *rx, uint32_t star
 /**
  * shmipc_tlog_rx_join - become a subscriber that others see
  * @rx:         begun
- * @slot:       the caller makes sure that nobody else has it
+ * @slot:       the caller makes sure that it is not in use
  * @policy:     enum shmipc_policy
  * @group:      0: none; else the number of a group plus 1
  * @generation: of the peer slot: no two subscribers of a slot have the same

@@ -284,7 +284,7 @@ SHMIPC_INLINE void shmipc_priv_tlog_fence(void)
  * shmipc_tlog_tx_init - become publisher @slot
  * @tx:    caller's
  * @log:   checked by shmipc_tlog_check(); must outlive @tx
- * @slot:  the caller makes sure that nobody else has it
+ * @slot:  the caller makes sure that it is not in use
  * @id:    random number of the publisher
  * @alive: called for the other publishers
  * @arg:   for @alive

@@ -113,7 +113,7 @@ TEST(the_longest_pattern_and_name_are_accepted_and_longer_ones_are_not)
 	EXPECT_EQ(0, shmipc_glob_match("*", name));
 }
 
-/* On each of these, a matcher that tries one way after the other takes for ever. */
+/* On each of these, a matcher that tries one way after the other takes forever. */
 TEST(no_pattern_costs_more_than_its_length_times_the_names)
 {
 	static const char *const unit[] = { "*a", "**/", "**/*a", "*[a-z]", "*?", "a*" };

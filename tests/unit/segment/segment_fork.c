@@ -5,7 +5,7 @@
 
 #define FORKS		400	/* at least, and until ... */
 #define FORKS_MAX	40000
-#define ENOUGH		100	/* ... so many children had something to lose */
+#define ENOUGH		100	/* children that had something to lose */
 #define BYTES		(64u << 10)
 #define PATTERN		0x5a
 

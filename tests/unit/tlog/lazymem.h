@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lazymem.h - memory of a log that cannot be touched until an end has had it
+ * lazymem.h - memory of a log that cannot be touched until an end has committed it
  *
- * Pages without access stand for holes in a file: who touches one is killed. How many
- * may be had in all is said by the test.
+ * Pages without access stand for holes in a file: a process that touches one is killed.
+ * The test sets how many can be committed.
  */
 #ifndef TEST_LAZYMEM_H
 #define TEST_LAZYMEM_H

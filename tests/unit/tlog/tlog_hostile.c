@@ -193,7 +193,7 @@ TEST_F(tlog_hostile, restless_words_do_not_hang)
 	}
 }
 
-/* With a stride, 2^64 wraps to zero: the first position could go around for ever. */
+/* With a stride, 2^64 wraps to zero: the first position could go around forever. */
 TEST_F(tlog_hostile, a_join_at_the_largest_numbers_returns)
 {
 	self->l.log.pub->floor = ~0ULL;

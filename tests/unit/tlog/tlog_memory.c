@@ -86,7 +86,7 @@ TEST_F(tlog_memory, that_is_not_to_be_had_is_enospc_and_later_it_goes_on)
 		ASSERT_EQ(-ENOSPC, shmipc_tlog_make_room(&self->tx, 1, &self->block));
 		ASSERT_EQ(was, self->l.log.pub->backed);
 		ASSERT_EQ(SHMIPC_CLAIM_NONE, self->l.log.pub_line[0].claim);
-		/* Nothing is lost, nobody is stuck. */
+		/* Nothing is lost, and no peer is stuck. */
 		for (i = self->rx.seq; i < n; i++) {
 			ASSERT_EQ(0, logmem_take(&self->rx, &v));
 			ASSERT_EQ(i, v);
@@ -119,7 +119,7 @@ TEST_F(tlog_memory, is_had_for_a_whole_batch)
 	EXPECT_EQ(-EAGAIN, logmem_take(&self->rx, &v));
 }
 
-/* Somebody else has taken more than we know of, and the tail is there. */
+/* Another publisher has committed more than we know of, and the tail is in it. */
 TEST_F(tlog_memory, of_others_is_had_by_asking)
 {
 	struct shmipc_tlog_tx second;
@@ -158,7 +158,7 @@ TEST_F(tlog_memory, of_the_killed_is_found_by_its_heir)
 	ASSERT_EQ(0, shmipc_tlog_claim(&self->tx, 100, &seq));
 	for (i = seq; i < seq + 100; i++)
 		shmipc_tlog_fill(&self->tx, i, NULL, 0, &i, sizeof(i), 0);
-	/* It has committed the end of a batch, and taken a step that nobody knows of. */
+	/* It has committed the end of a batch, and allocated a step that it has not announced. */
 	shmipc_tlog_entry(&self->l.log, 109)->word = 109 << 2 | SHMIPC_ENTRY_CELL;
 	ASSERT_EQ(0, lazy_have(&self->z, self->l.log.hdr.data_off, 400 * 1024));
 	ASSERT_EQ(0, lazy_end(&self->b, &self->z, &self->l, 1));

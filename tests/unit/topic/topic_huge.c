@@ -342,7 +342,7 @@ TEST_F(topic_huge_full, leaves_to_short_messages_what_is_too_little_for_long_one
 		ASSERT_EQ(0, put_len(self->pub, n, MIB(7 + n)));
 		EXPECT_EQ(true, until_made(others));
 	}
-	/* Of the rest, 2 MiB are a block that is ready, if huge pages are to be had. */
+	/* Of the rest, 2 MiB are a block that is ready, if huge pages are available. */
 	left = room_left(&self->env);
 	EXPECT_EQ(-ENOSPC, put_len(self->pub, n, MIB(8)));
 	EXPECT_EQ(left, room_left(&self->env));		/* it took nothing */
