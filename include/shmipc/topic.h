@@ -561,6 +561,8 @@ struct shmipc_sub_stat {
 	uint32_t holds;		/* messages held now */
 	uint64_t ticks;		/* sleeps that ended only to look whether a wake was missed */
 	uint64_t pauses;	/* between two looks while it spins, as it found to be best */
+	uint32_t meta;		/* SHMIPC_META_* that messages have; 0 while the topic is provisional */
+	uint32_t reserved0;
 };
 
 #define SHMIPC_SUB_STAT()	SHMIPC_PRIV_SIZED(struct shmipc_sub_stat, )

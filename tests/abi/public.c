@@ -287,7 +287,7 @@ AT(shmipc_sub, plain, 180);
 AT(shmipc_sub, last_seq, 184);
 AT(shmipc_sub, busy, 192);
 
-SIZE(shmipc_sub_stat, 88);
+SIZE(shmipc_sub_stat, 96);
 AT(shmipc_sub_stat, struct_bytes, 0);
 AT(shmipc_sub_stat, next, 8);
 AT(shmipc_sub_stat, received, 16);
@@ -300,6 +300,7 @@ AT(shmipc_sub_stat, policy, 64);
 AT(shmipc_sub_stat, holds, 68);
 AT(shmipc_sub_stat, ticks, 72);
 AT(shmipc_sub_stat, pauses, 80);
+AT(shmipc_sub_stat, meta, 88);
 
 SIZE(shmipc_topic_pub_info, 136);
 AT(shmipc_topic_pub_info, peer, 0);

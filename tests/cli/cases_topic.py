@@ -412,3 +412,46 @@ def wrong_use_of_topics_is_refused():
         r = run(*args, code=USAGE)
         check("usage" in r.err or "--help" in r.err, args, r.err)
     nothing_left()
+
+
+@case
+def the_publisher_says_what_a_topic_is_though_subscribers_came_first():
+    plain = Run(*UNTIL_GONE, "--format", "raw", "camera")
+    until(lambda: placed("camera"), "a subscriber")
+    old = stat("camera")
+    second = Run(*UNTIL_GONE, "--format", "raw", "camera")
+    subscribed(2, "camera")
+    looks = Run(*UNTIL_GONE, "--format", "raw", "--read-only", "camera")
+    until(lambda: any(e["event"] == "note" for e in looks.events), "a reader that waits", looks)
+    data = bytes_of(9 * MIB)        # one message, too large for the pool of 8M that the subscribers made
+    with file_of(data) as name:
+        run("pub", "--pool", "16M", "--meta", "all", "--mode", "660", "--size", "9M", "--count", "1",
+            "--file", name, "--persist", "--wait-subscribers", "2", "camera")
+    for s in plain, second, looks:
+        s.ends(OK)
+        check(s.out == data, len(s.out), s.err)
+        equal((s.summary["lost"], s.summary["messages"]), (0, 1))
+    st = stat("camera")
+    check(old["provisional"] and old["id"] != st["id"], old, st)
+    equal((old["pool_bytes"], old["meta"], old["mode"]), (8 * MIB, [], "0600"), "before")
+    equal((st["provisional"], st["pool_bytes"], st["meta"], st["mode"]),
+          (False, 16 * MIB, ["pub-id", "pub-seq", "mono", "wall"], "0660"), "the publisher's shape")
+    run("rm", "camera")
+    nothing_left()
+
+
+@case
+def what_looked_at_a_provisional_topic_sees_what_its_publisher_says():
+    s = Run(*UNTIL_GONE, "--format", "json", "camera")
+    until(lambda: placed("camera"), "a subscriber")
+    h = Run("hz", "--json", "--every", "0.01", "camera")
+    until(lambda: [x for x in objects(h.out) if x["there"]], "hz, which reads it")
+    run("pub", "--lines", "--meta", "all", "--persist", "camera", stdin=stdin_of(b"1\n" * 5))
+    rows = objects(s.ends(OK).out)
+    equal([sorted(set(x) & {"pub_id", "pub_seq", "mono_ns", "wall_ns"}) for x in rows],
+          [["mono_ns", "pub_id", "pub_seq", "wall_ns"]] * 5, "meta fields")
+    last = until(lambda: [x for x in objects(h.out) if x["messages"] == 5], "all messages in hz", h)[-1]
+    equal((last["lost"], last["clock"]), (0, "published"))
+    h.kill(signal.SIGINT).ends(130)
+    run("rm", "camera")
+    nothing_left()

@@ -11,7 +11,7 @@
 
 /* How often --until-gone looks for publishers while no message comes. */
 #define GONE_LOOK_NS	(10 * NS_PER_MS)
-/* After so many looks, messages that a dead publisher had begun are settled. */
+/* After so many looks, messages that a dead publisher had begun are settled, and a name is taken. */
 #define GONE_LOOKS	100
 
 struct sub_opts {
@@ -171,10 +171,12 @@ static void gone_begin(struct sub *b, const char *name)
 }
 
 /* The publishers since gone_begin(). -ENOENT: the topic has been removed. */
-static int gone_look(const struct sub *b, struct pubs *ret)
+static int gone_look(struct sub *b, struct pubs *ret)
 {
 	int err = count_pubs(b->s.name, ret);
 
+	/* It may have moved from a provisional topic to that of its publisher. */
+	shmipc_sub_get_info(b->s.sub, &b->s.info);
 	if (!err && memcmp(ret->id, b->s.info.id, sizeof(ret->id)))
 		err = -ENOENT;
 	/* gone_begin() saw another topic. */
@@ -187,23 +189,45 @@ static int gone_look(const struct sub *b, struct pubs *ret)
 	return err;
 }
 
+/*
+ * Is it still open what the topic is? An end that decides that is a publisher of the
+ * provisional topic for a moment, before it is one of what replaces it.
+ */
+static int undecided(const struct sub *b, const struct pubs *pubs)
+{
+	struct shmipc_topic_stat st;
+	int ret, err;
+
+	if (b->seen)
+		return 0;
+	err = view_topic_look(b->s.name, &st);
+	if (err)
+		return err == -ENOENT;
+	ret = st.provisional || memcmp(st.info.id, pubs->id, sizeof(pubs->id));
+	view_topic_done(&st);
+	return ret;
+}
+
 /* No message. 1: there will be none, because all publishers have left. */
 static int all_gone(struct sub *b)
 {
 	struct shmipc_sub_stat st = { .struct_bytes = sizeof(st) };
 	uint64_t now = tool_now_ns();
 	struct pubs pubs;
+	int err;
 
 	if (!b->o.until_gone || now < b->gone_next_ns)
 		return 0;
 	b->gone_next_ns = now + GONE_LOOK_NS;
-	if (!gone_look(b, &pubs) && (pubs.there || (!pubs.came && !b->seen))) {
+	err = gone_look(b, &pubs);
+	if (!err && (pubs.there || (!pubs.came && !b->seen) || undecided(b, &pubs))) {
 		b->gone_looks = 0;
 		return 0;
 	}
 	/* Their last messages may have come after the last look for messages. */
 	shmipc_sub_get_stat(b->s.sub, &st);
-	return ++b->gone_looks > (st.backlog ? GONE_LOOKS : 1);
+	/* A publisher may just be replacing the topic that we made. */
+	return ++b->gone_looks > (st.backlog || (err && !b->seen) ? GONE_LOOKS : 1);
 }
 
 static int end_gone(struct sub *b)
@@ -219,6 +243,14 @@ static int end_gone(struct sub *b)
 	return RC_PEER;
 }
 
+/* A message, or a loss. What the topic is does not change any more. */
+static void see(struct sub *b)
+{
+	if (!b->seen)
+		topic_sub_look(&b->s);
+	b->seen = 1;
+}
+
 /* Report how many messages were lost, and which. */
 static void tell_lost(struct sub *b)
 {
@@ -226,7 +258,7 @@ static void tell_lost(struct sub *b)
 	uint64_t from, to, n = shmipc_sub_lost(s->sub, &from, &to), every = b->o.take.stride.n, last;
 
 	s->lost += n;
-	b->seen = 1;
+	see(b);
 	if (!n)
 		return;
 	last = from + (n - 1) * every;
@@ -256,13 +288,14 @@ static int cut_off(struct sub *b)
 static int write_message(struct sub *b, const struct shmipc_msg *msg)
 {
 	struct stream *s = &b->s;
-	int rc = message_take(&b->m, msg);
+	int rc;
 
+	see(b);
+	rc = message_take(&b->m, msg);
 	if (rc < 0)
 		return stream_fail(s, rc);
 	s->idle_since_ns = 0;
 	b->gone_looks = 0;
-	b->seen = 1;
 	if (!rc) {
 		s->filtered++;
 		return RC_OK;

@@ -119,7 +119,7 @@ static int see(const char *name, int err, const struct shmipc_segment_stat *st, 
 		rate = &r->rate[r->n - 1];
 	}
 	rate->seen = 1;
-	if (rate->sub && memcmp(rate->id, st->info.id, sizeof(rate->id)))
+	if (rate->sub && !rate_follows(rate, st->info.id))
 		rate_close(rate);	/* removed, and created anew */
 	if (!rate->sub && !rate->refused && rate_open(rate, r->hz)) {
 		rate->refused = 1;

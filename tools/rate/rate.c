@@ -63,7 +63,6 @@ int rate_open(struct rate *r, int hz)
 		.spin_ns = SHMIPC_SPIN_NEVER,
 	};
 	struct shmipc_segment_info info = { .struct_bytes = sizeof(info) };
-	struct shmipc_topic_stat st = { .struct_bytes = sizeof(st) };
 	int err = shmipc_sub_open(&r->sub, r->name, NULL, &opts);
 
 	if (err)
@@ -71,9 +70,22 @@ int rate_open(struct rate *r, int hz)
 	shmipc_sub_get_info(r->sub, &info);
 	memcpy(r->id, info.id, sizeof(r->id));
 	r->hz = hz;
-	r->published = !shmipc_topic_look(r->name, &st) && st.opts.meta & SHMIPC_META_MONO;
 	r->last_seq = SHMIPC_POS_NONE;
 	return 0;
+}
+
+int rate_follows(struct rate *r, const uint8_t id[16])
+{
+	struct shmipc_segment_info info = { .struct_bytes = sizeof(info) };
+	uint64_t oldest, next;
+
+	if (!memcmp(r->id, id, sizeof(r->id)))
+		return 1;
+	/* From a provisional topic it moves by itself, in a call. */
+	(void)shmipc_sub_range(r->sub, &oldest, &next);
+	shmipc_sub_get_info(r->sub, &info);
+	memcpy(r->id, info.id, sizeof(r->id));
+	return !memcmp(r->id, id, sizeof(r->id));
 }
 
 void rate_close(struct rate *r)
@@ -90,9 +102,21 @@ static void add_value(struct rate *r, uint64_t v)
 		r->nvalues++;
 }
 
+/* With the first message it is known what the topic is. */
+static void look(struct rate *r)
+{
+	struct shmipc_sub_stat st = { .struct_bytes = sizeof(st) };
+
+	r->published = !shmipc_sub_get_stat(r->sub, &st) && st.meta & SHMIPC_META_MONO;
+}
+
 static void count(struct rate *r, const struct shmipc_msg *msg)
 {
-	uint64_t now = r->published ? msg->mono_ns : tool_now_ns();
+	uint64_t now;
+
+	if (r->last_seq == SHMIPC_POS_NONE)
+		look(r);
+	now = r->published ? msg->mono_ns : tool_now_ns();
 
 	r->messages++;
 	r->period_messages++;

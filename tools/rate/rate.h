@@ -49,6 +49,8 @@ void rate_done(struct rate *r);
 /* Begin to read messages that are published from now on. @hz: intervals, not bytes. */
 int rate_open(struct rate *r, int hz);
 void rate_close(struct rate *r);
+/* Does it read the topic that has this @id? */
+int rate_follows(struct rate *r, const uint8_t id[16]);
 
 /* Read at most @max messages. Return: their number. */
 unsigned int rate_read(struct rate *r, unsigned int max);

@@ -160,4 +160,7 @@ int topic_sub_open(struct stream *s, const char *name, const struct stream_opts 
 		   const struct create_opts *create, const struct topic_opts *topic,
 		   const struct take_opts *take);
 
+/* What the topic is; of a provisional one known with the first message. */
+void topic_sub_look(struct stream *s);
+
 #endif /* TOOLS_STREAM_STREAM_H */

@@ -277,6 +277,15 @@ int topic_pub_open(struct stream *s, const char *name, const struct stream_opts 
 	return RC_OK;
 }
 
+void topic_sub_look(struct stream *s)
+{
+	struct shmipc_sub_stat st = { .struct_bytes = sizeof(st) };
+
+	shmipc_sub_get_info(s->sub, &s->info);
+	shmipc_sub_get_stat(s->sub, &st);
+	s->meta = st.meta;
+}
+
 int topic_sub_open(struct stream *s, const char *name, const struct stream_opts *o,
 		   const struct create_opts *create, const struct topic_opts *topic,
 		   const struct take_opts *take)
@@ -294,7 +303,6 @@ int topic_sub_open(struct stream *s, const char *name, const struct stream_opts 
 		.stride_at = take->stride.at,
 	};
 	struct shmipc_topic_opts topic_opts;
-	struct shmipc_topic_stat st;
 	int ret;
 
 	stream_begin(s, o, &sub_ops, SHMIPC_ROLE_READER, name);
@@ -302,10 +310,6 @@ int topic_sub_open(struct stream *s, const char *name, const struct stream_opts 
 	ret = shmipc_sub_open(&s->sub, s->name, &topic_opts, &end);
 	if (ret)
 		return view_error_look("subscribe to", s->name, ret);
-	shmipc_sub_get_info(s->sub, &s->info);
-	if (!view_topic_look(s->name, &st)) {
-		s->meta = st.opts.meta;
-		view_topic_done(&st);
-	}
+	topic_sub_look(s);
 	return RC_OK;
 }
