@@ -109,7 +109,8 @@ struct shmipc_segment_info {
 	uint64_t meta_bytes;	/* rings */
 	uint64_t created_ns;
 	uint64_t memory_bytes;	/* of total_bytes, those that take memory now; 0: unknown */
-	uint64_t reserved0[7];
+	uint64_t huge_bytes;	/* of memory_bytes, those in larger pages than 4 KiB; 0 also: unknown */
+	uint64_t reserved0[6];
 };
 
 #define SHMIPC_SEGMENT_INFO()	SHMIPC_PRIV_SIZED(struct shmipc_segment_info, )

@@ -581,3 +581,10 @@ int shmipc_dev_used(struct shmipc_segment *seg, uint64_t *ret_bytes)
 		*ret_bytes = st.used_bytes ? st.used_bytes : seg->bytes;
 	return ret;
 }
+
+uint64_t shmipc_dev_huge(struct shmipc_segment *seg)
+{
+	struct shmipc_dev_stat st = { .size = sizeof(st) };
+
+	return shmipc_dev_ioctl(seg->fd, SHMIPC_IOC_STAT, &st) ? 0 : st.huge * SHMIPC_PAGE_2M;
+}

@@ -26,6 +26,7 @@ int shmipc_dev_commit(struct shmipc_segment *seg, uint64_t off, uint64_t bytes);
 int shmipc_dev_commit_huge(struct shmipc_segment *seg, uint64_t off, uint64_t bytes, bool now);
 int shmipc_dev_uncommit(struct shmipc_segment *seg, uint64_t off, uint64_t bytes);
 int shmipc_dev_used(struct shmipc_segment *seg, uint64_t *ret_bytes);
+uint64_t shmipc_dev_huge(struct shmipc_segment *seg);
 int shmipc_dev_see(struct shmipc_segment *seg, uint64_t off, uint64_t bytes);
 
 /* dev.c: descriptors, and their ioctls: 0 or -errno */

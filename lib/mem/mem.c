@@ -545,6 +545,11 @@ int shmipc_mem_used(struct shmipc_segment *seg, uint64_t *ret_bytes)
 	return shmipc_pages_used(seg->fd, seg->base, seg->bytes, ret_bytes);
 }
 
+uint64_t shmipc_mem_huge(struct shmipc_segment *seg)
+{
+	return shmipc_pages_huge(seg->fd, seg->base, seg->bytes);
+}
+
 /* Also of private memory. */
 int shmipc_mem_see(struct shmipc_segment *seg, uint64_t off, uint64_t bytes)
 {

@@ -30,6 +30,7 @@ int shmipc_mem_commit(struct shmipc_segment *seg, uint64_t off, uint64_t bytes);
 int shmipc_mem_commit_huge(struct shmipc_segment *seg, uint64_t off, uint64_t bytes, bool now);
 int shmipc_mem_uncommit(struct shmipc_segment *seg, uint64_t off, uint64_t bytes);
 int shmipc_mem_used(struct shmipc_segment *seg, uint64_t *ret_bytes);
+uint64_t shmipc_mem_huge(struct shmipc_segment *seg);
 int shmipc_mem_see(struct shmipc_segment *seg, uint64_t off, uint64_t bytes);
 extern const struct shmipc_locks shmipc_file_locks;
 

@@ -41,6 +41,8 @@ static void read_info(const struct shmipc_segment *seg, struct shmipc_segment_in
 	ret->created_ns = h->created_ns;
 	if (seg->be->used((struct shmipc_segment *)(uintptr_t)seg, &ret->memory_bytes))
 		ret->memory_bytes = 0;
+	if (seg->be->huge && ret->memory_bytes >= SHMIPC_PAGE_2M)
+		ret->huge_bytes = seg->be->huge((struct shmipc_segment *)(uintptr_t)seg);
 	memset(ret->reserved0, 0, sizeof(ret->reserved0));
 }
 

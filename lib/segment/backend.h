@@ -47,7 +47,8 @@ struct shmipc_backend {
 	 * -ENOSPC: the file system, or a limit, is full; -ENOMEM; -EINVAL: not in the
 	 * segment; -errno. If the caller is killed meanwhile, part of it may be done.
 	 * uncommit: give back the whole pages in it, which read as zero from then on. used:
-	 * how much of the segment is real.
+	 * how much of the segment is real; huge: in pages larger than 4 KiB, 0: none, or it is
+	 * not known; NULL: likewise.
 	 */
 	int (*commit)(struct shmipc_segment *seg, uint64_t off, uint64_t bytes);
 	/*
@@ -61,6 +62,7 @@ struct shmipc_backend {
 	int (*commit_huge)(struct shmipc_segment *seg, uint64_t off, uint64_t bytes, bool now);
 	int (*uncommit)(struct shmipc_segment *seg, uint64_t off, uint64_t bytes);
 	int (*used)(struct shmipc_segment *seg, uint64_t *ret_bytes);
+	uint64_t (*huge)(struct shmipc_segment *seg);
 	/* Can all of [off, off + bytes) be read? Takes no memory. 0; -EFAULT: no; -errno. */
 	int (*see)(struct shmipc_segment *seg, uint64_t off, uint64_t bytes);
 

@@ -42,6 +42,7 @@ bool shmipc_pages_within(uint64_t all, uint64_t page, uint64_t *off, uint64_t *b
 
 /* page_huge.c: the op commit_huge; @base: NULL: later, on another thread */
 int shmipc_pages_commit_huge(int fd, unsigned char *base, uint64_t off, uint64_t bytes);
+uint64_t shmipc_pages_huge(int fd, unsigned char *base, uint64_t bytes);
 void shmipc_pages_after_fork(void);
 
 #endif /* SHMIPC_LIB_PAGE_H */

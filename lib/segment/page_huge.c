@@ -13,8 +13,12 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/vfs.h>
@@ -24,6 +28,10 @@
 
 #include "segment/page.h"
 #include "segment/segment.h"
+
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22
+#endif
 
 #define STACK	65536
 #define TRIES	3
@@ -153,6 +161,64 @@ int shmipc_pages_commit_huge(int fd, unsigned char *base, uint64_t off, uint64_t
 		return commit_soon(fd, off, bytes);
 	ret = shmipc_pages_collapse(fd, base, off, bytes);
 	return ret ? ret : shmipc_pages_fault_in(base + off, bytes);
+}
+
+/* Have the kernel map the huge page of each block that has one: a byte of it is enough. */
+static void map_blocks(int fd, unsigned char *base, uint64_t bytes)
+{
+	uint64_t at;
+
+	for (at = 0; at + SHMIPC_PAGE_2M <= bytes; at += SHMIPC_PAGE_2M)
+		if (lseek(fd, (off_t)at, SEEK_DATA) == (off_t)at)
+			(void)madvise(base + at, SHMIPC_CTL_PAGE, MADV_POPULATE_READ);
+}
+
+/* Kilobytes in a line of smaps that counts huge pages. */
+static unsigned long huge_kib(const char *line)
+{
+	static const char *const keys[] = { "ShmemPmdMapped:", "FilePmdMapped:" };
+	size_t i;
+
+	for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		if (!strncmp(line, keys[i], strlen(keys[i])))
+			return strtoul(line + strlen(keys[i]), NULL, 10);
+	return 0;
+}
+
+/**
+ * shmipc_pages_huge - how much of a segment is in huge pages
+ * @fd:    the file
+ * @base:  where it is mapped, at a multiple of 2 MiB
+ * @bytes: of it
+ *
+ * For people: it reads /proc/self/smaps, which takes long in a process with many mappings.
+ *
+ * Return: bytes; 0 also if it is not known.
+ */
+uint64_t shmipc_pages_huge(int fd, unsigned char *base, uint64_t bytes)
+{
+	uintptr_t from, to;
+	uint64_t huge = 0;
+	bool ours = false;
+	char line[512];
+	FILE *smaps;
+
+	if (shmipc_pages_of_fs(fd))
+		return shmipc_pages_used(fd, base, bytes, &huge) ? 0 : huge;
+	shmipc_fork_hold();	/* no child inherits the descriptor */
+	smaps = fopen("/proc/self/smaps", "re");
+	if (smaps)
+		map_blocks(fd, base, bytes);
+	while (smaps && fgets(line, sizeof(line), smaps)) {
+		if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " ", &from, &to) == 2)
+			ours = from >= (uintptr_t)base && to <= (uintptr_t)base + bytes;
+		else if (ours)
+			huge += huge_kib(line) * 1024;
+	}
+	if (smaps)
+		(void)fclose(smaps);
+	shmipc_fork_release();
+	return huge;
 }
 
 /* In a child: the thread does not exist there, nor does its mapping. */

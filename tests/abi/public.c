@@ -64,6 +64,7 @@ AT(shmipc_segment_info, align, 308);
 AT(shmipc_segment_info, meta_bytes, 312);
 AT(shmipc_segment_info, created_ns, 320);
 AT(shmipc_segment_info, memory_bytes, 328);
+AT(shmipc_segment_info, huge_bytes, 336);
 
 SIZE(shmipc_peer_info, 64);
 AT(shmipc_peer_info, slot, 0);

@@ -48,7 +48,7 @@ def stat_and_ls_show_segments():
     rows = objects(run("ls", "--json").out)
     equal([x["name"] for x in rows], ["a/b.c-1", "zz"], "names in ls")
     keys = ["name", "kind", "backend", "state", "persistent", "data_bytes", "total_bytes",
-            "memory_bytes", "page_bytes", "page_asked", "attached", "slots", "mode", "uid", "gid", "user", "group"]
+            "memory_bytes", "huge_bytes", "page_bytes", "page_asked", "attached", "slots", "mode", "uid", "gid", "user", "group"]
     equal(list(rows[0]), keys, "keys of ls")
     equal(list(rows[1]), keys + ["publishers", "subscribers", "messages", "max_lag", "lost"],
           "keys of ls of a topic")
@@ -108,6 +108,7 @@ def doctor_reports_this_machine():
     equal(found["backend"]["found"].split()[0].rstrip(",;"), "dev" if ON_DEV else "mem")
     where = "in the kernel" if ON_DEV else os.environ["SHMIPC_DIR"]
     check(where in found["directory"]["found"], found["directory"])
+    check(re.search(r"they take \S+ .*B? and can grow to \S+", found["segments"]["found"]), found["segments"])
     text = run("doctor").out.decode()
     check(all(re.search("^%s " % re.escape(i), text, re.M) for i in found), text)
     nothing_left()

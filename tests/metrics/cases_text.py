@@ -33,7 +33,8 @@ def values_are_those_of_stat():
                             ("publishers", 0), ("subscribers", 1), ("max_lag_messages", 100),
                             ("aborted_messages_total", 0), ("evictions_total", 0),
                             ("waiting_publishers", 0), ("held_messages", 0),
-                            ("segment_size_bytes", s["total_bytes"])):
+                            ("segment_size_bytes", s["total_bytes"]),
+                            ("segment_memory_bytes", s["memory_bytes"])):
             equal(one(m, "shmipc_" + name, segment="t"), value, name)
         equal(round(one(m, "shmipc_occupancy_ratio", segment="t"), 6), round(100 / s["entries"], 6))
         equal(round(one(m, "shmipc_segment_created_timestamp_seconds", segment="t"), 1),

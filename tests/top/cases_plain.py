@@ -66,7 +66,7 @@ def a_full_topic_says_which_publisher_waits_for_which_subscriber():
 def objects_agree_with_stat():
     with lagging(t=7):
         x, s = looks()[0], stat("t")
-        for key in "name", "kind", "backend", "id", "page_bytes", "messages", "max_lag", "lost", "chunks":
+        for key in "name", "kind", "backend", "id", "page_bytes", "total_bytes", "memory_bytes", "messages", "max_lag", "lost", "chunks":
             equal(x[key], s[key], key)
         equal([e["pid"] for e in x["ends"]], [p["pid"] for p in s["subscriber"]])
         for key in "slot", "lag", "received", "lost", "policy", "state", "pos", "holding":

@@ -191,6 +191,9 @@ def on_the_device_the_module_reports_attaching_and_leaving():
     create = t.seen("create")
     equal([(o["pid"], o["kind"], o["source"]) for o in create], [(s.p.pid, "topic", "module")])
     check(destroy["id"] == create[0]["id"] and destroy["bytes"] == create[0]["bytes"], destroy)
+    # Of 8 MiB and more, an idle topic takes little.
+    check(0 < create[0]["memory_bytes"] <= 1 << 16, create)
+    check(create[0]["memory_bytes"] <= destroy["memory_bytes"] <= 1 << 17, destroy)
     equal([(o["pid"], o["role"]) for o in t.seen("attach")],
           [(s.p.pid, "reader"), (p.p.pid, "producer")])
     equal([(o["pid"], o["messages"], o["attached"]) for o in t.seen("detach")], [(p.p.pid, 3, 1)])

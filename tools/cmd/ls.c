@@ -35,6 +35,11 @@ static void print_row(const struct shmipc_segment_stat *st, const struct shmipc_
 	char size[TEXT_BYTES], memory[TEXT_BYTES], page[TEXT_BYTES], peers[TEXT_BYTES], mode[8];
 	char user[TEXT_BYTES];
 
+	/* A topic that has grown has both. */
+	if (st->info.huge_bytes && st->info.page_got < SHMIPC_PAGE_2M)
+		snprintf(page, sizeof(page), "4K+2M");
+	else
+		format_bytes(st->info.page_got, page);
 	if (topic)
 		snprintf(peers, sizeof(peers), "%" PRIu32 ">%" PRIu32, topic_pubs(topic),
 			 topic_subs(topic));
@@ -44,7 +49,7 @@ static void print_row(const struct shmipc_segment_stat *st, const struct shmipc_
 	snprintf(mode, sizeof(mode), "%04o", st->info.mode & 07777);
 	printf(ROW, st->info.name, kind_word(st->info.kind),
 	       format_bytes(st->info.data_bytes, size),
-	       format_bytes(st->info.memory_bytes, memory), format_bytes(st->info.page_got, page),
+	       format_bytes(st->info.memory_bytes, memory), page,
 	       peers, segment_state_word(st), user_name(st->info.uid, user), mode);
 }
 
@@ -120,7 +125,7 @@ const struct command cmd_ls = {
 	.about =
 	"Lists the segments. State: in use; persistent (no process is attached, and it stays); "
 	"leftover (its processes were killed; shmipc gc removes it). Size: what its data can grow "
-	"to; memory: what the whole segment takes now. Peers: how many are "
+	"to; memory: what the whole segment takes now. Page: 4K+2M if a topic has grown into huge pages. Peers: how many are "
 	"attached / the most there can be; of topics publishers > subscribers.\n\n"
 	PATTERNS_TEXT,
 	.groups = groups, .run = run_ls,

@@ -123,7 +123,10 @@ static void print_segment(const struct shmipc_segment_stat *st)
 	       info->flags & SHMIPC_SEG_PERSISTENT && st->in_use ? ", persistent" : "");
 	printf("size      %s, %s with its control pages\n", format_bytes(info->data_bytes, a),
 	       format_bytes(info->total_bytes, b));
-	printf("memory    %s taken so far\n", format_bytes(info->memory_bytes, a));
+	printf("memory    %s taken so far", format_bytes(info->memory_bytes, a));
+	if (info->huge_bytes)
+		printf(", %s of it in huge pages", format_bytes(info->huge_bytes, a));
+	printf("\n");
 	printf("page      %s, asked for %s\n", format_bytes(info->page_got, a),
 	       info->page_asked ? format_bytes(info->page_asked, b) : "auto");
 	printf("node      ");

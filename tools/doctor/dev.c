@@ -68,19 +68,36 @@ static void mem_backend(struct finding *f)
 static void dev_backend(struct finding *f)
 {
 	struct shmipc_dev_info i = { .size = sizeof(i) };
-	char used[TEXT_BYTES], max[TEXT_BYTES], mine[TEXT_BYTES];
+	char used[TEXT_BYTES], max[TEXT_BYTES], mine[TEXT_BYTES], all[TEXT_BYTES];
 	int fd = open(SHMIPC_DEVICE, O_RDWR | O_CLOEXEC);
 
 	if (fd < 0 || ioctl(fd, SHMIPC_IOC_INFO, &i)) {
 		finding_set(f, FINDING_LACK, "dev, but it does not answer (%s)", shmipc_error_name(errno));
 		finding_advise(f, "unload the module and load it again: modprobe -r shmipc; modprobe shmipc");
 	} else {
-		finding_set(f, FINDING_OK, "dev (%s, version %u): roles enforced; %s of %s in use, yours %s",
+		finding_set(f, FINDING_OK, "dev (%s, version %u): roles enforced; %s of %s in use, yours %s; all can grow to %s",
 			    SHMIPC_DEVICE, i.abi, format_bytes(i.total_bytes, used),
-			    format_bytes(i.total_max_bytes, max), format_bytes(i.user_bytes, mine));
+			    format_bytes(i.total_max_bytes, max), format_bytes(i.user_bytes, mine),
+			    format_bytes(i.total_reserved, all));
 	}
 	if (fd >= 0)
 		close(fd);
+}
+
+uint64_t doctor_dev_room(void)
+{
+	struct shmipc_dev_info i = { .size = sizeof(i) };
+	int fd = open(SHMIPC_DEVICE, O_RDWR | O_CLOEXEC);
+	uint64_t room = UINT64_MAX, mine;
+
+	if (fd >= 0 && !ioctl(fd, SHMIPC_IOC_INFO, &i)) {
+		room = i.total_max_bytes > i.total_bytes ? i.total_max_bytes - i.total_bytes : 0;
+		mine = i.user_max_bytes > i.user_bytes ? i.user_max_bytes - i.user_bytes : 0;
+		room = mine < room ? mine : room;
+	}
+	if (fd >= 0)
+		close(fd);
+	return room;
 }
 
 void doctor_backend(struct finding *f)

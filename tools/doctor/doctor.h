@@ -48,6 +48,7 @@ void doctor_descriptors(struct finding *f);
 /* The backend */
 void doctor_backend(struct finding *f);
 bool doctor_on_dev(void);
+uint64_t doctor_dev_room(void);	/* bytes that its limits still allow us */
 void doctor_dev_pages(struct finding *f);
 /* Memory */
 void doctor_directory(struct finding *f);

@@ -92,6 +92,19 @@ void doctor_directory(struct finding *f)
 		       "messages to disk, and gives 4 KiB pages only");
 }
 
+/* Bytes that segments can still take, as far as a limit of their place says. */
+static uint64_t doctor_room(void)
+{
+	char path[4096];
+	struct statfs fs;
+
+	if (doctor_on_dev())
+		return doctor_dev_room();
+	if (statfs(nearest_dir(path), &fs) || !fs.f_blocks)
+		return UINT64_MAX;
+	return fs.f_bavail * (uint64_t)fs.f_bsize;
+}
+
 void doctor_space(struct finding *f)
 {
 	char path[4096], avail[TEXT_BYTES], all[TEXT_BYTES];
@@ -165,12 +178,18 @@ static int try_collapse(int fd, long *ret_mapped)
 
 void doctor_collapse(struct finding *f)
 {
-	char shmem[128] = "?", *word;
+	char shmem[128] = "?", path[4096], text[TEXT_BYTES], *word;
+	struct statfs fs;
 	long mapped = 0;
 	int fd, err;
 
 	if (doctor_on_dev()) {
 		doctor_dev_pages(f);
+		return;
+	}
+	if (!statfs(nearest_dir(path), &fs) && fs.f_type == HUGETLBFS_MAGIC) {
+		finding_set(f, FINDING_OK, "yes: all pages of that directory are of %s",
+			    format_bytes((uint64_t)fs.f_bsize, text));
 		return;
 	}
 	fd = open_scratch();
@@ -209,7 +228,7 @@ static void hugetlb_mount(uint64_t page, char *path, size_t cap)
 
 static void doctor_hugetlb(struct finding *f, uint64_t page, const char *size)
 {
-	char base[96], path[128], nr[32] = "", free_nr[32] = "", dir[128];
+	char base[96], path[128], nr[32] = "", free_nr[32] = "", more[32] = "0", dir[128];
 
 	snprintf(base, sizeof(base), "/sys/kernel/mm/hugepages/hugepages-%" PRIu64 "kB", page / 1024);
 	snprintf(path, sizeof(path), "%s/nr_hugepages", base);
@@ -219,10 +238,12 @@ static void doctor_hugetlb(struct finding *f, uint64_t page, const char *size)
 	}
 	snprintf(path, sizeof(path), "%s/free_hugepages", base);
 	read_line(path, free_nr, sizeof(free_nr));
+	snprintf(path, sizeof(path), "%s/nr_overcommit_hugepages", base);
+	read_line(path, more, sizeof(more));
 	hugetlb_mount(page, dir, sizeof(dir));
-	finding_set(f, FINDING_INFO, "%s free of %s reserved; %s%s", free_nr, nr,
-		    *dir ? "mounted at " : "not mounted", dir);
-	if (!strcmp(nr, "0"))
+	finding_set(f, FINDING_INFO, "%s free of %s reserved, %s more if there is memory; %s%s", free_nr,
+		    nr, more, *dir ? "mounted at " : "not mounted", dir);
+	if (!strcmp(nr, "0") && !strcmp(more, "0"))
 		finding_advise(f, "only if --page %s has to succeed always: echo N > %s/nr_hugepages",
 			       size, base);
 	else if (!*dir)
@@ -311,6 +332,8 @@ void doctor_leftovers(struct finding *f)
 {
 	struct shmipc_segment_stat st;
 	struct view_names names;
+	char now[TEXT_BYTES], all[TEXT_BYTES], room[TEXT_BYTES];
+	uint64_t memory = 0, total = 0, avail;
 	size_t i, left = 0;
 
 	if (view_names(&names)) {
@@ -321,11 +344,18 @@ void doctor_leftovers(struct finding *f)
 		if (view_look(names.name[i], &st))
 			continue;
 		left += !st.in_use && !(st.info.flags & SHMIPC_SEG_PERSISTENT);
+		memory += st.info.memory_bytes;
+		total += st.info.total_bytes > st.info.memory_bytes ? st.info.total_bytes :
+								      st.info.memory_bytes;
 		view_done(&st);
 	}
-	finding_set(f, FINDING_INFO, "%zu segments, %zu of them left over by killed processes", names.n,
-		    left);
+	avail = doctor_room();
+	finding_set(f, FINDING_INFO, "%zu segments, %zu of them left over by killed processes; they take %s and can grow to %s",
+		    names.n, left, format_bytes(memory, now), format_bytes(total, all));
 	if (left)
 		finding_advise(f, "shmipc gc");
+	else if (total - memory > avail)
+		finding_advise(f, "only %s is free: when it is used up, publishing fails with ENOSPC; make more room, or "
+			       "create with --populate what must not fail", format_bytes(avail, room));
 	view_names_done(&names);
 }

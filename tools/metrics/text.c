@@ -256,6 +256,15 @@ static void print_chunks(const struct look *l, FILE *to)
 	}
 }
 
+static void print_bytes(const struct look_seg *s, const char *name, uint64_t bytes, FILE *to)
+{
+	if (s->err)
+		return;
+	fputs(name, to);
+	label(to, "{", "segment", s->name);
+	fprintf(to, "} %" PRIu64 "\n", bytes);
+}
+
 static void print_info(const struct look *l, FILE *to)
 {
 	const struct look_seg *s;
@@ -288,14 +297,12 @@ static void print_info(const struct look *l, FILE *to)
 		label(to, "{", "segment", l->seg[i]->name);
 		fprintf(to, "} %.3f\n", (double)l->seg[i]->info.created_ns / 1e9);
 	}
-	head(to, "shmipc_segment_size_bytes", "gauge", "All of its memory.");
-	for (i = 0; i < l->n; i++) {
-		if (l->seg[i]->err)
-			continue;
-		fputs("shmipc_segment_size_bytes", to);
-		label(to, "{", "segment", l->seg[i]->name);
-		fprintf(to, "} %" PRIu64 "\n", l->seg[i]->info.total_bytes);
-	}
+	head(to, "shmipc_segment_size_bytes", "gauge", "What all of it takes when it has grown.");
+	for (i = 0; i < l->n; i++)
+		print_bytes(l->seg[i], "shmipc_segment_size_bytes", l->seg[i]->info.total_bytes, to);
+	head(to, "shmipc_segment_memory_bytes", "gauge", "What it takes now.");
+	for (i = 0; i < l->n; i++)
+		print_bytes(l->seg[i], "shmipc_segment_memory_bytes", l->seg[i]->info.memory_bytes, to);
 }
 
 static void print_errors(const struct look *l, FILE *to)

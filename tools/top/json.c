@@ -107,6 +107,8 @@ static json_t *seg_json(const struct look_seg *s, uint64_t time_ns)
 	add(obj, "uid", s->info.uid);
 	add(obj, "page_bytes", s->info.page_got);
 	add(obj, "data_bytes", s->info.data_bytes);
+	add(obj, "total_bytes", s->info.total_bytes);
+	add(obj, "memory_bytes", s->info.memory_bytes);
 	json_object_set_new(obj, "new", json_boolean(s->is_new));
 	add_real(obj, "seconds", s->seconds);
 	add_counts(obj, s);

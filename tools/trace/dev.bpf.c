@@ -17,7 +17,13 @@
 
 extern int bpf_shmipc_segment_state(__u64 id, struct shmipc_bpf_state *out, __u32 out__sz) __ksym;
 
+struct shmipc_memory {
+	__u32 huge;
+	__u32 small;
+} KERNEL_STRUCT;
+
 struct shmipc_segment {
+	struct shmipc_memory mem;
 	__u32 kind;
 	__u8 id[16];
 	char name[TRACE_NAME];	/* the rest is cut off */
@@ -109,7 +115,7 @@ static __always_inline int peer_wanted(const struct shmipc_peer *peer, struct pr
 
 static __always_inline int segment(__u32 type, const struct shmipc_segment *seg)
 {
-	__u64 id, arg[2];
+	__u64 id, arg[3];
 	struct proc proc = {};
 
 	if (!seg)
@@ -117,9 +123,12 @@ static __always_inline int segment(__u32 type, const struct shmipc_segment *seg)
 	id = id_of(seg);
 	arg[0] = BPF_CORE_READ(seg, kind);
 	arg[1] = BPF_CORE_READ(seg, data_bytes);
+	/* What has memory of the whole segment: large pages of 2 MiB, and small ones. */
+	arg[2] = ((__u64)BPF_CORE_READ(seg, mem.huge) << 21) +
+		 ((__u64)BPF_CORE_READ(seg, mem.small) << 12);
 	if (!wanted(id, seg) || !process_wanted(&proc))
 		return 0;
-	return tell_args(type, id, TRACE_NOBODY, &proc, bpf_ktime_get_ns(), 0, arg, 2);
+	return tell_args(type, id, TRACE_NOBODY, &proc, bpf_ktime_get_ns(), 0, arg, 3);
 }
 
 SEC("tp_btf/shmipc_create")

@@ -33,9 +33,9 @@ static const struct {
 	[TRACE_RELEASE] = { "release", { "seq" }, "held_ns" },
 	[TRACE_ATTACH] = { "attach", { "role", "generation" }, NULL },
 	[TRACE_DETACH] = { "detach", { "role", "generation" }, NULL },
-	[TRACE_CREATE] = { "create", { "kind", "bytes" }, NULL },
-	[TRACE_OPEN] = { "open", { "kind", "bytes" }, NULL },
-	[TRACE_DESTROY] = { "destroy", { "kind", "bytes" }, NULL },
+	[TRACE_CREATE] = { "create", { "kind", "bytes", "memory_bytes" }, NULL },
+	[TRACE_OPEN] = { "open", { "kind", "bytes", "memory_bytes" }, NULL },
+	[TRACE_DESTROY] = { "destroy", { "kind", "bytes", "memory_bytes" }, NULL },
 	[TRACE_MOD_ATTACH] = { "attach", { "role", "generation", "messages", "attached", "kind" }, NULL },
 	[TRACE_MOD_DETACH] = { "detach", { "role", "generation", "messages", "attached", "kind" }, NULL },
 	[TRACE_MOD_DEATH] = { "death", { "role", "generation", "messages", "attached", "kind" }, NULL },
@@ -271,7 +271,8 @@ static void print_module_args(FILE *to, const struct trace_event *e, struct name
 	case TRACE_CREATE:
 	case TRACE_OPEN:
 	case TRACE_DESTROY:
-		fprintf(to, "%s, %llu B", kind_word((uint32_t)e->arg[0]), e->arg[1]);
+		fprintf(to, "%s, %llu B, memory %llu B", kind_word((uint32_t)e->arg[0]), e->arg[1],
+			e->arg[2]);
 		break;
 	case TRACE_MOD_ATTACH:
 	case TRACE_MOD_DETACH:

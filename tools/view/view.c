@@ -146,7 +146,7 @@ json_t *view_json(const struct shmipc_segment_stat *st)
 
 	clean_text(info->name, sizeof(info->name), name, sizeof(name));
 	snprintf(mode, sizeof(mode), "%04o", info->mode & 07777);
-	return json_pack("{s:s, s:s, s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:i, s:i, s:s, s:i, s:i, s:s, s:s}",
+	return json_pack("{s:s, s:s, s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:i, s:s, s:i, s:i, s:s, s:s}",
 			 "name", name, "kind", kind_word(info->kind),
 			 "backend", info->backend ? info->backend : "unknown",
 			 "state", segment_state_word(st),
@@ -154,6 +154,7 @@ json_t *view_json(const struct shmipc_segment_stat *st)
 			 "data_bytes", json_u64(info->data_bytes),
 			 "total_bytes", json_u64(info->total_bytes),
 			 "memory_bytes", json_u64(info->memory_bytes),
+			 "huge_bytes", json_u64(info->huge_bytes),
 			 "page_bytes", json_u64(info->page_got),
 			 "page_asked", json_u64(info->page_asked),
 			 "attached", (int)view_attached(st), "slots", (int)info->peers,

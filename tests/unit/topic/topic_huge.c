@@ -133,8 +133,10 @@ static long faults(void)
 
 TEST_F(topic_huge, blocks_within_a_message_are_huge_pages_on_both_ends)
 {
+	struct shmipc_segment_stat st = { .peer_cap = 0 };
 	struct shmipc_loan loan;
 	struct shmipc_msg m;
+	uint64_t used;
 	long before;
 
 	before = faults();
@@ -146,6 +148,12 @@ TEST_F(topic_huge, blocks_within_a_message_are_huge_pages_on_both_ends)
 	ASSERT_EQ(0, shmipc_pub_publish(self->pub, &loan, MIB(8), 0));
 	ASSERT_EQ(0, shmipc_sub_take(self->sub, &m, 0)) TH_LOG("%s", shmipc_error_text());
 	EXPECT_LE(3 * BLOCK, sub_huge(self->sub));
+	/* Others see it, too, and change nothing by looking. */
+	used = pub_used(self->pub);
+	ASSERT_EQ(0, shmipc_segment_look(TOPIC, &st));
+	EXPECT_LE(3 * BLOCK, st.info.huge_bytes);
+	EXPECT_EQ(used, st.info.memory_bytes);
+	EXPECT_EQ(used, pub_used(self->pub));
 	shmipc_sub_release(self->sub, &m);
 }
 
