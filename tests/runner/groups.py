@@ -160,10 +160,9 @@ class Groups:
                 yield case
 
     def examples(self):
-        """the examples, and what the README promises"""
+        """the examples"""
         for src in sorted(glob.glob("examples/*.c")):
             yield Case(os.path.basename(src)[:-2], [os.path.join(B, src[:-2])], 60, build="gcc")
-        yield Case("readme", ["examples/readme"], 120, build="gcc", cpus=CPUS)
 
     def install(self):
         """make install, a program built against it, make uninstall"""
