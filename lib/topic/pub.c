@@ -13,8 +13,7 @@ SHMIPC_EXPORT void shmipc_pub_slow_wake(struct shmipc_pub *pub, uint64_t seq, ui
 
 	if (!pub || !pub->live)
 		return;
-	p->t.wakes++;
-	shmipc_topic_wake(p->t.seg, p->t.end.slot, seq, n);
+	shmipc_topic_wake_wanted(p, seq, n);
 }
 
 static void commit(struct shmipc_pub_priv *p, uint64_t seq, uint32_t n,

@@ -214,6 +214,10 @@ static uint64_t room_want(void *arg)
 		if (is_alone(r->p))
 			(void)shmipc_cas_acq_rel(want, &was, r->need);
 	}
+	/* No honest want is behind the tail, which is read after it: correct a wrong one. */
+	was = shmipc_load_acquire(want);
+	if (was > shmipc_tlog_tail(&r->p->t.seg->log))
+		(void)shmipc_cas_acq_rel(want, &was, r->want);
 	shmipc_priv_tlog_raise(want, r->want);
 	return r->want;
 }

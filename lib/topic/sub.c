@@ -290,6 +290,7 @@ static int take_ref(struct shmipc_sub_priv *s, const struct shmipc_tlog_ref *ref
 static void unhold(struct shmipc_sub_priv *s, uint32_t i)
 {
 	struct shmipc_tlog_rx *rx = &s->sub.rx;
+	uint64_t want;
 
 	shmipc_probe_release(s->t.seg, s->t.end.slot,
 			     shmipc_load_relaxed(&shmipc_tlog_hold(rx->line, i)->seq) - 1);
@@ -299,7 +300,9 @@ static void unhold(struct shmipc_sub_priv *s, uint32_t i)
 		shmipc_fence_seq_cst();
 	else
 		shmipc_barrier_light();
-	if (shmipc_load_relaxed(&rx->pub->room_want) > rx->seq)
+	/* No publisher wants more than was claimed: a larger word is a lie, and costs us nothing. */
+	want = shmipc_load_relaxed(&rx->pub->room_want);
+	if (want > rx->seq && want <= shmipc_tlog_tail(rx->log))
 		shmipc_sub_slow_wake(&s->sub);
 }
 

@@ -113,7 +113,7 @@ static uint64_t entry_want(void *arg)
 	if (!s->sub.rx.line)
 		return SHMIPC_WANT_NOTHING;
 	/* wait.W1 <- wait.W0 follows in the waiter. */
-	shmipc_priv_tlog_raise(&s->t.seg->log.sub->want, s->wanted + 1);
+	shmipc_topic_want(s->t.seg, s->sub.rx.line, s->wanted + 1);
 	return s->wanted + 1;
 }
 

@@ -58,6 +58,9 @@ struct shmipc_pub_priv {
 	uint64_t patience_need;
 	uint64_t patience_from_ns;	/* ... since then */
 	uint64_t ask_ns;		/* when to ask the kernel again */
+	/* topic_want.c: when there were so many sleeps, the next number that was wanted */
+	uint64_t sleeps;
+	uint64_t next_wanted;
 };
 
 /* A message that a subscriber has taken. */
@@ -156,6 +159,11 @@ uint64_t shmipc_topic_max_message(const struct shmipc_tlog *log);
 /* topic_live.c */
 /* Wake sleepers for one of @n messages from @seq on; @slot is the caller's. */
 void shmipc_topic_wake(struct shmipc_segment *seg, uint32_t slot, uint64_t seq, uint32_t n);
+
+/* topic_want.c: a subscriber is about to sleep until message @want - 1 comes */
+void shmipc_topic_want(struct shmipc_segment *seg, struct shmipc_sub_line *line, uint64_t want);
+/* @n messages from @seq on are there, and a subscriber may sleep for one of them, or a later one. */
+void shmipc_topic_wake_wanted(struct shmipc_pub_priv *p, uint64_t seq, uint32_t n);
 
 /* Is the publisher, or the subscriber, in a slot of its kind alive? */
 int shmipc_topic_pub_alive(void *seg, uint32_t slot);

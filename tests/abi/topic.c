@@ -59,7 +59,8 @@ AT(shmipc_pub_line, reserved0, 56);
 
 SIZE(shmipc_sub_ctl, 128);
 AT(shmipc_sub_ctl, want, 0);
-AT(shmipc_sub_ctl, pad0, 8);
+AT(shmipc_sub_ctl, sleeps, 8);
+AT(shmipc_sub_ctl, pad0, 16);
 AT(shmipc_sub_ctl, subs_used, 64);
 AT(shmipc_sub_ctl, pad1, 72);
 
@@ -74,7 +75,7 @@ AT(shmipc_sub_line, holding, 16);
 AT(shmipc_sub_line, received, 24);
 AT(shmipc_sub_line, lost, 32);
 AT(shmipc_sub_line, reading, 40);
-AT(shmipc_sub_line, reserved0, 48);
+AT(shmipc_sub_line, wants, 48);
 AT(shmipc_sub_line, moves, 56);
 
 SIZE(shmipc_hold, 16);

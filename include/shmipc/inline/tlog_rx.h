@@ -483,6 +483,7 @@ SHMIPC_INLINE void shmipc_tlog_rx_join(struct shmipc_tlog_rx *rx, uint32_t slot,
 	shmipc_store_relaxed(&rx->line->received, (__u64)0);
 	shmipc_store_relaxed(&rx->line->lost, (__u64)0);
 	shmipc_store_relaxed(&rx->line->moves, (__u64)0);
+	shmipc_store_relaxed(&rx->line->wants, (__u64)0);
 	shmipc_store_relaxed(&rx->line->pos, (__u64)rx->seq);
 	shmipc_priv_tlog_raise(&rx->log->sub->subs_used, (uint64_t)slot + 1);
 	if (policy >= SHMIPC_POLICY_LOSSLESS)

@@ -36,6 +36,7 @@
  * Changes of SHMIPC_TOPIC_VERSION:
  *   2  the tail can be lent to a publisher (pub_line.next)
  *   3  memory is committed on demand (pub_ctl.backed, pub_ctl.trims, sub_line.reading);
+ *      each subscriber says for which message it sleeps (sub_line.wants, sub_ctl.sleeps);
  *      a topic that only subscribers have opened is provisional (pub_ctl.shape)
  */
 #ifndef _UAPI_LINUX_SHMIPC_TOPIC_H
@@ -211,12 +212,15 @@ struct shmipc_pub_line {
 
 /**
  * struct shmipc_sub_ctl - words that all subscribers write
- * @want:      the largest number of a message for which a subscriber sleeps, plus 1
+ * @want:      the largest number of a message for which a subscriber sleeps, plus 1;
+ *             a subscriber that finds it too large corrects it
+ * @sleeps:    how often subscribers went to sleep: their lines (sub_line.wants) have changed
  * @subs_used: slots that were ever taken are below this
  */
 struct shmipc_sub_ctl {
 	__u64	want;
-	__u64	pad0[7];
+	__u64	sleeps;
+	__u64	pad0[6];
 	__u64	subs_used;
 	__u64	pad1[7];
 };
@@ -250,6 +254,7 @@ struct shmipc_group_line {
  * @lost:     lost messages that were reported to it
  * @reading:  number plus 1 of the message in the pool that it reads without holding
  *            it; 0: none
+ * @wants:    number plus 1 of the message for which it sleeps, or has slept last
  * @moves:    1: it waits in a provisional topic, and leaves as soon as that is superseded
  *
  * @holds pairs of words follow: see struct shmipc_hold.
@@ -261,7 +266,7 @@ struct shmipc_sub_line {
 	__u64	received;
 	__u64	lost;
 	__u64	reading;
-	__u64	reserved0[1];
+	__u64	wants;
 	__u64	moves;
 };
 
