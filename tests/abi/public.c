@@ -281,12 +281,12 @@ AT(shmipc_msg, headers_len, 64);
 AT(shmipc_msg, pub_slot, 72);
 AT(shmipc_msg, hold, 76);
 
-SIZE(shmipc_sub, 200);
+SIZE(shmipc_sub, 208);
 AT(shmipc_sub, rx, 0);
-AT(shmipc_sub, live, 176);
-AT(shmipc_sub, plain, 180);
-AT(shmipc_sub, last_seq, 184);
-AT(shmipc_sub, busy, 192);
+AT(shmipc_sub, live, 184);
+AT(shmipc_sub, plain, 188);
+AT(shmipc_sub, last_seq, 192);
+AT(shmipc_sub, busy, 200);
 
 SIZE(shmipc_sub_stat, 96);
 AT(shmipc_sub_stat, struct_bytes, 0);
@@ -371,7 +371,7 @@ AT(shmipc_tlog_tx, slot, 100);
 AT(shmipc_tlog_tx, full_fence, 104);
 AT(shmipc_tlog_tx, log, 120);
 
-SIZE(shmipc_tlog_rx, 176);
+SIZE(shmipc_tlog_rx, 184);
 AT(shmipc_tlog_rx, entry, 0);
 AT(shmipc_tlog_rx, mask, 8);
 AT(shmipc_tlog_rx, stride, 16);
@@ -387,13 +387,14 @@ AT(shmipc_tlog_rx, aborted, 88);
 AT(shmipc_tlog_rx, lost_from, 96);
 AT(shmipc_tlog_rx, lost_to, 104);
 AT(shmipc_tlog_rx, evicted, 112);
-AT(shmipc_tlog_rx, told, 120);
-AT(shmipc_tlog_rx, full_fence, 128);
-AT(shmipc_tlog_rx, generation, 136);
-AT(shmipc_tlog_rx, group, 144);
-AT(shmipc_tlog_rx, holding, 152);
-AT(shmipc_tlog_rx, err, 160);
-AT(shmipc_tlog_rx, log, 168);
+AT(shmipc_tlog_rx, whole, 120);
+AT(shmipc_tlog_rx, told, 128);
+AT(shmipc_tlog_rx, full_fence, 136);
+AT(shmipc_tlog_rx, generation, 144);
+AT(shmipc_tlog_rx, group, 152);
+AT(shmipc_tlog_rx, holding, 160);
+AT(shmipc_tlog_rx, err, 168);
+AT(shmipc_tlog_rx, log, 176);
 
 PIN(SHMIPC_CREATE == 1 && SHMIPC_EXCL == 2 && SHMIPC_PERSIST == 4);
 PIN(SHMIPC_ON_NODE == 8 && SHMIPC_CHOWN == 16);
