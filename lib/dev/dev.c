@@ -70,12 +70,13 @@ void shmipc_dev_prefault(unsigned char *base, struct shmipc_span span, bool writ
 static int map_raw(struct shmipc_segment *seg)
 {
 	struct shmipc_span data = { seg->hdr.data_off, seg->hdr.data_bytes };
+	int err = shmipc_pages_map_over(seg->base + data.off, data.bytes, PROT_READ | PROT_WRITE,
+				      seg->fd, data.off);
 
-	if (mmap(seg->base + data.off, data.bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
-		 seg->fd, (off_t)data.off) == MAP_FAILED)
-		return shmipc_fail(-errno, "shmipc: map %llu bytes of \"%s\" for writing: %s (%s)",
-				   (unsigned long long)data.bytes, seg->hdr.name, strerror(errno),
-				   shmipc_error_name(errno));
+	if (err)
+		return shmipc_fail(err, "shmipc: map %llu bytes of \"%s\" for writing: %s (%s)%s",
+				   (unsigned long long)data.bytes, seg->hdr.name, strerror(-err),
+				   shmipc_error_name(err), shmipc_pages_advice(err));
 	shmipc_dev_prefault(seg->base, data, true);
 	return 0;
 }
@@ -120,12 +121,12 @@ static int map_segment(struct shmipc_segment *seg, const char *name)
 		return shmipc_fail(ret, "shmipc: ask %s what \"%s\" is: %s (%s)", SHMIPC_DEVICE,
 				   name ? name : "", strerror(-ret), shmipc_error_name(ret));
 	seg->bytes = st.total_bytes;
-	seg->base = shmipc_pages_map(seg->fd, seg->bytes, PROT_READ, SHMIPC_PAGE_2M);
-	if (!seg->base) {
-		ret = -errno;
-		return shmipc_fail(ret, "shmipc: map %zu bytes of \"%s\": %s (%s)", seg->bytes,
-				   name ? name : "", strerror(-ret), shmipc_error_name(ret));
-	}
+	seg->base = NULL;
+	ret = shmipc_pages_map(&seg->base, seg->fd, seg->bytes, PROT_READ, SHMIPC_PAGE_2M);
+	if (ret)
+		return shmipc_fail(ret, "shmipc: map %zu bytes of \"%s\": %s (%s)%s", seg->bytes,
+				   name ? name : "", strerror(-ret), shmipc_error_name(ret),
+				   shmipc_pages_advice(ret));
 	if (!is_there(seg, SHMIPC_DEV_BODY_OFF(st.peers) +
 		      (st.kind == SHMIPC_KIND_RAW ? 0 : SHMIPC_CTL_PAGE)))
 		return fail_proto(name, "it has no ring header");

@@ -22,6 +22,7 @@
 #include <sys/mman.h>
 
 #include "dev/dev.h"
+#include "segment/page.h"
 
 #define DYING_RETRY_NS	UINT64_C(500000)
 
@@ -38,13 +39,12 @@ static int spans_of(const struct shmipc_segment *seg, enum shmipc_role role,
 
 static int map_spans(struct shmipc_segment *seg, const struct shmipc_span *span, int n, int prot)
 {
-	int i;
+	int i, err = 0;
 
-	for (i = 0; i < n; i++)
-		if (mmap(seg->base + span[i].off, span[i].bytes, prot, MAP_SHARED | MAP_FIXED,
-			 seg->fd, (off_t)span[i].off) == MAP_FAILED)
-			return -errno;
-	return 0;
+	for (i = 0; i < n && !err; i++)
+		err = shmipc_pages_map_over(seg->base + span[i].off, span[i].bytes, prot, seg->fd,
+					  span[i].off);
+	return err;
 }
 
 static void detach(struct shmipc_segment *seg)
@@ -112,7 +112,7 @@ int shmipc_dev_take(struct shmipc_end *e, enum shmipc_role role, uint32_t from, 
 	prefault(e->seg, span, n);
 	e->slot = r.slot;
 	e->role = role;
-	e->keeper = -1;
+	e->kept = NULL;
 	return 0;
 }
 

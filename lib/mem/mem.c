@@ -88,12 +88,11 @@ static int map_file(struct shmipc_segment *seg, int prot)
 	if (seg->bytes < sizeof(seg->hdr))
 		return shmipc_fail(-EPROTO, "shmipc: map a segment: %zu bytes are too few (EPROTO)",
 				   seg->bytes);
-	seg->base = shmipc_pages_map(seg->fd, seg->bytes, prot, SHMIPC_PAGE_2M);
-	if (!seg->base) {
-		err = -errno;
-		return shmipc_fail(err, "shmipc: map %zu bytes: %s (%s)", seg->bytes,
-				   strerror(-err), shmipc_error_name(err));
-	}
+	seg->base = NULL;
+	err = shmipc_pages_map(&seg->base, seg->fd, seg->bytes, prot, SHMIPC_PAGE_2M);
+	if (err)
+		return shmipc_fail(err, "shmipc: map %zu bytes: %s (%s)%s", seg->bytes,
+				   strerror(-err), shmipc_error_name(err), shmipc_pages_advice(err));
 	return 0;
 }
 

@@ -11,11 +11,14 @@
  * The list is our own (not the C library's, whose nodes would lie in shared
  * memory, where a hostile peer could turn them into writes anywhere). The
  * kernel requires each word at one fixed distance from its list node, for the whole
- * list. So the page of a peer table is mapped a second time, into an arena, and the
- * node is at the same place in a second, private arena.
+ * list. So for each word two pages are mapped, one behind the other: a private one with
+ * the node, then the page of the peer table, once more, with the word at the same place.
  *
- *   words:  | page of segment A | page of segment B | ...   shared
- *   nodes:  | node for A's word | node for B's word | ...   private
+ *   | node for A's word | page of segment A |   ...   | node for B's word | page of segment B |
+ *     private             shared                        private             shared
+ *
+ * The kernel walks a limited number of nodes, so a process with many ends has several
+ * keepers. At the end of the program those without words end, too.
  */
 #include <errno.h>
 #include <limits.h>
@@ -23,6 +26,7 @@
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -30,184 +34,234 @@
 
 #include "segment/segment.h"
 
-#define KEEPER_MAX	2000	/* the kernel stops at ROBUST_LIST_LIMIT, 2048 */
+#define KEEPER_MAX	2000	/* words of one; the kernel stops at ROBUST_LIST_LIMIT, 2048 */
 #define PAGE		((size_t)SHMIPC_CTL_PAGE)
-#define ARENA_BYTES	(KEEPER_MAX * PAGE)
 #define KEEPER_STACK	65536	/* PTHREAD_STACK_MIN and room for signal-free code */
 
-static struct {
-	pthread_mutex_t mutex;
-	bool running;
-	bool failed;
-	uint32_t tid;
-	unsigned char *words;
-	unsigned char *nodes;
+struct keeper {
 	struct robust_list_head head;
-	struct robust_list *node[KEEPER_MAX];	/* by handle; NULL: free */
+	struct keeper *next;
+	pthread_t thread;
+	uint32_t tid;
+	uint32_t words;
+	uint32_t stop;
+	bool failed;
 	sem_t started;
-} keeper = { .mutex = PTHREAD_MUTEX_INITIALIZER };
+};
+
+struct shmipc_kept {
+	struct shmipc_kept *next;
+	struct keeper *by;
+	struct robust_list *node;
+	unsigned char *pages;
+};
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static struct keeper *keepers;
+static struct shmipc_kept *all_kept;
 
 static void *keeper_main(void *arg)
 {
-	uint32_t never = 0;
+	struct keeper *k = arg;
 
-	(void)arg;
 	(void)prctl(PR_SET_NAME, "shmipc-keeper");
-	keeper.failed = syscall(SYS_set_robust_list, &keeper.head, sizeof(keeper.head)) != 0;
-	keeper.tid = (uint32_t)syscall(SYS_gettid);
-	(void)sem_post(&keeper.started);
-	for (;;)
-		(void)syscall(SYS_futex, &never, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
+	k->failed = syscall(SYS_set_robust_list, &k->head, sizeof(k->head)) != 0;
+	k->tid = (uint32_t)syscall(SYS_gettid);
+	(void)sem_post(&k->started);
+	while (!shmipc_load_relaxed(&k->stop))
+		(void)syscall(SYS_futex, &k->stop, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
 	return NULL;
 }
 
-static int start_thread(void)
+static void stop(struct keeper *k)
+{
+	shmipc_store_relaxed(&k->stop, 1u);
+	(void)syscall(SYS_futex, &k->stop, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+	(void)pthread_join(k->thread, NULL);
+	(void)sem_destroy(&k->started);
+	free(k);
+}
+
+static int start_thread(struct keeper *k)
 {
 	sigset_t all, old;
 	pthread_attr_t attr;
-	pthread_t thread;
 	size_t stack = KEEPER_STACK;
 	int ret;
 
 	if (stack < (size_t)sysconf(_SC_THREAD_STACK_MIN))
 		stack = (size_t)sysconf(_SC_THREAD_STACK_MIN);
-	(void)sem_init(&keeper.started, 0, 0);
 	(void)pthread_attr_init(&attr);
-	(void)pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	(void)pthread_attr_setstacksize(&attr, stack);
 	/* Signals are for the program's threads. */
 	(void)sigfillset(&all);
 	(void)pthread_sigmask(SIG_SETMASK, &all, &old);
-	ret = pthread_create(&thread, &attr, keeper_main, NULL);
+	ret = pthread_create(&k->thread, &attr, keeper_main, k);
 	(void)pthread_sigmask(SIG_SETMASK, &old, NULL);
 	(void)pthread_attr_destroy(&attr);
-	if (ret)
-		return -ret;
-	while (sem_wait(&keeper.started))
+	return ret;
+}
+
+static struct keeper *start_locked(void)
+{
+	struct keeper *k = calloc(1, sizeof(*k));
+
+	if (!k)
+		return NULL;
+	k->head.list.next = &k->head.list;
+	k->head.futex_offset = (long)PAGE;
+	(void)sem_init(&k->started, 0, 0);
+	if (start_thread(k)) {
+		(void)sem_destroy(&k->started);
+		free(k);
+		return NULL;
+	}
+	while (sem_wait(&k->started))
 		continue;
-	return keeper.failed ? -EOPNOTSUPP : 0;
+	if (k->failed) {
+		stop(k);
+		return NULL;
+	}
+	k->next = keepers;
+	keepers = k;
+	return k;
 }
 
-static unsigned char *reserve_arena(int prot)
+/* One that can hold one more word; NULL: none can be started. */
+static struct keeper *find_locked(void)
 {
-	void *p = mmap(NULL, ARENA_BYTES, prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	struct keeper *k;
 
-	return p == MAP_FAILED ? NULL : p;
+	for (k = keepers; k; k = k->next)
+		if (k->words < KEEPER_MAX)
+			return k;
+	return start_locked();
 }
 
-/* Once per process; if a keeper cannot be started, the process has none. */
-static bool keeper_ready_locked(void)
+/* A node, and behind it the page of the peer table with the word. */
+static unsigned char *map_pages(const struct shmipc_segment *seg, size_t at)
 {
-	if (keeper.running || keeper.failed)
-		return keeper.running;
-	keeper.words = reserve_arena(PROT_NONE);
-	keeper.nodes = reserve_arena(PROT_READ | PROT_WRITE);
-	keeper.failed = !keeper.words || !keeper.nodes;
-	if (keeper.failed)
-		return false;
-	keeper.head.list.next = &keeper.head.list;
-	keeper.head.list_op_pending = NULL;
-	keeper.head.futex_offset = (long)(keeper.words - keeper.nodes);
-	keeper.running = !start_thread();
-	keeper.failed = !keeper.running;
-	return keeper.running;
-}
+	unsigned char *p = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+				-1, 0);
 
-static int free_handle_locked(void)
-{
-	int i;
-
-	for (i = 0; i < KEEPER_MAX; i++)
-		if (!keeper.node[i])
-			return i;
-	return -1;
+	if (p == MAP_FAILED)
+		return NULL;
+	/* Fails on hugetlbfs, whose pages cannot be mapped in parts. */
+	if (mmap(p + PAGE, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, seg->fd,
+		 (off_t)(at - at % PAGE)) == MAP_FAILED) {
+		(void)munmap(p, 2 * PAGE);
+		return NULL;
+	}
+	return p;
 }
 
 /**
  * shmipc_keeper_hold - make the kernel mark a peer slot's word when we die
- * @seg:        its peer table is mapped once more
- * @slot:       ours; its word must be set to the thread id afterwards
- * @ret_tid:    the value for the word
- * @ret_handle: for shmipc_keeper_drop()
+ * @seg:     its peer table is mapped once more
+ * @slot:    ours; its word must be set to the thread id afterwards
+ * @ret_tid: the value for the word
  *
- * Return: false if this is not possible; then only the lock shows our death.
+ * Return: for shmipc_keeper_drop(); NULL if this is not possible: then only the lock
+ * shows our death.
  */
-bool shmipc_keeper_hold(struct shmipc_segment *seg, uint32_t slot, uint32_t *ret_tid,
-			int *ret_handle)
+struct shmipc_kept *shmipc_keeper_hold(struct shmipc_segment *seg, uint32_t slot, uint32_t *ret_tid)
 {
 	size_t at = seg->hdr.peers_off + (size_t)slot * sizeof(struct shmipc_peer_slot);
-	struct robust_list *node;
-	unsigned char *page;
-	bool ok = false;
-	int i;
+	struct shmipc_kept *kept = seg->fd < 0 ? NULL : calloc(1, sizeof(*kept));
+	struct keeper *k;
 
-	if (seg->fd < 0)
-		return false;
-	pthread_mutex_lock(&keeper.mutex);
-	i = keeper_ready_locked() ? free_handle_locked() : -1;
-	if (i < 0)
-		goto out;
-	page = keeper.words + (size_t)i * PAGE;
-	/* Fails on hugetlbfs, whose pages cannot be mapped in parts. */
-	if (mmap(page, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, seg->fd,
-		 (off_t)(at - at % PAGE)) == MAP_FAILED)
-		goto out;
-	node = (struct robust_list *)(void *)(keeper.nodes + (size_t)i * PAGE + at % PAGE);
+	if (!kept)
+		return NULL;
+	pthread_mutex_lock(&mutex);
+	k = find_locked();
+	kept->pages = k ? map_pages(seg, at) : NULL;
+	if (!kept->pages) {
+		pthread_mutex_unlock(&mutex);
+		free(kept);
+		return NULL;
+	}
+	kept->by = k;
+	kept->node = (struct robust_list *)(void *)(kept->pages + at % PAGE);
 	/* The list is consistent at every instruction: the kernel may walk it at any time. */
-	node->next = keeper.head.list.next;
+	kept->node->next = k->head.list.next;
 	shmipc_barrier_light();
-	shmipc_store_relaxed(&keeper.head.list.next, node);
-	keeper.node[i] = node;
-	*ret_tid = keeper.tid;
-	*ret_handle = i;
-	ok = true;
-out:
-	pthread_mutex_unlock(&keeper.mutex);
-	return ok;
+	shmipc_store_relaxed(&k->head.list.next, kept->node);
+	k->words++;
+	kept->next = all_kept;
+	all_kept = kept;
+	*ret_tid = k->tid;
+	pthread_mutex_unlock(&mutex);
+	return kept;
 }
 
 /*
  * A peer may free a word and be killed before it has woken the sleepers: for the one word
  * that is pending the kernel wakes one sleeper, even if the word is free. (Linux 5.5)
  */
-void shmipc_keeper_leaves(int handle)
+void shmipc_keeper_leaves(struct shmipc_kept *kept)
 {
-	pthread_mutex_lock(&keeper.mutex);
-	shmipc_store_relaxed(&keeper.head.list_op_pending, keeper.node[handle]);
+	pthread_mutex_lock(&mutex);
+	shmipc_store_relaxed(&kept->by->head.list_op_pending, kept->node);
 	shmipc_barrier_light();
 }
 
 /* The word is free, and its sleepers are awake: take it off the list. */
-void shmipc_keeper_drop(int handle)
+void shmipc_keeper_drop(struct shmipc_kept *kept)
 {
-	struct robust_list *p, *node;
+	struct keeper *k = kept->by;
+	struct shmipc_kept **at = &all_kept;
+	struct robust_list *p;
 
-	shmipc_store_relaxed(&keeper.head.list_op_pending, NULL);
-	node = keeper.node[handle];
-	for (p = &keeper.head.list; p->next != node; p = p->next)
+	shmipc_store_relaxed(&k->head.list_op_pending, NULL);
+	for (p = &k->head.list; p->next != kept->node; p = p->next)
 		continue;
-	shmipc_store_relaxed(&p->next, node->next);
+	shmipc_store_relaxed(&p->next, kept->node->next);
 	shmipc_barrier_light();
-	(void)mmap(keeper.words + (size_t)handle * PAGE, PAGE, PROT_NONE,
-		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
-	keeper.node[handle] = NULL;
-	pthread_mutex_unlock(&keeper.mutex);
+	k->words--;
+	while (*at != kept)
+		at = &(*at)->next;
+	*at = kept->next;
+	(void)munmap(kept->pages, 2 * PAGE);
+	pthread_mutex_unlock(&mutex);
+	free(kept);
 }
 
-/* In a child: the thread does not exist there, and the words are the parent's. */
+/* In a child: the threads do not exist there, and the words are the parent's. */
 void shmipc_keeper_after_fork(void)
 {
-	int i;
+	struct shmipc_kept *kept;
+	struct keeper *k;
 
-	if (keeper.words)
-		(void)munmap(keeper.words, ARENA_BYTES);
-	if (keeper.nodes)
-		(void)munmap(keeper.nodes, ARENA_BYTES);
-	keeper.words = NULL;
-	keeper.nodes = NULL;
-	keeper.running = false;
-	keeper.failed = false;
-	for (i = 0; i < KEEPER_MAX; i++)
-		keeper.node[i] = NULL;
-	(void)pthread_mutex_init(&keeper.mutex, NULL);
+	(void)pthread_mutex_init(&mutex, NULL);
+	while ((kept = all_kept)) {
+		all_kept = kept->next;
+		(void)munmap(kept->pages, 2 * PAGE);
+		free(kept);
+	}
+	while ((k = keepers)) {
+		keepers = k->next;
+		free(k);
+	}
+}
+
+/*
+ * The program ends: so do the keepers that hold nothing, and nothing of them is lost. The
+ * others die with the process, which is what they are for. No waiting: a thread that
+ * holds the mutex may be the one that has called exit(), in a signal handler.
+ */
+__attribute__((destructor)) static void end_keepers(void)
+{
+	struct keeper **at = &keepers, *k;
+
+	if (pthread_mutex_trylock(&mutex))
+		return;
+	while ((k = *at)) {
+		if (k->words) {
+			at = &k->next;
+			continue;
+		}
+		*at = k->next;
+		stop(k);
+	}
+	pthread_mutex_unlock(&mutex);
 }

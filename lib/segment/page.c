@@ -53,35 +53,6 @@ uint64_t shmipc_pages_data_align(const struct shmipc_pages *p, uint64_t data_byt
 	return SHMIPC_PAGE_2M;
 }
 
-/* Map a part of a file, or for -1 private memory, at a multiple of @align. */
-unsigned char *shmipc_pages_map_at(int fd, uint64_t off, size_t bytes, int prot, uint64_t align)
-{
-	size_t room = bytes + align;
-	/* hugetlbfs would set pages aside for all of it. Nothing is touched without a page. */
-	int flags = fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED | MAP_NORESERVE;
-	unsigned char *hole, *base;
-
-	hole = mmap(NULL, room, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (hole == MAP_FAILED)
-		return NULL;
-	base = hole + (align - (uintptr_t)hole % align) % align;
-	if (base > hole)
-		(void)munmap(hole, (size_t)(base - hole));
-	if (hole + room > base + bytes)
-		(void)munmap(base + bytes, (size_t)(hole + room - (base + bytes)));
-	if (mmap(base, bytes, prot, flags | MAP_FIXED, fd, (off_t)off) == MAP_FAILED) {
-		(void)munmap(base, bytes);
-		return NULL;
-	}
-	return base;
-}
-
-/* All of a file. */
-unsigned char *shmipc_pages_map(int fd, size_t bytes, int prot, uint64_t align)
-{
-	return shmipc_pages_map_at(fd, 0, bytes, prot, align);
-}
-
 static int bind_node(unsigned char *base, uint64_t bytes, int node)
 {
 	unsigned long mask[NODES_MAX / (8 * sizeof(unsigned long))] = { 0 };

@@ -23,10 +23,18 @@ struct shmipc_pages {
 };
 
 uint64_t shmipc_pages_data_align(const struct shmipc_pages *p, uint64_t data_bytes);
-unsigned char *shmipc_pages_map(int fd, size_t bytes, int prot, uint64_t align);
-unsigned char *shmipc_pages_map_at(int fd, uint64_t off, size_t bytes, int prot, uint64_t align);
 int shmipc_pages_collapse(int fd, unsigned char *base, uint64_t off, uint64_t bytes);
 int shmipc_pages_fault_in(unsigned char *at, uint64_t bytes);
+
+/* page_map.c: a whole file, or private memory (-1). 0; -errno, and *@ret is as before */
+int shmipc_pages_map(unsigned char **ret, int fd, size_t bytes, int prot, uint64_t align);
+/* A part of it. */
+int shmipc_pages_map_part(unsigned char **ret, int fd, uint64_t off, size_t bytes, int prot,
+			  uint64_t align);
+/* A part of a file, over what is mapped at @at. 0; -errno */
+int shmipc_pages_map_over(unsigned char *at, size_t bytes, int prot, int fd, uint64_t off);
+const char *shmipc_pages_advice(int err);
+
 int shmipc_pages_populate(struct shmipc_pages *p, int fd, unsigned char *base, uint64_t bytes,
 			  uint64_t ctl_bytes, uint64_t data_off);
 uint64_t shmipc_pages_of_fs(int fd);

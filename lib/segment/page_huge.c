@@ -101,13 +101,15 @@ static int start(void)
 
 static int begin(int fd, uint64_t off, uint64_t bytes)
 {
-	int ret = 0;
+	int ret;
 
 	/* In a child there would be a mapping that nobody knows. */
 	shmipc_fork_hold();
 	soon.bytes = bytes;
-	soon.base = shmipc_pages_map_at(fd, off, bytes, PROT_READ | PROT_WRITE, SHMIPC_PAGE_2M);
-	if (!soon.base || madvise(soon.base, bytes, MADV_DONTFORK))
+	soon.base = NULL;
+	ret = shmipc_pages_map_part(&soon.base, fd, off, bytes, PROT_READ | PROT_WRITE,
+				    SHMIPC_PAGE_2M);
+	if (!ret && madvise(soon.base, bytes, MADV_DONTFORK))
 		ret = -errno;
 	shmipc_fork_release();
 	return ret;

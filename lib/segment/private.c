@@ -25,16 +25,17 @@ int shmipc_private_create(struct shmipc_segment *seg, const struct shmipc_segmen
 	if (!seg->mem)
 		return shmipc_fail(-ENOMEM, "shmipc: no memory for a handle (ENOMEM)");
 	seg->bytes = h.total_bytes;
-	seg->base = shmipc_pages_map(-1, seg->bytes, PROT_READ | PROT_WRITE, SHMIPC_PAGE_2M);
-	ret = seg->base ? shmipc_pages_populate(&pages, -1, seg->base, h.total_bytes,
-						h.body_off, h.data_off) : -ENOMEM;
+	ret = shmipc_pages_map(&seg->base, -1, seg->bytes, PROT_READ | PROT_WRITE, SHMIPC_PAGE_2M);
+	if (!ret)
+		ret = shmipc_pages_populate(&pages, -1, seg->base, h.total_bytes, h.body_off,
+					    h.data_off);
 	if (ret) {
 		if (seg->base)
 			(void)munmap(seg->base, seg->bytes);
 		free(seg->mem);
-		return shmipc_fail(ret, "shmipc: %llu bytes of private memory: %s (%s)",
+		return shmipc_fail(ret, "shmipc: %llu bytes of private memory: %s (%s)%s",
 				   (unsigned long long)h.total_bytes, strerror(-ret),
-				   shmipc_error_name(ret));
+				   shmipc_error_name(ret), shmipc_pages_advice(ret));
 	}
 	h.flags |= SHMIPC_SEG_PRIVATE;
 	h.page_got = pages.got;

@@ -116,10 +116,10 @@ void shmipc_fork_release(void);
 void shmipc_fork_del(struct shmipc_segment *seg);
 
 /* keeper.c: robust words that the kernel marks when this process dies */
-bool shmipc_keeper_hold(struct shmipc_segment *seg, uint32_t slot, uint32_t *ret_tid,
-			int *ret_handle);
-void shmipc_keeper_leaves(int handle);	/* the word is about to be freed; then drop */
-void shmipc_keeper_drop(int handle);
+struct shmipc_kept;
+struct shmipc_kept *shmipc_keeper_hold(struct shmipc_segment *seg, uint32_t slot, uint32_t *ret_tid);
+void shmipc_keeper_leaves(struct shmipc_kept *kept);	/* the word is about to be freed; then drop */
+void shmipc_keeper_drop(struct shmipc_kept *kept);
 void shmipc_keeper_after_fork(void);
 
 /* wake.c */
@@ -133,7 +133,7 @@ struct shmipc_end {
 	struct shmipc_segment *seg;
 	uint32_t slot;
 	enum shmipc_role role;		/* dev: the role whose pages are mapped for writing */
-	int keeper;			/* handle, -1: none */
+	struct shmipc_kept *kept;	/* its robust word; NULL: none */
 };
 
 int shmipc_end_take(struct shmipc_end *e, struct shmipc_segment *seg, enum shmipc_role role);

@@ -106,8 +106,7 @@ static void write_slot(struct shmipc_end *e, enum shmipc_role role)
 	shmipc_store_relaxed(&s->hint_pid, (uint32_t)getpid());
 	shmipc_store_relaxed(&s->hint_pidns, shmipc_my_pidns());
 	shmipc_racy_write(s->comm, comm, sizeof(s->comm));
-	e->keeper = -1;
-	(void)shmipc_keeper_hold(e->seg, e->slot, &word, &e->keeper);
+	e->kept = shmipc_keeper_hold(e->seg, e->slot, &word);
 	/*
 	 * peer.P1 -> peer.P0: the slot is filled in before its word says that we are here.
 	 * Marked as watched: if we are killed before the wake, the kernel wakes.
@@ -139,13 +138,13 @@ void shmipc_table_leave(struct shmipc_end *e)
 	struct shmipc_peer_slot *s = shmipc_segment_slot(e->seg, e->slot);
 
 	shmipc_store_relaxed(&s->state, (uint8_t)SHMIPC_PEER_LEFT);
-	if (e->keeper >= 0)
-		shmipc_keeper_leaves(e->keeper);
+	if (e->kept)
+		shmipc_keeper_leaves(e->kept);
 	/* peer.P1 -> peer.P0: what we published, and that we left, before the word is free. */
 	shmipc_store_release(&s->word, 0u);
 	shmipc_futex_wake(&s->word, INT_MAX);
-	if (e->keeper >= 0)
-		shmipc_keeper_drop(e->keeper);
+	if (e->kept)
+		shmipc_keeper_drop(e->kept);
 	e->seg->be->locks->unlock(e->seg, e->slot);
 }
 
