@@ -40,6 +40,7 @@ enum scenario_flags {
 	SAMPLE	= 1,	/* long: only some instructions by default */
 	ASLEEP	= 2,	/* the checker sleeps when the victim starts */
 	BLOCKS	= 4,	/* not stepped: the victim is killed while it sleeps */
+	MEM	= 16,	/* of files only, or writes where the device does not let it */
 	NO_DIR	= 8,	/* the directory does not exist yet */
 };
 

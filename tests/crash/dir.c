@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,10 +51,22 @@ static unsigned int empty(const char *path, char *first, size_t room)
 	return n;
 }
 
+bool on_device(void)
+{
+	const char *backend = getenv("SHMIPC_BACKEND");
+
+	return backend && !strcmp(backend, "dev");
+}
+
 void dir_before(const struct scenario *s)
 {
 	char first[256];
 
+	/* On the device names are in no directory, but in the IPC namespace: a new one each time. */
+	if (on_device() && unshare(CLONE_NEWIPC)) {
+		perror("step: a new IPC namespace");
+		exit(1);
+	}
 	(void)empty(dir, first, sizeof(first));
 	if (s->flags & NO_DIR) {
 		(void)rmdir(dir);

@@ -44,6 +44,7 @@ struct kills {
 bool run_scenario(const struct scenario *s, const struct limits *limits, struct kills *kills);
 
 /* dir.c: a separate directory for the segments, and checks for leftovers */
+bool on_device(void);
 bool dir_make(void);
 void dir_before(const struct scenario *s);
 void dir_after(const struct scenario *s);
