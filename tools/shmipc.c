@@ -42,6 +42,7 @@ int main(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : NULL;
 	const struct command *command;
+	int rc;
 
 	if (!name) {
 		usage(stderr);
@@ -49,13 +50,16 @@ int main(int argc, char **argv)
 	}
 	if (!strcmp(name, "--help") || !strcmp(name, "-h") || !strcmp(name, "help")) {
 		usage(stdout);
-		return tool_flush();
+		return tool_flush() == RC_FAIL ? RC_FAIL : RC_OK;
 	}
 	if (!strcmp(name, "--version") || !strcmp(name, "-V")) {
 		printf("shmipc %s\n", shmipc_version());
-		return tool_flush();
+		return tool_flush() == RC_FAIL ? RC_FAIL : RC_OK;
 	}
 	opts_commands = commands;
 	command = opts_find_command(name);
-	return command ? command->run(argc - 1, argv + 1) : unknown(name);
+	if (!command)
+		return unknown(name);
+	rc = command->run(argc - 1, argv + 1);
+	return rc == RC_GONE ? RC_OK : rc;
 }

@@ -96,7 +96,7 @@ static const struct opt options[] = {
 	{ .name = "format", .letter = 'F', .words = formats, .take = take_format,
 	  .at = offsetof(struct sub_opts, message.format),
 	  .help = "how a message is written; json: one object a line; without this lines on a "
-		  "terminal, raw elsewhere" },
+		  "terminal or in a pipe, raw in a file" },
 	{ .name = "lines", .letter = 'l', .take = take_flag,
 	  .at = offsetof(struct sub_opts, message.lines), .help = "the same as --format lines" },
 	{ .name = "headers", .take = take_flag, .at = offsetof(struct sub_opts, message.headers),
@@ -395,7 +395,7 @@ static int run_sub(int argc, char **argv)
 	if (!rc)
 		rc = drain(&b);
 	rc = output_close(&b.out, &b.s, rc);
-	if (!rc && b.s.lost && o->strict)
+	if ((!rc || rc == RC_GONE) && b.s.lost && o->strict)
 		rc = RC_LOST;
 	message_done(&b.m);
 	return stream_close(&b.s, rc);

@@ -121,7 +121,7 @@ static int print_events(struct shmipc_watch *w, const struct watch_opts *o,
 	struct shmipc_event e = { .struct_bytes = sizeof(e) };
 	char name[sizeof(e.name)];
 	uint64_t n = 0;
-	int err;
+	int err, rc;
 
 	while (!o->count || n < o->count) {
 		err = next_event(w, &e, open);
@@ -139,8 +139,9 @@ static int print_events(struct shmipc_watch *w, const struct watch_opts *o,
 		else
 			print_text(&e, name);
 		n++;
-		if (tool_flush())	/* its reader waits for it */
-			return RC_FAIL;
+		rc = tool_flush();	/* its reader waits for it */
+		if (rc)
+			return rc;
 	}
 	return RC_OK;
 }

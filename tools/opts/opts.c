@@ -30,7 +30,7 @@ static void take_help(const struct opt *opt, const char *text, void *to)
 	(void)text;
 	(void)to;
 	opts_help(current);
-	exit(tool_flush());
+	exit(tool_flush() == RC_FAIL ? RC_FAIL : RC_OK);
 }
 
 static const struct opt help[] = {

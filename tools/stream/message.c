@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 #include "../util/json.h"
@@ -15,6 +16,14 @@
 #define HEX_ROW		16u
 #define LINE_BYTES	512u
 
+/* A person or a program reads as we write; a file is kept, and is to have the bytes only. */
+static int reads_lines(int fd)
+{
+	struct stat st;
+
+	return isatty(fd) || (!fstat(fd, &st) && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode)));
+}
+
 void message_init(struct message *m, const struct message_opts *o, const struct output *out)
 {
 	memset(m, 0, sizeof(*m));
@@ -22,7 +31,7 @@ void message_init(struct message *m, const struct message_opts *o, const struct 
 	m->terminal = isatty(out->fd);
 	m->format = o->format;
 	if (!m->format)
-		m->format = o->lines || m->terminal ? FORMAT_LINES : FORMAT_RAW;
+		m->format = o->lines || reads_lines(out->fd) ? FORMAT_LINES : FORMAT_RAW;
 	if (m->format == FORMAT_RAW && o->headers)
 		opts_refuse("--headers needs --format lines, hex or json");
 	if (o->lines && m->format != FORMAT_LINES)

@@ -5,7 +5,7 @@
 
 #include "output.h"
 
-/* How sub writes a message; DEFAULT: raw, or lines on a terminal. */
+/* How sub writes a message; DEFAULT: lines to a terminal or a pipe, raw to a file. */
 enum { FORMAT_DEFAULT, FORMAT_RAW, FORMAT_LINES, FORMAT_HEX, FORMAT_JSON };
 
 /* Which messages, and how they are written. */

@@ -58,6 +58,8 @@ static int write_all(struct output *out, struct stream *s, const unsigned char *
 			len -= (size_t)n;
 		} else if (errno == EAGAIN) {
 			wait_output(out);
+		} else if (errno == EPIPE && s->sub) {
+			return stream_output_gone(s);
 		} else if (errno != EINTR) {
 			progress_clear(&s->progress);
 			tool_error("output \"%s\": cannot write: %s (%s); received %" PRIu64 " messages, "

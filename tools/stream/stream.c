@@ -2,7 +2,6 @@
 /* stream.c - what send, recv, pub and sub have in common */
 #include <errno.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <shmipc/error.h>
@@ -37,12 +36,17 @@ int stream_fail(struct stream *s, int err)
 	return RC_FAIL;
 }
 
-/* The reader of the pipe that we write to may leave while there is nothing to write. */
-static int output_gone(const struct stream *s)
+int stream_output_gone(struct stream *s)
 {
-	struct pollfd p = { .fd = s->out_fd };
+	char moved[MOVED_BYTES];
 
-	return s->out_fd >= 0 && poll(&p, 1, 0) == 1 && p.revents & POLLERR;
+	tool_nag_end();
+	progress_clear(&s->progress);
+	if (s->sub)
+		return RC_GONE;
+	tool_error("output \"%s\": its reader has gone (EPIPE); %s", s->out_name,
+		   s->ops->moved(s, moved));
+	return RC_FAIL;
 }
 
 int stream_idle(struct stream *s, uint64_t mark, const char *waiting_for)
@@ -59,13 +63,9 @@ int stream_idle(struct stream *s, uint64_t mark, const char *waiting_for)
 		s->idle_mark = mark;
 	}
 	progress_tick(&s->progress, s->bytes, now);
-	if (output_gone(s)) {
-		tool_nag_end();
-		progress_clear(&s->progress);
-		tool_error("output \"%s\": its reader has gone (EPIPE); %s", s->out_name,
-			   s->ops->moved(s, moved));
-		return RC_FAIL;
-	}
+	/* It may leave while there is nothing to write. */
+	if (s->out_fd >= 0 && tool_reader_gone(s->out_fd))
+		return stream_output_gone(s);
 	if (s->o->timeout_ns == SHMIPC_FOREVER || now - s->idle_since_ns < s->o->timeout_ns)
 		return RC_OK;
 	progress_clear(&s->progress);
@@ -120,7 +120,7 @@ static void summary(struct stream *s, int rc)
 	bytes = seconds > 0 ? (double)s->bytes / seconds : 0;
 	if (s->o->json)
 		obj = json_pack("{s:s, s:s, s:s, s:i, s:I, s:I, s:f, s:f, s:f}",
-				"event", "summary", "command", command, "name", s->name, "exit", rc,
+				"event", "summary", "command", command, "name", s->name, "exit", rc == RC_GONE ? RC_OK : rc,
 				"messages", json_u64(s->messages), "bytes", json_u64(s->bytes),
 				"seconds", seconds, "msgs_per_s", msgs, "bytes_per_s", bytes);
 	else

@@ -107,6 +107,12 @@ static inline void stream_moved(struct stream *s, size_t len)
 	s->bytes += len;
 }
 
+/*
+ * The reader of our output has closed it. What a sender sends is lost then; a
+ * subscriber's reader has what it wanted, as head(1): RC_GONE, and no message.
+ */
+int stream_output_gone(struct stream *s);
+
 /* Report that moving a message failed with @err. Return: RC_FAIL. */
 int stream_fail(struct stream *s, int err);
 

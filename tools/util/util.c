@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <grp.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@
 #include <string.h>
 #include <sys/time.h>
 #include <time.h>
+#include <unistd.h>
 #include <shmipc/error.h>
 #include "json.h"
 #include "util.h"
@@ -86,10 +88,19 @@ void tool_error_lib(const char *what, const char *name, int err)
 			   shmipc_error_name(err));
 }
 
+int tool_reader_gone(int fd)
+{
+	struct pollfd p = { .fd = fd };
+
+	return poll(&p, 1, 0) == 1 && p.revents & POLLERR;
+}
+
 int tool_flush(void)
 {
 	if (!fflush(stdout) && !ferror(stdout))
 		return RC_OK;
+	if (tool_reader_gone(STDOUT_FILENO))
+		return RC_GONE;
 	tool_error("standard output: cannot write: %s; the output is incomplete",
 		   strerror(errno));
 	return RC_FAIL;

@@ -16,6 +16,8 @@ enum {
 	RC_TIMEOUT	= 4,	/* --timeout passed */
 	RC_LOST		= 5,	/* messages were lost, and --strict was given */
 	RC_SIGNAL	= 128,	/* plus the signal's number */
+	/* Not an exit code: the reader of standard output has what it wanted; main() makes it 0. */
+	RC_GONE		= -1,
 };
 
 #define NS_PER_S	UINT64_C(1000000000)
@@ -37,8 +39,11 @@ void tool_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* The library's text about its last failure, or at least the code. */
 void tool_error_lib(const char *what, const char *name, int err);
 
-/* Flush standard output: RC_OK, or RC_FAIL with a message. */
+/* Flush standard output: RC_OK; RC_GONE; or RC_FAIL with a message. */
 int tool_flush(void);
+
+/* Has the reader of this pipe or socket closed it? Also without writing to it. */
+int tool_reader_gone(int fd);
 
 uint64_t tool_now_ns(void);
 
