@@ -3,8 +3,8 @@
 import signal
 import subprocess
 
-from harness import (OK, Run, attached, case, check, equal, nothing_left, objects, placed, run, stat,
-                     stdin_of, until)
+from harness import (FAIL, MIB, OK, USAGE, Run, attached, bytes_of, case, check, equal, file_of,
+                     nothing_left, placed, run, stdin_of, until)
 
 
 def piped(*args):
@@ -61,4 +61,49 @@ def reports_end_without_an_error_when_their_reader_has_enough():
             run("pub", "-m", "x", "other")
         equal(r.ends(OK).err, "")
     p.kill(signal.SIGINT).ends(130)
+    nothing_left()
+
+
+@case
+def the_file_of_pub_is_one_message_if_it_fits():
+    for size in 5, 70000, 3 * MIB:
+        data = bytes_of(size)
+        with file_of(data) as name:
+            s = Run("sub", "--json", "--until-gone", "--policy", "lossless", "t")
+            p = run("pub", "--json", "--wait-subscribers", "1", "--file", name, "--repeat", "2", "t")
+            equal((p.summary["messages"], p.events[:-1]), (2, []))
+            check(s.ends(OK).out == 2 * data, len(s.out))
+            equal(s.summary["messages"], 2)
+    with file_of(bytes_of(200 << 10)) as name:      # it does not fit
+        s = Run("sub", "--json", "--until-gone", "--policy", "lossless", "--pool", "128K", "t")
+        until(lambda: placed("t"), "a subscriber")
+        p = run("pub", "--json", "--wait-subscribers", "1", "--file", name, "t")
+        equal(p.summary["messages"], 4)
+        note = p.events[0]["message"]
+        check("204800" in note and "--pool" in note and "--size" in note, note)
+        check(s.ends(OK).out == bytes_of(200 << 10), len(s.out))
+    with file_of(b"") as name:
+        equal(run("pub", "--json", "--file", name, "t").summary["messages"], 0)
+    nothing_left()
+
+
+@case
+def pub_reads_what_sub_writes_as_json():
+    run("pub", "--persist", "-m", "text \u00e4\n", "-H", "a=1", "-H", "a=2", "-H", "b=", "from")
+    for data in bytes(range(256)), b"\0", b"\xff", b"\xff\xfe", b"\xff\xfe\xfd":
+        with file_of(data) as name:
+            run("pub", "--file", name, "from")
+    show = ("sub", "--from", "oldest", "--until-gone", "--format", "json")
+    text = run(*show, "from").out
+    run("pub", "--format", "json", "--persist", "to", stdin=stdin_of(text))
+    copy = run(*show, "to").out
+    equal(copy.replace(b'"topic":"to"', b'"topic":"from"'), text)
+    equal(len(copy.split(b"\n")), 7)
+    for bad in (b"x\n", b"[]\n", b"{}\n", b'{"payload":1}\n', b'{"payload_base64":"A"}\n',
+                b'{"payload_base64":"A;=="}\n', b'{"payload":"","headers":{"a":1}}\n'):
+        r = run("pub", "--format", "json", "to", stdin=stdin_of(b'{"payload":"good"}\n' + bad), code=FAIL)
+        check("line 2: " in r.err and "EINVAL" in r.err and "1 messages were sent" in r.err, r.err)
+    for args in ["--lines"], ["--size", "3"], ["-m", "x"], ["-H", "a=b"]:
+        run("pub", "--format", "json", *args, "to", code=USAGE)
+    run("rm", "from", "to")
     nothing_left()

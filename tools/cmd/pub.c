@@ -20,10 +20,17 @@ struct pub_opts {
 	uint64_t wait_subs;
 };
 
+/* In the order of INPUT_*. */
+static const char *const formats[] = { "raw", "lines", "json", NULL };
+
 static const struct opt options[] = {
 	{ .name = "message", .letter = 'm', .arg = "TEXT", .take = take_text,
 	  .at = offsetof(struct pub_opts, input.message),
 	  .help = "publish TEXT; standard input is not read" },
+	{ .name = "format", .letter = 'F', .words = formats, .preset = "raw", .take = take_word,
+	  .at = offsetof(struct pub_opts, input.format),
+	  .help = "how the input is cut into messages; raw: see --file and --size; lines: as --lines; "
+		  "json: an object a line, as sub --format json writes them" },
 	{ .name = "repeat", .arg = "N", .min = 1, .max = NUMBER_MAX, .preset = "1",
 	  .take = take_number, .at = offsetof(struct pub_opts, input.repeat),
 	  .help = "publish the input N times; it must be a file, or --message" },
@@ -127,6 +134,8 @@ static int run_pub(int argc, char **argv)
 	opts_parse(&cmd_pub, argc, argv, &o, &args);
 	name = opts_name(&args, 0);
 	input_check(&o.input);
+	if (o.input.format == INPUT_JSON && o.publish.headers.n)
+		opts_refuse("--header cannot be combined with --format json");
 	tool_catch_signals();
 	rc = input_open(&in, &o.input);
 	if (rc)

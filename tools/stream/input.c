@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include <shmipc/error.h>
 #include "input.h"
+#include "objects.h"
 #include "../util/util.h"
 
 /*
@@ -40,6 +41,10 @@ void input_check(const struct input_opts *o)
 {
 	if (o->lines && o->size)
 		opts_refuse("--lines and --size cannot be combined");
+	if (o->format && (o->size || o->message))
+		opts_refuse("--format cannot be combined with --size or --message");
+	if (o->format == INPUT_JSON && o->lines)
+		opts_refuse("--lines cannot be combined with another --format");
 	if (o->message && (o->file || o->lines || o->size))
 		opts_refuse("--message cannot be combined with --file, --lines or --size");
 }
@@ -247,12 +252,13 @@ static int cut_lines(struct input *in, struct stream *s, size_t *seen)
 		nl = memchr(from + *seen, '\n', n - *seen);
 		if (nl)
 			n = (size_t)(nl - from) + 1;
-		if (n > s->max_payload)
+		if (n > s->max_payload && in->o->format != INPUT_JSON)
 			return refuse_line(in, s, n);
 		*seen = n;
 		if (!nl && !in->eof)
 			break;
-		rc = s->ops->send(s, from, n);
+		rc = in->o->format == INPUT_JSON ? objects_send(in, s, from, n) :
+						   s->ops->send(s, from, n);
 		if (rc)
 			return rc;
 		in->start += n;
@@ -298,6 +304,44 @@ static int feed_reads(struct input *in, struct stream *s, size_t size)
 	return RC_OK;
 }
 
+/* A file is one message, in each round. */
+static int feed_file(struct input *in, struct stream *s, size_t size)
+{
+	size_t have, n;
+	void *room;
+	int rc;
+
+	do {
+		rc = s->ops->reserve(s, size, &room);
+		if (rc)
+			return rc;
+		have = 0;
+		do {
+			rc = read_some(in, s, (unsigned char *)room + have, size - have, &n);
+			if (rc)
+				return rc;
+			have += n;
+		} while (n && have < size);
+		rc = s->ops->commit(s, have);
+		progress_tick(&s->progress, s->bytes, tool_now_ns());
+	} while (!rc && !enough(in, s) && rewind_input(in));
+	return rc;
+}
+
+/* Of the --file of pub: the bytes of the message that it is; 0: it is not one. */
+static size_t whole(const struct input *in, const struct stream *s)
+{
+	uint64_t bytes = in->o->file && in->is_file && s->ops->room_costs ?
+			 in->total_bytes / in->o->repeat : 0;
+
+	if (bytes <= s->max_payload)
+		return (size_t)bytes;
+	tool_note("input \"%s\": it has %" PRIu64 " bytes, the largest message of this %s has %" PRIu64
+		  ": it becomes many messages; create the %s with a larger %s, or choose their --size",
+		  in->name, bytes, s->ops->what, s->max_payload, s->ops->what, s->ops->larger);
+	return 0;
+}
+
 static int feed_message(struct input *in, struct stream *s)
 {
 	int rc;
@@ -330,12 +374,15 @@ int input_feed(struct input *in, struct stream *s)
 	}
 	if (in->o->message)
 		return feed_message(in, s);
-	if (in->o->lines)
+	if (in->o->lines || in->o->format)
 		return feed_cut(in, s, 0);
 	if (size && size < DIRECT_BYTES)
 		return feed_cut(in, s, (size_t)size);
 	if (size)
 		return feed_direct(in, s, (size_t)size, 1);
+	size = whole(in, s);
+	if (size)
+		return feed_file(in, s, (size_t)size);
 	size = s->max_payload < BLOCK_BYTES ? s->max_payload : BLOCK_BYTES;
 	if (s->ops->room_costs)
 		return feed_reads(in, s, (size_t)size);

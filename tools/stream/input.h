@@ -13,6 +13,7 @@ struct input {
 	int eof;
 	uint64_t total_bytes;	/* 0: not known */
 	uint64_t rounds;	/* left after this one */
+	uint64_t lines;		/* objects that were read */
 	unsigned char *buf;
 	size_t cap;
 	size_t start;		/* read and not sent yet: [start, end) */

@@ -167,6 +167,6 @@ const struct opt input_options[] = {
 	{ .name = "size", .letter = 's', .arg = "BYTES", .take = take_size,
 	  .at = offsetof(struct input_opts, size),
 	  .help = "each message has BYTES, the last may have fewer; without this a message is "
-		  "what one read returns, at most 64K" },
+		  "what one read returns, at most 64K; the --file of pub is one message if it fits" },
 	{ .name = NULL },
 };

@@ -53,10 +53,14 @@ struct topic_opts {
 };
 
 /* send and pub. */
+/* How pub takes messages from its input: as --lines and --size say, lines, or objects. */
+enum { INPUT_RAW, INPUT_LINES, INPUT_JSON };
+
 struct input_opts {
 	const char *file;		/* NULL: standard input */
 	const char *message;		/* pub; NULL: read the input */
 	int lines;
+	uint32_t format;		/* pub: INPUT_* */
 	uint64_t size;			/* 0: what one read returns */
 	uint64_t repeat;
 	uint64_t count;			/* pub; 0: no limit */

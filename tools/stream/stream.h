@@ -68,6 +68,7 @@ struct stream {
 	struct progress progress;
 	/* pub */
 	struct shmipc_headers headers;
+	int has_headers;		/* the message to be sent has some */
 	struct shmipc_loan loan;
 	const struct publish_opts *publish;
 	uint64_t pace_from_ns;	/* --rate counts from here */

@@ -111,7 +111,7 @@ static int pace(struct stream *s)
 
 static const struct shmipc_headers *headers_of(const struct stream *s)
 {
-	return s->publish->headers.n ? &s->headers : NULL;
+	return s->has_headers ? &s->headers : NULL;
 }
 
 static int reserve(struct stream *s, size_t len, void **ret_ptr)
@@ -235,6 +235,7 @@ static int make_headers(struct stream *s)
 	int err;
 
 	shmipc_headers_init(&s->headers);
+	s->has_headers = s->publish->headers.n > 0;
 	for (i = 0; i < s->publish->headers.n; i++) {
 		text = s->publish->headers.text[i];
 		eq = strchr(text, '=');
