@@ -93,8 +93,8 @@ static bool has_unread(struct shmipc_chan *c)
 }
 
 /*
- * Watch the other side. Before we take our end: a peer that has gone by now never saw us.
- * One that goes later may have waited for us, sent nothing, and left in order.
+ * Watch the other side, before we take our end: a peer that has already gone never saw us.
+ * One that goes later may have waited for us, sent nothing, and closed normally.
  */
 static void watch_peer(struct shmipc_chan *c)
 {
@@ -163,7 +163,7 @@ static int attach_own(struct shmipc_channel **ret, struct shmipc_segment *seg,
 	err = role == SHMIPC_ROLE_READER ? 0 : init_end(c, &o);
 	if (err)
 		goto leave_end;
-	/* It has gone already, and left nothing: as if it had never been there. */
+	/* It has gone already, and left no message: ignore it. */
 	if (c->ignore_generation && has_unread(c))
 		c->ignore_generation = 0;
 	*ret = &c->pub;

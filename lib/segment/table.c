@@ -2,7 +2,7 @@
 /*
  * table.c - a peer table that the peers write themselves
  *
- * Three things show that a peer is alive, and each has its use:
+ * Three things show whether a peer is alive:
  *   the lock of its slot: from the kernel, reliable, but late (after the memory of a
  *       dead process has been torn down), and checking it costs a system call;
  *   the word of its slot: set by the kernel at once when the keeper thread dies, free

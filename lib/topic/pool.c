@@ -43,7 +43,7 @@ void shmipc_pool_init(struct shmipc_pool *p, struct shmipc_tlog_tx *tx, uint64_t
 	p->cursor = p->log->hdr.chunks ? tx->slot % p->log->hdr.chunks : 0;
 }
 
-/* The chunk word of a span that owes no message. */
+/* The chunk word of a span without loans. */
 static uint64_t retired(const struct shmipc_pool_span *s)
 {
 	return s->last ? (s->last - 1) << 2 | SHMIPC_CHUNK_RETIRED : SHMIPC_CHUNK_FREE;
@@ -58,7 +58,7 @@ static void release(struct shmipc_pool *p, const struct shmipc_pool_span *s)
 		shmipc_store_release(&p->log->chunk[s->first + i], (__u64)retired(s));
 }
 
-/* A span that gets no more, and owes no message: anyone may have it in time. */
+/* Retire a span that gets no more messages and contains no loan. */
 static void retire(struct shmipc_pool *p, struct shmipc_pool_span *s)
 {
 	release(p, s);
@@ -302,7 +302,7 @@ static bool find_ready(struct shmipc_pool *p, uint32_t n, uint32_t most, bool mo
 	return false;
 }
 
-/* Note what is in the way, once: the first is as good as any. */
+/* Note the first obstacle that is found. */
 static void note_block(struct shmipc_pool *p, uint32_t chunk, struct shmipc_tlog_block *b)
 {
 	const struct shmipc_pool_held *h = holder_of(p, chunk);

@@ -13,7 +13,7 @@ struct shmipc_pool_span {
 	uint32_t count;		/* 0: this place in the table is free */
 	uint32_t loans;		/* not published yet */
 	bool open;		/* more may be put into it */
-	bool idle;		/* open, and anyone may take it from us meanwhile */
+	bool idle;		/* open, but retired: other publishers may take it */
 	uint64_t used;		/* bytes */
 	uint64_t last;		/* its last message, plus 1; 0: none */
 };
@@ -64,7 +64,7 @@ void shmipc_pool_exit(struct shmipc_pool *p);
 int shmipc_pool_take(struct shmipc_pool *p, uint64_t bytes, struct shmipc_pool_block *ret,
 		     struct shmipc_tlog_block *b);
 
-/* The message in a block is out with number @seq; or will never be. */
+/* The message in a block was published with number @seq; or was dropped. */
 void shmipc_pool_published(struct shmipc_pool *p, const struct shmipc_pool_block *blk, uint64_t seq);
 void shmipc_pool_dropped(struct shmipc_pool *p, const struct shmipc_pool_block *blk);
 

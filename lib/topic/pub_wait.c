@@ -231,7 +231,7 @@ static bool same_blocks(const struct room_wait *r)
 	       b.state == r->b->state;
 }
 
-/* How are we woken? A member of a group has more than its position; a claim does not wake. */
+/* A tick is needed where a change may not wake us: of a claim, or of a group's cursor. */
 static enum shmipc_tick room_tick(const struct room_wait *r)
 {
 	if (r->b->who == SHMIPC_TLOG_PUB)
@@ -340,7 +340,7 @@ int shmipc_pub_wait(struct shmipc_pub_priv *p, const struct shmipc_tlog_block *b
 		begin(&r);
 		ret = shmipc_wait_one(&p->t.wait, &room_ops, &r, deadline_ns);
 	} else if (deadline_ns && shmipc_now_ns() < deadline_ns) {
-		shmipc_cpu_relax();	/* two publishers were in each other's way */
+		shmipc_cpu_relax();	/* two publishers blocked each other */
 		return 0;
 	} else {
 		ret = deadline_ns ? -ETIMEDOUT : -EAGAIN;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * sub_move.c - from a provisional topic to what its publisher made of it
+ * sub_move.c - moving from a provisional topic to the one that superseded it
  *
  * See topic_shape.c. The subscriber joins the new segment before it leaves the old one,
- * and begins there with message 0: what was published before it came, and is not kept
- * any more, is told as lost.
+ * and begins there with message 0: what was published before it joined, and is not kept
+ * any more, is reported as lost.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -5,7 +5,7 @@
  * It sleeps on the low half of the next entry's word, which changes when that message is
  * committed; before that, it announces this (want). The death of a publisher also wakes
  * it: the publisher may have claimed the number that it waits for, or have committed it
- * without waking anybody. A publisher that attaches also wakes it, so that it is watched.
+ * without waking it. A publisher that attaches also wakes it, so that it is watched.
  * See wait/waiter.h.
  *
  * As long as no end has determined what the topic is, it waits for that: sub_move.c.

@@ -88,7 +88,7 @@ struct shmipc_sub_priv {
 	/* sub_move.c: from a provisional topic to what the publisher made of it */
 	bool provisional;		/* it may still be superseded */
 	bool late;			/* it moved too late for all messages: to be reported */
-	uint64_t moving_ns;		/* since then there is nothing to move to; 0: not moving */
+	uint64_t moving_ns;		/* since when the new topic has been missing; 0: not moving */
 	uint32_t helped;		/* how often it had to create the topic itself */
 	int move_err;			/* it may not join the new topic: to be reported */
 	struct shmipc_sub_opts opts;

@@ -111,7 +111,7 @@ void shmipc_topic_shape_await(struct shmipc_segment *old)
 
 	/* shape.M1 <- shape.M0: the word, then the movers; they do it the other way around. */
 	shmipc_fence_seq_cst();
-	/* Of lines that have no memory none is read. */
+	/* Lines without memory are not read. */
 	if (shmipc_topic_memory_sub(old, SHMIPC_TOPIC_LOOKS))
 		return;
 	while (any_moves(old) && shmipc_now_ns() < until_ns)
