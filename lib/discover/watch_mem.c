@@ -242,6 +242,22 @@ static bool path_of(const char *name, char *path, size_t cap)
 	return n > 0 && (size_t)n < cap;
 }
 
+/* It has a name, and no segment: see mem_finish.c. It takes no memory but its header. */
+static bool is_finished(const char *path, const struct stat *st)
+{
+	bool ret;
+	int fd;
+
+	if (!S_ISREG(st->st_mode) || (uint64_t)st->st_blocks * 512 > (uint64_t)st->st_blksize)
+		return false;
+	fd = shmipc_fd(open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+	if (fd < 0)
+		return false;
+	ret = shmipc_mem_is_finished(fd);
+	(void)close(fd);
+	return ret;
+}
+
 static int mem_ident(struct shmipc_watch *w, const char *name, struct watch_ident *ret)
 {
 	char path[PATH_MAX];
@@ -252,7 +268,7 @@ static int mem_ident(struct shmipc_watch *w, const char *name, struct watch_iden
 		return -ENOENT;
 	if (lstat(path, &st))
 		return errno == ENOTDIR ? -ENOENT : -errno;
-	if (S_ISDIR(st.st_mode))
+	if (S_ISDIR(st.st_mode) || is_finished(path, &st))
 		return -ENOENT;
 	ret->w[0] = st.st_ino;
 	ret->w[1] = (uint64_t)st.st_ctim.tv_sec * 1000000000u + (uint64_t)st.st_ctim.tv_nsec;

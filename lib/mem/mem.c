@@ -50,7 +50,7 @@ static int read_hdr(int fd, const char *name, struct shmipc_seg_hdr *ret, uint64
 	return shmipc_hdr_check(ret, *ret_bytes, name);
 }
 
-static bool still_linked(int dir, const char *file, int fd)
+bool shmipc_mem_still_linked(int dir, const char *file, int fd)
 {
 	struct stat here, there;
 
@@ -60,7 +60,8 @@ static bool still_linked(int dir, const char *file, int fd)
 
 /*
  * With the gate held exclusively: remove the name if no process uses it and it is not
- * persistent. An invalid file that is not in use counts as a leftover. 0 removed, -EBUSY not.
+ * persistent, or finish it if that is not allowed. An invalid file that is not in use
+ * counts as a leftover. 0: the name is free; -ENOENT: it was free already; -EBUSY: it is not.
  */
 static int remove_unused(int dir, const char *file, int fd)
 {
@@ -68,13 +69,15 @@ static int remove_unused(int dir, const char *file, int fd)
 	uint64_t bytes;
 	int ret;
 
-	if (shmipc_lock_held(fd, LOCK_USE) || !still_linked(dir, file, fd))
+	if (shmipc_lock_held(fd, LOCK_USE) || !shmipc_mem_still_linked(dir, file, fd))
 		return -EBUSY;
 	ret = read_hdr(fd, file, &h, &bytes);
 	/* A segment of a newer library is left to that library. */
 	if (ret == -EPROTONOSUPPORT || (!ret && h.flags & SHMIPC_SEG_PERSISTENT))
 		return -EBUSY;
-	return unlinkat(dir, file, 0) ? -errno : 0;
+	if (!unlinkat(dir, file, 0))
+		return 0;
+	return errno == EPERM || errno == EACCES ? shmipc_mem_finish(fd) : -errno;
 }
 
 static int map_file(struct shmipc_segment *seg, int prot)
@@ -130,17 +133,20 @@ static int join(int dir, const char *file, const char *name, int fd)
 
 	if (ret)
 		return fail_open(ret, name);
-	if (!still_linked(dir, file, fd))
+	if (!shmipc_mem_still_linked(dir, file, fd))
 		ret = -EAGAIN;		/* removed while we waited */
 	else
 		ret = read_hdr(fd, name, &h, &bytes);
-	if (!ret && !shmipc_lock_held(fd, LOCK_USE) && !(h.flags & SHMIPC_SEG_PERSISTENT)) {
+	if (ret != -EAGAIN && !shmipc_lock_held(fd, LOCK_USE) &&
+	    (shmipc_mem_is_finished(fd) || (!ret && !(h.flags & SHMIPC_SEG_PERSISTENT)))) {
 		/* A leftover of a killed process. */
 		shmipc_gate_unlock(fd);
 		ret = shmipc_gate_lock(fd, F_WRLCK, GATE_PATIENCE_NS);
 		if (!ret)
 			ret = remove_unused(dir, file, fd);
 		shmipc_gate_unlock(fd);
+		if (ret == -ENOENT)
+			return fail_open(ret, name);
 		if (ret && ret != -EBUSY)
 			return shmipc_fail(ret, "shmipc: open \"%s\": left behind by a killed process, and we may not remove it: %s (%s); its owner or root must run: shmipc gc",
 					   name, strerror(-ret), shmipc_error_name(ret));
@@ -204,6 +210,7 @@ int shmipc_mem_fill(struct shmipc_segment *seg, const char *name,
 	struct shmipc_seg_hdr h;
 	struct shmipc_body b;
 	uint64_t ctl, bytes;
+	struct stat st;
 	int ret;
 
 	pages.lazy = o->page < SHMIPC_PAGE_2M && !(o->flags & SHMIPC_POPULATE);
@@ -215,7 +222,8 @@ int shmipc_mem_fill(struct shmipc_segment *seg, const char *name,
 	if (ctl > h.data_off)
 		ctl = h.data_off;
 	bytes = pages.fs_page ? shmipc_priv_round_up(h.total_bytes, pages.fs_page) : h.total_bytes;
-	if (ftruncate(seg->fd, (off_t)bytes)) {
+	/* One that is finished may be larger, and somebody may be looking at it. */
+	if ((fstat(seg->fd, &st) || (uint64_t)st.st_size < bytes) && ftruncate(seg->fd, (off_t)bytes)) {
 		ret = -errno;
 		goto no_memory;
 	}
@@ -283,7 +291,7 @@ static int unname(int dir, const char *file, const char *name, const struct shmi
 {
 	int ret = shmipc_gate_lock(old->fd, F_WRLCK, GATE_PATIENCE_NS);
 
-	if (!ret && still_linked(dir, file, old->fd) && unlinkat(dir, file, 0))
+	if (!ret && shmipc_mem_still_linked(dir, file, old->fd) && unlinkat(dir, file, 0))
 		ret = errno == EPERM ? -EACCES : -errno;
 	shmipc_gate_unlock(old->fd);
 	return ret ? shmipc_fail(ret, "shmipc: replace \"%s\" in %s: %s (%s); its owner, user %u, or root can",
@@ -330,6 +338,8 @@ unmap:
 close_fd:
 	(void)close(seg->fd);
 	seg->fd = -1;
+	if (ret == -EEXIST)
+		ret = shmipc_mem_create_in(seg, dir, name, o);
 close_dir:
 	(void)close(dir);
 	return ret;
@@ -419,10 +429,10 @@ int shmipc_mem_unlink(const char *name)
 	}
 	/* The owner of the directory may remove files that he may not open. */
 	ret = fd < 0 ? 0 : shmipc_gate_lock(fd, F_WRLCK, GATE_PATIENCE_NS);
-	if (!ret && fd >= 0 && !still_linked(dir, file, fd))
+	if (!ret && fd >= 0 && !shmipc_mem_still_linked(dir, file, fd))
 		ret = -ENOENT;
 	if (!ret && unlinkat(dir, file, 0))
-		ret = errno == EPERM ? -EACCES : -errno;
+		ret = errno != EPERM ? -errno : fd >= 0 && shmipc_mem_is_finished(fd) ? -ENOENT : -EACCES;
 	if (ret)
 		ret = shmipc_fail(ret, "shmipc: remove \"%s\" in %s: %s (%s)", name,
 				  shmipc_segment_dir(), strerror(-ret), shmipc_error_name(ret));
@@ -447,7 +457,8 @@ int shmipc_mem_look(struct shmipc_segment *seg, const char *name, int *ret_in_us
 	if (ret)
 		return ret;
 	*ret_in_use = shmipc_lock_held(seg->fd, LOCK_USE);
-	ret = read_hdr(seg->fd, name, &seg->hdr, &(uint64_t){ 0 });
+	ret = !*ret_in_use && shmipc_mem_is_finished(seg->fd) ? fail_open(-ENOENT, name) :
+	      read_hdr(seg->fd, name, &seg->hdr, &(uint64_t){ 0 });
 	if (!ret)
 		ret = map_file(seg, PROT_READ);
 	if (!ret)

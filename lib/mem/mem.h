@@ -39,6 +39,14 @@ int shmipc_mem_fill(struct shmipc_segment *seg, const char *name,
 		    const struct shmipc_segment_opts *o, uint32_t flags);
 int shmipc_mem_dup(struct shmipc_segment *seg, struct shmipc_segment *from);
 
+bool shmipc_mem_still_linked(int dir, const char *file, int fd);
+
+/* mem_finish.c: what to do where the name cannot be removed; with the gate held exclusively */
+bool shmipc_mem_is_finished(int fd);
+int shmipc_mem_finish(int fd);
+int shmipc_mem_create_in(struct shmipc_segment *seg, int dir, const char *name,
+			 const struct shmipc_segment_opts *o);
+
 /* mem_anon.c */
 int shmipc_mem_anon(struct shmipc_segment *seg, const struct shmipc_segment_opts *o);
 int shmipc_mem_from_fd(struct shmipc_segment *seg, int fd);

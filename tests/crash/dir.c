@@ -27,6 +27,7 @@ bool dir_make(void)
 		fprintf(stderr, "make directory %s: %s\n", base, strerror(errno));
 		return false;
 	}
+	(void)chmod(base, 0755);	/* for the scenarios with other users */
 	(void)snprintf(dir, sizeof(dir), "%s/dir", base);
 	return !setenv("SHMIPC_DIR", dir, 1);
 }
