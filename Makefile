@@ -15,7 +15,8 @@
 #:  make help           this text
 #:
 #:  EXTRA_CFLAGS=-DSHMIPC_NO_PROBES leaves the probes for tracers out
-#:  CC=clang, CFLAGS=, LDFLAGS= as usual; WERROR=-Werror; B=DIR builds elsewhere than in build/
+#:  CC=clang, CPPFLAGS=, CFLAGS=, LDFLAGS= as usual; WERROR=-Werror; B=DIR builds elsewhere
+#:  than in build/
 
 VERSION	:= 0.1.0
 SOMAJOR	:= 0
@@ -30,7 +31,10 @@ MANDIR	?= $(PREFIX)/share/man
 
 WARN	:= -Wall -Wextra -Wshadow -Wconversion
 CFLAGS	?= -O2 -g
-ALL_CFLAGS = -std=c11 -D_GNU_SOURCE $(WARN) -Iinclude -Iinclude/uapi -fPIC -pthread -MMD -MP $(CFLAGS) $(EXTRA_CFLAGS)
+# Nothing that is built names the directory that it was built in.
+HERE	:= -ffile-prefix-map=$(CURDIR)=.
+ALL_CFLAGS = -std=c11 -D_GNU_SOURCE $(WARN) -Iinclude -Iinclude/uapi -fPIC -pthread -MMD -MP $(HERE) \
+	     $(CPPFLAGS) $(CFLAGS) $(EXTRA_CFLAGS)
 ALL_LDFLAGS = -pthread $(LDFLAGS) $(EXTRA_LDFLAGS)
 
 LIB_OBJ	 := $(patsubst %.c,$(B)/obj/%.o,$(wildcard lib/*.c lib/*/*.c))
@@ -87,11 +91,13 @@ $(B)/obj/tools/bench/other_iceoryx.o: private ALL_CFLAGS += $(if $(filter iceory
 # a header that contains it. Otherwise the command says what to install.
 BPF_CLANG ?= clang
 BPF_TARGET := $(shell uname -m | sed 's/x86_64/x86/; s/aarch64/arm64/')
-BPF_CFLAGS := -g -O2 $(WARN) -Wno-unused-parameter -Wno-sign-conversion -Wno-shorten-64-to-32 \
+BPF_CFLAGS := -g -O2 $(HERE) $(WARN) -Wno-unused-parameter -Wno-sign-conversion -Wno-shorten-64-to-32 \
 	      -target bpf -mcpu=v3 -D__TARGET_ARCH_$(BPF_TARGET) \
 	      $(addprefix -isystem /usr/include/,$(shell $(CC) -print-multiarch))
 BPF_SRC	:= $(wildcard tools/trace/*.bpf.c)
-HAS_BPF	:= $(and $(shell command -v $(BPF_CLANG)),$(shell command -v bpftool),$(call has,yes,bpf/libbpf.h),$(call has,yes,libelf.h))
+# Debian has it in a directory that users do not search.
+BPFTOOL	?= $(shell PATH=$$PATH:/usr/local/sbin:/usr/sbin command -v bpftool)
+HAS_BPF	:= $(and $(shell command -v $(BPF_CLANG)),$(BPFTOOL),$(call has,yes,bpf/libbpf.h),$(call has,yes,libelf.h))
 ifneq ($(HAS_BPF),)
 BPF_SKEL := $(patsubst tools/trace/%.bpf.c,$(B)/gen/trace/%.skel.h,$(BPF_SRC))
 BPF_LIBS := -lbpf -lelf
@@ -104,8 +110,8 @@ $(B)/gen/trace/%.bpf.o: tools/trace/%.bpf.c $(B)/flags
 
 # Linking omits what only debuggers need.
 $(B)/gen/trace/%.skel.h: $(B)/gen/trace/%.bpf.o
-	bpftool gen object $(@:.skel.h=.linked.o) $<
-	bpftool gen skeleton $(@:.skel.h=.linked.o) name $* > $@.new
+	$(BPFTOOL) gen object $(@:.skel.h=.linked.o) $<
+	$(BPFTOOL) gen skeleton $(@:.skel.h=.linked.o) name $* > $@.new
 	mv $@.new $@
 endif
 
@@ -125,6 +131,13 @@ $(filter $(addprefix $(B)/obj/tools/,bench/other_% cmd/trace.o metrics/% top/% t
 $(B)/shmipc: $(TOOL_OBJ) $(B)/libshmipc.a $(B)/features
 	$(CC) -o $@ $(TOOL_OBJ) $(B)/libshmipc.a $(ALL_LDFLAGS) -ljansson -lm $(foreach p,$(PEERS),$(PEER_$(p))) \
 		$(foreach l,$(LOOKS),$(LOOK_$(l))) $(BPF_LIBS) $(DW_LIBS)
+	@$(if $(QUIET),:,echo "shmipc $(VERSION), with: $(or $(strip $(WITH)),nothing that is optional)")
+	@$(if $(or $(QUIET),$(if $(LACKS),,none)),:,echo "left out, as packages are missing: $(strip $(LACKS))")
+
+# What the command has, and what it lacks, with Debian's packages; for users, not with make -s.
+QUIET	:= $(findstring s,$(firstword -$(MAKEFLAGS)))
+WITH	:= $(if $(HAS_BPF), trace)$(if $(filter ncurses,$(LOOKS)), top)$(if $(filter httpd,$(LOOKS)), metrics)$(if $(DW_LIBS), stacks)
+LACKS	:= $(if $(HAS_BPF),, trace (clang bpftool libbpf-dev libelf-dev))$(if $(filter ncurses,$(LOOKS)),, top (libncurses-dev))$(if $(filter httpd,$(LOOKS)),, metrics (libmicrohttpd-dev))$(if $(DW_LIBS),, stacks (libdw-dev))
 
 $(EXAMPLES) $(TESTS): $(B)/%: $(B)/obj/%.o $(B)/libshmipc.a
 	@mkdir -p $(@D)
@@ -185,7 +198,8 @@ install: all
 	install -m 644 include/shmipc/inline/*.h $(DEST_INC)/shmipc/inline
 	install -m 644 include/uapi/linux/*.h $(DEST_INC)/linux
 	sed 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@INCDIR@|$(INCDIR)|; s|@VERSION@|$(VERSION)|' \
-		shmipc.pc.in > $(DEST_LIB)/pkgconfig/shmipc.pc
+		shmipc.pc.in > $(B)/shmipc.pc
+	install -m 644 $(B)/shmipc.pc $(DEST_LIB)/pkgconfig
 	for m in $(MAN); do install -D -m 644 $$m $(DEST_MAN)/man$${m##*.}/$${m##*/} || exit; done
 	for s in bash zsh; do $(B)/shmipc completion $$s > $(B)/completion.$$s || exit; done
 	install -D -m 644 $(B)/completion.bash $(DEST_BASH)/shmipc
