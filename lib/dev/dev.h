@@ -24,7 +24,10 @@ int shmipc_dev_each(int (*fn)(const char *name, void *arg), void *arg);
 int shmipc_dev_reap(const char *name);
 int shmipc_dev_commit(struct shmipc_segment *seg, uint64_t off, uint64_t bytes);
 int shmipc_dev_commit_huge(struct shmipc_segment *seg, uint64_t off, uint64_t bytes, bool now);
-int shmipc_dev_uncommit(struct shmipc_segment *seg, uint64_t off, uint64_t bytes);
+int shmipc_dev_uncommit(struct shmipc_segment *seg, uint64_t off, uint64_t bytes,
+			uint64_t *ret_bytes);
+int shmipc_dev_used_in(struct shmipc_segment *seg, uint64_t off, uint64_t bytes,
+		       uint64_t *ret_bytes);
 int shmipc_dev_used(struct shmipc_segment *seg, uint64_t *ret_bytes);
 uint64_t shmipc_dev_huge(struct shmipc_segment *seg);
 int shmipc_dev_see(struct shmipc_segment *seg, uint64_t off, uint64_t bytes);

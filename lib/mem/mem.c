@@ -541,13 +541,14 @@ int shmipc_mem_commit_huge(struct shmipc_segment *seg, uint64_t off, uint64_t by
 	return shmipc_pages_commit_huge(seg->fd, now ? seg->base : NULL, off, bytes);
 }
 
-int shmipc_mem_uncommit(struct shmipc_segment *seg, uint64_t off, uint64_t bytes)
+int shmipc_mem_uncommit(struct shmipc_segment *seg, uint64_t off, uint64_t bytes,
+			uint64_t *ret_bytes)
 {
 	uint64_t huge = shmipc_pages_of_fs(seg->fd);
 
 	if (!shmipc_pages_within(seg->bytes, huge ? huge : SHMIPC_CTL_PAGE, &off, &bytes, false))
 		return -EINVAL;
-	return bytes ? shmipc_pages_uncommit(seg->fd, seg->base, off, bytes) : 0;
+	return shmipc_pages_uncommit(seg->fd, seg->base, off, bytes, ret_bytes);
 }
 
 int shmipc_mem_used(struct shmipc_segment *seg, uint64_t *ret_bytes)
@@ -558,6 +559,15 @@ int shmipc_mem_used(struct shmipc_segment *seg, uint64_t *ret_bytes)
 uint64_t shmipc_mem_huge(struct shmipc_segment *seg)
 {
 	return shmipc_pages_huge(seg->fd, seg->base, seg->bytes);
+}
+
+/* Also of private memory. */
+int shmipc_mem_used_in(struct shmipc_segment *seg, uint64_t off, uint64_t bytes,
+		       uint64_t *ret_bytes)
+{
+	if (!shmipc_pages_within(seg->bytes, SHMIPC_CTL_PAGE, &off, &bytes, false))
+		return -EINVAL;
+	return shmipc_pages_used_in(seg->fd, seg->base, off, bytes, ret_bytes);
 }
 
 /* Also of private memory. */

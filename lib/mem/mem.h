@@ -7,6 +7,7 @@
 
 #define LOCK_GATE	(INT64_C(1) << 61)
 #define LOCK_USE	(LOCK_GATE + 1)
+#define LOCK_READS	(LOCK_GATE + 2)
 #define LOCK_SLOT	(LOCK_GATE + 4096)
 
 #define GATE_PATIENCE_NS	UINT64_C(2000000000)
@@ -28,10 +29,15 @@ int shmipc_mem_each(int (*fn)(const char *name, void *arg), void *arg);
 int shmipc_mem_reap(const char *name);
 int shmipc_mem_commit(struct shmipc_segment *seg, uint64_t off, uint64_t bytes);
 int shmipc_mem_commit_huge(struct shmipc_segment *seg, uint64_t off, uint64_t bytes, bool now);
-int shmipc_mem_uncommit(struct shmipc_segment *seg, uint64_t off, uint64_t bytes);
+int shmipc_mem_uncommit(struct shmipc_segment *seg, uint64_t off, uint64_t bytes,
+			uint64_t *ret_bytes);
 int shmipc_mem_used(struct shmipc_segment *seg, uint64_t *ret_bytes);
 uint64_t shmipc_mem_huge(struct shmipc_segment *seg);
+int shmipc_mem_used_in(struct shmipc_segment *seg, uint64_t off, uint64_t bytes,
+		       uint64_t *ret_bytes);
 int shmipc_mem_see(struct shmipc_segment *seg, uint64_t off, uint64_t bytes);
+int shmipc_mem_reads_open(struct shmipc_segment *seg, bool on);
+int shmipc_mem_reads_shut(struct shmipc_segment *seg, bool on);
 extern const struct shmipc_locks shmipc_file_locks;
 
 /* mem.c, for mem_anon.c */

@@ -9,6 +9,8 @@
  *   GATE    exclusive: to remove the name; shared: to join. Held briefly
  *   USE     shared, by all processes that have the segment open: if there are none, it
  *           may be removed
+ *   READS   shared, by read-only subscribers; exclusive, by a publisher while it gives
+ *           memory back that they might read
  *   SLOT+n  exclusive, by the peer in slot n
  */
 #include <errno.h>
@@ -57,4 +59,27 @@ int shmipc_gate_lock(int fd, short type, uint64_t patience_ns)
 void shmipc_gate_unlock(int fd)
 {
 	(void)shmipc_lock_set(fd, LOCK_GATE, F_UNLCK);
+}
+
+/* A publisher has it for a moment only. */
+int shmipc_mem_reads_open(struct shmipc_segment *seg, bool on)
+{
+	uint64_t end = shmipc_now_ns() + GATE_PATIENCE_NS;
+	int ret;
+
+	for (;;) {
+		ret = shmipc_lock_set(seg->fd, LOCK_READS, on ? F_RDLCK : F_UNLCK);
+		if (ret != -EAGAIN && ret != -EACCES)
+			return ret;
+		if (shmipc_now_ns() >= end)
+			return -EBUSY;
+		shmipc_sleep_ns(RETRY_NS);
+	}
+}
+
+int shmipc_mem_reads_shut(struct shmipc_segment *seg, bool on)
+{
+	int ret = shmipc_lock_set(seg->fd, LOCK_READS, on ? F_WRLCK : F_UNLCK);
+
+	return ret == -EAGAIN || ret == -EACCES ? -EBUSY : ret;
 }

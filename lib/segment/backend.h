@@ -46,9 +46,10 @@ struct shmipc_backend {
 	 * be touched without SIGBUS; repeating it is harmless and takes no more memory. 0;
 	 * -ENOSPC: the file system, or a limit, is full; -ENOMEM; -EINVAL: not in the
 	 * segment; -errno. If the caller is killed meanwhile, part of it may be done.
-	 * uncommit: give back the whole pages in it, which read as zero from then on. used:
-	 * how much of the segment is real; huge: in pages larger than 4 KiB, 0: none, or it is
-	 * not known; NULL: likewise.
+	 * uncommit: give back the whole pages in it, which read as zero from then on; how much
+	 * that was. -EBUSY: another process may write there; -EOPNOTSUPP. used: how much of
+	 * the segment is real; huge: in pages larger than 4 KiB, 0: none, or it is not known;
+	 * NULL: likewise; used_in: of a part of it.
 	 */
 	int (*commit)(struct shmipc_segment *seg, uint64_t off, uint64_t bytes);
 	/*
@@ -60,11 +61,21 @@ struct shmipc_backend {
 	 * anything was committed, and commit may still work. Not for private segments.
 	 */
 	int (*commit_huge)(struct shmipc_segment *seg, uint64_t off, uint64_t bytes, bool now);
-	int (*uncommit)(struct shmipc_segment *seg, uint64_t off, uint64_t bytes);
+	int (*uncommit)(struct shmipc_segment *seg, uint64_t off, uint64_t bytes,
+			uint64_t *ret_bytes);
 	int (*used)(struct shmipc_segment *seg, uint64_t *ret_bytes);
 	uint64_t (*huge)(struct shmipc_segment *seg);
+	int (*used_in)(struct shmipc_segment *seg, uint64_t off, uint64_t bytes,
+		       uint64_t *ret_bytes);
 	/* Can all of [off, off + bytes) be read? Takes no memory. 0; -EFAULT: no; -errno. */
 	int (*see)(struct shmipc_segment *seg, uint64_t off, uint64_t bytes);
+	/*
+	 * A touch of what was given back takes memory again, and a read-only handle cannot say
+	 * what it touches. It holds reads_open as long as it may read; uncommit is called with
+	 * reads_shut held. 0; -EBUSY: the other is held; -errno. NULL: such a touch does no harm.
+	 */
+	int (*reads_open)(struct shmipc_segment *seg, bool on);
+	int (*reads_shut)(struct shmipc_segment *seg, bool on);
 
 	/*
 	 * Ends. take: the first free slot in [from, to), into e->slot; -EBUSY if there is

@@ -62,8 +62,10 @@ static int plan_log(struct shmipc_body *b, struct shmipc_seg_hdr *h, const char 
 				   name ? name : "");
 	h->data_bytes = need - b->topic.data_off;
 	b->ctl_bytes = b->init_bytes = log_ctl_bytes(&b->topic);
-	if (!pages->lazy)
+	if (!pages->lazy) {
+		h->flags |= SHMIPC_SEG_WHOLE;
 		return 0;
+	}
 	b->ctl_bytes = shmipc_tlog_ctl_bytes(&b->topic);
 	b->log.backed = shmipc_tlog_first(&b->topic);
 	b->first_bytes = shmipc_priv_round_up(shmipc_tlog_entries_bytes(&b->topic, b->log.backed),

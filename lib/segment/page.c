@@ -225,39 +225,92 @@ int shmipc_pages_see(unsigned char *base, uint64_t off, uint64_t bytes)
 	return !ret ? 0 : errno == ENOMEM ? -ENOMEM : -EFAULT;
 }
 
-int shmipc_pages_uncommit(int fd, unsigned char *base, uint64_t off, uint64_t bytes)
+static int in_core(unsigned char *base, uint64_t off, uint64_t end, uint64_t *ret_bytes)
+{
+	unsigned char in[4096];
+	uint64_t n, i, pages = 0;
+
+	for (; off < end; off += n) {
+		n = end - off < sizeof(in) * SHMIPC_CTL_PAGE ? end - off :
+							      sizeof(in) * SHMIPC_CTL_PAGE;
+		if (mincore(base + off, n, in))
+			return -errno;
+		for (i = 0; i < (n + SHMIPC_CTL_PAGE - 1) / SHMIPC_CTL_PAGE; i++)
+			pages += in[i] & 1;
+	}
+	*ret_bytes = pages * SHMIPC_CTL_PAGE;
+	return 0;
+}
+
+/*
+ * Of a file also what is swapped out, and not what was allocated and never touched. To
+ * hugetlbfs all of a file is data.
+ */
+int shmipc_pages_used_in(int fd, unsigned char *base, uint64_t off, uint64_t bytes,
+			 uint64_t *ret_bytes)
+{
+	uint64_t end = off + bytes, n = 0;
+	off_t data, hole;
+
+	if (fd < 0)
+		return in_core(base, off, end, ret_bytes);
+	for (; off < end; off = (uint64_t)hole) {
+		data = lseek(fd, (off_t)off, SEEK_DATA);
+		if ((data < 0 && errno == ENXIO) || (data >= 0 && (uint64_t)data >= end))
+			break;
+		hole = data < 0 ? -1 : lseek(fd, data, SEEK_HOLE);
+		if (hole < 0)
+			return -errno;
+		n += ((uint64_t)hole < end ? (uint64_t)hole : end) - (uint64_t)data;
+	}
+	*ret_bytes = n;
+	return 0;
+}
+
+static int punch(int fd, unsigned char *base, uint64_t off, uint64_t bytes)
 {
 	int ret;
 
 	do
-		ret = fd < 0 ? madvise(base + off, bytes, MADV_DONTNEED) :
+		ret = !bytes ? 0 : fd < 0 ? madvise(base + off, bytes, MADV_DONTNEED) :
 			       fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 					 (off_t)off, (off_t)bytes);
 	while (ret && errno == EINTR);
 	return ret ? -errno : 0;
 }
 
+/*
+ * How much it was is found out before: no other process may use that part meanwhile. Of
+ * hugetlbfs the blocks tell, unless others take or give back some at the same time.
+ */
+int shmipc_pages_uncommit(int fd, unsigned char *base, uint64_t off, uint64_t bytes,
+			  uint64_t *ret_bytes)
+{
+	bool huge = fd >= 0 && shmipc_pages_of_fs(fd);
+	uint64_t n = 0, left = 0;
+	int ret = huge ? shmipc_pages_used(fd, base, 0, &n) :
+			 shmipc_pages_used_in(fd, base, off, bytes, &n);
+
+	if (!ret)
+		ret = punch(fd, base, off, bytes);
+	if (!ret && huge)
+		ret = shmipc_pages_used(fd, base, 0, &left);
+	if (ret)
+		return ret;
+	n = n > left ? n - left : 0;
+	*ret_bytes = n < bytes ? n : bytes;
+	return 0;
+}
+
 int shmipc_pages_used(int fd, unsigned char *base, uint64_t bytes, uint64_t *ret_bytes)
 {
-	unsigned char in[4096];
-	uint64_t at, n, i, pages = 0;
 	struct stat st;
 
-	if (fd >= 0) {
-		if (fstat(fd, &st))
-			return -errno;
-		*ret_bytes = (uint64_t)st.st_blocks * 512;
-		return 0;
-	}
-	for (at = 0; at < bytes; at += n) {
-		n = bytes - at < sizeof(in) * SHMIPC_CTL_PAGE ? bytes - at :
-								sizeof(in) * SHMIPC_CTL_PAGE;
-		if (mincore(base + at, n, in))
-			return -errno;
-		for (i = 0; i < (n + SHMIPC_CTL_PAGE - 1) / SHMIPC_CTL_PAGE; i++)
-			pages += in[i] & 1;
-	}
-	*ret_bytes = pages * SHMIPC_CTL_PAGE;
+	if (fd < 0)
+		return in_core(base, 0, bytes, ret_bytes);
+	if (fstat(fd, &st))
+		return -errno;
+	*ret_bytes = (uint64_t)st.st_blocks * 512;
 	return 0;
 }
 

@@ -41,7 +41,10 @@ uint64_t shmipc_pages_of_fs(int fd);
 
 /* The backend's ops of the same name, for a file or for private memory (-1); in whole pages. */
 int shmipc_pages_commit(int fd, unsigned char *base, uint64_t off, uint64_t bytes);
-int shmipc_pages_uncommit(int fd, unsigned char *base, uint64_t off, uint64_t bytes);
+int shmipc_pages_uncommit(int fd, unsigned char *base, uint64_t off, uint64_t bytes,
+			  uint64_t *ret_bytes);
+int shmipc_pages_used_in(int fd, unsigned char *base, uint64_t off, uint64_t bytes,
+			 uint64_t *ret_bytes);
 int shmipc_pages_used(int fd, unsigned char *base, uint64_t bytes, uint64_t *ret_bytes);
 /* Can all of it be read? Allocates nothing. 0; -EFAULT: no; -errno: not known. */
 int shmipc_pages_see(unsigned char *base, uint64_t off, uint64_t bytes);

@@ -71,11 +71,12 @@ int shmipc_private_commit(struct shmipc_segment *seg, uint64_t off, uint64_t byt
 	return shmipc_pages_commit(-1, seg->base, off, bytes);
 }
 
-int shmipc_private_uncommit(struct shmipc_segment *seg, uint64_t off, uint64_t bytes)
+int shmipc_private_uncommit(struct shmipc_segment *seg, uint64_t off, uint64_t bytes,
+			    uint64_t *ret_bytes)
 {
 	if (!shmipc_pages_within(seg->bytes, SHMIPC_CTL_PAGE, &off, &bytes, false))
 		return -EINVAL;
-	return bytes ? shmipc_pages_uncommit(-1, seg->base, off, bytes) : 0;
+	return shmipc_pages_uncommit(-1, seg->base, off, bytes, ret_bytes);
 }
 
 int shmipc_private_used(struct shmipc_segment *seg, uint64_t *ret_bytes)

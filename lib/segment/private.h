@@ -9,7 +9,8 @@ int shmipc_private_create(struct shmipc_segment *seg, const struct shmipc_segmen
 int shmipc_private_dup(struct shmipc_segment *seg, struct shmipc_segment *from);
 void shmipc_private_close(struct shmipc_segment *seg);
 int shmipc_private_commit(struct shmipc_segment *seg, uint64_t off, uint64_t bytes);
-int shmipc_private_uncommit(struct shmipc_segment *seg, uint64_t off, uint64_t bytes);
+int shmipc_private_uncommit(struct shmipc_segment *seg, uint64_t off, uint64_t bytes,
+			    uint64_t *ret_bytes);
 int shmipc_private_used(struct shmipc_segment *seg, uint64_t *ret_bytes);
 extern const struct shmipc_locks shmipc_private_locks;
 

@@ -61,12 +61,19 @@ TEST_F(memory, memory_given_back_reads_as_zero_and_can_be_committed_again)
 {
 	struct shmipc_segment *s = self->s;
 	unsigned char *data = shmipc_segment_data(s, NULL);
-	uint64_t off = s->hdr.data_off, all = used(s);
+	uint64_t off = s->hdr.data_off, all = used(s), n = 0;
 
 	memset(data, 0xa5, BYTES);
 	if (env_on_dev() && strcmp(variant->of, "private"))
 		SKIP(return, "the device always has all of it");
-	ASSERT_EQ(0, s->be->uncommit(s, off + PAGE, 100 * PAGE));
+	ASSERT_EQ(0, s->be->used_in(s, off, BYTES, &n));
+	EXPECT_EQ(BYTES, n);
+	ASSERT_EQ(0, s->be->uncommit(s, off + PAGE, 100 * PAGE, &n));
+	EXPECT_EQ(100 * PAGE, n);
+	ASSERT_EQ(0, s->be->uncommit(s, off + 100 * PAGE, PAGE, &n));
+	EXPECT_EQ(0, n);
+	ASSERT_EQ(0, s->be->used_in(s, off, 102 * PAGE, &n));
+	EXPECT_EQ(2 * PAGE, n);
 	EXPECT_EQ(all - 100 * PAGE, used(s));
 	EXPECT_EQ(0xa5, data[PAGE - 1]);
 	EXPECT_EQ(0xa5, data[101 * PAGE]);
@@ -87,16 +94,18 @@ TEST_F(memory, is_counted_in_whole_pages)
 {
 	struct shmipc_segment *s = self->s;
 	unsigned char *data = shmipc_segment_data(s, NULL);
-	uint64_t off = s->hdr.data_off, all = used(s);
+	uint64_t off = s->hdr.data_off, all = used(s), n = 0;
 
 	if (env_on_dev() && strcmp(variant->of, "private"))
 		SKIP(return, "the device always has all of it");
 	data[PAGE - 1] = data[3 * PAGE] = 7;
-	ASSERT_EQ(0, s->be->uncommit(s, off + 1, 3 * PAGE));
+	ASSERT_EQ(0, s->be->uncommit(s, off + 1, 3 * PAGE, &n));
+	EXPECT_EQ(2 * PAGE, n);
 	EXPECT_EQ(all - 2 * PAGE, used(s));
 	EXPECT_EQ(7, data[PAGE - 1]);
 	EXPECT_EQ(7, data[3 * PAGE]);
-	ASSERT_EQ(0, s->be->uncommit(s, off + 5 * PAGE + 1, 1));
+	ASSERT_EQ(0, s->be->uncommit(s, off + 5 * PAGE + 1, 1, &n));
+	EXPECT_EQ(0, n);
 	EXPECT_EQ(all - 2 * PAGE, used(s));
 	ASSERT_EQ(0, s->be->commit(s, off + 2 * PAGE - 1, 2));
 	EXPECT_EQ(all, used(s));
@@ -105,10 +114,13 @@ TEST_F(memory, is_counted_in_whole_pages)
 TEST_F(memory, outside_of_the_segment_is_refused)
 {
 	struct shmipc_segment *s = self->s;
+	uint64_t n = 7;
 
 	EXPECT_EQ(-EINVAL, s->be->commit(s, s->bytes, 1));
 	EXPECT_EQ(-EINVAL, s->be->commit(s, PAGE, UINT64_MAX));
-	EXPECT_EQ(-EINVAL, s->be->uncommit(s, UINT64_MAX, 2));
+	EXPECT_EQ(-EINVAL, s->be->uncommit(s, UINT64_MAX, 2, &n));
+	EXPECT_EQ(-EINVAL, s->be->used_in(s, s->bytes, 1, &n));
+	EXPECT_EQ(7, n);
 	EXPECT_EQ(0, s->be->commit(s, s->bytes, 0));
 }
 
