@@ -575,5 +575,6 @@ int shmipc_sub_get_info(const struct shmipc_sub *sub, struct shmipc_segment_info
 #endif
 
 #include <shmipc/topic_look.h>
+#include <shmipc/topic_trim.h>
 
 #endif /* SHMIPC_TOPIC_H */

@@ -518,6 +518,32 @@ void shmipc_pool_dropped(struct shmipc_pool *p, const struct shmipc_pool_block *
 	loan_over(p, &p->span[blk->span]);
 }
 
+/* To be given back to the system */
+
+int shmipc_pool_grab_begin(struct shmipc_pool *p)
+{
+	if (p->open < p->spans && !p->span[p->open].loans)
+		close_open(p);
+	return see_holds(p);
+}
+
+bool shmipc_pool_grab(struct shmipc_pool *p, uint32_t chunk)
+{
+	uint64_t last;
+	enum chunk_is is = look(p, chunk, &last);
+
+	/* pool.R3 <- pool.R2 */
+	if (is == CHUNK_OWNED && rescue(p, chunk, shmipc_load_acquire(&p->log->chunk[chunk])))
+		is = look(p, chunk, &last);
+	return is == CHUNK_READY && claim(p, chunk, 1);
+}
+
+void shmipc_pool_drop(struct shmipc_pool *p, uint32_t chunk)
+{
+	/* pool.R2 -> pool.R3: pub_ctl.trims was raised before. */
+	shmipc_store_release(&p->log->chunk[chunk], SHMIPC_CHUNK_FREE);
+}
+
 /* For inspection: the number of chunks with a message that a subscriber holds. */
 uint32_t shmipc_pool_count_held(const struct shmipc_tlog *log)
 {

@@ -68,6 +68,14 @@ int shmipc_pool_take(struct shmipc_pool *p, uint64_t bytes, struct shmipc_pool_b
 void shmipc_pool_published(struct shmipc_pool *p, const struct shmipc_pool_block *blk, uint64_t seq);
 void shmipc_pool_dropped(struct shmipc_pool *p, const struct shmipc_pool_block *blk);
 
+/*
+ * Chunks by themselves, without a message. begin: our own open one is among them; 0,
+ * -ENOMEM. grab: take it if nobody needs it. drop: it is free again.
+ */
+int shmipc_pool_grab_begin(struct shmipc_pool *p);
+bool shmipc_pool_grab(struct shmipc_pool *p, uint32_t chunk);
+void shmipc_pool_drop(struct shmipc_pool *p, uint32_t chunk);
+
 /* The number of chunks in which a subscriber holds a message. */
 uint32_t shmipc_pool_count_held(const struct shmipc_tlog *log);
 

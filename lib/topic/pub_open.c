@@ -110,9 +110,12 @@ static int start(struct shmipc_pub_priv *p, const struct shmipc_pub_opts *o, boo
 	return 0;
 }
 
-/* The topic with our end in it; *@ret_old: what it has replaced, or NULL. */
+/*
+ * The topic with our end in it; *@ret_old: what it has replaced, or NULL. @trims: one that is
+ * not final is left as it is, and *@ret is NULL.
+ */
 static int open_topic(struct shmipc_pub_priv *p, struct shmipc_segment **ret_old, const char *name,
-		      const struct shmipc_topic_opts *topic)
+		      const struct shmipc_topic_opts *topic, bool trims)
 {
 	int tries, err;
 
@@ -124,44 +127,39 @@ static int open_topic(struct shmipc_pub_priv *p, struct shmipc_segment **ret_old
 			return err;
 		}
 		err = shmipc_end_take(&p->t.end, p->t.seg, SHMIPC_ROLE_PRODUCER);
-		if (!err && shmipc_topic_shape_final(p->t.seg))
+		if (!err && (trims ? shmipc_topic_shape(p->t.seg) == SHMIPC_SHAPE_FINAL :
+				     shmipc_topic_shape_final(p->t.seg)))
 			return 0;
 		if (!err)	/* another one wants it otherwise, and was first */
 			shmipc_end_leave(&p->t.end);
 		shmipc_segment_close(p->t.seg);
+		p->t.seg = NULL;
 		shmipc_segment_close(*ret_old);
-		if (err)
+		if (err || trims)
 			return err;
 	}
 	return shmipc_fail(-EBUSY, "shmipc: publish on \"%s\": others create and replace it all the time (EBUSY)",
 			   name);
 }
 
-SHMIPC_EXPORT int shmipc_pub_open(struct shmipc_pub **ret, const char *name,
-				  const struct shmipc_topic_opts *topic,
-				  const struct shmipc_pub_opts *opts)
+/* @trims: *@ret is NULL if nobody has said what the topic is */
+static int open_pub(struct shmipc_pub **ret, const char *name, const struct shmipc_topic_opts *topic,
+		    const struct shmipc_pub_opts *o, bool trims)
 {
-	struct shmipc_pub_opts o;
-	struct shmipc_pub_priv *p;
 	struct shmipc_segment *old;
+	struct shmipc_pub_priv *p = calloc(1, sizeof(*p));
 	int err;
 
-	if (!ret)
-		return shmipc_null(__func__, "ret");
-	err = opts_read(&o, opts);
-	if (err)
-		return err;
-	p = calloc(1, sizeof(*p));
 	if (!p)
 		return shmipc_fail(-ENOMEM, "shmipc: no memory for a publisher (ENOMEM)");
-	err = shmipc_copier_read(&p->t.copier, o.copier, "publisher options: copier");
+	err = shmipc_copier_read(&p->t.copier, o->copier, "publisher options: copier");
 	if (err)
 		goto free_pub;
-	p->own_copier = o.copier;
-	err = open_topic(p, &old, name, topic);
-	if (err)
+	p->own_copier = o->copier;
+	err = open_topic(p, &old, name, topic, trims);
+	if (err || !p->t.seg)
 		goto free_pub;
-	err = start(p, &o, topic && topic->flags & SHMIPC_POPULATE);
+	err = start(p, o, topic && topic->flags & SHMIPC_POPULATE);
 	if (err)
 		goto leave;
 	/* Subscribers that waited for this topic are in it before the first message is. */
@@ -178,6 +176,27 @@ leave:
 free_pub:
 	free(p);
 	return err;
+}
+
+SHMIPC_EXPORT int shmipc_pub_open(struct shmipc_pub **ret, const char *name,
+				  const struct shmipc_topic_opts *topic,
+				  const struct shmipc_pub_opts *opts)
+{
+	struct shmipc_pub_opts o;
+	int err;
+
+	if (!ret)
+		return shmipc_null(__func__, "ret");
+	err = opts_read(&o, opts);
+	return err ? err : open_pub(ret, name, topic, &o, false);
+}
+
+int shmipc_pub_open_to_trim(struct shmipc_pub **ret, const char *name)
+{
+	struct shmipc_topic_opts topic = SHMIPC_TOPIC_OPTS(.flags = SHMIPC_NO_CREATE);
+	struct shmipc_pub_opts o = { 0 };
+
+	return open_pub(ret, name, &topic, &o, true);
 }
 
 SHMIPC_EXPORT void shmipc_pub_close(struct shmipc_pub *pub)

@@ -17,7 +17,7 @@ static uint32_t peer_of(const struct shmipc_pub_priv *p, const struct shmipc_tlo
 }
 
 /* For people: the peer in the way. */
-static void note(struct shmipc_pub_priv *p, const struct shmipc_tlog_block *b)
+void shmipc_pub_note(struct shmipc_pub_priv *p, const struct shmipc_tlog_block *b)
 {
 	struct shmipc_peer_info info;
 	uint64_t tail = shmipc_tlog_tail(p->pub.tx.log);
@@ -99,6 +99,17 @@ static bool sub_lives(struct shmipc_pub_priv *p, const struct shmipc_tlog_block 
 	return shmipc_topic_sub_alive(p->t.seg, b->slot, b->state >> 16, sure);
 }
 
+bool shmipc_pub_bury(struct shmipc_pub_priv *p, const struct shmipc_tlog_block *b, bool sure)
+{
+	if (b->who == SHMIPC_TLOG_PUB)
+		return bury_pub(p, b);
+	if (b->who != SHMIPC_TLOG_SUB || sub_lives(p, b, sure))
+		return false;
+	tell_death(p, peer_of(p, b), SHMIPC_ROLE_READER);
+	(void)shmipc_tlog_evict(&p->t.seg->log, b, 1);
+	return true;
+}
+
 /* Can the peer in the way be dealt with at once? */
 static bool resolve(struct shmipc_pub_priv *p, const struct shmipc_tlog_block *b, uint64_t need,
 		    bool sure, uint64_t *ret_until_ns)
@@ -107,16 +118,9 @@ static bool resolve(struct shmipc_pub_priv *p, const struct shmipc_tlog_block *b
 	const struct shmipc_sub_line *line;
 
 	*ret_until_ns = SHMIPC_FOREVER;
-	if (b->who == SHMIPC_TLOG_PUB)
-		return bury_pub(p, b);
-	if (b->who != SHMIPC_TLOG_SUB)
-		return false;
-	if (!sub_lives(p, b, sure)) {
-		tell_death(p, peer_of(p, b), SHMIPC_ROLE_READER);
-		(void)shmipc_tlog_evict(&seg->log, b, 1);
+	if (shmipc_pub_bury(p, b, sure))
 		return true;
-	}
-	if (!patience_over(p, b, need, ret_until_ns))
+	if (b->who != SHMIPC_TLOG_SUB || !patience_over(p, b, need, ret_until_ns))
 		return false;
 	if (shmipc_tlog_evict(&seg->log, b, 0))	/* not if another publisher was first */
 		shmipc_add_relaxed(&seg->log.pub->evictions, 1);
@@ -346,6 +350,6 @@ int shmipc_pub_wait(struct shmipc_pub_priv *p, const struct shmipc_tlog_block *b
 		ret = deadline_ns ? -ETIMEDOUT : -EAGAIN;
 	}
 	if (ret == -EAGAIN || ret == -ETIMEDOUT)
-		note(p, b);
+		shmipc_pub_note(p, b);
 	return ret;
 }

@@ -24,6 +24,8 @@ SHMIPC_EXPORT int shmipc_sub_slow_lost(struct shmipc_sub *sub, int err)
 
 	if (!sub)
 		return shmipc_null(__func__, "sub");
+	if (sub->live)
+		shmipc_tlog_unread(&sub->rx);
 	if (sub->live && (err == -ESTALE || err == -ECONNRESET))
 		shmipc_probe_gap(s->t.seg, shmipc_topic_slot(&s->t), sub->rx.lost_from,
 				 sub->rx.lost_to, shmipc_sub_lost(sub, NULL, NULL));
@@ -117,6 +119,7 @@ static int next(struct shmipc_sub_priv *s, struct shmipc_tlog_ref *ref, uint64_t
 		ret = shmipc_sub_peek(s, ref);
 		if (ret != -EAGAIN)
 			return ret ? shmipc_sub_slow_lost(&s->sub, ret) : 0;
+		shmipc_tlog_unread(&s->sub.rx);
 		ret = shmipc_sub_wait_entry(s, deadline_ns);
 		if (ret)
 			return ret;
@@ -134,20 +137,17 @@ static int copy_out(const struct shmipc_sub_priv *s, void *buf, const struct shm
 	return 0;
 }
 
-SHMIPC_EXPORT int shmipc_sub_slow_recv(struct shmipc_sub *sub, void *buf, size_t cap,
-				       size_t *ret_len, uint64_t deadline_ns)
+static int recv_one(struct shmipc_sub_priv *s, void *buf, size_t cap, size_t *ret_len,
+		    uint64_t deadline_ns)
 {
-	struct shmipc_sub_priv *s = sub_priv(sub);
 	struct shmipc_tlog_ref ref;
 	int ret;
 
-	if (!sub || !ret_len)
-		return shmipc_null(__func__, "sub or ret_len");
 	ret = next(s, &ref, deadline_ns);
 	if (ret)
 		return ret;
 	if (ref.len > cap) {
-		if (!shmipc_tlog_intact(&sub->rx, ref.seq))
+		if (!shmipc_tlog_intact(&s->sub.rx, ref.seq))
 			return done(s, &ref);	/* reports what was lost */
 		*ret_len = ref.len;
 		return -EMSGSIZE;
@@ -158,6 +158,24 @@ SHMIPC_EXPORT int shmipc_sub_slow_recv(struct shmipc_sub *sub, void *buf, size_t
 	if (!ret)
 		*ret_len = ref.len;
 	return ret;
+}
+
+/* Whatever became of it, the message is not read any more, unless it is held. */
+static int unread(struct shmipc_sub_priv *s, int ret)
+{
+	if (s->sub.live)
+		shmipc_tlog_unread(&s->sub.rx);
+	return ret;
+}
+
+SHMIPC_EXPORT int shmipc_sub_slow_recv(struct shmipc_sub *sub, void *buf, size_t cap,
+				       size_t *ret_len, uint64_t deadline_ns)
+{
+	struct shmipc_sub_priv *s = sub_priv(sub);
+
+	if (!sub || !ret_len)
+		return shmipc_null(__func__, "sub or ret_len");
+	return unread(s, recv_one(s, buf, cap, ret_len, deadline_ns));
 }
 
 /* Messages that are taken */
@@ -314,16 +332,12 @@ static void drop_hold(struct shmipc_sub_priv *s, uint32_t i)
 	s->hold[i].used = false;
 }
 
-SHMIPC_EXPORT int shmipc_sub_take(struct shmipc_sub *sub, struct shmipc_msg *ret,
-				  uint64_t deadline_ns)
+static int take_one(struct shmipc_sub_priv *s, struct shmipc_msg *ret, uint64_t deadline_ns)
 {
-	struct shmipc_sub_priv *s = sub_priv(sub);
 	struct shmipc_tlog_ref ref;
 	uint32_t i;
 	int err;
 
-	if (!sub || !ret)
-		return shmipc_null(__func__, "sub or ret");
 	err = next(s, &ref, deadline_ns);
 	if (err)
 		return err;
@@ -340,25 +354,30 @@ SHMIPC_EXPORT int shmipc_sub_take(struct shmipc_sub *sub, struct shmipc_msg *ret
 	return 0;
 }
 
-SHMIPC_EXPORT int shmipc_sub_read_at(struct shmipc_sub *sub, uint64_t seq, struct shmipc_msg *ret)
+SHMIPC_EXPORT int shmipc_sub_take(struct shmipc_sub *sub, struct shmipc_msg *ret,
+				  uint64_t deadline_ns)
 {
 	struct shmipc_sub_priv *s = sub_priv(sub);
+
+	if (!sub || !ret)
+		return shmipc_null(__func__, "sub or ret");
+	return unread(s, take_one(s, ret, deadline_ns));
+}
+
+static int read_one(struct shmipc_sub_priv *s, uint64_t seq, struct shmipc_msg *ret)
+{
+	struct shmipc_tlog_rx *rx = &s->sub.rx;
 	struct shmipc_tlog_ref ref;
 	uint32_t i;
 	int err;
 
-	if (!sub || !ret)
-		return shmipc_null(__func__, "sub or ret");
-	if (!sub->live || seq > ~UINT64_C(0) >> 2)
-		return -EINVAL;
-	(void)shmipc_sub_move(s);
 	/*
 	 * tlog.Z1 <- tlog.Z0. Not a message that is only kept for a slow subscriber: the floor
 	 * has passed it for all others.
 	 */
-	if (shmipc_load_acquire(&sub->rx.pub->floor) > seq)
+	if (shmipc_load_acquire(&rx->pub->floor) > seq)
 		return -ESTALE;
-	err = shmipc_tlog_look(&sub->rx, seq, &ref);
+	err = shmipc_tlog_look(rx, seq, &ref);
 	if (err)
 		return err;
 	if (!free_hold(s, &i))
@@ -367,7 +386,7 @@ SHMIPC_EXPORT int shmipc_sub_read_at(struct shmipc_sub *sub, uint64_t seq, struc
 	if (!err) {
 		/* tlog.F1 <- tlog.F0; a message that is only kept for another cannot be held */
 		shmipc_fence_acquire();
-		err = shmipc_load_relaxed(&sub->rx.pub->floor) > seq;
+		err = shmipc_load_relaxed(&rx->pub->floor) > seq;
 	}
 	if (err) {
 		drop_hold(s, i);
@@ -375,6 +394,18 @@ SHMIPC_EXPORT int shmipc_sub_read_at(struct shmipc_sub *sub, uint64_t seq, struc
 	}
 	s->hold[i].used = true;
 	return 0;
+}
+
+SHMIPC_EXPORT int shmipc_sub_read_at(struct shmipc_sub *sub, uint64_t seq, struct shmipc_msg *ret)
+{
+	struct shmipc_sub_priv *s = sub_priv(sub);
+
+	if (!sub || !ret)
+		return shmipc_null(__func__, "sub or ret");
+	if (!sub->live || seq > ~UINT64_C(0) >> 2)
+		return -EINVAL;
+	(void)shmipc_sub_move(s);
+	return unread(s, read_one(s, seq, ret));
 }
 
 SHMIPC_EXPORT void shmipc_sub_release(struct shmipc_sub *sub, struct shmipc_msg *msg)

@@ -2,6 +2,7 @@
 /* sub_open.c - becoming a subscriber of a topic, and leaving */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "topic/topic.h"
 
@@ -104,6 +105,16 @@ static int start(struct shmipc_sub_priv *s, uint64_t from)
 	return 0;
 }
 
+/* Until the segment is closed. */
+static int take_reads(struct shmipc_segment *seg)
+{
+	int err = seg->be->reads_open ? seg->be->reads_open(seg, true) : 0;
+
+	return !err ? 0 : shmipc_fail(err, "shmipc: subscribe to \"%s\": %s (%s)", seg->hdr.name,
+				      err == -EBUSY ? "a process that gives its memory back does not end; try again" :
+						      strerror(-err), shmipc_error_name(err));
+}
+
 static int take_end(struct shmipc_sub_priv *s)
 {
 	const struct shmipc_sub_opts *o = &s->opts;
@@ -114,7 +125,7 @@ static int take_end(struct shmipc_sub_priv *s)
 				   seg->hdr.name, o->policy == SHMIPC_POLICY_LOSSY ? "lossy" :
 				   o->policy == SHMIPC_POLICY_LOSSLESS ? "lossless" : "evict");
 	if (seg->read_only)
-		return 0;
+		return take_reads(seg);
 	return shmipc_end_take(&s->t.end, seg, SHMIPC_ROLE_READER);
 }
 

@@ -186,6 +186,10 @@ typedef int (*shmipc_pub_again_fn)(struct shmipc_pub_priv *p, void *arg,
 
 int shmipc_pub_wait(struct shmipc_pub_priv *p, const struct shmipc_tlog_block *b, uint64_t need,
 		    bool pool, shmipc_pub_again_fn again, void *arg, uint64_t deadline_ns);
+/* Is the peer in the way dead? Then it no longer is. @sure: ask the kernel. */
+bool shmipc_pub_bury(struct shmipc_pub_priv *p, const struct shmipc_tlog_block *b, bool sure);
+/* For shmipc_pub_blocked() */
+void shmipc_pub_note(struct shmipc_pub_priv *p, const struct shmipc_tlog_block *b);
 
 /* pub.c: collect the headers of a message: the user's, then the chain's */
 int shmipc_pub_chain(struct shmipc_pub_priv *p, const struct shmipc_headers *user, const void *buf,
@@ -200,6 +204,9 @@ int shmipc_pub_block(struct shmipc_pub_priv *p, const struct shmipc_outgoing *ou
 		     struct shmipc_pool_block *ret_blk, void **ret_ptr, uint64_t deadline_ns);
 int shmipc_pub_block_publish(struct shmipc_pub_priv *p, const struct shmipc_pool_block *blk,
 			     const struct shmipc_outgoing *out, size_t len, uint64_t deadline_ns);
+
+/* pub_open.c: an existing topic; *@ret is unchanged if it is provisional */
+int shmipc_pub_open_to_trim(struct shmipc_pub **ret, const char *name);
 
 /* pub_loan.c */
 void shmipc_loan_free_all(struct shmipc_pub_priv *p);

@@ -228,6 +228,11 @@ static void go_on(void)
 		shmipc_sub_close(more[i]);
 	for (i = 0; i < pubs - 1; i++)
 		shmipc_pub_close(each[i]);
+	/* Nobody that is dead is still copying, and nothing is left of the pool's memory. */
+	must(!shmipc_pub_trim(pub, 0, &n, SOON), "trim: %s", shmipc_error_text());
+	must(n == POOL_BYTES, "%llu bytes given back", (unsigned long long)n);
+	put(pub, n = next_number++);
+	must(get(sub, SOON) == n, "message %llu did not come", (unsigned long long)n);
 	while (!shmipc_sub_recv(lossy, big, sizeof(big), &len, 0))
 		continue;
 	check_sums(sub);
@@ -411,6 +416,44 @@ static void check_others(void)
 	end_all();
 }
 
+/* The victim gives memory back. On the device it must be the only publisher */
+
+#define KEPT	3u
+
+static void prepare_trim(void)
+{
+	prepare();
+	shmipc_pub_close(pub);
+	pub = NULL;
+}
+
+static void run_trim(void)
+{
+	uint64_t n = 0;
+
+	must(!shmipc_pub_trim(pub, KEPT, &n, 0), "trim: %s", shmipc_error_text());
+	must(n == POOL_BYTES - KEPT * 4096, "%llu bytes given back", (unsigned long long)n);
+}
+
+/* What was to be kept is, and all others go on in what was given back. */
+static void check_trim(void)
+{
+	uint64_t oldest, next, n;
+	struct shmipc_msg m;
+
+	await_death();
+	pub = open_pub();
+	must(!shmipc_sub_range(sub, &oldest, &next) && oldest <= next - KEPT, "%llu to %llu are kept",
+	     (unsigned long long)oldest, (unsigned long long)next);
+	for (n = oldest; n < next; n++) {
+		must(!shmipc_sub_read_at(sub, n, &m), "message %llu is lost", (unsigned long long)n);
+		must(number_of(m.ptr, m.len) == n + 1, "message %llu is another", (unsigned long long)n);
+		shmipc_sub_release(sub, &m);
+	}
+	go_on();
+	end_all();
+}
+
 /* The log is full because of a lossless subscriber, which reads only after the death. */
 static void setup_full(void)
 {
@@ -582,6 +625,7 @@ const struct scenario topic_scenarios[] = {
 	{ "topic-batch", 0, prepare, setup_pub, run_batches, NULL, check_batches },
 	{ "topic-batch-single", 0, prepare_single, setup_single, run_batches, NULL, check_batches },
 	{ "topic-grow", 0, prepare_grow, setup_grow, run_sends, NULL, check_pub },
+	{ "topic-trim", 0, prepare_trim, setup_pub, run_trim, NULL, check_trim },
 	{ "topic-loan", 0, prepare, setup_pub, run_loans, NULL, check_pub },
 	{ "topic-pub-open", SAMPLE, prepare, setup_nothing, run_open_pub, NULL, check_others },
 	{ "topic-pub-close", SAMPLE, prepare, setup_close_pub, run_close_pub, NULL, check_others },

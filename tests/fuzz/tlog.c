@@ -14,6 +14,7 @@
  */
 #include <shmipc/inline/tlog_rx.h>
 #include <shmipc/inline/tlog_floor.h>
+#include <shmipc/inline/tlog_trim.h>
 #include "../stress/stress.h"
 #include "mem.h"
 #include "settle.h"
@@ -368,6 +369,7 @@ static void use(struct victim *v, struct target *t, const struct shmipc_tlog_ref
 	if (v->rx.line && !v->rx.holding && rng_chance(v->r, 4) &&
 	    shmipc_tlog_hold_take(&v->rx, 0, ref))
 		shmipc_tlog_unhold(&v->rx, 0);
+	shmipc_tlog_unread(&v->rx);
 }
 
 /* As the pool does with chunks of its own. */
@@ -380,6 +382,21 @@ static void write_chunk(struct victim *v, struct target *t)
 		wrong("chunks: unexpected error", ret);
 	if (!ret)
 		memset(t->log.pool + i * t->o.chunk_bytes, 7, (last + 1 - i) * t->o.chunk_bytes);
+}
+
+/* As a publisher does that gives memory back; a subscriber may say that it reads anything. */
+static void find_readers(struct victim *v, struct target *t)
+{
+	uint64_t upto = shmipc_tlog_trim_from(&v->tx), reading, state;
+	uint32_t slot, n = shmipc_priv_tlog_subs(&t->log);
+
+	for (slot = 0; slot < n; slot++) {
+		reading = shmipc_tlog_reads(&t->log, slot, upto, &state);
+		if (reading > upto || (reading && !state))
+			wrong("reads: nothing that is in the way", (int)slot);
+	}
+	if (rng_chance(v->r, 4))
+		shmipc_tlog_trimmed(&t->log);
 }
 
 static void consume(struct victim *v, struct target *t)
@@ -433,6 +450,8 @@ static void step(struct victim *v, struct target *t)
 		return;		/* it got no memory */
 	if (t->r && t->o.chunks && rng_chance(v->r, 8))
 		write_chunk(v, t);
+	else if (rng_chance(v->r, 16))
+		find_readers(v, t);
 	else if (rng_chance(v->r, 2))
 		publish(v, t);
 	else

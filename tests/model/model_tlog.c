@@ -223,6 +223,8 @@ int main(int argc, char **argv)
 		  "needed if a death becomes known after the check; here it is known before", 0 },
 		{ "shmipc_priv_tlog_settle", MODEL_CAS, update, 1 },
 		{ "shmipc_tlog_evict", MODEL_CAS, update, 1 },
+		{ "shmipc_tlog_trimmed", MODEL_CAS,
+		  "the store that frees the chunks has this effect; atomic.h has no relaxed update", 0 },
 		{ "shmipc_tlog_hold_take", MODEL_STORE_RELEASE,
 		  "needed only against load buffering, which the model does not have", 0 },
 		{ 0 },
@@ -238,6 +240,8 @@ int main(int argc, char **argv)
 	for (t = log_floor_tests; t->name && n < TESTS; t++)
 		all[n++] = *t;
 	for (t = log_memory_tests; t->name && n < TESTS; t++)
+		all[n++] = *t;
+	for (t = log_trim_tests; t->name && n < TESTS; t++)
 		all[n++] = *t;
 	for (t = log_rx_tests; t->name && n < TESTS; t++)
 		all[n++] = *t;

@@ -8,6 +8,7 @@
  *   model_tlog_floor.c  discarding old messages
  *   model_tlog_rx.c     subscribers that hold, sleep, share
  *   model_tlog_memory.c memory that is taken as it is used
+ *   model_tlog_trim.c   and given back
  *
  * 16 entries of 16 bytes. A message is its tag twice, so that a torn one is detected.
  */
@@ -16,10 +17,12 @@
 
 #include <shmipc/inline/tlog_rx.h>
 #include <shmipc/inline/tlog_floor.h>
+#include <shmipc/inline/tlog_trim.h>
 #include "model.h"
 
 #define LOG_SEQS	64	/* the most numbers in one test */
 #define LOG_ENTRIES	16u
+#define LOG_POOL_WORD	0xb00ULL	/* a message in the pool is this word, twice */
 
 extern struct shmipc_tlog logm;
 extern unsigned char log_mem[];
@@ -47,6 +50,8 @@ extern int th_tx[3], th_rx[2], th_heir;
 /* called in setup(): @n messages of slot 0 exist */
 void log_make(uint32_t pubs, uint32_t subs, uint64_t n);
 void log_reset(void);
+/* The same for two publishers and two subscribers; the first @n messages are in the pool, each in a chunk. */
+void log_make_pool(uint32_t n);
 
 /* What becomes of a message whose publisher is dead, for the test that asks. */
 uint64_t log_settle(uint32_t slot, uintptr_t dead);
@@ -83,6 +88,6 @@ void log_all_ended(void);
 void log_finish_at_tail(void);
 
 extern const struct model_test log_tx_tests[], log_lend_tests[], log_floor_tests[], log_rx_tests[],
-	log_memory_tests[];
+	log_memory_tests[], log_trim_tests[];
 
 #endif /* MODEL_LOG_H */

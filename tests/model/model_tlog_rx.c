@@ -3,8 +3,6 @@
 #include <errno.h>
 #include "model_tlog.h"
 
-#define POOL_WORD	0xb00ULL	/* a message in the pool is this word, twice */
-
 static struct shmipc_tlog_rx rx_made;
 
 static void finish(void)
@@ -24,7 +22,7 @@ static void finish(void)
  * that needs a chunk may take it when message 0 is before clear and no subscriber holds
  * it (lib/topic/pool.c).
  */
-static void setup_pool(void)
+void log_make_pool(uint32_t n)
 {
 	struct shmipc_tlog_tx tx;
 	uint64_t seq, *chunk, i;
@@ -33,14 +31,21 @@ static void setup_pool(void)
 	logm.pub->pubs_used = 2;
 	logm.sub->subs_used = 2;
 	log_begin_tx(&tx, 0, 0);
-	if (shmipc_tlog_claim(&tx, 1, &seq))
-		model_fail("claim");
-	chunk = (uint64_t *)(void *)logm.pool;
-	chunk[0] = chunk[1] = POOL_WORD;
-	shmipc_tlog_fill_pool(&tx, seq, 0, 16, 0, 0, 0);
-	(void)shmipc_tlog_commit(&tx, seq, 1, SHMIPC_ENTRY_POOL, 16);
-	for (i = 1; i < LOG_ENTRIES; i++)
+	for (i = 0; i < n; i++) {
+		if (shmipc_tlog_claim(&tx, 1, &seq))
+			model_fail("claim");
+		chunk = (uint64_t *)(void *)(logm.pool + i * logm.hdr.chunk_bytes);
+		chunk[0] = chunk[1] = LOG_POOL_WORD;
+		shmipc_tlog_fill_pool(&tx, seq, 0, 16, 0, i * logm.hdr.chunk_bytes, i << 32 | i);
+		(void)shmipc_tlog_commit(&tx, seq, 1, SHMIPC_ENTRY_POOL, 16);
+	}
+	for (; i < LOG_ENTRIES; i++)
 		(void)log_put(&tx, 1);
+}
+
+static void setup_pool(void)
+{
+	log_make_pool(1);
 }
 
 static void setup_pool_lossy(void)
@@ -126,7 +131,7 @@ static void pool_taker(void *arg)
 
 static void check_pool_words(const uint64_t *buf)
 {
-	model_check(buf[0] == POOL_WORD && buf[1] == POOL_WORD, "the message was overwritten");
+	model_check(buf[0] == LOG_POOL_WORD && buf[1] == LOG_POOL_WORD, "the message was overwritten");
 }
 
 static void hold_and_read(struct shmipc_tlog_rx *rx, int lossless)

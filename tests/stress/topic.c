@@ -5,7 +5,8 @@
  * Lossless: each subscriber receives each publisher's messages once, in order and intact,
  * and all see the same order. Lossy: received and lost messages add up to exactly what was
  * published. Evicted subscribers open again. Members of a group: together they receive
- * what was published, each message once.
+ * what was published, each message once. The same while another process gives memory of
+ * the pool back all the time.
  *
  * STRESS_PUBS, STRESS_SUBS   numbers of each (4, 4)
  * STRESS_MESSAGES            per publisher; default: as many as time allows
@@ -17,12 +18,13 @@ enum { DONE, SENT, ORDER = 32 };	/* sh->word[] */
 
 static uint64_t pubs, subs, messages, history;
 static uint32_t policy, group;
+static bool trimmed;
 
 static struct shmipc_topic_opts topic_opts(void)
 {
 	return (struct shmipc_topic_opts){
 		.struct_bytes = sizeof(struct shmipc_topic_opts),
-		.publishers = (uint32_t)pubs + 1, .subscribers = (uint32_t)subs, .history = history,
+		.publishers = (uint32_t)pubs + 2, .subscribers = (uint32_t)subs, .history = history,
 		.pool_bytes = 4 << 20, .holds = KEEP, .evict_ns = 2000000,
 	};
 }
@@ -126,10 +128,32 @@ static int subscribes(struct other *me, void *arg)
 	return 0;
 }
 
+/* Of the history it discards nothing, or all but some messages. */
+static int trims(struct other *me, void *arg)
+{
+	struct rng r = { .state = stress_seed ^ 300 };
+	uint64_t bytes, sum = 0;
+	int ret;
+
+	(void)arg;
+	tell(me, 1);
+	while (!sh->bad && word_get(DONE) < pubs) {
+		ret = shmipc_topic_trim(TOPIC, rng_chance(&r, 2) ? SHMIPC_KEEP_ALL : rng_below(&r, 300),
+					&bytes, shmipc_deadline_in(PATIENCE_NS));
+		if (ret)
+			WRONG("trim: %s", shmipc_error_text());
+		else
+			sum += bytes;
+		beat();
+	}
+	__atomic_fetch_add(&sh->total[6], sum, __ATOMIC_RELAXED);
+	return 0;
+}
+
 static void run(const char *what, unsigned int share)
 {
 	struct shmipc_topic_opts t = topic_opts();
-	struct other p[24], s[32];
+	struct other p[24], s[32], trimmer;
 	struct shmipc_pub *keep;
 	uint64_t i, began;
 
@@ -142,12 +166,16 @@ static void run(const char *what, unsigned int share)
 	for (i = 0; i < pubs; i++)
 		if (other_start(&p[i], 0, publishes, (void *)(uintptr_t)i) || hear(&p[i]) != 1)
 			ksft_exit_fail_msg("publisher\n");
+	if (trimmed && (other_start(&trimmer, 0, trims, NULL) || hear(&trimmer) != 1))
+		ksft_exit_fail_msg("trimmer\n");
 	began = now_ns();
 	for (i = 0; i < pubs; i++)
 		tell(&p[i], 1);
 	for (i = 0; i < pubs; i++)
 		if (other_end(&p[i]))
 			WRONG("publisher %d failed", (int)i);
+	if (trimmed && other_end(&trimmer))
+		WRONG("the trimmer failed");
 	for (i = 0; i < subs; i++) {
 		if (other_end(&s[i]))
 			WRONG("subscriber %d failed", (int)i);
@@ -155,36 +183,57 @@ static void run(const char *what, unsigned int share)
 			WRONG("subscribers 0 and %d saw different orders", (int)i);
 	}
 	shmipc_pub_close(keep);
-	ksft_print_msg("%s: %llu published, %llu received, %llu lost, %llu evicted, %.1f s\n", what,
+	ksft_print_msg("%s: %llu published, %llu received, %llu lost, %llu evicted, %llu MiB given back, %.1f s\n",
+		       what,
 		       (unsigned long long)sh->total[0], (unsigned long long)sh->total[1],
 		       (unsigned long long)sh->total[2], (unsigned long long)sh->total[3],
-		       (double)(now_ns() - began) / 1e9);
+		       (unsigned long long)sh->total[6] >> 20, (double)(now_ns() - began) / 1e9);
+}
+
+static void test_lossless(const char *what, unsigned int share)
+{
+	policy = SHMIPC_POLICY_LOSSLESS;
+	run(what, share);
+	ksft_test_result(!sh->bad && sh->total[1] == (sh->total[0] + pubs) * subs &&
+			 trimmed == !!sh->total[6],
+			 "%s: each message once, intact, in one order for all\n", what);
+}
+
+static void test_lossy(const char *what, unsigned int share)
+{
+	policy = SHMIPC_POLICY_LOSSY;
+	run(what, share);
+	ksft_test_result(!sh->bad && sh->total[1] + sh->total[2] == (sh->total[0] + pubs) * subs &&
+			 trimmed == !!sh->total[6],
+			 "%s: received plus lost is exactly what was published\n", what);
 }
 
 int main(void)
 {
-	stress_begin("stress/topic", 5);
+	stress_begin("stress/topic", 7);
 	pubs = env_number("STRESS_PUBS", 4) % 24;
 	subs = env_number("STRESS_SUBS", 4) % 32;
 	messages = env_number("STRESS_MESSAGES", 0);
 	history = env_number("STRESS_HISTORY", 500);
-	policy = SHMIPC_POLICY_LOSSLESS;
-	run("lossless", 30);
-	ksft_test_result(!sh->bad && sh->total[1] == (sh->total[0] + pubs) * subs,
-			 "lossless: each message once, intact, in one order for all\n");
-	policy = SHMIPC_POLICY_LOSSY;
-	run("lossy", 30);
-	ksft_test_result(!sh->bad && sh->total[1] + sh->total[2] == (sh->total[0] + pubs) * subs,
-			 "lossy: received plus lost is exactly what was published\n");
+	test_lossless("lossless", 20);
+	test_lossy("lossy", 20);
 	policy = SHMIPC_POLICY_LOSSLESS;
 	group = 7;
-	run("group", 20);
+	run("group", 15);
 	ksft_test_result(!sh->bad && sh->total[1] == sh->total[0] + pubs && sh->total[4] == sh->total[5],
 			 "group: each message goes to one member\n");
 	group = 0;
 	policy = SHMIPC_POLICY_EVICT;
-	run("evict", 20);
+	run("evict", 15);
 	ksft_test_result(!sh->bad && sh->total[1], "evict: subscribers that were cut off open again\n");
+	trimmed = !env_on_dev();
+	if (trimmed) {
+		test_lossless("lossless, trimmed", 15);
+		test_lossy("lossy, trimmed", 15);
+	} else {	/* there only the last publisher can */
+		ksft_test_result_skip("lossless, trimmed\n");
+		ksft_test_result_skip("lossy, trimmed\n");
+	}
 	ksft_test_result(env_count("/proc/self/fd") == stress_env.fds && !env_files(&stress_env),
 			 "no descriptor and no file is left\n");
 	ksft_exit(ksft_get_fail_cnt() == 0);

@@ -17,8 +17,8 @@
  *            beyond that is not published yet; it sleeps on that word
  *   chunks   of the pool get memory from the publisher that owns them, before it writes;
  *            a subscriber checks them before it reads a message. Chunks can be given
- *            back to the system: pub_ctl.trims is raised first, which invalidates every
- *            record of chunks
+ *            back to the system (tlog_trim.h): pub_ctl.trims is raised first, which
+ *            invalidates every record of chunks
  *   lines    of subscribers get memory from their owners; publishers check
  *
  * Once all parts are recorded, nothing of this runs.
@@ -249,7 +249,7 @@ SHMIPC_INLINE int shmipc_tlog_chunks(const struct shmipc_tlog *log, uint64_t fir
 
 	if (!m)
 		return 0;
-	/* Relaxed: the chunk's word, or the entry's, makes every trim before it visible. */
+	/* tlog.X1 <- tlog.X0. Relaxed: the chunk's word, or the entry's, makes it visible. */
 	trims = shmipc_load_relaxed(&log->pub->trims);
 	if (shmipc_unlikely(trims != m->trims)) {
 		memset(m->chunk, 0, (log->hdr.chunks + 63) / 64 * sizeof(*m->chunk));

@@ -138,7 +138,42 @@ SHMIPC_COLD int shmipc_priv_tlog_lapped(struct shmipc_tlog_rx *rx)
 	return -ESTALE;
 }
 
-/* The location of a message in the pool, checked. 0: invalid. */
+/*
+ * Say that message @seq, in the pool, is going to be read. 0: it is too late.
+ *
+ * A publisher that takes its chunk is noticed afterwards, by the floor. But the chunk may
+ * also be given back to the system (tlog_trim.h): then a touch would take memory, or be
+ * SIGBUS if there is none. A read-only end has no line; it is the caller's business.
+ */
+SHMIPC_INLINE int shmipc_priv_tlog_reading(const struct shmipc_tlog_rx *rx, uint64_t seq)
+{
+	if (rx->line) {
+		/* tlog.U0 -> tlog.U1: what was read before, by a publisher that sees only this. */
+		shmipc_store_release(&rx->line->reading, (__u64)(seq + 1));
+		/* tlog.V1 <- tlog.V0: our line, then the floor; one that trims uses the opposite order. */
+		if (rx->full_fence)
+			shmipc_fence_seq_cst();
+		else
+			shmipc_barrier_light();
+	}
+	return shmipc_tlog_intact(rx, seq);
+}
+
+/**
+ * shmipc_tlog_unread - the message last peeked or looked at is not read any more
+ * @rx: the subscribing end
+ *
+ * To be called after each message in the pool, and before a sleep. A message that is held
+ * can be read until shmipc_tlog_unhold().
+ */
+SHMIPC_INLINE void shmipc_tlog_unread(struct shmipc_tlog_rx *rx)
+{
+	if (rx->line && shmipc_load_relaxed(&rx->line->reading))
+		/* tlog.U0 -> tlog.U1: what we read of it, before its memory goes. */
+		shmipc_store_release(&rx->line->reading, (__u64)0);
+}
+
+/* The location of a message in the pool, checked. 0: invalid, or too late. */
 SHMIPC_COLD int shmipc_priv_tlog_in_pool(const struct shmipc_tlog_rx *rx,
 					       struct shmipc_entry *e, struct shmipc_tlog_ref *ret)
 {
@@ -153,7 +188,7 @@ SHMIPC_COLD int shmipc_priv_tlog_in_pool(const struct shmipc_tlog_rx *rx,
 		return 0;
 	first = off >> shift;
 	last = (off + (need ? need - 1 : 0)) >> shift;
-	if (shmipc_tlog_chunks(rx->log, first, last))
+	if (!shmipc_priv_tlog_reading(rx, ret->seq) || shmipc_tlog_chunks(rx->log, first, last))
 		return 0;
 	ret->chunks = last << 32 | first;	/* computed by us, not taken from the cell */
 	ret->ptr = rx->log->pool + off;
@@ -210,7 +245,8 @@ SHMIPC_COLD int shmipc_priv_tlog_not_there(struct shmipc_tlog_rx *rx, uint64_t w
  * shmipc_tlog_look - look at message @seq, regardless of the reader's position
  * @rx:  the subscribing end
  * @seq: its number
- * @ret: the message; to be read, and then checked with shmipc_tlog_intact()
+ * @ret: the message; to be read, and then checked with shmipc_tlog_intact(). If it is in
+ *       the pool: then shmipc_tlog_unread()
  *
  * Return: 0; -EAGAIN not published yet; -ESTALE no longer kept; -ECANCELED it was
  * aborted; -EPROTO.
@@ -245,7 +281,8 @@ SHMIPC_INLINE int shmipc_tlog_look(struct shmipc_tlog_rx *rx, uint64_t seq,
 /**
  * shmipc_tlog_peek - look at the next message
  * @rx:  the subscribing end
- * @ret: the message; valid only if shmipc_tlog_intact() is true afterwards
+ * @ret: the message; valid only if shmipc_tlog_intact() is true afterwards. If it is in
+ *       the pool: then shmipc_tlog_unread()
  *
  * Skips aborted messages.
  *
@@ -482,6 +519,7 @@ SHMIPC_INLINE void shmipc_tlog_rx_join(struct shmipc_tlog_rx *rx, uint32_t slot,
 	shmipc_store_relaxed(&rx->line->holding, (__u64)0);
 	shmipc_store_relaxed(&rx->line->received, (__u64)0);
 	shmipc_store_relaxed(&rx->line->lost, (__u64)0);
+	shmipc_store_relaxed(&rx->line->reading, (__u64)0);
 	shmipc_store_relaxed(&rx->line->moves, (__u64)0);
 	shmipc_store_relaxed(&rx->line->wants, (__u64)0);
 	shmipc_store_relaxed(&rx->line->pos, (__u64)rx->seq);
@@ -512,6 +550,7 @@ SHMIPC_INLINE void shmipc_tlog_rx_leave(struct shmipc_tlog_rx *rx)
 {
 	uint32_t i;
 
+	shmipc_tlog_unread(rx);
 	for (i = 0; i < rx->log->hdr.holds; i++)
 		/* tlog.H0 -> tlog.H1 */
 		shmipc_store_release(&shmipc_tlog_hold(rx->line, i)->seq, (__u64)0);

@@ -211,6 +211,8 @@ TEST_F(arguments, null_publisher)
 	HARMLESS(shmipc_pub_drop, NULL, &loan);
 	HARMLESS(shmipc_pub_drop, self->pub, NULL);
 	HARMLESS(shmipc_pub_drop, self->pub, &loan);
+	REFUSES(shmipc_pub_trim, NULL, 0, &self->n, 0);
+	REFUSES(shmipc_pub_trim, self->pub, 0, NULL, 0);
 	REFUSES(shmipc_pub_blocked, NULL, &b);
 	REFUSES(shmipc_pub_blocked, self->pub, NULL);
 	REFUSES(shmipc_pub_get_stat, NULL, &SHMIPC_PUB_STAT());
@@ -263,6 +265,8 @@ TEST_F(arguments, null_subscriber)
 	REFUSES(shmipc_sub_get_info, NULL, &SHMIPC_SEGMENT_INFO());
 	REFUSES(shmipc_sub_get_info, self->sub, NULL);
 	REFUSED(shmipc_topic_look, NULL, &SHMIPC_TOPIC_STAT());
+	REFUSED(shmipc_topic_trim, NULL, 0, &self->n, 0);
+	REFUSES(shmipc_topic_trim, "topic", 0, NULL, 0);
 	REFUSES(shmipc_topic_look, "topic", NULL);
 }
 
@@ -458,6 +462,7 @@ static int in_child(struct other *me, void *arg)
 	IS(-EINVAL, shmipc_pub_publish, self->pub, &loan, 1, 0);
 	HARMLESS(shmipc_pub_drop, self->pub, &loan);
 	IS(-EINVAL, shmipc_pub_blocked, self->pub, &b);
+	IS(-EINVAL, shmipc_pub_trim, self->pub, 0, &self->n, 0);
 	IS(-EINVAL, shmipc_pub_get_stat, self->pub, &SHMIPC_PUB_STAT());
 	IS(-EINVAL, shmipc_pub_get_info, self->pub, &SHMIPC_SEGMENT_INFO());
 	IS(-EINVAL, shmipc_watch_next, self->w, &SHMIPC_EVENT(), SHMIPC_FOREVER);
@@ -512,6 +517,7 @@ TEST_F(arguments, a_failed_open_leaves_its_result_alone)
 	REFUSED(shmipc_sub_open, &sub, "ring", NULL, NULL);
 	REFUSED(shmipc_sub_open, &sub, "ring", NULL, &SHMIPC_SUB_OPTS(.flags = SHMIPC_SUB_READ_ONLY));
 	REFUSED(shmipc_topic_look, "ring", &SHMIPC_TOPIC_STAT());
+	REFUSED(shmipc_topic_trim, "ring", 0, &self->n, 0);
 	REFUSED(shmipc_segment_open, &seg, "ring", &SHMIPC_SEGMENT_OPTS(.kind = SHMIPC_KIND_RAW));
 	REFUSED(shmipc_watch_open, &w, "[", SHMIPC_KIND_ANY, 0);
 	EXPECT_EQ((void *)1, ch);

@@ -154,6 +154,27 @@ TEST_F(topic_hugetlb, is_full_when_the_pages_are)
 	ASSERT_EQ(6000000, get_len(self->sub, 9, 6000000));
 }
 
+/* A page that only the pool uses, and of the pool nobody. */
+TEST_F(topic_hugetlb, whole_pages_are_given_back)
+{
+	uint64_t i, turn, was, n = 0;
+
+	ASSERT_EQ(0, sub_open(&self->sub, NULL, SHMIPC_START_NEW, SHMIPC_POLICY_LOSSLESS));
+	for (turn = 0; turn < 3; turn++) {
+		for (i = 0; i < 250; i++) {
+			ASSERT_EQ(0, put_len(self->pub, i, LEN));
+			ASSERT_EQ(LEN, get_len(self->sub, i, LEN));
+		}
+		was = pub_used(self->pub);
+		EXPECT_LE(5 * PAGE, was);
+		ASSERT_EQ(0, shmipc_pub_trim(self->pub, 0, &n, SOON)) TH_LOG("%s", shmipc_error_text());
+		EXPECT_LE(3 * PAGE, n);
+		EXPECT_EQ(was - n, pub_used(self->pub));
+		ASSERT_EQ(0, shmipc_pub_trim(self->pub, 0, &n, SOON));
+		EXPECT_EQ(0, n);
+	}
+}
+
 TEST_F(topic_hugetlb, populate_takes_all)
 {
 	struct shmipc_topic_opts o = { .struct_bytes = sizeof(o), .flags = SHMIPC_POPULATE };
