@@ -16,6 +16,7 @@ extern const struct command cmd_metrics;
 extern const struct command cmd_ls;
 extern const struct command cmd_watch;
 extern const struct command cmd_stat;
+extern const struct command cmd_trim;
 extern const struct command cmd_rm;
 extern const struct command cmd_gc;
 extern const struct command cmd_doctor;
