@@ -54,7 +54,7 @@ static int fail_name(int err, const char *verb, const char *name)
 {
 	return shmipc_fail(err, "shmipc: %s \"%s\" on %s: %s (%s)%s", verb, name, SHMIPC_DEVICE,
 			   strerror(-err), shmipc_error_name(err),
-			   err == -EACCES ? "; its owner, group or mode does not allow it" :
+			   err == -EACCES ? "; its owner, group or mode does not allow it: read permission is enough for --read-only, and its creator can allow more with --mode 660 and a common group" :
 			   err == -ENOENT ? "; it was never created, or its last peer has gone" : "");
 }
 

@@ -28,7 +28,7 @@ static int fail_open(int err, const char *name)
 {
 	return shmipc_fail(err, "shmipc: open \"%s\" in %s: %s (%s)%s", name, shmipc_segment_dir(),
 			   strerror(-err), shmipc_error_name(err),
-			   err == -EACCES ? "; its owner, group or mode does not allow it" :
+			   err == -EACCES ? "; its owner, group or mode does not allow it: read permission is enough for --read-only, and its creator can allow more with --mode 660 and a common group" :
 			   err == -ENOENT ? "; it was never created, or its last peer has gone" :
 			   err == -EISDIR ? "; a directory has this name: remove it, or use another name" :
 			   err == -EBUSY ? "; another process holds its gate lock and does not release it" : "");

@@ -86,8 +86,9 @@ def a_file_that_is_not_a_segment_is_shown_and_left_alone():
         with open(path, "wb") as f:
             f.write(bytes_of(size))
         check(re.search(r"^junk .* unreadable .* EPROTO$", run("ls").out.decode(), re.M))
-        equal(objects(run("ls", "--json").out),
-              [{"name": "junk", "state": "unreadable", "error": "EPROTO"}])
+        rows = objects(run("ls", "--json").out)
+        equal([(x["name"], x["state"], x["error"], x["uid"]) for x in rows],
+              [("junk", "unreadable", "EPROTO", os.getuid())])
         equal(run("gc").out, b"")
         r = run("recv", "junk", code=FAIL)
         check("EPROTO" in r.err, r.err)
@@ -122,3 +123,32 @@ def doctor_names_what_is_missing():
     for item in "works", "directory":
         equal(found[item]["status"], "lack", item)
     check("SHMIPC_DIR" in found["directory"]["advice"], found["directory"])
+
+
+@case
+def ls_shows_whose_a_segment_is_that_may_not_be_read():
+    if ON_DEV or os.getuid():
+        raise Skip("needs files, and root to become somebody else")
+    run("pub", "--persist", "--mode", "640", "-m", "x", "robot/pose")
+    prefix = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
+    row = objects(run("ls", "--json", prefix=prefix).out)[0]
+    equal((row["name"], row["error"], row["mode"], row["uid"], row["user"]),
+          ("robot/pose", "EACCES", "0640", 0, "root"))
+    text = run("ls", prefix=prefix).out.decode()
+    check(re.search(r"^robot/pose .* unreadable +root +0640 EACCES$", text, re.M), text)
+    run("rm", "robot/pose")
+    nothing_left()
+
+
+@case
+def ls_and_rm_name_what_is_not_there():
+    run("pub", "--persist", "-m", "x", "camera")
+    for command in "ls", "rm":
+        r = run(command, "camer", code=FAIL)
+        check("ENOENT" in r.err and "did you mean camera?" in r.err, r.err)
+    r = run("ls", "c*", "x*")
+    equal(r.err, 'shmipc: ls: no segment matches "x*"\n')
+    check("camera" in r.out.decode(), r.out)
+    equal(run("ls").err, "")
+    run("rm", "camera")
+    nothing_left()

@@ -169,7 +169,7 @@ def a_read_only_file_is_enough():
     s = run("sub", "--read-only", "--until-gone", "--from", "oldest", "t", prefix=prefix)
     equal(s.out, b"x")
     s = run("sub", "t", prefix=prefix, code=FAIL)
-    check("EACCES" in s.err, s.err)
+    check("EACCES" in s.err and "--mode 660" in s.err and "--read-only" in s.err and "group" in s.err, s.err)
     equal(objects(run("hz", "--json", "--count", "1", "--every", "0.01", "t", prefix=prefix).out)[0]
           ["there"], True)
     run("rm", "t")

@@ -4,6 +4,8 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <shmipc/error.h>
 #include "commands.h"
 #include "../util/json.h"
@@ -53,14 +55,68 @@ static void print_row(const struct shmipc_segment_stat *st, const struct shmipc_
 	       peers, segment_state_word(st), user_name(st->info.uid, user), mode);
 }
 
+/* Whose it is, of a segment that is a file. Return: 0, or -1. */
+static int stat_file(const char *name, struct stat *ret)
+{
+	char path[4096 + SHMIPC_NAME_MAX];
+	int at = snprintf(path, sizeof(path), "%s/", shmipc_segment_dir());
+
+	if (at < 0 || (size_t)at + strlen(name) >= sizeof(path))
+		return -1;
+	for (; *name; name++)	/* see shmipc(7) */
+		path[at++] = *name == '/' ? '%' : *name;
+	path[at] = 0;
+	return lstat(path, ret);
+}
+
 /* One that cannot be looked at exists all the same. */
 static void print_unseen(const struct ls_opts *o, const char *name, int err)
 {
-	if (o->json)
-		json_line(stdout, json_pack("{s:s, s:s, s:s}", "name", name, "state", "unreadable",
-					    "error", shmipc_error_name(err)));
-	else
-		printf(ROW, name, "?", "?", "?", "?", "?", "unreadable", "?", shmipc_error_name(err));
+	char user[TEXT_BYTES] = "?", mode[TEXT_BYTES] = "";
+	struct stat st;
+	json_t *obj;
+	int known = !stat_file(name, &st);
+
+	if (known) {
+		user_name(st.st_uid, user);
+		snprintf(mode, sizeof(mode), "%04o ", (unsigned int)st.st_mode & 07777);
+	}
+	if (!o->json) {
+		strcat(mode, shmipc_error_name(err));
+		printf(ROW, name, "?", "?", "?", "?", "?", "unreadable", user, mode);
+		return;
+	}
+	obj = json_pack("{s:s, s:s, s:s}", "name", name, "state", "unreadable", "error",
+			shmipc_error_name(err));
+	if (obj && known) {
+		mode[4] = 0;
+		json_object_set_new(obj, "mode", json_string(mode));
+		json_object_set_new(obj, "uid", json_integer(st.st_uid));
+		json_object_set_new(obj, "user", json_string(user));
+	}
+	json_line(stdout, obj);
+}
+
+/* A pattern that matches nothing; a name that is not there is an error. */
+static int check_patterns(const struct opts_args *args, const struct view_names *names)
+{
+	const struct opts_args all = *args;
+	struct opts_args one = { .n = 1 };
+	int i, rc = RC_OK;
+	size_t k;
+
+	for (i = 0; i < all.n; i++) {
+		one.text = &all.text[i];
+		for (k = 0; k < names->n && !opts_matches(&one, names->name[k]);)
+			k++;
+		if (k < names->n)
+			continue;
+		if (strpbrk(all.text[i], "*?[\\"))
+			tool_note("no segment matches \"%s\"", all.text[i]);
+		else
+			rc = view_error_look("ls", all.text[i], -ENOENT);
+	}
+	return rc;
 }
 
 static void print_one(const struct ls_opts *o, const char *name, const struct shmipc_segment_stat *st)
@@ -90,7 +146,7 @@ static int run_ls(int argc, char **argv)
 	struct ls_opts o = { .json = 0 };
 	struct opts_args args;
 	size_t i, rows = 0;
-	int err;
+	int err, rc, rc1;
 
 	opts_parse(&cmd_ls, argc, argv, &o, &args);
 	opts_patterns(&args);
@@ -115,8 +171,10 @@ static int run_ls(int argc, char **argv)
 		print_one(&o, names.name[i], &st);
 		view_done(&st);
 	}
+	rc = check_patterns(&args, &names);
 	view_names_done(&names);
-	return tool_flush();
+	rc1 = tool_flush();
+	return rc ? rc : rc1;
 }
 
 const struct command cmd_ls = {

@@ -9,6 +9,7 @@
 #include "../util/json.h"
 #include "../opts/values.h"
 #include "../util/util.h"
+#include "../view/view.h"
 
 struct rm_opts {
 	int force;
@@ -34,8 +35,7 @@ static int remove_one(const struct rm_opts *o, const char *name)
 	int rc = RC_OK;
 
 	if (err && !(err == -ENOENT && o->force)) {
-		tool_error_lib("rm", name, err);
-		rc = RC_FAIL;
+		rc = view_error_look("rm", name, err);
 	}
 	if (o->json)
 		json_line(stdout, json_pack("{s:s, s:b, s:s?}", "name", name, "removed", !err,
