@@ -57,7 +57,7 @@ struct shmipc_backend {
 	 * @now: before it returns; else it may be done later, on another thread, without
 	 * success even if 0 is returned. 0; -EAGAIN: a part of it is committed already;
 	 * -ENOSPC: less than 4 MiB would be left of what the file system, or a limit, allows;
-	 * -EBUSY: others are done first; -errno: none is available. After an error hardly
+	 * -EBUSY: others are done first, or it takes too long; -errno: none is available. After an error hardly
 	 * anything was committed, and commit may still work. Not for private segments.
 	 */
 	int (*commit_huge)(struct shmipc_segment *seg, uint64_t off, uint64_t bytes, bool now);

@@ -11,6 +11,8 @@
 
 /* Room for the rest of a request that is committed after its blocks of 2 MiB. */
 #define SHMIPC_PAGES_SPARE	(2 * SHMIPC_PAGE_2M)
+/* A block that takes longer than this costs more than in small pages. */
+#define SHMIPC_PAGES_NS_MAX	UINT64_C(1000000)
 
 struct shmipc_pages {
 	uint64_t asked;

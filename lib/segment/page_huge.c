@@ -5,8 +5,9 @@
  * The kernel collapses a block of 2 MiB into one page in 0.1 ms, a seventh of what it
  * takes for 512 small ones. But first it waits for all CPUs to put their new pages into
  * its lists: on a busy machine that takes as long as it takes a kernel thread to run on
- * each, 5 to 40 ms. So a publisher that needs a whole block at once tries it by itself,
- * and one that will need another block soon has it made by a thread of its own.
+ * each, 5 to 40 ms; and if no large page is free, it compacts memory, some milliseconds for
+ * each. So a publisher that needs whole blocks at once tries it with one by itself, and goes
+ * on if that was quick; one that will need another block soon has it made by a thread.
  *
  * Only blocks in which nothing is committed yet are collapsed: nobody uses them, so nobody
  * has to wait for the kernel to copy and to map them again.
@@ -151,6 +152,7 @@ static int commit_soon(int fd, uint64_t off, uint64_t bytes)
  */
 int shmipc_pages_commit_huge(int fd, unsigned char *base, uint64_t off, uint64_t bytes)
 {
+	uint64_t began;
 	int ret;
 
 	if (fd < 0 || shmipc_pages_of_fs(fd))
@@ -161,7 +163,11 @@ int shmipc_pages_commit_huge(int fd, unsigned char *base, uint64_t off, uint64_t
 		return -ENOSPC;
 	if (!base)
 		return commit_soon(fd, off, bytes);
-	ret = shmipc_pages_collapse(fd, base, off, bytes);
+	began = shmipc_now_ns();
+	ret = shmipc_pages_collapse(fd, base, off, SHMIPC_PAGE_2M);
+	if (!ret && bytes > SHMIPC_PAGE_2M)
+		ret = shmipc_now_ns() - began > SHMIPC_PAGES_NS_MAX ? -EBUSY :
+		      shmipc_pages_collapse(fd, base, off + SHMIPC_PAGE_2M, bytes - SHMIPC_PAGE_2M);
 	return ret ? ret : shmipc_pages_fault_in(base + off, bytes);
 }
 

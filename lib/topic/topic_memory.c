@@ -15,10 +15,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "segment/page.h"
 #include "topic/topic.h"
 
 #define BLOCK		SHMIPC_PAGE_2M
-#define BLOCK_NS_MAX	UINT64_C(1000000)	/* as long as small pages take */
 
 /* Bytes that a publisher knows to have memory. */
 static uint64_t known(const struct shmipc_segment *seg)
@@ -49,7 +49,7 @@ static bool is_new(const struct shmipc_segment *seg, uint64_t at)
 /*
  * The blocks that lie in [@off, @end), in the segment's offsets: their new pages cost less
  * than small ones, unless the machine is busy. Then, and if there are none, it is not tried
- * again until twice as much is used.
+ * again until four times as much is used.
  */
 static void commit_blocks(struct shmipc_segment *seg, uint64_t off, uint64_t end)
 {
@@ -62,8 +62,8 @@ static void commit_blocks(struct shmipc_segment *seg, uint64_t off, uint64_t end
 	ret = seg->be->commit_huge(seg, from, to - from, true);
 	if (ret == -EAGAIN && to - from > BLOCK)	/* the first was made ready before */
 		ret = seg->be->commit_huge(seg, from + BLOCK, to - from - BLOCK, true);
-	if ((ret && ret != -EAGAIN) || shmipc_now_ns() - began > (to - from) / BLOCK * BLOCK_NS_MAX)
-		seg->huge_from = 2 * known(seg) + BLOCK;
+	if ((ret && ret != -EAGAIN) || shmipc_now_ns() - began > (to - from) / BLOCK * SHMIPC_PAGES_NS_MAX)
+		seg->huge_from = 4 * (known(seg) + BLOCK);
 }
 
 /* The middle of a block is needed: have the next one ready when it is. */
@@ -78,7 +78,7 @@ static void commit_next(struct shmipc_segment *seg, uint64_t off, uint64_t end)
 	ret = seg->be->commit_huge(seg, next, BLOCK, false);
 	seg->huge_late = ret == -EBUSY;
 	if (ret && ret != -EAGAIN && ret != -EBUSY)
-		seg->huge_from = 2 * known(seg) + BLOCK;
+		seg->huge_from = 4 * (known(seg) + BLOCK);
 }
 
 static int commit_known(void *arg, uint64_t off, uint64_t bytes)
@@ -91,14 +91,17 @@ static int commit_known(void *arg, uint64_t off, uint64_t bytes)
 static int commit(void *arg, uint64_t off, uint64_t bytes)
 {
 	struct shmipc_segment *seg = arg;
+	bool huge = seg->hdr.data_off % BLOCK == 0 && known(seg) >= seg->huge_from;
 	uint64_t at = seg->hdr.body_off + off;
+	int ret;
 
 	/* Huge pages are no condition for anything. */
-	if (seg->hdr.data_off % BLOCK == 0 && known(seg) >= seg->huge_from) {
+	if (huge)
 		commit_blocks(seg, at, at + bytes);
+	ret = seg->be->commit(seg, at, bytes);
+	if (!ret && huge)
 		commit_next(seg, at, at + bytes);
-	}
-	return seg->be->commit(seg, at, bytes);
+	return ret;
 }
 
 static int see(void *arg, uint64_t off, uint64_t bytes)

@@ -16,7 +16,8 @@
 #define TOPIC		"crash/huge"
 #define POOL_BYTES	((uint64_t)12 << 20)
 #define CHUNK		((size_t)128 << 10)
-#define LARGE		(38 * CHUNK)	/* from chunk 1 on: a block lies in it, the next chunk is the middle of one */
+/* From chunk 1 on: a block lies in it, and the next chunk is the middle of one. */
+#define LARGE		(38 * CHUNK)
 #define SHORT		((size_t)100000)
 #define SOON		shmipc_deadline_in(UINT64_C(5000000000))
 
