@@ -49,6 +49,7 @@ const struct shmipc_backend shmipc_mem = {
 	.sleep = shmipc_table_sleep,
 	.wake = shmipc_table_wake,
 	.hello = shmipc_table_hello,
+	.unnamed = shmipc_mem_unnamed,
 };
 
 const struct shmipc_backend shmipc_dev = {

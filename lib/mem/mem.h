@@ -61,6 +61,7 @@ int shmipc_mem_from_fd(struct shmipc_segment *seg, int fd);
 #define SHMIPC_FILE_MAX	256
 void shmipc_name_to_file(const char *name, char file[SHMIPC_FILE_MAX]);
 bool shmipc_name_from_file(const char *file, char name[SHMIPC_NAME_MAX + 1]);
+bool shmipc_mem_unnamed(const struct shmipc_segment *seg);
 void shmipc_dir_sweep(void);
 int shmipc_dir_open(bool make);		/* descriptor, or -errno with a text */
 

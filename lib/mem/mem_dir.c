@@ -78,6 +78,14 @@ bool shmipc_name_from_file(const char *file, char name[SHMIPC_NAME_MAX + 1])
 	return !shmipc_name_check(name, NULL);
 }
 
+/* The file of an open segment has no name any more; memfds never have one. */
+bool shmipc_mem_unnamed(const struct shmipc_segment *seg)
+{
+	struct stat st;
+
+	return seg->hdr.name[0] && seg->fd >= 0 && !fstat(seg->fd, &st) && !st.st_nlink;
+}
+
 /*
  * Create the directory, with mode 1777 from its first moment: under another name, then
  * renamed. If killed in between, it leaves an empty directory next to it.

@@ -18,6 +18,8 @@ static void read_info(const struct shmipc_segment *seg, struct shmipc_segment_in
 	memcpy(ret->id, h->id, sizeof(ret->id));
 	ret->kind = h->kind;
 	ret->flags = h->flags;
+	if (seg->be->unnamed && seg->be->unnamed(seg))
+		ret->flags |= SHMIPC_SEG_UNNAMED;
 	ret->caps = seg->be->caps | shmipc_wait_caps();
 	if (h->flags & SHMIPC_SEG_ANON)
 		ret->caps |= SHMIPC_CAP_NO_TRUNCATE;

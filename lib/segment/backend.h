@@ -103,6 +103,9 @@ struct shmipc_backend {
 	int (*sleep)(struct shmipc_wait_set *set, uint64_t until_ns);
 	void (*wake)(struct shmipc_segment *seg, const uint32_t *word);
 	void (*hello)(struct shmipc_segment *seg);
+
+	/* Was the name removed while the segment is in use? NULL: not known */
+	bool (*unnamed)(const struct shmipc_segment *seg);
 };
 
 extern const struct shmipc_backend shmipc_mem;		/* files by name, memfds */

@@ -27,6 +27,26 @@ def sub_says_once_that_nobody_publishes_and_goes_on_waiting():
 
 
 @case
+def each_end_says_once_that_its_name_was_removed():
+    s = Run("sub", "--json", "--format", "raw", "news")
+    until(lambda: placed("news"), "a subscriber")
+    p = Run("pub", "--json", "news", stdin=subprocess.PIPE)
+    attached("news", "producer")
+    run("rm", "news")
+    until(lambda: any("was removed" in n for n in notes(p)), "a note", p)
+    # A subscriber that sleeps looks when a message has come.
+    p.stdin.write(b"x\n")
+    p.stdin.flush()
+    until(lambda: any("was removed" in n for n in notes(s)), "a note", s)
+    p.stdin.close()
+    p.ends(OK)
+    s.kill(signal.SIGINT).ends(130)
+    for end in (p, s):
+        equal(len([n for n in notes(end) if "was removed" in n]), 1)
+    nothing_left()
+
+
+@case
 def sub_says_nothing_where_somebody_publishes_or_messages_are_kept():
     p = Run("pub", "news", stdin=subprocess.PIPE)
     attached("news", "producer")

@@ -97,6 +97,7 @@ static int wait_input(struct input *in, struct stream *s)
 		if (poll(&p, 1, POLL_MS) > 0)
 			return RC_OK;
 		progress_tick(&s->progress, s->bytes, tool_now_ns());
+		stream_note_unnamed(s);
 		rc = s->ops->check(s);
 		if (rc)
 			return rc;

@@ -49,6 +49,28 @@ int stream_output_gone(struct stream *s)
 	return RC_FAIL;
 }
 
+/* Its name is gone: say so once. Processes that come later are elsewhere. */
+void stream_note_unnamed(struct stream *s)
+{
+	struct shmipc_segment_info i = SHMIPC_SEGMENT_INFO();
+	uint64_t now = tool_now_ns();
+	int err;
+
+	s->name_due = !s->o->quiet && now < s->name_look_ns && s->name_look_ns != UINT64_MAX;
+	if (s->o->quiet || now < s->name_look_ns)
+		return;
+	s->name_look_ns = now + NS_PER_S;
+	err = s->ch ? shmipc_channel_get_info(s->ch, &i) :
+	      s->pub ? shmipc_pub_get_info(s->pub, &i) : shmipc_sub_get_info(s->sub, &i);
+	if (err || !(i.flags & SHMIPC_SEG_UNNAMED))
+		return;
+	s->name_look_ns = UINT64_MAX;
+	progress_clear(&s->progress);
+	tool_note("%s \"%s\": its name was removed from %s while it is in use: processes that open it "
+		  "from now on are in another one; end its peers and start them again",
+		  s->ops->what, s->name, shmipc_segment_dir());
+}
+
 int stream_idle(struct stream *s, uint64_t mark, const char *waiting_for)
 {
 	uint64_t now = tool_now_ns();
@@ -63,6 +85,7 @@ int stream_idle(struct stream *s, uint64_t mark, const char *waiting_for)
 		s->idle_mark = mark;
 	}
 	progress_tick(&s->progress, s->bytes, now);
+	stream_note_unnamed(s);
 	/* It may leave while there is nothing to write. */
 	if (s->out_fd >= 0 && tool_reader_gone(s->out_fd))
 		return stream_output_gone(s);
@@ -93,6 +116,11 @@ uint64_t stream_slice(const struct stream *s)
 
 uint64_t stream_long_slice(struct stream *s)
 {
+	uint64_t now = tool_now_ns();
+
+	/* After some traffic it looks for the name once more. */
+	if (s->name_due)
+		return slice(s, s->name_look_ns > now ? s->name_look_ns - now : 1);
 	return slice(s, !s->progress.on && stream_attend(s) ? SHMIPC_FOREVER : SLICE_NS);
 }
 

@@ -60,6 +60,8 @@ struct stream {
 	uint64_t begin_ns;	/* 0: no message has been moved yet */
 	uint64_t end_ns;
 	uint64_t idle_since_ns;	/* no message has been moved since then */
+	uint64_t name_look_ns;	/* when to look again whether its name is there */
+	int name_due;		/* it was too early to look */
 	uint64_t idle_mark;	/* the mark of stream_idle() at that time */
 	int out_fd;		/* checked while idle: has its reader closed it? -1: none */
 	const char *out_name;
@@ -92,6 +94,9 @@ uint64_t stream_slice(const struct stream *s);
  */
 uint64_t stream_long_slice(struct stream *s);
 int stream_attend(struct stream *s);
+
+/* Looked for now and then: the name of what it is attached to was removed. Said once. */
+void stream_note_unnamed(struct stream *s);
 
 /* Did the call return because there was nothing to do? Then call stream_idle(). */
 static inline int stream_is_idle(int err)
