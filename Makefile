@@ -201,6 +201,8 @@ install: all
 		shmipc.pc.in > $(B)/shmipc.pc
 	install -m 644 $(B)/shmipc.pc $(DEST_LIB)/pkgconfig
 	for m in $(MAN); do install -D -m 644 $$m $(DEST_MAN)/man$${m##*.}/$${m##*/} || exit; done
+	tools/man/links $(MAN) | while read -r at to; do \
+		echo ".so $$to" > $(DEST_MAN)/$$at && chmod 644 $(DEST_MAN)/$$at || exit; done
 	for s in bash zsh; do $(B)/shmipc completion $$s > $(B)/completion.$$s || exit; done
 	install -D -m 644 $(B)/completion.bash $(DEST_BASH)/shmipc
 	install -D -m 644 $(B)/completion.zsh $(DEST_ZSH)/_shmipc
@@ -210,6 +212,7 @@ uninstall:
 	rm -f $(DEST_BIN)/shmipc $(DEST_LIB)/libshmipc.* $(DEST_LIB)/pkgconfig/shmipc.pc
 	rm -f $(patsubst include/uapi/%,$(DEST_INC)/%,$(wildcard include/uapi/linux/*.h))
 	rm -rf $(DEST_INC)/shmipc
+	tools/man/links $(MAN) | while read -r at to; do rm -f $(DEST_MAN)/$$at; done
 	for m in $(MAN); do rm -f $(DEST_MAN)/man$${m##*.}/$${m##*/}; done
 	rm -f $(DEST_BASH)/shmipc $(DEST_ZSH)/_shmipc $(DEST_TMP)/shmipc.conf
 
