@@ -52,14 +52,15 @@ static int map_at(unsigned char *at, size_t bytes, int prot, int fd, int64_t off
 	if (mmap(at, bytes, PROT_NONE, flags, fd, off) == MAP_FAILED)
 		return reason(errno);
 	(void)munlock(at, bytes);
-	if (syscall(SYS_mlock2, at, bytes, MLOCK_ONFAULT) || mprotect(at, bytes, prot))
-		return reason(errno);
-	return 0;
+	/* Fails for memory of the device, which is pinned anyway. */
+	(void)syscall(SYS_mlock2, at, bytes, MLOCK_ONFAULT);
+	return mprotect(at, bytes, prot) ? reason(errno) : 0;
 }
 
 int shmipc_pages_map_over(unsigned char *at, size_t bytes, int prot, int fd, uint64_t off)
 {
-	return map_at(at, bytes, prot, fd, (int64_t)off, locks_new());
+	/* The device admits to a mapping what it is made with, and nothing more later. */
+	return map_at(at, bytes, prot, fd, (int64_t)off, false);
 }
 
 /* Addresses, a multiple of @align unless it is too small for a page of that size. */
