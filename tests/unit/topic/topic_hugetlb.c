@@ -92,7 +92,7 @@ TEST_F(topic_hugetlb, many_topics_share_the_pages)
 {
 	struct shmipc_pub *many[PAGES];
 	struct statvfs s;
-	char name[16];
+	char name[24];
 	int i, ret;
 
 	for (i = 0; i < PAGES; i++) {
