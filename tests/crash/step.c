@@ -11,7 +11,7 @@
  * All processes are forked from this one, which has never used the library: each victim
  * starts with the same memory at the same addresses, so that it executes the same
  * instructions. When it does not (because of a clock or the scheduler), it is killed
- * elsewhere; that is counted as "drifted", repeated up to twice, and checked all the same.
+ * elsewhere; that is counted as "drifted", repeated a few times, and checked all the same.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -8,7 +8,7 @@
 #include "driver.h"
 
 #define STEPS_MAX	4000000u
-#define TRIES		3	/* at another place than intended */
+#define TRIES		8	/* at another place than intended */
 #define WAYS_MAX	4u	/* different paths of victims, see record_rest() */
 #define BLOCKED_KILLS	60u
 #define SAMPLED_KILLS	400u	/* of a long scenario, besides first executions and system calls */
