@@ -35,13 +35,15 @@ static uint64_t batch_bytes(const struct batch *b)
 SHMIPC_EXPORT void shmipc_channel_slow_publish(struct shmipc_channel *ch)
 {
 	const struct shmipc_chan *c = shmipc_chan(ch);
-	const struct shmipc_spsc_tx *tx = &ch->end.spsc_tx;
-	const struct shmipc_bcast_tx *bt = &ch->end.bcast_tx;
+	const struct shmipc_spsc_tx *tx;
+	const struct shmipc_bcast_tx *bt;
 	struct batch b;
 	uint64_t seq;
 
 	if (!ch || c->seg->dead || ch->role != SHMIPC_ROLE_PRODUCER)
 		return;
+	tx = &ch->end.spsc_tx;
+	bt = &ch->end.bcast_tx;
 	if (ch->kind == SHMIPC_KIND_SPSC) {
 		b = (struct batch){ tx->data, tx->mask, tx->size, tx->align, tx->pub_pos, tx->pos,
 				    tx->pub_seq, tx->first_hdr };
@@ -64,8 +66,8 @@ static uint64_t bytes_at(unsigned char *data, uint64_t mask, uint64_t pos)
 SHMIPC_EXPORT int shmipc_channel_slow_release(struct shmipc_channel *ch)
 {
 	const struct shmipc_chan *c = shmipc_chan(ch);
-	struct shmipc_spsc_rx *rx = &ch->end.spsc_rx;
-	struct shmipc_bcast_rx *br = &ch->end.bcast_rx;
+	struct shmipc_spsc_rx *rx;
+	struct shmipc_bcast_rx *br;
 	uint64_t seq, bytes;
 	bool any;
 	int ret;
@@ -74,6 +76,8 @@ SHMIPC_EXPORT int shmipc_channel_slow_release(struct shmipc_channel *ch)
 		return shmipc_null(__func__, "ch");
 	if (c->seg->dead)
 		return -EINVAL;
+	rx = &ch->end.spsc_rx;
+	br = &ch->end.bcast_rx;
 	if (ch->role == SHMIPC_ROLE_CONSUMER) {
 		any = rx->next;
 		seq = rx->seq;
@@ -99,10 +103,11 @@ SHMIPC_EXPORT int shmipc_channel_slow_release(struct shmipc_channel *ch)
 SHMIPC_EXPORT int shmipc_channel_slow_lost(struct shmipc_channel *ch, int err)
 {
 	const struct shmipc_chan *c = shmipc_chan(ch);
-	const struct shmipc_bcast_rx *br = &ch->end.bcast_rx;
+	const struct shmipc_bcast_rx *br;
 
 	if (!ch)
 		return shmipc_null(__func__, "ch");
+	br = &ch->end.bcast_rx;
 	/* The reader is at the first message that is still there. */
 	if (!c->seg->dead && err == -ESTALE)
 		shmipc_probe_gap(c->seg, c->end.slot, br->seq - ch->lost_now * br->stride,

@@ -338,13 +338,14 @@ SHMIPC_EXPORT int shmipc_channel_slow_room(struct shmipc_channel *ch, size_t len
 					   uint64_t deadline_ns)
 {
 	struct shmipc_chan *c = shmipc_chan(ch);
-	struct shmipc_spsc_tx *tx = &ch->end.spsc_tx;
+	struct shmipc_spsc_tx *tx;
 	struct pos_wait p;
 	uint64_t head;
 	int ret;
 
 	if (!ch)
 		return shmipc_null(__func__, "ch");
+	tx = &ch->end.spsc_tx;
 	if (c->seg->dead)
 		return -EINVAL;
 	if (err != -EAGAIN)

@@ -19,14 +19,16 @@ QEMU_LACKS = {
     "wait": "qemu-user restarts no futex wait, and sleeps in the host's system calls",
     "peer": "qemu-user has no robust futexes",
     "segment_memory": "qemu-user does not give back memory, nor say what has some",
+    "topic_trim": "qemu-user does not give back memory, nor say what has some",
     "segment_fork": "qemu-user trips over forks beside other threads",
+    "segment_locked": "in qemu-user the emulator's own memory is locked, too",
     "segment_page": "qemu-user shows no page sizes in /proc/self/smaps",
 }
 # The log below them is tested there (tlog, tlog_model, tlog_hostile).
 QEMU_LACKS.update({"topic" + part: "qemu-user trips over processes with threads that fork"
                    for part in ("", "_any", "_group", "_hold", "_huge", "_hugetlb", "_idle", "_kill", "_many", "_memory",
                                 "_meta", "_opts", "_policy", "_pool", "_read_only", "_shape", "_start",
-                                "_thread")})
+                                "_thread", "_wants")})
 # Data races are possible where threads or processes meet; the others run under asan.
 CONCURRENT = r"(?:bcast|channel|copier|discover|fork|peer|spsc|tlog|topic|wait|watch)"
 SANITIZE = {

@@ -125,6 +125,13 @@ SHMIPC_INLINE void shmipc_priv_fence_locked(void)
 /* Reads of the other side's word before the exact one is read. */
 #define SHMIPC_CREDIT_SPINS		32
 
+/* A buffer of length 0 may be NULL, which memcpy does not allow. */
+SHMIPC_INLINE void shmipc_priv_copy(void *dst, const void *src, size_t n)
+{
+	if (shmipc_likely(n))
+		memcpy(dst, src, n);
+}
+
 /*
  * Copies into the ring. The string instruction writes whole lines without reading
  * them first; for long copies between two cores this saves a third of the time.
@@ -139,12 +146,12 @@ SHMIPC_INLINE void shmipc_priv_copy_in(void *dst, const void *src, size_t n)
 		return;
 	}
 #endif
-	memcpy(dst, src, n);
+	shmipc_priv_copy(dst, src, n);
 }
 
 /* Payloads of a lossless ring: plain memory. */
 #define shmipc_payload_write(dst, src, n)	shmipc_priv_copy_in((dst), (src), (n))
-#define shmipc_payload_read(dst, src, n)	((void)memcpy((dst), (src), (n)))
+#define shmipc_payload_read(dst, src, n)	shmipc_priv_copy((dst), (src), (n))
 
 #ifdef SHMIPC_TSAN
 /* Each byte provides the order that the fences provide elsewhere. */
@@ -174,7 +181,7 @@ SHMIPC_INLINE void shmipc_racy_read(void *dst, const void *src, size_t n)
  * are possible and expected; the check that follows discards them.
  */
 #define shmipc_racy_write(dst, src, n)	shmipc_priv_copy_in((dst), (src), (n))
-#define shmipc_racy_read(dst, src, n)	((void)memcpy((dst), (src), (n)))
+#define shmipc_racy_read(dst, src, n)	shmipc_priv_copy((dst), (src), (n))
 #endif
 
 #endif /* SHMIPC_MODEL */

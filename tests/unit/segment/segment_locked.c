@@ -55,6 +55,8 @@ static int too_large(struct other *me, void *arg)
 
 TEST_F(locked, what_may_not_be_locked_is_enomem_and_the_text_says_why)
 {
+	if (getenv("SHMIPC_TEST_SANITIZER"))
+		SKIP(return, "sanitizers make nothing of mlockall");
 	ASSERT_EQ(0, other_start(&self->o, 0, too_large, NULL));
 	EXPECT_EQ(0, other_end(&self->o));
 	EXPECT_EQ(0, env_files(&self->env));
@@ -83,6 +85,8 @@ static int small_ones(struct other *me, void *arg)
 
 TEST_F(locked, what_may_be_locked_works)
 {
+	if (getenv("SHMIPC_TEST_SANITIZER"))
+		SKIP(return, "sanitizers make nothing of mlockall");
 	ASSERT_EQ(0, other_start(&self->o, 0, small_ones, NULL));
 	EXPECT_EQ(0, other_end(&self->o));
 }
@@ -127,6 +131,8 @@ TEST_F(locked, a_topic_takes_memory_as_it_is_used)
 {
 	if (env_on_dev())
 		SKIP(return, "on the device a process that locks its memory takes all of a topic's");
+	if (getenv("SHMIPC_TEST_SANITIZER"))
+		SKIP(return, "sanitizers make nothing of mlockall");
 	ASSERT_EQ(0, other_start(&self->o, 0, idle_topic, NULL));
 	EXPECT_EQ(0, other_end(&self->o));
 }
