@@ -59,10 +59,13 @@ static int load_and_unload(struct other *me, void *arg)
 		if (i == 1)
 			maps = lines_of("/proc/self/maps"), tasks = env_count("/proc/self/task");
 	}
+	/* A thread that ends is there for a moment still. */
+	for (i = 0; i < 10000 && env_count("/proc/self/task") > tasks; i++)
+		(void)usleep(1000);
 	fprintf(stderr, "# %d times: %d mappings, then %d; %d threads, then %d\n", CYCLES, maps,
 	       lines_of("/proc/self/maps"), tasks, env_count("/proc/self/task"));
 	CHECK(lines_of("/proc/self/maps") <= maps + 4);	/* the C library's heap may grow */
-	CHECK(env_count("/proc/self/task") == tasks);
+	CHECK(env_count("/proc/self/task") <= tasks);
 	return 0;
 }
 
