@@ -95,7 +95,7 @@ uint64_t stream_slice(const struct stream *s);
 uint64_t stream_long_slice(struct stream *s);
 int stream_attend(struct stream *s);
 
-/* Looked for now and then: the name of what it is attached to was removed. Said once. */
+/* To be called now and then: says once that the name of what it is attached to was removed. */
 void stream_note_unnamed(struct stream *s);
 
 /* Did the call return because there was nothing to do? Then call stream_idle(). */

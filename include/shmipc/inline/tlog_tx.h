@@ -115,6 +115,9 @@ SHMIPC_COLD int shmipc_priv_single_fate(const struct shmipc_tlog *log, uint64_t 
 
 	if (!shmipc_priv_tlog_covers(claim, seq) || (own && alive(arg, 0)))
 		return SHMIPC_FATE_OPEN;
+	claim = shmipc_load_relaxed(&log->pub_line[0].claim);
+	if (!shmipc_priv_tlog_covers(claim, seq))
+		return SHMIPC_FATE_OPEN;
 	whole = shmipc_priv_tlog_whole(log, 0, claim, seq);
 	/* If it is not, its successor claims the same numbers. */
 	return whole ? shmipc_priv_tlog_fate_of(log, seq, whole, ret_word) : SHMIPC_FATE_OPEN;
@@ -142,7 +145,9 @@ SHMIPC_INLINE int shmipc_priv_tlog_fate(const struct shmipc_tlog *log, uint64_t 
 			continue;
 		if (slot != own && alive(arg, slot))
 			return SHMIPC_FATE_OPEN;
-		if (!whole)
+		/* Relaxed: what it says in death. It may have claimed others since we looked. */
+		claim = shmipc_load_relaxed(&log->pub_line[slot].claim);
+		if (!whole && shmipc_priv_tlog_covers(claim, seq))
 			whole = shmipc_priv_tlog_whole(log, slot, claim, seq);
 	}
 	return shmipc_priv_tlog_fate_of(log, seq, whole, ret_word);

@@ -480,4 +480,37 @@ TEST_F(tlog, a_claim_that_was_not_got_decides_nothing)
 	EXPECT_EQ(1, rx.aborted);
 }
 
+/* While it is asked whether slot 2 is alive, that gets the number after, commits it, and dies. */
+static int dies_elsewhere(void *arg, uint32_t slot)
+{
+	FIXTURE_DATA(tlog) *self = arg;
+	struct shmipc_pub_line *line = &self->l.log.pub_line[2];
+	uint64_t first = line->claim >> SHMIPC_CLAIM_BITS, i;
+	struct shmipc_tlog_tx tx = self->tx;
+
+	if (slot != 2 || (line->claim & SHMIPC_CLAIM_MAX) != 2)
+		return 0;
+	tx.info = UINT64_C(2) << SHMIPC_INFO_PUB;
+	for (i = first + 1; i < first + 3; i++) {
+		shmipc_tlog_fill(&tx, i, NULL, 0, &i, sizeof(i), 0);
+		shmipc_tlog_entry(&self->l.log, i)->word = i << 2 | SHMIPC_ENTRY_CELL;
+	}
+	line->claim = SHMIPC_CLAIM_NONE;
+	self->l.log.pub->tail = first + 3;
+	return 0;
+}
+
+TEST_F(tlog, a_claim_counts_as_it_is_in_death)
+{
+	uint64_t seq;
+
+	if (self->tx.single)
+		return;
+	ASSERT_EQ(0, shmipc_tlog_claim(&self->tx, 1, &seq));
+	self->l.log.pub->pubs_used = 3;
+	self->l.log.pub_line[2].claim = seq << SHMIPC_CLAIM_BITS | 2;
+	EXPECT_EQ(SHMIPC_FATE_ABORTED, settle_fate(&self->l.log, seq, dies_elsewhere, self));
+	EXPECT_EQ(seq + 3, self->l.log.pub->tail) TH_LOG("it was not asked");
+}
+
 TEST_HARNESS_MAIN
