@@ -35,6 +35,9 @@ struct shmipc_segment;
 #define SHMIPC_ON_NODE		0x08u	/* use @node */
 #define SHMIPC_CHOWN		0x10u	/* use @uid and @gid */
 #define SHMIPC_POPULATE		0x80u	/* topics: take all memory; see topic.h */
+#define SHMIPC_CHGRP		0x100u	/* use @gid */
+#define SHMIPC_OWNED_BY		0x200u	/* join it only if it belongs to user @owner */
+#define SHMIPC_OWNED_BY_ANY	0x400u	/* join it, any user's */
 
 #define SHMIPC_PAGE_4K		(UINT64_C(1) << 12)
 #define SHMIPC_PAGE_2M		(UINT64_C(1) << 21)
@@ -56,11 +59,19 @@ struct shmipc_segment;
  * @mode:         permission bits at creation, regardless of the umask; 0: 0600
  * @node:         NUMA node, with SHMIPC_ON_NODE
  * @uid:          owner, with SHMIPC_CHOWN (needs privilege)
- * @gid:          group, with SHMIPC_CHOWN
+ * @gid:          group, with SHMIPC_CHOWN, or with SHMIPC_CHGRP (needs membership)
+ * @owner:        whose segment is joined, with SHMIPC_OWNED_BY; otherwise 0
+ * @reserved0:    0
  *
  * A member that is zero selects the default. If the segment exists, each member that
  * is not zero must be equal to what the segment was created with; otherwise the open
  * fails with -EINVAL and the text names both values.
+ *
+ * Any user may create a name first. So a segment that exists is joined only if it belongs
+ * to root, to this user (geteuid()), or to a user to whom these options would have given
+ * read and write permission: with mode 0660 if it has the group that a new one would have,
+ * with mode 0666 always. Otherwise the open fails with -EACCES. With SHMIPC_OWNED_BY it is
+ * joined only if it belongs to @owner, and is not created if that is another user.
  */
 struct shmipc_segment_opts {
 	uint64_t struct_bytes;
@@ -75,6 +86,8 @@ struct shmipc_segment_opts {
 	int32_t node;
 	uint32_t uid;
 	uint32_t gid;
+	uint32_t owner;
+	uint32_t reserved0;
 };
 
 #define SHMIPC_SEGMENT_OPTS(...)	SHMIPC_PRIV_SIZED(struct shmipc_segment_opts, __VA_ARGS__)
@@ -153,9 +166,10 @@ struct shmipc_segment_stat {
  *
  * Return: 0; -EINVAL invalid name or option, or an option that differs from what the
  * segment was created with; -ENOENT it does not exist; -EEXIST with SHMIPC_EXCL;
- * -E2BIG an option of a newer version; -EACCES; -ENOSPC, -ENOMEM; -EBUSY another
- * process holds its lock and does not release it; -EPROTONOSUPPORT layout unknown;
- * -EPROTO its header is invalid; -EOPNOTSUPP the directory's file system does not support it.
+ * -E2BIG an option of a newer version; -EACCES, also if it belongs to a user who is not
+ * accepted; -ENOSPC, -ENOMEM; -EBUSY another process holds its lock and does not release it;
+ * -EPROTONOSUPPORT layout unknown; -EPROTO its header is invalid; -EOPNOTSUPP the
+ * directory's file system does not support it.
  */
 int shmipc_segment_open(struct shmipc_segment **ret, const char *name,
 			const struct shmipc_segment_opts *opts);

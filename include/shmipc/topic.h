@@ -5,8 +5,9 @@
  * Publishers and subscribers find a topic by its name. shmipc_pub_open() and
  * shmipc_sub_open() may be called in any order, from any processes; the first call
  * creates the topic. The first end that publishes or states options (shmipc_topic_opts)
- * determines what it is. Subscribers without options that came before it wait; they go
- * along, and receive from the first message on.
+ * determines what it is; mode, uid, gid and owner do not count for this. Subscribers
+ * without options that came before it wait; they go along, and receive from the first
+ * message on.
  *
  * All share one log, so the cost of publishing does not grow with the number of
  * subscribers that keep up.
@@ -40,7 +41,7 @@
 extern "C" {
 #endif
 
-/* shmipc_topic_opts.flags, in addition to SHMIPC_EXCL, PERSIST, ON_NODE, CHOWN of segment.h */
+/* shmipc_topic_opts.flags, in addition to those of segment.h */
 #define SHMIPC_NO_CREATE	0x20u	/* fail with -ENOENT if it does not exist */
 #define SHMIPC_NO_POOL		0x40u	/* messages of inline_bytes at most */
 
@@ -63,8 +64,8 @@ extern "C" {
  * @meta:         SHMIPC_META_*: what each message carries
  * @policies:     1 << enum shmipc_policy, or-ed: what subscribers may choose; 0: all
  * @evict_ns:     how long publishers wait for a subscriber of policy EVICT; 0: 100 ms
- * @page:         as in struct shmipc_segment_opts, and so on to @gid
- * @reserved0, @reserved1: 0; this struct lies in another one, and grows into them
+ * @page:         as in struct shmipc_segment_opts, and so on to @owner
+ * @reserved1:    0; this struct lies in another one, and grows into it
  *
  * A member that is zero selects the default. If the topic exists, each member that
  * is not zero must be equal to what the topic was created with; otherwise the open
@@ -88,7 +89,7 @@ struct shmipc_topic_opts {
 	int32_t node;
 	uint32_t uid;
 	uint32_t gid;
-	uint32_t reserved0;
+	uint32_t owner;
 	uint64_t reserved1[8];
 };
 
@@ -373,8 +374,8 @@ struct shmipc_sub {
  * @opts:  NULL: defaults
  *
  * A topic that only subscribers without options have opened is provisional. If it turns
- * out to be one that this subscriber may not join (-EACCES, -EOPNOTSUPP, -ENOSPC), the
- * calls that receive return that.
+ * out to be one that this subscriber may not join (-EACCES, -EOPNOTSUPP, -ENOSPC), or that
+ * has not the mode or group that it asked for (-EINVAL), the calls that receive return that.
  *
  * Return: 0; -ENOSPC all subscribers' slots are taken; -EOPNOTSUPP the topic does
  * not allow the policy; otherwise as shmipc_segment_open().

@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -54,7 +55,7 @@ static int fail_name(int err, const char *verb, const char *name)
 {
 	return shmipc_fail(err, "shmipc: %s \"%s\" on %s: %s (%s)%s", verb, name, SHMIPC_DEVICE,
 			   strerror(-err), shmipc_error_name(err),
-			   err == -EACCES ? "; its owner, group or mode does not allow it: read permission is enough for --read-only, and its creator can allow more with --mode 660 and a common group" :
+			   err == -EACCES ? "; its owner, group or mode does not allow it: all who use it ask for --mode 660 --chgrp GROUP and are members of that group; where its mode lets others read, --read-only is enough" :
 			   err == -ENOENT ? "; it was never created, or its last peer has gone" : "");
 }
 
@@ -111,6 +112,16 @@ static int check_ring(const struct shmipc_segment *seg, const char *name)
 	return 0;
 }
 
+/* The module gives a segment to a group only if its creator is a member. */
+static int check_owner(const struct shmipc_segment *seg, const struct shmipc_dev_stat *st,
+		       const char *name)
+{
+	const struct shmipc_segment_opts *o = seg->asks;
+	struct shmipc_owner is = { st->uid, st->gid, o ? shmipc_owner_new_gid(o) : 0, true };
+
+	return shmipc_owner_check(o, name, &is);
+}
+
 /* Map the segment of the descriptor, and take a private copy of its headers. */
 static int map_segment(struct shmipc_segment *seg, const char *name)
 {
@@ -120,6 +131,9 @@ static int map_segment(struct shmipc_segment *seg, const char *name)
 	if (ret)
 		return shmipc_fail(ret, "shmipc: ask %s what \"%s\" is: %s (%s)", SHMIPC_DEVICE,
 				   name ? name : "", strerror(-ret), shmipc_error_name(ret));
+	ret = check_owner(seg, &st, name);
+	if (ret)
+		return ret;
 	seg->bytes = st.total_bytes;
 	seg->base = NULL;
 	ret = shmipc_pages_map(&seg->base, seg->fd, seg->bytes, PROT_READ, SHMIPC_PAGE_2M);
@@ -131,6 +145,9 @@ static int map_segment(struct shmipc_segment *seg, const char *name)
 		      (st.kind == SHMIPC_KIND_RAW ? 0 : SHMIPC_CTL_PAGE)))
 		return fail_proto(name, "it has no ring header");
 	ret = shmipc_segment_read(seg, name);
+	/* In our user namespace, where the header has its creator's. */
+	seg->hdr.uid = st.uid;
+	seg->hdr.gid = st.gid;
 	return ret || seg->hdr.kind == SHMIPC_KIND_RAW ? ret : check_ring(seg, name);
 }
 
@@ -199,8 +216,10 @@ static const char *limit_text(const struct shmipc_dev_create *r, int err)
 		return "does that NUMA node exist? see: shmipc doctor";
 	if (err == -EINVAL)
 		return "the module does not support that mode, or that much metadata";
-	if (err == -EPERM)
-		return "only root may give segments away";
+	if (err == -EACCES)
+		return r->uid == (uint32_t)geteuid() ?
+		       "you must be a member of that group: see id" :
+		       "only root may give segments away";
 	if (err != -ENOSPC)
 		return "make it smaller, or free memory";
 	switch (r->limit) {
@@ -239,9 +258,15 @@ static int unname(const struct shmipc_segment *old, const char *name)
 
 static int fail_create(const struct shmipc_dev_create *r, const char *name, int err)
 {
-	return shmipc_fail(err, "shmipc: create \"%s\": %llu bytes, mode %#o, %u peers on %s: %s (%s); %s",
+	char owner[48] = "";
+
+	if (r->flags & SHMIPC_DEV_CHOWN)
+		(void)snprintf(owner, sizeof(owner), ", user %u, group %u", r->uid, r->gid);
+	if (err == -EPERM)
+		err = -EACCES;
+	return shmipc_fail(err, "shmipc: create \"%s\": %llu bytes, mode %#o%s, %u peers on %s: %s (%s); %s",
 			   name ? name : "", (unsigned long long)(r->data_off + r->data_bytes),
-			   r->mode, r->peers, SHMIPC_DEVICE, strerror(-err), shmipc_error_name(err),
+			   r->mode, owner, r->peers, SHMIPC_DEVICE, strerror(-err), shmipc_error_name(err),
 			   err == -EEXIST ? "another process has just created it" : limit_text(r, err));
 }
 
@@ -279,10 +304,10 @@ static void plan_create(struct shmipc_dev_create *r, const struct shmipc_seg_hdr
 		r->flags |= SHMIPC_DEV_ON_NODE;
 		r->node = o->node;
 	}
-	if (o->flags & SHMIPC_CHOWN) {
+	if (o->flags & (SHMIPC_CHOWN | SHMIPC_CHGRP)) {
 		r->flags |= SHMIPC_DEV_CHOWN;
-		r->uid = o->uid;
-		r->gid = o->gid;
+		r->uid = h->uid;
+		r->gid = h->gid;
 	}
 }
 

@@ -28,10 +28,16 @@ static int fail_open(int err, const char *name)
 {
 	return shmipc_fail(err, "shmipc: open \"%s\" in %s: %s (%s)%s", name, shmipc_segment_dir(),
 			   strerror(-err), shmipc_error_name(err),
-			   err == -EACCES ? "; its owner, group or mode does not allow it: read permission is enough for --read-only, and its creator can allow more with --mode 660 and a common group" :
 			   err == -ENOENT ? "; it was never created, or its last peer has gone" :
 			   err == -EISDIR ? "; a directory has this name: remove it, or use another name" :
 			   err == -EBUSY ? "; another process holds its gate lock and does not release it" : "");
+}
+
+/* The file cannot be opened. */
+static int fail_file(int dir, const char *file, int err, const char *name)
+{
+	return err == -EACCES ? shmipc_mem_fail_access(dir, file, name) :
+	       fail_open(err == -ELOOP ? -EPROTO : err, name);
 }
 
 /* A private copy of the header of an open file. */
@@ -124,8 +130,9 @@ static int open_file(int dir, const char *file)
 	return fd < 0 ? -errno : fd;
 }
 
-/* Through the gate: join it if a process uses it or it is persistent. */
-static int join(int dir, const char *file, const char *name, int fd)
+/* Through the gate: join it if a process uses it or it is persistent, and its owner is accepted. */
+static int join(int dir, const char *file, const char *name, int fd,
+		const struct shmipc_segment_opts *o)
 {
 	struct shmipc_seg_hdr h;
 	uint64_t bytes;
@@ -153,6 +160,8 @@ static int join(int dir, const char *file, const char *name, int fd)
 		return -EAGAIN;
 	}
 	if (!ret)
+		ret = shmipc_mem_may_join(dir, name, fd, o);
+	if (!ret)
 		ret = shmipc_lock_set(fd, LOCK_USE, F_RDLCK);
 	shmipc_gate_unlock(fd);
 	return ret;
@@ -169,10 +178,10 @@ int shmipc_mem_open(struct shmipc_segment *seg, const char *name)
 	for (tries = 0; ret == -EAGAIN && tries < OPEN_TRIES; tries++) {
 		seg->fd = open_file(dir, file);
 		if (seg->fd < 0) {
-			ret = fail_open(seg->fd == -ELOOP ? -EPROTO : seg->fd, name);
+			ret = fail_file(dir, file, seg->fd, name);
 			break;
 		}
-		ret = join(dir, file, name, seg->fd);
+		ret = join(dir, file, name, seg->fd, seg->asks);
 		if (ret)
 			(void)close(seg->fd);
 	}
@@ -184,7 +193,7 @@ int shmipc_mem_open(struct shmipc_segment *seg, const char *name)
 	ret = map_file(seg, PROT_READ | PROT_WRITE);
 	if (ret)
 		goto close_fd;
-	ret = shmipc_segment_read(seg, name);
+	ret = shmipc_mem_read(seg, name);
 	if (ret)
 		goto unmap;
 	prefault(seg);
@@ -223,10 +232,12 @@ int shmipc_mem_fill(struct shmipc_segment *seg, const char *name,
 		ctl = h.data_off;
 	bytes = pages.fs_page ? shmipc_priv_round_up(h.total_bytes, pages.fs_page) : h.total_bytes;
 	/* One that is finished may be larger, and somebody may be looking at it. */
-	if ((fstat(seg->fd, &st) || (uint64_t)st.st_size < bytes) && ftruncate(seg->fd, (off_t)bytes)) {
+	if (fstat(seg->fd, &st) || ((uint64_t)st.st_size < bytes && ftruncate(seg->fd, (off_t)bytes))) {
 		ret = -errno;
 		goto no_memory;
 	}
+	if (!(o->flags & (SHMIPC_CHOWN | SHMIPC_CHGRP)))
+		h.gid = st.st_gid;	/* the directory may determine it */
 	ret = map_file(seg, PROT_READ | PROT_WRITE);
 	if (ret)
 		return ret;
@@ -250,24 +261,6 @@ no_memory:
 			   strerror(-ret), shmipc_error_name(ret),
 			   ret == -EINVAL ? "does that NUMA node exist? see: shmipc doctor" :
 			   "make it smaller, or free memory there (df shows it)");
-}
-
-static int set_owner(int fd, const char *name, const struct shmipc_segment *seg,
-		     const struct shmipc_segment_opts *o)
-{
-	int err;
-
-	if (o->flags & SHMIPC_CHOWN && fchown(fd, o->uid, o->gid)) {
-		err = errno == EPERM ? -EACCES : -errno;
-		return shmipc_fail(err, "shmipc: create \"%s\": owner %u:%u: %s (%s); only root may give files away",
-				   name, o->uid, o->gid, strerror(-err), shmipc_error_name(err));
-	}
-	if (fchmod(fd, seg->hdr.mode)) {
-		err = -errno;
-		return shmipc_fail(err, "shmipc: create \"%s\": mode %#o: %s (%s)", name,
-				   seg->hdr.mode, strerror(-err), shmipc_error_name(err));
-	}
-	return 0;
 }
 
 static int link_name(int dir, const char *file, const char *name, int fd)
@@ -320,7 +313,7 @@ int shmipc_mem_create(struct shmipc_segment *seg, const char *name,
 	ret = shmipc_mem_fill(seg, name, o, 0);
 	if (ret)
 		goto close_fd;
-	ret = set_owner(seg->fd, name, seg, o);
+	ret = shmipc_mem_set_owner(seg->fd, name, seg, o);
 	if (!ret)
 		ret = shmipc_lock_set(seg->fd, LOCK_USE, F_RDLCK);
 	if (!ret && seg->replaces)
@@ -372,7 +365,7 @@ int shmipc_mem_dup(struct shmipc_segment *seg, struct shmipc_segment *from)
 		ret = map_file(seg, PROT_READ | PROT_WRITE);
 	if (ret)
 		goto close_fd;
-	ret = shmipc_segment_read(seg, from->hdr.name);
+	ret = shmipc_mem_read(seg, from->hdr.name);
 	if (ret)
 		goto unmap;
 	prefault(seg);
@@ -452,23 +445,27 @@ int shmipc_mem_look(struct shmipc_segment *seg, const char *name, int *ret_in_us
 		return dir;
 	shmipc_name_to_file(name, file);
 	seg->fd = shmipc_fd(openat(dir, file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
-	ret = seg->fd < 0 ? fail_open(errno == ELOOP ? -EPROTO : -errno, name) : 0;
+	ret = seg->fd < 0 ? fail_file(dir, file, -errno, name) : 0;
+	if (!ret)
+		ret = shmipc_mem_may_join(dir, name, seg->fd, seg->asks);
 	(void)close(dir);
 	if (ret)
-		return ret;
+		goto close_fd;
 	*ret_in_use = shmipc_lock_held(seg->fd, LOCK_USE);
 	ret = !*ret_in_use && shmipc_mem_is_finished(seg->fd) ? fail_open(-ENOENT, name) :
 	      read_hdr(seg->fd, name, &seg->hdr, &(uint64_t){ 0 });
 	if (!ret)
 		ret = map_file(seg, PROT_READ);
 	if (!ret)
-		ret = shmipc_segment_read(seg, name);
+		ret = shmipc_mem_read(seg, name);
 	if (!ret)
 		return 0;
 	if (seg->base)
 		(void)munmap(seg->base, seg->bytes);
 	seg->base = NULL;
-	(void)close(seg->fd);
+close_fd:
+	if (seg->fd >= 0)
+		(void)close(seg->fd);
 	seg->fd = -1;
 	return ret;
 }

@@ -3,6 +3,8 @@
 #ifndef SHMIPC_LIB_MEM_H
 #define SHMIPC_LIB_MEM_H
 
+#include <sys/stat.h>
+
 #include "segment/backend.h"
 
 #define LOCK_GATE	(INT64_C(1) << 61)
@@ -46,6 +48,18 @@ int shmipc_mem_fill(struct shmipc_segment *seg, const char *name,
 int shmipc_mem_dup(struct shmipc_segment *seg, struct shmipc_segment *from);
 
 bool shmipc_mem_still_linked(int dir, const char *file, int fd);
+
+/*
+ * mem_owner.c: may a process with these options (NULL: any) join the file, or begin anew in
+ * it? See owner.c. read: private copies of the headers, with owner and mode as they are.
+ */
+int shmipc_mem_set_owner(int fd, const char *name, const struct shmipc_segment *seg,
+			 const struct shmipc_segment_opts *o);
+int shmipc_mem_check_owner(int dir, const struct stat *st, const char *name,
+			   const struct shmipc_segment_opts *o);
+int shmipc_mem_may_join(int dir, const char *name, int fd, const struct shmipc_segment_opts *o);
+int shmipc_mem_read(struct shmipc_segment *seg, const char *name);
+int shmipc_mem_fail_access(int dir, const char *file, const char *name);
 
 /* mem_finish.c: what to do where the name cannot be removed; with the gate held exclusively */
 bool shmipc_mem_is_finished(int fd);

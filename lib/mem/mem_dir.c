@@ -169,7 +169,7 @@ static int dir_trust(int fd)
 		return shmipc_fail(-errno, "shmipc: stat of directory \"%s\": %s (%s)", path,
 				   strerror(errno), shmipc_error_name(-errno));
 	if (st.st_uid && st.st_uid != geteuid())
-		return shmipc_fail(-EACCES, "shmipc: directory \"%s\" belongs to user %u, who could replace what others put there (EACCES); let root create it, see shmipc(7), or set SHMIPC_DIR to a directory that you trust, this one or another",
+		return shmipc_fail(-EACCES, "shmipc: directory \"%s\" belongs to user %u, who could replace what others put there (EACCES); let root create it, see shmipc_users(7), or set SHMIPC_DIR to a directory that you trust, this one or another",
 				   path, st.st_uid);
 	if (st.st_mode & 0022 && !(st.st_mode & 01000))
 		return shmipc_fail(-EACCES, "shmipc: directory \"%s\" has mode %#o: others could replace what is there (EACCES); set the sticky bit: chmod +t \"%s\"",

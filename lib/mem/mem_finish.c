@@ -62,16 +62,21 @@ int shmipc_mem_finish(int fd)
 	return 0;
 }
 
-/* May this be created in a file of that owner and mode? */
-static int fits(const struct stat *st, const char *name, const struct shmipc_segment_opts *o)
+/*
+ * May this be created in a file of that owner and mode? It is then as if that user had
+ * created it, and as open to others as the file is.
+ */
+static int fits(int dir, const struct stat *st, const char *name,
+		const struct shmipc_segment_opts *o)
 {
 	uint32_t mode = st->st_mode & 07777;
 
-	if (!(o->flags & SHMIPC_EXCL) && (!o->mode || o->mode == mode) &&
-	    (!(o->flags & SHMIPC_CHOWN) || (o->uid == st->st_uid && o->gid == st->st_gid)))
-		return 0;
-	return shmipc_fail(-EACCES, "shmipc: create \"%s\" in %s: the name is free, but the file of user %u with mode %#o has it, which only that user or root may remove (EACCES); ask for that mode and not for SHMIPC_EXCL, use another name, or let them run: shmipc gc",
-			   name, shmipc_segment_dir(), st->st_uid, mode);
+	if (!(o->flags & SHMIPC_EXCL) && shmipc_owner_mode(o) == mode &&
+	    (!(o->flags & SHMIPC_CHOWN) || o->uid == st->st_uid) &&
+	    (!(o->flags & (SHMIPC_CHOWN | SHMIPC_CHGRP)) || o->gid == st->st_gid))
+		return shmipc_mem_check_owner(dir, st, name, o);
+	return shmipc_fail(-EACCES, "shmipc: create \"%s\" in %s: the name is free, but a file of user %u and group %u with mode %o has it, which only that user or root may remove (EACCES); ask for the same (--mode %o --chgrp %u), use another name, or let one of them run: shmipc gc",
+			   name, shmipc_segment_dir(), st->st_uid, st->st_gid, mode, mode, st->st_gid);
 }
 
 /* The flag last: now others may join. */
@@ -85,11 +90,12 @@ static void begin(struct shmipc_segment *seg)
 	(void)futimens(seg->fd, NULL);	/* watches of the directory look */
 }
 
-static int fill(struct shmipc_segment *seg, const char *name, const struct shmipc_segment_opts *o)
+static int fill(struct shmipc_segment *seg, int dir, const char *name,
+		const struct shmipc_segment_opts *o)
 {
 	struct shmipc_segment_opts own = *o;
 	struct stat st;
-	int ret = fstat(seg->fd, &st) ? -errno : fits(&st, name, o);
+	int ret = fstat(seg->fd, &st) ? -errno : fits(dir, &st, name, o);
 
 	if (ret)
 		return ret;
@@ -128,7 +134,7 @@ int shmipc_mem_create_in(struct shmipc_segment *seg, int dir, const char *name,
 		     !shmipc_mem_still_linked(dir, file, seg->fd)))
 		ret = -EEXIST;
 	if (!ret)
-		ret = fill(seg, name, o);
+		ret = fill(seg, dir, name, o);
 	shmipc_gate_unlock(seg->fd);
 	if (ret) {
 		(void)close(seg->fd);

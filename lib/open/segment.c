@@ -33,7 +33,8 @@ void shmipc_segment_free(struct shmipc_segment *seg)
 	free(seg);
 }
 
-int shmipc_segment_find(struct shmipc_segment **ret, const char *name)
+int shmipc_segment_find(struct shmipc_segment **ret, const char *name,
+			const struct shmipc_segment_opts *o)
 {
 	const struct shmipc_backend *be = shmipc_backend_named();
 	struct shmipc_segment *seg;
@@ -44,9 +45,11 @@ int shmipc_segment_find(struct shmipc_segment **ret, const char *name)
 	seg = shmipc_segment_new(be);
 	if (!seg)
 		return -ENOMEM;
+	seg->asks = o;
 	shmipc_fork_hold();
 	err = be->open(seg, name);
 	shmipc_fork_release();
+	seg->asks = NULL;
 	if (err)
 		shmipc_segment_free(seg);
 	else
@@ -82,7 +85,7 @@ static int find_fitting(struct shmipc_segment **ret, const char *name,
 			const struct shmipc_segment_opts *o)
 {
 	struct shmipc_segment *seg;
-	int err = shmipc_segment_find(&seg, name);
+	int err = shmipc_segment_find(&seg, name, o);
 
 	if (err)
 		return err;

@@ -11,14 +11,13 @@
 #include "segment/page.h"
 
 #define PEERS_DEFAULT		64u
-#define MODE_DEFAULT		0600u
 
 /* Take a private copy of the user's options, from any version of the struct. */
 int shmipc_opts_read(struct shmipc_segment_opts *o, const struct shmipc_segment_opts *user)
 {
 	static const uint32_t known = SHMIPC_CREATE | SHMIPC_EXCL | SHMIPC_PERSIST |
-				      SHMIPC_ON_NODE | SHMIPC_CHOWN | SHMIPC_POPULATE;
-
+				      SHMIPC_ON_NODE | SHMIPC_CHOWN | SHMIPC_POPULATE | SHMIPC_CHGRP |
+				      SHMIPC_OWNED_BY | SHMIPC_OWNED_BY_ANY;
 	int err;
 
 	memset(o, 0, sizeof(*o));
@@ -57,7 +56,9 @@ int shmipc_opts_read(struct shmipc_segment_opts *o, const struct shmipc_segment_
 				   o->mode);
 	if (o->flags & SHMIPC_ON_NODE && o->node < 0)
 		return shmipc_fail(-EINVAL, "shmipc: segment options: node is %d; it must not be negative (EINVAL)", o->node);
-	return 0;
+	if (o->reserved0)
+		return shmipc_fail(-EINVAL, "shmipc: segment options: reserved0 is %u; it must be 0 (EINVAL)", o->reserved0);
+	return shmipc_owner_opts(o);
 }
 
 /**
@@ -112,9 +113,9 @@ int shmipc_opts_plan(struct shmipc_seg_hdr *h, struct shmipc_body *b,
 	h->page_asked = o->page;
 	h->node_asked = o->flags & SHMIPC_ON_NODE ? o->node : -1;
 	h->node_got = -1;
-	h->mode = o->mode ? o->mode : MODE_DEFAULT;
+	h->mode = shmipc_owner_mode(o);
 	h->uid = o->flags & SHMIPC_CHOWN ? o->uid : (uint32_t)geteuid();
-	h->gid = o->flags & SHMIPC_CHOWN ? o->gid : (uint32_t)getegid();
+	h->gid = shmipc_owner_new_gid(o);
 	h->created_ns = shmipc_realtime_ns();
 	if (getrandom(h->id, sizeof(h->id), 0) != (ssize_t)sizeof(h->id))
 		return shmipc_fail(-EINVAL, "shmipc: create \"%s\": getrandom failed (EINVAL)",
@@ -191,6 +192,9 @@ int shmipc_opts_match(const struct shmipc_segment_opts *o, const struct shmipc_s
 	if (o->flags & SHMIPC_CHOWN && (o->uid != h->uid || o->gid != h->gid))
 		return shmipc_differs(h, name, "owner", owner_text(o->uid, o->gid),
 				      owner_text(h->uid, h->gid));
+	if (o->flags & SHMIPC_CHGRP && o->gid != h->gid)
+		return shmipc_differs(h, name, "group", shmipc_text_number(o->gid),
+				      shmipc_text_number(h->gid));
 	if (o->flags & SHMIPC_PERSIST && !(h->flags & SHMIPC_SEG_PERSISTENT))
 		return shmipc_differs(h, name, "persist", (struct shmipc_text){ "yes" },
 				      (struct shmipc_text){ "no" });

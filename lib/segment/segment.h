@@ -28,6 +28,25 @@ int shmipc_opts_match(const struct shmipc_segment_opts *o, const struct shmipc_s
 		      const struct shmipc_ring *ring, const char *name);
 
 /*
+ * owner.c: whose segment is joined. A private copy of the options is checked, and changed:
+ * no CREATE where only another user's is wanted. The check: 0; -EACCES or -EEXIST with a
+ * text. @o: NULL: anybody's.
+ */
+struct shmipc_owner {
+	uint32_t uid, gid;	/* as the kernel says; a header says what its creator wrote */
+	uint32_t new_gid;	/* of one that would be created instead */
+	bool by_member;		/* only a member of the group can have made it */
+};
+
+#define MODE_DEFAULT		0600u
+
+int shmipc_owner_opts(struct shmipc_segment_opts *o);
+int shmipc_owner_check(const struct shmipc_segment_opts *o, const char *name,
+		       const struct shmipc_owner *is);
+uint32_t shmipc_owner_mode(const struct shmipc_segment_opts *o);
+uint32_t shmipc_owner_new_gid(const struct shmipc_segment_opts *o);
+
+/*
  * differs.c: -EINVAL with a text that names the @field and both values. @name: what the
  * user called it; NULL: as the header says.
  */
@@ -83,6 +102,7 @@ struct shmipc_segment {
 	bool huge_late;			/* the next block is still to be asked for */
 	const struct shmipc_tlog_opts *make_log;	/* while it is created */
 	struct shmipc_segment *replaces;	/* likewise: has the name until then */
+	const struct shmipc_segment_opts *asks;	/* while it is opened: whose; NULL: anybody's */
 	uint32_t *live;			/* words of the end that uses it, or NULL */
 	uint32_t nlive;			/* how many of them are 0 after fork */
 	uint32_t nbusy;
@@ -94,8 +114,12 @@ struct shmipc_segment {
 /* open/segment.c */
 struct shmipc_segment *shmipc_segment_new(const struct shmipc_backend *be);
 void shmipc_segment_free(struct shmipc_segment *seg);
-/* The two halves of shmipc_segment_open(): open what has the name, whatever it is ... */
-int shmipc_segment_find(struct shmipc_segment **ret, const char *name);
+/*
+ * The two halves of shmipc_segment_open(): open what has the name, whatever it is, if @o
+ * accepts its owner (NULL: anybody's) ...
+ */
+int shmipc_segment_find(struct shmipc_segment **ret, const char *name,
+			const struct shmipc_segment_opts *o);
 /*
  * ... and create; -EEXIST if the name is taken, unless by @old, which loses it then.
  * @log: of a topic; else NULL.

@@ -193,7 +193,7 @@ SHMIPC_EXPORT int shmipc_pub_open(struct shmipc_pub **ret, const char *name,
 
 int shmipc_pub_open_to_trim(struct shmipc_pub **ret, const char *name)
 {
-	struct shmipc_topic_opts topic = SHMIPC_TOPIC_OPTS(.flags = SHMIPC_NO_CREATE);
+	struct shmipc_topic_opts topic = SHMIPC_TOPIC_OPTS(.flags = SHMIPC_NO_CREATE | SHMIPC_OWNED_BY_ANY);
 	struct shmipc_pub_opts o = { 0 };
 
 	return open_pub(ret, name, &topic, &o, true);

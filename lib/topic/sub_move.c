@@ -57,7 +57,7 @@ static int find(struct shmipc_sub_priv *s, const char *name, bool patient, struc
 	if (s->t.seg->read_only)
 		return shmipc_topic_open_read_only(ret, name, &s->topic, false, &in_use);
 	/* Its creator may have been killed: after a while we create it. */
-	return shmipc_topic_open_moved(ret, name, !patient);
+	return shmipc_topic_open_moved(ret, name, &s->topic, !patient);
 }
 
 /* Where we are, until we are somewhere else. */

@@ -166,12 +166,13 @@ static int open_topic(struct shmipc_sub_priv *s, const char *name,
 {
 	int in_use, err;
 
-	if (!(s->opts.flags & SHMIPC_SUB_READ_ONLY))
-		return shmipc_topic_open(&s->t.seg, name, topic);
 	err = shmipc_topic_opts_read(&s->topic, topic);
 	s->topic.struct_bytes = sizeof(s->topic);
-	return err ? err : shmipc_topic_open_read_only(&s->t.seg, name, topic, true,
-								&in_use);
+	if (err)
+		return err;
+	if (!(s->opts.flags & SHMIPC_SUB_READ_ONLY))
+		return shmipc_topic_open(&s->t.seg, name, &s->topic);
+	return shmipc_topic_open_read_only(&s->t.seg, name, &s->topic, true, &in_use);
 }
 
 SHMIPC_EXPORT int shmipc_sub_open(struct shmipc_sub **ret, const char *name,

@@ -21,11 +21,26 @@ struct opening {
 	struct shmipc_segment *old;	/* superseded by us */
 };
 
+/* Of @from, only what says which users share it. */
+static struct shmipc_topic_opts access_of(const struct shmipc_topic_opts *from)
+{
+	return (struct shmipc_topic_opts){
+		.struct_bytes = from->struct_bytes,
+		.flags = from->flags & (SHMIPC_CHOWN | SHMIPC_CHGRP | SHMIPC_OWNED_BY |
+					SHMIPC_OWNED_BY_ANY),
+		.mode = from->mode,
+		.uid = from->uid,
+		.gid = from->gid,
+		.owner = from->owner,
+	};
+}
+
+/* Users who share a topic all say so, and decide nothing else by that. */
 static bool states_options(const struct shmipc_topic_opts *o)
 {
-	struct shmipc_topic_opts none = { .struct_bytes = o->struct_bytes,
-					  .flags = o->flags & (SHMIPC_NO_CREATE | SHMIPC_CREATE) };
+	struct shmipc_topic_opts none = access_of(o);
 
+	none.flags |= o->flags & (SHMIPC_NO_CREATE | SHMIPC_CREATE);
 	return memcmp(o, &none, sizeof(none)) != 0;
 }
 
@@ -91,6 +106,8 @@ static int decide(struct opening *op, struct shmipc_segment **ret, struct shmipc
 		err = shmipc_topic_shape_decide(seg, SHMIPC_SHAPE_FINAL);
 		return err ? err : -EAGAIN;
 	}
+	if (op->o.flags & SHMIPC_OWNED_BY && op->o.flags & SHMIPC_NO_CREATE)
+		return err;	/* one in its place would not be that user's */
 	if (!shmipc_topic_shape_ours(seg))
 		return shmipc_fail(-EACCES, "shmipc: open \"%s\": a subscriber of user %u waits for it, and created it without options (EACCES); only that user or root can replace it: publish first, or without options",
 				   op->name, seg->hdr.uid);
@@ -102,7 +119,7 @@ static int decide(struct opening *op, struct shmipc_segment **ret, struct shmipc
 static int open_once(struct opening *op, struct shmipc_segment **ret)
 {
 	struct shmipc_segment *seg = NULL;
-	int err = shmipc_segment_find(&seg, op->name);
+	int err = shmipc_segment_find(&seg, op->name, &op->so);
 
 	if (err == -ENOENT && !(op->o.flags & SHMIPC_NO_CREATE))
 		return make(op, ret, NULL);
@@ -173,17 +190,21 @@ int shmipc_topic_open_to_publish(struct shmipc_segment **ret, struct shmipc_segm
 	return err;
 }
 
-int shmipc_topic_open_moved(struct shmipc_segment **ret, const char *name, bool helps)
+int shmipc_topic_open_moved(struct shmipc_segment **ret, const char *name,
+			    const struct shmipc_topic_opts *opts, bool helps)
 {
-	struct opening op = { .name = name, .helps = helps };
+	struct opening op = { .name = name, .helps = helps, .o = access_of(opts) };
 
 	if (!helps)
-		op.o.flags = SHMIPC_NO_CREATE;
+		op.o.flags |= SHMIPC_NO_CREATE;
+	else if (op.o.flags & SHMIPC_OWNED_BY)
+		op.o.flags |= opts->flags & SHMIPC_NO_CREATE;
 	return open_as(&op, ret);
 }
 
-/* Map an existing topic, without becoming a peer. */
-static int look(struct shmipc_segment **ret, const char *name, int *ret_in_use)
+/* Map an existing topic, anybody's or @owner's, without becoming a peer. */
+static int look(struct shmipc_segment **ret, const char *name,
+		const struct shmipc_segment_opts *owner, int *ret_in_use)
 {
 	const struct shmipc_backend *be = shmipc_backend_named();
 	struct shmipc_segment *seg = shmipc_segment_new(be);
@@ -191,9 +212,11 @@ static int look(struct shmipc_segment **ret, const char *name, int *ret_in_use)
 
 	if (!seg)
 		return -ENOMEM;
+	seg->asks = owner;
 	shmipc_fork_hold();
 	err = be->look(seg, name, ret_in_use);
 	shmipc_fork_release();
+	seg->asks = NULL;
 	if (err) {
 		shmipc_segment_free(seg);
 		return err;
@@ -226,7 +249,8 @@ int shmipc_topic_open_read_only(struct shmipc_segment **ret, const char *name,
 				   name ? name : "", reason);
 	shmipc_topic_opts_segment(&op.so, &op.o);
 	for (;;) {
-		err = look(&seg, name, ret_in_use);
+		/* It gives nothing away: unless its owner is named, anybody's will do. */
+		err = look(&seg, name, op.o.flags & SHMIPC_OWNED_BY ? &op.so : NULL, ret_in_use);
 		if (err)
 			return err;
 		shape = shmipc_topic_shape(seg);

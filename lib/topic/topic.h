@@ -92,7 +92,7 @@ struct shmipc_sub_priv {
 	uint32_t helped;		/* how often it had to create the topic itself */
 	int move_err;			/* it may not join the new topic: to be reported */
 	struct shmipc_sub_opts opts;
-	struct shmipc_topic_opts topic;	/* of a read-only one */
+	struct shmipc_topic_opts topic;
 	/* sub_thread.c */
 	pthread_t thread;
 	pthread_mutex_t thread_mutex;
@@ -130,8 +130,12 @@ int shmipc_topic_open(struct shmipc_segment **ret, const char *name,
  */
 int shmipc_topic_open_to_publish(struct shmipc_segment **ret, struct shmipc_segment **ret_old,
 				 const char *name, const struct shmipc_topic_opts *opts);
-/* For a subscriber of one that is superseded; @helps: creates it, too. */
-int shmipc_topic_open_moved(struct shmipc_segment **ret, const char *name, bool helps);
+/*
+ * For a subscriber of one that is superseded; @helps: creates it, too. Of the options only
+ * those that say which users share it.
+ */
+int shmipc_topic_open_moved(struct shmipc_segment **ret, const char *name,
+			    const struct shmipc_topic_opts *opts, bool helps);
 /* @waits: for what replaces a superseded one, for a moment */
 int shmipc_topic_open_read_only(struct shmipc_segment **ret, const char *name,
 				const struct shmipc_topic_opts *opts, bool waits, int *ret_in_use);

@@ -46,14 +46,27 @@ static int bad_flags(uint32_t flags, const char *should)
 	return shmipc_fail(-EINVAL, "shmipc: topic options: flags are %#x, %s (EINVAL)", flags, should);
 }
 
+/* NO_CREATE where only another user's topic is wanted. */
+static int read_owner(struct shmipc_topic_opts *o)
+{
+	struct shmipc_segment_opts so;
+	int err;
+
+	shmipc_topic_opts_segment(&so, o);
+	err = shmipc_owner_opts(&so);
+	if (!err && !(so.flags & SHMIPC_CREATE))
+		o->flags |= SHMIPC_NO_CREATE;
+	return err;
+}
+
 /* A private copy of the user's options. */
 int shmipc_topic_opts_read(struct shmipc_topic_opts *o, const struct shmipc_topic_opts *user)
 {
 	static const uint32_t known = SHMIPC_EXCL | SHMIPC_PERSIST | SHMIPC_ON_NODE |
 				      SHMIPC_CHOWN | SHMIPC_CREATE | SHMIPC_NO_CREATE |
-				      SHMIPC_NO_POOL | SHMIPC_POPULATE;
-
-	uint64_t reserved;
+				      SHMIPC_NO_POOL | SHMIPC_POPULATE | SHMIPC_CHGRP |
+				      SHMIPC_OWNED_BY | SHMIPC_OWNED_BY_ANY;
+	uint64_t reserved = 0;
 	size_t i;
 	int err;
 
@@ -63,13 +76,12 @@ int shmipc_topic_opts_read(struct shmipc_topic_opts *o, const struct shmipc_topi
 	err = shmipc_sized_read(o, sizeof(*o), user, "topic options");
 	if (err)
 		return err;
-	reserved = o->reserved0;
 	for (i = 0; i < sizeof(o->reserved1) / sizeof(o->reserved1[0]); i++)
 		reserved |= o->reserved1[i];
 	if (o->flags & ~known || (o->flags & SHMIPC_NO_CREATE && o->flags & SHMIPC_EXCL))
 		return bad_flags(o->flags, "with unknown bits, or EXCL with NO_CREATE");
 	if (reserved)
-		return shmipc_topic_opts_bad("reserved0 or reserved1", reserved, "must be 0");
+		return shmipc_topic_opts_bad("reserved1", reserved, "must be 0");
 	if (o->publishers > SHMIPC_TOPIC_PUBS_MAX)
 		return shmipc_topic_opts_bad("publishers", o->publishers, "the most is 1024");
 	if (o->subscribers > SHMIPC_TOPIC_SUBS_MAX)
@@ -88,7 +100,7 @@ int shmipc_topic_opts_read(struct shmipc_topic_opts *o, const struct shmipc_topi
 		return bad_text("meta", shmipc_text_set(o->meta, metas, 4), "with unknown bits");
 	if (o->policies & ~POLICIES_ALL)
 		return bad_text("policies", shmipc_text_set(o->policies, policies, 4), "with unknown bits");
-	return 0;
+	return read_owner(o);
 }
 
 /* Parts of the pool: at least as many as publishers need to be busy at once. */
@@ -203,12 +215,14 @@ void shmipc_topic_opts_segment(struct shmipc_segment_opts *so, const struct shmi
 		.struct_bytes = sizeof(*so),
 		.kind = SHMIPC_KIND_TOPIC,
 		.flags = o->flags & (SHMIPC_EXCL | SHMIPC_PERSIST | SHMIPC_ON_NODE | SHMIPC_CHOWN |
-				      SHMIPC_POPULATE),
+				      SHMIPC_POPULATE | SHMIPC_CHGRP | SHMIPC_OWNED_BY |
+				      SHMIPC_OWNED_BY_ANY),
 		.page = o->page,
 		.mode = o->mode,
 		.node = o->node,
 		.uid = o->uid,
 		.gid = o->gid,
+		.owner = o->owner,
 	};
 	if (!(o->flags & SHMIPC_NO_CREATE))
 		so->flags |= SHMIPC_CREATE;

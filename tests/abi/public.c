@@ -28,7 +28,7 @@ AT(shmipc_ring, bytes, 64);
 AT(shmipc_ring, align, 72);
 AT(shmipc_ring, kind, 76);
 
-SIZE(shmipc_segment_opts, 64);
+SIZE(shmipc_segment_opts, 72);
 AT(shmipc_segment_opts, struct_bytes, 0);
 AT(shmipc_segment_opts, kind, 8);
 AT(shmipc_segment_opts, flags, 12);
@@ -41,6 +41,8 @@ AT(shmipc_segment_opts, mode, 48);
 AT(shmipc_segment_opts, node, 52);
 AT(shmipc_segment_opts, uid, 56);
 AT(shmipc_segment_opts, gid, 60);
+AT(shmipc_segment_opts, owner, 64);
+AT(shmipc_segment_opts, reserved0, 68);
 
 SIZE(shmipc_segment_info, 392);
 AT(shmipc_segment_info, struct_bytes, 0);
@@ -207,7 +209,7 @@ AT(shmipc_topic_opts, page, 72);
 AT(shmipc_topic_opts, node, 80);
 AT(shmipc_topic_opts, uid, 84);
 AT(shmipc_topic_opts, gid, 88);
-AT(shmipc_topic_opts, reserved0, 92);
+AT(shmipc_topic_opts, owner, 92);
 AT(shmipc_topic_opts, reserved1, 96);
 
 SIZE(shmipc_pub_opts, 40);
@@ -397,7 +399,8 @@ AT(shmipc_tlog_rx, err, 168);
 AT(shmipc_tlog_rx, log, 176);
 
 PIN(SHMIPC_CREATE == 1 && SHMIPC_EXCL == 2 && SHMIPC_PERSIST == 4);
-PIN(SHMIPC_ON_NODE == 8 && SHMIPC_CHOWN == 16);
+PIN(SHMIPC_ON_NODE == 8 && SHMIPC_CHOWN == 16 && SHMIPC_CHGRP == 256);
+PIN(SHMIPC_OWNED_BY == 512 && SHMIPC_OWNED_BY_ANY == 1024);
 PIN(SHMIPC_START_NEW == 0 && SHMIPC_START_OLDEST == 1 && SHMIPC_START_NEWEST == 2);
 PIN(SHMIPC_FOREVER == UINT64_MAX && SHMIPC_SPIN_NEVER == UINT64_MAX);
 PIN(SHMIPC_SPIN_ALWAYS == UINT64_MAX - 1);

@@ -179,7 +179,7 @@ TEST_F(locked, thousands_of_ends_in_one_process_are_all_kept)
 		SKIP(return, "this many descriptors are not allowed");
 	ASSERT_EQ(0, other_start(&self->o, 0, has_many, NULL));
 	ASSERT_EQ(1, hear(&self->o));
-	ASSERT_EQ(0, shmipc_segment_find(&seg, "many"));
+	ASSERT_EQ(0, shmipc_segment_find(&seg, "many", NULL));
 	EXPECT_EQ(0, died(seg, &kept));
 	EXPECT_EQ(ENDS + 1, kept);
 	(void)other_kill(&self->o);

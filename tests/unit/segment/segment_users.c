@@ -21,7 +21,7 @@ FIXTURE_VARIANT_ADD(users, spsc) { SHMIPC_KIND_SPSC };
 FIXTURE_VARIANT_ADD(users, topic) { SHMIPC_KIND_TOPIC };
 
 /* What a user is told to do; the answer is the error, not negated. */
-enum { CREATE, CREATE_ANY, CREATE_0600, CREATE_EXCL, JOIN, SEND, RECV, CLOSE, LOOK, UNLINK, GC, LEAVE };
+enum { CREATE, CREATE_DEFAULT, CREATE_0600, CREATE_EXCL, JOIN, SEND, RECV, CLOSE, LOOK, UNLINK, GC, LEAVE };
 
 struct user {
 	uint32_t kind;
@@ -84,14 +84,14 @@ static int does(struct user *u, uint64_t what)
 	switch (what) {
 	case CREATE:
 		return open_end(u, SHMIPC_CREATE, 0666);
-	case CREATE_ANY:
+	case CREATE_DEFAULT:
 		return open_end(u, SHMIPC_CREATE, 0);
 	case CREATE_0600:
 		return open_end(u, SHMIPC_CREATE, 0600);
 	case CREATE_EXCL:
 		return open_end(u, SHMIPC_CREATE | SHMIPC_EXCL, 0666);
 	case JOIN:
-		return open_end(u, 0, 0);
+		return open_end(u, 0, 0666);
 	case SEND:
 		return send_one(u);
 	case RECV:
@@ -202,7 +202,7 @@ TEST_F(users, each_of_them_can_begin_anew)
 	for (i = 0; i < 3; i++) {
 		ASSERT_EQ(0, bob_is_last(_metadata, self));
 		/* Bob first, in the file that is there. */
-		ASSERT_EQ(0, ask(&self->bob, i ? CREATE : CREATE_ANY));
+		ASSERT_EQ(0, ask(&self->bob, CREATE));
 		EXPECT_EQ(0, ask(&self->alice, LOOK));
 		ASSERT_EQ(0, ask(&self->alice, JOIN));
 		EXPECT_EQ(EAGAIN, ask(&self->alice, RECV)) TH_LOG("nothing of before is left");
@@ -223,6 +223,7 @@ TEST_F(users, each_of_them_can_begin_anew)
 TEST_F(users, a_mode_that_the_file_has_not_is_refused_with_the_way_out)
 {
 	ASSERT_EQ(0, bob_is_last(_metadata, self));
+	EXPECT_EQ(EACCES, ask(&self->bob, CREATE_DEFAULT));
 	EXPECT_EQ(EACCES, ask(&self->bob, CREATE_0600));
 	EXPECT_EQ(EACCES, ask(&self->bob, CREATE_EXCL));
 	EXPECT_EQ(ENOENT, ask(&self->bob, LOOK)) TH_LOG("it stays as it was");

@@ -197,7 +197,7 @@ TEST_F(topic_opts, invalid_options_are_refused)
 	BAD(struct_bytes, sizeof(w) - 4, "struct_bytes");
 	BAD(flags, 1u << 30, "flags");
 	BAD(flags, SHMIPC_NO_CREATE | SHMIPC_EXCL, "flags");
-	BAD(reserved0, 1, "reserved0");
+	BAD(owner, 1, "owner");
 	BAD(publishers, 1025, "publishers is 1025");
 	BAD(subscribers, 3073, "subscribers is 3073");
 	BAD(align, 3, "align is 3");

@@ -102,6 +102,24 @@ TEST_F(topic_shape, a_publisher_without_options_takes_the_defaults)
 	EXPECT_EQ(0, get(self->sub));
 }
 
+/* Users who share a topic all state its mode and its group. */
+TEST_F(topic_shape, a_subscriber_with_only_a_mode_and_a_group_leaves_the_rest_to_the_publisher)
+{
+	struct shmipc_topic_opts t = SHMIPC_TOPIC_OPTS(.flags = SHMIPC_CHGRP, .mode = 0660, .gid = getegid());
+
+	ASSERT_EQ(0, shmipc_sub_open(&self->sub, TOPIC, &t, NULL));
+	EXPECT_EQ(0660, info_of(self->sub).mode);
+	EXPECT_EQ(1, look().provisional);
+	ASSERT_EQ(0, shmipc_sub_open(&self->sub2, TOPIC, &SHMIPC_TOPIC_OPTS(.mode = 0640), NULL));
+	ASSERT_EQ(0, shmipc_pub_open(&self->pub, TOPIC, &self->t, NULL)) TH_LOG("%s", shmipc_error_text());
+	ASSERT_EQ(0, put(self->pub, 0));
+	EXPECT_EQ(0, get(self->sub));
+	EXPECT_EQ(256 * 1024, look().opts.pool_bytes);
+	/* What it did state is not ignored. */
+	EXPECT_EQ(-EINVAL, get(self->sub2));
+	EXPECT_TRUE(says(TOPIC, "mode 640, it was created with 660"));
+}
+
 TEST_F(topic_shape, a_subscriber_with_options_decides_too)
 {
 	struct shmipc_topic_opts t = self->t;
@@ -486,7 +504,7 @@ static int supersede(struct __test_metadata *_metadata)
 {
 	struct shmipc_segment *seg;
 
-	CHECK(!shmipc_segment_find(&seg, TOPIC));
+	CHECK(!shmipc_segment_find(&seg, TOPIC, NULL));
 	CHECK(shmipc_topic_shape(seg) == SHMIPC_SHAPE_PROVISIONAL);
 	CHECK(!shmipc_topic_shape_decide(seg, SHMIPC_SHAPE_SUPERSEDED));
 	CHECK(shmipc_topic_shape_decide(seg, SHMIPC_SHAPE_FINAL) == -EAGAIN);
