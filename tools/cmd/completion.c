@@ -5,7 +5,9 @@
  * The scripts are thin: at each TAB they run "shmipc completion words -- WORD...",
  * which looks into the tables of options and at the segments that there are.
  */
+#include <grp.h>
 #include <limits.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <shmipc/discover.h>
@@ -104,6 +106,27 @@ static void offer_options(const struct command *command, const char *cur)
 		offer(cur + strspn(cur, "-"), "--", opt->name, opt->help);
 }
 
+static void offer_groups(const char *head, const char *cur)
+{
+	struct group *gr;
+
+	setgrent();
+	while ((gr = getgrent()))
+		offer(cur, head, gr->gr_name, "group");
+	endgrent();
+}
+
+static void offer_users(const char *head, const char *cur)
+{
+	struct passwd *pw;
+
+	setpwent();
+	while ((pw = getpwent()))
+		offer(cur, head, pw->pw_name, "user");
+	endpwent();
+	offer(cur, head, "any", "no matter which user has created it");
+}
+
 /* @head: what stands before the value, "" or "--name=". */
 static void offer_values(const struct opt *opt, const char *head, const char *cur)
 {
@@ -121,6 +144,10 @@ static void offer_values(const struct opt *opt, const char *head, const char *cu
 		puts(":files");
 	if (opt->arg && !strcmp(opt->arg, "DIR"))
 		puts(":dirs");
+	if (opt->arg && !strcmp(opt->arg, "GROUP"))
+		offer_groups(head, cur);
+	if (opt->arg && !strcmp(opt->arg, "USER|any"))
+		offer_users(head, cur);
 }
 
 static void offer_arguments(const struct command *command, int nth, const char *cur)

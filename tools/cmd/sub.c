@@ -57,6 +57,17 @@ static void take_policy(const struct opt *opt, const char *text, void *to)
 	*(uint32_t *)to = opt_word(opt, text, NULL) + 1;
 }
 
+/* Of consumers; one of users is something else. */
+static void take_group(const struct opt *opt, const char *text, void *to)
+{
+	uint64_t n;
+
+	if (parse_number(text, opt->max, &n) || n < opt->min)
+		opt_refuse(opt, text, "expected the number of a group of subscribers, %" PRIu64 " to %" PRIu64
+			   "; a group of users is named by --chgrp", opt->min, opt->max);
+	*(uint32_t *)to = (uint32_t)n;
+}
+
 static void take_format(const struct opt *opt, const char *text, void *to)
 {
 	*(uint32_t *)to = opt_word(opt, text, NULL) + FORMAT_RAW;
@@ -82,7 +93,7 @@ static const struct opt options[] = {
 	  .help = "if it falls behind: it loses messages and is told; publishers wait for it; or "
 		  "they wait for a while and then cut it off" },
 	{ .name = "group", .arg = "N", .min = 1, .max = SHMIPC_TOPIC_GROUPS,
-	  .take = take_number32, .at = offsetof(struct sub_opts, take.group),
+	  .take = take_group, .at = offsetof(struct sub_opts, take.group),
 	  .help = "each message goes to one subscriber of group N, 1 to 64" },
 	{ .name = "stride", .arg = "N/AT", .preset = "1/0", .take = take_stride,
 	  .at = offsetof(struct sub_opts, take.stride),

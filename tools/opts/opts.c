@@ -114,6 +114,26 @@ static void refuse_ambiguous(const char *text, size_t len)
 		opts_refuse("--%.*s is ambiguous: %s", (int)len, text, all);
 }
 
+/* What other commands call it. */
+static const char *synonym(const char *word)
+{
+	static const char *const of[][2] = { { "group", "chgrp" }, { "owner", "owned-by" },
+					     { "user", "owned-by" } };
+	const struct opt *opt;
+	struct opts_iter it;
+	size_t i;
+
+	for (i = 0; i < sizeof(of) / sizeof(of[0]); i++) {
+		if (strcmp(word, of[i][0]))
+			continue;
+		opts_iter_init(&it, current);
+		while ((opt = opts_iter_next(&it)))
+			if (!strcmp(opt->name, of[i][1]))
+				return opt->name;
+	}
+	return NULL;
+}
+
 static void refuse_unknown(const char *argument)
 {
 	const char *text = argument + strspn(argument, "-"), *names[OPTS_MAX], *nearest;
@@ -127,7 +147,9 @@ static void refuse_unknown(const char *argument)
 	while ((opt = opts_iter_next(&it)))
 		names[n++] = opt->name;
 	snprintf(word, sizeof(word), "%.*s", (int)len, text);
-	nearest = opts_nearest(word, names, n);
+	nearest = synonym(word);
+	if (!nearest)
+		nearest = opts_nearest(word, names, n);
 	opts_refuse("unknown option --%.*s%s%s%s", (int)len, text, nearest ? "; did you mean --" : "",
 		    nearest ? nearest : "", nearest ? "?" : "");
 }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* opts.c - options that send, recv, pub and sub share */
+#include <grp.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <shmipc/channel.h>
@@ -22,6 +24,33 @@ static void take_timeout(const struct opt *opt, const char *text, void *to)
 		take_seconds(opt, text, to);
 }
 
+/* A name, or a number that need not have one. */
+static void take_user(const struct opt *opt, const char *text, void *to)
+{
+	const struct passwd *pw = getpwnam(text);
+	struct owned_by *by = to;
+	uint64_t uid = 0;
+
+	by->flags = strcmp(text, "any") ? SHMIPC_OWNED_BY : SHMIPC_OWNED_BY_ANY;
+	if (by->flags == SHMIPC_OWNED_BY_ANY)
+		return;
+	if (!pw && parse_number(text, UINT32_MAX - 1, &uid))
+		opt_refuse(opt, text, "expected a user of this machine, a user's number, or any");
+	by->owner = pw ? pw->pw_uid : (uint32_t)uid;
+}
+
+static void take_group(const struct opt *opt, const char *text, void *to)
+{
+	const struct group *gr = getgrnam(text);
+	struct owner_group *group = to;
+	uint64_t gid = 0;
+
+	if (!gr && parse_number(text, UINT32_MAX - 1, &gid))
+		opt_refuse(opt, text, "expected a group of this machine, or a group's number");
+	group->gid = gr ? gr->gr_gid : (uint32_t)gid;
+	group->given = 1;
+}
+
 static const char *const waits[] = { "spin", "block", "auto", NULL };
 
 const struct opt stream_options[] = {
@@ -36,6 +65,11 @@ const struct opt stream_options[] = {
 	  .help = "write objects to standard error, one a line" },
 	{ .name = "quiet", .letter = 'q', .take = take_flag,
 	  .at = offsetof(struct stream_opts, quiet), .help = "no progress, no summary, and no note that nobody publishes" },
+	{ .name = "owned-by", .arg = "USER|any", .take = take_user,
+	  .at = offsetof(struct stream_opts, owned_by),
+	  .help = "join only what USER has created, and create nothing for another USER; any: "
+		  "any user's; without this what you or root have created, "
+		  "or one to whom your --mode gives both rights" },
 	{ .name = NULL },
 };
 
@@ -78,7 +112,11 @@ const struct opt create_options[] = {
 	{ .name = "node", .arg = "N", .max = 1023, .take = take_node,
 	  .at = offsetof(struct create_opts, numa), .help = "NUMA node of the memory" },
 	{ .name = "mode", .arg = "OCTAL", .library = "600", .take = take_mode,
-	  .at = offsetof(struct create_opts, mode), .help = "permission bits" },
+	  .at = offsetof(struct create_opts, mode),
+	  .help = "permission bits; 660 to share it with a group" },
+	{ .name = "chgrp", .arg = "GROUP", .take = take_group,
+	  .at = offsetof(struct create_opts, group),
+	  .help = "group that the segment belongs to; you must be a member" },
 	{ .name = "persist", .take = take_flag, .at = offsetof(struct create_opts, persist),
 	  .help = "the segment stays when the last peer leaves" },
 	{ .name = NULL },

@@ -5,8 +5,15 @@
 
 #include "../opts/values.h"
 
+/* Whose segment to join; flags of struct shmipc_segment_opts, and its owner. */
+struct owned_by {
+	uint32_t flags;
+	uint32_t owner;
+};
+
 /* All four. */
 struct stream_opts {
+	struct owned_by owned_by;
 	uint64_t spin_ns;
 	uint64_t timeout_ns;		/* SHMIPC_FOREVER: none */
 	int json;
@@ -18,10 +25,16 @@ struct numa_node {
 	int given;
 };
 
+struct owner_group {
+	uint32_t gid;
+	int given;
+};
+
 /* The segment, if it has to be created; 0 or NULL: the library's default. */
 struct create_opts {
 	uint64_t page;
 	uint32_t mode;
+	struct owner_group group;
 	struct numa_node numa;
 	int persist;
 };

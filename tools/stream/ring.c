@@ -12,21 +12,25 @@ static const char *other_side(const struct stream *s)
 	return s->role == SHMIPC_ROLE_PRODUCER ? "receiver" : "sender";
 }
 
-static void fill_segment_opts(struct shmipc_segment_opts *seg, const struct create_opts *create,
-			      const struct ring_opts *ring)
+static void fill_segment_opts(struct shmipc_segment_opts *seg, const struct owned_by *by,
+			      const struct create_opts *create, const struct ring_opts *ring)
 {
 	*seg = (struct shmipc_segment_opts){
 		.struct_bytes = sizeof(*seg),
 		.kind = SHMIPC_KIND_SPSC,
-		.flags = SHMIPC_CREATE,
+		.flags = SHMIPC_CREATE | by->flags,
 		.bytes = ring->bytes,
 		.align = ring->align,
 		.page = create->page,
 		.mode = create->mode,
 		.node = create->numa.node,
+		.gid = create->group.gid,
+		.owner = by->owner,
 	};
 	if (create->numa.given)
 		seg->flags |= SHMIPC_ON_NODE;
+	if (create->group.given)
+		seg->flags |= SHMIPC_CHGRP;
 	if (create->persist)
 		seg->flags |= SHMIPC_PERSIST;
 }
@@ -237,7 +241,7 @@ int ring_open(struct stream *s, const char *name, const struct stream_opts *o,
 	int ret;
 
 	stream_begin(s, o, &ring_ops, role, name);
-	fill_segment_opts(&seg, create, ring);
+	fill_segment_opts(&seg, &o->owned_by, create, ring);
 	ret = shmipc_channel_open(&s->ch, s->name, role, &seg, &end);
 	if (ret) {
 		tool_error_lib("open", s->name, ret);

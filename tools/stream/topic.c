@@ -12,11 +12,12 @@
 
 #define PACE_SLICE_NS	(100 * NS_PER_MS)
 
-static void fill_topic_opts(struct shmipc_topic_opts *t, const struct create_opts *create,
-			    const struct topic_opts *o)
+static void fill_topic_opts(struct shmipc_topic_opts *t, const struct owned_by *by,
+			    const struct create_opts *create, const struct topic_opts *o)
 {
 	*t = (struct shmipc_topic_opts){
 		.struct_bytes = sizeof(*t),
+		.flags = by->flags,
 		.publishers = o->publishers,
 		.subscribers = o->subscribers,
 		.align = o->align,
@@ -30,9 +31,13 @@ static void fill_topic_opts(struct shmipc_topic_opts *t, const struct create_opt
 		.evict_ns = o->evict_ns,
 		.page = create->page,
 		.node = create->numa.node,
+		.gid = create->group.gid,
+		.owner = by->owner,
 	};
 	if (create->numa.given)
 		t->flags |= SHMIPC_ON_NODE;
+	if (create->group.given)
+		t->flags |= SHMIPC_CHGRP;
 	if (create->persist)
 		t->flags |= SHMIPC_PERSIST;
 	if (o->pool.none)
@@ -266,7 +271,7 @@ int topic_pub_open(struct stream *s, const char *name, const struct stream_opts 
 	ret = make_headers(s);
 	if (ret)
 		return ret;
-	fill_topic_opts(&topic_opts, create, topic);
+	fill_topic_opts(&topic_opts, &o->owned_by, create, topic);
 	ret = shmipc_pub_open(&s->pub, s->name, &topic_opts, &end);
 	if (ret) {
 		tool_error_lib("publish on", s->name, ret);
@@ -307,7 +312,7 @@ int topic_sub_open(struct stream *s, const char *name, const struct stream_opts 
 	int ret;
 
 	stream_begin(s, o, &sub_ops, SHMIPC_ROLE_READER, name);
-	fill_topic_opts(&topic_opts, create, topic);
+	fill_topic_opts(&topic_opts, &o->owned_by, create, topic);
 	ret = shmipc_sub_open(&s->sub, s->name, &topic_opts, &end);
 	if (ret)
 		return view_error_look("subscribe to", s->name, ret);
