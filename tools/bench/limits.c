@@ -160,6 +160,92 @@ static int pong_one(struct bench_env *env)
 	return pong(env, word64(env, 0) + 1);
 }
 
+/*
+ * The same with 64 bytes before each word, one such record after another in memory, as in
+ * a ring, and with nothing else that a ring has: no positions, no checks, no end. Each way
+ * takes the two lines of a record, so a ring cannot be at limit-pingpong, which takes one.
+ */
+#define RECORD_BYTES	((size_t)64)
+#define RECORD_STRIDE	(RECORD_BYTES + 8)
+#define RECORD_LAST	(15u)	/* in place of pauses: the end */
+
+static uint64_t *record_at(const struct bench_env *env, int side, uint64_t i)
+{
+	size_t half = env->opts->ring_bytes / 2 & ~(size_t)63;
+
+	return (uint64_t *)(void *)(env->mem + BLOCKS_OFF + (size_t)side * half +
+				    i % (half / RECORD_STRIDE) * RECORD_STRIDE);
+}
+
+static void record_send(const struct bench_env *env, uint64_t i, uint64_t pauses)
+{
+	uint64_t *r = record_at(env, env->side, i), word = pauses << PAUSES_SHIFT | i;
+
+	bench_fill(r, RECORD_BYTES, word);
+	shmipc_store_release(r + RECORD_BYTES / 8, word);
+}
+
+/* Wait for record @i from the other side; @pauses: between two looks. Return: its pauses. */
+static uint64_t record_receive(struct bench_env *env, uint64_t i, uint64_t pauses)
+{
+	uint64_t *r = record_at(env, !env->side, i), word;
+
+	for (;;) {
+		word = shmipc_load_acquire(r + RECORD_BYTES / 8);
+		if ((word << (64 - PAUSES_SHIFT)) >> (64 - PAUSES_SHIFT) == i)
+			break;
+		pause_times(pauses);
+	}
+	if (bench_sum_wide(r, RECORD_BYTES) != word * (RECORD_BYTES / 8))
+		bench_fail(env, "record %llu has other bytes than were written", (unsigned long long)i);
+	return word >> PAUSES_SHIFT;
+}
+
+static int ping_record(struct bench_env *env)
+{
+	uint32_t *sample = samples_new(env);
+	struct bench_out best, out = *env->out;
+	uint64_t pauses, i = 0, t, prev, end;
+	size_t n;
+
+	if (!sample)
+		return -1;
+	memset(env->mem + BLOCKS_OFF, 0, env->opts->ring_bytes);
+	begin(env);
+	for (pauses = 0; pauses <= PAUSES_MAX; pauses++) {
+		n = 0;
+		prev = bench_ticks();
+		end = prev + bench_ns_ticks(env->seconds / (double)(PAUSES_MAX + 1) * 1e9);
+		do {
+			record_send(env, ++i, pauses);
+			record_receive(env, i, pauses);
+			t = bench_ticks();
+			sample[n++] = (uint32_t)(t - prev);
+			prev = t;
+		} while (t < end && n < SAMPLES);
+		bench_samples_into(&out, sample, n);
+		if (!pauses || out.p50_ns < best.p50_ns)
+			best = out;
+	}
+	record_send(env, ++i, RECORD_LAST);
+	*env->out = best;
+	free(sample);
+	return 0;
+}
+
+static int pong_record(struct bench_env *env)
+{
+	uint64_t pauses = 0, i;
+
+	begin(env);
+	for (i = 1;; i++) {
+		pauses = record_receive(env, i, pauses);
+		if (pauses == RECORD_LAST)
+			return 0;
+		record_send(env, i, pauses);
+	}
+}
+
 /* To find out whether the machine is quiet any number of pauses will do: none. */
 static int ping_probe(struct bench_env *env)
 {
@@ -447,6 +533,7 @@ const struct bench_step bench_limit_futex = {
 struct bench_case bench_limits[] = {
 	{ .name = "limit-pingpong", .step = { .side = { ping_two, pong_two }, .spins = 1 } },
 	{ .name = "limit-one-line", .step = { .side = { ping_one, pong_one }, .spins = 1 } },
+	{ .name = "limit-record", .step = { .side = { ping_record, pong_record }, .spins = 1 } },
 	{ .name = "limit-stream",
 	  .step = { .side = { stream_out, stream_in }, .result = 1, .spins = 1 } },
 	{ .name = "limit-string",
