@@ -154,7 +154,7 @@ struct shmipc_channel_stat {
 	uint32_t peer_state;	/* enum shmipc_peer_state of the other side */
 	uint32_t peer_pid;	/* a hint; 0 is unknown */
 	uint64_t ticks;		/* sleeps that ended only to look whether a wake was missed */
-	uint64_t pauses;	/* between two looks while it spins, as it found to be best */
+	uint64_t pauses;	/* before its second look while it spins, as it found to be best */
 };
 
 #define SHMIPC_CHANNEL_STAT()	SHMIPC_PRIV_SIZED(struct shmipc_channel_stat, )

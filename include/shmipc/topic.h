@@ -286,7 +286,7 @@ struct shmipc_pub_stat {
 	uint64_t next;		/* number of the topic's next message */
 	uint64_t max_message;
 	uint64_t ticks;		/* sleeps that ended only to look whether a wake was missed */
-	uint64_t pauses;	/* between two looks while it spins, as it found to be best */
+	uint64_t pauses;	/* before its second look while it spins, as it found to be best */
 };
 
 #define SHMIPC_PUB_STAT()	SHMIPC_PRIV_SIZED(struct shmipc_pub_stat, )
@@ -561,7 +561,7 @@ struct shmipc_sub_stat {
 	uint32_t policy;
 	uint32_t holds;		/* messages held now */
 	uint64_t ticks;		/* sleeps that ended only to look whether a wake was missed */
-	uint64_t pauses;	/* between two looks while it spins, as it found to be best */
+	uint64_t pauses;	/* before its second look while it spins, as it found to be best */
 	uint32_t meta;		/* SHMIPC_META_* that messages have; 0 while the topic is provisional */
 	uint32_t reserved0;
 };

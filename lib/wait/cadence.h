@@ -1,15 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cadence.h - number of pauses between two reads of a word that another CPU will write
+ * cadence.h - when to look at a word that another CPU will write
  *
- * Each read takes the word's line away from the CPU that is about to write it, so reading
- * without a pause delays the answer; too many pauses notice it late. The best number
- * depends on how far apart the two CPUs are, so it is found by trials. It starts at two
- * and is never less: with none or one the two CPUs now and then take the line from each
- * other for several times as long, which a comparison of most of the waits does not see
- * (shmipc bench topic-rtt: p99 about 830 ns instead of 360, near CPUs).
- * Now and then a few waits are timed, alternating between the number in use and one more
- * or one less; the other number is adopted if it is faster in most of the pairs.
+ * Each look takes the word's line away from the CPU that is about to write it, and it is
+ * worst just before the write: then the line travels there and back in between. In a round
+ * trip the answer takes about the same time again and again. So after its first look, which
+ * found nothing, a waiter pauses until the answer can be there, and only then looks again
+ * and again, with SHMIPC_CADENCE_AGAIN pauses between two looks. (Two bare loops that send
+ * each other records of 64 bytes: near CPUs 140 ns instead of 200, far ones 560 instead of
+ * 770.)
+ *
+ * How many pauses that takes depends on how far apart the two CPUs are and on what the
+ * other side does before it answers, so it is found by trials. Now and then the periods from
+ * the end of one wait to the end of the next are timed, in blocks of waits, alternating
+ * between the number in use and another one, which is adopted if it is faster in most of the
+ * pairs. Half to two thirds of the typical period are tried (the rest is the way of the
+ * line itself), and the neighbours of the number in use, and no pause at all. Where that
+ * share is more than SHMIPC_CADENCE_MAX pauses there is nothing to gain by them.
+ *
+ * The period counts, not the wait: what a look spoils is partly paid after the wait, when
+ * the rest of the message is read.
  */
 #ifndef SHMIPC_LIB_CADENCE_H
 #define SHMIPC_LIB_CADENCE_H
@@ -17,32 +27,41 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define SHMIPC_CADENCE_MIN	2u
-#define SHMIPC_CADENCE_FIRST	2u
-#define SHMIPC_CADENCE_MAX	8u
+#define SHMIPC_CADENCE_MAX	64u
+#define SHMIPC_CADENCE_AGAIN	1u	/* between later looks */
 
 struct shmipc_cadence {
-	uint32_t pauses;	/* in use */
+	uint32_t pauses;	/* before the second look, in use */
 	uint32_t other;		/* on trial */
+	uint32_t next;		/* which candidate is the next one */
 	uint32_t in;		/* waits until the next trial */
 	uint32_t every;		/* waits between trials */
 	uint32_t turn;		/* step of the trial; 0: no trial */
 	uint32_t better;	/* pairs in which the other was faster */
 	uint32_t worse;
-	uint64_t ticks;		/* of the pair's first wait */
+	uint64_t began;		/* the block */
+	uint64_t ticks;		/* of the pair's first block */
+	uint64_t typical;	/* ticks of a period with the number in use: about the median */
 };
 
 void shmipc_cadence_init(struct shmipc_cadence *c);
 
-/* Pauses for the wait that begins now; *@ret_timed: it is to be timed. */
-static inline uint32_t shmipc_cadence_begin(const struct shmipc_cadence *c, bool *ret_timed)
+#define SHMIPC_CADENCE_BLOCK	16u	/* waits in a row with the same number */
+
+/* Is the wait that begins now, or ends, one with the number on trial? */
+static inline bool shmipc_cadence_of_other(const struct shmipc_cadence *c)
 {
-	*ret_timed = c->turn;
-	return c->turn && c->turn % 2 == 0 ? c->other : c->pauses;
+	return c->turn && (c->turn - 1) / SHMIPC_CADENCE_BLOCK % 2;
 }
 
-/* The wait ended after @ticks, which count if it was timed. */
-void shmipc_cadence_end(struct shmipc_cadence *c, uint64_t ticks);
+/* Pauses for the wait that begins now. */
+static inline uint32_t shmipc_cadence_begin(const struct shmipc_cadence *c)
+{
+	return shmipc_cadence_of_other(c) ? c->other : c->pauses;
+}
+
+/* The wait ended at @now, which counts during a trial only. */
+void shmipc_cadence_end(struct shmipc_cadence *c, uint64_t now);
 
 /* The CPU's counter; only differences are meaningful. */
 uint64_t shmipc_cadence_ticks(void);

@@ -144,17 +144,28 @@ static bool find_ready(struct waiting *g)
 	return false;
 }
 
-/* Until the word is no longer @val, with pauses between the reads. */
+static void pause_times(uint32_t n)
+{
+	while (n--)
+		shmipc_cpu_relax();
+}
+
+/*
+ * Until the word is no longer @val; @pauses: before the first look.
+ *
+ * Each look also fetches the line after the word's, where its message goes on. Otherwise
+ * that line would be asked for only after the word has arrived, and would take as long
+ * again (a topic's round trip between far CPUs: 550 ns instead of 770).
+ */
 static bool poll_word(const __u64 *word, uint64_t val, uint32_t pauses, int looks)
 {
-	uint32_t i;
-
+	pause_times(pauses);
 	while (looks--) {
+		shmipc_prefetch_read((const unsigned char *)word + SHMIPC_LINE);
 		/* Relaxed: when it has changed, it is read again, in order. */
 		if (shmipc_load_relaxed(word) != val)
 			return true;
-		for (i = 0; i < pauses; i++)
-			shmipc_cpu_relax();
+		pause_times(SHMIPC_CADENCE_AGAIN);
 	}
 	return false;
 }
@@ -166,25 +177,18 @@ static const __u64 *word_to_poll(const struct waiting *g, uint64_t *ret_val)
 
 /*
  * First of all: waiting for an answer within a microsecond should cost nothing but reads.
- * These are the waits from which the number of pauses is found.
+ * The caller has looked once. These are the waits from which the number of pauses is found.
  */
 static bool quick(struct waiting *g)
 {
 	struct shmipc_cadence *c = &g->w->cadence;
-	uint64_t val = 0, began = 0;
+	uint64_t val = 0;
 	const __u64 *word = word_to_poll(g, &val);
-	uint32_t pauses;
-	bool timed;
 
-	if (!word)
-		return false;
-	pauses = shmipc_cadence_begin(c, &timed);
-	if (shmipc_unlikely(timed))
-		began = shmipc_cadence_ticks();
-	if (!poll_word(word, val, pauses, QUICK_LOOKS))
+	if (!word || !poll_word(word, val, shmipc_cadence_begin(c), QUICK_LOOKS))
 		return false;
 	if (!g->w->gathering)
-		shmipc_cadence_end(c, timed ? shmipc_cadence_ticks() - began : 0);
+		shmipc_cadence_end(c, c->turn ? shmipc_cadence_ticks() : 0);
 	return true;
 }
 
@@ -196,7 +200,7 @@ static bool look_some(struct waiting *g)
 	int i;
 
 	if (word)
-		return poll_word(word, val, g->w->cadence.pauses, LOOKS) || find_ready(g);
+		return poll_word(word, val, 0, LOOKS) || find_ready(g);
 	for (i = 0; i < ANY_LOOKS; i++) {
 		if (find_ready(g))
 			return true;

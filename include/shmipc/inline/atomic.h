@@ -55,6 +55,9 @@
 #define shmipc_prefetch_write(p)	__builtin_prefetch((p), 1)
 #endif
 
+/* Fetch a line that will be read soon. Only a hint; it may be any address. */
+#define shmipc_prefetch_read(p)		__builtin_prefetch((p), 0)
+
 #if defined(__SANITIZE_THREAD__)
 #define SHMIPC_TSAN 1
 #elif defined(__has_feature)

@@ -534,13 +534,18 @@ SHMIPC_INLINE void shmipc_tlog_fill(struct shmipc_tlog_tx *tx, uint64_t seq, con
 	struct shmipc_entry *e = shmipc_tlog_tx_entry(tx, seq);
 	unsigned char *cell = shmipc_tlog_cell(e);
 
-	shmipc_store_relaxed(&e->info, (__u64)(tx->info | flags | (uint64_t)len |
-					       (uint64_t)(prefix_len / 8) << SHMIPC_INFO_PREFIX));
 	if (shmipc_unlikely(prefix_len)) {
 		shmipc_racy_write(cell, prefix, prefix_len);
 		cell += prefix_len;
 	}
 	shmipc_racy_write(cell, buf, len);
+	/*
+	 * Last: subscribers look at this line all the time, and would take it away again before
+	 * the word is stored.
+	 */
+	shmipc_compiler_barrier();
+	shmipc_store_relaxed(&e->info, (__u64)(tx->info | flags | (uint64_t)len |
+					       (uint64_t)(prefix_len / 8) << SHMIPC_INFO_PREFIX));
 }
 
 /* Write the location of a claimed message in the pool; see shmipc_tlog_fill(). */

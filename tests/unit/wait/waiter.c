@@ -420,71 +420,103 @@ TEST_F(waiter, two_ways_to_sleep_are_refused)
 	EXPECT_EQ(0, bed.sleeps);
 }
 
-/* The cost of a wait, for each number of pauses; the counter advances in steps of 4. */
-static uint64_t cost(uint32_t pauses, uint32_t best, uint32_t *seed)
-{
-	uint32_t off = pauses > best ? pauses - best : best - pauses;
+/* Waits of a round trip: a clock, and how long a period takes. */
+struct trip {
+	struct shmipc_cadence c;
+	uint64_t now;
+	uint32_t seed;
+	uint32_t waits;
+	uint32_t others;	/* waits with another number of pauses than the best */
+};
 
-	*seed = *seed * 1664525 + 1013904223;
-	return (400 + 60 * off + (*seed >> 25)) / 4 * 4;
+static void trip_init(struct trip *t, uint32_t seed)
+{
+	memset(t, 0, sizeof(*t));
+	t->seed = seed;
+	shmipc_cadence_init(&t->c);
+}
+
+/* One wait: best with @best pauses, and worse by @per for each more or less; and noise. */
+static void trip_once(struct trip *t, uint32_t best, uint32_t per)
+{
+	uint32_t pauses = shmipc_cadence_begin(&t->c);
+
+	t->seed = t->seed * 1664525 + 1013904223;
+	t->now += 400 + (uint64_t)per * (pauses > best ? pauses - best : best - pauses) + (t->seed >> 25);
+	if (t->seed >> 22 == 7)
+		t->now += 100000;	/* an interrupt */
+	t->waits++;
+	t->others += pauses != best;
+	shmipc_cadence_end(&t->c, t->c.turn ? t->now : 0);
 }
 
 TEST(cadence_finds_the_best)
 {
-	uint32_t best, seed = 1, i, others, pauses;
-	struct shmipc_cadence c;
-	bool timed;
+	static const uint32_t best[] = { 0, 1, 5, 18, 40, SHMIPC_CADENCE_MAX };
+	struct trip t;
+	size_t i;
 
-	for (best = SHMIPC_CADENCE_MIN; best <= SHMIPC_CADENCE_MAX; best++) {
-		shmipc_cadence_init(&c);
-		EXPECT_EQ(SHMIPC_CADENCE_FIRST, c.pauses);
-		for (i = 0; i < 10000; i++) {
-			pauses = shmipc_cadence_begin(&c, &timed);
-			shmipc_cadence_end(&c, timed ? cost(pauses, best, &seed) : 0);
-		}
-		/* It stays there; a thousandth of the waits try another cadence. */
-		for (i = others = 0; i < 100000; i++) {
-			pauses = shmipc_cadence_begin(&c, &timed);
-			others += pauses != best;
-			shmipc_cadence_end(&c, timed ? cost(pauses, best, &seed) : 0);
-		}
-		EXPECT_EQ(best, c.pauses);
-		EXPECT_GT(1000, others);
+	for (i = 0; i < sizeof(best) / sizeof(best[0]); i++) {
+		trip_init(&t, (uint32_t)i + 1);
+		EXPECT_EQ(0, t.c.pauses);
+		while (t.waits < 400000)
+			trip_once(&t, best[i], 60);
+		/* It stays there, and tries others in less than one wait in a hundred. */
+		t.waits = t.others = 0;
+		while (t.waits < 1000000)
+			trip_once(&t, best[i], 60);
+		EXPECT_EQ(best[i], t.c.pauses);
+		EXPECT_GT(10000, t.others);
+		EXPECT_LT(0, t.others);
 	}
 }
 
-/* Fewer may be faster in most waits, and are much slower in some. */
-TEST(cadence_is_never_below_its_least)
+/* What was right in a round trip is given up when it is wrong. */
+TEST(cadence_gives_up_pauses_that_cost)
 {
-	uint32_t i, trials = 0, pauses, seed = 3;
-	struct shmipc_cadence c;
-	bool timed;
+	struct trip t;
 
-	shmipc_cadence_init(&c);
-	for (i = 0; i < 100000; i++) {
-		pauses = shmipc_cadence_begin(&c, &timed);
-		ASSERT_LE(SHMIPC_CADENCE_MIN, pauses);
-		trials += pauses != SHMIPC_CADENCE_MIN;
-		shmipc_cadence_end(&c, timed ? cost(pauses, 0, &seed) : 0);
-	}
-	EXPECT_EQ(SHMIPC_CADENCE_MIN, c.pauses);
-	EXPECT_LT(100, trials);
+	trip_init(&t, 9);
+	while (t.waits < 400000)
+		trip_once(&t, 30, 60);
+	EXPECT_EQ(30, t.c.pauses);
+	for (t.waits = 0; t.waits < 1000000;)
+		trip_once(&t, 0, 60);
+	EXPECT_EQ(0, t.c.pauses);
 }
 
-/* If the pauses make no difference, the cadence stays within its bounds. */
+/* If the pauses make no difference, the number stays within its bounds. */
 TEST(cadence_of_noise)
 {
-	uint32_t i, pauses, seed = 5;
+	struct trip t;
+
+	trip_init(&t, 5);
+	while (t.waits < 1000000) {
+		trip_once(&t, 0, 0);
+		ASSERT_GE(SHMIPC_CADENCE_MAX, t.c.pauses);
+		ASSERT_GE(SHMIPC_CADENCE_MAX, shmipc_cadence_begin(&t.c));
+	}
+	EXPECT_LT(0, t.others);
+}
+
+/* The first waits of a block still have something of the number before: they do not count. */
+TEST(cadence_compares_blocks)
+{
 	struct shmipc_cadence c;
-	bool timed;
+	uint64_t now = 0;
+	uint32_t i;
 
 	shmipc_cadence_init(&c);
-	for (i = 0; i < 1000000; i++) {
-		pauses = shmipc_cadence_begin(&c, &timed);
-		ASSERT_GE(SHMIPC_CADENCE_MAX, pauses);
-		ASSERT_LE(SHMIPC_CADENCE_MIN, pauses);
-		shmipc_cadence_end(&c, timed ? cost(4, 4, &seed) : 0);
+	while (!c.turn)
+		shmipc_cadence_end(&c, 0);
+	for (i = 0; i < 2 * SHMIPC_CADENCE_BLOCK; i++) {
+		EXPECT_EQ(i >= SHMIPC_CADENCE_BLOCK, shmipc_cadence_of_other(&c));
+		/* The number on trial is faster but for its first waits. */
+		now += shmipc_cadence_of_other(&c) ? (i < SHMIPC_CADENCE_BLOCK + 4 ? 1000 : 9) : 10;
+		shmipc_cadence_end(&c, now);
 	}
+	EXPECT_EQ(1, c.better);
+	EXPECT_EQ(0, c.worse);
 }
 
 TEST_HARNESS_MAIN
