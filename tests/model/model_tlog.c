@@ -2,11 +2,12 @@
 /* model_tlog.c - the log of a topic: shared by all its tests, and their list */
 #include "model_tlog.h"
 
-#define TESTS	80
+#define TESTS	90
 
 struct shmipc_tlog logm;
 unsigned char log_mem[32 * SHMIPC_CTL_PAGE] __attribute__((aligned(4096)));
 struct log_now now;
+uint64_t log_abort_ns;
 int th_tx[3], th_rx[2], th_heir;
 
 /* The tag of a publisher's @which-th message. */
@@ -20,6 +21,7 @@ void log_make(uint32_t pubs, uint32_t subs, uint64_t n)
 	struct shmipc_tlog_opts o = {
 		.pubs = pubs, .subs = subs, .keep = 8, .cell_bytes = 16, .align = 8, .holds = 2,
 		.policies = 0xe, .chunk_bytes = 4096, .chunks = 2,
+		.abort_ns = log_abort_ns,
 	};
 	struct shmipc_tlog_tx tx;
 
@@ -53,6 +55,13 @@ void log_reset(void)
 		now.tag[seq] = tag_of(0, now.sent[0]++);
 }
 
+int log_all_live(void *arg, uint32_t slot)
+{
+	(void)arg;
+	(void)slot;
+	return 1;
+}
+
 int log_alive(void *arg, uint32_t slot)
 {
 	uintptr_t dead = (uintptr_t)arg;
@@ -81,11 +90,28 @@ uint64_t log_settle(uint32_t slot, uintptr_t dead)
 	return n.aborted + n.committed;
 }
 
+/* 1: they were aborted. */
+static int commit(struct shmipc_tlog_tx *tx, uint64_t seq, uint32_t n, uint32_t *ret_wake)
+{
+	struct shmipc_tlog_finished f;
+	int ret;
+
+	if (!logm.hdr.abort_ns) {
+		*ret_wake = shmipc_tlog_commit(tx, seq, n, SHMIPC_ENTRY_CELL, n * 16);
+		return 0;
+	}
+	ret = shmipc_tlog_finish(tx, seq, n, SHMIPC_ENTRY_CELL, n * 16, &f);
+	model_check(!ret || ret == -ECANCELED, "the commit returned %d", ret);
+	*ret_wake = f.wake;
+	return !!ret;
+}
+
 uint32_t log_commit(struct shmipc_tlog_tx *tx, uint64_t seq, uint32_t n)
 {
 	unsigned which = now.sent[tx->slot];
 	uint64_t buf[2];
 	uint32_t i, wake;
+	int refused;
 
 	model_check(seq + n <= LOG_SEQS, "number %llu", (unsigned long long)seq);
 	now.sent[tx->slot] += n;
@@ -95,8 +121,11 @@ uint32_t log_commit(struct shmipc_tlog_tx *tx, uint64_t seq, uint32_t n)
 		buf[0] = buf[1] = tag_of(tx->slot, which + i);
 		shmipc_tlog_fill(tx, seq + i, NULL, 0, buf, sizeof(buf), 0);
 	}
-	wake = shmipc_tlog_commit(tx, seq, n, SHMIPC_ENTRY_CELL, n * sizeof(buf));
+	refused = commit(tx, seq, n, &wake);
 	for (i = 0; i < n; i++) {
+		now.refused[seq + i] |= (unsigned)refused;
+		if (refused)
+			continue;
 		model_check(!now.tag[seq + i], "number %llu was claimed twice",
 			    (unsigned long long)seq + i);
 		now.tag[seq + i] = tag_of(tx->slot, which + i);
@@ -120,12 +149,15 @@ void log_await_room(const struct shmipc_tlog_block *b)
 
 uint32_t log_put(struct shmipc_tlog_tx *tx, uint32_t n)
 {
+	struct shmipc_tlog_finished f;
 	struct shmipc_tlog_block b;
 	uint64_t seq;
 
-	while (shmipc_tlog_claim(tx, n, &seq))
-		if (shmipc_tlog_make_room(tx, n, &b))
-			log_await_room(&b);
+	do {
+		while (shmipc_tlog_claim(tx, n, &seq))
+			if (shmipc_tlog_make_room(tx, n, &b))
+				log_await_room(&b);
+	} while (logm.hdr.abort_ns && shmipc_tlog_start(tx, seq, n, log_all_live, NULL, &f));
 	return log_commit(tx, seq, n);
 }
 
@@ -222,6 +254,11 @@ int main(int argc, char **argv)
 		{ "shmipc_priv_lent_claim", MODEL_LOAD_ACQUIRE,
 		  "needed if a death becomes known after the check; here it is known before", 0 },
 		{ "shmipc_priv_tlog_settle", MODEL_CAS, update, 1 },
+		{ "shmipc_priv_tlog_words", MODEL_CAS, update, 1 },
+		{ "shmipc_tlog_finish", MODEL_CAS, update, 1 },
+		{ "shmipc_priv_tlog_filled", MODEL_LOAD_ACQUIRE,
+		  "it orders stores of two threads to a cell, which the model takes as executed", 0 },
+		{ "shmipc_tlog_abort", MODEL_CAS, "it orders nothing; atomic.h has no relaxed update", 0 },
 		{ "shmipc_tlog_evict", MODEL_CAS, update, 1 },
 		{ "shmipc_tlog_trimmed", MODEL_CAS,
 		  "the store that frees the chunks has this effect; atomic.h has no relaxed update", 0 },
@@ -234,6 +271,8 @@ int main(int argc, char **argv)
 	int n = 0;
 
 	for (t = log_tx_tests; t->name && n < TESTS; t++)
+		all[n++] = *t;
+	for (t = log_abort_tests; t->name && n < TESTS; t++)
 		all[n++] = *t;
 	for (t = log_lend_tests; t->name && n < TESTS; t++)
 		all[n++] = *t;

@@ -4,6 +4,7 @@
  *
  *   model_tlog.c        the log, the list of tests
  *   model_tlog_tx.c     claims, commits, deaths, aborts
+ *   model_tlog_abort.c  publishers that are stopped, and aborted
  *   model_tlog_lend.c   lending and recalling the tail
  *   model_tlog_floor.c  discarding old messages
  *   model_tlog_rx.c     subscribers that hold, sleep, share
@@ -18,6 +19,7 @@
 #include <shmipc/inline/tlog_rx.h>
 #include <shmipc/inline/tlog_floor.h>
 #include <shmipc/inline/tlog_trim.h>
+#include <shmipc/inline/tlog_abort.h>
 #include "model.h"
 
 #define LOG_SEQS	64	/* the most numbers in one test */
@@ -41,12 +43,14 @@ struct log_now {
 	unsigned whole[LOG_SEQS];	/* a reader found that it belongs to a batch that is committed */
 	unsigned there[LOG_SEQS];	/* the reader got it */
 	uint64_t batch;			/* first of the two messages of a batch, plus 1 */
+	unsigned refused[LOG_SEQS];	/* its commit failed */
 };
 extern struct log_now now;
 
 /* Threads. */
 extern int th_tx[3], th_rx[2], th_heir;
 
+extern uint64_t log_abort_ns;	/* of the log that log_make() makes */
 /* called in setup(): @n messages of slot 0 exist */
 void log_make(uint32_t pubs, uint32_t subs, uint64_t n);
 void log_reset(void);
@@ -55,6 +59,9 @@ void log_make_pool(uint32_t n);
 
 /* What becomes of a message whose publisher is dead, for the test that asks. */
 uint64_t log_settle(uint32_t slot, uintptr_t dead);
+
+/* All are alive, and it does not matter who asks. */
+int log_all_live(void *arg, uint32_t slot);
 
 /* shmipc_tlog_alive_fn. @arg: bit s: the caller knows that the owner of slot s died. */
 int log_alive(void *arg, uint32_t slot);
@@ -88,6 +95,6 @@ void log_all_ended(void);
 void log_finish_at_tail(void);
 
 extern const struct model_test log_tx_tests[], log_lend_tests[], log_floor_tests[], log_rx_tests[],
-	log_memory_tests[], log_trim_tests[];
+	log_memory_tests[], log_trim_tests[], log_abort_tests[];
 
 #endif /* MODEL_LOG_H */

@@ -14,7 +14,7 @@ FOLDER = {folder: floor for floor, folders in {
 HEADER = {noun: floor for floor, nouns in {
     0: "inline/atomic inline/sized error",
     1: "inline/record ring spsc bcast inline/tlog inline/tlog_tx inline/tlog_rx inline/tlog_lend "
-       "inline/tlog_floor inline/tlog_memory inline/tlog_trim",
+       "inline/tlog_floor inline/tlog_memory inline/tlog_trim inline/tlog_abort",
     2: "segment", 4: "channel headers copier discover", 5: "topic topic_look topic_trim shmipc",
 }.items() for noun in nouns.split()}
 

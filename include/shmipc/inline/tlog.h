@@ -13,7 +13,8 @@
  *            number. Readers check that word alone; in an entry left over from the
  *            lap before, the number is smaller
  *   abort    if a publisher dies in between, its line still has the number that it
- *            claimed: readers skip it, publishers mark it
+ *            claimed: readers skip it, publishers mark it. In some topics this may also
+ *            happen to one that is alive and takes too long, see tlog_abort.h
  *   floor    messages before it may be overwritten. It moves by an eighth of the log
  *            at a time, so that readers, which check it after each copy, nearly
  *            always find it in their own cache (as in bcast.h)
@@ -29,7 +30,9 @@
  * are ignored.
  *
  * Progress: publishing is lock-free while there is room, wait-free for a single
- * publisher; reading is wait-free except when the reader is lapped.
+ * publisher; reading is wait-free except when the reader is lapped. But a publisher that
+ * is stopped between claim and commit and does not die delays all readers at its number,
+ * and a lap later all publishers, until it continues; or for topic_hdr.abort_ns.
  *
  * Nothing here makes a system call or knows of processes: the caller is asked which
  * peers are alive. One thread at a time on each end; the other ends may be hostile.
@@ -60,6 +63,8 @@
  * @chunk_bytes: of the pool: a power of two, at least 4096
  * @chunks:      0 to SHMIPC_TOPIC_CHUNKS_MAX
  * @evict_ns:    see struct shmipc_topic_hdr
+ * @abort_ns:    the same; 0: only the death of a publisher aborts its messages. Else
+ *               @pubs must be more than 1
  * @data_off:    0, or where the entries begin: a multiple of 4096
  * @backed:      entries that have memory at first (see tlog_memory.h); 0: all
  * @shape:       enum shmipc_topic_shape: FINAL or PROVISIONAL
@@ -76,6 +81,7 @@ struct shmipc_tlog_opts {
 	uint32_t chunks;
 	uint64_t chunk_bytes;
 	uint64_t evict_ns;
+	uint64_t abort_ns;
 	uint64_t data_off;
 	uint64_t backed;
 	uint64_t shape;
@@ -102,6 +108,7 @@ struct shmipc_tlog {
 	uint64_t bytes;			/* of the whole log */
 	struct shmipc_tlog_memory *memory; /* NULL: all of it can be touched */
 	struct shmipc_topic_hdr hdr;	/* checked */
+	uint64_t claim_max;		/* messages in a claim; its bits of the claim */
 };
 
 /* What is in the way of a publisher. */
@@ -129,6 +136,8 @@ SHMIPC_INLINE int shmipc_priv_tlog_opts_ok(const struct shmipc_tlog_opts *o)
 {
 	if (!o->pubs || o->pubs > SHMIPC_TOPIC_PUBS_MAX || !o->subs ||
 	    o->subs > SHMIPC_TOPIC_SUBS_MAX || o->holds > SHMIPC_TOPIC_HOLDS_MAX)
+		return 0;
+	if (o->abort_ns && o->pubs == 1)	/* which is in the way of no other */
 		return 0;
 	if (o->keep > SHMIPC_TLOG_ENTRIES_MAX / 2 || o->cell_bytes > SHMIPC_TOPIC_CELL_MAX ||
 	    !shmipc_priv_is_pow2(o->align) || o->align < 8 || o->align > 4096)
@@ -182,6 +191,8 @@ SHMIPC_INLINE int shmipc_tlog_layout(const struct shmipc_tlog_opts *o, struct sh
 	ret->chunks = o->chunks;
 	ret->chunk_bytes = o->chunk_bytes;
 	ret->evict_ns = o->evict_ns;
+	ret->incompat = o->abort_ns ? SHMIPC_TOPIC_ABORTS : 0;
+	ret->abort_ns = o->abort_ns;
 	ret->keep = o->keep;
 	ret->pub_off = SHMIPC_CTL_PAGE;
 	at = ret->pub_off + sizeof(struct shmipc_pub_ctl) +
@@ -255,6 +266,7 @@ SHMIPC_INLINE void shmipc_priv_tlog_point(struct shmipc_tlog *ret, void *mem)
 	ret->stride = h->stride;
 	ret->sub_stride = shmipc_tlog_sub_stride(h->holds);
 	ret->lot = h->entries / SHMIPC_TLOG_LOTS;
+	ret->claim_max = h->abort_ns ? SHMIPC_CLAIM_ABORTS_MAX : SHMIPC_CLAIM_MAX;
 }
 
 /**
@@ -282,7 +294,7 @@ SHMIPC_INLINE int shmipc_tlog_check(void *mem, uint64_t bytes, struct shmipc_tlo
 	shmipc_compiler_barrier();
 	if (magic != SHMIPC_TOPIC_MAGIC)
 		return -EPROTO;
-	if (h.version != SHMIPC_TOPIC_VERSION || h.incompat)
+	if (h.version != SHMIPC_TOPIC_VERSION || h.incompat & ~SHMIPC_TOPIC_INCOMPAT_KNOWN)
 		return -EPROTONOSUPPORT;
 
 	/* Everything follows from these: compute it again and compare. */
@@ -297,6 +309,7 @@ SHMIPC_INLINE int shmipc_tlog_check(void *mem, uint64_t bytes, struct shmipc_tlo
 	o.chunks = h.chunks;
 	o.chunk_bytes = h.chunk_bytes;
 	o.evict_ns = h.evict_ns;
+	o.abort_ns = h.abort_ns;
 	o.data_off = h.data_off;
 	o.backed = 0;
 	o.shape = 0;

@@ -37,7 +37,7 @@ SHMIPC_INLINE uint64_t shmipc_priv_tlog_claimed(const struct shmipc_tlog *log, u
 
 	if (claim == SHMIPC_CLAIM_NONE)
 		return upto;
-	for (i = 0; i < (claim & SHMIPC_CLAIM_MAX); i++) {
+	for (i = 0; i < (claim & log->claim_max); i++) {
 		seq = (claim >> SHMIPC_CLAIM_BITS) + i;
 		if (seq >= upto)
 			break;

@@ -41,10 +41,10 @@ SHMIPC_INLINE int shmipc_tlog_pending(uint64_t word, uint64_t seq)
 	return is < seq || (is == seq && !(word & 3));
 }
 
-SHMIPC_INLINE int shmipc_priv_tlog_covers(uint64_t claim, uint64_t seq)
+SHMIPC_INLINE int shmipc_priv_tlog_covers(const struct shmipc_tlog *log, uint64_t claim, uint64_t seq)
 {
 	return claim != SHMIPC_CLAIM_NONE &&
-	       seq - (claim >> SHMIPC_CLAIM_BITS) < (claim & SHMIPC_CLAIM_MAX);
+	       seq - (claim >> SHMIPC_CLAIM_BITS) < (claim & log->claim_max);
 }
 
 /* Number of publishers' slots to check. */
@@ -107,7 +107,7 @@ SHMIPC_INLINE uint64_t shmipc_priv_lent_claim(const struct shmipc_tlog *log, uin
 		return 0;
 	/* tlog.L1 <- tlog.L0; and then the tail: it had not been recalled. */
 	claim = shmipc_load_acquire(&line->claim);
-	return shmipc_priv_tlog_covers(claim, seq) && shmipc_load_relaxed(&log->pub->tail) == tail ?
+	return shmipc_priv_tlog_covers(log, claim, seq) && shmipc_load_relaxed(&log->pub->tail) == tail ?
 	       claim : 0;
 }
 
@@ -129,7 +129,7 @@ SHMIPC_INLINE int shmipc_tlog_claimed(const struct shmipc_tlog *log, uint64_t se
 	if (log->hdr.pubs == 1)
 		/* Relaxed: what matters is decided only when it is known to be dead. */
 		return tail > seq ||
-		       shmipc_priv_tlog_covers(shmipc_load_relaxed(&log->pub_line[0].claim), seq);
+		       shmipc_priv_tlog_covers(log, shmipc_load_relaxed(&log->pub_line[0].claim), seq);
 	if (!(tail & SHMIPC_TAIL_LENT))
 		return tail > seq;
 	return shmipc_priv_lent_tail(log, tail) > seq || !!shmipc_priv_lent_claim(log, tail, seq);
@@ -180,8 +180,8 @@ SHMIPC_COLD uint64_t shmipc_tlog_recall(const struct shmipc_tlog *log, uint32_t 
 		claim = line ? shmipc_load_acquire(&line->claim) : SHMIPC_CLAIM_NONE;
 		to = shmipc_priv_lent_tail(log, tail);
 		if (claim != SHMIPC_CLAIM_NONE &&
-		    to < (claim >> SHMIPC_CLAIM_BITS) + (claim & SHMIPC_CLAIM_MAX))
-			to = (claim >> SHMIPC_CLAIM_BITS) + (claim & SHMIPC_CLAIM_MAX);
+		    to < (claim >> SHMIPC_CLAIM_BITS) + (claim & log->claim_max))
+			to = (claim >> SHMIPC_CLAIM_BITS) + (claim & log->claim_max);
 		/* tlog.T0 -> tlog.T1 */
 		if (shmipc_cas_acq_rel(&log->pub->tail, &tail, (__u64)to))
 			tail = to;
@@ -200,7 +200,7 @@ SHMIPC_COLD int shmipc_priv_tlog_ours(const struct shmipc_tlog *log, uint64_t se
 	for (slot = 0; slot < pubs; slot++)
 		/* tlog.L1 <- tlog.L0: a publisher that dropped its claim has committed. */
 		if (slot != own &&
-		    shmipc_priv_tlog_covers(shmipc_load_acquire(&log->pub_line[slot].claim), seq))
+		    shmipc_priv_tlog_covers(log, shmipc_load_acquire(&log->pub_line[slot].claim), seq))
 			return 0;
 	return shmipc_tlog_pending(shmipc_load_relaxed(&shmipc_tlog_entry(log, seq)->word), seq);
 }

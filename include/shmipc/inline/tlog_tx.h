@@ -4,7 +4,8 @@
  *
  * Claim numbers, fill their entries, commit. A claim is never held while user code
  * runs, only during a copy into a cell. So a death within a claim is rare, and others
- * may have to wait for a publisher only if it is stopped exactly there.
+ * may have to wait for a publisher only if it is stopped exactly there: for as long as it
+ * is stopped, unless the topic limits that (tlog_abort.h).
  */
 #ifndef SHMIPC_TLOG_TX_H
 #define SHMIPC_TLOG_TX_H
@@ -39,16 +40,25 @@ struct shmipc_tlog_tx {
 	void (*fence)(void);	/* the expensive half of the asymmetric fence */
 };
 
-/* What becomes of a number that a publisher which is dead has claimed and not committed. */
+/* What becomes of a number that has been claimed, and whose word is not stored. */
 enum shmipc_tlog_fate {
 	SHMIPC_FATE_OPEN	= 0,	/* not decided: its publisher may still commit it */
 	SHMIPC_FATE_ABORTED	= 1,	/* it never comes */
 	SHMIPC_FATE_WHOLE	= 2,	/* it belongs to a batch that is committed */
 };
 
+/* Of a claim: NONE, or what becomes of its messages. In most topics only a death decides. */
+SHMIPC_INLINE enum shmipc_entry_state shmipc_priv_tlog_decided(const struct shmipc_tlog *log,
+							       uint64_t claim)
+{
+	return log->hdr.abort_ns ? (enum shmipc_entry_state)(claim >> SHMIPC_CLAIM_STATE & 3) :
+				   SHMIPC_ENTRY_NONE;
+}
+
 /*
  * The word of message @seq, which publisher @slot has claimed and not committed, if it
- * is committed all the same; else 0. @slot is dead, and @claim is what its line says.
+ * is committed all the same; else 0. @slot is dead, and @claim is what its line says; or
+ * the claim itself says what becomes of it.
  *
  * A batch is committed from its end, and all of it is filled before. So one store, the
  * first, decides for the whole batch: if the publisher dies after it, the rest counts as
@@ -58,9 +68,13 @@ enum shmipc_tlog_fate {
 SHMIPC_COLD uint64_t shmipc_priv_tlog_whole(const struct shmipc_tlog *log, uint32_t slot,
 					    uint64_t claim, uint64_t seq)
 {
-	uint64_t last = (claim >> SHMIPC_CLAIM_BITS) + (claim & SHMIPC_CLAIM_MAX) - 1, word;
+	uint64_t last = (claim >> SHMIPC_CLAIM_BITS) + (claim & log->claim_max) - 1, word;
 	const struct shmipc_entry *e = shmipc_tlog_entry(log, last);
 
+	if (log->hdr.abort_ns) {
+		word = shmipc_priv_tlog_decided(log, claim);
+		return word && word != SHMIPC_ENTRY_ABORTED ? seq << 2 | word : 0;
+	}
 	if (last <= seq || !shmipc_tlog_there(log, last))
 		return 0;
 	/* Relaxed: knowing of its death makes all that it wrote visible. */
@@ -113,10 +127,10 @@ SHMIPC_COLD int shmipc_priv_single_fate(const struct shmipc_tlog *log, uint64_t 
 	/* Relaxed: it only says which entries to look at, after the publisher's death. */
 	uint64_t claim = shmipc_load_relaxed(&log->pub_line[0].claim), whole;
 
-	if (!shmipc_priv_tlog_covers(claim, seq) || (own && alive(arg, 0)))
+	if (!shmipc_priv_tlog_covers(log, claim, seq) || (own && alive(arg, 0)))
 		return SHMIPC_FATE_OPEN;
 	claim = shmipc_load_relaxed(&log->pub_line[0].claim);
-	if (!shmipc_priv_tlog_covers(claim, seq))
+	if (!shmipc_priv_tlog_covers(log, claim, seq))
 		return SHMIPC_FATE_OPEN;
 	whole = shmipc_priv_tlog_whole(log, 0, claim, seq);
 	/* If it is not, its successor claims the same numbers. */
@@ -140,15 +154,20 @@ SHMIPC_INLINE int shmipc_priv_tlog_fate(const struct shmipc_tlog *log, uint64_t 
 	n = shmipc_priv_tlog_pubs(log);
 	for (slot = 0; slot < n; slot++) {
 		/* tlog.L1 <- tlog.L0: a publisher that dropped its claim has committed. */
+		/* tlog.J1 <- tlog.J0: what it decided to be committed is filled. */
 		claim = shmipc_load_acquire(&log->pub_line[slot].claim);
-		if (!shmipc_priv_tlog_covers(claim, seq))
+		if (!shmipc_priv_tlog_covers(log, claim, seq))
 			continue;
-		if (slot != own && alive(arg, slot))
-			return SHMIPC_FATE_OPEN;
-		/* Relaxed: what it says in death. It may have claimed others since we looked. */
-		claim = shmipc_load_relaxed(&log->pub_line[slot].claim);
-		if (!whole && shmipc_priv_tlog_covers(claim, seq))
+		if (!shmipc_priv_tlog_decided(log, claim)) {
+			if (slot != own && alive(arg, slot))
+				return SHMIPC_FATE_OPEN;
+			/* Relaxed: what it says in death. It may have claimed others since we looked. */
+			claim = shmipc_load_relaxed(&log->pub_line[slot].claim);
+		}
+		if (!whole && shmipc_priv_tlog_covers(log, claim, seq))
 			whole = shmipc_priv_tlog_whole(log, slot, claim, seq);
+		if (whole && log->hdr.abort_ns)	/* only the publisher that has got it says so */
+			break;
 	}
 	return shmipc_priv_tlog_fate_of(log, seq, whole, ret_word);
 }
@@ -164,8 +183,8 @@ SHMIPC_INLINE int shmipc_priv_tlog_fate(const struct shmipc_tlog *log, uint64_t 
  * Once it is not OPEN it stays as it is. Needs no write permission.
  *
  * Return: enum shmipc_tlog_fate. ABORTED: it was claimed, it is not committed, and no
- * living publisher has claimed it. WHOLE: the same, but its batch is committed, so
- * that it can be read, see shmipc_tlog_rx_whole().
+ * living publisher has claimed it, or only with a claim that was aborted. WHOLE: it is
+ * committed, so that it can be read, see shmipc_tlog_rx_whole().
  */
 SHMIPC_INLINE int shmipc_tlog_fate(const struct shmipc_tlog *log, uint64_t seq,
 				   shmipc_tlog_alive_fn alive, void *arg, uint64_t *ret_word)
@@ -173,7 +192,7 @@ SHMIPC_INLINE int shmipc_tlog_fate(const struct shmipc_tlog *log, uint64_t seq,
 	return shmipc_priv_tlog_fate(log, seq, ~0u, alive, arg, ret_word);
 }
 
-/* What was done about the numbers that a dead publisher had claimed. */
+/* What was done about numbers that had been claimed. */
 struct shmipc_tlog_settled {
 	uint64_t aborted;
 	uint64_t committed;	/* the rest of a batch */
@@ -192,7 +211,7 @@ SHMIPC_INLINE void shmipc_priv_tlog_settle(const struct shmipc_tlog *log, uint32
 	ret->aborted = ret->committed = 0;
 	if (claim == SHMIPC_CLAIM_NONE)
 		return;
-	for (i = 0; i < (claim & SHMIPC_CLAIM_MAX); i++) {
+	for (i = 0; i < (claim & log->claim_max); i++) {
 		seq = (claim >> SHMIPC_CLAIM_BITS) + i;
 		/* An honest publisher has claimed only what has memory. */
 		if (!shmipc_tlog_there(log, seq))
@@ -213,11 +232,12 @@ SHMIPC_INLINE void shmipc_priv_tlog_settle(const struct shmipc_tlog *log, uint32
 }
 
 /**
- * shmipc_tlog_settle - complete or abort what a dead publisher had claimed
+ * shmipc_tlog_settle - complete or abort what a publisher has claimed, if that is decided
  * @log:   the log
  * @slot:  its slot
  * @alive: called for all whose lines say that they have claimed the same, including
- *         the slot's owner, which may be a new one by now
+ *         the slot's owner, which may be a new one by now. If it is alive, what its claim
+ *         says counts; else, that it is dead
  * @arg:   for @alive
  * @ret:   what was done; if anything, the sleepers must be woken
  *
@@ -399,7 +419,8 @@ SHMIPC_INLINE void shmipc_tlog_tx_exit(struct shmipc_tlog_tx *tx)
 /**
  * shmipc_tlog_claim - claim the next @n numbers
  * @tx:      the publishing end
- * @n:       1 to SHMIPC_CLAIM_MAX, and at most an eighth of the entries
+ * @n:       1 to SHMIPC_CLAIM_MAX, and at most an eighth of the entries; in a topic with
+ *           abort_ns to SHMIPC_CLAIM_ABORTS_MAX, and then shmipc_tlog_start()
  * @ret_seq: the first
  *
  * Return: 0; -EAGAIN if there is no room, or no memory yet: shmipc_tlog_make_room().
@@ -464,6 +485,23 @@ SHMIPC_INLINE struct shmipc_entry *shmipc_tlog_tx_entry(const struct shmipc_tlog
 	return (struct shmipc_entry *)(void *)(tx->entry + (seq & tx->mask) * tx->stride);
 }
 
+/* The words of messages are stored: for how many of them, from @seq on, may others sleep? */
+SHMIPC_INLINE uint32_t shmipc_priv_tlog_wanted(const struct shmipc_tlog_tx *tx, uint64_t seq,
+					       uint32_t n)
+{
+	uint64_t want;
+
+	/* wait.W0 -> wait.W1: the word, then want; the sleeper uses the opposite order. */
+	if (shmipc_unlikely(tx->full_fence))
+		shmipc_fence_seq_cst();
+	else
+		shmipc_barrier_light();
+	want = shmipc_load_relaxed(&tx->sub->want);
+	if (shmipc_likely(want <= seq))
+		return 0;
+	return want - seq < n ? (uint32_t)(want - seq) : n;
+}
+
 /**
  * shmipc_tlog_commit - make claimed messages visible
  * @tx:    the publishing end
@@ -476,6 +514,8 @@ SHMIPC_INLINE struct shmipc_entry *shmipc_tlog_tx_entry(const struct shmipc_tlog
  * store makes all of them visible. If we die after the first store, the rest counts as
  * committed, see shmipc_tlog_fate().
  *
+ * Not in a topic with abort_ns: there shmipc_tlog_finish().
+ *
  * Return: usually 0; else the number of messages, from @seq on, for which others may
  * sleep: wake all sleepers on the word of each. (The first is enough for subscribers
  * to every message; with a stride they sleep on a later one.)
@@ -483,7 +523,7 @@ SHMIPC_INLINE struct shmipc_entry *shmipc_tlog_tx_entry(const struct shmipc_tlog
 SHMIPC_INLINE uint32_t shmipc_tlog_commit(struct shmipc_tlog_tx *tx, uint64_t seq, uint32_t n,
 					 enum shmipc_entry_state state, uint64_t bytes)
 {
-	uint64_t i = seq + n, want;
+	uint64_t i = seq + n;
 
 	while (i-- > seq)
 		/* tlog.R0 -> tlog.A0: the entry and its message before its word. */
@@ -507,15 +547,7 @@ SHMIPC_INLINE uint32_t shmipc_tlog_commit(struct shmipc_tlog_tx *tx, uint64_t se
 	}
 	shmipc_store_relaxed(&tx->line->sent, (__u64)tx->sent);
 	shmipc_store_relaxed(&tx->line->bytes, (__u64)tx->bytes);
-	/* wait.W0 -> wait.W1: the word, then want; the sleeper uses the opposite order. */
-	if (shmipc_unlikely(tx->full_fence))
-		shmipc_fence_seq_cst();
-	else
-		shmipc_barrier_light();
-	want = shmipc_load_relaxed(&tx->sub->want);
-	if (shmipc_likely(want <= seq))
-		return 0;
-	return want - seq < n ? (uint32_t)(want - seq) : n;
+	return shmipc_priv_tlog_wanted(tx, seq, n);
 }
 
 /**

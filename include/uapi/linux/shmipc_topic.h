@@ -38,6 +38,8 @@
  *   3  memory is committed on demand (pub_ctl.backed, pub_ctl.trims, sub_line.reading);
  *      each subscriber says for which message it sleeps (sub_line.wants, sub_ctl.sleeps);
  *      a topic that only subscribers have opened is provisional (pub_ctl.shape)
+ *
+ * Features that must be known (topic_hdr.incompat) were added later; see below.
  */
 #ifndef _UAPI_LINUX_SHMIPC_TOPIC_H
 #define _UAPI_LINUX_SHMIPC_TOPIC_H
@@ -92,6 +94,9 @@ enum shmipc_policy {
  * @sub_off:
  * @data_off:
  * @pool_off:
+ * @incompat:    SHMIPC_TOPIC_*: features that a peer must know
+ * @abort_ns:    with SHMIPC_TOPIC_ABORTS: how long a publisher may take from the claim of
+ *               a number to its commit; else 0
  */
 struct shmipc_topic_hdr {
 	__u64	magic;
@@ -114,8 +119,17 @@ struct shmipc_topic_hdr {
 	__u64	data_off;
 	__u64	pool_off;
 	__u64	incompat;
-	__u64	reserved0[2];
+	__u64	abort_ns;
+	__u64	reserved0;
 };
+
+/*
+ * topic_hdr.incompat. ABORTS: a message that is claimed and not committed after abort_ns
+ * may be aborted by others, although its publisher is alive. Only with several
+ * publishers; the tail is never lent.
+ */
+#define SHMIPC_TOPIC_ABORTS		0x1ULL
+#define SHMIPC_TOPIC_INCOMPAT_KNOWN	SHMIPC_TOPIC_ABORTS
 
 /*
  * While only one publisher publishes, the tail is lent to it: the word names that
@@ -136,7 +150,8 @@ struct shmipc_topic_hdr {
  * @room_want: a publisher sleeps until a subscriber reaches this position; with several
  *             publishers the largest value, so it only grows
  * @pubs_used: slots of publishers that were ever taken are below this
- * @aborted:   claimed messages that were never published, as their publishers died
+ * @aborted:   claimed messages that were never published, as their publishers died or
+ *             took too long
  * @evictions: number of subscribers that were cut off
  * @backed:    entries before this one have memory; only grows. A peer that must be sure
  *             asks the kernel
@@ -177,10 +192,20 @@ enum shmipc_topic_shape {
 #define SHMIPC_CLAIM_BITS	12u	/* for the count */
 #define SHMIPC_CLAIM_MAX	4095u
 
+/*
+ * With SHMIPC_TOPIC_ABORTS a claim also says what becomes of its messages, in the two
+ * highest bits of the count: enum shmipc_entry_state. NONE: not decided. The publisher
+ * decides that they are committed, or another peer that they are aborted, by a
+ * compare-and-swap of the claim. The words of the entries follow, stored by anybody.
+ */
+#define SHMIPC_CLAIM_STATE	10u
+#define SHMIPC_CLAIM_ABORTS_MAX	1023u	/* the largest count, then */
+
 /**
  * struct shmipc_pub_line - the line of one publisher
  * @claim:     SHMIPC_CLAIM_NONE, or number << 12 | count of the messages that it
- *             is about to claim, or has claimed but not committed yet
+ *             is about to claim, or has claimed but not committed yet. With
+ *             SHMIPC_TOPIC_ABORTS: and what becomes of them
  * @sent:      messages of all publishers that ever had this slot
  * @bytes:     payload bytes of these messages
  * @waits:     how often it waited for a subscriber or for the pool
@@ -284,7 +309,7 @@ enum shmipc_entry_state {
 	SHMIPC_ENTRY_NONE	= 0,	/* not published yet */
 	SHMIPC_ENTRY_CELL	= 1,	/* the message is in the cell */
 	SHMIPC_ENTRY_POOL	= 2,	/* the cell has its location in the pool */
-	SHMIPC_ENTRY_ABORTED	= 3,	/* its publisher died: skip it */
+	SHMIPC_ENTRY_ABORTED	= 3,	/* its publisher died, or took too long: skip it */
 };
 
 #define SHMIPC_ENTRY_HDR	16u
