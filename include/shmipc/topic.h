@@ -21,6 +21,11 @@
  * while and then cut it off (evict). A message that was not complete when its
  * publisher died is skipped; its number stays unused and is counted as aborted.
  *
+ * A publisher that is stopped (SIGSTOP, a debugger, no CPU time) in the middle of
+ * publishing, which takes less than a microsecond, delays all subscribers at its message,
+ * and other publishers when they have gone around the log, until it continues or dies.
+ * shmipc_topic_opts.abort_ns limits that.
+ *
  * Deadlines are absolute, in nanoseconds of CLOCK_MONOTONIC. With 0 a call never
  * sleeps; with SHMIPC_FOREVER it has no time limit. Signals: as in channel.h.
  *
@@ -64,6 +69,11 @@ extern "C" {
  * @meta:         SHMIPC_META_*: what each message carries
  * @policies:     1 << enum shmipc_policy, or-ed: what subscribers may choose; 0: all
  * @evict_ns:     how long publishers wait for a subscriber of policy EVICT; 0: 100 ms
+ * @abort_ns:     how long a publisher that is stopped in the middle of publishing delays
+ *                others: messages that it has claimed for so long are aborted, and its
+ *                call fails with -ECANCELED. 0: until it continues or dies. At least 1 ms;
+ *                one second is a good value. Publishing takes two more locked instructions
+ *                and no inline function. Only for more than one publisher
  * @page:         as in struct shmipc_segment_opts, and so on to @owner
  * @reserved1:    0; this struct lies in another one, and grows into it
  *
@@ -90,7 +100,8 @@ struct shmipc_topic_opts {
 	uint32_t uid;
 	uint32_t gid;
 	uint32_t owner;
-	uint64_t reserved1[8];
+	uint64_t abort_ns;
+	uint64_t reserved1[7];
 };
 
 #define SHMIPC_TOPIC_OPTS(...)	SHMIPC_PRIV_SIZED(struct shmipc_topic_opts, __VA_ARGS__)
@@ -166,7 +177,8 @@ void shmipc_pub_slow_wake(struct shmipc_pub *pub, uint64_t seq, uint32_t n);
  * Return: 0; -EAGAIN no room now (deadline 0), -ETIMEDOUT: shmipc_pub_blocked()
  * reports which peer is in the way; -ENOSPC, -ENOMEM: the topic has to grow and there is
  * no memory: nothing was published, and the next call tries again; -EMSGSIZE never fits;
- * -EINTR; -EPROTO; -EINVAL; and the errors of a copier or of a function of the chain.
+ * -ECANCELED it was not published, because this process was stopped meanwhile for longer
+ * than abort_ns; -EINTR; -EPROTO; -EINVAL; and the errors of a copier or of a function of the chain.
  */
 SHMIPC_NONNULL(1)
 SHMIPC_INLINE int shmipc_pub_send(struct shmipc_pub *pub, const void *buf, size_t len,
@@ -197,12 +209,13 @@ struct shmipc_buf {
  * shmipc_pub_send_batch - publish several small messages at once
  * @pub:         the publisher
  * @v:           the messages; each must fit the log (inline_bytes)
- * @n:           how many; at most an eighth of the history and 4095
+ * @n:           how many; at most an eighth of the history and 4095 (1023 in a topic with
+ *               abort_ns)
  * @deadline_ns: for room
  *
  * No subscriber sees one of them before all are there, and no message of another
- * publisher comes between. If the publisher is killed at this point, all of them come,
- * or none.
+ * publisher comes between. If the publisher is killed at this point, or stopped for longer
+ * than abort_ns, all of them come, or none.
  *
  * Return: 0; -E2BIG for @n; otherwise as shmipc_pub_send().
  */
@@ -248,7 +261,7 @@ int shmipc_pub_loan(struct shmipc_pub *pub, size_t len, const struct shmipc_head
 /**
  * shmipc_pub_publish - publish a loan; the cost does not depend on the size
  * @pub:         the publisher
- * @loan:        gone afterwards, unless this fails
+ * @loan:        gone afterwards, unless this fails: then it can be published again
  * @len:         bytes, at most what was loaned
  * @deadline_ns: for an entry in the log
  *
@@ -554,7 +567,7 @@ struct shmipc_sub_stat {
 	uint64_t next;		/* number of the message that it reads next */
 	uint64_t received;
 	uint64_t lost;
-	uint64_t aborted;	/* skipped: their publishers died */
+	uint64_t aborted;	/* skipped: their publishers died, or took longer than abort_ns */
 	uint64_t skipped;	/* by SHMIPC_ITER_NEWEST */
 	uint64_t backlog;	/* messages between it and the newest */
 	uint64_t sleeps;

@@ -5,6 +5,8 @@
 
 #include "topic/topic.h"
 
+#define HOLES_NAP_NS	1000000u
+
 /* Wakes */
 
 SHMIPC_EXPORT void shmipc_pub_slow_wake(struct shmipc_pub *pub, uint64_t seq, uint32_t n)
@@ -16,15 +18,44 @@ SHMIPC_EXPORT void shmipc_pub_slow_wake(struct shmipc_pub *pub, uint64_t seq, ui
 	shmipc_topic_wake_wanted(p, seq, n);
 }
 
-static void commit(struct shmipc_pub_priv *p, uint64_t seq, uint32_t n,
-		   enum shmipc_entry_state state, uint64_t bytes)
+/* Our own claim of @n messages was dropped, and may have been aborted. */
+static void dropped(struct shmipc_pub_priv *p, uint64_t seq, const struct shmipc_tlog_finished *f)
+{
+	if (f->aborted) {
+		shmipc_add_relaxed(&p->pub.tx.pub->aborted, f->aborted);
+		shmipc_probe_abort(p->t.seg, p->t.end.slot, p->t.end.slot, seq, f->aborted);
+	}
+	if (f->wake)
+		shmipc_pub_slow_wake(&p->pub, seq, f->wake);
+}
+
+/* The topic limits how long this may take. */
+static int commit_in_time(struct shmipc_pub_priv *p, uint64_t seq, uint32_t n,
+			  enum shmipc_entry_state state, uint64_t bytes)
+{
+	struct shmipc_tlog_finished f;
+	int ret = shmipc_tlog_finish(&p->pub.tx, seq, n, state, bytes, &f);
+
+	dropped(p, seq, &f);
+	if (!ret)
+		return 0;
+	return shmipc_fail(ret, "shmipc: publish on \"%s\": message %llu was aborted by others and is not published: this process was stopped for longer than %s, as the topic allows (ECANCELED); publish it again",
+			   p->t.seg->hdr.name, (unsigned long long)seq,
+			   shmipc_text_seconds(p->t.seg->log.hdr.abort_ns).s);
+}
+
+static int commit(struct shmipc_pub_priv *p, uint64_t seq, uint32_t n,
+		  enum shmipc_entry_state state, uint64_t bytes)
 {
 	uint32_t wake;
 
 	shmipc_probe_publish(p->t.seg, p->t.end.slot, seq, n, bytes);
+	if (p->t.seg->log.hdr.abort_ns)
+		return commit_in_time(p, seq, n, state, bytes);
 	wake = shmipc_tlog_commit(&p->pub.tx, seq, n, state, bytes);
 	if (wake)
 		shmipc_pub_slow_wake(&p->pub, seq, wake);
+	return 0;
 }
 
 /* Is there room for *@arg numbers now? */
@@ -32,6 +63,28 @@ static int room_again(struct shmipc_pub_priv *p, void *arg, struct shmipc_tlog_b
 {
 	b->who = SHMIPC_TLOG_NOBODY;
 	return shmipc_tlog_make_room(&p->pub.tx, *(const uint32_t *)arg, b);
+}
+
+/* 0: fill the messages that were claimed; 1: they had to be given up, claim again; -errno */
+static int begin(struct shmipc_pub_priv *p, uint64_t seq, uint32_t n, uint64_t deadline_ns)
+{
+	struct shmipc_tlog_finished f;
+
+	if (!p->t.seg->log.hdr.abort_ns)
+		return 0;
+	if (!shmipc_tlog_start(&p->pub.tx, seq, n, shmipc_topic_pub_alive, p->t.seg, &f)) {
+		p->holes = 0;
+		return 0;
+	}
+	dropped(p, seq, &f);
+	p->holes += n;
+	if (p->holes < 2 * p->pub.tx.entries)
+		return 1;
+	/* Publishers that are stopped have claimed all of the log. */
+	if (!deadline_ns || shmipc_now_ns() >= deadline_ns)
+		return deadline_ns ? -ETIMEDOUT : -EAGAIN;
+	shmipc_sleep_ns(HOLES_NAP_NS);
+	return 1;
 }
 
 /* Claim @n numbers, waiting for room. */
@@ -43,7 +96,13 @@ static int claim(struct shmipc_pub_priv *p, uint32_t n, uint64_t *ret_seq, uint6
 
 	if (!p->pub.live)
 		return -EINVAL;
-	while (shmipc_tlog_claim(&p->pub.tx, n, ret_seq)) {
+	for (;;) {
+		if (!shmipc_tlog_claim(&p->pub.tx, n, ret_seq)) {
+			ret = begin(p, *ret_seq, n, deadline_ns);
+			if (ret <= 0)
+				return ret;
+			continue;
+		}
 		ret = shmipc_tlog_make_room(&p->pub.tx, n, &b);
 		if (!ret)
 			continue;
@@ -55,7 +114,6 @@ static int claim(struct shmipc_pub_priv *p, uint32_t n, uint64_t *ret_seq, uint6
 		if (ret)
 			return ret;
 	}
-	return 0;
 }
 
 /* A request for a block of the pool, and its result. */
@@ -207,8 +265,7 @@ int shmipc_pub_cell(struct shmipc_pub_priv *p, const struct shmipc_outgoing *out
 	if (meta_len)
 		(void)put_meta(p, p->prefix, pub_seq(p));
 	shmipc_tlog_fill(&p->pub.tx, seq, p->prefix, out->prefix_len, buf, len, headers_flag(out));
-	commit(p, seq, 1, SHMIPC_ENTRY_CELL, len);
-	return 0;
+	return commit(p, seq, 1, SHMIPC_ENTRY_CELL, len);
 }
 
 SHMIPC_EXPORT int shmipc_pub_send_batch(struct shmipc_pub *pub, const struct shmipc_buf *v,
@@ -228,7 +285,7 @@ SHMIPC_EXPORT int shmipc_pub_send_batch(struct shmipc_pub *pub, const struct shm
 	if (p->chain && p->chain->count)
 		return shmipc_fail(-EINVAL, "shmipc: publish a batch on \"%s\": its publisher has a chain of functions (EINVAL); send the messages one by one",
 				   p->t.seg->hdr.name);
-	if (n > SHMIPC_CLAIM_MAX || n > p->t.seg->log.lot)
+	if (n > p->t.seg->log.claim_max || n > p->t.seg->log.lot)
 		return -E2BIG;
 	prefix_len = shmipc_tlog_meta_bytes(p->t.seg->log.hdr.meta);
 	for (i = 0; i < n; i++)
@@ -242,8 +299,7 @@ SHMIPC_EXPORT int shmipc_pub_send_batch(struct shmipc_pub *pub, const struct shm
 		shmipc_tlog_fill(&pub->tx, seq + i, prefix, prefix_len, v[i].ptr, v[i].len, 0);
 		bytes += v[i].len;
 	}
-	commit(p, seq, n, SHMIPC_ENTRY_CELL, bytes);
-	return 0;
+	return commit(p, seq, n, SHMIPC_ENTRY_CELL, bytes);
 }
 
 /* Messages in the pool */
@@ -265,9 +321,10 @@ int shmipc_pub_block_publish(struct shmipc_pub_priv *p, const struct shmipc_pool
 	(void)put_meta(p, block_at(p, off), pub_seq(p));
 	shmipc_tlog_fill_pool(&p->pub.tx, seq, out->prefix_len, len, headers_flag(out), off,
 			     blk->chunks);
-	commit(p, seq, 1, SHMIPC_ENTRY_POOL, len);
-	shmipc_pool_published(&p->pool, blk, seq);
-	return 0;
+	ret = commit(p, seq, 1, SHMIPC_ENTRY_POOL, len);
+	if (!ret)
+		shmipc_pool_published(&p->pool, blk, seq);
+	return ret;
 }
 
 int shmipc_pub_block(struct shmipc_pub_priv *p, const struct shmipc_outgoing *out, size_t len,

@@ -33,7 +33,8 @@ static void set_plain(struct shmipc_pub_priv *p, const struct shmipc_pub_opts *o
 	p->cell_max = h->cell_bytes;
 	if (o->pool_from && h->chunks && o->pool_from <= p->cell_max)
 		p->cell_max = o->pool_from - 1;
-	if (!h->meta && !(p->chain && p->chain->count) && !o->copier)
+	/* The inline functions do not know of claims that are aborted. */
+	if (!h->meta && !(p->chain && p->chain->count) && !o->copier && !h->abort_ns)
 		p->pub.plain_end = (uint32_t)p->cell_max + 1;
 }
 
@@ -44,7 +45,7 @@ static void resume(struct shmipc_pub_priv *p, uint64_t id)
 	uint64_t tail = shmipc_tlog_tail(&seg->log);
 	uint64_t claim = shmipc_load_relaxed(&seg->log.pub_line[p->t.end.slot].claim);
 	uint32_t slot = p->t.end.slot;
-	uint64_t first = claim >> SHMIPC_CLAIM_BITS, count = claim & SHMIPC_CLAIM_MAX;
+	uint64_t first = claim >> SHMIPC_CLAIM_BITS, count = claim & seg->log.claim_max;
 	struct shmipc_tlog_settled n;
 
 	shmipc_tlog_tx_init(&p->pub.tx, &seg->log, slot, id, shmipc_topic_pub_alive, seg, &n);
@@ -96,7 +97,7 @@ static int start(struct shmipc_pub_priv *p, const struct shmipc_pub_opts *o, boo
 		seg->be->hello(seg);
 	p->pub.tx.full_fence = !(shmipc_wait_caps() & SHMIPC_CAP_MEMBARRIER);
 	p->pub.tx.fence = recall_fence;
-	if (!p->pub.tx.full_fence)
+	if (!p->pub.tx.full_fence && !seg->log.hdr.abort_ns)
 		p->pub.tx.lend_after = SHMIPC_LEND_AFTER;
 	p->opened_sent = p->pub.tx.sent;
 	p->opened_bytes = p->pub.tx.bytes;

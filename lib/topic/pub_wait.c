@@ -4,7 +4,8 @@
  *
  * Dead peers are ignored at once. A subscriber of policy EVICT has the topic's time to
  * move. For the others the publisher sleeps on the position of the subscriber, which
- * wakes it when the position has moved far enough, or when the subscriber dies.
+ * wakes it when the position has moved far enough, or when the subscriber dies. Another
+ * publisher may be in the way, too, which is stopped before its commit: topic_abort.c.
  */
 #include <errno.h>
 #include <string.h>
@@ -49,22 +50,14 @@ static void tell_death(const struct shmipc_pub_priv *p, uint32_t peer, enum shmi
 /* A publisher died with numbers claimed: subscribers that sleep for them continue. */
 static bool bury_pub(struct shmipc_pub_priv *p, const struct shmipc_tlog_block *b)
 {
-	const struct shmipc_tlog *log = &p->t.seg->log;
-	uint64_t claim = shmipc_load_relaxed(&log->pub_line[b->slot].claim);
-	struct shmipc_tlog_settled n;
+	bool dead = !shmipc_topic_pub_alive(p->t.seg, b->slot);
 
-	if (shmipc_topic_pub_alive(p->t.seg, b->slot))
+	/* Of one that is alive, its claim may say what becomes of its messages. */
+	if ((!dead && !p->t.seg->log.hdr.abort_ns) ||
+	    !shmipc_topic_settle(p->t.seg, p->t.end.slot, b->slot))
 		return false;
-	shmipc_tlog_settle(log, b->slot, shmipc_topic_pub_alive, p->t.seg, &n);
-	if (!n.aborted && !n.committed)
-		return false;
-	tell_death(p, b->slot, SHMIPC_ROLE_PRODUCER);
-	if (n.aborted) {
-		shmipc_add_relaxed(&log->pub->aborted, n.aborted);
-		shmipc_probe_abort(p->t.seg, p->t.end.slot, b->slot, claim >> SHMIPC_CLAIM_BITS,
-				   n.aborted);
-	}
-	shmipc_topic_wake(p->t.seg, p->t.end.slot, claim >> SHMIPC_CLAIM_BITS, claim & SHMIPC_CLAIM_MAX);
+	if (dead)
+		tell_death(p, b->slot, SHMIPC_ROLE_PRODUCER);
 	return true;
 }
 
@@ -120,6 +113,8 @@ static bool resolve(struct shmipc_pub_priv *p, const struct shmipc_tlog_block *b
 	*ret_until_ns = SHMIPC_FOREVER;
 	if (shmipc_pub_bury(p, b, sure))
 		return true;
+	if (b->who == SHMIPC_TLOG_PUB)
+		return shmipc_topic_stalled(&p->t, b->pos, ret_until_ns);
 	if (b->who != SHMIPC_TLOG_SUB || !patience_over(p, b, need, ret_until_ns))
 		return false;
 	if (shmipc_tlog_evict(&seg->log, b, 0))	/* not if another publisher was first */
@@ -155,7 +150,7 @@ struct room_wait {
 	uint64_t was;
 	uint64_t need;
 	uint64_t want;		/* after @need: a lot at once would be better */
-	uint64_t until_ns;	/* then it is evicted */
+	uint64_t until_ns;	/* then it is evicted, or aborted */
 	bool fresh;		/* it has just been found in the way */
 	bool pool;		/* it holds a message in the pool */
 	uint32_t asked;		/* sleeps that asked for a lot */

@@ -74,12 +74,12 @@ static const __u64 *entry_poll(void *arg, uint64_t *ret_val)
 	return at;
 }
 
-/* Was the message that we wait for claimed by a dead publisher? Then skip it, or read it. */
+/* Was the message that we wait for claimed by a publisher that is dead, or stopped? Skip it, or read it. */
 static int entry_settle(void *arg, bool sure)
 {
 	struct shmipc_sub_priv *s = arg;
 	struct shmipc_tlog_rx *rx = &s->sub.rx;
-	uint64_t seq = awaited(s), word;
+	uint64_t seq = awaited(s), word, until_ns = SHMIPC_FOREVER;
 	int fate;
 
 	if (s->provisional)
@@ -89,7 +89,7 @@ static int entry_settle(void *arg, bool sure)
 		return 0;
 	fate = shmipc_tlog_fate(&s->t.seg->log, seq, shmipc_topic_pub_alive, s->t.seg, &word);
 	if (fate == SHMIPC_FATE_OPEN)
-		return 0;
+		return shmipc_topic_stalled(&s->t, seq, &until_ns);
 	if (fate == SHMIPC_FATE_WHOLE) {
 		shmipc_tlog_rx_whole(rx, word);
 		return 1;
@@ -144,6 +144,9 @@ static bool entry_look(void *arg, struct shmipc_wait_set *set)
 	s->t.seg->be->watch_peers(s->t.seg, set, shmipc_priv_tlog_pubs(log));
 	if (s->t.seg->read_only)	/* publishers do not know that it sleeps */
 		shmipc_wait_set_tick(set, SHMIPC_TICK_POLL);
+	/* No one tells us that it was claimed, or that its publisher is stopped. */
+	if (shmipc_topic_stalled(&s->t, seq, &set->until_ns))
+		return false;
 	if (shmipc_tlog_undecided(log))
 		shmipc_wait_set_tick(set, SHMIPC_TICK_UNSURE);
 	/* The thread that stops ours wakes us there. */

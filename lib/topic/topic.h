@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 
+#include <shmipc/inline/tlog_abort.h>
 #include <shmipc/topic.h>
 
 #include "payload/copier.h"
@@ -15,6 +16,12 @@
 
 #define TOPIC_SURE_NS	50000000u	/* ask the kernel for the others this often */
 
+/* A message that is claimed, and not there: since when, as far as this end has seen it. */
+struct shmipc_topic_stall {
+	uint64_t seq;			/* its number, plus 1; 0: none */
+	uint64_t since_ns;
+};
+
 /* What publishers and subscribers have in common. */
 struct shmipc_topic_end {
 	struct shmipc_segment *seg;
@@ -22,6 +29,7 @@ struct shmipc_topic_end {
 	struct shmipc_copier copier;	/* the user's, or "auto" */
 	struct shmipc_waiter wait;
 	uint64_t wakes;
+	struct shmipc_topic_stall stall;
 };
 
 /* For probes: our slot. */
@@ -58,6 +66,7 @@ struct shmipc_pub_priv {
 	uint64_t patience_need;
 	uint64_t patience_from_ns;	/* ... since then */
 	uint64_t ask_ns;		/* when to ask the kernel again */
+	uint64_t holes;			/* numbers given up in a row: an entry may be filled by another */
 	/* topic_want.c: when there were so many sleeps, the next number that was wanted */
 	uint64_t sleeps;
 	uint64_t next_wanted;
@@ -173,6 +182,18 @@ void shmipc_topic_wake_wanted(struct shmipc_pub_priv *p, uint64_t seq, uint32_t 
 int shmipc_topic_pub_alive(void *seg, uint32_t slot);
 bool shmipc_topic_sub_alive(struct shmipc_segment *seg, uint32_t slot, uint64_t generation,
 			    bool sure);
+
+/*
+ * topic_abort.c: store the words of what publisher @slot has claimed, if it is decided what
+ * becomes of it, and wake the sleepers; @me: the caller's slot. Was anything done?
+ */
+bool shmipc_topic_settle(struct shmipc_segment *seg, uint32_t me, uint32_t slot);
+/*
+ * Is message @seq in the way of others for longer than the topic allows? Then it is
+ * aborted. *@until_ns is lowered to when to look again, which no one tells us. true: look
+ * again now.
+ */
+bool shmipc_topic_stalled(struct shmipc_topic_end *t, uint64_t seq, uint64_t *until_ns);
 
 /*
  * topic_memory.c: prepare an end's view of the topic's memory: a publisher's of all

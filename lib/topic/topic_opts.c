@@ -18,6 +18,7 @@
 #define ALIGN_DEFAULT	16u
 #define HOLDS_DEFAULT	16u
 #define EVICT_DEFAULT	UINT64_C(100000000)
+#define ABORT_MIN	UINT64_C(1000000)
 #define POLICIES_ALL	(1u << SHMIPC_POLICY_LOSSY | 1u << SHMIPC_POLICY_LOSSLESS | \
 			 1u << SHMIPC_POLICY_EVICT)
 #define CHUNK_MIN	SHMIPC_CTL_PAGE
@@ -57,6 +58,16 @@ static int read_owner(struct shmipc_topic_opts *o)
 	if (!err && !(so.flags & SHMIPC_CREATE))
 		o->flags |= SHMIPC_NO_CREATE;
 	return err;
+}
+
+static int read_abort(const struct shmipc_topic_opts *o)
+{
+	if (o->abort_ns && o->abort_ns < ABORT_MIN)
+		return bad_text("abort-after", shmipc_text_seconds(o->abort_ns), "the least is 0.001 s");
+	if (o->abort_ns && o->publishers == 1)
+		return bad_text("abort-after", shmipc_text_seconds(o->abort_ns),
+				"but a publisher that is the only one is in nobody's way");
+	return 0;
 }
 
 /* A private copy of the user's options. */
@@ -100,7 +111,8 @@ int shmipc_topic_opts_read(struct shmipc_topic_opts *o, const struct shmipc_topi
 		return bad_text("meta", shmipc_text_set(o->meta, metas, 4), "with unknown bits");
 	if (o->policies & ~POLICIES_ALL)
 		return bad_text("policies", shmipc_text_set(o->policies, policies, 4), "with unknown bits");
-	return read_owner(o);
+	err = read_abort(o);
+	return err ? err : read_owner(o);
 }
 
 /* Parts of the pool: at least as many as publishers need to be busy at once. */
@@ -128,6 +140,7 @@ void shmipc_topic_opts_plan(struct shmipc_tlog_opts *l, const struct shmipc_topi
 		.meta = o->meta,
 		.policies = o->policies ? o->policies : POLICIES_ALL,
 		.evict_ns = o->evict_ns ? o->evict_ns : EVICT_DEFAULT,
+		.abort_ns = o->abort_ns,
 		.chunk_bytes = CHUNK_MIN,
 	};
 	if (!(o->flags & SHMIPC_NO_POOL))
@@ -173,6 +186,7 @@ static int match_rounded(const struct shmipc_segment *seg, const struct shmipc_t
 
 	all.publishers = h->pubs;
 	all.subscribers = h->subs;
+	all.abort_ns = 0;
 	shmipc_topic_opts_plan(&l, &all);
 	if (o->align && l.align != h->align)
 		return differs_by_number(seg, "align", o->align, h->align);
@@ -206,6 +220,9 @@ int shmipc_topic_opts_match(const struct shmipc_segment *seg, const struct shmip
 	if (o->evict_ns && o->evict_ns != h->evict_ns)
 		return differs(seg, "evict-after", shmipc_text_seconds(o->evict_ns),
 			       shmipc_text_seconds(h->evict_ns));
+	if (o->abort_ns && o->abort_ns != h->abort_ns)
+		return differs(seg, "abort-after", shmipc_text_seconds(o->abort_ns), h->abort_ns ?
+			       shmipc_text_seconds(h->abort_ns) : (struct shmipc_text){ "none" });
 	return match_rounded(seg, o);
 }
 
@@ -246,6 +263,7 @@ void shmipc_topic_opts_of(const struct shmipc_segment *seg, struct shmipc_topic_
 		.policies = h->policies,
 		.mode = seg->hdr.mode,
 		.evict_ns = h->evict_ns,
+		.abort_ns = h->abort_ns,
 		.page = seg->hdr.page_asked,
 		.node = seg->hdr.node_asked,
 		.uid = seg->hdr.uid,

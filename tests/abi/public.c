@@ -210,7 +210,8 @@ AT(shmipc_topic_opts, node, 80);
 AT(shmipc_topic_opts, uid, 84);
 AT(shmipc_topic_opts, gid, 88);
 AT(shmipc_topic_opts, owner, 92);
-AT(shmipc_topic_opts, reserved1, 96);
+AT(shmipc_topic_opts, abort_ns, 96);
+AT(shmipc_topic_opts, reserved1, 104);
 
 SIZE(shmipc_pub_opts, 40);
 AT(shmipc_pub_opts, struct_bytes, 0);

@@ -90,6 +90,7 @@ TEST_F(topic_opts, defaults)
 	EXPECT_EQ(0, h->meta);
 	EXPECT_EQ(14, h->policies);
 	EXPECT_EQ(100000000, h->evict_ns);
+	EXPECT_EQ(0, h->abort_ns);
 	EXPECT_EQ(8 << 20, pub_stat(self->pub).max_message);
 	/* The options of the topic can be requested exactly as they are. */
 	shmipc_topic_opts_of(pub_priv(self->pub)->t.seg, &o);
@@ -109,6 +110,7 @@ TEST_F(topic_opts, options_that_differ_from_the_creators_are_refused)
 	o.meta = SHMIPC_META_MONO;
 	o.policies = 6;
 	o.evict_ns = 100000000;
+	o.abort_ns = 2000000000;
 	o.mode = 0640;
 	o.page = SHMIPC_PAGE_4K;
 	ASSERT_EQ(0, shmipc_pub_open(&self->pub, TOPIC, &o, NULL)) TH_LOG("%s", shmipc_error_text());
@@ -125,6 +127,7 @@ TEST_F(topic_opts, options_that_differ_from_the_creators_are_refused)
 } while (0)
 	ASK(publishers, 9, "publishers 9", "8");
 	ASK(publishers, 1, "publishers 1", "8");
+	t[n - 1].o.abort_ns = 0;
 	ASK(subscribers, 17, "subscribers 17", "16");
 	ASK(history, 41, "history 41", "40");
 	ASK(align, 64, "align 64", "32");
@@ -138,6 +141,7 @@ TEST_F(topic_opts, options_that_differ_from_the_creators_are_refused)
 	ASK(meta, SHMIPC_META_ALL, "meta all", "mono");
 	ASK(policies, 14, "policies all", "lossy,lossless");
 	ASK(evict_ns, 250000000, "evict-after 0.25 s", "0.1 s");
+	ASK(abort_ns, 1000000000, "abort-after 1 s", "2 s");
 	ASK(mode, 0644, "mode 644", "640");
 	ASK(page, SHMIPC_PAGE_2M, "page 2M", "4K");
 	ASK(flags, SHMIPC_PERSIST, "persist yes", "no");
