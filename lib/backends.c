@@ -39,7 +39,7 @@ const struct shmipc_backend shmipc_mem = {
 	.see = shmipc_mem_see,
 	.reads_open = shmipc_mem_reads_open,
 	.reads_shut = shmipc_mem_reads_shut,
-	.sweep = shmipc_dir_sweep,
+	.sweep = shmipc_mem_sweep,
 	.take = shmipc_table_take,
 	.leave = shmipc_table_leave,
 	.state = shmipc_table_state,
@@ -143,11 +143,20 @@ static void choose(void)
 
 const struct shmipc_backend *shmipc_backend_named(void)
 {
+	if (shmipc_futex_check())
+		return NULL;
 	pthread_once(&once, choose);
 	if (!chosen)
 		(void)shmipc_fail(-EINVAL, "shmipc: SHMIPC_BACKEND is \"%s\", expected mem, dev or auto (EINVAL); correct or unset it",
 				  asked);
 	return chosen;
+}
+
+int shmipc_no_backend(void)
+{
+	int err = shmipc_futex_check();
+
+	return err ? err : -EINVAL;
 }
 
 const struct shmipc_backend *shmipc_backend_of_fd(int fd)

@@ -282,6 +282,39 @@ int shmipc_name_check(const char *name, const char **ret_reason);
 /* The directory of the names; constant for the life of the process. */
 const char *shmipc_segment_dir(void);
 
+/**
+ * struct shmipc_memory_limit - how much memory the control groups leave to this process
+ * @struct_bytes: sizeof this struct, set by the caller
+ * @max_bytes:    the limit of the group that leaves least, of the process's own group and all
+ *                above it that can be seen; 0: no limit
+ * @used_bytes:   what that group has taken of it
+ * @room_bytes:   what can still be taken: what is left, what the kernel can free by dropping
+ *                cached files, and what it can swap out; UINT64_MAX: no limit
+ * @group:        its directory; "": no limit
+ */
+struct shmipc_memory_limit {
+	uint64_t struct_bytes;
+	uint64_t max_bytes;
+	uint64_t used_bytes;
+	uint64_t room_bytes;
+	char group[256];
+};
+
+#define SHMIPC_MEMORY_LIMIT()	SHMIPC_PRIV_SIZED(struct shmipc_memory_limit, )
+
+/**
+ * shmipc_memory_limit_get - ask the kernel for the memory limits of control groups
+ * @ret: filled in
+ *
+ * Where a segment would exceed such a limit the kernel does not refuse its memory, but kills
+ * a process of the group. So the library asks before it takes memory, and creating or
+ * publishing fails with -ENOSPC instead. Other processes of the group may take memory
+ * in the same moment.
+ *
+ * Return: 0, -EINVAL.
+ */
+int shmipc_memory_limit_get(struct shmipc_memory_limit *ret);
+
 #ifdef __cplusplus
 }
 #endif

@@ -16,17 +16,43 @@
 /* Store the text, without a final newline, and return @err, which is negative. */
 int shmipc_fail(int err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/*
+ * The value of @call, which is what the public function around it returns: the text is
+ * then about this call. It is empty if the call has succeeded, whatever was overcome on the
+ * way, and never that of an earlier call.
+ */
+#define SHMIPC_TOLD(call)	(shmipc_untold(), shmipc_told(__func__, call))
+void shmipc_untold(void);
+int shmipc_told(const char *function, int ret);
+
 /* -EINVAL, with a text: of the public function's arguments, @args may not be NULL. */
 int shmipc_null(const char *function, const char *args);
+
+/* A value as text. */
+struct shmipc_text {
+	char s[192];
+};
+
+/*
+ * cause.c: which system call has failed. sys: remember @call and errno, and return the
+ * code, which is negative and in the table of shmipc(7); failed_call: the same, with the
+ * error in @err. cause: "CALL: what strerror says (CODE)", for the text. advice: what to do
+ * about it, beginning with "; ", or "". may_extend: 0; -EFBIG: a file of @bytes is above
+ * the limit of the process.
+ */
+int shmipc_code(int err);
+int shmipc_sys(const char *call);
+int shmipc_failed_call(const char *call, int err);
+void shmipc_no_cause(void);
+bool shmipc_caused_by(const char *call, int code);
+struct shmipc_text shmipc_cause(int code);
+const char *shmipc_advice(int code);
+int shmipc_may_extend(uint64_t bytes);
 
 /*
  * text.c: values as users write them: 16M (1000: 1000), 0.1 s, 660, "mono,wall" (@words
  * by their bits; NULL: unknown) or "none".
  */
-struct shmipc_text {
-	char s[64];
-};
-
 struct shmipc_text shmipc_text_number(uint64_t n);
 struct shmipc_text shmipc_text_bytes(uint64_t bytes);
 struct shmipc_text shmipc_text_seconds(uint64_t ns);

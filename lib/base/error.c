@@ -19,6 +19,22 @@ int shmipc_fail(int err, const char *fmt, ...)
 	return err;
 }
 
+void shmipc_untold(void)
+{
+	error_text[0] = 0;
+	shmipc_no_cause();
+}
+
+int shmipc_told(const char *function, int ret)
+{
+	if (ret >= 0)
+		shmipc_untold();
+	else if (!error_text[0])
+		(void)shmipc_fail(ret, "shmipc: %s(): %s%s", function, shmipc_cause(ret).s,
+				  shmipc_advice(ret));
+	return ret;
+}
+
 int shmipc_null(const char *function, const char *args)
 {
 	return shmipc_fail(-EINVAL, "shmipc: %s(): %s may not be NULL (EINVAL)", function, args);

@@ -179,30 +179,44 @@ close_segment:
 	return err;
 }
 
-SHMIPC_EXPORT int shmipc_channel_attach(struct shmipc_channel **ret, struct shmipc_segment *seg,
-					enum shmipc_role role,
-					const struct shmipc_channel_opts *opts)
+static int attach(struct shmipc_channel **ret, struct shmipc_segment *seg, enum shmipc_role role,
+		  const struct shmipc_channel_opts *opts)
 {
 	struct shmipc_segment *own;
 	int err;
 
 	if (!ret || !seg)
-		return shmipc_null(__func__, "ret or seg");
+		return shmipc_null("shmipc_channel_attach", "ret or seg");
 	err = shmipc_segment_dup(&own, seg);
 	return err ? err : attach_own(ret, own, role, opts);
 }
 
-SHMIPC_EXPORT int shmipc_channel_open(struct shmipc_channel **ret, const char *name,
-				      enum shmipc_role role, const struct shmipc_segment_opts *sopts,
-				      const struct shmipc_channel_opts *opts)
+SHMIPC_EXPORT int shmipc_channel_attach(struct shmipc_channel **ret, struct shmipc_segment *seg,
+					enum shmipc_role role,
+					const struct shmipc_channel_opts *opts)
+{
+	return SHMIPC_TOLD(attach(ret, seg, role, opts));
+}
+
+static int open_channel(struct shmipc_channel **ret, const char *name, enum shmipc_role role,
+			const struct shmipc_segment_opts *sopts,
+			const struct shmipc_channel_opts *opts)
 {
 	struct shmipc_segment *seg;
 	int err;
 
 	if (!ret)
-		return shmipc_null(__func__, "ret");
+		return shmipc_null("shmipc_channel_open", "ret");
 	err = shmipc_segment_open(&seg, name, sopts);
 	return err ? err : attach_own(ret, seg, role, opts);
+}
+
+SHMIPC_EXPORT int shmipc_channel_open(struct shmipc_channel **ret, const char *name,
+				      enum shmipc_role role,
+				      const struct shmipc_segment_opts *sopts,
+				      const struct shmipc_channel_opts *opts)
+{
+	return SHMIPC_TOLD(open_channel(ret, name, role, sopts, opts));
 }
 
 SHMIPC_EXPORT void shmipc_channel_close(struct shmipc_channel *ch)

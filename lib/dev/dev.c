@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "dev/dev.h"
+#include "segment/limit.h"
 #include "segment/page.h"
 
 #ifndef MADV_POPULATE_READ
@@ -33,7 +34,11 @@ int shmipc_dev_ioctl(int fd, unsigned long cmd, void *arg)
 	do
 		ret = ioctl(fd, cmd, arg);
 	while (ret < 0 && errno == EINTR);
-	return ret < 0 ? -errno : ret;
+	if (ret >= 0)
+		return ret;
+	ret = -errno;
+	(void)shmipc_sys("ioctl");
+	return ret;
 }
 
 int shmipc_dev_fd(int flags)
@@ -42,21 +47,23 @@ int shmipc_dev_fd(int flags)
 
 	if (fd >= 0)
 		return fd;
-	err = -errno;
-	if (err == -ENOENT || err == -ENXIO || err == -ENODEV)
+	err = errno;
+	if (err == ENOENT || err == ENXIO || err == ENODEV)
 		return shmipc_fail(-EOPNOTSUPP, "shmipc: open %s: %s: the kernel module is not loaded (EOPNOTSUPP); run: modprobe shmipc, or set SHMIPC_BACKEND=mem",
-				   SHMIPC_DEVICE, strerror(-err));
-	return shmipc_fail(err, "shmipc: open %s: %s (%s)%s", SHMIPC_DEVICE, strerror(-err),
-			   shmipc_error_name(err),
-			   err == -EACCES ? "; become a member of its group (shmipc), or set SHMIPC_BACKEND=mem" : "");
+				   SHMIPC_DEVICE, strerror(err));
+	err = shmipc_failed_call("openat", err);
+	return shmipc_fail(err, "shmipc: open %s: %s%s", SHMIPC_DEVICE, shmipc_cause(err).s,
+			   err == -EACCES ? "; become a member of its group (shmipc), or set SHMIPC_BACKEND=mem" :
+			   shmipc_advice(err));
 }
 
 static int fail_name(int err, const char *verb, const char *name)
 {
-	return shmipc_fail(err, "shmipc: %s \"%s\" on %s: %s (%s)%s", verb, name, SHMIPC_DEVICE,
-			   strerror(-err), shmipc_error_name(err),
+	return shmipc_fail(err, "shmipc: %s \"%s\" on %s: %s%s", verb, name, SHMIPC_DEVICE,
+			   shmipc_cause(err).s,
 			   err == -EACCES ? "; its owner, group or mode does not allow it: all who use it ask for --mode 660 --chgrp GROUP and are members of that group; where its mode lets others read, --read-only is enough" :
-			   err == -ENOENT ? "; it was never created, or its last peer has gone" : "");
+			   err == -ENOENT ? "; it was never created, or its last peer has gone" :
+			   shmipc_advice(err));
 }
 
 /* Maps */
@@ -75,9 +82,9 @@ static int map_raw(struct shmipc_segment *seg)
 				      seg->fd, data.off);
 
 	if (err)
-		return shmipc_fail(err, "shmipc: map %llu bytes of \"%s\" for writing: %s (%s)%s",
-				   (unsigned long long)data.bytes, seg->hdr.name, strerror(-err),
-				   shmipc_error_name(err), shmipc_pages_advice(err));
+		return shmipc_fail(err, "shmipc: map %llu bytes of \"%s\" for writing: %s%s",
+				   (unsigned long long)data.bytes, seg->hdr.name,
+				   shmipc_cause(err).s, shmipc_pages_advice(err));
 	shmipc_dev_prefault(seg->base, data, true);
 	return 0;
 }
@@ -129,8 +136,8 @@ static int map_segment(struct shmipc_segment *seg, const char *name)
 	int ret = shmipc_dev_ioctl(seg->fd, SHMIPC_IOC_STAT, &st);
 
 	if (ret)
-		return shmipc_fail(ret, "shmipc: ask %s what \"%s\" is: %s (%s)", SHMIPC_DEVICE,
-				   name ? name : "", strerror(-ret), shmipc_error_name(ret));
+		return shmipc_fail(ret, "shmipc: ask %s what \"%s\" is: %s%s", SHMIPC_DEVICE,
+				   name ? name : "", shmipc_cause(ret).s, shmipc_advice(ret));
 	ret = check_owner(seg, &st, name);
 	if (ret)
 		return ret;
@@ -138,9 +145,8 @@ static int map_segment(struct shmipc_segment *seg, const char *name)
 	seg->base = NULL;
 	ret = shmipc_pages_map(&seg->base, seg->fd, seg->bytes, PROT_READ, SHMIPC_PAGE_2M);
 	if (ret)
-		return shmipc_fail(ret, "shmipc: map %zu bytes of \"%s\": %s (%s)%s", seg->bytes,
-				   name ? name : "", strerror(-ret), shmipc_error_name(ret),
-				   shmipc_pages_advice(ret));
+		return shmipc_fail(ret, "shmipc: map %zu bytes of \"%s\": %s%s", seg->bytes,
+				   name ? name : "", shmipc_cause(ret).s, shmipc_pages_advice(ret));
 	if (!is_there(seg, SHMIPC_DEV_BODY_OFF(st.peers) +
 		      (st.kind == SHMIPC_KIND_RAW ? 0 : SHMIPC_CTL_PAGE)))
 		return fail_proto(name, "it has no ring header");
@@ -220,6 +226,8 @@ static const char *limit_text(const struct shmipc_dev_create *r, int err)
 		return r->uid == (uint32_t)geteuid() ?
 		       "you must be a member of that group: see id" :
 		       "only root may give segments away";
+	if (shmipc_limited(err))
+		return "make it smaller, or raise that limit";
 	if (err != -ENOSPC)
 		return "make it smaller, or free memory";
 	switch (r->limit) {
@@ -262,11 +270,11 @@ static int fail_create(const struct shmipc_dev_create *r, const char *name, int 
 
 	if (r->flags & SHMIPC_DEV_CHOWN)
 		(void)snprintf(owner, sizeof(owner), ", user %u, group %u", r->uid, r->gid);
-	if (err == -EPERM)
+	if (err == -EPERM && r->flags & SHMIPC_DEV_CHOWN)
 		err = -EACCES;
-	return shmipc_fail(err, "shmipc: create \"%s\": %llu bytes, mode %#o%s, %u peers on %s: %s (%s); %s",
+	return shmipc_fail(err, "shmipc: create \"%s\": %llu bytes, mode %#o%s, %u peers on %s: %s; %s",
 			   name ? name : "", (unsigned long long)(r->data_off + r->data_bytes),
-			   r->mode, owner, r->peers, SHMIPC_DEVICE, strerror(-err), shmipc_error_name(err),
+			   r->mode, owner, r->peers, SHMIPC_DEVICE, shmipc_cause(err).s,
 			   err == -EEXIST ? "another process has just created it" : limit_text(r, err));
 }
 
@@ -351,7 +359,9 @@ static int create_on(struct shmipc_segment *seg, const char *name,
 		r.body_bytes = b.ctl_bytes;
 		r.commit_bytes = b.first_bytes;
 	}
-	ret = shmipc_dev_ioctl(seg->fd, SHMIPC_IOC_CREATE, &r);
+	ret = shmipc_limit_take(b.first_bytes ? b.ctl_bytes + b.first_bytes : r.data_off + r.data_bytes);
+	if (!ret)
+		ret = shmipc_dev_ioctl(seg->fd, SHMIPC_IOC_CREATE, &r);
 	free(body);
 	return ret ? fail_create(&r, name, ret) : 0;
 }
@@ -416,7 +426,7 @@ static int join(int fd)
 
 	if (own < 0) {
 		own = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-		return own < 0 ? -errno : own;
+		return own < 0 ? shmipc_sys("fcntl") : own;
 	}
 	ret = shmipc_dev_ioctl(own, SHMIPC_IOC_JOIN, &r);
 	if (!ret)
@@ -425,9 +435,9 @@ static int join(int fd)
 	if (ret == -ENXIO)
 		return shmipc_fail(-EINVAL, "shmipc: descriptor %d is of %s and has no segment (EINVAL); send that of shmipc_segment_anon()",
 				   fd, SHMIPC_DEVICE);
-	return shmipc_fail(ret, "shmipc: open the segment of descriptor %d: %s (%s)%s", fd,
-			   strerror(-ret), shmipc_error_name(ret),
-			   ret == -EACCES ? "; it was opened for reading only" : "");
+	return shmipc_fail(ret, "shmipc: open the segment of descriptor %d: %s%s", fd,
+			   shmipc_cause(ret).s,
+			   ret == -EACCES ? "; it was opened for reading only" : shmipc_advice(ret));
 }
 
 int shmipc_dev_dup(struct shmipc_segment *seg, struct shmipc_segment *from)

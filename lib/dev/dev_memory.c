@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "dev/dev.h"
+#include "segment/limit.h"
 #include "segment/page.h"
 
 /* *@ret_changed: as in struct shmipc_dev_commit. */
@@ -21,6 +22,17 @@ static int commit(struct shmipc_segment *seg, uint64_t off, uint64_t bytes, uint
 	return ret;
 }
 
+/* The module's memory counts against control groups, too, and they kill. */
+static int within_limit(struct shmipc_segment *seg, uint64_t off, uint64_t bytes)
+{
+	uint64_t missing = bytes;
+	int ret = shmipc_limit_take(bytes);
+
+	if (!ret || commit(seg, off, bytes, SHMIPC_DEV_LOOK, &missing) || missing >= bytes)
+		return ret;
+	return shmipc_limit_take(missing);
+}
+
 int shmipc_dev_commit(struct shmipc_segment *seg, uint64_t off, uint64_t bytes)
 {
 	uint64_t changed;
@@ -28,7 +40,9 @@ int shmipc_dev_commit(struct shmipc_segment *seg, uint64_t off, uint64_t bytes)
 
 	if (!shmipc_pages_within(seg->bytes, SHMIPC_CTL_PAGE, &off, &bytes, true))
 		return -EINVAL;
-	ret = commit(seg, off, bytes, 0, &changed);
+	ret = within_limit(seg, off, bytes);
+	if (!ret)
+		ret = commit(seg, off, bytes, 0, &changed);
 	if (!ret)
 		shmipc_dev_prefault(seg->base, (struct shmipc_span){ off, bytes }, true);
 	return ret;
@@ -53,7 +67,7 @@ int shmipc_dev_commit_huge(struct shmipc_segment *seg, uint64_t off, uint64_t by
 		return ret;
 	if (missing != bytes)
 		return -EAGAIN;
-	if (!has_room(seg->fd, bytes + SHMIPC_PAGES_SPARE))
+	if (!has_room(seg->fd, bytes + SHMIPC_PAGES_SPARE) || shmipc_limit_take(bytes))
 		return -ENOSPC;
 	ret = commit(seg, off, bytes, 0, &changed);
 	if (!ret && now)

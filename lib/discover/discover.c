@@ -94,10 +94,9 @@ static int look(const char *name, struct shmipc_segment_stat *st)
 	return err;
 }
 
-SHMIPC_EXPORT int shmipc_discover_each(const char *pattern, uint32_t kind,
-				       int (*fn)(const char *name, int err,
-						 const struct shmipc_segment_stat *st, void *arg),
-				       void *arg)
+static int each(const char *pattern, uint32_t kind,
+		int (*fn)(const char *name, int err, const struct shmipc_segment_stat *st, void *arg),
+		void *arg)
 {
 	const struct shmipc_backend *be = shmipc_backend_named();
 	struct shmipc_segment_stat st = { .peer = NULL };
@@ -106,8 +105,8 @@ SHMIPC_EXPORT int shmipc_discover_each(const char *pattern, uint32_t kind,
 	int err;
 
 	if (!fn)
-		return shmipc_null(__func__, "fn");
-	err = be ? shmipc_glob_read(&pattern) : -EINVAL;
+		return shmipc_null("shmipc_discover_each", "fn");
+	err = be ? shmipc_glob_read(&pattern) : shmipc_no_backend();
 	if (!err)
 		err = shmipc_names_get(&names, be, pattern);
 	for (i = 0; !err && i < names.n; i++) {
@@ -122,4 +121,12 @@ SHMIPC_EXPORT int shmipc_discover_each(const char *pattern, uint32_t kind,
 	shmipc_names_free(&names);
 	free(st.peer);
 	return err;
+}
+
+SHMIPC_EXPORT int shmipc_discover_each(const char *pattern, uint32_t kind,
+				       int (*fn)(const char *name, int err,
+						 const struct shmipc_segment_stat *st, void *arg),
+				       void *arg)
+{
+	return SHMIPC_TOLD(each(pattern, kind, fn, arg));
 }

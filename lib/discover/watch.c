@@ -307,7 +307,7 @@ static int sleep_until(struct shmipc_watch *w, uint64_t deadline_ns)
 	ns = deadline_ns - now;
 	t = (struct timespec){ (time_t)(ns / 1000000000u), (long)(ns % 1000000000u) };
 	if (ppoll(&p, 1, deadline_ns == UINT64_MAX ? NULL : &t, NULL) < 0)
-		return errno == EINTR ? -EINTR : -errno;
+		return shmipc_sys("ppoll");
 	return 0;
 }
 
@@ -384,9 +384,8 @@ SHMIPC_EXPORT void shmipc_watch_close(struct shmipc_watch *w)
 
 static int fail_open(const struct shmipc_watch *w, int err)
 {
-	return shmipc_fail(err, "shmipc: watch \"%s\": %s (%s)%s", w->pattern, strerror(-err),
-			   shmipc_error_name(err),
-			   err == -EMFILE ? "; raise the limit of open files (ulimit -n)" : "");
+	return shmipc_fail(err, "shmipc: watch \"%s\": %s%s", w->pattern, shmipc_cause(err).s,
+			   shmipc_advice(err));
 }
 
 static int make_descriptors(struct shmipc_watch *w)
@@ -400,7 +399,7 @@ static int make_descriptors(struct shmipc_watch *w)
 		w->waiting = shmipc_fd(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
 	if (w->waiting < 0 || epoll_ctl(w->epoll, EPOLL_CTL_ADD, w->timer, &in) ||
 	    epoll_ctl(w->epoll, EPOLL_CTL_ADD, w->waiting, &in))
-		return fail_open(w, errno == ENFILE ? -EMFILE : -errno);
+		return fail_open(w, shmipc_sys("epoll_create1, timerfd_create, eventfd2 or epoll_ctl"));
 	return 0;
 }
 
@@ -426,16 +425,15 @@ static struct shmipc_watch *new_watch(const struct shmipc_backend *be, const cha
 	return w;
 }
 
-SHMIPC_EXPORT int shmipc_watch_open(struct shmipc_watch **ret, const char *pattern, uint32_t kind,
-				    uint32_t flags)
+static int open_watch(struct shmipc_watch **ret, const char *pattern, uint32_t kind, uint32_t flags)
 {
 	const struct shmipc_backend *be = shmipc_backend_named();
 	struct shmipc_watch *w;
 	int err;
 
 	if (!ret)
-		return shmipc_null(__func__, "ret");
-	err = be ? shmipc_glob_read(&pattern) : -EINVAL;
+		return shmipc_null("shmipc_watch_open", "ret");
+	err = be ? shmipc_glob_read(&pattern) : shmipc_no_backend();
 	if (err)
 		return err;
 	if (flags & ~(SHMIPC_WATCH_ENDS | SHMIPC_WATCH_NEW))
@@ -462,4 +460,10 @@ SHMIPC_EXPORT int shmipc_watch_open(struct shmipc_watch **ret, const char *patte
 	show_ready(w);
 	*ret = w;
 	return 0;
+}
+
+SHMIPC_EXPORT int shmipc_watch_open(struct shmipc_watch **ret, const char *pattern, uint32_t kind,
+				    uint32_t flags)
+{
+	return SHMIPC_TOLD(open_watch(ret, pattern, kind, flags));
 }

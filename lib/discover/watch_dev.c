@@ -54,8 +54,8 @@ static int dev_names(struct shmipc_watch *w, bool tick)
 	}
 	(void)close(fd);
 	if (ret != -ENOENT)
-		return shmipc_fail(ret, "shmipc: list the segments of %s: %s (%s)", SHMIPC_DEVICE,
-				   strerror(-ret), shmipc_error_name(ret));
+		return shmipc_fail(ret, "shmipc: list the segments of %s: %s%s", SHMIPC_DEVICE,
+				   shmipc_cause(ret).s, shmipc_advice(ret));
 	shmipc_watch_round_end(w);
 	return 0;
 }
@@ -120,7 +120,7 @@ static int copy_table(int fd, uint32_t slots, struct shmipc_peer_slot *to)
 	unsigned char *p = mmap(NULL, bytes, PROT_READ, MAP_SHARED, fd, 0);
 
 	if (p == MAP_FAILED)
-		return -errno;
+		return shmipc_sys("mmap");
 	memcpy(to, p + SHMIPC_DEV_PEERS_OFF, slots * sizeof(*to));
 	(void)munmap(p, bytes);
 	return 0;

@@ -267,7 +267,7 @@ static int mem_ident(struct shmipc_watch *w, const char *name, struct watch_iden
 	if (!path_of(name, path, sizeof(path)))
 		return -ENOENT;
 	if (lstat(path, &st))
-		return errno == ENOTDIR ? -ENOENT : -errno;
+		return errno == ENOTDIR ? -ENOENT : shmipc_sys("lstat");
 	if (S_ISDIR(st.st_mode) || is_finished(path, &st))
 		return -ENOENT;
 	ret->w[0] = st.st_ino;
@@ -285,7 +285,7 @@ static int open_file(const char *name)
 	if (!path_of(name, path, sizeof(path)))
 		return -ENOENT;
 	fd = shmipc_fd(open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
-	return fd >= 0 ? fd : errno == ELOOP ? -EPROTO : -errno;
+	return fd >= 0 ? fd : errno == ELOOP ? -EPROTO : shmipc_sys("openat");
 }
 
 static int read_hdr(int fd, const char *name, struct shmipc_seg_hdr *h, uint64_t *ret_ino)
@@ -293,7 +293,7 @@ static int read_hdr(int fd, const char *name, struct shmipc_seg_hdr *h, uint64_t
 	struct stat st;
 
 	if (fstat(fd, &st))
-		return -errno;
+		return shmipc_sys("fstat");
 	*ret_ino = st.st_ino;
 	if (!S_ISREG(st.st_mode) || st.st_size < (off_t)sizeof(*h) ||
 	    pread(fd, h, sizeof(*h), 0) != (ssize_t)sizeof(*h))
@@ -318,7 +318,7 @@ static int mem_look(struct shmipc_watch *w, struct watch_seg *s)
 	s->map_bytes = (s->map_bytes + (page ? page : SHMIPC_CTL_PAGE) - 1) &
 		       ~((page ? page : SHMIPC_CTL_PAGE) - 1);
 	map = mmap(NULL, s->map_bytes, PROT_READ, MAP_SHARED, fd, 0);
-	err = map == MAP_FAILED ? -errno : 0;
+	err = map == MAP_FAILED ? shmipc_sys("mmap") : 0;
 	if (err)
 		goto out;
 	(void)madvise(map, s->map_bytes, MADV_DONTFORK);

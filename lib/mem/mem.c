@@ -1,10 +1,5 @@
 // SPDX-License-Identifier: MIT
-/*
- * mem.c - segments in ordinary shared memory: files by name
- *
- * A new file is created without a name, filled, locked, and only then linked: a process
- * that finds it finds it complete, and a creator killed before that leaves nothing.
- */
+/* mem.c - segments in ordinary shared memory: files by name; see mem_create.c for new ones */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -26,11 +21,12 @@
 
 static int fail_open(int err, const char *name)
 {
-	return shmipc_fail(err, "shmipc: open \"%s\" in %s: %s (%s)%s", name, shmipc_segment_dir(),
-			   strerror(-err), shmipc_error_name(err),
+	return shmipc_fail(err, "shmipc: open \"%s\" in %s: %s%s", name, shmipc_segment_dir(),
+			   shmipc_cause(err).s,
 			   err == -ENOENT ? "; it was never created, or its last peer has gone" :
 			   err == -EISDIR ? "; a directory has this name: remove it, or use another name" :
-			   err == -EBUSY ? "; another process holds its gate lock and does not release it" : "");
+			   err == -EBUSY ? "; another process holds its gate lock and does not release it" :
+			   shmipc_advice(err));
 }
 
 /* The file cannot be opened. */
@@ -44,14 +40,16 @@ static int fail_file(int dir, const char *file, int err, const char *name)
 static int read_hdr(int fd, const char *name, struct shmipc_seg_hdr *ret, uint64_t *ret_bytes)
 {
 	struct stat st;
+	ssize_t n;
 
 	if (fstat(fd, &st))
-		return fail_open(-errno, name);
+		return fail_open(shmipc_sys("fstat"), name);
 	if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size < sizeof(*ret))
 		return shmipc_fail(-EPROTO, "shmipc: open \"%s\": a file of %lld bytes is not a segment (EPROTO); remove it",
 				   name, (long long)st.st_size);
-	if (pread(fd, ret, sizeof(*ret), 0) != (ssize_t)sizeof(*ret))
-		return fail_open(-EPROTO, name);
+	n = pread(fd, ret, sizeof(*ret), 0);
+	if (n != (ssize_t)sizeof(*ret))
+		return fail_open(n < 0 ? shmipc_sys("pread") : -EPROTO, name);
 	*ret_bytes = (uint64_t)st.st_size;
 	return shmipc_hdr_check(ret, *ret_bytes, name);
 }
@@ -83,16 +81,19 @@ static int remove_unused(int dir, const char *file, int fd)
 		return -EBUSY;
 	if (!unlinkat(dir, file, 0))
 		return 0;
-	return errno == EPERM || errno == EACCES ? shmipc_mem_finish(fd) : -errno;
+	return errno == EPERM || errno == EACCES ? shmipc_mem_finish(fd) : shmipc_sys("unlinkat");
 }
 
-static int map_file(struct shmipc_segment *seg, int prot)
+int shmipc_mem_map(struct shmipc_segment *seg, int prot)
 {
 	struct stat st;
 	int err;
 
-	if (fstat(seg->fd, &st))
-		return -errno;
+	if (fstat(seg->fd, &st)) {
+		err = shmipc_sys("fstat");
+		return shmipc_fail(err, "shmipc: map a segment: %s%s", shmipc_cause(err).s,
+				   shmipc_advice(err));
+	}
 	seg->bytes = (size_t)st.st_size;
 	if (seg->bytes < sizeof(seg->hdr))
 		return shmipc_fail(-EPROTO, "shmipc: map a segment: %zu bytes are too few (EPROTO)",
@@ -100,8 +101,8 @@ static int map_file(struct shmipc_segment *seg, int prot)
 	seg->base = NULL;
 	err = shmipc_pages_map(&seg->base, seg->fd, seg->bytes, prot, SHMIPC_PAGE_2M);
 	if (err)
-		return shmipc_fail(err, "shmipc: map %zu bytes: %s (%s)%s", seg->bytes,
-				   strerror(-err), shmipc_error_name(err), shmipc_pages_advice(err));
+		return shmipc_fail(err, "shmipc: map %zu bytes: %s%s", seg->bytes,
+				   shmipc_cause(err).s, shmipc_pages_advice(err));
 	return 0;
 }
 
@@ -140,11 +141,10 @@ static int join(int dir, const char *file, const char *name, int fd,
 
 	if (ret)
 		return fail_open(ret, name);
-	if (!shmipc_mem_still_linked(dir, file, fd))
+	ret = read_hdr(fd, name, &h, &bytes);
+	if (ret != -EPERM && ret != -ENOSYS && !shmipc_mem_still_linked(dir, file, fd))
 		ret = -EAGAIN;		/* removed while we waited */
-	else
-		ret = read_hdr(fd, name, &h, &bytes);
-	if (ret != -EAGAIN && !shmipc_lock_held(fd, LOCK_USE) &&
+	if (ret != -EAGAIN && ret != -EPERM && ret != -ENOSYS && !shmipc_lock_held(fd, LOCK_USE) &&
 	    (shmipc_mem_is_finished(fd) || (!ret && !(h.flags & SHMIPC_SEG_PERSISTENT)))) {
 		/* A leftover of a killed process. */
 		shmipc_gate_unlock(fd);
@@ -155,14 +155,14 @@ static int join(int dir, const char *file, const char *name, int fd,
 		if (ret == -ENOENT)
 			return fail_open(ret, name);
 		if (ret && ret != -EBUSY)
-			return shmipc_fail(ret, "shmipc: open \"%s\": left behind by a killed process, and we may not remove it: %s (%s); its owner or root must run: shmipc gc",
-					   name, strerror(-ret), shmipc_error_name(ret));
+			return shmipc_fail(ret, "shmipc: open \"%s\": left behind by a killed process, and we may not remove it: %s; its owner or root must run: shmipc gc",
+					   name, shmipc_cause(ret).s);
 		return -EAGAIN;
 	}
 	if (!ret)
 		ret = shmipc_mem_may_join(dir, name, fd, o);
 	if (!ret)
-		ret = shmipc_lock_set(fd, LOCK_USE, F_RDLCK);
+		ret = shmipc_use_lock(fd, name);
 	shmipc_gate_unlock(fd);
 	return ret;
 }
@@ -190,7 +190,7 @@ int shmipc_mem_open(struct shmipc_segment *seg, const char *name)
 		ret = fail_open(-EBUSY, name);
 	if (ret)
 		goto no_fd;
-	ret = map_file(seg, PROT_READ | PROT_WRITE);
+	ret = shmipc_mem_map(seg, PROT_READ | PROT_WRITE);
 	if (ret)
 		goto close_fd;
 	ret = shmipc_mem_read(seg, name);
@@ -209,160 +209,55 @@ no_fd:
 	return ret;
 }
 
-/* Length, memory, header and ring of a new file, which no other process knows yet. */
-int shmipc_mem_fill(struct shmipc_segment *seg, const char *name,
-		    const struct shmipc_segment_opts *o, uint32_t flags)
-{
-	struct shmipc_pages pages = { .asked = o->page, .fs_page = shmipc_pages_of_fs(seg->fd),
-				      .node_asked = o->flags & SHMIPC_ON_NODE ? o->node : -1,
-				      .node_got = -1 };
-	struct shmipc_seg_hdr h;
-	struct shmipc_body b;
-	uint64_t ctl, bytes;
-	struct stat st;
-	int ret;
-
-	pages.lazy = o->page < SHMIPC_PAGE_2M && !(o->flags & SHMIPC_POPULATE);
-	ret = shmipc_opts_plan(&h, &b, o, seg->make_log, name, &pages);
-	if (ret)
-		return ret;
-	pages.first_bytes = b.first_bytes;
-	ctl = shmipc_priv_round_up(h.body_off + b.ctl_bytes, SHMIPC_CTL_PAGE);
-	if (ctl > h.data_off)
-		ctl = h.data_off;
-	bytes = pages.fs_page ? shmipc_priv_round_up(h.total_bytes, pages.fs_page) : h.total_bytes;
-	/* One that is finished may be larger, and somebody may be looking at it. */
-	if (fstat(seg->fd, &st) || ((uint64_t)st.st_size < bytes && ftruncate(seg->fd, (off_t)bytes))) {
-		ret = -errno;
-		goto no_memory;
-	}
-	if (!(o->flags & (SHMIPC_CHOWN | SHMIPC_CHGRP)))
-		h.gid = st.st_gid;	/* the directory may determine it */
-	ret = map_file(seg, PROT_READ | PROT_WRITE);
-	if (ret)
-		return ret;
-	ret = shmipc_pages_populate(&pages, seg->fd, seg->base, bytes, ctl, h.data_off);
-	if (ret)
-		goto unmap;
-	h.flags |= flags;
-	h.page_got = pages.got;
-	h.node_got = pages.node_got;
-	shmipc_segment_fill(seg->base, &h, &b);
-	ret = shmipc_segment_read(seg, name);
-	if (!ret)
-		return 0;
-
-unmap:
-	(void)munmap(seg->base, seg->bytes);
-	seg->base = NULL;
-no_memory:
-	return shmipc_fail(ret, "shmipc: create \"%s\": %llu bytes in %s: %s (%s); %s", name ? name : "",
-			   (unsigned long long)bytes, name ? shmipc_segment_dir() : "a memfd",
-			   strerror(-ret), shmipc_error_name(ret),
-			   ret == -EINVAL ? "does that NUMA node exist? see: shmipc doctor" :
-			   "make it smaller, or free memory there (df shows it)");
-}
-
-static int link_name(int dir, const char *file, const char *name, int fd)
-{
-	char self[32];
-	int err;
-
-	(void)snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
-	if (!linkat(AT_FDCWD, self, dir, file, AT_SYMLINK_FOLLOW))
-		return 0;
-	err = -errno;
-	if (err == -ENOENT)
-		return shmipc_fail(-EOPNOTSUPP, "shmipc: create \"%s\": cannot link it without /proc (EOPNOTSUPP); mount /proc",
-				   name);
-	return shmipc_fail(err, "shmipc: create \"%s\" in %s: %s (%s)", name, shmipc_segment_dir(),
-			   strerror(-err), shmipc_error_name(err));
-}
-
-/* The name of @old is free, if it still had it. */
-static int unname(int dir, const char *file, const char *name, const struct shmipc_segment *old)
-{
-	int ret = shmipc_gate_lock(old->fd, F_WRLCK, GATE_PATIENCE_NS);
-
-	if (!ret && shmipc_mem_still_linked(dir, file, old->fd) && unlinkat(dir, file, 0))
-		ret = errno == EPERM ? -EACCES : -errno;
-	shmipc_gate_unlock(old->fd);
-	return ret ? shmipc_fail(ret, "shmipc: replace \"%s\" in %s: %s (%s); its owner, user %u, or root can",
-				 name, shmipc_segment_dir(), strerror(-ret), shmipc_error_name(ret),
-				 old->hdr.uid) : 0;
-}
-
-int shmipc_mem_create(struct shmipc_segment *seg, const char *name,
-		      const struct shmipc_segment_opts *o)
+/* By name, if it still has it: without /proc there is no other way. */
+static int reopen_name(const struct shmipc_segment *from)
 {
 	char file[SHMIPC_FILE_MAX];
-	int dir = shmipc_dir_open(true), ret;
+	int dir, fd;
 
+	if (!from->hdr.name[0])
+		return -EOPNOTSUPP;
+	dir = shmipc_dir_open(false);
 	if (dir < 0)
 		return dir;
-	shmipc_name_to_file(name, file);
-	seg->fd = shmipc_fd(openat(dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
-	if (seg->fd < 0) {
-		ret = -errno;
-		if (ret == -EISDIR || ret == -ENOENT)
-			ret = -EOPNOTSUPP;
-		ret = shmipc_fail(ret, "shmipc: create \"%s\" in %s: %s (%s); set SHMIPC_DIR to a directory that you may write, on tmpfs or hugetlbfs",
-				  name, shmipc_segment_dir(), strerror(-ret), shmipc_error_name(ret));
-		goto close_dir;
+	shmipc_name_to_file(from->hdr.name, file);
+	fd = open_file(dir, file);
+	if (fd >= 0 && !shmipc_mem_still_linked(dir, file, from->fd)) {
+		(void)close(fd);
+		fd = -EOPNOTSUPP;
 	}
-	ret = shmipc_mem_fill(seg, name, o, 0);
-	if (ret)
-		goto close_fd;
-	ret = shmipc_mem_set_owner(seg->fd, name, seg, o);
-	if (!ret)
-		ret = shmipc_lock_set(seg->fd, LOCK_USE, F_RDLCK);
-	if (!ret && seg->replaces)
-		ret = unname(dir, file, name, seg->replaces);
-	if (!ret)
-		ret = link_name(dir, file, name, seg->fd);
-	if (ret)
-		goto unmap;
 	(void)close(dir);
-	return 0;
-
-unmap:
-	(void)munmap(seg->base, seg->bytes);
-	seg->base = NULL;
-close_fd:
-	(void)close(seg->fd);
-	seg->fd = -1;
-	if (ret == -EEXIST)
-		ret = shmipc_mem_create_in(seg, dir, name, o);
-close_dir:
-	(void)close(dir);
-	return ret;
+	return fd;
 }
 
 /* A file description of our own for the file behind another one's descriptor. */
-static int reopen(int fd)
+static int reopen(const struct shmipc_segment *from)
 {
 	char self[32];
 	int ret;
 
-	(void)snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+	(void)snprintf(self, sizeof(self), "/proc/self/fd/%d", from->fd);
 	ret = shmipc_fd(open(self, O_RDWR | O_CLOEXEC));
 	if (ret >= 0)
 		return ret;
-	ret = errno == ENOENT ? -EOPNOTSUPP : -errno;
-	return shmipc_fail(ret, "shmipc: open %s again: %s (%s)%s", self, strerror(-ret),
-			   shmipc_error_name(ret), ret == -EOPNOTSUPP ? "; mount /proc" : "");
+	ret = errno == ENOENT ? reopen_name(from) : shmipc_sys("openat");
+	if (ret >= 0)
+		return ret;
+	return shmipc_fail(ret, "shmipc: open %s again: %s%s", self, shmipc_cause(ret).s,
+			   ret == -EOPNOTSUPP ? "; for a segment without a name this needs /proc: mount it" :
+			   shmipc_advice(ret));
 }
 
 int shmipc_mem_dup(struct shmipc_segment *seg, struct shmipc_segment *from)
 {
 	int ret;
 
-	seg->fd = reopen(from->fd);
+	seg->fd = reopen(from);
 	if (seg->fd < 0)
 		return seg->fd;
-	ret = shmipc_lock_set(seg->fd, LOCK_USE, F_RDLCK);
+	ret = shmipc_use_lock(seg->fd, from->hdr.name);
 	if (!ret)
-		ret = map_file(seg, PROT_READ | PROT_WRITE);
+		ret = shmipc_mem_map(seg, PROT_READ | PROT_WRITE);
 	if (ret)
 		goto close_fd;
 	ret = shmipc_mem_read(seg, from->hdr.name);
@@ -425,10 +320,11 @@ int shmipc_mem_unlink(const char *name)
 	if (!ret && fd >= 0 && !shmipc_mem_still_linked(dir, file, fd))
 		ret = -ENOENT;
 	if (!ret && unlinkat(dir, file, 0))
-		ret = errno != EPERM ? -errno : fd >= 0 && shmipc_mem_is_finished(fd) ? -ENOENT : -EACCES;
+		ret = errno != EPERM ? shmipc_sys("unlinkat") :
+		      fd >= 0 && shmipc_mem_is_finished(fd) ? -ENOENT : -EACCES;
 	if (ret)
-		ret = shmipc_fail(ret, "shmipc: remove \"%s\" in %s: %s (%s)", name,
-				  shmipc_segment_dir(), strerror(-ret), shmipc_error_name(ret));
+		ret = shmipc_fail(ret, "shmipc: remove \"%s\" in %s: %s%s", name,
+				  shmipc_segment_dir(), shmipc_cause(ret).s, shmipc_advice(ret));
 	if (fd >= 0)
 		(void)close(fd);
 out:
@@ -455,7 +351,7 @@ int shmipc_mem_look(struct shmipc_segment *seg, const char *name, int *ret_in_us
 	ret = !*ret_in_use && shmipc_mem_is_finished(seg->fd) ? fail_open(-ENOENT, name) :
 	      read_hdr(seg->fd, name, &seg->hdr, &(uint64_t){ 0 });
 	if (!ret)
-		ret = map_file(seg, PROT_READ);
+		ret = shmipc_mem_map(seg, PROT_READ);
 	if (!ret)
 		ret = shmipc_mem_read(seg, name);
 	if (!ret)
@@ -481,7 +377,7 @@ int shmipc_mem_each(int (*fn)(const char *name, void *arg), void *arg)
 		return fd == -ENOENT ? 0 : fd;
 	d = fdopendir(fd);
 	if (!d) {
-		ret = -errno;
+		ret = shmipc_sys("fdopendir");
 		(void)close(fd);
 		return ret;
 	}

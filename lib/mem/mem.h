@@ -19,6 +19,7 @@ int shmipc_lock_set(int fd, int64_t at, short type);
 bool shmipc_lock_held(int fd, int64_t at);
 int shmipc_gate_lock(int fd, short type, uint64_t patience_ns);
 void shmipc_gate_unlock(int fd);
+int shmipc_use_lock(int fd, const char *name);	/* with a text if it fails */
 
 /* mem.c: functions of the backend's table; see backend.h */
 int shmipc_mem_create(struct shmipc_segment *seg, const char *name,
@@ -42,9 +43,13 @@ int shmipc_mem_reads_open(struct shmipc_segment *seg, bool on);
 int shmipc_mem_reads_shut(struct shmipc_segment *seg, bool on);
 extern const struct shmipc_locks shmipc_file_locks;
 
-/* mem.c, for mem_anon.c */
+/* mem_create.c, for mem_anon.c, too */
 int shmipc_mem_fill(struct shmipc_segment *seg, const char *name,
 		    const struct shmipc_segment_opts *o, uint32_t flags);
+void shmipc_mem_sweep(void);		/* what killed creators left */
+
+/* mem.c, for the others */
+int shmipc_mem_map(struct shmipc_segment *seg, int prot);
 int shmipc_mem_dup(struct shmipc_segment *seg, struct shmipc_segment *from);
 
 bool shmipc_mem_still_linked(int dir, const char *file, int fd);

@@ -21,7 +21,7 @@ static int open_memfd(const struct shmipc_segment_opts *o)
 		fd = shmipc_fd(memfd_create("shmipc", flags | MFD_HUGETLB | MFD_HUGE_1GB));
 	if (fd < 0)
 		fd = shmipc_fd(memfd_create("shmipc", flags));
-	return fd < 0 ? -errno : fd;
+	return fd < 0 ? shmipc_sys("memfd_create") : fd;
 }
 
 int shmipc_mem_anon(struct shmipc_segment *seg, const struct shmipc_segment_opts *o)
@@ -31,8 +31,8 @@ int shmipc_mem_anon(struct shmipc_segment *seg, const struct shmipc_segment_opts
 
 	seg->fd = open_memfd(o);
 	if (seg->fd < 0)
-		return shmipc_fail(seg->fd, "shmipc: memfd_create: %s (%s)", strerror(-seg->fd),
-				   shmipc_error_name(seg->fd));
+		return shmipc_fail(seg->fd, "shmipc: create a segment without a name: %s%s",
+				   shmipc_cause(seg->fd).s, shmipc_advice(seg->fd));
 	ret = shmipc_mem_fill(seg, NULL, o, SHMIPC_SEG_ANON);
 	if (ret && shmipc_pages_of_fs(seg->fd)) {
 		/* No such huge pages are free: use small ones. */
@@ -44,9 +44,10 @@ int shmipc_mem_anon(struct shmipc_segment *seg, const struct shmipc_segment_opts
 		ret = shmipc_mem_fill(seg, NULL, o, SHMIPC_SEG_ANON);
 	}
 	if (!ret && fcntl(seg->fd, F_ADD_SEALS, SEALS))
-		ret = shmipc_fail(-EOPNOTSUPP, "shmipc: seal a memfd: %s (EOPNOTSUPP)", strerror(errno));
+		ret = shmipc_fail(-EOPNOTSUPP, "shmipc: seal a memfd: fcntl: %s (EOPNOTSUPP)",
+				  strerror(errno));
 	if (!ret)
-		ret = shmipc_lock_set(seg->fd, LOCK_USE, F_RDLCK);
+		ret = shmipc_use_lock(seg->fd, NULL);
 	if (!ret)
 		return 0;
 	if (seg->base)

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "mem/mem.h"
@@ -27,7 +28,7 @@ static int dir_absolute(const char *env)
 	int len;
 
 	if (*env != '/' && !getcwd(cwd, sizeof(cwd)))
-		return -errno;
+		return shmipc_sys("getcwd");
 	len = snprintf(dir_path, sizeof(dir_path), "%s%s%s", cwd, *env != '/' ? "/" : "", env);
 	if (len < 0 || (size_t)len >= sizeof(dir_path))
 		return -ENAMETOOLONG;
@@ -51,7 +52,10 @@ static void dir_init(void)
 
 SHMIPC_EXPORT const char *shmipc_segment_dir(void)
 {
-	pthread_once(&dir_once, dir_init);
+	if (shmipc_futex_check())
+		dir_init();	/* nothing can be opened, but the directory is known */
+	else
+		pthread_once(&dir_once, dir_init);
 	return dir_path;
 }
 
@@ -97,14 +101,16 @@ static int dir_make_once(const char *path)
 	int err = 0;
 
 	if (getrandom(&random, sizeof(random), 0) != (ssize_t)sizeof(random))
-		return -errno;
+		return shmipc_sys("getrandom");
 	(void)snprintf(tmp, sizeof(tmp), "%s.%016llx", path, (unsigned long long)random);
 	if (mkdir(tmp, 0700))
-		return -errno;
-	if (chmod(tmp, 01777) || renameat2(AT_FDCWD, tmp, AT_FDCWD, path, RENAME_NOREPLACE)) {
-		err = -errno;
+		return shmipc_sys("mkdir");
+	if (chmod(tmp, 01777))
+		err = shmipc_sys("chmod");
+	else if (renameat2(AT_FDCWD, tmp, AT_FDCWD, path, RENAME_NOREPLACE))
+		err = shmipc_sys("renameat2");
+	if (err)
 		(void)rmdir(tmp);
-	}
 	return err == -EEXIST ? 0 : err;
 }
 
@@ -166,8 +172,9 @@ static int dir_trust(int fd)
 	if (dir_named)
 		return 0;
 	if (fstat(fd, &st))
-		return shmipc_fail(-errno, "shmipc: stat of directory \"%s\": %s (%s)", path,
-				   strerror(errno), shmipc_error_name(-errno));
+		return shmipc_fail(shmipc_sys("fstat"), "shmipc: directory \"%s\": %s%s", path,
+				   shmipc_cause(shmipc_code(errno)).s,
+				   shmipc_advice(shmipc_code(errno)));
 	if (st.st_uid && st.st_uid != geteuid())
 		return shmipc_fail(-EACCES, "shmipc: directory \"%s\" belongs to user %u, who could replace what others put there (EACCES); let root create it, see shmipc_users(7), or set SHMIPC_DIR to a directory that you trust, this one or another",
 				   path, st.st_uid);
@@ -184,6 +191,21 @@ static int dir_open_path(const char *path)
 			      (dir_named ? 0 : O_NOFOLLOW)));
 }
 
+static const char *why_not_made(const char *path, int err)
+{
+	char parent[sizeof(dir_path)], *slash;
+	struct statfs s;
+
+	(void)snprintf(parent, sizeof(parent), "%s", path);
+	slash = strrchr(parent, '/');
+	if (slash)
+		slash[slash == parent] = 0;
+	if (err == -ENOSPC && !statfs(parent, &s) && s.f_files && !s.f_ffree)
+		return "; the file system has no inode left (df -i shows it): remove files there, or mount it with a larger nr_inodes=";
+	return *shmipc_advice(err) ? shmipc_advice(err) :
+	       "; create it yourself, or set SHMIPC_DIR to one that you may write";
+}
+
 int shmipc_dir_open(bool make)
 {
 	const char *path = shmipc_segment_dir();
@@ -197,8 +219,8 @@ int shmipc_dir_open(bool make)
 	if (fd < 0 && errno == ENOENT && make) {
 		err = dir_make(path);
 		if (err)
-			return shmipc_fail(err, "shmipc: create directory \"%s\": %s (%s); create it yourself, or set SHMIPC_DIR to one that you may write",
-					   path, strerror(-err), shmipc_error_name(err));
+			return shmipc_fail(err, "shmipc: create directory \"%s\": %s%s", path,
+					   shmipc_cause(err).s, why_not_made(path, err));
 		fd = dir_open_path(path);
 	}
 	if (fd >= 0) {
@@ -208,10 +230,10 @@ int shmipc_dir_open(bool make)
 		(void)close(fd);
 		return err;
 	}
-	err = -errno;
-	return shmipc_fail(err, "shmipc: open directory \"%s\": %s (%s); %s", path, strerror(-err),
-			   shmipc_error_name(err),
-			   err == -ENOENT ? "no segment was ever created here" :
-			   err == -ENOTDIR ? "a file or a link is in its place: remove it, or set SHMIPC_DIR to a directory" :
-			   "set SHMIPC_DIR to one that you may use");
+	err = errno == ELOOP ? shmipc_failed_call("openat", ENOTDIR) : shmipc_sys("openat");
+	return shmipc_fail(err, "shmipc: open directory \"%s\": %s%s", path, shmipc_cause(err).s,
+			   err == -ENOENT ? "; no segment was ever created here" :
+			   err == -ENOTDIR ? "; a file or a link is in its place: remove it, or set SHMIPC_DIR to a directory" :
+			   err == -EACCES ? "; set SHMIPC_DIR to one that you may use" :
+			   shmipc_advice(err));
 }

@@ -54,9 +54,11 @@ int shmipc_mem_finish(int fd)
 	if (pread(fd, &h, sizeof(h), 0) != (ssize_t)sizeof(h) || h.magic != SHMIPC_SEG_MAGIC)
 		return -EACCES;		/* not ours to change */
 	h.flags |= SHMIPC_SEG_FINISHED;
+	if (shmipc_may_extend(sizeof(h)))
+		return -EFBIG;
 	if (pwrite(fd, &h.flags, sizeof(h.flags), offsetof(struct shmipc_seg_hdr, flags)) !=
 	    (ssize_t)sizeof(h.flags))
-		return -errno;
+		return shmipc_sys("pwrite");
 	give_back(fd);
 	(void)futimens(fd, NULL);	/* watches of the directory look */
 	return 0;
@@ -95,7 +97,7 @@ static int fill(struct shmipc_segment *seg, int dir, const char *name,
 {
 	struct shmipc_segment_opts own = *o;
 	struct stat st;
-	int ret = fstat(seg->fd, &st) ? -errno : fits(dir, &st, name, o);
+	int ret = fstat(seg->fd, &st) ? shmipc_sys("fstat") : fits(dir, &st, name, o);
 
 	if (ret)
 		return ret;
@@ -107,7 +109,7 @@ static int fill(struct shmipc_segment *seg, int dir, const char *name,
 	ret = shmipc_mem_fill(seg, name, &own, SHMIPC_SEG_FINISHED);
 	if (ret)
 		return ret;
-	ret = shmipc_lock_set(seg->fd, LOCK_USE, F_RDLCK);
+	ret = shmipc_use_lock(seg->fd, name);
 	if (!ret) {
 		begin(seg);
 		return 0;

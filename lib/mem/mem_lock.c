@@ -29,7 +29,15 @@ int shmipc_lock_set(int fd, int64_t at, short type)
 	do
 		ret = fcntl(fd, F_OFD_SETLK, &l);
 	while (ret && errno == EINTR);
-	return ret ? -errno : 0;
+	return !ret ? 0 : errno == EAGAIN || errno == EACCES ? -errno : shmipc_sys("fcntl");
+}
+
+int shmipc_use_lock(int fd, const char *name)
+{
+	int ret = shmipc_lock_set(fd, LOCK_USE, F_RDLCK);
+
+	return ret ? shmipc_fail(ret, "shmipc: open \"%s\": lock it: %s%s", name ? name : "",
+				 shmipc_cause(ret).s, shmipc_advice(ret)) : 0;
 }
 
 /* Does another file description hold this byte? */

@@ -17,10 +17,10 @@
 
 static int fail_stat(const char *name)
 {
-	int err = -errno;
+	int err = shmipc_sys("fstat");
 
-	return shmipc_fail(err, "shmipc: stat of \"%s\": %s (%s)", name, strerror(-err),
-			   shmipc_error_name(err));
+	return shmipc_fail(err, "shmipc: open \"%s\": %s%s", name, shmipc_cause(err).s,
+			   shmipc_advice(err));
 }
 
 /* Its mode does not let us open it. */
@@ -42,19 +42,19 @@ int shmipc_mem_set_owner(int fd, const char *name, const struct shmipc_segment *
 	int err;
 
 	if (!(o->flags & SHMIPC_CHOWN) && o->flags & SHMIPC_CHGRP && fchown(fd, UINT32_MAX, o->gid)) {
-		err = errno == EPERM ? -EACCES : -errno;
-		return shmipc_fail(err, "shmipc: create \"%s\": group %u: %s (%s); you must be a member of that group: see id",
-				   name, o->gid, strerror(-err), shmipc_error_name(err));
+		err = errno == EPERM ? shmipc_failed_call("fchown", EACCES) : shmipc_sys("fchown");
+		return shmipc_fail(err, "shmipc: create \"%s\": group %u: %s; you must be a member of that group: see id",
+				   name, o->gid, shmipc_cause(err).s);
 	}
 	if (o->flags & SHMIPC_CHOWN && fchown(fd, o->uid, o->gid)) {
-		err = errno == EPERM ? -EACCES : -errno;
-		return shmipc_fail(err, "shmipc: create \"%s\": owner %u:%u: %s (%s); only root may give files away",
-				   name, o->uid, o->gid, strerror(-err), shmipc_error_name(err));
+		err = errno == EPERM ? shmipc_failed_call("fchown", EACCES) : shmipc_sys("fchown");
+		return shmipc_fail(err, "shmipc: create \"%s\": owner %u:%u: %s; only root may give files away",
+				   name, o->uid, o->gid, shmipc_cause(err).s);
 	}
 	if (fchmod(fd, seg->hdr.mode)) {
-		err = -errno;
-		return shmipc_fail(err, "shmipc: create \"%s\": mode %#o: %s (%s)", name,
-				   seg->hdr.mode, strerror(-err), shmipc_error_name(err));
+		err = shmipc_sys("fchmod");
+		return shmipc_fail(err, "shmipc: create \"%s\": mode %#o: %s%s", name,
+				   seg->hdr.mode, shmipc_cause(err).s, shmipc_advice(err));
 	}
 	return 0;
 }

@@ -38,7 +38,7 @@ int shmipc_segment_find(struct shmipc_segment **ret, const char *name,
 {
 	const struct shmipc_backend *be = shmipc_backend_named();
 	struct shmipc_segment *seg;
-	int err = be ? shmipc_name_read(name) : -EINVAL;
+	int err = be ? shmipc_name_read(name) : shmipc_no_backend();
 
 	if (err)
 		return err;
@@ -101,14 +101,14 @@ static int find_fitting(struct shmipc_segment **ret, const char *name,
 	return err;
 }
 
-SHMIPC_EXPORT int shmipc_segment_open(struct shmipc_segment **ret, const char *name,
-				      const struct shmipc_segment_opts *opts)
+static int open_segment(struct shmipc_segment **ret, const char *name,
+			const struct shmipc_segment_opts *opts)
 {
 	struct shmipc_segment_opts o;
 	int tries, err;
 
 	if (!ret)
-		return shmipc_null(__func__, "ret");
+		return shmipc_null("shmipc_segment_open", "ret");
 	err = shmipc_opts_read(&o, opts);
 	if (!err && o.flags & SHMIPC_EXCL && !(o.flags & SHMIPC_CREATE))
 		err = shmipc_fail(-EINVAL, "shmipc: open \"%.210s\": SHMIPC_EXCL without SHMIPC_CREATE (EINVAL)",
@@ -127,8 +127,13 @@ SHMIPC_EXPORT int shmipc_segment_open(struct shmipc_segment **ret, const char *n
 	return err;
 }
 
-SHMIPC_EXPORT int shmipc_segment_anon(struct shmipc_segment **ret,
+SHMIPC_EXPORT int shmipc_segment_open(struct shmipc_segment **ret, const char *name,
 				      const struct shmipc_segment_opts *opts)
+{
+	return SHMIPC_TOLD(open_segment(ret, name, opts));
+}
+
+static int open_anon(struct shmipc_segment **ret, const struct shmipc_segment_opts *opts)
 {
 	const struct shmipc_backend *be = shmipc_backend_named();
 	struct shmipc_segment_opts o;
@@ -136,8 +141,8 @@ SHMIPC_EXPORT int shmipc_segment_anon(struct shmipc_segment **ret,
 	int err;
 
 	if (!ret)
-		return shmipc_null(__func__, "ret");
-	err = be ? shmipc_opts_read(&o, opts) : -EINVAL;
+		return shmipc_null("shmipc_segment_anon", "ret");
+	err = be ? shmipc_opts_read(&o, opts) : shmipc_no_backend();
 	if (err)
 		return err;
 	seg = shmipc_segment_new(be);
@@ -153,16 +158,23 @@ SHMIPC_EXPORT int shmipc_segment_anon(struct shmipc_segment **ret,
 	return err;
 }
 
-SHMIPC_EXPORT int shmipc_segment_from_fd(struct shmipc_segment **ret, int fd,
-					 const struct shmipc_segment_opts *opts)
+SHMIPC_EXPORT int shmipc_segment_anon(struct shmipc_segment **ret,
+				      const struct shmipc_segment_opts *opts)
+{
+	return SHMIPC_TOLD(open_anon(ret, opts));
+}
+
+static int open_fd(struct shmipc_segment **ret, int fd, const struct shmipc_segment_opts *opts)
 {
 	struct shmipc_segment_opts o;
 	struct shmipc_segment *seg;
 	int err;
 
 	if (!ret)
-		return shmipc_null(__func__, "ret");
-	err = shmipc_opts_read(&o, opts);
+		return shmipc_null("shmipc_segment_from_fd", "ret");
+	err = shmipc_futex_check();
+	if (!err)
+		err = shmipc_opts_read(&o, opts);
 	if (err)
 		return err;
 	seg = shmipc_segment_new(shmipc_backend_of_fd(fd));
@@ -181,6 +193,12 @@ SHMIPC_EXPORT int shmipc_segment_from_fd(struct shmipc_segment **ret, int fd,
 	else
 		*ret = seg;
 	return err;
+}
+
+SHMIPC_EXPORT int shmipc_segment_from_fd(struct shmipc_segment **ret, int fd,
+					 const struct shmipc_segment_opts *opts)
+{
+	return SHMIPC_TOLD(open_fd(ret, fd, opts));
 }
 
 int shmipc_segment_dup(struct shmipc_segment **ret, struct shmipc_segment *from)

@@ -24,7 +24,7 @@ static void read_info(const struct shmipc_segment *seg, struct shmipc_segment_in
 	if (h->flags & SHMIPC_SEG_ANON)
 		ret->caps |= SHMIPC_CAP_NO_TRUNCATE;
 	/* A keeper's word cannot be mapped in parts of a huge page. */
-	if (ret->caps & SHMIPC_CAP_WAITV && !shmipc_pages_of_fs(seg->fd))
+	if (ret->caps & SHMIPC_CAP_WAITV && !shmipc_keeper_refused() && !shmipc_pages_of_fs(seg->fd))
 		ret->caps |= SHMIPC_CAP_DEATH_WAKES;
 	ret->peers = h->peers;
 	ret->total_bytes = h->total_bytes;
@@ -87,7 +87,7 @@ static void look_at_ring(struct shmipc_segment *seg, struct shmipc_segment_stat 
 	}
 }
 
-SHMIPC_EXPORT int shmipc_segment_look(const char *name, struct shmipc_segment_stat *ret)
+static int look(const char *name, struct shmipc_segment_stat *ret)
 {
 	const struct shmipc_backend *be = shmipc_backend_named();
 	struct shmipc_segment *seg;
@@ -96,8 +96,8 @@ SHMIPC_EXPORT int shmipc_segment_look(const char *name, struct shmipc_segment_st
 	int err;
 
 	if (!ret || (!ret->peer && ret->peer_cap))
-		return shmipc_null(__func__, "ret, or its peer with a peer_cap,");
-	err = be ? shmipc_name_read(name) : -EINVAL;
+		return shmipc_null("shmipc_segment_look", "ret, or its peer with a peer_cap,");
+	err = be ? shmipc_name_read(name) : shmipc_no_backend();
 	if (err)
 		return err;
 	seg = shmipc_segment_new(be);
@@ -127,4 +127,9 @@ out:
 	shmipc_segment_free(seg);
 	shmipc_fork_release();
 	return err;
+}
+
+SHMIPC_EXPORT int shmipc_segment_look(const char *name, struct shmipc_segment_stat *ret)
+{
+	return SHMIPC_TOLD(look(name, ret));
 }

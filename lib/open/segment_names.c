@@ -4,21 +4,31 @@
 
 #include "segment/backend.h"
 
-SHMIPC_EXPORT int shmipc_segment_unlink(const char *name)
+static int unlink_name(const char *name)
 {
 	const struct shmipc_backend *be = shmipc_backend_named();
-	int err = be ? shmipc_name_read(name) : -EINVAL;
+	int err = be ? shmipc_name_read(name) : shmipc_no_backend();
 
 	return err ? err : be->unlink(name);
 }
 
-SHMIPC_EXPORT int shmipc_segment_each(int (*fn)(const char *name, void *arg), void *arg)
+SHMIPC_EXPORT int shmipc_segment_unlink(const char *name)
+{
+	return SHMIPC_TOLD(unlink_name(name));
+}
+
+static int each_name(int (*fn)(const char *name, void *arg), void *arg)
 {
 	const struct shmipc_backend *be = shmipc_backend_named();
 
 	if (!fn)
-		return shmipc_null(__func__, "fn");
-	return be ? be->each(fn, arg) : -EINVAL;
+		return shmipc_null("shmipc_segment_each", "fn");
+	return be ? be->each(fn, arg) : shmipc_no_backend();
+}
+
+SHMIPC_EXPORT int shmipc_segment_each(int (*fn)(const char *name, void *arg), void *arg)
+{
+	return SHMIPC_TOLD(each_name(fn, arg));
 }
 
 struct gc {
@@ -42,12 +52,17 @@ static int gc_one(const char *name, void *arg)
 	return 0;
 }
 
-SHMIPC_EXPORT int shmipc_segment_gc(void (*fn)(const char *name, int err, void *arg), void *arg)
+static int collect(void (*fn)(const char *name, int err, void *arg), void *arg)
 {
 	struct gc gc = { .be = shmipc_backend_named(), .fn = fn, .arg = arg };
-	int err = gc.be ? gc.be->each(gc_one, &gc) : -EINVAL;
+	int err = gc.be ? gc.be->each(gc_one, &gc) : shmipc_no_backend();
 
 	if (gc.be && gc.be->sweep)
 		gc.be->sweep();
 	return err ? err : gc.removed;
+}
+
+SHMIPC_EXPORT int shmipc_segment_gc(void (*fn)(const char *name, int err, void *arg), void *arg)
+{
+	return SHMIPC_TOLD(collect(fn, arg));
 }

@@ -4,16 +4,17 @@
 
 #include "segment/private.h"
 
-SHMIPC_EXPORT int shmipc_segment_private(struct shmipc_segment **ret,
-					 const struct shmipc_segment_opts *opts)
+static int open_private(struct shmipc_segment **ret, const struct shmipc_segment_opts *opts)
 {
 	struct shmipc_segment_opts o;
 	struct shmipc_segment *seg;
 	int err;
 
 	if (!ret)
-		return shmipc_null(__func__, "ret");
-	err = shmipc_opts_read(&o, opts);
+		return shmipc_null("shmipc_segment_private", "ret");
+	err = shmipc_futex_check();
+	if (!err)
+		err = shmipc_opts_read(&o, opts);
 	if (err)
 		return err;
 	seg = shmipc_segment_new(&shmipc_private);
@@ -27,4 +28,10 @@ SHMIPC_EXPORT int shmipc_segment_private(struct shmipc_segment **ret,
 		*ret = seg;
 	shmipc_fork_release();
 	return err;
+}
+
+SHMIPC_EXPORT int shmipc_segment_private(struct shmipc_segment **ret,
+					 const struct shmipc_segment_opts *opts)
+{
+	return SHMIPC_TOLD(open_private(ret, opts));
 }

@@ -114,9 +114,11 @@ extern const struct shmipc_backend shmipc_private;	/* one process */
 
 /*
  * backends.c: the backend of names, NULL with a text if SHMIPC_BACKEND has another
- * value; and the backend of a descriptor.
+ * value, or if this process may not use futexes; no_backend: the code of that. And the
+ * backend of a descriptor.
  */
 const struct shmipc_backend *shmipc_backend_named(void);
+int shmipc_no_backend(void);
 const struct shmipc_backend *shmipc_backend_of_fd(int fd);
 
 #endif /* SHMIPC_BACKEND_H */

@@ -57,16 +57,20 @@ struct shmipc_kept {
 };
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static uint32_t refused;	/* one could not be started */
 static struct keeper *keepers;
 static struct shmipc_kept *all_kept;
 
 static void *keeper_main(void *arg)
 {
 	struct keeper *k = arg;
+	long tid;
 
 	(void)prctl(PR_SET_NAME, "shmipc-keeper");
 	k->failed = syscall(SYS_set_robust_list, &k->head, sizeof(k->head)) != 0;
-	k->tid = (uint32_t)syscall(SYS_gettid);
+	tid = syscall(SYS_gettid);
+	k->failed |= tid <= 0 || tid >= SHMIPC_PEER_NO_KEEPER;	/* a sandbox refuses it */
+	k->tid = (uint32_t)tid;
 	(void)sem_post(&k->started);
 	while (!shmipc_load_relaxed(&k->stop))
 		(void)syscall(SYS_futex, &k->stop, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
@@ -112,6 +116,7 @@ static struct keeper *start_locked(void)
 	k->head.futex_offset = (long)PAGE;
 	(void)sem_init(&k->started, 0, 0);
 	if (start_thread(k)) {
+		shmipc_store_relaxed(&refused, 1u);
 		(void)sem_destroy(&k->started);
 		free(k);
 		return NULL;
@@ -119,12 +124,18 @@ static struct keeper *start_locked(void)
 	while (sem_wait(&k->started))
 		continue;
 	if (k->failed) {
+		shmipc_store_relaxed(&refused, 1u);
 		stop(k);
 		return NULL;
 	}
 	k->next = keepers;
 	keepers = k;
 	return k;
+}
+
+bool shmipc_keeper_refused(void)
+{
+	return shmipc_load_relaxed(&refused);
 }
 
 /* One that can hold one more word; NULL: none can be started. */

@@ -61,6 +61,14 @@ int shmipc_opts_read(struct shmipc_segment_opts *o, const struct shmipc_segment_
 	return shmipc_owner_opts(o);
 }
 
+static int fail_call(const char *call, const char *name)
+{
+	int err = shmipc_sys(call);
+
+	return shmipc_fail(err, "shmipc: create \"%s\": %s%s", name ? name : "",
+			   shmipc_cause(err).s, shmipc_advice(err));
+}
+
 /**
  * shmipc_opts_plan - the header of a new segment, as far as the options determine it
  * @h:     filled in; the memory obtained is added later
@@ -118,8 +126,7 @@ int shmipc_opts_plan(struct shmipc_seg_hdr *h, struct shmipc_body *b,
 	h->gid = shmipc_owner_new_gid(o);
 	h->created_ns = shmipc_realtime_ns();
 	if (getrandom(h->id, sizeof(h->id), 0) != (ssize_t)sizeof(h->id))
-		return shmipc_fail(-EINVAL, "shmipc: create \"%s\": getrandom failed (EINVAL)",
-				   name ? name : "");
+		return fail_call("getrandom", name);
 	if (name)
 		(void)snprintf(h->name, sizeof(h->name), "%s", name);
 	return 0;

@@ -18,6 +18,8 @@
 
 #include <shmipc/ring.h>
 
+#include "base/base.h"
+#include "segment/limit.h"
 #include "segment/page.h"
 
 #ifndef MADV_POPULATE_READ
@@ -61,9 +63,9 @@ static int bind_node(unsigned char *base, uint64_t bytes, int node)
 	if (node < 0)
 		return 0;
 	if (node >= NODES_MAX)
-		return -EINVAL;
+		return shmipc_failed_call("mbind", EINVAL);
 	mask[(unsigned int)node / bits] |= 1ul << ((unsigned int)node % bits);
-	return syscall(SYS_mbind, base, bytes, MPOL_BIND, mask, NODES_MAX, 0) ? -errno : 0;
+	return syscall(SYS_mbind, base, bytes, MPOL_BIND, mask, NODES_MAX, 0) ? shmipc_sys("mbind") : 0;
 }
 
 static int node_of(unsigned char *addr)
@@ -102,8 +104,10 @@ int shmipc_pages_fault_in(unsigned char *at, uint64_t bytes)
 	do
 		ret = madvise(at, bytes, MADV_POPULATE_WRITE);
 	while (ret && (errno == EINTR || errno == EAGAIN));
-	/* EINVAL: before Linux 5.14 */
-	return !ret || errno == EINVAL ? 0 : errno == EFAULT ? -ENOMEM : -errno;
+	/* EINVAL: before Linux 5.14; the others: a sandbox refuses it */
+	if (!ret || errno == EINVAL || errno == EPERM || errno == ENOSYS)
+		return 0;
+	return shmipc_failed_call("madvise", errno == EFAULT ? ENOMEM : errno);
 }
 
 static int take(int fd, unsigned char *base, uint64_t off, uint64_t bytes)
@@ -115,7 +119,7 @@ static int take(int fd, unsigned char *base, uint64_t off, uint64_t bytes)
 			ret = fallocate(fd, 0, (off_t)off, (off_t)bytes);
 		while (ret && errno == EINTR);
 		if (ret)
-			return -errno;
+			return shmipc_sys("fallocate");
 	}
 	return shmipc_pages_fault_in(base + off, bytes);
 }
@@ -137,6 +141,8 @@ int shmipc_pages_populate(struct shmipc_pages *p, int fd, unsigned char *base, u
 	uint64_t data_bytes = bytes - data_off;
 	int ret = bind_node(base, bytes, p->node_asked);
 
+	if (!ret && !p->fs_page)
+		ret = shmipc_limit_take(ctl_bytes + (p->first_bytes ? p->first_bytes : data_bytes));
 	if (ret)
 		return ret;
 	p->got = p->fs_page ? p->fs_page : SHMIPC_PAGE_4K;
@@ -163,6 +169,19 @@ int shmipc_pages_populate(struct shmipc_pages *p, int fd, unsigned char *base, u
 	return ret;
 }
 
+/* Control groups kill. What is there already takes nothing, nor do pages of hugetlbfs. */
+static int within_limit(int fd, unsigned char *base, uint64_t off, uint64_t bytes)
+{
+	uint64_t used = 0;
+	int ret = shmipc_limit_take(bytes);
+
+	if (!ret || shmipc_pages_of_fs(fd))
+		return 0;
+	if (shmipc_pages_used_in(fd, base, off, bytes, &used) || !used)
+		return ret;
+	return shmipc_limit_take(bytes - used);
+}
+
 /**
  * shmipc_pages_commit - make a part of a segment real
  * @fd:    the file, or -1
@@ -182,10 +201,13 @@ int shmipc_pages_commit(int fd, unsigned char *base, uint64_t off, uint64_t byte
 
 	if (!bytes)
 		return 0;
+	ret = within_limit(fd, base, off, bytes);
+	if (ret)
+		return ret;
 	if (fd < 0 || !fallocate(fd, 0, (off_t)off, (off_t)bytes))
 		return shmipc_pages_fault_in(base + off, bytes);
 	if (errno != EINTR)
-		return -errno;
+		return shmipc_sys("fallocate");
 	for (; !ret && off < end; off += n) {
 		n = end - off < COMMIT_AT_ONCE ? end - off : COMMIT_AT_ONCE;
 		ret = take(fd, base, off, n);
@@ -193,19 +215,23 @@ int shmipc_pages_commit(int fd, unsigned char *base, uint64_t off, uint64_t byte
 	return ret;
 }
 
-/* Before Linux 5.14: a byte of each page, read by the kernel, which gets no SIGBUS. */
+/* Before Linux 5.14, or in a sandbox: a byte of each page, read by the kernel, which gets no SIGBUS. */
 static int peek_pages(unsigned char *base, uint64_t off, uint64_t end)
 {
 	struct iovec to[PEEK_AT_ONCE], from[PEEK_AT_ONCE];
 	unsigned char byte;
 	unsigned long n;
+	ssize_t got;
 
 	while (off < end) {
 		for (n = 0; n < PEEK_AT_ONCE && off < end; n++, off += SHMIPC_CTL_PAGE) {
 			to[n] = (struct iovec){ &byte, 1 };
 			from[n] = (struct iovec){ base + off, 1 };
 		}
-		if (process_vm_readv(getpid(), to, n, from, n, 0) != (ssize_t)n)
+		got = process_vm_readv(getpid(), to, n, from, n, 0);
+		if (got < 0 && errno != EFAULT)
+			return shmipc_sys("process_vm_readv");
+		if (got != (ssize_t)n)
 			return -EFAULT;
 	}
 	return 0;
@@ -220,7 +246,7 @@ int shmipc_pages_see(unsigned char *base, uint64_t off, uint64_t bytes)
 	do
 		ret = madvise(base + off, end - off, MADV_POPULATE_READ);
 	while (ret && (errno == EINTR || errno == EAGAIN));
-	if (ret && errno == EINVAL)
+	if (ret && (errno == EINVAL || errno == EPERM || errno == ENOSYS))
 		return peek_pages(base, off, end);
 	return !ret ? 0 : errno == ENOMEM ? -ENOMEM : -EFAULT;
 }
@@ -234,7 +260,7 @@ static int in_core(unsigned char *base, uint64_t off, uint64_t end, uint64_t *re
 		n = end - off < sizeof(in) * SHMIPC_CTL_PAGE ? end - off :
 							      sizeof(in) * SHMIPC_CTL_PAGE;
 		if (mincore(base + off, n, in))
-			return -errno;
+			return shmipc_sys("mincore");
 		for (i = 0; i < (n + SHMIPC_CTL_PAGE - 1) / SHMIPC_CTL_PAGE; i++)
 			pages += in[i] & 1;
 	}
@@ -260,7 +286,7 @@ int shmipc_pages_used_in(int fd, unsigned char *base, uint64_t off, uint64_t byt
 			break;
 		hole = data < 0 ? -1 : lseek(fd, data, SEEK_HOLE);
 		if (hole < 0)
-			return -errno;
+			return shmipc_sys("lseek");
 		n += ((uint64_t)hole < end ? (uint64_t)hole : end) - (uint64_t)data;
 	}
 	*ret_bytes = n;
@@ -276,7 +302,7 @@ static int punch(int fd, unsigned char *base, uint64_t off, uint64_t bytes)
 			       fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 					 (off_t)off, (off_t)bytes);
 	while (ret && errno == EINTR);
-	return ret ? -errno : 0;
+	return ret ? shmipc_sys(fd < 0 ? "madvise" : "fallocate") : 0;
 }
 
 /*
@@ -309,7 +335,7 @@ int shmipc_pages_used(int fd, unsigned char *base, uint64_t bytes, uint64_t *ret
 	if (fd < 0)
 		return in_core(base, 0, bytes, ret_bytes);
 	if (fstat(fd, &st))
-		return -errno;
+		return shmipc_sys("fstat");
 	*ret_bytes = (uint64_t)st.st_blocks * 512;
 	return 0;
 }

@@ -27,6 +27,7 @@
 
 #include <shmipc/ring.h>
 
+#include "segment/limit.h"
 #include "segment/page.h"
 #include "segment/segment.h"
 
@@ -159,7 +160,7 @@ int shmipc_pages_commit_huge(int fd, unsigned char *base, uint64_t off, uint64_t
 		return -EOPNOTSUPP;
 	if (!is_empty(fd, off, bytes))
 		return -EAGAIN;
-	if (!has_room(fd, bytes + SHMIPC_PAGES_SPARE))
+	if (!has_room(fd, bytes + SHMIPC_PAGES_SPARE) || shmipc_limit_take(bytes))
 		return -ENOSPC;
 	if (!base)
 		return commit_soon(fd, off, bytes);

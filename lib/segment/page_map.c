@@ -10,6 +10,7 @@
  */
 #include <errno.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -36,9 +37,9 @@ static bool locks_new(void)
 }
 
 /* -EAGAIN means that too much would be locked. It has another meaning for our callers. */
-static int reason(int err)
+static int reason(const char *call)
 {
-	return err == EAGAIN ? -ENOMEM : -err;
+	return shmipc_failed_call(call, errno == EAGAIN ? ENOMEM : errno);
 }
 
 static int map_at(unsigned char *at, size_t bytes, int prot, int fd, int64_t off, bool locks)
@@ -47,14 +48,14 @@ static int map_at(unsigned char *at, size_t bytes, int prot, int fd, int64_t off
 	int flags = MAP_FIXED | (fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED | MAP_NORESERVE);
 
 	if (!locks || fd < 0)
-		return mmap(at, bytes, prot, flags, fd, off) == MAP_FAILED ? reason(errno) : 0;
+		return mmap(at, bytes, prot, flags, fd, off) == MAP_FAILED ? reason("mmap") : 0;
 	/* Nothing that may not be accessed is filled. */
 	if (mmap(at, bytes, PROT_NONE, flags, fd, off) == MAP_FAILED)
-		return reason(errno);
+		return reason("mmap");
 	(void)munlock(at, bytes);
 	/* Fails for memory of the device, which is pinned anyway. */
 	(void)syscall(SYS_mlock2, at, bytes, MLOCK_ONFAULT);
-	return mprotect(at, bytes, prot) ? reason(errno) : 0;
+	return mprotect(at, bytes, prot) ? reason("mprotect") : 0;
 }
 
 int shmipc_pages_map_over(unsigned char *at, size_t bytes, int prot, int fd, uint64_t off)
@@ -90,7 +91,7 @@ int shmipc_pages_map_part(unsigned char **ret, int fd, uint64_t off, size_t byte
 	int err;
 
 	if (!base)
-		return reason(errno);
+		return reason("mmap");
 	err = map_at(base, bytes, prot, fd, (int64_t)off, locks);
 	if (err)
 		(void)munmap(base, bytes);
@@ -107,6 +108,13 @@ int shmipc_pages_map(unsigned char **ret, int fd, size_t bytes, int prot, uint64
 /* For the text of a failure: what to do about it. */
 const char *shmipc_pages_advice(int err)
 {
-	return err == -ENOMEM && locks_new() ?
-	       "; this process locks its memory (mlockall): raise RLIMIT_MEMLOCK (ulimit -l), or make it smaller" : "";
+	struct rlimit l;
+
+	if (err != -ENOMEM)
+		return shmipc_advice(err);
+	if (locks_new())
+		return "; this process locks its memory (mlockall): raise RLIMIT_MEMLOCK (ulimit -l), or make it smaller";
+	if (!getrlimit(RLIMIT_AS, &l) && l.rlim_cur != RLIM_INFINITY)
+		return "; the addresses of this process are limited: raise RLIMIT_AS (ulimit -v), or make it smaller";
+	return "";
 }

@@ -52,8 +52,8 @@ int shmipc_end_take(struct shmipc_end *e, struct shmipc_segment *seg, enum shmip
 				   p.comm[0] ? p.comm : "?", p.pid);
 	}
 	if (ret)
-		return shmipc_fail(ret, "shmipc: attach \"%s\": take a slot: %s (%s)", seg->hdr.name,
-				   strerror(-ret), shmipc_error_name(ret));
+		return shmipc_fail(ret, "shmipc: attach \"%s\": take a slot: %s%s", seg->hdr.name,
+				   shmipc_cause(ret).s, shmipc_advice(ret));
 	shmipc_probe_attach(seg, e->slot, role, generation(e));
 	return 0;
 }

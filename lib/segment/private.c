@@ -33,9 +33,9 @@ int shmipc_private_create(struct shmipc_segment *seg, const struct shmipc_segmen
 		if (seg->base)
 			(void)munmap(seg->base, seg->bytes);
 		free(seg->mem);
-		return shmipc_fail(ret, "shmipc: %llu bytes of private memory: %s (%s)%s",
-				   (unsigned long long)h.total_bytes, strerror(-ret),
-				   shmipc_error_name(ret), shmipc_pages_advice(ret));
+		return shmipc_fail(ret, "shmipc: %llu bytes of private memory: %s%s",
+				   (unsigned long long)h.total_bytes, shmipc_cause(ret).s,
+				   shmipc_pages_advice(ret));
 	}
 	h.flags |= SHMIPC_SEG_PRIVATE;
 	h.page_got = pages.got;

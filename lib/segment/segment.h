@@ -141,6 +141,7 @@ void shmipc_fork_del(struct shmipc_segment *seg);
 
 /* keeper.c: robust words that the kernel marks when this process dies */
 struct shmipc_kept;
+bool shmipc_keeper_refused(void);	/* our death is noticed later, by our locks */
 struct shmipc_kept *shmipc_keeper_hold(struct shmipc_segment *seg, uint32_t slot, uint32_t *ret_tid);
 void shmipc_keeper_leaves(struct shmipc_kept *kept);	/* the word is about to be freed; then drop */
 void shmipc_keeper_drop(struct shmipc_kept *kept);

@@ -179,17 +179,23 @@ free_pub:
 	return err;
 }
 
-SHMIPC_EXPORT int shmipc_pub_open(struct shmipc_pub **ret, const char *name,
-				  const struct shmipc_topic_opts *topic,
-				  const struct shmipc_pub_opts *opts)
+static int open_named(struct shmipc_pub **ret, const char *name,
+		      const struct shmipc_topic_opts *topic, const struct shmipc_pub_opts *opts)
 {
 	struct shmipc_pub_opts o;
 	int err;
 
 	if (!ret)
-		return shmipc_null(__func__, "ret");
+		return shmipc_null("shmipc_pub_open", "ret");
 	err = opts_read(&o, opts);
 	return err ? err : open_pub(ret, name, topic, &o, false);
+}
+
+SHMIPC_EXPORT int shmipc_pub_open(struct shmipc_pub **ret, const char *name,
+				  const struct shmipc_topic_opts *topic,
+				  const struct shmipc_pub_opts *opts)
+{
+	return SHMIPC_TOLD(open_named(ret, name, topic, opts));
 }
 
 int shmipc_pub_open_to_trim(struct shmipc_pub **ret, const char *name)

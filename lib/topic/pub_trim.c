@@ -78,8 +78,8 @@ static int fail_whole(const struct shmipc_segment *seg)
 
 static int fail(const struct trim *t, int err)
 {
-	return shmipc_fail(err, "shmipc: trim \"%s\": give back memory: %s (%s)", t->seg->hdr.name,
-			   strerror(-err), shmipc_error_name(err));
+	return shmipc_fail(err, "shmipc: trim \"%s\": give back memory: %s%s", t->seg->hdr.name,
+			   shmipc_cause(err).s, shmipc_advice(err));
 }
 
 /* Chunks [first, first + n) of the window, ours. */
@@ -291,15 +291,14 @@ static void discard(struct trim *t, uint64_t keep)
 	(void)shmipc_tlog_advance(tx, 0, want, &b);
 }
 
-SHMIPC_EXPORT int shmipc_pub_trim(struct shmipc_pub *pub, uint64_t keep, uint64_t *ret_bytes,
-				  uint64_t deadline_ns)
+static int trim(struct shmipc_pub *pub, uint64_t keep, uint64_t *ret_bytes, uint64_t deadline_ns)
 {
 	struct shmipc_pub_priv *p = pub_priv(pub);
 	struct trim t = { .p = p, .deadline_ns = deadline_ns };
 	int ret;
 
 	if (!pub || !ret_bytes)
-		return shmipc_null(__func__, "pub or ret_bytes");
+		return shmipc_null("shmipc_pub_trim", "pub or ret_bytes");
 	if (!pub->live)
 		return -EINVAL;
 	t.seg = p->t.seg;
@@ -319,14 +318,19 @@ SHMIPC_EXPORT int shmipc_pub_trim(struct shmipc_pub *pub, uint64_t keep, uint64_
 	return ret;
 }
 
-SHMIPC_EXPORT int shmipc_topic_trim(const char *name, uint64_t keep, uint64_t *ret_bytes,
-				    uint64_t deadline_ns)
+SHMIPC_EXPORT int shmipc_pub_trim(struct shmipc_pub *pub, uint64_t keep, uint64_t *ret_bytes,
+				  uint64_t deadline_ns)
+{
+	return SHMIPC_TOLD(trim(pub, keep, ret_bytes, deadline_ns));
+}
+
+static int trim_topic(const char *name, uint64_t keep, uint64_t *ret_bytes, uint64_t deadline_ns)
 {
 	struct shmipc_pub *pub = NULL;
 	int ret;
 
 	if (!ret_bytes)
-		return shmipc_null(__func__, "ret_bytes");
+		return shmipc_null("shmipc_topic_trim", "ret_bytes");
 	ret = shmipc_pub_open_to_trim(&pub, name);
 	if (ret)
 		return ret;
@@ -337,4 +341,10 @@ SHMIPC_EXPORT int shmipc_topic_trim(const char *name, uint64_t keep, uint64_t *r
 	ret = shmipc_pub_trim(pub, keep, ret_bytes, deadline_ns);
 	shmipc_pub_close(pub);
 	return ret;
+}
+
+SHMIPC_EXPORT int shmipc_topic_trim(const char *name, uint64_t keep, uint64_t *ret_bytes,
+				    uint64_t deadline_ns)
+{
+	return SHMIPC_TOLD(trim_topic(name, keep, ret_bytes, deadline_ns));
 }

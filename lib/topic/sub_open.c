@@ -110,9 +110,10 @@ static int take_reads(struct shmipc_segment *seg)
 {
 	int err = seg->be->reads_open ? seg->be->reads_open(seg, true) : 0;
 
-	return !err ? 0 : shmipc_fail(err, "shmipc: subscribe to \"%s\": %s (%s)", seg->hdr.name,
-				      err == -EBUSY ? "a process that gives its memory back does not end; try again" :
-						      strerror(-err), shmipc_error_name(err));
+	return !err ? 0 : shmipc_fail(err, "shmipc: subscribe to \"%s\": %s%s", seg->hdr.name,
+				      err == -EBUSY ? "a process that gives its memory back does not end (EBUSY)" :
+						      shmipc_cause(err).s,
+				      err == -EBUSY ? "; try again" : shmipc_advice(err));
 }
 
 static int take_end(struct shmipc_sub_priv *s)
@@ -175,16 +176,15 @@ static int open_topic(struct shmipc_sub_priv *s, const char *name,
 	return shmipc_topic_open_read_only(&s->t.seg, name, &s->topic, true, &in_use);
 }
 
-SHMIPC_EXPORT int shmipc_sub_open(struct shmipc_sub **ret, const char *name,
-				  const struct shmipc_topic_opts *topic,
-				  const struct shmipc_sub_opts *opts)
+static int open_sub(struct shmipc_sub **ret, const char *name,
+		    const struct shmipc_topic_opts *topic, const struct shmipc_sub_opts *opts)
 {
 	struct shmipc_sub_priv *s;
 	struct shmipc_sub_opts o;
 	int err;
 
 	if (!ret)
-		return shmipc_null(__func__, "ret");
+		return shmipc_null("shmipc_sub_open", "ret");
 	err = opts_read(&o, opts);
 	if (err)
 		return err;
@@ -219,6 +219,13 @@ free_sub:
 	(void)pthread_mutex_destroy(&s->thread_mutex);
 	free(s);
 	return err;
+}
+
+SHMIPC_EXPORT int shmipc_sub_open(struct shmipc_sub **ret, const char *name,
+				  const struct shmipc_topic_opts *topic,
+				  const struct shmipc_sub_opts *opts)
+{
+	return SHMIPC_TOLD(open_sub(ret, name, topic, opts));
 }
 
 void shmipc_sub_finish(struct shmipc_sub_priv *s)

@@ -238,7 +238,7 @@ int shmipc_topic_open_read_only(struct shmipc_segment **ret, const char *name,
 	enum shmipc_topic_shape shape;
 	struct shmipc_segment *seg = NULL;
 	const char *reason;
-	int err = shmipc_backend_named() ? shmipc_topic_opts_read(&op.o, opts) : -EINVAL;
+	int err = shmipc_backend_named() ? shmipc_topic_opts_read(&op.o, opts) : shmipc_no_backend();
 
 	if (!err && op.o.flags & SHMIPC_EXCL)
 		err = shmipc_fail(-EINVAL, "shmipc: topic options: flags have EXCL, but a read-only subscriber creates nothing (EINVAL)");

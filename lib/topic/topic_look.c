@@ -123,14 +123,14 @@ static void look_at_topic(struct shmipc_segment *seg, struct shmipc_topic_stat *
 	look_at_peers(seg, st);
 }
 
-SHMIPC_EXPORT int shmipc_topic_look(const char *name, struct shmipc_topic_stat *ret)
+static int look_at_name(const char *name, struct shmipc_topic_stat *ret)
 {
 	struct shmipc_topic_stat st = { 0 };
 	struct shmipc_segment *seg;
 	int err;
 
 	if (!ret)
-		return shmipc_null(__func__, "ret");
+		return shmipc_null("shmipc_topic_look", "ret");
 	err = shmipc_sized_check(ret, sizeof(st), "topic stat");
 	if (err)
 		return err;
@@ -142,4 +142,9 @@ SHMIPC_EXPORT int shmipc_topic_look(const char *name, struct shmipc_topic_stat *
 	shmipc_sized_write(ret, &st, sizeof(st));
 	shmipc_segment_close(seg);
 	return 0;
+}
+
+SHMIPC_EXPORT int shmipc_topic_look(const char *name, struct shmipc_topic_stat *ret)
+{
+	return SHMIPC_TOLD(look_at_name(name, ret));
 }

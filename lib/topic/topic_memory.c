@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "segment/limit.h"
 #include "segment/page.h"
 #include "topic/topic.h"
 
@@ -122,9 +123,11 @@ static void grown(void *arg)
 
 static int fail(const struct shmipc_segment *seg, int err)
 {
-	return shmipc_fail(err, "shmipc: open \"%s\": get its memory: %s (%s)%s", seg->hdr.name,
-			   strerror(-err), shmipc_error_name(err),
-			   err == -ENOSPC ? "; free memory (df, or for the device shmipc doctor, shows it)" : "");
+	return shmipc_fail(err, "shmipc: open \"%s\": get its memory: %s%s", seg->hdr.name,
+			   shmipc_cause(err).s,
+			   shmipc_limited(err) ? "; raise that limit" :
+			   err == -ENOSPC ? "; free memory (df, or for the device shmipc doctor, shows it)" :
+			   shmipc_advice(err));
 }
 
 static int begin(struct shmipc_segment *seg, bool publisher)

@@ -99,6 +99,22 @@ int shmipc_futex_wait(const uint32_t *word, uint32_t val, uint64_t until_ns)
 	return shmipc_futex_wait_words(&w, 1, until_ns);
 }
 
+/*
+ * Without it nothing can sleep, and the C library aborts the process as soon as it needs
+ * it: at the latest when a thread is started, at the earliest in pthread_once().
+ */
+int shmipc_futex_check(void)
+{
+	uint32_t word = 0;
+
+	int err;
+
+	if (syscall(SYS_futex, &word, FUTEX_WAKE, 0, NULL, NULL, 0) >= 0)
+		return 0;
+	err = shmipc_sys("futex");
+	return shmipc_fail(err, "shmipc: %s%s", shmipc_cause(err).s, shmipc_advice(err));
+}
+
 void shmipc_futex_wake(const uint32_t *word, int n)
 {
 	int saved = errno;

@@ -33,6 +33,7 @@ struct shmipc_word {
 int shmipc_futex_wait_words(const struct shmipc_word *w, uint32_t n, uint64_t until_ns);
 int shmipc_futex_wait(const uint32_t *word, uint32_t val, uint64_t until_ns);
 void shmipc_futex_wake(const uint32_t *word, int n);
+int shmipc_futex_check(void);		/* 0; -errno with a text: a sandbox refuses futex(2) */
 
 /* words.c: any number of words; beyond 128 with threads of the library. -ENOMEM */
 int shmipc_futex_wait_many(const struct shmipc_word *w, size_t n, uint64_t until_ns);

@@ -31,10 +31,11 @@ int use(const char *name, uint64_t history, struct shmipc_pub **ret)
 	struct shmipc_pub_stat ps = SHMIPC_PUB_STAT();
 	struct shmipc_sub_stat ss = SHMIPC_SUB_STAT();
 	struct shmipc_event e = SHMIPC_EVENT();
+	struct shmipc_memory_limit m = SHMIPC_MEMORY_LIMIT();
 
 	if (none.struct_bytes + one.struct_bytes + s.struct_bytes + g.struct_bytes + h.struct_bytes +
 	    ts.struct_bytes + i.struct_bytes + cs.struct_bytes + ps.struct_bytes +
-	    ss.struct_bytes + e.struct_bytes == 0)
+	    ss.struct_bytes + e.struct_bytes + m.struct_bytes == 0)
 		return -1;
 #ifndef __cplusplus
 	if (shmipc_pub_open(ret, name, &SHMIPC_TOPIC_OPTS(.history = history), &SHMIPC_PUB_OPTS()))

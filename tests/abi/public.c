@@ -44,6 +44,12 @@ AT(shmipc_segment_opts, gid, 60);
 AT(shmipc_segment_opts, owner, 64);
 AT(shmipc_segment_opts, reserved0, 68);
 
+SIZE(shmipc_memory_limit, 288);
+AT(shmipc_memory_limit, struct_bytes, 0);
+AT(shmipc_memory_limit, max_bytes, 8);
+AT(shmipc_memory_limit, used_bytes, 16);
+AT(shmipc_memory_limit, room_bytes, 24);
+AT(shmipc_memory_limit, group, 32);
 SIZE(shmipc_segment_info, 392);
 AT(shmipc_segment_info, struct_bytes, 0);
 AT(shmipc_segment_info, backend, 8);

@@ -112,6 +112,7 @@ TEST_F(arguments, null_segment)
 	EXPECT_NE(NULL, CALL(shmipc_segment_data, self->seg, NULL));
 	REFUSES(shmipc_segment_get_info, NULL, &SHMIPC_SEGMENT_INFO());
 	REFUSES(shmipc_segment_get_info, self->seg, NULL);
+	REFUSES(shmipc_memory_limit_get, NULL);
 	REFUSED(shmipc_segment_look, NULL, &st);
 	REFUSES(shmipc_segment_look, "raw", NULL);
 	REFUSES(shmipc_segment_look, "raw", &st);

@@ -150,6 +150,91 @@ TEST_F(error, text_names_the_object_and_the_code)
 	EXPECT_STREQ(text, shmipc_error_text());
 }
 
+/* A call of its own kind, with and without success; the text of another is there before. */
+static int each_name(const char *name, void *arg)
+{
+	(void)name;
+	(void)arg;
+	return 0;
+}
+
+static int each_seg(const char *name, int err, const struct shmipc_segment_stat *st, void *arg)
+{
+	(void)name;
+	(void)err;
+	(void)st;
+	(void)arg;
+	return 0;
+}
+
+#define AFTER_A_FAILURE(call) do {						\
+	struct shmipc_segment *seg_;						\
+	EXPECT_EQ(-EINVAL, shmipc_segment_open(&seg_, "/older", NULL));	\
+	EXPECT_NE(NULL, strstr(shmipc_error_text(), "older"));			\
+	EXPECT_LE(0, call) TH_LOG("%s", shmipc_error_text());			\
+	EXPECT_STREQ("", shmipc_error_text()) TH_LOG("after " #call);		\
+} while (0)
+
+/* Opening looks for it first, does not find it, and creates it: that is no failure. */
+TEST_F(error, success_leaves_no_text)
+{
+	struct shmipc_segment_opts o = SHMIPC_SEGMENT_OPTS(.flags = SHMIPC_CREATE,
+							   .kind = SHMIPC_KIND_SPSC);
+	struct shmipc_segment_stat st = { .info = SHMIPC_SEGMENT_INFO() };
+	struct shmipc_topic_stat ts = SHMIPC_TOPIC_STAT();
+	struct shmipc_segment *seg, *anon, *own, *received;
+	struct shmipc_channel *ch, *ch2;
+	struct shmipc_watch *w;
+	struct shmipc_pub *pub;
+	struct shmipc_sub *sub;
+	uint64_t n;
+
+	AFTER_A_FAILURE(shmipc_segment_open(&seg, "new", &o));
+	AFTER_A_FAILURE(shmipc_segment_anon(&anon, &o));
+	AFTER_A_FAILURE(shmipc_segment_private(&own, &o));
+	AFTER_A_FAILURE(shmipc_segment_from_fd(&received, shmipc_segment_fd(anon), NULL));
+	AFTER_A_FAILURE(shmipc_channel_attach(&ch, seg, SHMIPC_ROLE_PRODUCER, NULL));
+	AFTER_A_FAILURE(shmipc_channel_open(&ch2, "new2", SHMIPC_ROLE_PRODUCER, &o, NULL));
+	AFTER_A_FAILURE(shmipc_pub_open(&pub, "topic", NULL, NULL));
+	AFTER_A_FAILURE(shmipc_sub_open(&sub, "topic2", NULL, NULL));
+	AFTER_A_FAILURE(shmipc_segment_look("new", &st));
+	AFTER_A_FAILURE(shmipc_topic_look("topic", &ts));
+	AFTER_A_FAILURE(shmipc_pub_trim(pub, 0, &n, 0));
+	AFTER_A_FAILURE(shmipc_topic_trim("topic", 0, &n, 0));
+	AFTER_A_FAILURE(shmipc_segment_each(each_name, NULL));
+	AFTER_A_FAILURE(shmipc_discover_each(NULL, 0, each_seg, NULL));
+	AFTER_A_FAILURE(shmipc_watch_open(&w, NULL, 0, 0));
+	AFTER_A_FAILURE(shmipc_segment_gc(NULL, NULL));
+	AFTER_A_FAILURE(shmipc_segment_unlink("new2"));
+	shmipc_watch_close(w);
+	shmipc_sub_close(sub);
+	shmipc_pub_close(pub);
+	shmipc_channel_close(ch2);
+	shmipc_channel_close(ch);
+	shmipc_segment_close(received);
+	shmipc_segment_close(own);
+	shmipc_segment_close(anon);
+	shmipc_segment_close(seg);
+}
+
+/* A failure whose text comes from nobody has one of its own, and closing leaves it alone. */
+TEST_F(error, failure_leaves_its_own_text)
+{
+	struct shmipc_segment *seg;
+	struct shmipc_pub *pub;
+	uint64_t n;
+
+	ASSERT_EQ(0, shmipc_pub_open(&pub, "topic", NULL, NULL));
+	EXPECT_EQ(-EINVAL, shmipc_segment_open(&seg, "/older", NULL));
+	pub->live = 0;			/* as after fork */
+	EXPECT_EQ(-EINVAL, shmipc_pub_trim(pub, 0, &n, 0));
+	EXPECT_NE(NULL, strstr(shmipc_error_text(), "shmipc_pub_trim()"));
+	EXPECT_NE(NULL, strstr(shmipc_error_text(), "EINVAL"));
+	pub->live = 1;
+	shmipc_pub_close(pub);
+	EXPECT_NE(NULL, strstr(shmipc_error_text(), "EINVAL"));
+}
+
 /* A name with any bytes can neither break the text nor overflow it. */
 TEST_F(error, text_survives_long_names)
 {
@@ -199,6 +284,9 @@ TEST(names_of_all_codes)
 		{ EBUSY, "EBUSY" }, { ENOSPC, "ENOSPC" }, { ENOENT, "ENOENT" }, { EEXIST, "EEXIST" },
 		{ EACCES, "EACCES" }, { ENOMEM, "ENOMEM" }, { EINTR, "EINTR" }, { EMFILE, "EMFILE" },
 		{ E2BIG, "E2BIG" }, { ECONNRESET, "ECONNRESET" }, { ENOBUFS, "ENOBUFS" },
+		{ EFBIG, "EFBIG" }, { EIO, "EIO" }, { EISDIR, "EISDIR" }, { ENOSYS, "ENOSYS" },
+		{ ENAMETOOLONG, "ENAMETOOLONG" }, { ENOTDIR, "ENOTDIR" }, { EPERM, "EPERM" },
+		{ EROFS, "EROFS" },
 	};
 	size_t i;
 
