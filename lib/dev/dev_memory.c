@@ -30,7 +30,7 @@ static int within_limit(struct shmipc_segment *seg, uint64_t off, uint64_t bytes
 
 	if (!ret || commit(seg, off, bytes, SHMIPC_DEV_LOOK, &missing) || missing >= bytes)
 		return ret;
-	return shmipc_limit_take(missing);
+	return missing ? shmipc_limit_take(missing) : 0;
 }
 
 int shmipc_dev_commit(struct shmipc_segment *seg, uint64_t off, uint64_t bytes)

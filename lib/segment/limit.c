@@ -17,7 +17,9 @@
 #include "base/base.h"
 #include "segment/limit.h"
 
-#define MARGIN		(UINT64_C(1) << 20)	/* page tables, and what else the process takes */
+/* Page tables, and what else the process takes: as much again, within these. */
+#define MARGIN_MIN	(UINT64_C(1) << 16)
+#define MARGIN_MAX	(UINT64_C(1) << 20)
 #define AGAIN_NS	UINT64_C(100000000)	/* an answer is used for as long as this */
 #define NONE_NS		UINT64_C(1000000000)
 #define LINE		4096
@@ -267,15 +269,16 @@ static void see_again(uint64_t now)
 int shmipc_limit_take(uint64_t bytes)
 {
 	uint64_t now = shmipc_now_ns();
+	uint64_t margin = bytes < MARGIN_MIN ? MARGIN_MIN : bytes < MARGIN_MAX ? bytes : MARGIN_MAX;
 	bool fresh = now >= seen.until_ns;
 
-	if (bytes > UINT64_MAX - MARGIN)
+	if (bytes > UINT64_MAX - margin)
 		return shmipc_failed_call("size", ENOSPC);
 	if (fresh)
 		see_again(now);
-	if (!fresh && bytes + MARGIN > seen.room)
+	if (!fresh && bytes + margin > seen.room)
 		see_again(now);
-	if (bytes + MARGIN > seen.room)
+	if (bytes + margin > seen.room)
 		return shmipc_failed_call(seen.what, ENOSPC);
 	if (seen.room != UINT64_MAX)
 		seen.room -= bytes;

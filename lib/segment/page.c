@@ -179,7 +179,7 @@ static int within_limit(int fd, unsigned char *base, uint64_t off, uint64_t byte
 		return 0;
 	if (shmipc_pages_used_in(fd, base, off, bytes, &used) || !used)
 		return ret;
-	return shmipc_limit_take(bytes - used);
+	return used < bytes ? shmipc_limit_take(bytes - used) : 0;
 }
 
 /**

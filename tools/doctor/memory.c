@@ -80,8 +80,10 @@ void doctor_directory(struct finding *f)
 	name = fs_name((uint64_t)fs.f_type, fs_text);
 	if (err) {
 		finding_set(f, FINDING_LACK, "%.128s, %s: %s (%s)", dir, name, err == ENOENT ?
-			    "cannot be created" : "you may not write there", shmipc_error_name(err));
-		finding_advise(f, "set SHMIPC_DIR to a directory on tmpfs that you may write");
+			    "cannot be created" : err == EROFS ? "it is mounted read-only" :
+			    "you may not write there", shmipc_error_name(err));
+		finding_advise(f, "%sset SHMIPC_DIR to a directory on tmpfs that you may write",
+			       err == EROFS ? "mount it for writing, or " : "");
 		return;
 	}
 	finding_set(f, FINDING_OK, "%.128s, %s", dir, name);
@@ -117,6 +119,11 @@ void doctor_space(struct finding *f)
 	}
 	if (statfs(nearest_dir(path), &fs)) {
 		finding_set(f, FINDING_WARN, "unknown (%s)", shmipc_error_name(errno));
+		return;
+	}
+	if (fs.f_files && !fs.f_ffree) {
+		finding_set(f, FINDING_LACK, "no inode left of %llu", (unsigned long long)fs.f_files);
+		finding_advise(f, "nothing can be created (ENOSPC): remove files there, or remount with a larger nr_inodes=");
 		return;
 	}
 	if (!fs.f_blocks) {
@@ -273,40 +280,22 @@ void doctor_numa(struct finding *f)
 		finding_advise(f, "place segments with --node N, near the consumer's CPU");
 }
 
-/* The memory limit of our cgroup, the tightest on the way up; -1: none. */
-static int64_t cgroup_limit(char path[4096])
-{
-	char line[4096] = "", text[64], *slash;
-	int64_t limit = -1, v;
-
-	if (read_line("/proc/self/cgroup", line, sizeof(line)) || strncmp(line, "0::/", 4))
-		return -1;
-	for (slash = line + strlen(line); slash && slash >= line + 3;
-	     *slash = 0, slash = strrchr(line, '/')) {
-		snprintf(path, 4096, "/sys/fs/cgroup%.3900s/memory.max", line + 3);
-		if (!read_line(path, text, sizeof(text)) && *text != 'm') {
-			v = atoll(text);
-			limit = limit < 0 || v < limit ? v : limit;
-		}
-	}
-	return limit;
-}
-
 void doctor_cgroup(struct finding *f)
 {
-	char path[4096], text[TEXT_BYTES], v1[64];
-	int64_t limit = cgroup_limit(path);
+	struct shmipc_memory_limit l = SHMIPC_MEMORY_LIMIT();
+	char max[TEXT_BYTES], used[TEXT_BYTES], room[TEXT_BYTES];
 
-	/* cgroup v1 has one file; "no limit" is a huge number. */
-	if (limit < 0 && !read_line("/sys/fs/cgroup/memory/memory.limit_in_bytes", v1, sizeof(v1)) &&
-	    atoll(v1) < INT64_MAX / 2)
-		limit = atoll(v1);
-	if (limit < 0)
+	if (shmipc_memory_limit_get(&l) || !l.max_bytes) {
 		finding_set(f, FINDING_OK, "no memory limit");
-	else
-		finding_set(f, limit >= 64 << 20 ? FINDING_OK : FINDING_WARN,
-			    "memory limited to %s; segments count against their creator",
-			    format_bytes((uint64_t)limit, text));
+		return;
+	}
+	finding_set(f, l.room_bytes >= 64 << 20 ? FINDING_OK : FINDING_WARN,
+		    "%.100s allows %s, %s are in use, %s can still be taken", l.group,
+		    format_bytes(l.max_bytes, max), format_bytes(l.used_bytes, used),
+		    format_bytes(l.room_bytes, room));
+	if (f->status == FINDING_WARN)
+		finding_advise(f, "what does not fit fails with ENOSPC, and if others of the group take memory in the "
+			       "same moment the kernel kills one: raise that limit (containers: --memory)");
 }
 
 void doctor_file_size(struct finding *f)

@@ -146,7 +146,8 @@ void doctor_locks(struct finding *f)
 		close(other);
 	close(fd);
 	if (!err) {
-		finding_set(f, FINDING_OK, "yes: it is certain which processes are alive");
+		finding_set(f, FINDING_OK, other < 0 ? "yes; not tried with two processes, which needs /proc" :
+			    "yes: it is certain which processes are alive");
 		return;
 	}
 	finding_set(f, FINDING_LACK, "open-file-description locks do not work here (%s)",
@@ -194,7 +195,7 @@ void doctor_proc(struct finding *f)
 		finding_set(f, FINDING_OK, "mounted");
 		return;
 	}
-	finding_set(f, FINDING_WARN, "not mounted: anonymous segments cannot be received");
+	finding_set(f, FINDING_WARN, "not mounted: named segments work; no end of an anonymous one can be opened, and no limit of a cgroup is seen");
 	finding_advise(f, "mount -t proc proc /proc");
 }
 
