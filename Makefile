@@ -2,7 +2,7 @@
 # shmipc: everything that is built lands in build/
 #
 #:  make                library (static and shared) and command
-#:  make demo           the main job, once: a real file from process to process
+#:  make demo           the main job: a real file from process to process, beside cat and cp
 #:  make check          every kind of test, within ten minutes on two CPUs; GROUP="unit
 #:                      stress" runs only these; tests/run --list lists them
 #:  make check-all      all of each, other kernels, kernels with debugging checks: hours
