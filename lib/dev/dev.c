@@ -96,11 +96,14 @@ static int fail_proto(const char *name, const char *what)
 }
 
 /* Its creator may have omitted pages: find out before reading them kills us. */
-static bool is_there(const struct shmipc_segment *seg, uint64_t bytes)
+static int check_there(const struct shmipc_segment *seg, uint64_t bytes, const char *name,
+		       const char *lack)
 {
-	if (bytes > seg->bytes)
-		return false;
-	return !madvise(seg->base, bytes, MADV_POPULATE_READ) || errno == EINVAL;
+	int ret = bytes > seg->bytes ? -EFAULT : shmipc_pages_see(seg->base, 0, bytes);
+
+	if (ret == -EFAULT)
+		return fail_proto(name, lack);
+	return ret ? fail_name(ret, "open", name ? name : "") : 0;
 }
 
 /* Do the kernel's header and the creator's ring header agree? */
@@ -114,9 +117,7 @@ static int check_ring(const struct shmipc_segment *seg, const char *name)
 	    b.topic.data_off != seg->hdr.data_off - seg->hdr.body_off :
 	    ring->data != seg->base + seg->hdr.data_off || ring->size > seg->hdr.data_bytes)
 		return fail_proto(name, "its ring header does not match its data");
-	if (!is_there(seg, seg->hdr.body_off + b.ctl_bytes))
-		return fail_proto(name, "pages of its ring are missing");
-	return 0;
+	return check_there(seg, seg->hdr.body_off + b.ctl_bytes, name, "pages of its ring are missing");
 }
 
 /* The module gives a segment to a group only if its creator is a member. */
@@ -147,10 +148,11 @@ static int map_segment(struct shmipc_segment *seg, const char *name)
 	if (ret)
 		return shmipc_fail(ret, "shmipc: map %zu bytes of \"%s\": %s%s", seg->bytes,
 				   name ? name : "", shmipc_cause(ret).s, shmipc_pages_advice(ret));
-	if (!is_there(seg, SHMIPC_DEV_BODY_OFF(st.peers) +
-		      (st.kind == SHMIPC_KIND_RAW ? 0 : SHMIPC_CTL_PAGE)))
-		return fail_proto(name, "it has no ring header");
-	ret = shmipc_segment_read(seg, name);
+	ret = check_there(seg, SHMIPC_DEV_BODY_OFF(st.peers) +
+			  (st.kind == SHMIPC_KIND_RAW ? 0 : SHMIPC_CTL_PAGE), name,
+			  "it has no ring header");
+	if (!ret)
+		ret = shmipc_segment_read(seg, name);
 	/* In our user namespace, where the header has its creator's. */
 	seg->hdr.uid = st.uid;
 	seg->hdr.gid = st.gid;
