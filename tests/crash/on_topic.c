@@ -23,7 +23,7 @@
 
 static struct shmipc_pub *pub;
 static struct shmipc_sub *sub, *lossy;
-static uint64_t pubs = 4, history = 8, before = BEFORE, aborted, next_number = 1;
+static uint64_t pubs = 4, history = 8, before = BEFORE, aborted, next_number = 1, abort_ns;
 static bool lends;		/* the tail, to the checker's publisher */
 
 static size_t len_of(uint64_t n)
@@ -62,7 +62,7 @@ static struct shmipc_topic_opts topic_opts(void)
 	return (struct shmipc_topic_opts){
 		.struct_bytes = sizeof(struct shmipc_topic_opts), .publishers = (uint32_t)pubs,
 		.subscribers = 5, .history = history, .inline_bytes = 104, .pool_bytes = POOL_BYTES,
-		.holds = 4, .page = SHMIPC_PAGE_4K,
+		.holds = 4, .page = SHMIPC_PAGE_4K, .abort_ns = abort_ns,
 	};
 }
 
@@ -382,6 +382,54 @@ static void check_pub_wakes(void)
 	end_all();
 }
 
+/* Its topic has abort_ns: at each of its instructions the others go on; then it is killed. */
+static uint32_t arrived;	/* the victim's messages, a bit for each */
+
+static void note_the_victims(uint64_t n)
+{
+	must(n >= MINE && n < MINE + 16 && !(arrived >> (n - MINE)), "message %llu after %#x",
+	     (unsigned long long)n, arrived);
+	arrived |= 1u << (n - MINE);
+}
+
+static void prepare_stopped(void)
+{
+	abort_ns = 1000000;
+	prepare();
+}
+
+static void setup_stopped(void)
+{
+	abort_ns = 1000000;
+	setup_pub();
+}
+
+static void observe_stopped(void)
+{
+	uint64_t n, last = next_number + 20;	/* more than a lap */
+
+	for (; next_number < last; next_number++) {
+		put(pub, next_number);
+		while ((n = get(sub, SOON)) != next_number)
+			note_the_victims(n);
+	}
+}
+
+static void check_stopped(void)
+{
+	uint64_t n;
+
+	await_death();
+	while ((n = get(sub, 0)) != 0)
+		note_the_victims(n);
+	n = (uint64_t)__builtin_popcount(arrived);
+	/* Of a batch both, or none. */
+	must(n == board->done || n == board->begun, "%#x arrived; %llu or %llu were published", arrived,
+	     (unsigned long long)board->done, (unsigned long long)board->begun);
+	go_on();
+	end_all();
+}
+
 static void setup_nothing(void)
 {
 }
@@ -620,6 +668,8 @@ const struct scenario topic_scenarios[] = {
 	{ "topic-send", 0, prepare, setup_pub, run_sends, NULL, check_pub },
 	{ "topic-send-lent", 0, prepare, setup_lent, run_sends, NULL, check_pub },
 	{ "topic-send-recalls", 0, prepare_lent, setup_pub, run_sends, NULL, check_pub },
+	{ "topic-send-stopped", 0, prepare_stopped, setup_stopped, run_sends, observe_stopped, check_stopped },
+	{ "topic-batch-stopped", 0, prepare_stopped, setup_stopped, run_batches, observe_stopped, check_stopped },
 	{ "topic-send-single", 0, prepare_single, setup_single, run_sends, NULL, check_pub },
 	{ "topic-send-wakes", ASLEEP, prepare, setup_pub, send_one, NULL, check_pub_wakes },
 	{ "topic-batch", 0, prepare, setup_pub, run_batches, NULL, check_batches },
