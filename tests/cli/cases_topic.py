@@ -347,6 +347,7 @@ def other_topic_options_than_the_creators_are_named_with_both_values():
                                 ("holds", "3", "holds 3, it was created with 16"),
                                 ("policies", "evict,lossy", "policies lossy,evict, it was created with all"),
                                 ("evict-after", "0.25", "evict-after 0.25 s, it was created with 0.1 s"),
+                                ("abort-after", "0.5", "abort-after 0.5 s, it was created with none"),
                                 ("subscribers", "9", "subscribers 9, it was created with 256"),
                                 ("page", "4k", "page 4K, it was created with auto"),
                                 ("node", "0", "node 0, it was created with any"),
@@ -391,6 +392,22 @@ def more_publishers_than_there_is_room_for_are_refused():
     p.stdin.close()
     p.ends(OK)
     s.kill(signal.SIGINT).ends(130)
+    nothing_left()
+
+
+@case
+def what_a_stopped_publisher_does_is_limited():
+    run("pub", "--persist", "--abort-after", "0.25", "-m", "x", "t")
+    equal(stat("t")["abort_ns"], 250000000)
+    check("after 0.25 s" in run("stat", "t").out.decode())
+    run("pub", "--abort-after", "0.25", "-m", "y", "t")
+    equal(stat("t")["messages"], 2)
+    p = run("pub", "--abort-after", "1", "--publishers", "1", "-m", "x", "u", code=FAIL)
+    check("nobody's way" in p.err, p.err)
+    run("pub", "--persist", "-m", "x", "u")
+    equal(stat("u")["abort_ns"], 0)
+    check("aborts" not in run("stat", "u").out.decode())
+    run("rm", "t", "u")
     nothing_left()
 
 

@@ -36,7 +36,7 @@ static const struct metric of_segment[] = {
 	{ "shmipc_published_bytes_total", "counter",
 	  "Bytes in these messages; of rings including record headers.", SEG(bytes, U64), 0 },
 	{ "shmipc_aborted_messages_total", "counter",
-	  "Messages that were never completed, because their publishers died.",
+	  "Messages that were never completed, because their publishers died or were stopped.",
 	  SEG(aborted, U64), 1 },
 	{ "shmipc_publisher_waits_total", "counter",
 	  "Times that a publisher waited for room.", SEG(waits, U64), 1 },

@@ -188,6 +188,10 @@ const struct opt topic_options[] = {
 	{ .name = "evict-after", .arg = "SECONDS", .min = 1, .library = "0.1",
 	  .take = take_seconds, .at = offsetof(struct topic_opts, evict_ns),
 	  .help = "how long publishers wait for a subscriber of policy evict" },
+	{ .name = "abort-after", .arg = "SECONDS", .min = NS_PER_MS, .take = take_seconds,
+	  .at = offsetof(struct topic_opts, abort_ns),
+	  .help = "how long a publisher that is stopped in the middle of publishing delays others; "
+		  "without this until it goes on" },
 	{ .name = "align", .arg = "BYTES", .min = 1, .max = 4096, .library = "16",
 	  .take = take_number32, .at = offsetof(struct topic_opts, align),
 	  .help = "alignment of messages, 8 to 4096" },

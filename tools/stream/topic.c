@@ -29,6 +29,7 @@ static void fill_topic_opts(struct shmipc_topic_opts *t, const struct owned_by *
 		.policies = o->policies,
 		.mode = create->mode,
 		.evict_ns = o->evict_ns,
+		.abort_ns = o->abort_ns,
 		.page = create->page,
 		.node = create->numa.node,
 		.gid = create->group.gid,
@@ -76,11 +77,13 @@ static const char *blocked_text(const struct stream *s, char text[BLOCKED_BYTES]
 	return text;
 }
 
-/* There was no room. */
+/* There was no room; or we were stopped, so that others aborted the message: publish it again. */
 static int wait_room(struct stream *s, int err)
 {
 	char text[BLOCKED_BYTES];
 
+	if (err == -ECANCELED)
+		return RC_OK;
 	if (!stream_is_idle(err))
 		return stream_fail(s, err);
 	return stream_idle(s, s->messages, blocked_text(s, text));

@@ -143,6 +143,7 @@ static void add_shape(json_t *obj, const struct shmipc_topic_stat *st)
 	json_object_set_new(obj, "meta", set_json(o->meta, 0, meta_words, 4));
 	json_object_set_new(obj, "policies", set_json(o->policies, 1, policy_words, 3));
 	add(obj, "evict_ns", o->evict_ns);
+	add(obj, "abort_ns", o->abort_ns);
 	json_object_set_new(obj, "provisional", json_boolean(st->provisional));
 }
 
@@ -205,6 +206,9 @@ void topic_print(const struct shmipc_topic_stat *st)
 	if (o->policies & 1u << SHMIPC_POLICY_EVICT)
 		printf(" (after %g s)", (double)o->evict_ns / 1e9);
 	putchar('\n');
+	if (o->abort_ns)
+		printf("aborts    what a publisher that is stopped does not finish, after %g s\n",
+		       (double)o->abort_ns / 1e9);
 }
 
 /* "  slot 65  attached  pid 4711     shmipc           " */
