@@ -55,8 +55,8 @@ static bool abort_as_publisher(struct shmipc_segment *from, uint64_t seq)
 
 	if (shmipc_segment_dup(&seg, from))
 		return false;
-	if (!shmipc_topic_memory_pub(seg) && !shmipc_end_take(&end, seg, SHMIPC_ROLE_PRODUCER)) {
-		done = abort_in(seg, end.slot, seq);
+	if (!shmipc_end_take(&end, seg, SHMIPC_ROLE_PRODUCER)) {
+		done = !shmipc_topic_memory_pub(seg) && abort_in(seg, end.slot, seq);
 		shmipc_end_leave(&end);
 	}
 	shmipc_segment_close(seg);

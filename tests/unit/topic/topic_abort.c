@@ -52,7 +52,7 @@ static int loan(struct shmipc_pub *pub)
 	CHECK(!protect(pub));
 	ret = shmipc_pub_publish(pub, &l, 3000, 0);
 	if (ret == -ECANCELED) {
-		CHECK(l.ptr);
+		CHECK(l.ptr && chunks_of(log_of(pub)).owned == 1);
 		CHECK(!shmipc_pub_publish(pub, &l, 3000, 0));
 		CHECK(!l.ptr);
 	}
