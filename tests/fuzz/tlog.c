@@ -15,6 +15,7 @@
 #include <shmipc/inline/tlog_rx.h>
 #include <shmipc/inline/tlog_floor.h>
 #include <shmipc/inline/tlog_trim.h>
+#include <shmipc/inline/tlog_abort.h>
 #include "../stress/stress.h"
 #include "mem.h"
 #include "settle.h"
@@ -151,6 +152,8 @@ static int make(struct target *t, struct rng *r, int grows)
 		.holds = HOLDS, .policies = 0xe, .chunk_bytes = 4096,
 		.chunks = (uint32_t)rng_below(r, grows ? 9 : 4),
 	};
+	if (t->o.pubs > 1)
+		t->o.abort_ns = rng_below(r, 2);
 	if (shmipc_tlog_layout(&t->o, &h, &bytes) || mem_get(&t->m, MEM_SHARED, bytes))
 		return -1;
 	if (grows)
@@ -324,6 +327,7 @@ static void publish(struct victim *v, struct target *t)
 	unsigned char buf[256] = { 3 };
 	uint64_t lot = t->log.lot < 4 ? t->log.lot : 4, seq = 0, i;
 	uint32_t n = 1 + (uint32_t)rng_below(v->r, lot), wake;
+	struct shmipc_tlog_finished f;
 	struct shmipc_tlog_block b;
 	int ret = shmipc_tlog_claim(&v->tx, n, &seq);
 
@@ -339,6 +343,8 @@ static void publish(struct victim *v, struct target *t)
 			wrong("make_room: no such publisher", (int)b.slot);
 		if (ret && b.who == SHMIPC_TLOG_SUB)
 			shmipc_tlog_evict(&t->log, &b, rng_chance(v->r, 2));
+		if (ret && b.who == SHMIPC_TLOG_PUB && t->o.abort_ns)
+			(void)shmipc_tlog_abort(&t->log, rng_chance(v->r, 2) ? b.pos : nasty(v->r, t));
 		if (ret && b.who == SHMIPC_TLOG_PUB)
 			(void)settle_pub(&t->log, b.slot, alive, v);
 		return;
@@ -347,11 +353,17 @@ static void publish(struct victim *v, struct target *t)
 		wrong("claim: unexpected error", ret);
 		return;
 	}
+	if (t->o.abort_ns && shmipc_tlog_start(&v->tx, seq, n, alive, v, &f))
+		return;
 	for (i = 0; i < n; i++)
 		shmipc_tlog_fill(&v->tx, seq + i, NULL, 0, buf,
 				rng_below(v->r, t->log.hdr.cell_bytes < 256 ? t->log.hdr.cell_bytes : 256),
 				0);
-	wake = shmipc_tlog_commit(&v->tx, seq, n, SHMIPC_ENTRY_CELL, 8);
+	wake = 0;
+	if (!t->o.abort_ns)
+		wake = shmipc_tlog_commit(&v->tx, seq, n, SHMIPC_ENTRY_CELL, 8);
+	else if (!shmipc_tlog_finish(&v->tx, seq, n, SHMIPC_ENTRY_CELL, 8, &f))
+		wake = f.wake;
 	if (wake > n)
 		wrong("commit: wakes more messages than there are", (int)wake);
 	sh->word[GOOD]++;
