@@ -51,6 +51,8 @@ SHMIPC_EXPORT int shmipc_sub_wait_any(struct shmipc_sub *const *subs, size_t n, 
 	}
 	ret = shmipc_wait_any(&sub_priv(subs[0])->t.wait, item, n, shmipc_load_relaxed(&turn) % n,
 			      ret_first, deadline_ns);
+	for (i = 0; i < n && deadline_ns; i++)
+		shmipc_sub_moves_later(sub_priv(subs[i]));
 	if (!ret)
 		shmipc_store_relaxed(&turn, (uint32_t)*ret_first + 1);
 	if (item != few)

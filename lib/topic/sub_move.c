@@ -17,9 +17,16 @@ void shmipc_sub_moves(struct shmipc_sub_priv *s)
 {
 	if (!s->sub.rx.line)
 		return;
-	shmipc_store_relaxed(&s->sub.rx.line->moves, (__u64)1);
+	shmipc_store_relaxed(&s->sub.rx.line->moves, (__u64)SHMIPC_MOVES_NOW);
 	/* shape.M0 -> shape.M1: that we move, then the word. */
 	shmipc_fence_seq_cst();
+}
+
+void shmipc_sub_moves_later(struct shmipc_sub_priv *s)
+{
+	if (s->provisional && s->sub.rx.line)
+		/* Relaxed: only for how long it is waited for. */
+		shmipc_store_relaxed(&s->sub.rx.line->moves, (__u64)SHMIPC_MOVES_LATER);
 }
 
 const __u64 *shmipc_sub_move_poll(const struct shmipc_sub_priv *s, uint64_t *ret_val)

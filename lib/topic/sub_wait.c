@@ -178,9 +178,14 @@ const struct shmipc_wait_ops shmipc_sub_entry_ops = {
 
 int shmipc_sub_wait_entry(struct shmipc_sub_priv *s, uint64_t deadline_ns)
 {
+	int ret;
+
 	if (s->provisional && deadline_ns)
 		shmipc_sub_moves(s);
 	if (s->provisional && shmipc_sub_move(s))
 		return 0;
-	return shmipc_wait_one(&s->t.wait, &shmipc_sub_entry_ops, s, deadline_ns);
+	ret = shmipc_wait_one(&s->t.wait, &shmipc_sub_entry_ops, s, deadline_ns);
+	if (s->provisional && deadline_ns)
+		shmipc_sub_moves_later(s);
+	return ret;
 }

@@ -247,6 +247,7 @@ int shmipc_sub_wait_entry(struct shmipc_sub_priv *s, uint64_t deadline_ns);
 int shmipc_sub_move(struct shmipc_sub_priv *s);
 /* It waits in a call, so a publisher that supersedes the topic waits for it to move. */
 void shmipc_sub_moves(struct shmipc_sub_priv *s);
+void shmipc_sub_moves_later(struct shmipc_sub_priv *s);
 /* What it sleeps on until then; false: look again. */
 const __u64 *shmipc_sub_move_poll(const struct shmipc_sub_priv *s, uint64_t *ret_val);
 bool shmipc_sub_move_look(struct shmipc_sub_priv *s, struct shmipc_wait_set *set);

@@ -30,7 +30,8 @@
 
 #include "topic/topic.h"
 
-#define AWAIT_NS	UINT64_C(100000000)	/* for subscribers that move */
+#define AWAIT_NS	UINT64_C(100000000)	/* for subscribers that will move */
+#define AWAIT_CALL_NS	UINT64_C(2000000000)	/* for those in a call, which the machine may be slow to run */
 #define NAP_NS		UINT64_C(100000)
 
 static const uint32_t *shape_word(const struct shmipc_segment *seg)
@@ -93,27 +94,30 @@ bool shmipc_topic_shape_ours(const struct shmipc_segment *seg)
 	return !uid || uid == seg->hdr.uid;
 }
 
-/* Is there a subscriber that sleeps in it, or is on its way out? */
-static bool any_moves(struct shmipc_segment *seg)
+/* Is a subscriber in it that will move (SHMIPC_MOVES_LATER), or does so now? */
+static uint64_t moves(struct shmipc_segment *seg)
 {
 	uint32_t slot, pubs = seg->log.hdr.pubs, used = shmipc_priv_tlog_subs(&seg->log);
+	uint64_t of, most = SHMIPC_MOVES_NOT;
 
-	for (slot = 0; slot < used; slot++)
-		if (shmipc_load_relaxed(&shmipc_tlog_sub(&seg->log, slot)->moves) &&
-		    seg->be->state(seg, pubs + slot, true) == SHMIPC_PEER_ATTACHED)
-			return true;
-	return false;
+	for (slot = 0; slot < used; slot++) {
+		of = shmipc_load_relaxed(&shmipc_tlog_sub(&seg->log, slot)->moves);
+		if (of > most && seg->be->state(seg, pubs + slot, true) == SHMIPC_PEER_ATTACHED)
+			most = of;
+	}
+	return most;
 }
 
 void shmipc_topic_shape_await(struct shmipc_segment *old)
 {
-	uint64_t until_ns = shmipc_now_ns() + AWAIT_NS;
+	uint64_t began_ns = shmipc_now_ns(), most;
 
 	/* shape.M1 <- shape.M0: the word, then the movers; they do it the other way around. */
 	shmipc_fence_seq_cst();
 	/* Lines without memory are not read. */
 	if (shmipc_topic_memory_sub(old, SHMIPC_TOPIC_LOOKS))
 		return;
-	while (any_moves(old) && shmipc_now_ns() < until_ns)
+	while ((most = moves(old)) != SHMIPC_MOVES_NOT &&
+	       shmipc_now_ns() - began_ns < (most == SHMIPC_MOVES_LATER ? AWAIT_NS : AWAIT_CALL_NS))
 		shmipc_sleep_ns(NAP_NS);
 }

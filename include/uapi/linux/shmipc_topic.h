@@ -280,7 +280,7 @@ struct shmipc_group_line {
  * @reading:  number plus 1 of the message in the pool that it reads without holding
  *            it; 0: none
  * @wants:    number plus 1 of the message for which it sleeps, or has slept last
- * @moves:    1: it waits in a provisional topic, and leaves as soon as that is superseded
+ * @moves:    enum shmipc_moves
  *
  * @holds pairs of words follow: see struct shmipc_hold.
  */
@@ -293,6 +293,13 @@ struct shmipc_sub_line {
 	__u64	reading;
 	__u64	wants;
 	__u64	moves;
+};
+
+/* sub_line.moves: will it leave a provisional topic as soon as that is superseded? */
+enum shmipc_moves {
+	SHMIPC_MOVES_NOT	= 0,
+	SHMIPC_MOVES_LATER	= 1,	/* it has waited in it, and is in no call now */
+	SHMIPC_MOVES_NOW	= 2,	/* it waits in it */
 };
 
 /**

@@ -258,6 +258,32 @@ TEST_F(topic_shape, a_publisher_waits_until_sleeping_subscribers_have_moved)
 		EXPECT_EQ(0, other_end(&self->o[i]));
 }
 
+static int goes_on_later(struct other *me, void *arg)
+{
+	struct timespec t = { .tv_nsec = 300000000 };
+
+	(void)me;
+	(void)nanosleep(&t, NULL);
+	return kill(*(pid_t *)arg, SIGCONT);
+}
+
+/* One in a call, on a machine that is too busy to run it, is waited for longer than others. */
+TEST_F(topic_shape, a_publisher_waits_for_a_sleeping_subscriber_that_is_slow)
+{
+	struct other *o = self->o;
+
+	ASSERT_EQ(0, other_start(&o[0], 0, receives, (void *)(uintptr_t)&kinds[1]));
+	ASSERT_EQ(1, hear(&o[0]));
+	ASSERT_EQ(0, until_asleep(o[0].tid));
+	ASSERT_EQ(0, kill(o[0].pid, SIGSTOP));
+	ASSERT_EQ(0, other_start(&o[1], 1, goes_on_later, &o[0].pid));
+	ASSERT_EQ(0, shmipc_pub_open(&self->pub, TOPIC, &self->t, NULL));
+	EXPECT_EQ(1, look().nsubs);
+	EXPECT_EQ(0, put_all(self->pub, 10));
+	EXPECT_EQ(0, other_end(&o[1]));
+	EXPECT_EQ(0, other_end(&o[0]));
+}
+
 /* A subscriber that was not in a call begins with message 0, and is told what it lost. */
 static int counts(struct shmipc_sub *sub, uint64_t sent, uint64_t *ret_lost)
 {
