@@ -38,7 +38,7 @@ static int arg_write(void __user *uarg, const void *src, size_t ksize)
 	arg_read(arg, sizeof(struct type), MIN_SIZE(type, last), uarg)
 #define ARG_WRITE(uarg, arg)	arg_write(uarg, arg, sizeof(*(arg)))
 
-static int do_info(struct file *file, void __user *uarg)
+static int do_info(void __user *uarg)
 {
 	struct shmipc_dev_info r;
 	int err = ARG_READ(&r, shmipc_dev_info, user_segs, uarg);
@@ -57,43 +57,46 @@ static int do_info(struct file *file, void __user *uarg)
 	return ARG_WRITE(uarg, &r);
 }
 
-/* Bind the file to the segment; the file takes over the caller's reference. */
-static void bind_locked(struct file *file, struct shmipc_segment *seg)
+/*
+ * A new descriptor of the segment, for reading, and with FMODE_WRITE in @mode for writing.
+ * Takes over the caller's reference to the segment, also after an error.
+ */
+static int install(struct shmipc_segment *seg, fmode_t mode, int fd)
 {
-	struct shmipc_file *sf = file->private_data;
+	struct file *file = shmipc_file_make(seg, mode & FMODE_WRITE ? O_RDWR : O_RDONLY);
 
-	lockdep_assert_held(&sf->lock);
-	atomic_inc(&seg->opens);
-	/* So that unmap_mapping_range() on the segment's inode finds the file's mappings. */
-	file->f_mapping = seg->mem.inode->i_mapping;
-	/* Pairs with shmipc_file_segment(). */
-	smp_store_release(&sf->seg, seg);
+	if (IS_ERR(file)) {
+		put_unused_fd(fd);
+		return PTR_ERR(file);
+	}
+	fd_install(fd, file);
+	return fd;
 }
 
 static int do_create(struct file *file, void __user *uarg)
 {
-	struct shmipc_file *sf = file->private_data;
-	struct shmipc_segment *seg = NULL;
+	struct shmipc_segment *seg;
 	struct shmipc_dev_create r;
-	int err = ARG_READ(&r, shmipc_dev_create, id, uarg), werr;
+	int err = ARG_READ(&r, shmipc_dev_create, id, uarg), werr, fd;
 
 	if (err)
 		return err;
-	if ((file->f_mode & (FMODE_READ | FMODE_WRITE)) != (FMODE_READ | FMODE_WRITE))
+	if (!(file->f_mode & FMODE_WRITE))
 		return -EBADF;
 	r.limit = 0;
 	r.huge = 0;
 	r.small = 0;
 	memset(r.id, 0, sizeof(r.id));
-	if (mutex_lock_interruptible(&sf->lock))
-		return -ERESTARTSYS;
-	err = sf->seg ? -EBUSY : shmipc_segment_create(&seg, &r);
-	if (!err)
-		bind_locked(file, seg);
-	mutex_unlock(&sf->lock);
-	if (err && err != -ENOSPC)
-		return err;
-	werr = ARG_WRITE(uarg, &r);
+	fd = get_unused_fd_flags(O_CLOEXEC);
+	if (fd < 0)
+		return fd;
+	err = shmipc_segment_create(&seg, &r);
+	werr = err && err != -ENOSPC ? 0 : ARG_WRITE(uarg, &r);
+	if (!err && !werr)
+		return install(seg, FMODE_WRITE, fd);
+	if (!err)	/* the caller never learned of it: undo */
+		shmipc_segment_put(seg);
+	put_unused_fd(fd);
 	return err ? err : werr;
 }
 
@@ -108,95 +111,60 @@ static int name_arg(struct shmipc_dev_name *r, char *name, u32 flags, void __use
 	return shmipc_name_read(name, r->name, r->name_len, true);
 }
 
+/* What a new descriptor is for: the same as @file, or with READ_ONLY less. */
+static fmode_t new_mode(const struct file *file, u32 flags)
+{
+	return flags & SHMIPC_DEV_READ_ONLY ? file->f_mode & ~FMODE_WRITE : file->f_mode;
+}
+
 static int do_open(struct file *file, void __user *uarg)
 {
-	struct shmipc_file *sf = file->private_data;
 	char name[SHMIPC_NAME_MAX + 1];
 	struct shmipc_segment *seg;
 	struct shmipc_dev_name r;
-	int err = name_arg(&r, name, 0, uarg), want = 0;
+	int err = name_arg(&r, name, SHMIPC_DEV_READ_ONLY, uarg), fd;
+	fmode_t mode;
 
 	if (err)
 		return err;
-	if (file->f_mode & FMODE_READ)
-		want |= MAY_READ;
-	if (file->f_mode & FMODE_WRITE)
-		want |= MAY_WRITE;
-	if (mutex_lock_interruptible(&sf->lock))
-		return -ERESTARTSYS;
-	err = sf->seg ? -EBUSY : shmipc_name_open(&seg, name, want);
-	if (!err) {
-		bind_locked(file, seg);
-		trace_shmipc_open(seg);
+	mode = new_mode(file, r.flags);
+	fd = get_unused_fd_flags(O_CLOEXEC);
+	if (fd < 0)
+		return fd;
+	err = shmipc_name_open(&seg, name, mode & FMODE_WRITE ? MAY_READ | MAY_WRITE : MAY_READ);
+	if (err) {
+		put_unused_fd(fd);
+		return err;
 	}
-	mutex_unlock(&sf->lock);
-	return err;
+	trace_shmipc_open(seg);
+	return install(seg, mode, fd);
 }
 
-/* The segment of another descriptor, with a reference. */
-static int join_find(int fd, fmode_t want, struct shmipc_segment **ret)
+static int do_join(struct file *file, struct shmipc_segment *seg, void __user *uarg)
 {
-	struct file *file = fget(fd);
-	struct shmipc_segment *seg;
-	int err = 0;
-
-	if (!file)
-		return -EBADF;
-	seg = shmipc_dev_is(file) ? shmipc_file_segment(file->private_data) : NULL;
-	if (!shmipc_dev_is(file))
-		err = -EBADF;
-	else if (!seg)
-		err = -ENXIO;
-	else if (want & ~file->f_mode)
-		err = -EACCES;
-	else
-		shmipc_segment_get(seg);
-	fput(file);
-	*ret = seg;
-	return err;
-}
-
-static int do_join(struct file *file, void __user *uarg)
-{
-	struct shmipc_file *sf = file->private_data;
-	struct shmipc_segment *seg;
 	struct shmipc_dev_join r;
-	int err = ARG_READ(&r, shmipc_dev_join, reserved, uarg);
+	int err = ARG_READ(&r, shmipc_dev_join, flags, uarg), fd;
 
 	if (err)
 		return err;
-	if (r.flags || r.reserved)
+	if (r.flags & ~SHMIPC_DEV_READ_ONLY)
 		return -EINVAL;
-	err = join_find(r.fd, file->f_mode & (FMODE_READ | FMODE_WRITE), &seg);
-	if (err)
-		return err;
-	mutex_lock(&sf->lock);
-	err = sf->seg ? -EBUSY : 0;
-	if (!err) {
-		bind_locked(file, seg);
-		trace_shmipc_open(seg);
-	}
-	mutex_unlock(&sf->lock);
-	if (err)
-		shmipc_segment_put(seg);
-	return err;
+	fd = get_unused_fd_flags(O_CLOEXEC);
+	if (fd < 0)
+		return fd;
+	shmipc_segment_get(seg);
+	trace_shmipc_open(seg);
+	return install(seg, new_mode(file, r.flags), fd);
 }
 
-static int do_unlink(struct file *file, void __user *uarg)
+/* @only: the segment that must have the name; NULL: any. */
+static int do_unlink(const struct shmipc_segment *only, void __user *uarg)
 {
 	char name[SHMIPC_NAME_MAX + 1];
-	struct shmipc_segment *seg = NULL;
 	struct shmipc_dev_name r;
-	int err = name_arg(&r, name, SHMIPC_DEV_UNLINK_BOUND, uarg);
+	int err = name_arg(&r, name, 0, uarg);
 
-	if (err)
-		return err;
-	if (r.flags & SHMIPC_DEV_UNLINK_BOUND) {
-		seg = shmipc_file_segment(file->private_data);
-		if (!seg)
-			return -ENXIO;
-	}
-	return shmipc_name_unlink(name, seg);
+	return err ? err : shmipc_name_unlink(name, only);
 }
 
 static int stat_write(void __user *uarg, struct shmipc_segment *seg)
@@ -212,7 +180,7 @@ static int stat_write(void __user *uarg, struct shmipc_segment *seg)
 	return ARG_WRITE(uarg, &r);
 }
 
-static int do_list(struct file *file, void __user *uarg)
+static int do_list(void __user *uarg)
 {
 	char after[SHMIPC_NAME_MAX + 1];
 	struct shmipc_segment *seg;
@@ -248,7 +216,7 @@ static int do_attach(struct shmipc_file *sf, struct shmipc_segment *seg, fmode_t
 
 	if (err)
 		return err;
-	if ((mode & (FMODE_READ | FMODE_WRITE)) != (FMODE_READ | FMODE_WRITE))
+	if (!(mode & FMODE_WRITE))
 		return -EBADF;
 	err = shmipc_peer_attach(sf, seg, &r);
 	if (err)
@@ -422,29 +390,42 @@ static segment_ioctl segment_ioctl_of(unsigned int cmd)
 	}
 }
 
-long shmipc_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+/* Of the device. */
+long shmipc_dev_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	void __user *uarg = (void __user *)arg;
+
+	switch (cmd) {
+	case SHMIPC_IOC_INFO:
+		return do_info(uarg);
+	case SHMIPC_IOC_CREATE:
+		return do_create(file, uarg);
+	case SHMIPC_IOC_OPEN:
+		return do_open(file, uarg);
+	case SHMIPC_IOC_UNLINK:
+		return do_unlink(NULL, uarg);
+	case SHMIPC_IOC_LIST:
+		return do_list(uarg);
+	default:
+		return segment_ioctl_of(cmd) || cmd == SHMIPC_IOC_JOIN ? -ENXIO : -ENOTTY;
+	}
+}
+
+/* Of a descriptor of a segment. */
+long shmipc_file_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	struct shmipc_file *sf = file->private_data;
-	struct shmipc_segment *seg = shmipc_file_segment(sf);
 	void __user *uarg = (void __user *)arg;
 	segment_ioctl fn;
 
 	switch (cmd) {
 	case SHMIPC_IOC_INFO:
-		return do_info(file, uarg);
-	case SHMIPC_IOC_CREATE:
-		return do_create(file, uarg);
-	case SHMIPC_IOC_OPEN:
-		return do_open(file, uarg);
+		return do_info(uarg);
 	case SHMIPC_IOC_JOIN:
-		return do_join(file, uarg);
+		return do_join(file, sf->seg, uarg);
 	case SHMIPC_IOC_UNLINK:
-		return do_unlink(file, uarg);
-	case SHMIPC_IOC_LIST:
-		return do_list(file, uarg);
+		return do_unlink(sf->seg, uarg);
 	}
 	fn = segment_ioctl_of(cmd);
-	if (!fn)
-		return -ENOTTY;
-	return seg ? fn(sf, seg, file->f_mode, uarg) : -ENXIO;
+	return fn ? fn(sf, sf->seg, file->f_mode, uarg) : -ENOTTY;
 }

@@ -81,6 +81,8 @@ static int inode_make(struct inode **ret, u64 bytes)
 		return PTR_ERR(inode);
 	}
 	mapping_set_unevictable(inode->i_mapping);
+	/* Nobody asks for the times of an inode that has no name. */
+	inode->i_flags |= S_NOATIME | S_NOCMTIME;
 	i_size_write(inode, bytes);
 	*ret = inode;
 	return 0;
@@ -110,6 +112,23 @@ int shmipc_memory_init(struct shmipc_memory *mem, u64 ctl_bytes, u64 data_off, u
 	if (!mem->chunk)
 		return -ENOMEM;
 	return inode_make(&mem->inode, mem->bytes);
+}
+
+/* A file of the segment's pages; /proc shows it as "/shmipc:NAME (deleted)". */
+struct file *shmipc_memory_file(struct shmipc_memory *mem, const char *name, int flags,
+				const struct file_operations *fops)
+{
+	char *text = kasprintf(GFP_KERNEL, "shmipc:%s", name);
+	struct file *file;
+
+	if (!text)
+		return ERR_PTR(-ENOMEM);
+	ihold(mem->inode);
+	file = alloc_file_pseudo(mem->inode, fs_mount, text, flags, fops);
+	if (IS_ERR(file))
+		iput(mem->inode);
+	kfree(text);
+	return file;
 }
 
 static struct shmipc_chunk *chunk_of(const struct shmipc_memory *mem, u64 page)
@@ -159,9 +178,11 @@ static int batch_add(struct shmipc_memory *mem, struct list_head *batch, gfp_t g
 
 static void folio_drop(struct folio *folio)
 {
-	/* O_DIRECT or a pipe may still hold the page after us. */
-	folio->mapping = NULL;
+	/* O_DIRECT or a pipe may hold the page after us, and uses the mapping under the lock. */
+	folio_lock(folio);
+	WRITE_ONCE(folio->mapping, NULL);
 	folio->index = 0;
+	folio_unlock(folio);
 	folio_put(folio);
 }
 

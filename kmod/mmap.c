@@ -47,7 +47,8 @@ static void map_close(struct vm_area_struct *vma)
 
 static vm_fault_t map_fault(struct vm_fault *vmf)
 {
-	struct shmipc_segment *seg = shmipc_file_segment(vmf->vma->vm_file->private_data);
+	struct shmipc_file *sf = vmf->vma->vm_file->private_data;
+	struct shmipc_segment *seg = sf->seg;
 	bool zero = !(vmf->vma->vm_flags & VM_MAYWRITE);
 	u64 off = (u64)vmf->pgoff << PAGE_SHIFT;
 	struct page *page;
@@ -111,12 +112,10 @@ static int map_writable(struct shmipc_file *sf, struct shmipc_segment *seg,
 int shmipc_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	struct shmipc_file *sf = file->private_data;
-	struct shmipc_segment *seg = shmipc_file_segment(sf);
+	struct shmipc_segment *seg = sf->seg;
 	u64 off = (u64)vma->vm_pgoff << PAGE_SHIFT, bytes = vma->vm_end - vma->vm_start;
 	int err;
 
-	if (!seg)
-		return -ENXIO;
 	/* Not VM_SHARED: it is cleared if the descriptor is read-only. */
 	if (!(vma->vm_flags & VM_MAYSHARE))
 		return -EINVAL;

@@ -2,7 +2,7 @@
 /*
  * shmipc.h - shared by the parts of the module
  *
- *   file:    a file description of the device; bound to one segment
+ *   file:    a file description of one segment
  *   segment: the memory, its regions, its peer table, its sleepers
  *   peer:    an address space that holds a role, through a file
  *   owner:   an address space, and the notifier that reports its end
@@ -13,7 +13,7 @@
  *
  * Locks, outermost first:
  *
- *   file->lock (mutex)     binding, poll setting
+ *   file->lock (mutex)     poll setting
  *   names_lock (mutex)     the tree of names, and dropping a segment's last reference
  *   mmap_lock              the kernel's; a page fault holds it
  *   mem->mutex             which pages a segment has; may be held for a long time
@@ -112,7 +112,7 @@ struct shmipc_segment {
 
 	struct shmipc_memory mem;
 
-	/* Constant once bound. */
+	/* Constant once there is a descriptor. */
 	u64 data_off;
 	u64 data_bytes;
 	u64 page_asked;
@@ -166,7 +166,7 @@ struct shmipc_segment {
 
 struct shmipc_file {
 	struct mutex lock;
-	struct shmipc_segment *seg;	/* set once; read by smp_load_acquire */
+	struct shmipc_segment *seg;	/* with a reference */
 	struct list_head peers;		/* seg->lock */
 	bool attached_once;
 	spinlock_t uring_lock;
@@ -222,6 +222,8 @@ struct shmipc_watch {
 int shmipc_memory_start(void);
 void shmipc_memory_end(void);
 int shmipc_memory_init(struct shmipc_memory *mem, u64 ctl_bytes, u64 data_off, u64 data_bytes);
+struct file *shmipc_memory_file(struct shmipc_memory *mem, const char *name, int flags,
+				const struct file_operations *fops);
 void shmipc_memory_free(struct shmipc_memory *mem);
 int shmipc_memory_fill(struct shmipc_memory *mem, u64 off, u64 end);
 u64 shmipc_memory_missing(struct shmipc_memory *mem, u64 off, u64 end);
@@ -302,7 +304,8 @@ int shmipc_mmap(struct file *file, struct vm_area_struct *vma);
 
 /* abi.c */
 int shmipc_wait_read(struct shmipc_dev_wait *ret, const void __user *uarg);
-long shmipc_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
+long shmipc_dev_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
+long shmipc_file_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 
 /* table.c */
 struct shmipc_table_at {
@@ -342,16 +345,12 @@ void shmipc_debugfs_init(void);
 void shmipc_debugfs_exit(void);
 void shmipc_segment_show(struct seq_file *m, struct shmipc_segment *seg);
 
+/* file.c */
+struct file *shmipc_file_make(struct shmipc_segment *seg, int flags);
+
 /* dev.c */
-bool shmipc_dev_is(const struct file *file);
 int shmipc_dev_init(void);
 void shmipc_dev_exit(void);
-
-static inline struct shmipc_segment *shmipc_file_segment(struct shmipc_file *sf)
-{
-	/* Pairs with the release in bind_locked(): the segment is initialised. */
-	return smp_load_acquire(&sf->seg);
-}
 
 static inline u64 shmipc_segment_id(const struct shmipc_segment *seg)
 {

@@ -160,7 +160,6 @@ static int uring_wait_issue(struct io_uring_cmd *cmd, struct shmipc_file *sf,
 int shmipc_uring_cmd(struct io_uring_cmd *cmd, unsigned int issue_flags)
 {
 	struct shmipc_file *sf = cmd->file->private_data;
-	struct shmipc_segment *seg = shmipc_file_segment(sf);
 
 	if (shmipc_uring_is_cancel(issue_flags)) {
 		(void)wait_claim(*wait_of(cmd), -ECANCELED);
@@ -168,7 +167,7 @@ int shmipc_uring_cmd(struct io_uring_cmd *cmd, unsigned int issue_flags)
 	}
 	if (cmd->cmd_op != SHMIPC_IOC_WAIT)
 		return -EOPNOTSUPP;
-	return seg ? uring_wait_issue(cmd, sf, seg, issue_flags) : -ENXIO;
+	return uring_wait_issue(cmd, sf, sf->seg, issue_flags);
 }
 
 /*

@@ -276,12 +276,10 @@ int shmipc_poll_set(struct shmipc_file *sf, struct shmipc_segment *seg,
 __poll_t shmipc_poll(struct file *file, struct poll_table_struct *table)
 {
 	struct shmipc_file *sf = file->private_data;
-	struct shmipc_segment *seg = shmipc_file_segment(sf);
+	struct shmipc_segment *seg = sf->seg;
 	struct shmipc_watch watch;
 	__poll_t events = 0;
 
-	if (!seg)
-		return EPOLLERR;
 	poll_wait(file, &sf->poll_wq, table);
 	/* Queue, then read the words; the waker stores, then reads the queue. */
 	smp_mb();

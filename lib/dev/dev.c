@@ -2,7 +2,7 @@
 /*
  * dev.c - segments of the kernel module: created, found and mapped through /dev/shmipc
  *
- * Each handle has its own file description. The whole segment is mapped for reading; when
+ * Each handle has its own file description of its segment. The whole segment is mapped for reading; when
  * a handle takes an end, the parts that its role may write are mapped over that
  * (dev_peer.c); raw data are mapped for writing at once.
  */
@@ -41,12 +41,34 @@ int shmipc_dev_ioctl(int fd, unsigned long cmd, void *arg)
 	return ret;
 }
 
+/* 0: not the module's, or one of another interface. */
+static uint32_t version_of(int fd)
+{
+	struct shmipc_dev_info info = { .size = sizeof(info) };
+
+	return ioctl(fd, SHMIPC_IOC_INFO, &info) ? 0 : info.abi;
+}
+
+static int check_version(int fd)
+{
+	uint32_t abi = version_of(fd);
+
+	if (abi == SHMIPC_ABI_VERSION)
+		return 0;
+	return shmipc_fail(-EPROTONOSUPPORT, "shmipc: open %s: its module has interface %u%s, this library uses %u (EPROTONOSUPPORT); load the module of this version, or set SHMIPC_BACKEND=mem",
+			   SHMIPC_DEVICE, abi, abi ? "" : " (or one before 3)", SHMIPC_ABI_VERSION);
+}
+
 int shmipc_dev_fd(int flags)
 {
 	int fd = shmipc_fd(open(SHMIPC_DEVICE, flags | O_CLOEXEC)), err;
 
-	if (fd >= 0)
-		return fd;
+	if (fd >= 0) {
+		err = check_version(fd);
+		if (err)
+			(void)close(fd);
+		return err ? err : fd;
+	}
 	err = errno;
 	if (err == ENOENT || err == ENXIO || err == ENODEV)
 		return shmipc_fail(-EOPNOTSUPP, "shmipc: open %s: %s: the kernel module is not loaded (EOPNOTSUPP); run: modprobe shmipc, or set SHMIPC_BACKEND=mem",
@@ -64,6 +86,17 @@ static int fail_name(int err, const char *verb, const char *name)
 			   err == -EACCES ? "; its owner, group or mode does not allow it: all who use it ask for --mode 660 --chgrp GROUP and are members of that group; where its mode lets others read, --read-only is enough" :
 			   err == -ENOENT ? "; it was never created, or its last peer has gone" :
 			   shmipc_advice(err));
+}
+
+/* An ioctl that returns a descriptor: it, or -errno. */
+static int fd_ioctl(int fd, unsigned long cmd, void *arg)
+{
+	int ret = shmipc_dev_ioctl(fd, cmd, arg);
+
+	if (ret < 0)
+		return ret;
+	ret = shmipc_fd(ret);
+	return ret < 0 ? shmipc_sys("fcntl") : ret;
 }
 
 /* Maps */
@@ -169,7 +202,7 @@ void shmipc_dev_close(struct shmipc_segment *seg)
 	seg->fd = -1;
 }
 
-/* The descriptor is bound: complete the open. Closes the descriptor on failure. */
+/* There is a descriptor: complete the open. Closes the descriptor on failure. */
 static int finish_open(struct shmipc_segment *seg, const char *name)
 {
 	int ret = map_segment(seg, name);
@@ -248,18 +281,18 @@ static const char *limit_text(const struct shmipc_dev_create *r, int err)
 	}
 }
 
-static int by_name(int fd, unsigned long cmd, uint32_t flags, const char *name)
+static int unlink_on(int fd, const char *name)
 {
-	struct shmipc_dev_name r = { .size = sizeof(r), .flags = flags, .name = (uintptr_t)name,
+	struct shmipc_dev_name r = { .size = sizeof(r), .name = (uintptr_t)name,
 				     .name_len = (uint32_t)strlen(name) };
 
-	return shmipc_dev_ioctl(fd, cmd, &r);
+	return shmipc_dev_ioctl(fd, SHMIPC_IOC_UNLINK, &r);
 }
 
 /* The name of @old is free, if it still had it. */
 static int unname(const struct shmipc_segment *old, const char *name)
 {
-	int ret = by_name(old->fd, SHMIPC_IOC_UNLINK, SHMIPC_DEV_UNLINK_BOUND, name);
+	int ret = unlink_on(old->fd, name);
 
 	if (ret == -ENOENT)
 		return 0;
@@ -321,20 +354,18 @@ static void plan_create(struct shmipc_dev_create *r, const struct shmipc_seg_hdr
 	}
 }
 
-/* Should a topic take memory as it is used, and can it? */
-static bool is_lazy(int fd, const struct shmipc_segment_opts *o)
+/* Should a topic take memory as it is used? */
+static bool is_lazy(const struct shmipc_segment_opts *o)
 {
-	struct shmipc_dev_info info = { .size = sizeof(info) };
-
-	return !(o->flags & SHMIPC_POPULATE) && o->page < SHMIPC_PAGE_2M &&
-	       !shmipc_dev_ioctl(fd, SHMIPC_IOC_INFO, &info) && info.caps & SHMIPC_DEV_CAP_COMMIT;
+	return !(o->flags & SHMIPC_POPULATE) && o->page < SHMIPC_PAGE_2M;
 }
 
-static int create_on(struct shmipc_segment *seg, const char *name,
+/* @dev: a descriptor of the device. Return: one of the new segment, or -errno. */
+static int create_on(int dev, const struct shmipc_segment *seg, const char *name,
 		     const struct shmipc_segment_opts *o)
 {
 	struct shmipc_pages pages = { .asked = o->page, .node_asked = -1, .node_got = -1,
-				      .lazy = is_lazy(seg->fd, o) };
+				      .lazy = is_lazy(o) };
 	struct shmipc_dev_region region[SHMIPC_DEV_REGIONS_MAX];
 	struct shmipc_dev_create r;
 	struct shmipc_seg_hdr h;
@@ -363,26 +394,26 @@ static int create_on(struct shmipc_segment *seg, const char *name,
 	}
 	ret = shmipc_limit_take(b.first_bytes ? b.ctl_bytes + b.first_bytes : r.data_off + r.data_bytes);
 	if (!ret)
-		ret = shmipc_dev_ioctl(seg->fd, SHMIPC_IOC_CREATE, &r);
+		ret = fd_ioctl(dev, SHMIPC_IOC_CREATE, &r);
 	free(body);
-	return ret ? fail_create(&r, name, ret) : 0;
+	return ret < 0 ? fail_create(&r, name, ret) : ret;
 }
 
 int shmipc_dev_create(struct shmipc_segment *seg, const char *name,
 		      const struct shmipc_segment_opts *o)
 {
-	int ret;
+	int dev = shmipc_dev_fd(O_RDWR), ret;
 
-	seg->fd = shmipc_dev_fd(O_RDWR);
-	if (seg->fd < 0)
-		return seg->fd;
+	seg->fd = -1;
+	if (dev < 0)
+		return dev;
 	ret = seg->replaces ? unname(seg->replaces, name) : 0;
 	if (!ret)
-		ret = create_on(seg, name, o);
-	if (ret) {
-		shmipc_dev_close(seg);
+		ret = create_on(dev, seg, name, o);
+	(void)close(dev);
+	if (ret < 0)
 		return ret;
-	}
+	seg->fd = ret;
 	return finish_open(seg, name);
 }
 
@@ -393,53 +424,45 @@ int shmipc_dev_anon(struct shmipc_segment *seg, const struct shmipc_segment_opts
 
 /* Open */
 
-/* A descriptor with these access rights, bound to the segment of that name. */
-static int bind_name(struct shmipc_segment *seg, int flags, const char *name)
+int shmipc_dev_open_name(int flags, const char *name)
 {
-	int ret;
+	struct shmipc_dev_name r = { .size = sizeof(r), .name = (uintptr_t)name,
+				     .name_len = (uint32_t)strlen(name) };
+	int dev = shmipc_dev_fd(flags), ret;
 
-	seg->fd = shmipc_dev_fd(flags);
-	if (seg->fd < 0)
-		return seg->fd;
-	ret = by_name(seg->fd, SHMIPC_IOC_OPEN, 0, name);
-	if (ret) {
-		shmipc_dev_close(seg);
-		return fail_name(ret, "open", name);
-	}
-	return 0;
+	if (dev < 0)
+		return dev;
+	ret = fd_ioctl(dev, SHMIPC_IOC_OPEN, &r);
+	(void)close(dev);
+	return ret < 0 ? fail_name(ret, "open", name) : ret;
 }
 
 int shmipc_dev_open(struct shmipc_segment *seg, const char *name)
 {
-	int ret = bind_name(seg, O_RDWR, name);
-
-	return ret ? ret : finish_open(seg, name);
+	seg->fd = shmipc_dev_open_name(O_RDWR, name);
+	return seg->fd < 0 ? seg->fd : finish_open(seg, name);
 }
 
 /*
  * Our own description for the segment behind @fd. A process that may not open the device
- * (a sandbox that was given the descriptor) shares the description, which is enough for
- * one end.
+ * (a sandbox that was given the descriptor) can do this, too.
  */
 static int join(int fd)
 {
-	struct shmipc_dev_join r = { .size = sizeof(r), .fd = fd };
-	int own = shmipc_dev_fd(O_RDWR), ret;
+	struct shmipc_dev_join r = { .size = sizeof(r) };
+	int flags = fcntl(fd, F_GETFL), ret = fd_ioctl(fd, SHMIPC_IOC_JOIN, &r);
 
-	if (own < 0) {
-		own = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-		return own < 0 ? shmipc_sys("fcntl") : own;
+	if (ret >= 0 && (flags & O_ACCMODE) != O_RDWR) {
+		(void)close(ret);
+		return shmipc_fail(-EACCES, "shmipc: open the segment of descriptor %d: it was opened for reading only (EACCES); open it for writing, too",
+				   fd);
 	}
-	ret = shmipc_dev_ioctl(own, SHMIPC_IOC_JOIN, &r);
-	if (!ret)
-		return own;
-	(void)close(own);
 	if (ret == -ENXIO)
 		return shmipc_fail(-EINVAL, "shmipc: descriptor %d is of %s and has no segment (EINVAL); send that of shmipc_segment_anon()",
 				   fd, SHMIPC_DEVICE);
-	return shmipc_fail(ret, "shmipc: open the segment of descriptor %d: %s%s", fd,
-			   shmipc_cause(ret).s,
-			   ret == -EACCES ? "; it was opened for reading only" : shmipc_advice(ret));
+	return ret >= 0 ? ret :
+	       shmipc_fail(ret, "shmipc: open the segment of descriptor %d: %s%s", fd,
+			   shmipc_cause(ret).s, shmipc_advice(ret));
 }
 
 int shmipc_dev_dup(struct shmipc_segment *seg, struct shmipc_segment *from)
@@ -448,13 +471,14 @@ int shmipc_dev_dup(struct shmipc_segment *seg, struct shmipc_segment *from)
 	return seg->fd < 0 ? seg->fd : finish_open(seg, from->hdr.name);
 }
 
+/* A segment's descriptor is of no type of file: ask no other driver. */
 bool shmipc_dev_is(int fd)
 {
-	struct shmipc_dev_info info = { .size = sizeof(info) };
 	struct stat st;
 
-	return !fstat(fd, &st) && S_ISCHR(st.st_mode) &&
-	       !shmipc_dev_ioctl(fd, SHMIPC_IOC_INFO, &info) && info.abi;
+	if (fstat(fd, &st) || (st.st_mode & S_IFMT && !S_ISCHR(st.st_mode)))
+		return false;
+	return version_of(fd) == SHMIPC_ABI_VERSION;
 }
 
 int shmipc_dev_from_fd(struct shmipc_segment *seg, int fd)
@@ -471,7 +495,7 @@ int shmipc_dev_unlink(const char *name)
 
 	if (fd < 0)
 		return fd;
-	ret = by_name(fd, SHMIPC_IOC_UNLINK, 0, name);
+	ret = unlink_on(fd, name);
 	(void)close(fd);
 	return ret ? fail_name(ret == -EPERM ? -EACCES : ret, "remove", name) : 0;
 }
@@ -479,10 +503,11 @@ int shmipc_dev_unlink(const char *name)
 int shmipc_dev_look(struct shmipc_segment *seg, const char *name, int *ret_in_use)
 {
 	struct shmipc_dev_stat st = { .size = sizeof(st) };
-	int ret = bind_name(seg, O_RDONLY, name);
+	int ret;
 
-	if (ret)
-		return ret;
+	seg->fd = shmipc_dev_open_name(O_RDONLY, name);
+	if (seg->fd < 0)
+		return seg->fd;
 	ret = map_segment(seg, name);
 	if (!ret)
 		ret = shmipc_dev_ioctl(seg->fd, SHMIPC_IOC_STAT, &st);

@@ -8,7 +8,7 @@
 #include "segment/backend.h"
 #include "segment/body.h"
 
-bool shmipc_dev_is(int fd);		/* a descriptor of the device */
+bool shmipc_dev_is(int fd);		/* a descriptor of the device, or of a segment of it */
 
 /* dev.c: what the backend's table names; see backend.h */
 int shmipc_dev_create(struct shmipc_segment *seg, const char *name,
@@ -34,6 +34,7 @@ int shmipc_dev_see(struct shmipc_segment *seg, uint64_t off, uint64_t bytes);
 
 /* dev.c: descriptors, and their ioctls: 0 or -errno */
 int shmipc_dev_fd(int flags);		/* of the device; a text if that fails */
+int shmipc_dev_open_name(int flags, const char *name);	/* of that segment; likewise */
 int shmipc_dev_ioctl(int fd, unsigned long cmd, void *arg);
 
 /* dev_peer.c */

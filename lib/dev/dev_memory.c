@@ -14,9 +14,6 @@ static int commit(struct shmipc_segment *seg, uint64_t off, uint64_t bytes, uint
 				       .bytes = bytes };
 	int ret = bytes ? shmipc_dev_ioctl(seg->fd, SHMIPC_IOC_COMMIT, &r) : 0;
 
-	/* Interface 1 of the module: all of a segment has memory, and keeps it. */
-	if (ret == -ENOTTY)
-		ret = flags & SHMIPC_DEV_UNCOMMIT ? -EOPNOTSUPP : 0;
 	if (!ret)
 		*ret_changed = r.changed;
 	return ret;
@@ -125,7 +122,7 @@ int shmipc_dev_used(struct shmipc_segment *seg, uint64_t *ret_bytes)
 	int ret = shmipc_dev_ioctl(seg->fd, SHMIPC_IOC_STAT, &st);
 
 	if (!ret)
-		*ret_bytes = st.used_bytes ? st.used_bytes : seg->bytes;
+		*ret_bytes = st.used_bytes;
 	return ret;
 }
 

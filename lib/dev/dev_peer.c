@@ -26,8 +26,6 @@
 
 #define DYING_RETRY_NS	UINT64_C(500000)
 
-static bool no_peer_seq;	/* the module does not know SHMIPC_DEV_ANY_PEER */
-
 static int spans_of(const struct shmipc_segment *seg, enum shmipc_role role,
 		    struct shmipc_span span[SHMIPC_SPANS_MAX])
 {
@@ -59,7 +57,6 @@ static bool is_whole(const struct shmipc_segment *seg)
 {
 	struct shmipc_dev_stat st = { .size = sizeof(st) };
 
-	/* 0 and 0: interface 1 of the module */
 	return !shmipc_dev_ioctl(seg->fd, SHMIPC_IOC_STAT, &st) &&
 	       st.used_bytes == st.reserved_bytes;
 }
@@ -195,29 +192,15 @@ void shmipc_dev_watch_peers(struct shmipc_segment *seg, struct shmipc_wait_set *
 {
 	(void)slots;
 	watch(seg, set, shmipc_peer_seq(seg));
-	if (shmipc_load_relaxed(&no_peer_seq))
-		shmipc_wait_set_tick(set, SHMIPC_TICK_UNSURE);
 }
 
 /* The device's number for one of these two words. */
 static uint32_t peer_of(const struct shmipc_segment *seg, const uint32_t *word)
 {
 	if (word == shmipc_peer_seq(seg))
-		return shmipc_load_relaxed(&no_peer_seq) ? SHMIPC_DEV_NO_PEER : SHMIPC_DEV_ANY_PEER;
+		return SHMIPC_DEV_ANY_PEER;
 	return (uint32_t)((offset_of(seg, word) - seg->hdr.peers_off) /
 			  sizeof(struct shmipc_peer_slot));
-}
-
-/*
- * A module that is older than this library does not know ANY_PEER. It wakes a sleeper when
- * a peer attaches or goes, but not if that happens directly before the sleep.
- */
-static bool is_old_module(int err, uint32_t peer)
-{
-	if (err != EINVAL || peer != SHMIPC_DEV_ANY_PEER)
-		return false;
-	shmipc_store_relaxed(&no_peer_seq, true);
-	return true;
 }
 
 /* Sleep on one word, and possibly one about peers: of several, the last, which covers all. */
@@ -235,12 +218,8 @@ static int sleep_one(const struct shmipc_wait_set *set, uint64_t until_ns)
 		r.peer = peer_of(seg, w->word);
 		r.peer_val = w->val & ~SHMIPC_PEER_WATCHED;
 	}
-	if (ioctl(seg->fd, SHMIPC_IOC_WAIT, &r) < 0) {
-		if (errno == ETIMEDOUT || errno == EINTR)
-			ret = -errno;
-		else
-			(void)is_old_module(errno, r.peer);
-	}
+	if (ioctl(seg->fd, SHMIPC_IOC_WAIT, &r) < 0 && (errno == ETIMEDOUT || errno == EINTR))
+		ret = -errno;
 	errno = saved;
 	return ret;
 }
@@ -252,16 +231,11 @@ static int poll_set(const struct shmipc_word *w, const struct shmipc_word *peer)
 	struct shmipc_dev_poll r = { .size = sizeof(r), .flags = SHMIPC_DEV_POLL_ON,
 				     .off = offset_of(seg, w->word), .val = w->val,
 				     .peer = SHMIPC_DEV_NO_PEER };
-	int ret;
 
 	if (peer) {
 		r.peer = peer_of(seg, peer->word);
 		r.peer_val = peer->val & ~SHMIPC_PEER_WATCHED;
 	}
-	ret = shmipc_dev_ioctl(seg->fd, SHMIPC_IOC_POLL_SET, &r);
-	if (!ret || !is_old_module(-ret, r.peer))
-		return ret;
-	r.peer = SHMIPC_DEV_NO_PEER;
 	return shmipc_dev_ioctl(seg->fd, SHMIPC_IOC_POLL_SET, &r);
 }
 

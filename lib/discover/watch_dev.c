@@ -60,19 +60,15 @@ static int dev_names(struct shmipc_watch *w, bool tick)
 	return 0;
 }
 
-/* A descriptor that is bound to the segment of this name, for a short time. */
-static int bind_name(const char *name, struct shmipc_dev_stat *st)
+/* A descriptor of the segment of this name, for a short time. */
+static int open_name(const char *name, struct shmipc_dev_stat *st)
 {
-	struct shmipc_dev_name r = { .size = sizeof(r), .name = (uintptr_t)name,
-				     .name_len = (uint32_t)strlen(name) };
-	int fd = shmipc_dev_fd(O_RDONLY), ret;
+	int fd = shmipc_dev_open_name(O_RDONLY, name), ret;
 
 	if (fd < 0)
 		return fd;
-	ret = shmipc_dev_ioctl(fd, SHMIPC_IOC_OPEN, &r);
 	*st = (struct shmipc_dev_stat){ .size = sizeof(*st) };
-	if (!ret)
-		ret = shmipc_dev_ioctl(fd, SHMIPC_IOC_STAT, st);
+	ret = shmipc_dev_ioctl(fd, SHMIPC_IOC_STAT, st);
 	if (!ret)
 		return fd;
 	(void)close(fd);
@@ -82,7 +78,7 @@ static int bind_name(const char *name, struct shmipc_dev_stat *st)
 static int dev_ident(struct shmipc_watch *w, const char *name, struct watch_ident *ret)
 {
 	struct shmipc_dev_stat st;
-	int fd = bind_name(name, &st);
+	int fd = open_name(name, &st);
 
 	(void)w;
 	if (fd < 0)	/* a process that may not read it does not see it either */
@@ -95,7 +91,7 @@ static int dev_ident(struct shmipc_watch *w, const char *name, struct watch_iden
 static int dev_look(struct shmipc_watch *w, struct watch_seg *s)
 {
 	struct shmipc_dev_stat st;
-	int fd = bind_name(s->name, &st);
+	int fd = open_name(s->name, &st);
 
 	(void)w;
 	if (fd < 0)
@@ -130,7 +126,7 @@ static int dev_table(struct shmipc_watch *w, const struct watch_seg *s,
 		     struct shmipc_peer_slot *to)
 {
 	struct shmipc_dev_stat st;
-	int fd = bind_name(s->name, &st), ret;
+	int fd = open_name(s->name, &st), ret;
 
 	(void)w;
 	if (fd < 0)

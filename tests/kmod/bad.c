@@ -28,14 +28,14 @@ static const struct {
 	const char *name;
 	unsigned long cmd;
 	uint32_t size;
-	bool bound;		/* needs a segment */
+	bool bound;		/* is one of a segment's descriptor */
 } ioctls[] = {
 	{ "INFO", SHMIPC_IOC_INFO, sizeof(struct shmipc_dev_info), false },
 	{ "CREATE", SHMIPC_IOC_CREATE, sizeof(struct shmipc_dev_create), false },
 	{ "OPEN", SHMIPC_IOC_OPEN, sizeof(struct shmipc_dev_name), false },
 	{ "UNLINK", SHMIPC_IOC_UNLINK, sizeof(struct shmipc_dev_name), false },
 	{ "LIST", SHMIPC_IOC_LIST, sizeof(struct shmipc_dev_list), false },
-	{ "JOIN", SHMIPC_IOC_JOIN, sizeof(struct shmipc_dev_join), false },
+	{ "JOIN", SHMIPC_IOC_JOIN, sizeof(struct shmipc_dev_join), true },
 	{ "STAT", SHMIPC_IOC_STAT, sizeof(struct shmipc_dev_stat), true },
 	{ "ATTACH", SHMIPC_IOC_ATTACH, sizeof(struct shmipc_dev_attach), true },
 	{ "DETACH", SHMIPC_IOC_DETACH, sizeof(struct shmipc_dev_detach), true },
@@ -53,12 +53,14 @@ FIXTURE(bad) {
 	struct shmipc_dev_info before;
 	struct make m;
 	struct shmipc_dev_stat stat;
-	int fd;		/* bound */
+	int fd;		/* of a segment */
+	int dev;
 };
 
 FIXTURE_SETUP(bad)
 {
 	ASSERT_EQ(dev_info(&self->before), 0);
+	self->dev = dev_file();
 	self->fd = dev_create("bad/fixture", PAGE);
 	ASSERT_GE(self->fd, 0);
 }
@@ -67,14 +69,15 @@ FIXTURE_TEARDOWN(bad)
 {
 	struct shmipc_dev_info after;
 
+	close(self->dev);
 	close(self->fd);
 	EXPECT_EQ(dev_info(&after), 0);
 	EXPECT_EQ(after.total_segs, self->before.total_segs);
 	EXPECT_EQ(after.total_bytes, self->before.total_bytes);
 }
 
-/* A request of ioctl @i that would succeed on @fd. */
-static void good(union any *a, unsigned int i, struct make *m, struct shmipc_dev_stat *s, int fd)
+/* A request of ioctl @i that would succeed. */
+static void good(union any *a, unsigned int i, struct make *m, struct shmipc_dev_stat *s)
 {
 	memset(a, 0, sizeof(*a));
 	switch (ioctls[i].cmd) {
@@ -86,9 +89,6 @@ static void good(union any *a, unsigned int i, struct make *m, struct shmipc_dev
 	case SHMIPC_IOC_UNLINK:
 		a->name.name = (uintptr_t)"bad/fixture";
 		a->name.name_len = 11;
-		break;
-	case SHMIPC_IOC_JOIN:
-		a->join.fd = fd;
 		break;
 	case SHMIPC_IOC_LIST:
 		memset(s, 0, sizeof(*s));
@@ -121,23 +121,21 @@ static void good(union any *a, unsigned int i, struct make *m, struct shmipc_dev
 }
 
 /* Run ioctl @i on a descriptor that suits it, and return its result. Undoes its effect. */
-static int try_ioctl(int bound, unsigned int i, union any *a)
+static int try_ioctl(int dev, int fd, unsigned int i, union any *a)
 {
-	bool fresh = ioctls[i].cmd == SHMIPC_IOC_CREATE || ioctls[i].cmd == SHMIPC_IOC_OPEN ||
-		     ioctls[i].cmd == SHMIPC_IOC_JOIN;
-	int fd = fresh ? dev_file() : bound, err;
+	int ret;
 
 	if (ioctls[i].cmd == SHMIPC_IOC_DETACH)
-		dev_attach(bound, SHMIPC_ROLE_READER);
+		dev_attach(fd, SHMIPC_ROLE_READER);
 	if (ioctls[i].cmd == SHMIPC_IOC_COMMIT)
-		dev_attach(bound, SHMIPC_ROLE_PRODUCER);
-	err = dev_ioctl(fd, ioctls[i].cmd, a);
+		dev_attach(fd, SHMIPC_ROLE_PRODUCER);
+	ret = fd_ioctl(ioctls[i].bound ? fd : dev, ioctls[i].cmd, a);
 	if (ioctls[i].cmd == SHMIPC_IOC_ATTACH || ioctls[i].cmd == SHMIPC_IOC_DETACH ||
 	    ioctls[i].cmd == SHMIPC_IOC_COMMIT)
-		dev_detach(bound);
-	if (fresh)
-		close(fd);
-	return err;
+		dev_detach(fd);
+	if (ret > 0)
+		close(ret);
+	return ret > 0 ? 0 : ret;
 }
 
 /* The result of a valid request. */
@@ -168,27 +166,27 @@ TEST_F(bad, sizes_too_small_too_large_and_just_larger)
 		TH_LOG("%s", ioctls[i].name);
 		if (ioctls[i].cmd == SHMIPC_IOC_UNLINK)
 			continue;	/* it has an effect; same code as OPEN */
-		good(&a, i, &self->m, &self->stat, self->fd);
-		EXPECT_EQ(try_ioctl(self->fd, i, &a), good_result(i));
+		good(&a, i, &self->m, &self->stat);
+		EXPECT_EQ(try_ioctl(self->dev, self->fd, i, &a), good_result(i));
 		first = first_size(i);
 		for (n = 0; n < ioctls[i].size; n++) {
-			good(&a, i, &self->m, &self->stat, self->fd);
+			good(&a, i, &self->m, &self->stat);
 			a.size = n;
-			ASSERT_EQ(try_ioctl(self->fd, i, &a), n < first ? -EINVAL : 0);
+			ASSERT_EQ(try_ioctl(self->dev, self->fd, i, &a), n < first ? -EINVAL : 0);
 		}
 		/* A newer caller that uses nothing new. */
-		good(&a, i, &self->m, &self->stat, self->fd);
+		good(&a, i, &self->m, &self->stat);
 		a.size = ioctls[i].size + 64;
-		EXPECT_EQ(try_ioctl(self->fd, i, &a), good_result(i));
-		good(&a, i, &self->m, &self->stat, self->fd);
+		EXPECT_EQ(try_ioctl(self->dev, self->fd, i, &a), good_result(i));
+		good(&a, i, &self->m, &self->stat);
 		a.size = ioctls[i].size + 64;
 		a.bytes[a.size - 1] = 1;
-		EXPECT_EQ(try_ioctl(self->fd, i, &a), -E2BIG);
-		good(&a, i, &self->m, &self->stat, self->fd);
+		EXPECT_EQ(try_ioctl(self->dev, self->fd, i, &a), -E2BIG);
+		good(&a, i, &self->m, &self->stat);
 		a.size = 4097;
-		EXPECT_EQ(try_ioctl(self->fd, i, &a), -E2BIG);
+		EXPECT_EQ(try_ioctl(self->dev, self->fd, i, &a), -E2BIG);
 		a.size = UINT32_MAX;
-		EXPECT_EQ(try_ioctl(self->fd, i, &a), -E2BIG);
+		EXPECT_EQ(try_ioctl(self->dev, self->fd, i, &a), -E2BIG);
 	}
 }
 
@@ -202,17 +200,15 @@ TEST_F(bad, pointers)
 	munmap(edge + PAGE, PAGE);
 	for (i = 0; i < N_IOCTLS; i++) {
 		TH_LOG("%s", ioctls[i].name);
-		fd = ioctls[i].bound ? self->fd : dev_file();
+		fd = ioctls[i].bound ? self->fd : self->dev;
 		EXPECT_EQ(dev_ioctl(fd, ioctls[i].cmd, NULL), -EFAULT);
 		EXPECT_EQ(dev_ioctl(fd, ioctls[i].cmd, (void *)-1L), -EFAULT);
 		EXPECT_EQ(dev_ioctl(fd, ioctls[i].cmd, (void *)0xffff888000000000), -EFAULT);
 		EXPECT_EQ(dev_ioctl(fd, ioctls[i].cmd, edge + PAGE - 2), -EFAULT);
 		/* The size can be read, the rest cannot. */
-		good(&a, i, &self->m, &self->stat, self->fd);
+		good(&a, i, &self->m, &self->stat);
 		memcpy(edge + PAGE - 4, &a.size, 4);
 		EXPECT_EQ(dev_ioctl(fd, ioctls[i].cmd, edge + PAGE - 4), -EFAULT);
-		if (fd != self->fd)
-			close(fd);
 	}
 }
 
@@ -228,7 +224,7 @@ TEST_F(bad, inner_pointers)
 
 	EXPECT_EQ(dev_ioctl(self->fd, SHMIPC_IOC_PEERS, &peers), -EFAULT);
 	EXPECT_EQ(dev_ioctl(self->fd, SHMIPC_IOC_PAGES, &pages), -EFAULT);
-	EXPECT_EQ(dev_ioctl(self->fd, SHMIPC_IOC_LIST, &list), -EFAULT);
+	EXPECT_EQ(dev_ioctl(self->dev, SHMIPC_IOC_LIST, &list), -EFAULT);
 	EXPECT_EQ(dev_ioctl(self->fd, SHMIPC_IOC_UNLINK, &name), -EFAULT);
 	make_init(&m, NULL, PAGE);
 	m.req.regions = 8;
@@ -242,64 +238,66 @@ TEST_F(bad, inner_pointers)
 	EXPECT_EQ(dev_make(&m), -EFAULT);
 }
 
-TEST_F(bad, a_descriptor_without_a_segment)
+TEST_F(bad, the_device_itself_is_no_segment)
 {
+	struct pollfd p = { .fd = self->dev, .events = POLLIN | POLLOUT };
 	union any a;
 	unsigned int i;
-	int fd = dev_file();
 
 	for (i = 0; i < N_IOCTLS; i++) {
 		if (!ioctls[i].bound)
 			continue;
 		TH_LOG("%s", ioctls[i].name);
-		good(&a, i, &self->m, &self->stat, self->fd);
-		EXPECT_EQ(dev_ioctl(fd, ioctls[i].cmd, &a), -ENXIO);
+		good(&a, i, &self->m, &self->stat);
+		EXPECT_EQ(dev_ioctl(self->dev, ioctls[i].cmd, &a), -ENXIO);
 	}
-	EXPECT_EQ(mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, 0), MAP_FAILED);
-	EXPECT_EQ(errno, ENXIO);
-	EXPECT_EQ(dev_ioctl(fd, _IO(SHMIPC_IOC_MAGIC, 0x7f), &a), -ENOTTY);
-	EXPECT_EQ(dev_ioctl(fd, 0, &a), -ENOTTY);
+	EXPECT_EQ(mmap(NULL, PAGE, PROT_READ, MAP_SHARED, self->dev, 0), MAP_FAILED);
+	EXPECT_EQ(errno, ENODEV);
+	/* As any file that cannot be polled. */
+	EXPECT_EQ(poll(&p, 1, 0), 1);
+	EXPECT_EQ(p.revents, POLLIN | POLLOUT);
+	EXPECT_EQ(dev_ioctl(self->dev, _IO(SHMIPC_IOC_MAGIC, 0x7f), &a), -ENOTTY);
+	EXPECT_EQ(dev_ioctl(self->dev, 0, &a), -ENOTTY);
+	EXPECT_EQ(read(self->dev, &a, 1), -1);
+	EXPECT_EQ(write(self->dev, &a, 1), -1);
+}
+
+TEST_F(bad, a_segment_is_not_the_device)
+{
+	union any a;
+	unsigned int i;
+
+	for (i = 0; i < N_IOCTLS; i++) {
+		if (ioctls[i].bound || ioctls[i].cmd == SHMIPC_IOC_INFO ||
+		    ioctls[i].cmd == SHMIPC_IOC_UNLINK)
+			continue;
+		TH_LOG("%s", ioctls[i].name);
+		good(&a, i, &self->m, &self->stat);
+		EXPECT_EQ(dev_ioctl(self->fd, ioctls[i].cmd, &a), -ENOTTY);
+	}
 	EXPECT_EQ(dev_ioctl(self->fd, _IO(SHMIPC_IOC_MAGIC, 0x7f), &a), -ENOTTY);
-	EXPECT_EQ(read(fd, &a, 1), -1);
-	EXPECT_EQ(write(fd, &a, 1), -1);
-	close(fd);
+	EXPECT_EQ(read(self->fd, &a, 1), -1);
+	EXPECT_EQ(write(self->fd, &a, 1), -1);
 }
 
-static int join(int fd, int from)
+/* The type that nsfs and remoteproc use: before interface 3 it was ours, too. */
+TEST_F(bad, ioctls_of_other_drivers_and_of_older_programs)
 {
-	struct shmipc_dev_join r = { .size = sizeof(r), .fd = from };
+	union any a;
+	unsigned int i;
 
-	return dev_ioctl(fd, SHMIPC_IOC_JOIN, &r);
-}
-
-TEST_F(bad, joining_a_descriptor)
-{
-	int fd = dev_file(), ro = dev_open_as("bad/fixture", O_RDONLY);
-	struct shmipc_dev_join r = { .size = sizeof(r), .fd = self->fd, .flags = 1 };
-	struct shmipc_dev_stat s;
-
-	EXPECT_EQ(join(fd, -1), -EBADF);
-	EXPECT_EQ(join(fd, 9999), -EBADF);
-	EXPECT_EQ(join(fd, 0), -EBADF);
-	EXPECT_EQ(join(fd, fd), -ENXIO);
-	EXPECT_EQ(join(self->fd, self->fd), -EBUSY);
-	EXPECT_EQ(join(fd, ro), -EACCES);
-	EXPECT_EQ(dev_ioctl(fd, SHMIPC_IOC_JOIN, &r), -EINVAL);
-	EXPECT_EQ(join(fd, self->fd), 0);
-	ASSERT_EQ(dev_stat(fd, &s), 0);
-	EXPECT_EQ(s.opens, 3);
-	EXPECT_STREQ(s.name, "bad/fixture");
-	/* Two roles in one address space. */
-	EXPECT_EQ(dev_attach(self->fd, SHMIPC_ROLE_PRODUCER), 0);
-	EXPECT_EQ(dev_attach(fd, SHMIPC_ROLE_CONSUMER), 1);
-	close(ro);
-	close(fd);
+	for (i = 0; i < N_IOCTLS; i++) {
+		good(&a, i, &self->m, &self->stat);
+		EXPECT_EQ(dev_ioctl(self->dev, _IO(0xb7, _IOC_NR(ioctls[i].cmd)), &a), -ENOTTY);
+		EXPECT_EQ(dev_ioctl(self->fd, _IO(0xb7, _IOC_NR(ioctls[i].cmd)), &a), -ENOTTY);
+	}
 }
 
 /* The request can be read but not written: no role is taken. */
 TEST_F(bad, results_that_cannot_be_written)
 {
 	struct shmipc_dev_attach *at = mmap(NULL, PAGE, RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct make *m = mmap(NULL, sizeof(*m), RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	struct shmipc_dev_stat s;
 
 	*at = (struct shmipc_dev_attach){ .size = sizeof(*at), .role = SHMIPC_ROLE_PRODUCER,
@@ -308,29 +306,11 @@ TEST_F(bad, results_that_cannot_be_written)
 	EXPECT_EQ(dev_ioctl(self->fd, SHMIPC_IOC_ATTACH, at), -EFAULT);
 	ASSERT_EQ(dev_stat(self->fd, &s), 0);
 	EXPECT_EQ(s.attached, 0);
-}
-
-TEST_F(bad, a_descriptor_has_one_segment)
-{
-	struct make m;
-
-	make_init(&m, "bad/second", PAGE);
-	EXPECT_EQ(dev_ioctl(self->fd, SHMIPC_IOC_CREATE, &m.req), -EBUSY);
-	EXPECT_EQ(dev_open("bad/second"), -ENOENT);
-	EXPECT_EQ(name_ioctl(self->fd, SHMIPC_IOC_OPEN, "bad/fixture"), -EBUSY);
-}
-
-TEST_F(bad, a_read_only_descriptor_creates_nothing)
-{
-	struct make m;
-	int fd = open(SHMIPC_DEVICE, O_RDONLY);
-
-	make_init(&m, "bad/ro", PAGE);
-	EXPECT_EQ(dev_ioctl(fd, SHMIPC_IOC_CREATE, &m.req), -EBADF);
-	close(fd);
-	fd = open(SHMIPC_DEVICE, O_WRONLY);
-	EXPECT_EQ(dev_ioctl(fd, SHMIPC_IOC_CREATE, &m.req), -EBADF);
-	close(fd);
+	/* Nor is there a segment. */
+	make_init(m, "bad/unknown", PAGE);
+	ASSERT_EQ(mprotect(m, sizeof(*m), PROT_READ), 0);
+	EXPECT_EQ(fd_ioctl(self->dev, SHMIPC_IOC_CREATE, &m->req), -EFAULT);
+	EXPECT_EQ(dev_open("bad/unknown"), -ENOENT);
 }
 
 /* Set one field of a request for a segment to an invalid value. */

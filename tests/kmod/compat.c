@@ -32,18 +32,20 @@ TEST(a_32_bit_program_does_it_all)
 {
 	struct low *l = mmap(NULL, sizeof(*l), PROT_READ | PROT_WRITE,
 			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
-	int fd = dev_file(), other = dev_file();
+	int dev = dev_file(), fd, other;
 
 	ASSERT_NE((void *)l, MAP_FAILED);
 	if (ioctl32(0, 0, NULL) == -ENOSYS)
 		SKIP(return, "no 32-bit entry in this kernel");
 	strcpy(l->name, "compat");
 	make_init(&l->m, l->name, PAGE);
-	ASSERT_EQ(ioctl32(fd, SHMIPC_IOC_CREATE, &l->m.req), 0);
+	fd = ioctl32(dev, SHMIPC_IOC_CREATE, &l->m.req);
+	ASSERT_GE(fd, 0);
 	EXPECT_EQ(l->m.req.small, 6);
 	l->open = (struct shmipc_dev_name){ .size = sizeof(l->open), .name = (uintptr_t)l->name,
 					    .name_len = 6 };
-	ASSERT_EQ(ioctl32(other, SHMIPC_IOC_OPEN, &l->open), 0);
+	other = ioctl32(dev, SHMIPC_IOC_OPEN, &l->open);
+	ASSERT_GE(other, 0);
 	l->attach = (struct shmipc_dev_attach){ .size = sizeof(l->attach), .slot_max = SLOTS - 1,
 						.role = SHMIPC_ROLE_CONSUMER };
 	EXPECT_EQ(ioctl32(other, SHMIPC_IOC_ATTACH, &l->attach), 0);

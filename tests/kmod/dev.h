@@ -98,18 +98,24 @@ static inline int dev_file(void)
 	return open(SHMIPC_DEVICE, O_RDWR | O_CLOEXEC);
 }
 
+/* An ioctl that returns a descriptor: it, or -errno. */
+static inline int fd_ioctl(int fd, unsigned long cmd, void *arg)
+{
+	int ret = ioctl(fd, cmd, arg);
+
+	return ret < 0 ? -errno : ret;
+}
+
 /* A descriptor of a new segment, or -errno. */
 static inline int dev_make(struct make *m)
 {
-	int fd = dev_file(), err;
+	int dev = dev_file(), ret;
 
-	if (fd < 0)
+	if (dev < 0)
 		return -errno;
-	err = dev_ioctl(fd, SHMIPC_IOC_CREATE, &m->req);
-	if (!err)
-		return fd;
-	close(fd);
-	return err;
+	ret = fd_ioctl(dev, SHMIPC_IOC_CREATE, &m->req);
+	close(dev);
+	return ret;
 }
 
 static inline int dev_create(const char *name, uint64_t data_bytes)
@@ -125,20 +131,26 @@ static inline int name_ioctl(int fd, unsigned long cmd, const char *name)
 	struct shmipc_dev_name r = { .size = sizeof(r), .name = (uintptr_t)name,
 				     .name_len = (uint32_t)strlen(name) };
 
-	return dev_ioctl(fd, cmd, &r);
+	return fd_ioctl(fd, cmd, &r);
 }
 
 static inline int dev_open_as(const char *name, int flags)
 {
-	int fd = open(SHMIPC_DEVICE, flags | O_CLOEXEC), err;
+	int dev = open(SHMIPC_DEVICE, flags | O_CLOEXEC), ret;
 
-	if (fd < 0)
+	if (dev < 0)
 		return -errno;
-	err = name_ioctl(fd, SHMIPC_IOC_OPEN, name);
-	if (!err)
-		return fd;
-	close(fd);
-	return err;
+	ret = name_ioctl(dev, SHMIPC_IOC_OPEN, name);
+	close(dev);
+	return ret;
+}
+
+/* Another description of the segment of @fd. */
+static inline int dev_join(int fd, uint32_t flags)
+{
+	struct shmipc_dev_join r = { .size = sizeof(r), .flags = flags };
+
+	return fd_ioctl(fd, SHMIPC_IOC_JOIN, &r);
 }
 
 static inline int dev_open(const char *name)

@@ -87,6 +87,7 @@ static int call_create_huge(void)
 }
 
 static int held;	/* a segment that always exists */
+static int dev;
 
 static int call_open_name(void)
 {
@@ -132,14 +133,7 @@ static int call_poll(void)
 
 static int call_join(void)
 {
-	struct shmipc_dev_join r = { .size = sizeof(r), .fd = held };
-	int fd = dev_file(), ret;
-
-	if (fd < 0)
-		return -errno;
-	ret = dev_ioctl(fd, SHMIPC_IOC_JOIN, &r);
-	close(fd);
-	return ret;
+	return dev_join(held, 0);
 }
 
 static int call_persistent(void)
@@ -218,7 +212,7 @@ static int call_list(void)
 	struct shmipc_dev_stat s = { .size = sizeof(s) };
 	struct shmipc_dev_list r = { .size = sizeof(r), .stat = (uintptr_t)&s };
 
-	return dev_ioctl(held, SHMIPC_IOC_LIST, &r);
+	return dev_ioctl(dev, SHMIPC_IOC_LIST, &r);
 }
 
 static const struct {
@@ -251,6 +245,7 @@ TEST_F_TIMEOUT(failnth, each_allocation_of_each_call, 1800)
 
 	if (injector < 0)
 		SKIP(return, "a kernel without fault injection");
+	dev = dev_file();
 	held = dev_create("failnth/held", PAGE);
 	ASSERT_GE(held, 0);
 	make_init(&m, NULL, 6 * MIB);
@@ -290,6 +285,7 @@ TEST_F_TIMEOUT(failnth, each_allocation_of_each_call, 1800)
 	close(ring.fd);
 	close(reserved);
 	close(held);
+	close(dev);
 }
 
 TEST_HARNESS_MAIN

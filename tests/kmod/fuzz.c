@@ -14,6 +14,7 @@
 
 struct state {
 	unsigned int seed;
+	int dev;		/* open for reading and writing, or only for reading */
 	int fd[FILES];
 	struct {
 		char *at;
@@ -63,6 +64,17 @@ static const char *name(struct state *s)
 	return names[rnd(s, 3)];
 }
 
+/* A slot gets a new descriptor; a device's descriptor is among them now and then. */
+static void keep(struct state *s, int fd)
+{
+	uint32_t i = rnd(s, FILES);
+
+	if (fd < 0)
+		return;
+	close(s->fd[i]);
+	s->fd[i] = fd;
+}
+
 static void do_create(struct state *s, int fd)
 {
 	struct make *m = &s->m;
@@ -85,7 +97,7 @@ static void do_create(struct state *s, int fd)
 	}
 	if (m->req.data_bytes > 64 * MIB && m->req.data_bytes < 1ull << 44)
 		return;		/* would only test how long zeroing takes */
-	(void)dev_ioctl(fd, SHMIPC_IOC_CREATE, &m->req);
+	keep(s, fd_ioctl(rnd(s, 16) ? s->dev : fd, SHMIPC_IOC_CREATE, &m->req));
 }
 
 static void do_random(struct state *s, int fd)
@@ -101,7 +113,7 @@ static void do_random(struct state *s, int fd)
 	*(uint32_t *)(void *)s->scratch = rnd(s, 4) ? 8 + 8 * rnd(s, 40) : (uint32_t)odd_value(s);
 	if (cmd == SHMIPC_IOC_WAIT)	/* a bounded sleep */
 		((struct shmipc_dev_wait *)(void *)s->scratch)->deadline_ns = now_ns() + rnd(s, 100000);
-	(void)dev_ioctl(fd, cmd, rnd(s, 8) ? s->scratch : odd_pointer(s));
+	keep(s, fd_ioctl(rnd(s, 4) ? fd : s->dev, cmd, rnd(s, 8) ? s->scratch : odd_pointer(s)) ?: -1);
 }
 
 static void do_map(struct state *s, int fd)
@@ -190,10 +202,10 @@ static void do_good(struct state *s, int fd)
 		do_create(s, fd);
 		break;
 	case 1:
-		(void)name_ioctl(fd, SHMIPC_IOC_OPEN, name(s));
+		keep(s, name_ioctl(rnd(s, 16) ? s->dev : fd, SHMIPC_IOC_OPEN, name(s)));
 		break;
 	case 2:
-		(void)name_ioctl(fd, SHMIPC_IOC_UNLINK, name(s));
+		(void)name_ioctl(rnd(s, 2) ? s->dev : fd, SHMIPC_IOC_UNLINK, name(s));
 		break;
 	case 3:
 		(void)dev_attach(fd, rnd(s, 4));
@@ -212,11 +224,8 @@ static void do_good(struct state *s, int fd)
 	case 8:
 		do_commit(s, fd);
 		break;
-	default: {
-		struct shmipc_dev_join r = { .size = sizeof(r), .fd = s->fd[rnd(s, FILES)] };
-
-		(void)dev_ioctl(fd, SHMIPC_IOC_JOIN, &r);
-	}
+	default:
+		keep(s, dev_join(fd, rnd(s, 4) ? 0 : SHMIPC_DEV_READ_ONLY));
 	}
 }
 
@@ -227,8 +236,9 @@ static void step(struct state *s)
 
 	switch (rnd(s, 10)) {
 	case 0:
-		close(s->fd[i]);
-		s->fd[i] = open(SHMIPC_DEVICE, rnd(s, 4) ? O_RDWR : (int)rnd(s, 2));
+		close(s->dev);
+		s->dev = open(SHMIPC_DEVICE, rnd(s, 4) ? O_RDWR : O_RDONLY);
+		keep(s, rnd(s, 8) ? dup(s->dev) : dup(s->fd[i]));
 		break;
 	case 1:
 		do_random(s, s->fd[i]);
@@ -257,6 +267,7 @@ static void worker(unsigned int seed, uint64_t end)
 	int i;
 
 	s->seed = seed;
+	s->dev = dev_file();
 	for (i = 0; i < FILES; i++)
 		s->fd[i] = dev_file();
 	while (now_ns() < end && quit--)

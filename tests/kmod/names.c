@@ -31,33 +31,24 @@ TEST(a_name_is_given_only_once)
 	close(fd);
 }
 
-static int unlink_as(int fd, uint32_t flags, const char *name)
+TEST(unlink_on_a_segment_removes_only_its_own_name)
 {
-	struct shmipc_dev_name r = { .size = sizeof(r), .flags = flags, .name = (uintptr_t)name,
-				     .name_len = (uint32_t)strlen(name) };
+	struct shmipc_dev_name flags = { .size = sizeof(flags), .flags = 1, .name = (uintptr_t)"names/own",
+					 .name_len = 9 };
+	int old, new;
 
-	return dev_ioctl(fd, SHMIPC_IOC_UNLINK, &r);
-}
-
-TEST(unlink_bound_removes_only_the_name_of_its_own_segment)
-{
-	int none = open(SHMIPC_DEVICE, O_RDWR | O_CLOEXEC), old, new;
-
-	ASSERT_GE(none, 0);
-	old = dev_create("names/bound", PAGE);
+	old = dev_create("names/own", PAGE);
 	ASSERT_GE(old, 0);
-	EXPECT_EQ(unlink_as(none, SHMIPC_DEV_UNLINK_BOUND, "names/bound"), -ENXIO);
-	EXPECT_EQ(unlink_as(none, 2, "names/bound"), -EINVAL);
-	EXPECT_EQ(unlink_as(old, SHMIPC_DEV_UNLINK_BOUND, "names/other"), -ENOENT);
-	EXPECT_EQ(unlink_as(old, SHMIPC_DEV_UNLINK_BOUND, "names/bound"), 0);
-	EXPECT_EQ(unlink_as(old, SHMIPC_DEV_UNLINK_BOUND, "names/bound"), -ENOENT);
-	new = dev_create("names/bound", PAGE);
+	EXPECT_EQ(dev_ioctl(old, SHMIPC_IOC_UNLINK, &flags), -EINVAL);
+	EXPECT_EQ(name_ioctl(old, SHMIPC_IOC_UNLINK, "names/other"), -ENOENT);
+	EXPECT_EQ(name_ioctl(old, SHMIPC_IOC_UNLINK, "names/own"), 0);
+	EXPECT_EQ(name_ioctl(old, SHMIPC_IOC_UNLINK, "names/own"), -ENOENT);
+	new = dev_create("names/own", PAGE);
 	ASSERT_GE(new, 0);
-	EXPECT_EQ(unlink_as(old, SHMIPC_DEV_UNLINK_BOUND, "names/bound"), -ENOENT);
-	EXPECT_EQ(unlink_as(new, SHMIPC_DEV_UNLINK_BOUND, "names/bound"), 0);
+	EXPECT_EQ(name_ioctl(old, SHMIPC_IOC_UNLINK, "names/own"), -ENOENT);
+	EXPECT_EQ(name_ioctl(new, SHMIPC_IOC_UNLINK, "names/own"), 0);
 	close(old);
 	close(new);
-	close(none);
 }
 
 TEST(an_invalid_name_is_refused)
@@ -183,12 +174,13 @@ TEST(names_are_listed_in_order)
 
 TEST(a_segment_without_a_name_is_passed_by_descriptor)
 {
-	int fd = dev_create(NULL, PAGE), pair[2], got;
+	int fd = dev_create(NULL, PAGE), dev = dev_file(), pair[2], got;
 	struct shmipc_dev_stat s;
 	char name[256];
 
 	ASSERT_GE(fd, 0);
-	EXPECT_EQ(next_name(fd, "", name), -ENOENT);
+	EXPECT_EQ(next_name(dev, "", name), -ENOENT);
+	close(dev);
 	ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
 	ASSERT_EQ(fd_send(pair[0], fd), 0);
 	close(fd);

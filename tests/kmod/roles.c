@@ -4,6 +4,11 @@
 
 #define RW (PROT_READ | PROT_WRITE)
 
+/* By the module; or, on newer kernels, by the kernel, as in a file system without programs. */
+static bool is_refused(int err)
+{
+	return err == -EACCES || err == -EPERM;
+}
 
 static int map_errno(int fd, uint64_t off, uint64_t bytes, int prot)
 {
@@ -105,8 +110,8 @@ TEST_F(roles, no_private_and_no_executable_mapping)
 	p = mmap(NULL, PAGE, RW, MAP_PRIVATE, self->producer, PROD_OFF);
 	EXPECT_EQ(p, MAP_FAILED);
 	EXPECT_EQ(errno, EINVAL);
-	EXPECT_EQ(map_errno(self->producer, PROD_OFF, PAGE, PROT_READ | PROT_EXEC), -EACCES);
-	EXPECT_EQ(map_errno(self->producer, PROD_OFF, PAGE, RW | PROT_EXEC), -EACCES);
+	EXPECT_TRUE(is_refused(map_errno(self->producer, PROD_OFF, PAGE, PROT_READ | PROT_EXEC)));
+	EXPECT_TRUE(is_refused(map_errno(self->producer, PROD_OFF, PAGE, RW | PROT_EXEC)));
 	p = dev_map(self->producer, PROD_OFF, PAGE, RW);
 	ASSERT_NE(p, MAP_FAILED);
 	EXPECT_EQ(mprotect(p, PAGE, PROT_READ | PROT_EXEC), -1);

@@ -43,10 +43,13 @@ static inline int mem_dev(size_t bytes, off_t *ret_off)
 	struct shmipc_dev_create r = { .size = sizeof(r), .kind = SHMIPC_KIND_RAW, .mode = 0600,
 				       .peers = 2, .nregions = 1, .data_off = off,
 				       .data_bytes = bytes, .regions = (uintptr_t)&all };
-	int fd = open(SHMIPC_DEVICE, O_RDWR | O_CLOEXEC);
+	int dev = open(SHMIPC_DEVICE, O_RDWR | O_CLOEXEC);
+	int fd = ioctl(dev, SHMIPC_IOC_CREATE, &r);
 
 	*ret_off = (off_t)off;
-	return fd < 0 || ioctl(fd, SHMIPC_IOC_CREATE, &r) ? -1 : fd;
+	if (dev >= 0)
+		close(dev);
+	return fd;
 }
 
 /* 0 or -1. All zero. */

@@ -56,13 +56,13 @@ def slot_of(topic, r):
 WITHOUT_PROBES = """
 import ctypes, fcntl, os, struct, sys, time
 name = ctypes.create_string_buffer(sys.argv[1].encode())
-fd = os.open("/dev/shmipc", os.O_RDWR)
-fcntl.ioctl(fd, 0xb702, struct.pack("=IIQII", 24, 0, ctypes.addressof(name), len(sys.argv[1]), 0))
+dev = os.open("/dev/shmipc", os.O_RDWR)
+fd = fcntl.ioctl(dev, 0xbc02, struct.pack("=IIQII", 24, 0, ctypes.addressof(name), len(sys.argv[1]), 0))
 off = int(sys.argv[2])
 deadline = time.clock_gettime_ns(time.CLOCK_MONOTONIC) + int(sys.argv[3]) * 10**6
 val = 0
 try:
-    fcntl.ioctl(fd, 0xb708, struct.pack("=IIQIIIIQ", 40, 0, off, val, 0xffffffff, 0, 0, deadline))
+    fcntl.ioctl(fd, 0xbc08, struct.pack("=IIQIIIIQ", 40, 0, off, val, 0xffffffff, 0, 0, deadline))
 except OSError as e:
     print(e.errno)
 """

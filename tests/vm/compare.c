@@ -355,13 +355,15 @@ static double sleep_way(int way)
 	struct shmipc_dev_create r = { .size = sizeof(r), .kind = SHMIPC_KIND_RAW, .mode = 0600,
 				       .peers = 2, .nregions = 1, .data_off = 8192,
 				       .data_bytes = 4096, .regions = (uintptr_t)&all };
-	int fd = open(SHMIPC_DEVICE, O_RDWR | O_CLOEXEC);
+	int dev = open(SHMIPC_DEVICE, O_RDWR | O_CLOEXEC), fd;
 	double us[RTTS];
 	uint32_t *words, i;
 	uint64_t t;
 	pid_t pid;
 
-	MUST(fd >= 0 && !ioctl(fd, SHMIPC_IOC_CREATE, &r));
+	fd = ioctl(dev, SHMIPC_IOC_CREATE, &r);
+	MUST(fd >= 0);
+	close(dev);
 	words = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 8192);
 	MUST(words != MAP_FAILED);
 	pid = child();

@@ -2,9 +2,10 @@
 /*
  * shmipc.h - the ioctls of /dev/shmipc
  *
- * A descriptor of the device is bound to one segment, once, by CREATE, OPEN or JOIN;
- * afterwards it can be mapped, polled, and passed over a socket. INFO, LIST and
- * UNLINK need no segment.
+ * CREATE and OPEN, of the device, and JOIN, of a segment's descriptor, return a new
+ * descriptor of one segment, close-on-exec, which can be mapped, polled, and passed over
+ * a socket. LIST and UNLINK are ioctls of the device, INFO of both kinds of descriptor,
+ * all others of a segment's descriptor.
  *
  * Every argument is a struct that begins with its own size in bytes, as the
  * caller knows it. A smaller one than the first version is refused (EINVAL). A
@@ -20,6 +21,11 @@
  *      SHMIPC_IOC_COMMIT; used and reserved bytes at the end of shmipc_dev_info and
  *      shmipc_dev_stat; SHMIPC_DEV_ANY_PEER in shmipc_dev_wait and shmipc_dev_poll;
  *      SHMIPC_DEV_UNLINK_BOUND
+ *   3  CREATE, OPEN and JOIN return a new descriptor; before, they bound the one on which
+ *      they were called. JOIN is called on a segment's descriptor, and shmipc_dev_join has
+ *      no descriptor; UNLINK called on one replaces SHMIPC_DEV_UNLINK_BOUND;
+ *      SHMIPC_DEV_READ_ONLY. The device is not opened for writing alone. The ioctls have
+ *      another type (SHMIPC_IOC_MAGIC), so programs for the versions before get ENOTTY
  */
 #ifndef _UAPI_LINUX_SHMIPC_H
 #define _UAPI_LINUX_SHMIPC_H
@@ -28,7 +34,7 @@
 #include <linux/shmipc_layout.h>
 #include <linux/types.h>
 
-#define SHMIPC_ABI_VERSION	2
+#define SHMIPC_ABI_VERSION	3
 
 #define SHMIPC_DEVICE		"/dev/shmipc"
 
@@ -124,7 +130,7 @@ struct shmipc_dev_region {
 #define SHMIPC_DEV_RESERVE	0x8u	/* use @commit_bytes; COMMIT allocates the rest */
 
 /**
- * struct shmipc_dev_create - create a segment and bind this descriptor to it
+ * struct shmipc_dev_create - create a segment, and return a descriptor of it
  * @size:       sizeof this struct
  * @flags:      SHMIPC_DEV_PERSISTENT and so on
  * @name:       pointer to the name; 0: no name, the segment is passed by descriptor
@@ -157,9 +163,9 @@ struct shmipc_dev_region {
  * table and the body always have memory, in 4 KiB pages. The gap between them and the
  * data has none; with RESERVE it can be committed, too.
  *
- * Errors: EEXIST the name is taken; EBUSY this descriptor already has a segment; ENOSPC
- * a limit; ENOMEM; EPERM for CHOWN; EINVAL; EFAULT; EINTR killed meanwhile;
- * EBADF the descriptor is not open for reading and writing.
+ * Return: a descriptor for reading and writing; EEXIST the name is taken; ENOSPC a limit;
+ * ENOMEM; EPERM for CHOWN; EINVAL; EFAULT; EINTR killed meanwhile; EBADF the device was
+ * not opened for writing; EMFILE, ENFILE.
  */
 struct shmipc_dev_create {
 	__u32		size;
@@ -188,22 +194,24 @@ struct shmipc_dev_create {
 	__u8		id[16];
 };
 
-/* shmipc_dev_name.flags */
-#define SHMIPC_DEV_UNLINK_BOUND	0x1u	/* only if it is the name of this descriptor's segment */
+/* shmipc_dev_name.flags of OPEN, shmipc_dev_join.flags: the new descriptor is for reading */
+#define SHMIPC_DEV_READ_ONLY	0x1u
 
 /**
- * struct shmipc_dev_name - open (and bind to) or unlink a segment by its name
+ * struct shmipc_dev_name - open a segment by its name, or remove the name
  * @size:     sizeof this struct
- * @flags:    of UNLINK: SHMIPC_DEV_UNLINK_BOUND; otherwise 0
+ * @flags:    of OPEN: SHMIPC_DEV_READ_ONLY; otherwise 0
  * @name:     pointer to the name
  * @name_len: bytes of it
  * @reserved: 0
  *
- * OPEN needs the permissions that the descriptor was opened with: read, write, or
- * both. Errors: ENOENT; EACCES; EBUSY this descriptor already has a segment; EINVAL.
- * UNLINK is for the owner, or needs CAP_SYS_ADMIN over the IPC namespace. With BOUND
- * it removes the name only if it is that of the segment of this descriptor. Errors:
- * ENOENT; EPERM; EINVAL; ENXIO no segment.
+ * OPEN returns a descriptor that is open for the same as that of the device, without
+ * writing if READ_ONLY is set. Errors: ENOENT; EACCES the segment's mode does not allow
+ * that; EINVAL; EMFILE, ENFILE, ENOMEM.
+ *
+ * UNLINK is for the owner, or needs CAP_SYS_ADMIN over the IPC namespace. Called on a
+ * segment's descriptor, it removes the name only if it is that segment's. Errors: ENOENT;
+ * EPERM; EINVAL.
  */
 struct shmipc_dev_name {
 	__u32		size;
@@ -214,23 +222,18 @@ struct shmipc_dev_name {
 };
 
 /**
- * struct shmipc_dev_join - bind this descriptor to the segment of another one
+ * struct shmipc_dev_join - another descriptor of the segment
  * @size:     sizeof this struct
- * @flags:    0
- * @fd:       a descriptor of the device that has a segment
- * @reserved: 0
+ * @flags:    0 or SHMIPC_DEV_READ_ONLY
  *
- * For another role in the same address space, and for a segment whose descriptor was
- * received. This descriptor may be open for writing only if @fd is; likewise for
- * reading. Errors: EBADF not a descriptor of the device; ENXIO @fd has no segment;
- * EACCES this descriptor is open for more than @fd is; EBUSY this one already has a
- * segment.
+ * Unlike one of dup(2) it has its own file description, so this address space can take
+ * another role by it, and it has its own poll setting. It is open for the same as this
+ * one, without writing if READ_ONLY is set. Return: the descriptor; EINVAL; EMFILE,
+ * ENFILE, ENOMEM.
  */
 struct shmipc_dev_join {
 	__u32		size;
 	__u32		flags;
-	__s32		fd;
-	__u32		reserved;
 };
 
 /**
@@ -253,7 +256,7 @@ struct shmipc_dev_join {
  * @peers:       slots
  * @attached:    slots taken now
  * @waiters:     sleeping in WAIT now
- * @opens:       descriptions bound to it now
+ * @opens:       file descriptions of it now
  * @linked:      1: has a name that opens it
  * @name_len:    bytes at @name, without the final 0
  * @created_ns:  CLOCK_REALTIME
@@ -332,7 +335,7 @@ struct shmipc_dev_list {
  *
  * Errors: EBUSY the role or every slot is taken, or this address space has
  * attached through this descriptor; EACCES no write permission; EBADF not open
- * for writing; EINVAL; ENXIO no segment; ENOMEM.
+ * for writing; EINVAL; ENOMEM.
  */
 struct shmipc_dev_attach {
 	__u32		size;
@@ -352,7 +355,7 @@ struct shmipc_dev_attach {
  * @flags: 0
  *
  * Errors: EBUSY a writable mapping of the role still exists: unmap it first;
- * ESRCH this address space has no role through this descriptor; ENXIO.
+ * ESRCH this address space has no role through this descriptor.
  */
 struct shmipc_dev_detach {
 	__u32		size;
@@ -364,7 +367,7 @@ struct shmipc_dev_detach {
 
 /* shmipc_dev_wait.peer: watch no slot */
 #define SHMIPC_DEV_NO_PEER	0xffffffffu
-/* Watch all slots: @peer_val is shmipc_seg_live.peer_seq without bit 31. EINVAL before ABI 2 */
+/* Watch all slots: @peer_val is shmipc_seg_live.peer_seq without bit 31 */
 #define SHMIPC_DEV_ANY_PEER	0xfffffffeu
 
 /**
@@ -386,7 +389,7 @@ struct shmipc_dev_detach {
  *
  * Return: 0 woken (look again); EAGAIN a word differs; ETIMEDOUT; EINTR, or
  * restarted with the same deadline after a handler with SA_RESTART; EINVAL;
- * EFAULT @off is outside the segment; ENXIO no segment.
+ * EFAULT @off is outside the segment.
  */
 struct shmipc_dev_wait {
 	__u32		size;
@@ -407,7 +410,7 @@ struct shmipc_dev_wait {
  * @n:     how many of the exclusive ones; 0: all. All others are always woken
  * @woken: result: number woken, not counting pollers
  *
- * Errors: EINVAL; EBADF not open for writing; ENXIO no segment.
+ * Errors: EINVAL; EBADF not open for writing.
  */
 struct shmipc_dev_wake {
 	__u32		size;
@@ -553,8 +556,7 @@ struct shmipc_dev_pages {
  * free what a process has committed after its ATTACH.
  *
  * Errors: ENOSPC a limit; ENOMEM; EACCES the caller may not write the range; EBUSY
- * another process may write it (UNCOMMIT); EINTR killed meanwhile; EINVAL; ENXIO no
- * segment.
+ * another process may write it (UNCOMMIT); EINTR killed meanwhile; EINVAL.
  */
 struct shmipc_dev_commit {
 	__u32		size;
@@ -567,7 +569,14 @@ struct shmipc_dev_commit {
 	__u32		reserved1;
 };
 
-#define SHMIPC_IOC_MAGIC	0xb7
+/*
+ * As in Documentation/userspace-api/ioctl/ioctl-number.rst:
+ *
+ *   0xBC  00-1F  linux/shmipc.h                       shared memory segments
+ *
+ * No driver or file system of Linux 6.1 to 7.3 has this type.
+ */
+#define SHMIPC_IOC_MAGIC	0xbc
 
 /* The size is in the struct, so that the ioctl's number stays when the struct grows. */
 #define SHMIPC_IOC_INFO		_IO(SHMIPC_IOC_MAGIC, 0x00)	/* struct shmipc_dev_info */

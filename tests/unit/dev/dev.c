@@ -1,9 +1,29 @@
 // SPDX-License-Identifier: MIT
 /* dev: the choice of the backend; hostile creators of segments of the device */
 #include <linux/shmipc.h>
+#include <stdarg.h>
 #include <sys/ioctl.h>
+#include <sys/syscall.h>
 #include "env.h"
 #include "channel/channel.h"	/* of lib/ */
+
+static uint32_t pretend_abi;	/* the module's interface, instead of its own */
+
+/* Instead of the C library's, for the library, too. */
+int ioctl(int fd, unsigned long cmd, ...)
+{
+	va_list args;
+	void *arg;
+	int ret;
+
+	va_start(args, cmd);
+	arg = va_arg(args, void *);
+	va_end(args);
+	ret = (int)syscall(SYS_ioctl, fd, cmd, arg);
+	if (!ret && cmd == SHMIPC_IOC_INFO && pretend_abi)
+		((struct shmipc_dev_info *)arg)->abi = pretend_abi;
+	return ret;
+}
 
 static int device_there(void)
 {
@@ -76,6 +96,26 @@ TEST_F(choice, dev_without_the_device_says_what_to_do)
 	EXPECT_EQ(NULL, self->a);
 }
 
+TEST_F(choice, a_module_of_another_version_is_not_used)
+{
+	NEED_DEVICE();
+	pretend_abi = SHMIPC_ABI_VERSION + 1;
+	(void)setenv("SHMIPC_BACKEND", "dev", 1);
+	EXPECT_EQ(-EPROTONOSUPPORT, shmipc_segment_open(&self->a, "x", &self->o));
+	EXPECT_NE(NULL, strstr(shmipc_error_text(), "EPROTONOSUPPORT"));
+	EXPECT_EQ(-EPROTONOSUPPORT, shmipc_segment_unlink("x"));
+	EXPECT_EQ(NULL, self->a);
+}
+
+TEST_F(choice, auto_does_not_use_a_module_of_another_version)
+{
+	NEED_DEVICE();
+	pretend_abi = SHMIPC_ABI_VERSION - 1;
+	(void)setenv("SHMIPC_BACKEND", "auto", 1);
+	ASSERT_EQ(0, shmipc_segment_open(&self->a, "x", &self->o)) TH_LOG("%s", shmipc_error_text());
+	EXPECT_STREQ("mem", backend_of(self->a));
+}
+
 TEST_F(choice, another_word_is_refused_by_every_call)
 {
 	struct shmipc_segment_stat st = { .peer_cap = 0 };
@@ -139,10 +179,12 @@ static int verdict(FIXTURE_DATA(creator) *self)
 	struct shmipc_segment_stat st = { .peer_cap = 0 };
 	struct shmipc_segment *seg;
 	struct shmipc_channel *ch;
-	int ret, err;
+	int ret, err, dev;
 
-	self->fd = open(SHMIPC_DEVICE, O_RDWR | O_CLOEXEC);
-	if (self->fd < 0 || ioctl(self->fd, SHMIPC_IOC_CREATE, &self->r))
+	dev = open(SHMIPC_DEVICE, O_RDWR | O_CLOEXEC);
+	self->fd = ioctl(dev, SHMIPC_IOC_CREATE, &self->r);
+	close(dev);
+	if (self->fd < 0)
 		return 2;
 	ret = shmipc_segment_open(&seg, "x", NULL);
 	if (!ret)

@@ -177,7 +177,7 @@ TEST_F(anon, device_without_a_segment_is_refused)
 {
 	struct shmipc_dev_name name = { .size = sizeof(name), .name = (uintptr_t)"named",
 					.name_len = 5 };
-	int fd;
+	int fd, dev;
 
 	if (!env_on_dev())
 		SKIP(return, "SHMIPC_BACKEND is not dev");
@@ -188,8 +188,10 @@ TEST_F(anon, device_without_a_segment_is_refused)
 	close(fd);
 	self->o.flags = SHMIPC_CREATE;
 	ASSERT_EQ(0, shmipc_segment_open(&self->a, "named", &self->o));
-	fd = open(SHMIPC_DEVICE, O_RDONLY | O_CLOEXEC);
-	ASSERT_EQ(0, ioctl(fd, SHMIPC_IOC_OPEN, &name));
+	dev = open(SHMIPC_DEVICE, O_RDONLY | O_CLOEXEC);
+	fd = ioctl(dev, SHMIPC_IOC_OPEN, &name);
+	close(dev);
+	ASSERT_LE(0, fd);
 	EXPECT_EQ(-EACCES, shmipc_segment_from_fd(&self->b, fd, NULL));
 	close(fd);
 	EXPECT_EQ(NULL, self->b);

@@ -63,7 +63,8 @@ static int segment_fds(const char *dir)
 		to[n > 0 ? n : 0] = 0;
 		/* The directory itself holds no lock: a thread may have had it open. */
 		found += (!strncmp(to, dir, strlen(dir)) && to[strlen(dir)] == '/') ||
-			 strstr(to, "memfd:shmipc") || strstr(to, "/dev/shmipc");
+			 strstr(to, "memfd:shmipc") || strstr(to, "/dev/shmipc") ||
+			 strstr(to, "/shmipc:");
 	}
 	if (d)
 		(void)closedir(d);

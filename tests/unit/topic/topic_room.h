@@ -33,13 +33,11 @@ static inline int room_limit(const char *mib)
 
 static inline int room_dev(unsigned long cmd, void *arg)
 {
-	int fd = open(SHMIPC_DEVICE, O_RDWR | O_CLOEXEC);
+	int fd = open(SHMIPC_DEVICE, O_RDWR | O_CLOEXEC), ret = ioctl(fd, cmd, arg);
 
-	if (fd >= 0 && !ioctl(fd, cmd, arg))
-		return fd;
 	if (fd >= 0)
 		(void)close(fd);
-	return -1;
+	return ret;
 }
 
 /* Bytes that are still available. */
@@ -47,14 +45,11 @@ static inline uint64_t room_left(const struct env *e)
 {
 	struct shmipc_dev_info i = { .size = sizeof(i) };
 	struct statvfs s;
-	int fd;
 
 	if (!env_on_dev())
 		return statvfs(e->dir, &s) ? UINT64_MAX : s.f_bavail * s.f_bsize;
-	fd = room_dev(SHMIPC_IOC_INFO, &i);
-	if (fd < 0)
+	if (room_dev(SHMIPC_IOC_INFO, &i))
 		return UINT64_MAX;
-	(void)close(fd);
 	return i.total_max_bytes - i.total_bytes;
 }
 
