@@ -2,8 +2,10 @@
 /* abi.c - ioctls: read the argument, call the function, write the result */
 #include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/nospec.h>
 #include <linux/uaccess.h>
 
+#include "compat.h"
 #include "trace.h"
 
 /* The size of a struct in its first version, of which @last was the last field. */
@@ -47,7 +49,7 @@ static int do_info(void __user *uarg)
 		return err;
 	r.abi = SHMIPC_ABI_VERSION;
 	r.caps = SHMIPC_DEV_CAP_WAIT | SHMIPC_DEV_CAP_POLL | SHMIPC_DEV_CAP_COMMIT;
-	if (IS_ENABLED(CONFIG_IO_URING))
+	if (SHMIPC_HAS_URING)
 		r.caps |= SHMIPC_DEV_CAP_URING;
 	if (IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE) && PMD_SHIFT == SHMIPC_CHUNK_SHIFT)
 		r.caps |= SHMIPC_DEV_CAP_PMD;
@@ -282,6 +284,15 @@ static int do_poll_set(struct shmipc_file *sf, struct shmipc_segment *seg, fmode
 	return err ? err : shmipc_poll_set(sf, seg, &r);
 }
 
+/* Older callers get the beginning, newer ones zeroes for what is not known here. */
+static int peer_write(void __user *to, const struct shmipc_dev_peer *peer, u32 bytes)
+{
+	if (copy_to_user(to, peer, min_t(size_t, bytes, sizeof(*peer))))
+		return -EFAULT;
+	return bytes > sizeof(*peer) &&
+	       clear_user(to + sizeof(*peer), bytes - sizeof(*peer)) ? -EFAULT : 0;
+}
+
 static int do_peers(struct shmipc_file *sf, struct shmipc_segment *seg, fmode_t mode,
 		    void __user *uarg)
 {
@@ -292,13 +303,16 @@ static int do_peers(struct shmipc_file *sf, struct shmipc_segment *seg, fmode_t 
 
 	if (err)
 		return err;
-	if (r.flags || r.reserved || r.peer_bytes < sizeof(peer) || r.first > seg->peers)
+	if (r.flags || r.reserved || r.peer_bytes < MIN_SIZE(shmipc_dev_peer, comm) ||
+	    r.first > seg->peers)
 		return -EINVAL;
+	if (r.peer_bytes > PAGE_SIZE)
+		return -E2BIG;
 	n = min(r.count, seg->peers - r.first);
 	for (i = 0; i < n; i++) {
-		shmipc_peer_info(seg, r.first + i, &peer);
-		if (copy_to_user(u64_to_user_ptr(r.peers + (u64)i * r.peer_bytes), &peer,
-				 sizeof(peer)))
+		shmipc_peer_info(seg, array_index_nospec(r.first + i, seg->peers), &peer);
+		if (peer_write(u64_to_user_ptr(r.peers + (u64)i * r.peer_bytes), &peer,
+			       r.peer_bytes))
 			return -EFAULT;
 	}
 	r.count = n;

@@ -29,20 +29,29 @@ static inline void vm_flags_clear(struct vm_area_struct *vma, unsigned long flag
 #endif
 
 /*
- * References to an IPC namespace. put_ipc_ns() is not exported, but every
- * namespace has the operations that /proc uses.
+ * References to the caller's IPC namespace. put_ipc_ns() is not exported, but every
+ * namespace has the operations that /proc uses. Without namespaces there is one, or none
+ * at all, that is never freed.
  */
 static inline struct ipc_namespace *shmipc_ipc_ns_get(void)
 {
-	struct ns_common *ns = &current->nsproxy->ipc_ns->ns;
-
-	ns = ns->ops->get(current);
-	return ns ? container_of(ns, struct ipc_namespace, ns) : NULL;
+	return get_ipc_ns(current->nsproxy->ipc_ns);
 }
 
 static inline void shmipc_ipc_ns_put(struct ipc_namespace *ns)
 {
+#ifdef CONFIG_IPC_NS
 	ns->ns.ops->put(&ns->ns);
+#endif
+}
+
+static inline struct user_namespace *shmipc_ipc_ns_user(const struct ipc_namespace *ns)
+{
+#ifdef CONFIG_IPC_NS
+	return ns->user_ns;
+#else
+	return &init_user_ns;
+#endif
 }
 
 /*
@@ -51,12 +60,16 @@ static inline void shmipc_ipc_ns_put(struct ipc_namespace *ns)
  */
 static inline unsigned int shmipc_ipc_ns_refs(struct ipc_namespace *ns)
 {
+#ifndef CONFIG_IPC_NS
+	return UINT_MAX;
+#else
 	if (ns->ns.inum == PROC_IPC_INIT_INO)
 		return UINT_MAX;
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 18, 0)
 	return refcount_read(&ns->ns.count);
 #else
 	return refcount_read(&ns->ns.__ns_ref);
+#endif
 #endif
 }
 
@@ -100,7 +113,13 @@ static void name(struct io_tw_req tw_req, io_tw_token_t tw)			\
 }
 #endif
 
-/* Before 6.7 io_uring cannot cancel a command. */
+/*
+ * Before 6.7 io_uring cannot cancel a command: a process that ends, or execs, would wait
+ * for it without end, and a registered file would never be released. So there is none.
+ */
+#define SHMIPC_HAS_URING \
+	(IS_ENABLED(CONFIG_IO_URING) && LINUX_VERSION_CODE >= KERNEL_VERSION(6, 7, 0))
+
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 7, 0)
 static inline bool shmipc_uring_is_cancel(unsigned int issue_flags)
 {
@@ -120,6 +139,28 @@ static inline void shmipc_uring_cancelable(struct io_uring_cmd *cmd, unsigned in
 {
 	io_uring_cmd_mark_cancelable(cmd, issue_flags);
 }
+#endif
+
+/* A file without a NUMA policy of its own; see mmap.c. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 7, 0)
+#define SHMIPC_NO_POLICY(name)							\
+static struct mempolicy *name(struct vm_area_struct *vma, unsigned long addr)	\
+{										\
+	return NULL;								\
+}
+#else
+#define SHMIPC_NO_POLICY(name)							\
+static struct mempolicy *name(struct vm_area_struct *vma, unsigned long addr,	\
+			      pgoff_t *ilx)					\
+{										\
+	*ilx = 0;								\
+	return NULL;								\
+}
+#endif
+
+/* The compiler must not inline or clone them: BTF describes them as written. */
+#ifndef __bpf_kfunc
+#define __bpf_kfunc	__used noinline
 #endif
 
 /*

@@ -8,6 +8,7 @@
 #include <linux/debugfs.h>
 #include <linux/module.h>
 #include <linux/seq_file.h>
+#include <linux/string_helpers.h>
 
 #include "shmipc.h"
 
@@ -40,8 +41,12 @@ static void peers_show(struct seq_file *m, struct shmipc_segment *seg)
 		shmipc_peer_info(seg, i, &p);
 		if (p.state == SHMIPC_PEER_NONE)
 			continue;
-		seq_printf(m, "peer:\t%u role %u %s pid %u generation %llu maps %u comm %.16s\n", i,
-			   p.role, state[p.state & 3], p.pid, p.generation, p.maps, p.comm);
+		seq_printf(m, "peer:\t%u role %u %s pid %u generation %llu maps %u comm ", i,
+			   p.role, state[p.state & 3], p.pid, p.generation, p.maps);
+		/* A process chooses its name; that must not look like another line. */
+		seq_escape_mem(m, p.comm, strnlen(p.comm, sizeof(p.comm)),
+			       ESCAPE_OCTAL | ESCAPE_NAP | ESCAPE_APPEND, "\\");
+		seq_putc(m, '\n');
 	}
 }
 

@@ -7,18 +7,16 @@
  * else works.
  */
 #include <linux/module.h>
+#include <linux/nospec.h>
 
 #include "compat.h"
 #include "shmipc.h"
-
-/* The compiler must not inline or clone them: BTF describes them as written. */
-#define KFUNC		noinline
 
 /* The size of each struct in its first version. */
 #define STATE_MIN	offsetofend(struct shmipc_bpf_state, waiters)
 #define PEER_MIN	offsetofend(struct shmipc_bpf_peer, comm)
 
-KFUNC int bpf_shmipc_segment_state(u64 id, struct shmipc_bpf_state *out, u32 out__sz)
+__bpf_kfunc int bpf_shmipc_segment_state(u64 id, struct shmipc_bpf_state *out, u32 out__sz)
 {
 	const struct shmipc_peer *peer;
 	struct shmipc_segment *seg;
@@ -46,7 +44,7 @@ KFUNC int bpf_shmipc_segment_state(u64 id, struct shmipc_bpf_state *out, u32 out
 	return 0;
 }
 
-KFUNC int bpf_shmipc_peer_state(u64 id, u32 slot, struct shmipc_bpf_peer *out, u32 out__sz)
+__bpf_kfunc int bpf_shmipc_peer_state(u64 id, u32 slot, struct shmipc_bpf_peer *out, u32 out__sz)
 {
 	const struct shmipc_peer *peer;
 	struct shmipc_segment *seg;
@@ -58,7 +56,8 @@ KFUNC int bpf_shmipc_peer_state(u64 id, u32 slot, struct shmipc_bpf_peer *out, u
 	seg = shmipc_table_peek(id);
 	if (!seg)
 		return -ENOENT;
-	peer = slot < seg->peers ? shmipc_state_attached(seg, slot) : NULL;
+	peer = slot < seg->peers ?
+	       shmipc_state_attached(seg, array_index_nospec(slot, seg->peers)) : NULL;
 	if (peer)
 		shmipc_state_peer(seg, peer, &now);
 	shmipc_table_unpeek(seg);

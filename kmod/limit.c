@@ -15,6 +15,7 @@
 #include <linux/module.h>
 #include <linux/overflow.h>
 #include <linux/slab.h>
+#include <linux/user_namespace.h>
 
 #include "shmipc.h"
 
@@ -157,7 +158,8 @@ static void usage_sub(struct usage *from, const struct usage *less)
 int shmipc_limit_charge(struct shmipc_segment *seg, u64 reserved, u64 used, u32 *ret_limit)
 {
 	struct usage more = { .bytes = used, .reserved = reserved, .segs = 1 };
-	bool unlimited = capable(CAP_IPC_LOCK);
+	/* Not to be in the audit log: most users are refused here, and need not have it. */
+	bool unlimited = ns_capable_noaudit(&init_user_ns, CAP_IPC_LOCK);
 	struct shmipc_user *user;
 	int err = 0;
 
@@ -229,7 +231,7 @@ void shmipc_limit_uncharge(struct shmipc_segment *seg)
 
 void shmipc_limit_info(struct shmipc_dev_info *ret)
 {
-	bool free = capable(CAP_IPC_LOCK);
+	bool free = ns_capable_noaudit(&init_user_ns, CAP_IPC_LOCK);
 	struct shmipc_user *user;
 
 	mutex_lock(&limits_lock);

@@ -24,6 +24,7 @@
 #include <linux/memcontrol.h>
 #include <linux/module.h>
 #include <linux/mount.h>
+#include <linux/nospec.h>
 #include <linux/pagemap.h>
 #include <linux/pseudo_fs.h>
 #include <linux/sched/mm.h>
@@ -99,16 +100,15 @@ static int inode_make(struct inode **ret, u64 bytes)
  */
 int shmipc_memory_init(struct shmipc_memory *mem, u64 ctl_bytes, u64 data_off, u64 data_bytes)
 {
-	u64 chunks = DIV_ROUND_UP_ULL(data_off + data_bytes, SHMIPC_CHUNK_BYTES);
-
 	mutex_init(&mem->mutex);
 	spin_lock_init(&mem->lock);
 	mem->bytes = data_off + data_bytes;
+	mem->chunks = DIV_ROUND_UP_ULL(mem->bytes, SHMIPC_CHUNK_BYTES);
 	mem->ctl_bytes = ctl_bytes;
 	mem->fixed = mem->reserve ? data_off : mem->bytes;
 	mem->data_off = data_off;
 	mem->memcg = get_mem_cgroup_from_mm(current->mm);
-	mem->chunk = kvcalloc(chunks, sizeof(*mem->chunk), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	mem->chunk = kvcalloc(mem->chunks, sizeof(*mem->chunk), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!mem->chunk)
 		return -ENOMEM;
 	return inode_make(&mem->inode, mem->bytes);
@@ -133,7 +133,8 @@ struct file *shmipc_memory_file(struct shmipc_memory *mem, const char *name, int
 
 static struct shmipc_chunk *chunk_of(const struct shmipc_memory *mem, u64 page)
 {
-	return &mem->chunk[page >> SHMIPC_CHUNK_ORDER];
+	/* Offsets come from users, and bounds are checked by branches: see Spectre v1. */
+	return &mem->chunk[array_index_nospec(page >> SHMIPC_CHUNK_ORDER, mem->chunks)];
 }
 
 /* The end of @page's chunk, but at most @last. */
@@ -151,7 +152,7 @@ static struct page *table_find(const struct shmipc_memory *mem, u64 off)
 
 	if (off >= mem->bytes)
 		return NULL;
-	chunk = &mem->chunk[off >> SHMIPC_CHUNK_SHIFT];
+	chunk = chunk_of(mem, off >> PAGE_SHIFT);
 	folio = READ_ONCE(chunk->huge);
 	if (folio)
 		return folio_page(folio, i);
@@ -435,9 +436,9 @@ static void chunk_free(struct shmipc_chunk *chunk)
 /* There are no mappings of it. Also after a failed shmipc_memory_init(), or without one. */
 void shmipc_memory_free(struct shmipc_memory *mem)
 {
-	u64 i, chunks = DIV_ROUND_UP_ULL(mem->bytes, SHMIPC_CHUNK_BYTES);
+	u64 i;
 
-	for (i = 0; mem->chunk && i < chunks; i++) {
+	for (i = 0; mem->chunk && i < mem->chunks; i++) {
 		chunk_free(&mem->chunk[i]);
 		cond_resched();
 	}
@@ -553,7 +554,7 @@ bool shmipc_memory_is_huge(struct shmipc_memory *mem, u64 off)
 	bool huge;
 
 	spin_lock(&mem->lock);
-	huge = mem->chunk[off >> SHMIPC_CHUNK_SHIFT].huge;
+	huge = chunk_of(mem, off >> PAGE_SHIFT)->huge;
 	spin_unlock(&mem->lock);
 	return huge;
 }

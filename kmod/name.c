@@ -138,14 +138,12 @@ bool shmipc_name_taken(const char *name)
 	return taken;
 }
 
-/* Make the segment visible under its name. Return: 0; -EEXIST; -ESRCH. */
+/* Make the segment visible under its name. Return: 0; -EEXIST. */
 int shmipc_name_link(struct shmipc_segment *seg)
 {
 	int err = 0;
 
 	seg->ns = shmipc_ipc_ns_get();
-	if (!seg->ns)
-		return -ESRCH;
 	mutex_lock(&shmipc_names_lock);
 	if (insert_locked(seg)) {
 		seg->linked = true;
@@ -173,8 +171,8 @@ void shmipc_name_erase_locked(struct shmipc_segment *seg)
 	seg->ns = NULL;
 }
 
-/* Has the caller the permissions @want (MAY_READ, MAY_WRITE)? The rules of System V. */
-static bool allowed_locked(const struct shmipc_segment *seg, int want)
+/* Do its owner, group and mode give the caller @want (MAY_READ, MAY_WRITE)? */
+static bool mode_allows(const struct shmipc_segment *seg, int want)
 {
 	int bits = seg->mode;
 
@@ -182,9 +180,20 @@ static bool allowed_locked(const struct shmipc_segment *seg, int want)
 		bits >>= 6;
 	else if (in_group_p(seg->gid))
 		bits >>= 3;
-	if ((bits & want) == want)
-		return true;
-	return ns_capable(seg->ns->user_ns, CAP_IPC_OWNER);
+	return (bits & want) == want;
+}
+
+/* The rules of System V. */
+static bool allowed_locked(const struct shmipc_segment *seg, int want)
+{
+	return mode_allows(seg, want) || ns_capable(shmipc_ipc_ns_user(seg->ns), CAP_IPC_OWNER);
+}
+
+/* A list that leaves something out is no attempt to open it: nothing for the audit log. */
+static bool listed_locked(const struct shmipc_segment *seg)
+{
+	return mode_allows(seg, MAY_READ) ||
+	       ns_capable_noaudit(shmipc_ipc_ns_user(seg->ns), CAP_IPC_OWNER);
 }
 
 /* Return: 0, with a reference; -ENOENT; -EACCES. */
@@ -219,7 +228,7 @@ int shmipc_name_unlink(const char *name, const struct shmipc_segment *only)
 	if (!seg || (only && seg != only)) {
 		err = -ENOENT;
 	} else if (!uid_eq(current_euid(), seg->uid) &&
-		   !ns_capable(seg->ns->user_ns, CAP_SYS_ADMIN)) {
+		   !ns_capable(shmipc_ipc_ns_user(seg->ns), CAP_SYS_ADMIN)) {
 		err = -EPERM;
 	} else {
 		held = seg->flags & SHMIPC_SEG_PERSISTENT;
@@ -239,7 +248,7 @@ int shmipc_name_next(struct shmipc_segment **ret, const char *after)
 
 	mutex_lock(&shmipc_names_lock);
 	seg = after_locked(ns, after);
-	while (seg && !allowed_locked(seg, MAY_READ)) {
+	while (seg && !listed_locked(seg)) {
 		struct rb_node *node = rb_next(&seg->name_node);
 
 		seg = node ? rb_entry(node, struct shmipc_segment, name_node) : NULL;

@@ -7,6 +7,7 @@
  * other processes have them, too. One notifier serves all peers of an address space.
  */
 #include <linux/mmu_notifier.h>
+#include <linux/nospec.h>
 #include <linux/pid_namespace.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
@@ -210,7 +211,7 @@ static int slot_find_locked(const struct shmipc_segment *seg, u32 min, u32 max)
 	const struct shmipc_peer *peer;
 	u32 i;
 
-	for (i = min; i <= max; i++) {
+	for (i = array_index_nospec(min, seg->peers); i <= max; i++) {
 		peer = slot_get_locked(seg, i);
 		if (!peer || peer->state != SHMIPC_PEER_ATTACHED)
 			return i;
@@ -263,7 +264,7 @@ static struct shmipc_peer *peer_new(struct shmipc_file *sf, struct shmipc_segmen
 	peer->mm = current->mm;
 	peer->pid = get_pid(task_tgid(current));
 	peer->pid_nr = pid_nr(peer->pid);
-	peer->role = req->role;
+	peer->role = array_index_nospec(req->role, SHMIPC_DEV_ROLES);
 	peer->caps = req->caps;
 	peer->since_ns = ktime_get_real_ns();
 	get_task_comm(peer->comm, current);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* segment.c - creating a segment, complete before it becomes visible, and ending it */
 #include <linux/module.h>
+#include <linux/nospec.h>
 #include <linux/random.h>
 #include <linux/slab.h>
 #include <linux/timekeeping.h>
@@ -43,7 +44,8 @@ static int check_request(const struct shmipc_dev_create *r)
 	if (!r->name && r->flags & SHMIPC_DEV_PERSISTENT)
 		return -EINVAL;
 	if (r->flags & SHMIPC_DEV_ON_NODE ?
-	    r->node < 0 || r->node >= MAX_NUMNODES || !node_state(r->node, N_MEMORY) : r->node)
+	    r->node < 0 || r->node >= MAX_NUMNODES ||
+	    !node_state(array_index_nospec(r->node, MAX_NUMNODES), N_MEMORY) : r->node)
 		return -EINVAL;
 	return check_sizes(r);
 }
@@ -199,7 +201,8 @@ static struct shmipc_segment *segment_new(const struct shmipc_dev_create *r)
 	seg->data_off = r->data_off;
 	seg->data_bytes = r->data_bytes;
 	seg->page_asked = r->page;
-	seg->mem.node = r->flags & SHMIPC_DEV_ON_NODE ? r->node : -1;
+	seg->mem.node = r->flags & SHMIPC_DEV_ON_NODE ?
+			(int)array_index_nospec(r->node, MAX_NUMNODES) : -1;
 	seg->mem.reserve = r->flags & SHMIPC_DEV_RESERVE;
 	seg->mem.large = want_huge(r);
 	seg->flags = (r->flags & SHMIPC_DEV_PERSISTENT ? SHMIPC_SEG_PERSISTENT : 0) |

@@ -80,6 +80,7 @@ struct shmipc_memory {
 	struct mutex mutex;		/* changing the table needs this and the spinlock, */
 	spinlock_t lock;		/* reading it needs one of the two */
 	struct shmipc_chunk *chunk;
+	u64 chunks;			/* at @chunk */
 	bool zeroes;			/* chunk.zeroes of some chunk has been set */
 	u32 huge;			/* numbers of pages; read without a lock */
 	u32 small;

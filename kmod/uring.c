@@ -3,7 +3,7 @@
  * uring.c - WAIT as a command of io_uring: the same wait, without a thread
  *
  * It ends with the first of: a wake, a peer that attaches, leaves or dies, the
- * deadline, the process closing the descriptor, cancellation by io_uring (from 6.7 on).
+ * deadline, the process closing the descriptor, cancellation by io_uring.
  * The first claims the wait, and the wait is completed in the submitter's context.
  */
 #include <linux/fs.h>
@@ -45,8 +45,9 @@ static void wait_complete(struct io_uring_cmd *cmd, unsigned int issue_flags)
 	list_del(&w->node);
 	spin_unlock_irq(&w->sf->uring_lock);
 	atomic_dec(&w->seg->waiters);
-	kfree(w);
+	/* Until this returns io_uring may cancel it, with the pointer to the wait. */
 	shmipc_uring_done(cmd, result, issue_flags);
+	kfree(w);
 }
 
 SHMIPC_URING_TASK_WORK(wait_complete_work, wait_complete)
@@ -161,6 +162,8 @@ int shmipc_uring_cmd(struct io_uring_cmd *cmd, unsigned int issue_flags)
 {
 	struct shmipc_file *sf = cmd->file->private_data;
 
+	if (!SHMIPC_HAS_URING)
+		return -EOPNOTSUPP;
 	if (shmipc_uring_is_cancel(issue_flags)) {
 		(void)wait_claim(*wait_of(cmd), -ECANCELED);
 		return 0;

@@ -10,6 +10,7 @@
  */
 #include <linux/hash.h>
 #include <linux/hrtimer.h>
+#include <linux/nospec.h>
 #include <linux/poll.h>
 #include <linux/sched/signal.h>
 #include <linux/time_namespace.h>
@@ -58,10 +59,12 @@ int shmipc_watch_init(struct shmipc_watch *w, struct shmipc_segment *seg, u64 of
 		w->word = page_address(w->page) + offset_in_page(off);
 	}
 	w->val = val;
-	if (peer == SHMIPC_DEV_ANY_PEER)
+	if (peer == SHMIPC_DEV_NO_PEER)
+		w->peer = NULL;
+	else if (peer == SHMIPC_DEV_ANY_PEER)
 		w->peer = peer_seq(seg);
 	else
-		w->peer = peer == SHMIPC_DEV_NO_PEER ? NULL : &shmipc_segment_slot(seg, peer)->word;
+		w->peer = &shmipc_segment_slot(seg, array_index_nospec(peer, seg->peers))->word;
 	w->peer_val = peer_val & ~SHMIPC_PEER_WATCHED;
 	return 0;
 }

@@ -437,6 +437,30 @@ TEST_F(bad, other_requests)
 	EXPECT_EQ(dev_detach(self->fd), -ESRCH);
 }
 
+/* A caller that knows more of a peer than the kernel does not read its own old bytes. */
+TEST_F(bad, a_larger_struct_for_each_peer)
+{
+	struct {
+		struct shmipc_dev_peer known;
+		unsigned char more[40];
+	} to[2];
+	struct shmipc_dev_peers r = { .size = sizeof(r), .count = 2, .peers = (uintptr_t)to,
+				      .peer_bytes = sizeof(to[0]) };
+	size_t i, k;
+
+	memset(to, 0xff, sizeof(to));
+	ASSERT_EQ(dev_attach(self->fd, SHMIPC_ROLE_PRODUCER), 0);
+	ASSERT_EQ(dev_ioctl(self->fd, SHMIPC_IOC_PEERS, &r), 0);
+	EXPECT_EQ(to[0].known.state, SHMIPC_PEER_ATTACHED);
+	EXPECT_EQ(to[1].known.slot, 1);
+	for (i = 0; i < 2; i++)
+		for (k = 0; k < sizeof(to[0].more); k++)
+			ASSERT_EQ(to[i].more[k], 0);
+	r.peer_bytes = PAGE + 1;
+	EXPECT_EQ(dev_ioctl(self->fd, SHMIPC_IOC_PEERS, &r), -E2BIG);
+	EXPECT_EQ(dev_detach(self->fd), 0);
+}
+
 TEST_F(bad, ranges_to_commit)
 {
 	const struct {

@@ -383,4 +383,23 @@ TEST(memory_is_charged_to_the_creators_cgroup)
 	rmdir(CG);
 }
 
+/* So NUMA balancing leaves its mappings alone, too. */
+TEST(no_memory_policy_applies_to_a_mapping)
+{
+	unsigned long node0 = 1;
+	int fd = dev_create(NULL, PAGE), mode = -1;
+	void *p;
+
+	ASSERT_GE(fd, 0);
+	ASSERT_EQ(dev_attach(fd, SHMIPC_ROLE_PRODUCER), 0);
+	p = dev_map(fd, SMALL_DATA_OFF, PAGE, PROT_READ | PROT_WRITE);
+	ASSERT_NE(p, MAP_FAILED);
+	if (syscall(SYS_mbind, p, PAGE, 2 /* BIND */, &node0, 64, 0) && errno == ENOSYS)
+		SKIP(return, "a kernel without NUMA");
+	ASSERT_EQ(syscall(SYS_get_mempolicy, &mode, NULL, 0, p, 2 /* ADDR */), 0);
+	EXPECT_EQ(mode, 0);
+	munmap(p, PAGE);
+	close(fd);
+}
+
 TEST_HARNESS_MAIN

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Output for people and tracers: fdinfo, debugfs, tracepoints. */
+#include <sys/prctl.h>
+
 #include "trace.h"
 
 TEST(fdinfo_and_debugfs_show_the_segment)
@@ -35,6 +37,26 @@ TEST(fdinfo_and_debugfs_show_the_segment)
 	text = slurp("/sys/kernel/debug/shmipc/segments");
 	ASSERT_NE(text, NULL);
 	EXPECT_EQ(strstr(text, "show/it"), NULL);
+}
+
+static int forges(void *arg)
+{
+	int fd = dev_open("show/forged");
+
+	(void)arg;
+	prctl(PR_SET_NAME, "a\npeer:\t9\\b");
+	if (dev_attach(fd, SHMIPC_ROLE_READER) != 0)
+		return 1;
+	return strstr(slurp("/sys/kernel/debug/shmipc/segments"), "comm a\\012peer:\\0119\\134b\n") ? 0 : 2;
+}
+
+TEST(the_name_of_a_process_is_no_line)
+{
+	int fd = make_ring("show/forged");
+
+	ASSERT_GE(fd, 0);
+	EXPECT_EQ(in_child(forges, NULL), 0);
+	close(fd);
 }
 
 /* A creator may describe a ring that does not exist. */
