@@ -256,7 +256,7 @@ static int do_wait(struct shmipc_file *sf, struct shmipc_segment *seg, fmode_t m
 	struct shmipc_dev_wait r;
 	int err = shmipc_wait_read(&r, uarg);
 
-	return err ? err : shmipc_wait(seg, &r);
+	return err ? err : shmipc_wait(sf, &r);
 }
 
 static int do_wake(struct shmipc_file *sf, struct shmipc_segment *seg, fmode_t mode,

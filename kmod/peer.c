@@ -115,7 +115,7 @@ static int peer_gone(struct shmipc_peer *peer, enum shmipc_peer_state state, boo
 	list_del_init(&peer->file_node);
 	slot_write_gone(seg, peer, state);
 	spin_unlock(&seg->lock);
-	shmipc_wake_all(seg);
+	shmipc_wake_peer(seg, peer->slot);
 	if (state == SHMIPC_PEER_DIED)
 		trace_shmipc_death(seg, peer);
 	else
@@ -319,8 +319,8 @@ int shmipc_peer_attach(struct shmipc_file *sf, struct shmipc_segment *seg,
 	req->generation = peer->generation;
 	req->word = word_of(peer->generation);
 	trace_shmipc_attach(seg, peer);
+	shmipc_wake_peer(seg, peer->slot);
 	shmipc_peer_put(peer);
-	shmipc_wake_all(seg);
 	return 0;
 }
 

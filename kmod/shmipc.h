@@ -170,6 +170,7 @@ struct shmipc_file {
 	struct shmipc_segment *seg;	/* with a reference */
 	struct list_head peers;		/* seg->lock */
 	bool attached_once;
+	atomic_t waits;			/* WAITs at present, also of io_uring */
 	spinlock_t uring_lock;
 	struct list_head uring_waits;	/* uring_lock */
 	wait_queue_head_t poll_wq;
@@ -205,8 +206,9 @@ struct shmipc_peer {
 
 /* The argument of a wake of a queue, which sleepers on several words share. */
 struct shmipc_wake_key {
-	u64 off;
-	bool all;		/* a peer attached, left or died: wake sleepers on any word */
+	u64 off;		/* of the word that has changed */
+	u32 slot;		/* its peer attached, left or died; SHMIPC_DEV_NO_PEER: no peer did */
+	bool all;		/* wake sleepers on any word */
 	u32 woken;		/* result */
 };
 
@@ -285,8 +287,12 @@ void shmipc_watch_end(struct shmipc_watch *w);
 bool shmipc_watch_moved(const struct shmipc_watch *w);
 ktime_t shmipc_deadline_host(u64 ns);
 void shmipc_wait_init(struct shmipc_segment *seg);
-int shmipc_wait(struct shmipc_segment *seg, const struct shmipc_dev_wait *req);
+bool shmipc_wait_begin(struct shmipc_file *sf);
+void shmipc_wait_end(struct shmipc_file *sf);
+bool shmipc_wake_meant(const struct shmipc_wake_key *key, u64 off, u32 peer);
+int shmipc_wait(struct shmipc_file *sf, const struct shmipc_dev_wait *req);
 u32 shmipc_wake(struct shmipc_segment *seg, u64 off, u32 n);
+void shmipc_wake_peer(struct shmipc_segment *seg, u32 slot);
 void shmipc_wake_all(struct shmipc_segment *seg);
 int shmipc_poll_set(struct shmipc_file *sf, struct shmipc_segment *seg,
 		    const struct shmipc_dev_poll *req);

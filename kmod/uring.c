@@ -24,8 +24,12 @@ struct uring_wait {
 	refcount_t refs;		/* one of the issuing code, one of the claiming code */
 	atomic_t claimed;
 	u64 off;
+	u32 peer;
 	int result;
 };
+
+/* How many waits a close cancels at a time with interrupts off. */
+#define CANCEL_BATCH	64
 
 static struct uring_wait **wait_of(struct io_uring_cmd *cmd)
 {
@@ -42,9 +46,9 @@ static void wait_complete(struct io_uring_cmd *cmd, unsigned int issue_flags)
 	remove_wait_queue(shmipc_wait_queue(w->seg, w->off), &w->entry);
 	hrtimer_cancel(&w->timer);
 	spin_lock_irq(&w->sf->uring_lock);
-	list_del(&w->node);
+	list_del_init(&w->node);
 	spin_unlock_irq(&w->sf->uring_lock);
-	atomic_dec(&w->seg->waiters);
+	shmipc_wait_end(w->sf);
 	/* Until this returns io_uring may cancel it, with the pointer to the wait. */
 	shmipc_uring_done(cmd, result, issue_flags);
 	kfree(w);
@@ -77,7 +81,7 @@ static int wait_wake(struct wait_queue_entry *entry, unsigned int mode, int flag
 	struct uring_wait *w = container_of(entry, struct uring_wait, entry);
 	struct shmipc_wake_key *key = arg;
 
-	if ((!key->all && key->off != w->off) || !wait_claim(w, 0))
+	if (!shmipc_wake_meant(key, w->off, w->peer) || !wait_claim(w, 0))
 		return 0;
 	key->woken++;
 	return 1;
@@ -105,6 +109,7 @@ static struct uring_wait *wait_new(struct io_uring_cmd *cmd, struct shmipc_file 
 	w->seg = seg;
 	w->owner = current->files;
 	w->off = req->off;
+	w->peer = req->peer;
 	refcount_set(&w->refs, 2);
 	*wait_of(cmd) = w;
 	return w;
@@ -114,7 +119,6 @@ static void wait_start(struct uring_wait *w, const struct shmipc_dev_wait *req)
 {
 	struct wait_queue_head *wq = shmipc_wait_queue(w->seg, w->off);
 
-	atomic_inc(&w->seg->waiters);
 	spin_lock_irq(&w->sf->uring_lock);
 	list_add(&w->node, &w->sf->uring_waits);
 	spin_unlock_irq(&w->sf->uring_lock);
@@ -142,8 +146,13 @@ static int uring_wait_issue(struct io_uring_cmd *cmd, struct shmipc_file *sf,
 	err = shmipc_watch_init(&watch, seg, req.off, req.val, req.peer, req.peer_val);
 	if (err)
 		return err;
+	if (!shmipc_wait_begin(sf)) {
+		shmipc_watch_end(&watch);
+		return -EBUSY;
+	}
 	w = wait_new(cmd, sf, seg, &req);
 	if (!w) {
+		shmipc_wait_end(sf);
 		shmipc_watch_end(&watch);
 		return -ENOMEM;
 	}
@@ -173,19 +182,32 @@ int shmipc_uring_cmd(struct io_uring_cmd *cmd, unsigned int issue_flags)
 	return uring_wait_issue(cmd, sf, sf->seg, issue_flags);
 }
 
+/* Up to CANCEL_BATCH waits of @id. Return: how many. */
+static unsigned int cancel_some(struct shmipc_file *sf, fl_owner_t id)
+{
+	struct uring_wait *w, *next;
+	unsigned int n = 0;
+
+	spin_lock_irq(&sf->uring_lock);
+	list_for_each_entry_safe(w, next, &sf->uring_waits, node) {
+		if (w->owner != id)
+			continue;
+		list_del_init(&w->node);
+		(void)wait_claim(w, -ECANCELED);
+		if (++n == CANCEL_BATCH)
+			break;
+	}
+	spin_unlock_irq(&sf->uring_lock);
+	return n;
+}
+
 /*
  * Runs at every close, also of a process that is killed. Otherwise its waits would
  * hold the file, and would never end.
  */
 int shmipc_flush(struct file *file, fl_owner_t id)
 {
-	struct shmipc_file *sf = file->private_data;
-	struct uring_wait *w;
-
-	spin_lock_irq(&sf->uring_lock);
-	list_for_each_entry(w, &sf->uring_waits, node)
-		if (w->owner == id)
-			(void)wait_claim(w, -ECANCELED);
-	spin_unlock_irq(&sf->uring_lock);
+	while (cancel_some(file->private_data, id) == CANCEL_BATCH)
+		cond_resched();
 	return 0;
 }

@@ -5,8 +5,9 @@
  * The sleeper queues itself, then reads the word; the waker stores to the word,
  * then reads the queue under its lock. So one of the two sees the other.
  * A few queues serve all words, by hash; a waker skips the sleepers of other words.
- * When a peer leaves or dies, all sleepers of its segment are woken, after its slot
- * was written.
+ * When a peer attaches, leaves or dies, the sleepers that watch it are woken, after its
+ * slot was written. A waker visits a bounded number of sleepers at a time, with
+ * interrupts off, and a description has a bounded number.
  */
 #include <linux/hash.h>
 #include <linux/hrtimer.h>
@@ -18,9 +19,15 @@
 
 #include "trace.h"
 
+/* Sleepers that a waker visits under the queue's lock at a time. */
+#define WAKE_BATCH	64
+
+#define PEER_SEQ_OFF	(SHMIPC_SEG_LIVE_OFF + offsetof(struct shmipc_seg_live, peer_seq))
+
 struct waiter {
 	struct wait_queue_entry entry;
 	u64 off;
+	u32 peer;
 };
 
 struct wait_queue_head *shmipc_wait_queue(struct shmipc_segment *seg, u64 off)
@@ -38,8 +45,7 @@ void shmipc_wait_init(struct shmipc_segment *seg)
 
 static u32 *peer_seq(const struct shmipc_segment *seg)
 {
-	return shmipc_memory_addr(&seg->mem, SHMIPC_SEG_LIVE_OFF +
-				  offsetof(struct shmipc_seg_live, peer_seq));
+	return shmipc_memory_addr(&seg->mem, PEER_SEQ_OFF);
 }
 
 /* Return: 0, then call shmipc_watch_end(); -EINVAL; -EFAULT there is no page at @off. */
@@ -92,13 +98,64 @@ bool shmipc_watch_moved(const struct shmipc_watch *w)
 	return watch_word_moved(w) || watch_peer_moved(w);
 }
 
+/* Is the sleeper on the word at @off, which watches @peer, to be woken? */
+bool shmipc_wake_meant(const struct shmipc_wake_key *key, u64 off, u32 peer)
+{
+	if (key->all || key->off == off)
+		return true;
+	return key->slot != SHMIPC_DEV_NO_PEER &&
+	       (peer == key->slot || peer == SHMIPC_DEV_ANY_PEER || off == PEER_SEQ_OFF);
+}
+
+/* A waker's place in a queue while it does not hold the lock. */
+static int wake_mark(struct wait_queue_entry *entry, unsigned int mode, int flags, void *arg)
+{
+	return 0;
+}
+
+/*
+ * As __wake_up(), with @n exclusive sleepers (0: all), but in batches. Sleepers that come
+ * meanwhile are not visited: they have looked at the word after it changed.
+ */
+static void wake_queue(struct wait_queue_head *wq, u32 n, struct shmipc_wake_key *key)
+{
+	struct wait_queue_entry here, end, *at, *next;
+	unsigned long irq;
+	int visited = 0;
+
+	init_waitqueue_func_entry(&here, wake_mark);
+	init_waitqueue_func_entry(&end, wake_mark);
+	INIT_LIST_HEAD(&end.entry);
+	spin_lock_irqsave(&wq->lock, irq);
+	list_for_each_entry_safe(at, next, &wq->head, entry) {
+		bool exclusive = at->flags & WQ_FLAG_EXCLUSIVE;
+
+		if (at == &end)
+			break;
+		if (at->func(at, TASK_NORMAL, 0, key) && exclusive && n && !--n)
+			break;
+		if (++visited % WAKE_BATCH || list_entry_is_head(next, &wq->head, entry))
+			continue;
+		if (list_empty(&end.entry))
+			list_add_tail(&end.entry, &wq->head);
+		list_add_tail(&here.entry, &next->entry);
+		spin_unlock_irqrestore(&wq->lock, irq);
+		cpu_relax();
+		spin_lock_irqsave(&wq->lock, irq);
+		next = list_next_entry(&here, entry);
+		list_del(&here.entry);
+	}
+	list_del(&end.entry);
+	spin_unlock_irqrestore(&wq->lock, irq);
+}
+
 static int wake_waiter(struct wait_queue_entry *entry, unsigned int mode, int flags, void *arg)
 {
 	struct waiter *w = container_of(entry, struct waiter, entry);
 	struct shmipc_wake_key *key = arg;
 	int ret;
 
-	if (!key->all && key->off != w->off)
+	if (!shmipc_wake_meant(key, w->off, w->peer))
 		return 0;
 	ret = autoremove_wake_function(entry, mode, flags, NULL);
 	key->woken += !!ret;
@@ -152,10 +209,28 @@ static bool unqueue(struct wait_queue_head *wq, struct waiter *w)
 	return taken;
 }
 
-/* Return: see struct shmipc_dev_wait. */
-int shmipc_wait(struct shmipc_segment *seg, const struct shmipc_dev_wait *req)
+/* False: too many wait through this description. */
+bool shmipc_wait_begin(struct shmipc_file *sf)
 {
-	struct waiter w = { .off = req->off };
+	if (atomic_inc_return(&sf->waits) <= SHMIPC_DEV_WAITS_MAX) {
+		atomic_inc(&sf->seg->waiters);
+		return true;
+	}
+	atomic_dec(&sf->waits);
+	return false;
+}
+
+void shmipc_wait_end(struct shmipc_file *sf)
+{
+	atomic_dec(&sf->seg->waiters);
+	atomic_dec(&sf->waits);
+}
+
+/* Return: see struct shmipc_dev_wait. */
+int shmipc_wait(struct shmipc_file *sf, const struct shmipc_dev_wait *req)
+{
+	struct shmipc_segment *seg = sf->seg;
+	struct waiter w = { .off = req->off, .peer = req->peer };
 	struct wait_queue_head *wq = shmipc_wait_queue(seg, req->off);
 	struct shmipc_watch watch;
 	bool taken;
@@ -164,10 +239,13 @@ int shmipc_wait(struct shmipc_segment *seg, const struct shmipc_dev_wait *req)
 	err = shmipc_watch_init(&watch, seg, req->off, req->val, req->peer, req->peer_val);
 	if (err)
 		return err;
+	if (!shmipc_wait_begin(sf)) {
+		shmipc_watch_end(&watch);
+		return -EBUSY;
+	}
 
 	init_wait(&w.entry);
 	w.entry.func = wake_waiter;
-	atomic_inc(&seg->waiters);
 	if (req->flags & SHMIPC_DEV_EXCLUSIVE)
 		prepare_to_wait_exclusive(wq, &w.entry, TASK_INTERRUPTIBLE);
 	else
@@ -179,7 +257,7 @@ int shmipc_wait(struct shmipc_segment *seg, const struct shmipc_dev_wait *req)
 		err = sleep_until(req->deadline_ns);
 	}
 	taken = unqueue(wq, &w);
-	atomic_dec(&seg->waiters);
+	shmipc_wait_end(sf);
 	shmipc_watch_end(&watch);
 	if (taken)
 		err = 0;
@@ -192,23 +270,44 @@ int shmipc_wait(struct shmipc_segment *seg, const struct shmipc_dev_wait *req)
 /* Wake @n exclusive sleepers of a word (0: all of them), and all that are not exclusive. */
 u32 shmipc_wake(struct shmipc_segment *seg, u64 off, u32 n)
 {
-	struct shmipc_wake_key key = { .off = off };
+	struct shmipc_wake_key key = { .off = off, .slot = SHMIPC_DEV_NO_PEER };
 
-	__wake_up(shmipc_wait_queue(seg, off), TASK_NORMAL, min_t(u32, n, INT_MAX), &key);
+	wake_queue(shmipc_wait_queue(seg, off), n, &key);
 	trace_shmipc_wake(seg, off, key.woken);
 	return key.woken;
 }
 
-/* After a peer has attached, left or died, and its slot was written. */
-void shmipc_wake_all(struct shmipc_segment *seg)
+static void wake_queues(struct shmipc_segment *seg, struct shmipc_wake_key *key)
 {
-	struct shmipc_wake_key key = { .all = true };
 	u32 i;
+
+	for (i = 0; i < SHMIPC_BUCKETS; i++)
+		wake_queue(&seg->bucket[i].wq, 0, key);
+}
+
+/* After a peer has attached, left or died, and its slot was written. */
+void shmipc_wake_peer(struct shmipc_segment *seg, u32 slot)
+{
+	struct shmipc_wake_key key = {
+		.off = SHMIPC_DEV_PEERS_OFF + (u64)slot * sizeof(struct shmipc_peer_slot) +
+		       offsetof(struct shmipc_peer_slot, word),
+		.slot = slot,
+	};
 
 	/* A reader of the new number sees the slot as it was written before. */
 	atomic_fetch_inc_release((atomic_t *)peer_seq(seg));
-	for (i = 0; i < SHMIPC_BUCKETS; i++)
-		__wake_up(&seg->bucket[i].wq, TASK_NORMAL, 0, &key);
+	/* Store the word and the number, then read the queues; sleepers do the reverse. */
+	smp_mb();
+	wake_queues(seg, &key);
+}
+
+/* After pages were removed. */
+void shmipc_wake_all(struct shmipc_segment *seg)
+{
+	struct shmipc_wake_key key = { .all = true };
+
+	smp_mb();
+	wake_queues(seg, &key);
 }
 
 /*
@@ -221,10 +320,9 @@ static int wake_pollers(struct wait_queue_entry *entry, unsigned int mode, int f
 	struct shmipc_file *sf = container_of(entry, struct shmipc_file, poll_entry);
 	struct shmipc_wake_key *key = arg;
 
-	if (key->all)
-		wake_up_interruptible_poll(&sf->poll_wq, EPOLLIN | EPOLLRDNORM | EPOLLHUP);
-	else if (key->off == READ_ONCE(sf->poll_off))
-		wake_up_interruptible_poll(&sf->poll_wq, EPOLLIN | EPOLLRDNORM);
+	if (shmipc_wake_meant(key, READ_ONCE(sf->poll_off), READ_ONCE(sf->poll_peer)))
+		wake_up_interruptible_poll(&sf->poll_wq, EPOLLIN | EPOLLRDNORM |
+					   (key->slot == SHMIPC_DEV_NO_PEER ? 0 : EPOLLHUP));
 	return 0;
 }
 
@@ -260,7 +358,8 @@ int shmipc_poll_set(struct shmipc_file *sf, struct shmipc_segment *seg,
 	if (err)
 		return err;
 	shmipc_watch_end(&watch);
-	mutex_lock(&sf->lock);
+	if (mutex_lock_killable(&sf->lock))
+		return -EINTR;
 	poll_off_locked(sf, seg);
 	WRITE_ONCE(sf->poll_off, req->off);
 	WRITE_ONCE(sf->poll_val, req->val);

@@ -319,9 +319,12 @@ TEST(all_roles_of_a_process_die_together)
 	EXPECT_EQ(hdr_slot(hb, 2)->state, SHMIPC_PEER_NONE);
 }
 
-TEST(a_death_wakes_every_sleeper_whatever_it_sleeps_on)
+TEST(a_death_wakes_every_sleeper_that_watches_whatever_word_it_sleeps_on)
 {
 	int fd = dev_create("death/all", PAGE), i, status;
+	const struct shmipc_seg_live *live;
+	const struct shmipc_seg_hdr *h;
+	uint32_t word, seq;
 	struct gate g;
 	pid_t pid, p;
 
@@ -334,11 +337,16 @@ TEST(a_death_wakes_every_sleeper_whatever_it_sleeps_on)
 		pause();
 	}
 	gate_hear(g.to_parent[0]);
+	h = dev_map_hdr(fd);
+	word = hdr_slot(h, 0)->word;
+	live = (const void *)((const char *)h + SHMIPC_SEG_LIVE_OFF);
+	seq = live->peer_seq;
 	for (i = 0; i < 20; i++) {
 		if (fork())
 			continue;
 		fd = dev_open("death/all");
-		_exit(dev_wait(fd, SMALL_DATA_OFF + 4 * (uint64_t)i, 0, SHMIPC_DEV_NO_PEER, 0,
+		_exit(dev_wait(fd, SMALL_DATA_OFF + 4 * (uint64_t)i, 0,
+			       i & 2 ? 0 : SHMIPC_DEV_ANY_PEER, i & 2 ? word : seq,
 			       i & 1 ? SHMIPC_DEV_EXCLUSIVE : 0, long_deadline()) ? 1 : 0);
 	}
 	ASSERT_EQ(dev_await_waiters(fd, 20), 0);

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* The device under io_uring: waits as commands, polls, fixed buffers. */
+#include <sys/utsname.h>
+
 #include "ring.h"
 
 #define RW (PROT_READ | PROT_WRITE)
@@ -7,15 +9,21 @@
 
 FIXTURE(uring) {
 	struct ring ring;
+	struct shmipc_dev_info info;
 	int fd;
 	uint32_t *word;
 };
+
+#define NEED_WAIT()							\
+	if (!(self->info.caps & SHMIPC_DEV_CAP_URING))			\
+		SKIP(return, "io_uring of this kernel cannot cancel a command")
 
 FIXTURE_SETUP(uring)
 {
 	int err = ring_make(&self->ring);
 
 	ASSERT_EQ(err, 0);	/* every kernel that is tested has it */
+	ASSERT_EQ(dev_info(&self->info), 0);
 	self->fd = dev_create("uring", PAGE);
 	ASSERT_GE(self->fd, 0);
 	ASSERT_EQ(dev_attach(self->fd, SHMIPC_ROLE_PRODUCER), 0);
@@ -36,6 +44,7 @@ TEST_F(uring, a_wait_ends_by_a_wake)
 {
 	uint64_t user = 0;
 
+	NEED_WAIT();
 	ASSERT_EQ(submit_simple(&self->ring, self->fd, WORD, 0, UINT64_MAX, 7), 1);
 	ASSERT_EQ(dev_await_waiters(self->fd, 1), 0);
 	*self->word = 1;
@@ -48,6 +57,7 @@ TEST_F(uring, a_wait_ends_by_a_wake)
 
 TEST_F(uring, a_word_that_differs_prevents_sleeping)
 {
+	NEED_WAIT();
 	ASSERT_EQ(submit_simple(&self->ring, self->fd, WORD, 5, UINT64_MAX, 0), 1);
 	EXPECT_EQ(ring_reap(&self->ring, NULL), -EAGAIN);
 	ASSERT_EQ(submit_wait(&self->ring, self->fd, WORD, 0, 0, 77, 0, UINT64_MAX, 0), 1);
@@ -58,6 +68,7 @@ TEST_F(uring, a_wait_ends_at_its_deadline)
 {
 	uint64_t until = now_ns() + 30000000u;
 
+	NEED_WAIT();
 	ASSERT_EQ(submit_simple(&self->ring, self->fd, WORD, 0, until, 0), 1);
 	EXPECT_EQ(ring_reap(&self->ring, NULL), -ETIMEDOUT);
 	EXPECT_GE(now_ns(), until);
@@ -69,6 +80,7 @@ TEST_F(uring, each_wake_ends_one_exclusive_wait)
 {
 	uint64_t seen = 0, user, i;
 
+	NEED_WAIT();
 	for (i = 0; i < 4; i++)
 		ASSERT_EQ(submit_simple(&self->ring, self->fd, WORD, 0, UINT64_MAX, i), 1);
 	for (i = 0; i < 4; i++) {
@@ -87,6 +99,7 @@ static int attach_and_die(void *arg)
 
 TEST_F(uring, the_end_of_a_peer_ends_a_wait)
 {
+	NEED_WAIT();
 	/* Its attach and its death: two results. */
 	ASSERT_EQ(submit_wait(&self->ring, self->fd, WORD, 0, 1, 0, 0, UINT64_MAX, 0), 1);
 	EXPECT_EQ(in_child(attach_and_die, NULL), 0);
@@ -99,6 +112,7 @@ TEST_F(uring, closing_cancels_a_wait)
 {
 	int fd = dev_open("uring");
 
+	NEED_WAIT();
 	ASSERT_EQ(submit_simple(&self->ring, fd, WORD, 0, UINT64_MAX, 0), 1);
 	ASSERT_EQ(dev_await_waiters(self->fd, 1), 0);
 	close(fd);
@@ -126,6 +140,7 @@ TEST_F(uring, a_killed_waiter_leaves_nothing_behind)
 	int status;
 	pid_t pid;
 
+	NEED_WAIT();
 	gate_make(&g);
 	pid = fork();
 	if (!pid)
@@ -147,6 +162,7 @@ TEST_F(uring, bad_commands)
 	struct io_uring_sqe sqe = { .opcode = IORING_OP_URING_CMD, .fd = self->fd };
 	int dev = dev_file();
 
+	NEED_WAIT();
 	sqe.off = SHMIPC_IOC_WAKE;
 	ASSERT_EQ(ring_submit(&self->ring, &sqe), 1);
 	EXPECT_EQ(ring_reap(&self->ring, NULL), -EOPNOTSUPP);
@@ -172,6 +188,7 @@ TEST_F(uring, waits_and_their_ends_race)
 	uint64_t user;
 	pid_t pid;
 
+	NEED_WAIT();
 	TH_LOG("seed %u", seed);
 	pid = fork();
 	if (!pid) {
@@ -221,6 +238,87 @@ TEST_F(uring, fixed_buffers_where_the_kernel_allows)
 
 	if (syscall(__NR_io_uring_register, self->ring.fd, IORING_REGISTER_BUFFERS, &io, 1))
 		SKIP(return, "this kernel registers no file pages: errno %d", errno);
+}
+
+TEST_F(uring, a_kernel_that_cannot_cancel_gets_no_waits)
+{
+	struct utsname u;
+	int major, minor;
+
+	ASSERT_EQ(uname(&u), 0);
+	ASSERT_EQ(sscanf(u.release, "%d.%d", &major, &minor), 2);
+	if (major > 6 || (major == 6 && minor >= 7)) {
+		EXPECT_NE(self->info.caps & SHMIPC_DEV_CAP_URING, 0);
+		return;
+	}
+	EXPECT_EQ(self->info.caps & SHMIPC_DEV_CAP_URING, 0);
+	ASSERT_EQ(submit_simple(&self->ring, self->fd, WORD, 0, UINT64_MAX, 0), 1);
+	EXPECT_EQ(ring_reap(&self->ring, NULL), -EOPNOTSUPP);
+}
+
+/* With a wait that has no end through a registered descriptor of a segment of its own. */
+static int holds_registered(void *arg)
+{
+	const char *how = arg;
+	int fd = dev_create(NULL, 4 * MIB);
+	struct io_uring_sqe sqe = { .opcode = IORING_OP_URING_CMD, .flags = IOSQE_FIXED_FILE,
+				    .off = SHMIPC_IOC_WAIT };
+	uint64_t ptr = (uintptr_t)&req;
+	struct ring r;
+
+	if (fd < 0 || ring_make(&r) ||
+	    syscall(__NR_io_uring_register, r.fd, IORING_REGISTER_FILES, &fd, 1))
+		return 1;
+	close(fd);
+	req = (struct shmipc_dev_wait){ .size = sizeof(req), .off = 2 * MIB,
+					.peer = SHMIPC_DEV_NO_PEER, .deadline_ns = UINT64_MAX };
+	memcpy(&sqe.addr3, &ptr, sizeof(ptr));
+	if (ring_submit(&r, &sqe) != 1)
+		return 2;
+	if (!strcmp(how, "exec"))
+		execl("/bin/true", "true", (char *)NULL);
+	return 0;
+}
+
+TEST_F(uring, a_registered_descriptor_goes_with_its_process)
+{
+	static char *const how[] = { "exit", "exec" };
+	struct shmipc_dev_info now;
+	uint64_t end = long_deadline();
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		EXPECT_EQ(in_child(holds_registered, how[i]), 0);
+		/* io_uring releases the file a little later. */
+		do {
+			ASSERT_EQ(dev_info(&now), 0);
+		} while (now.total_segs > self->info.total_segs + 1 && now_ns() < end);
+		EXPECT_EQ(now.total_segs, self->info.total_segs + 1);
+	}
+}
+
+/* Neither they nor their end hold up others: their number is limited. */
+TEST_F(uring, the_waits_of_a_description_are_limited)
+{
+	struct shmipc_dev_wait w = { .size = sizeof(w), .off = WORD, .peer = SHMIPC_DEV_NO_PEER };
+	int fd = dev_open("uring"), i;
+
+	NEED_WAIT();
+	for (i = 0; i < (int)SHMIPC_DEV_WAITS_MAX; i++)
+		ASSERT_EQ(submit_simple(&self->ring, fd, WORD, 0, UINT64_MAX, 7), 1);
+	ASSERT_EQ(dev_await_waiters(fd, SHMIPC_DEV_WAITS_MAX), 0);
+	EXPECT_EQ(dev_ioctl(fd, SHMIPC_IOC_WAIT, &w), -EBUSY);
+	ASSERT_EQ(submit_simple(&self->ring, fd, WORD, 0, UINT64_MAX, 8), 1);
+	EXPECT_EQ(ring_reap(&self->ring, NULL), -EBUSY);
+	/* Another description is not concerned. */
+	EXPECT_EQ(dev_ioctl(self->fd, SHMIPC_IOC_WAIT, &w), -ETIMEDOUT);
+	EXPECT_EQ(dev_wake(self->fd, WORD, 100), 100);
+	for (i = 0; i < 100; i++)
+		ASSERT_EQ(ring_reap(&self->ring, NULL), 0);
+	close(fd);
+	for (i = 0; i < (int)SHMIPC_DEV_WAITS_MAX - 100; i++)
+		ASSERT_EQ(ring_reap(&self->ring, NULL), -ECANCELED);
+	ASSERT_EQ(dev_await_waiters(self->fd, 0), 0);
 }
 
 TEST_HARNESS_MAIN

@@ -338,6 +338,61 @@ TEST_F(waiting, the_end_of_a_peer_is_reported_as_a_hangup)
 	close(fd);
 }
 
+static pid_t watcher(int fd, uint32_t peer, uint32_t peer_val, uint64_t *woken)
+{
+	pid_t pid = fork();
+
+	if (pid)
+		return pid;
+	while (!dev_wait(fd, WORD, 0, peer, peer_val, 0, long_deadline()))
+		__atomic_fetch_add(woken, 1, __ATOMIC_RELAXED);
+	_exit(0);
+}
+
+/* Each process that watches another slot, or none, sleeps on. */
+TEST_F(waiting, a_peer_wakes_only_the_sleepers_that_watch_it)
+{
+	uint64_t *woken = mmap(NULL, PAGE, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int other = dev_open("waiting"), i, status;
+	uint32_t mine = hdr_slot(dev_map_hdr(self->fd), 0)->word;
+	pid_t pid[3];
+
+	pid[0] = watcher(self->fd, SHMIPC_DEV_NO_PEER, 0, &woken[0]);
+	pid[1] = watcher(self->fd, 0, mine, &woken[1]);
+	pid[2] = watcher(self->fd, 1, 0, &woken[2]);
+	ASSERT_EQ(dev_await_waiters(self->fd, 3), 0);
+	for (i = 0; i < 50; i++) {
+		ASSERT_EQ(dev_attach(other, SHMIPC_ROLE_CONSUMER), 1);
+		ASSERT_EQ(dev_detach(other), 0);
+	}
+	/* It saw the attach, or one of many. */
+	ASSERT_EQ(waitpid(pid[2], &status, 0), pid[2]);
+	ASSERT_EQ(dev_await_waiters(self->fd, 2), 0);
+	*self->word = 1;
+	EXPECT_EQ(dev_wake(self->fd, WORD, 0), 2);
+	for (i = 0; i < 2; i++)
+		ASSERT_EQ(waitpid(pid[i], &status, 0), pid[i]);
+	/* Once, by the change of the word. */
+	EXPECT_EQ(woken[0], 1);
+	EXPECT_EQ(woken[1], 1);
+	munmap(woken, PAGE);
+	close(other);
+}
+
+/* More of them than are visited at a time, of both kinds. */
+TEST_F(waiting, a_wake_reaches_every_one_of_many_sleepers)
+{
+	int i;
+
+	for (i = 0; i < 150; i++)
+		sleeper(self->fd, WORD, i & 1 ? SHMIPC_DEV_EXCLUSIVE : 0);
+	ASSERT_EQ(dev_await_waiters(self->fd, 150), 0);
+	EXPECT_EQ(dev_wake(self->fd, WORD, 70), 75 + 70);
+	ASSERT_EQ(dev_await_waiters(self->fd, 5), 0);
+	EXPECT_EQ(dev_wake(self->fd, WORD, 0), 5);
+	EXPECT_EQ(reap_all(150), 0);
+}
+
 /* Whatever the order: a descriptor that can be watched has its segment from the start. */
 TEST_F(waiting, epoll_reports_what_is_set_after_it_was_added)
 {

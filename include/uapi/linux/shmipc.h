@@ -24,7 +24,8 @@
  *   3  CREATE, OPEN and JOIN return a new descriptor; before, they bound the one on which
  *      they were called. JOIN is called on a segment's descriptor, and shmipc_dev_join has
  *      no descriptor; UNLINK called on one replaces SHMIPC_DEV_UNLINK_BOUND;
- *      SHMIPC_DEV_READ_ONLY. The device is not opened for writing alone. The ioctls have
+ *      SHMIPC_DEV_READ_ONLY. The device is not opened for writing alone. A peer's attach
+ *      and end wake only the sleepers that watch it; SHMIPC_DEV_WAITS_MAX. The ioctls have
  *      another type (SHMIPC_IOC_MAGIC), so programs for the versions before get ENOTTY
  */
 #ifndef _UAPI_LINUX_SHMIPC_H
@@ -63,7 +64,7 @@ enum shmipc_dev_limit {
 /* shmipc_dev_info.caps */
 #define SHMIPC_DEV_CAP_WAIT	0x1ull	/* WAIT, WAKE */
 #define SHMIPC_DEV_CAP_POLL	0x2ull	/* POLL_SET, poll, epoll */
-#define SHMIPC_DEV_CAP_URING	0x4ull	/* WAIT as an io_uring command */
+#define SHMIPC_DEV_CAP_URING	0x4ull	/* WAIT as an io_uring command; from Linux 6.7 on */
 #define SHMIPC_DEV_CAP_PMD	0x8ull	/* 2 MiB pages exist on this machine */
 #define SHMIPC_DEV_CAP_COMMIT	0x10ull	/* RESERVE, COMMIT */
 
@@ -362,6 +363,8 @@ struct shmipc_dev_detach {
 	__u32		flags;
 };
 
+#define SHMIPC_DEV_WAITS_MAX	4096u	/* WAITs at a time through one file description */
+
 /* shmipc_dev_wait.flags */
 #define SHMIPC_DEV_EXCLUSIVE	0x1u	/* a wake(1) wakes one of the waiters that set this */
 
@@ -381,15 +384,17 @@ struct shmipc_dev_detach {
  * @reserved:    0
  * @deadline_ns: absolute, CLOCK_MONOTONIC; ~0: none
  *
- * When any peer attaches, leaves or dies, every sleeper of the segment is woken.
- * As an io_uring command: SHMIPC_IOC_WAIT in sqe->cmd_op, the address of the
- * struct in the first eight bytes of sqe->cmd, read when the sqe is submitted;
- * the result is in cqe->res. It is cancelled (ECANCELED) when the process closes
- * any descriptor of the description, and from Linux 6.7 on by io_uring itself.
+ * When a peer attaches, leaves or dies, the sleepers are woken that watch its slot, or
+ * all slots, and those on its slot's word and on shmipc_seg_live.peer_seq.
+ * With SHMIPC_DEV_CAP_URING also as an io_uring command: SHMIPC_IOC_WAIT in sqe->cmd_op,
+ * the address of the struct in the first eight bytes of sqe->cmd, read when the sqe is
+ * submitted; the result is in cqe->res. It is cancelled (ECANCELED) by io_uring, and when
+ * the process closes any descriptor of the description. Without it: EOPNOTSUPP.
  *
  * Return: 0 woken (look again); EAGAIN a word differs; ETIMEDOUT; EINTR, or
  * restarted with the same deadline after a handler with SA_RESTART; EINVAL;
- * EFAULT @off is outside the segment.
+ * EFAULT @off is outside the segment; EBUSY SHMIPC_DEV_WAITS_MAX wait through this file
+ * description.
  */
 struct shmipc_dev_wait {
 	__u32		size;
@@ -484,7 +489,8 @@ struct shmipc_dev_peer {
  * @first:      slot to begin with
  * @count:      room at @peers, in slots; result: slots written
  * @peers:      pointer to struct shmipc_dev_peer
- * @peer_bytes: sizeof struct shmipc_dev_peer as the caller knows it
+ * @peer_bytes: sizeof struct shmipc_dev_peer as the caller knows it; what this is more
+ *              than the kernel knows is written as 0
  * @reserved:   0
  */
 struct shmipc_dev_peers {
