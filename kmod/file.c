@@ -14,6 +14,16 @@
 
 #include "shmipc.h"
 
+/* Runs at every close of a descriptor, also when a process ends. */
+static int file_flush(struct file *file, fl_owner_t id)
+{
+	struct shmipc_file *sf = file->private_data;
+
+	shmipc_uring_flush(sf, id);
+	shmipc_peer_flush(sf);
+	return 0;
+}
+
 /* The last descriptor and the last mapping of this file description are gone, in all processes. */
 static int file_release(struct inode *inode, struct file *file)
 {
@@ -45,7 +55,7 @@ static const struct file_operations file_fops = {
 	.get_unmapped_area	= thp_get_unmapped_area,
 	.poll			= shmipc_poll,
 	.uring_cmd		= shmipc_uring_cmd,
-	.flush			= shmipc_flush,
+	.flush			= file_flush,
 	.show_fdinfo		= file_show,
 	.llseek			= noop_llseek,
 };
@@ -60,20 +70,20 @@ static const struct file_operations file_fops = {
 struct file *shmipc_file_make(struct shmipc_segment *seg, int flags)
 {
 	struct shmipc_file *sf = kzalloc(sizeof(*sf), GFP_KERNEL_ACCOUNT);
-	struct file *file;
+	/* In /proc: "/shmipc:NAME (deleted)". */
+	char *name = kasprintf(GFP_KERNEL, "shmipc:%s", seg->name);
+	struct file *file = ERR_PTR(-ENOMEM);
 
-	if (!sf) {
-		file = ERR_PTR(-ENOMEM);
+	if (!sf || !name)
 		goto put;
-	}
 	/* The caller runs in the module, so it is loaded. Released with the file. */
 	__module_get(THIS_MODULE);
-	file = shmipc_memory_file(&seg->mem, seg->name, flags, &file_fops);
+	file = shmipc_memory_file(&seg->mem, name, flags, &file_fops);
 	if (IS_ERR(file)) {
 		module_put(THIS_MODULE);
-		kfree(sf);
 		goto put;
 	}
+	kfree(name);
 	mutex_init(&sf->lock);
 	INIT_LIST_HEAD(&sf->peers);
 	spin_lock_init(&sf->uring_lock);
@@ -84,6 +94,8 @@ struct file *shmipc_file_make(struct shmipc_segment *seg, int flags)
 	file->private_data = sf;
 	return file;
 put:
+	kfree(name);
+	kfree(sf);
 	shmipc_segment_put(seg);
 	return file;
 }

@@ -114,20 +114,15 @@ int shmipc_memory_init(struct shmipc_memory *mem, u64 ctl_bytes, u64 data_off, u
 	return inode_make(&mem->inode, mem->bytes);
 }
 
-/* A file of the segment's pages; /proc shows it as "/shmipc:NAME (deleted)". */
 struct file *shmipc_memory_file(struct shmipc_memory *mem, const char *name, int flags,
 				const struct file_operations *fops)
 {
-	char *text = kasprintf(GFP_KERNEL, "shmipc:%s", name);
 	struct file *file;
 
-	if (!text)
-		return ERR_PTR(-ENOMEM);
 	ihold(mem->inode);
-	file = alloc_file_pseudo(mem->inode, fs_mount, text, flags, fops);
+	file = alloc_file_pseudo(mem->inode, fs_mount, name, flags, fops);
 	if (IS_ERR(file))
 		iput(mem->inode);
-	kfree(text);
 	return file;
 }
 
@@ -417,6 +412,44 @@ u64 shmipc_memory_drain(struct shmipc_memory *mem, u64 off, u64 end)
 		unmap_mapping_range(mem->inode->i_mapping, off, end - off, 1);
 	batch_drop(&batch);
 	return bytes;
+}
+
+/* Wait for faults that have found the page at @off. Return: bytes to the next page. */
+static u64 fault_wait(struct shmipc_memory *mem, u64 off)
+{
+	struct page *page = shmipc_memory_get(mem, off);
+	u64 bytes = PAGE_SIZE;
+
+	if (page) {
+		lock_page(page);
+		if (PageCompound(page))
+			bytes = SHMIPC_CHUNK_BYTES - (off & (SHMIPC_CHUNK_BYTES - 1));
+		unlock_page(page);
+		put_page(page);
+	}
+	return bytes;
+}
+
+/*
+ * Unmap [@off, @end) everywhere. Faults that found a page before have mapped it by then;
+ * later ones see what the caller has set before.
+ */
+void shmipc_memory_unmap(struct shmipc_memory *mem, u64 off, u64 end)
+{
+	u64 at, next;
+	bool empty;
+
+	for (at = off; at < end; at = next) {
+		next = min(end, (at | (SHMIPC_CHUNK_BYTES - 1)) + 1);
+		spin_lock(&mem->lock);
+		empty = !chunk_of(mem, at >> PAGE_SHIFT)->huge &&
+			!chunk_of(mem, at >> PAGE_SHIFT)->smalls;
+		spin_unlock(&mem->lock);
+		while (!empty && at < next)
+			at += fault_wait(mem, at);
+		cond_resched();
+	}
+	unmap_mapping_range(mem->inode->i_mapping, off, end - off, 1);
 }
 
 static void chunk_free(struct shmipc_chunk *chunk)

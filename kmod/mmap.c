@@ -9,6 +9,7 @@
  * touch of a writable mapping commits the page.
  */
 #include <linux/mm.h>
+#include <linux/pagemap.h>
 
 #include "compat.h"
 #include "shmipc.h"
@@ -50,16 +51,23 @@ static vm_fault_t map_fault(struct vm_fault *vmf)
 	struct shmipc_file *sf = vmf->vma->vm_file->private_data;
 	struct shmipc_segment *seg = sf->seg;
 	bool zero = !(vmf->vma->vm_flags & VM_MAYWRITE);
+	struct shmipc_peer *peer = vmf->vma->vm_private_data;
 	u64 off = (u64)vmf->pgoff << PAGE_SHIFT;
 	struct page *page;
 
-	if (vmf->vma->vm_private_data == MAP_REVOKED)
+	if (peer == MAP_REVOKED || (peer && READ_ONCE(peer->cut)))
 		return VM_FAULT_SIGBUS;
 	do
 		page = shmipc_memory_fault(&seg->mem, off, zero);
 	while (page == ERR_PTR(-ENOENT) && !shmipc_commit_fault(seg, off));
 	if (IS_ERR(page))
 		return VM_FAULT_SIGBUS;
+	/* Under the page's lock: either peer_cut() waits for us, or we see that it has begun. */
+	if (peer && READ_ONCE(peer->cut)) {
+		unlock_page(page);
+		put_page(page);
+		return VM_FAULT_SIGBUS;
+	}
 	/* The kernel maps all 2 MiB at once if the page is large and aligned with the mapping. */
 	vmf->page = page;
 	return VM_FAULT_LOCKED;

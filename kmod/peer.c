@@ -2,14 +2,18 @@
 /*
  * peer.c - taking and leaving a role, and telling the other peers
  *
- * A peer belongs to an address space. The notifier runs when the address space ends,
- * before its memory is torn down and long before its descriptors are closed, even if
- * other processes have them, too. One notifier serves all peers of an address space.
+ * A peer belongs to a process and its address space. The notifier runs when the address
+ * space ends, before its memory is torn down and long before its descriptors are closed,
+ * even if other processes have them, too. One notifier serves all peers of an address
+ * space. But a process that reads in /proc/PID, or by process_vm_readv(2), holds the
+ * address space meanwhile, and delays that. Then the end is learned when the process itself
+ * closes its descriptors, before its parent can reap it; what is still mapped for the
+ * role is taken away first, so that nobody writes there beside its next holder.
  */
 #include <linux/mmu_notifier.h>
 #include <linux/nospec.h>
 #include <linux/pid_namespace.h>
-#include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/timekeeping.h>
 #include <linux/wait_bit.h>
@@ -129,6 +133,54 @@ static int peer_gone(struct shmipc_peer *peer, enum shmipc_peer_state state, boo
 		shmipc_peer_put(peer);
 	mmu_notifier_put(&owner->mn);
 	return 0;
+}
+
+/* Does a thread of its process run in its address space, and is it not being killed? */
+static bool peer_runs(const struct shmipc_peer *peer)
+{
+	struct task_struct *leader, *t;
+	bool runs = false;
+
+	rcu_read_lock();
+	leader = pid_task(peer->pid, PIDTYPE_TGID);
+	if (leader && !(READ_ONCE(leader->signal->flags) & SIGNAL_GROUP_EXIT)) {
+		for_each_thread(leader, t) {
+			if (READ_ONCE(t->mm) != peer->mm)
+				continue;
+			runs = true;
+			break;
+		}
+	}
+	rcu_read_unlock();
+	return runs;
+}
+
+/* Take the pages of its role away from its mappings, which fault with SIGBUS from now on. */
+static void peer_cut(struct shmipc_peer *peer)
+{
+	struct shmipc_segment *seg = peer->seg;
+	u32 i;
+
+	WRITE_ONCE(peer->cut, true);
+	for (i = 0; i < seg->nregions; i++) {
+		const struct shmipc_dev_region *g = &seg->region[i];
+
+		if (g->roles & 1u << peer->role)
+			shmipc_memory_unmap(&seg->mem, g->off, g->off + g->bytes);
+	}
+}
+
+/* Its process has ended, or runs another program, while its address space may still exist. */
+static void peer_die(struct shmipc_peer *peer)
+{
+	bool mapped;
+
+	spin_lock(&peer->seg->lock);
+	mapped = peer->maps;
+	spin_unlock(&peer->seg->lock);
+	if (mapped)
+		peer_cut(peer);
+	(void)peer_gone(peer, SHMIPC_PEER_DIED, true);
 }
 
 static struct shmipc_peer *owner_pop(struct shmipc_owner *owner)
@@ -357,6 +409,48 @@ static void file_forget(struct shmipc_file *sf, struct shmipc_segment *seg)
 	spin_unlock(&seg->lock);
 }
 
+/* Will the current process, which closes a descriptor, never run in the peer's address space again? */
+static bool is_over(const struct shmipc_peer *peer)
+{
+	if (peer->pid != task_tgid(current))
+		return false;
+	if (peer->mm != current->mm)
+		return !peer_runs(peer);
+	/* exec closes descriptors when it cannot fail any more, and there is one thread left */
+	return current->in_execve;
+}
+
+/* A peer that attached through this file, and is over. */
+static struct shmipc_peer *left_behind(struct shmipc_file *sf)
+{
+	struct shmipc_peer *peer, *found = NULL;
+
+	spin_lock(&sf->seg->lock);
+	list_for_each_entry(peer, &sf->peers, file_node) {
+		if (!is_over(peer))
+			continue;
+		found = peer;
+		shmipc_peer_get(peer);
+		break;
+	}
+	spin_unlock(&sf->seg->lock);
+	return found;
+}
+
+/*
+ * A descriptor is closed. In a process that ends, this is after its last thread has
+ * dropped the address space, and before it can be reaped.
+ */
+void shmipc_peer_flush(struct shmipc_file *sf)
+{
+	struct shmipc_peer *peer;
+
+	while ((peer = left_behind(sf))) {
+		peer_die(peer);
+		shmipc_peer_put(peer);
+	}
+}
+
 /* The file is being released: there are no descriptors and no mappings of it. */
 void shmipc_peer_detach_all(struct shmipc_file *sf, struct shmipc_segment *seg)
 {
@@ -370,7 +464,7 @@ void shmipc_peer_detach_all(struct shmipc_file *sf, struct shmipc_segment *seg)
 		spin_unlock(&seg->lock);
 		if (!peer)
 			break;
-		(void)peer_gone(peer, SHMIPC_PEER_LEFT, true);
+		(void)peer_gone(peer, peer_runs(peer) ? SHMIPC_PEER_LEFT : SHMIPC_PEER_DIED, true);
 		shmipc_peer_put(peer);
 	}
 	if (READ_ONCE(sf->attached_once))

@@ -197,6 +197,7 @@ struct shmipc_peer {
 	u32 role;
 	u32 caps;
 	u32 maps;			/* seg->lock */
+	bool cut;			/* its writable mappings have no pages any more */
 	enum shmipc_peer_state state;	/* seg->lock */
 	u64 generation;
 	s64 since_ns;
@@ -231,6 +232,7 @@ void shmipc_memory_free(struct shmipc_memory *mem);
 int shmipc_memory_fill(struct shmipc_memory *mem, u64 off, u64 end);
 u64 shmipc_memory_missing(struct shmipc_memory *mem, u64 off, u64 end);
 u64 shmipc_memory_drain(struct shmipc_memory *mem, u64 off, u64 end);
+void shmipc_memory_unmap(struct shmipc_memory *mem, u64 off, u64 end);
 struct page *shmipc_memory_get(struct shmipc_memory *mem, u64 off);
 struct page *shmipc_memory_fault(struct shmipc_memory *mem, u64 off, bool zero);
 void *shmipc_memory_addr(const struct shmipc_memory *mem, u64 off);
@@ -273,6 +275,7 @@ int shmipc_peer_attach(struct shmipc_file *sf, struct shmipc_segment *seg,
 		       struct shmipc_dev_attach *req);
 int shmipc_peer_detach(struct shmipc_file *sf, struct shmipc_segment *seg);
 void shmipc_peer_detach_all(struct shmipc_file *sf, struct shmipc_segment *seg);
+void shmipc_peer_flush(struct shmipc_file *sf);
 struct shmipc_peer *shmipc_peer_find_locked(struct shmipc_file *sf, struct mm_struct *mm);
 void shmipc_peer_get(struct shmipc_peer *peer);
 void shmipc_peer_put(struct shmipc_peer *peer);
@@ -303,7 +306,7 @@ __poll_t shmipc_poll(struct file *file, struct poll_table_struct *table);
 /* uring.c */
 struct io_uring_cmd;
 int shmipc_uring_cmd(struct io_uring_cmd *cmd, unsigned int issue_flags);
-int shmipc_flush(struct file *file, fl_owner_t id);
+void shmipc_uring_flush(struct shmipc_file *sf, fl_owner_t id);
 
 /* mmap.c */
 bool shmipc_region_allows(const struct shmipc_segment *seg, u64 off, u64 end, u32 role);

@@ -205,9 +205,8 @@ static unsigned int cancel_some(struct shmipc_file *sf, fl_owner_t id)
  * Runs at every close, also of a process that is killed. Otherwise its waits would
  * hold the file, and would never end.
  */
-int shmipc_flush(struct file *file, fl_owner_t id)
+void shmipc_uring_flush(struct shmipc_file *sf, fl_owner_t id)
 {
-	while (cancel_some(file->private_data, id) == CANCEL_BATCH)
+	while (cancel_some(sf, id) == CANCEL_BATCH)
 		cond_resched();
-	return 0;
 }

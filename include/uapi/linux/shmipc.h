@@ -331,8 +331,8 @@ struct shmipc_dev_list {
  * The peer is this address space through this descriptor; it has at most one role per
  * descriptor. From now on writable mappings of the role's regions can be made. The
  * peer leaves by DETACH, or when the last reference to the descriptor is gone
- * (descriptors, mappings); it dies with the address space, by exit, signal or exec. A
- * forked child is not a peer.
+ * (descriptors, mappings); it dies when its process ends, by exit or signal, or execs.
+ * A forked child is not a peer, nor is a process that shares the address space.
  *
  * Errors: EBUSY the role or every slot is taken, or this address space has
  * attached through this descriptor; EACCES no write permission; EBADF not open
