@@ -575,13 +575,7 @@ struct shmipc_dev_commit {
 	__u32		reserved1;
 };
 
-/*
- * As in Documentation/userspace-api/ioctl/ioctl-number.rst:
- *
- *   0xBC  00-1F  linux/shmipc.h                       shared memory segments
- *
- * No driver or file system of Linux 6.1 to 7.3 has this type.
- */
+/* In Documentation/userspace-api/ioctl/ioctl-number.rst: 0xBC  00-1F  linux/shmipc.h */
 #define SHMIPC_IOC_MAGIC	0xbc
 
 /* The size is in the struct, so that the ioctl's number stays when the struct grows. */
