@@ -64,7 +64,7 @@ static bool has_word(const char *list, const char *word)
 static void read_mount(char *line)
 {
 	char root[512], at[512], type[32], super[512] = "";
-	char *rest = strstr(line, " - ");
+	char *rest = strstr(line, " - cgroup");	/* others are many */
 	struct mount *m;
 
 	if (!rest || sscanf(line, "%*s %*s %*s %511s %511s", root, at) != 2 ||
