@@ -273,8 +273,9 @@ TEST_F(aborts, a_claim_that_was_not_got_aborts_no_other)
 	ASSERT_EQ(0, take(self, &is));
 	self->a.line->claim |= SHMIPC_ENTRY_ABORTED << SHMIPC_CLAIM_STATE;
 	EXPECT_EQ(SHMIPC_FATE_OPEN, settle_next(&self->rx, &self->l.log, logmem_alive, &self->dead));
-	/* Now the other one takes too long, as well. */
-	EXPECT_EQ(1, abort_message(self, seq));
+	/* Both take too long. */
+	self->a.line->claim = 4;
+	EXPECT_EQ(2, abort_message(self, seq));
 	EXPECT_EQ(seq << 2 | SHMIPC_ENTRY_ABORTED, word(self, seq));
 	EXPECT_EQ(-ECANCELED, finish(self, &self->b, seq, 1));
 	/* The first one finds that it got nothing, and claims again: nothing of its is lost. */

@@ -339,7 +339,7 @@ TEST_F(topic_abort, a_sleeper_wakes_by_itself)
 TEST_F(topic_abort, spinning_and_polling_subscribers_go_on)
 {
 	struct shmipc_sub_opts o = sub_opts(SHMIPC_START_NEW, SHMIPC_POLICY_LOSSY);
-	uint64_t until = SOON;
+	uint64_t until = SOON, began;
 	int64_t n;
 
 	o.spin_ns = SHMIPC_SPIN_ALWAYS;
@@ -347,7 +347,9 @@ TEST_F(topic_abort, spinning_and_polling_subscribers_go_on)
 	ASSERT_EQ(0, shmipc_sub_open(&self->other_sub, TOPIC, &self->t, &o));
 	ASSERT_EQ(0, stop(self, ONE));
 	ASSERT_EQ(0, put(self->pub, 5));
+	began = now_ns();
 	ASSERT_EQ(5, get_until(self->other_sub, SOON));
+	EXPECT_LE(ABORT_NS, now_ns() - began);
 	ASSERT_EQ(5, get(self->sub));
 	EXPECT_EQ(-ECANCELED, go_on(self));
 	ASSERT_EQ(7000, get_until(self->sub, SOON));
