@@ -75,15 +75,25 @@ int shmipc_dev_fd(int flags)
 				   SHMIPC_DEVICE, strerror(err));
 	err = shmipc_failed_call("openat", err);
 	return shmipc_fail(err, "shmipc: open %s: %s%s", SHMIPC_DEVICE, shmipc_cause(err).s,
-			   err == -EACCES ? "; become a member of its group (shmipc), or set SHMIPC_BACKEND=mem" :
+			   err == -EACCES ? "; become a member of its group (shmipc) and log in again, or set SHMIPC_BACKEND=mem, all who share a name the same" :
 			   shmipc_advice(err));
 }
 
-static int fail_name(int err, const char *verb, const char *name)
+/* The module does not say whose it is. */
+static int fail_open(int err, const char *name)
+{
+	return shmipc_fail(err, "shmipc: open \"%s\" on %s: %s%s", name, SHMIPC_DEVICE,
+			   shmipc_cause(err).s,
+			   err == -EACCES ? "; its owner, group and mode do not allow it: to share it, all who use it ask for --mode 660 --chgrp GROUP and are members of that group; where its mode lets others read, --read-only is enough" :
+			   err == -ENOENT ? "; it was never created, or its last peer has gone" :
+			   shmipc_advice(err));
+}
+
+static int fail_remove(int err, const char *verb, const char *name)
 {
 	return shmipc_fail(err, "shmipc: %s \"%s\" on %s: %s%s", verb, name, SHMIPC_DEVICE,
 			   shmipc_cause(err).s,
-			   err == -EACCES ? "; its owner, group or mode does not allow it: all who use it ask for --mode 660 --chgrp GROUP and are members of that group; where its mode lets others read, --read-only is enough" :
+			   err == -EACCES ? "; its owner or root can" :
 			   err == -ENOENT ? "; it was never created, or its last peer has gone" :
 			   shmipc_advice(err));
 }
@@ -136,7 +146,7 @@ static int check_there(const struct shmipc_segment *seg, uint64_t bytes, const c
 
 	if (ret == -EFAULT)
 		return fail_proto(name, lack);
-	return ret ? fail_name(ret, "open", name ? name : "") : 0;
+	return ret ? fail_open(ret, name ? name : "") : 0;
 }
 
 /* Do the kernel's header and the creator's ring header agree? */
@@ -296,7 +306,7 @@ static int unname(const struct shmipc_segment *old, const char *name)
 
 	if (ret == -ENOENT)
 		return 0;
-	return ret ? fail_name(ret == -EPERM ? -EACCES : ret, "replace", name) : 0;
+	return ret ? fail_remove(ret == -EPERM ? -EACCES : ret, "replace", name) : 0;
 }
 
 static int fail_create(const struct shmipc_dev_create *r, const char *name, int err)
@@ -434,7 +444,7 @@ int shmipc_dev_open_name(int flags, const char *name)
 		return dev;
 	ret = fd_ioctl(dev, SHMIPC_IOC_OPEN, &r);
 	(void)close(dev);
-	return ret < 0 ? fail_name(ret, "open", name) : ret;
+	return ret < 0 ? fail_open(ret, name) : ret;
 }
 
 int shmipc_dev_open(struct shmipc_segment *seg, const char *name)
@@ -497,7 +507,7 @@ int shmipc_dev_unlink(const char *name)
 		return fd;
 	ret = unlink_on(fd, name);
 	(void)close(fd);
-	return ret ? fail_name(ret == -EPERM ? -EACCES : ret, "remove", name) : 0;
+	return ret ? fail_remove(ret == -EPERM ? -EACCES : ret, "remove", name) : 0;
 }
 
 int shmipc_dev_look(struct shmipc_segment *seg, const char *name, int *ret_in_use)

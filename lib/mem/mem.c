@@ -323,8 +323,7 @@ int shmipc_mem_unlink(const char *name)
 		ret = errno != EPERM ? shmipc_sys("unlinkat") :
 		      fd >= 0 && shmipc_mem_is_finished(fd) ? -ENOENT : -EACCES;
 	if (ret)
-		ret = shmipc_fail(ret, "shmipc: remove \"%s\" in %s: %s%s", name,
-				  shmipc_segment_dir(), shmipc_cause(ret).s, shmipc_advice(ret));
+		ret = shmipc_mem_fail_remove(dir, file, ret, name);
 	if (fd >= 0)
 		(void)close(fd);
 out:

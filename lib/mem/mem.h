@@ -65,6 +65,7 @@ int shmipc_mem_check_owner(int dir, const struct stat *st, const char *name,
 int shmipc_mem_may_join(int dir, const char *name, int fd, const struct shmipc_segment_opts *o);
 int shmipc_mem_read(struct shmipc_segment *seg, const char *name);
 int shmipc_mem_fail_access(int dir, const char *file, const char *name);
+int shmipc_mem_fail_remove(int dir, const char *file, int err, const char *name);
 
 /* mem_finish.c: what to do where the name cannot be removed; with the gate held exclusively */
 bool shmipc_mem_is_finished(int fd);

@@ -234,6 +234,6 @@ int shmipc_dir_open(bool make)
 	return shmipc_fail(err, "shmipc: open directory \"%s\": %s%s", path, shmipc_cause(err).s,
 			   err == -ENOENT ? "; no segment was ever created here" :
 			   err == -ENOTDIR ? "; a file or a link is in its place: remove it, or set SHMIPC_DIR to a directory" :
-			   err == -EACCES ? "; set SHMIPC_DIR to one that you may use" :
+			   err == -EACCES ? "; its owner must let you read and search it, or set SHMIPC_DIR to one that you may use" :
 			   shmipc_advice(err));
 }

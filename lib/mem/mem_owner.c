@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -23,17 +22,37 @@ static int fail_stat(const char *name)
 			   shmipc_advice(err));
 }
 
+#define SHARED	"all who use it ask for --mode 660 --chgrp GROUP and are members of that group"
+
 /* Its mode does not let us open it. */
 int shmipc_mem_fail_access(int dir, const char *file, const char *name)
 {
+	const char *where = shmipc_segment_dir();
+	uint32_t me = (uint32_t)geteuid();
 	struct stat st;
-	char whose[96] = "its owner, group or mode does not allow it";
 
-	if (!fstatat(dir, file, &st, AT_SYMLINK_NOFOLLOW))
-		(void)snprintf(whose, sizeof(whose), "user %u, group %u and mode %o do not allow it to user %u",
-			       st.st_uid, st.st_gid, st.st_mode & 07777u, (uint32_t)geteuid());
-	return shmipc_fail(-EACCES, "shmipc: open \"%s\" in %s: %s (EACCES); %s: all who use it ask for --mode 660 --chgrp GROUP and are members of that group; where its mode lets others read, --read-only is enough",
-			   name, shmipc_segment_dir(), strerror(EACCES), whose);
+	if (fstatat(dir, file, &st, AT_SYMLINK_NOFOLLOW))
+		return shmipc_fail(-EACCES, "shmipc: open \"%s\" in %s: %s (EACCES); to share it, " SHARED,
+				   name, where, strerror(EACCES));
+	if (!faccessat(dir, file, R_OK, AT_EACCESS))
+		return shmipc_fail(-EACCES, "shmipc: open \"%s\" in %s: %s (EACCES); it belongs to user %u and group %u and has mode %o, so user %u may only read it: --read-only; to write, too, " SHARED,
+				   name, where, strerror(EACCES), st.st_uid, st.st_gid,
+				   st.st_mode & 07777u, me);
+	return shmipc_fail(-EACCES, "shmipc: open \"%s\" in %s: %s (EACCES); it belongs to user %u and group %u and has mode %o, which does not admit user %u; to share it, " SHARED,
+			   name, where, strerror(EACCES), st.st_uid, st.st_gid, st.st_mode & 07777u, me);
+}
+
+/* The name cannot be removed. */
+int shmipc_mem_fail_remove(int dir, const char *file, int err, const char *name)
+{
+	const char *where = shmipc_segment_dir();
+	struct stat st;
+
+	if (err == -EACCES && !fstatat(dir, file, &st, AT_SYMLINK_NOFOLLOW))
+		return shmipc_fail(err, "shmipc: remove \"%s\" in %s: %s; its owner, user %u, the owner of the directory, or root can",
+				   name, where, shmipc_cause(err).s, st.st_uid);
+	return shmipc_fail(err, "shmipc: remove \"%s\" in %s: %s%s", name, where,
+			   shmipc_cause(err).s, shmipc_advice(err));
 }
 
 int shmipc_mem_set_owner(int fd, const char *name, const struct shmipc_segment *seg,

@@ -14,7 +14,7 @@
 #define TEAM	61010u	/* both are members */
 #define ELSE	61011u	/* neither is */
 
-enum what { AS_VARIANT, RAW, PUB, SUB, LOOKS };
+enum what { AS_VARIANT, RAW, PUB, SUB, LOOKS, REMOVES };
 
 /* What a user opens; also what came of it. */
 struct act {
@@ -43,6 +43,8 @@ static int open_it(const struct act *a, struct ends *e)
 
 	if (a->what != RAW && a->exists)
 		t.flags |= SHMIPC_NO_CREATE;
+	if (a->what == REMOVES)
+		return shmipc_segment_unlink(NAME);
 	if (a->what == PUB)
 		return shmipc_pub_open(&e->pub, NAME, &t, NULL);
 	if (a->what != RAW)
@@ -241,6 +243,43 @@ TEST_F(owner, exclusive_creation_says_that_it_exists)
 	CREATES(.uid = ALICE, .mode = 0666);
 	TRIES(EEXIST, .uid = BOB, .flags = SHMIPC_EXCL, .says = "and belongs to user 61001 (EEXIST)");
 	TRIES(EEXIST, .uid = BOB, .flags = SHMIPC_EXCL, .mode = 0666);
+}
+
+/* A refusal says whose it is, as far as that is known, and how to be admitted. */
+TEST_F(owner, a_refused_user_is_told_the_way_out)
+{
+	bool dev = env_on_dev();
+	struct act rm = { .uid = BOB, .what = REMOVES };
+
+	CREATES(.uid = ALICE);
+	TRIES(EACCES, .uid = BOB, .says = dev ? "mode do not allow it: to share it, all who use it ask for --mode 660 --chgrp GROUP" :
+	      "belongs to user 61001 and group 61001 and has mode 600, which does not admit user 61002; to share it, all who use it ask for --mode 660 --chgrp GROUP");
+	rm.says = dev ? "(EACCES); its owner or root can" : "(EACCES); its owner, user 61001, the owner of the directory, or root can";
+	EXPECT_EQ(EACCES, tries(_metadata, variant, rm));
+	end_alice(self, _metadata);
+	CREATES(.uid = ALICE, .mode = 0644);
+	TRIES(EACCES, .uid = BOB, .says = dev ? "where its mode lets others read, --read-only is enough" :
+	      "so user 61002 may only read it: --read-only; to write, too, all");
+	end_alice(self, _metadata);
+	if (dev)
+		return;
+	ASSERT_EQ(0, chmod(self->env.dir, 0700));
+	TRIES(EACCES, .uid = BOB, .says = "its owner must let you read and search it, or set SHMIPC_DIR");
+	ASSERT_EQ(0, chmod(self->env.dir, 0755));
+	TRIES(EACCES, .uid = BOB, .says = "set SHMIPC_DIR to a directory that you may write");
+}
+
+/* The test machine's device is open to all: closed for a moment. */
+TEST_F(owner, a_user_who_may_not_open_the_device_is_told_the_way_out)
+{
+	struct stat st;
+
+	if (!env_on_dev())
+		SKIP(return, "no device is used");
+	ASSERT_EQ(0, stat("/dev/shmipc", &st));
+	ASSERT_EQ(0, chmod("/dev/shmipc", 0600));
+	TRIES(EACCES, .uid = BOB, .says = "(EACCES); become a member of its group (shmipc) and log in again, or set SHMIPC_BACKEND=mem");
+	ASSERT_EQ(0, chmod("/dev/shmipc", st.st_mode & 07777));
 }
 
 /* To look gives nothing away. */
