@@ -142,7 +142,7 @@ static int open_anon(struct shmipc_segment **ret, const struct shmipc_segment_op
 
 	if (!ret)
 		return shmipc_null("shmipc_segment_anon", "ret");
-	err = be ? shmipc_opts_read(&o, opts) : shmipc_no_backend();
+	err = be ? shmipc_opts_read_unnamed(&o, opts) : shmipc_no_backend();
 	if (err)
 		return err;
 	seg = shmipc_segment_new(be);
@@ -174,7 +174,7 @@ static int open_fd(struct shmipc_segment **ret, int fd, const struct shmipc_segm
 		return shmipc_null("shmipc_segment_from_fd", "ret");
 	err = shmipc_futex_check();
 	if (!err)
-		err = shmipc_opts_read(&o, opts);
+		err = shmipc_opts_read_unnamed(&o, opts);
 	if (err)
 		return err;
 	seg = shmipc_segment_new(shmipc_backend_of_fd(fd));

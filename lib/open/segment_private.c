@@ -14,7 +14,7 @@ static int open_private(struct shmipc_segment **ret, const struct shmipc_segment
 		return shmipc_null("shmipc_segment_private", "ret");
 	err = shmipc_futex_check();
 	if (!err)
-		err = shmipc_opts_read(&o, opts);
+		err = shmipc_opts_read_unnamed(&o, opts);
 	if (err)
 		return err;
 	seg = shmipc_segment_new(&shmipc_private);

@@ -69,6 +69,16 @@ static int fail_call(const char *call, const char *name)
 			   shmipc_cause(err).s, shmipc_advice(err));
 }
 
+/* The same for one without a name: no other user can have made it, or its descriptor says. */
+int shmipc_opts_read_unnamed(struct shmipc_segment_opts *o, const struct shmipc_segment_opts *user)
+{
+	int err = shmipc_opts_read(o, user);
+
+	if (!err && o->flags & SHMIPC_OWNED_BY)
+		return shmipc_fail(-EINVAL, "shmipc: segment options: flags have OWNED_BY, which is for names (EINVAL); the process that sends a descriptor is trusted");
+	return err;
+}
+
 /**
  * shmipc_opts_plan - the header of a new segment, as far as the options determine it
  * @h:     filled in; the memory obtained is added later

@@ -21,6 +21,7 @@ struct shmipc_body;
 
 /* options.c */
 int shmipc_opts_read(struct shmipc_segment_opts *o, const struct shmipc_segment_opts *user);
+int shmipc_opts_read_unnamed(struct shmipc_segment_opts *o, const struct shmipc_segment_opts *user);
 int shmipc_opts_plan(struct shmipc_seg_hdr *h, struct shmipc_body *b,
 		     const struct shmipc_segment_opts *o, const struct shmipc_tlog_opts *log,
 		     const char *name, const struct shmipc_pages *pages);

@@ -397,4 +397,17 @@ TEST_F(owner, a_free_name_is_used_again_only_by_those_who_accept_its_file)
 	TRIES(0, .uid = BOB, .mode = 0660, .flags = SHMIPC_CHGRP, .gid = TEAM);
 }
 
+/* Whose a descriptor is, its receiver knows: the option is refused, not ignored. */
+TEST(without_a_name_no_owner_can_be_asked_for)
+{
+	struct shmipc_segment_opts o = SHMIPC_SEGMENT_OPTS(.kind = SHMIPC_KIND_RAW, .bytes = 4096,
+							   .flags = SHMIPC_OWNED_BY, .owner = ALICE);
+	struct shmipc_segment *seg;
+
+	EXPECT_EQ(-EINVAL, shmipc_segment_private(&seg, &o));
+	EXPECT_EQ(-EINVAL, shmipc_segment_anon(&seg, &o));
+	EXPECT_EQ(-EINVAL, shmipc_segment_from_fd(&seg, 0, &o));
+	EXPECT_NE(NULL, strstr(shmipc_error_text(), "OWNED_BY, which is for names"));
+}
+
 TEST_HARNESS_MAIN
