@@ -74,6 +74,8 @@ STYLE = [(re.compile(pattern, re.M), why) for pattern, why in (
     (r"^ {8}", "indented by spaces"),
     (r"\bif\(|\bfor\(|\bwhile\(|\bswitch\(", "no space after a keyword"),
     (r"^(?!FIXTURE)[^\s#][^\n;=]*\)[ \t]*\{[ \t]*$(?<!\) = \{)", "a function's { on its first line"),
+    (r"\b(?:EXPECT|ASSERT)_(?:TRUE|FALSE)\((?:strstr|strchr|getenv|memchr)\(",
+     "a pointer as a truth, which clang refuses: EXPECT_NE(NULL, ...)"),
 )]
 # Counts handles within one process; not shared.
 PRIVATE_COUNT = "&seg->mem->refs"
@@ -148,6 +150,7 @@ FAULTS = [
     ("style", "include/shmipc/ring.h", "\tint ret = ", "        int ret = "),
     ("style", "include/shmipc/ring.h", "if (ret)", "if(ret)"),
     ("style", "include/shmipc/ring.h", ")\n{", ") {"),
+    ("style", "tests/unit/channel/channel.c", "EXPECT_NE(NULL, strstr(", "EXPECT_TRUE(strstr("),
     ("style", "include/shmipc/ring.h", "\n{\n", " \n{\n"),
     ("style", "include/shmipc/ring.h", "#endif /* SHMIPC_RING_H */\n", "#endif"),
     ("style", "include/shmipc/ring.h", "the magic", "the magic" + " longer" * 14),
