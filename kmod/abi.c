@@ -79,7 +79,7 @@ static int do_create(struct file *file, void __user *uarg)
 {
 	struct shmipc_segment *seg;
 	struct shmipc_dev_create r;
-	int err = ARG_READ(&r, shmipc_dev_create, id, uarg), werr, fd;
+	int err = ARG_READ(&r, shmipc_dev_create, id, uarg), fd;
 
 	if (err)
 		return err;
@@ -93,13 +93,27 @@ static int do_create(struct file *file, void __user *uarg)
 	if (fd < 0)
 		return fd;
 	err = shmipc_segment_create(&seg, &r);
-	werr = err && err != -ENOSPC ? 0 : ARG_WRITE(uarg, &r);
-	if (!err && !werr)
-		return install(seg, FMODE_WRITE, fd);
-	if (!err)	/* the caller never learned of it: undo */
-		shmipc_segment_put(seg);
+	if (err == -ENOSPC)
+		err = ARG_WRITE(uarg, &r) ?: -ENOSPC;
+	if (err)
+		goto put_fd;
+	file = shmipc_file_make(seg, O_RDWR);
+	err = PTR_ERR_OR_ZERO(file);
+	if (err)
+		goto put_fd;
+	/* Nothing can fail after it has its name: a persistent segment would stay. */
+	err = ARG_WRITE(uarg, &r);
+	if (!err)
+		err = shmipc_segment_publish(seg);
+	if (err)
+		goto put_file;
+	fd_install(fd, file);
+	return fd;
+put_file:
+	fput(file);
+put_fd:
 	put_unused_fd(fd);
-	return err ? err : werr;
+	return err;
 }
 
 static int name_arg(struct shmipc_dev_name *r, char *name, u32 flags, void __user *uarg)

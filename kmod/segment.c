@@ -219,7 +219,7 @@ static struct shmipc_segment *segment_new(const struct shmipc_dev_create *r)
 }
 
 /**
- * shmipc_segment_create - create a segment with its memory and its name
+ * shmipc_segment_create - create a segment that other processes cannot find yet
  * @ret: the segment, with one reference
  * @r:   request; its results are filled in
  *
@@ -259,18 +259,23 @@ int shmipc_segment_create(struct shmipc_segment **ret, struct shmipc_dev_create 
 	shmipc_state_find(seg);
 	fill_header(seg);
 	memcpy(r->id, seg->id, sizeof(r->id));
-	if (r->name) {
-		err = shmipc_name_link(seg);
-		if (err)
-			goto put;
-	}
-	shmipc_table_add(seg);
-	trace_shmipc_create(seg);
 	*ret = seg;
 	return 0;
 put:
 	shmipc_segment_put(seg);
 	return err;
+}
+
+/* Give a new segment its name, and show it to tracers and root. Return: 0; -EEXIST. */
+int shmipc_segment_publish(struct shmipc_segment *seg)
+{
+	int err = seg->name_len ? shmipc_name_link(seg) : 0;
+
+	if (err)
+		return err;
+	shmipc_table_add(seg);
+	trace_shmipc_create(seg);
+	return 0;
 }
 
 void shmipc_segment_get(struct shmipc_segment *seg)

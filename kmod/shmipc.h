@@ -247,6 +247,7 @@ int shmipc_commit_fault(struct shmipc_segment *seg, u64 off);
 
 /* segment.c */
 int shmipc_segment_create(struct shmipc_segment **ret, struct shmipc_dev_create *req);
+int shmipc_segment_publish(struct shmipc_segment *seg);
 void shmipc_segment_get(struct shmipc_segment *seg);
 void shmipc_segment_put(struct shmipc_segment *seg);
 struct shmipc_peer_slot *shmipc_segment_slot(const struct shmipc_segment *seg, u32 slot);

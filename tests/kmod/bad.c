@@ -308,6 +308,7 @@ TEST_F(bad, results_that_cannot_be_written)
 	EXPECT_EQ(s.attached, 0);
 	/* Nor is there a segment. */
 	make_init(m, "bad/unknown", PAGE);
+	m->req.flags = SHMIPC_DEV_PERSISTENT;
 	ASSERT_EQ(mprotect(m, sizeof(*m), PROT_READ), 0);
 	EXPECT_EQ(fd_ioctl(self->dev, SHMIPC_IOC_CREATE, &m->req), -EFAULT);
 	EXPECT_EQ(dev_open("bad/unknown"), -ENOENT);
