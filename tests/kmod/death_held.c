@@ -103,6 +103,10 @@ static void ends_while_held(struct __test_metadata *_metadata, const char *how)
 		hold(victim, &g);
 	if (gate_hear(g.to_parent[0]) != 'h') {
 		kill(victim, SIGKILL);
+		while (wait(&status) > 0)
+			continue;
+		gate_close(&g);
+		close(fd);
 		SKIP(return, "no userfaultfd");
 	}
 	snprintf(call, sizeof(call), "%d ", SYS_process_vm_readv);
