@@ -25,6 +25,8 @@
 
 #include <shmipc/ring.h>
 
+SHMIPC_PRIV_C_BEGIN
+
 /* The first message of a reader. */
 enum shmipc_start {
 	SHMIPC_START_NEW = 0,	/* the first one published from now on */
@@ -40,9 +42,7 @@ struct shmipc_bcast_tx {
 	uint64_t pos;		/* the next record goes here */
 	uint64_t limit;		/* and the one after it at most here */
 	uint64_t seq;
-	uint64_t pub_pos;
-	uint64_t pub_seq;
-	uint64_t pub_word;
+	uint64_t pub_pos, pub_seq, pub_word;
 	uint64_t first_hdr;
 	uint64_t rsv_pos;
 	uint64_t rsv_end;	/* 0: nothing is reserved */
@@ -63,9 +63,7 @@ struct shmipc_bcast_rx {
 	uint64_t pos;
 	uint64_t next;		/* 0: nothing is peeked */
 	uint64_t seq;		/* number of the next message */
-	uint64_t floor_lot;	/* when last read */
-	uint64_t floor_pos;
-	uint64_t floor_seq;
+	uint64_t floor_lot, floor_pos, floor_seq;	/* when last read */
 	uint64_t lost;		/* messages of our share lost so far */
 	uint64_t stride;	/* every stride-th message is ours ... */
 	uint64_t stride_at;	/* ... where seq % stride is this */
@@ -596,5 +594,7 @@ SHMIPC_INLINE uint64_t shmipc_bcast_backlog(const struct shmipc_bcast_rx *rx)
 		return 0;
 	return seq - rx->seq;
 }
+
+SHMIPC_PRIV_C_END
 
 #endif /* SHMIPC_BCAST_H */

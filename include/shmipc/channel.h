@@ -36,6 +36,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+SHMIPC_PRIV_C_BEGIN
 
 #define SHMIPC_FOREVER	UINT64_MAX
 
@@ -480,6 +481,7 @@ SHMIPC_INLINE uint64_t shmipc_channel_lost(const struct shmipc_channel *ch)
 	return ch->lost_now;
 }
 
+SHMIPC_PRIV_C_END
 #ifdef __cplusplus
 }
 #endif

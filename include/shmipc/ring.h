@@ -12,6 +12,8 @@
 #include <errno.h>
 #include <shmipc/inline/record.h>
 
+SHMIPC_PRIV_C_BEGIN
+
 #define SHMIPC_RING_SIZE_MIN	4096ULL
 #define SHMIPC_RING_SIZE_MAX	(1ULL << 32)
 
@@ -314,5 +316,7 @@ SHMIPC_INLINE int shmipc_priv_crossed(uint64_t want, uint64_t from, uint64_t to)
 {
 	return want - from - 1 < to - from;
 }
+
+SHMIPC_PRIV_C_END
 
 #endif /* SHMIPC_RING_H */

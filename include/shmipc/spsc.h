@@ -19,6 +19,8 @@
 
 #include <shmipc/ring.h>
 
+SHMIPC_PRIV_C_BEGIN
+
 /* The producing end. Private memory; the fields are not for users. */
 struct shmipc_spsc_tx {
 	unsigned char *data;
@@ -461,5 +463,7 @@ SHMIPC_INLINE int shmipc_spsc_read(struct shmipc_spsc_rx *rx, void *buf, size_t 
 	*ret_wake = shmipc_spsc_release(rx);
 	return 0;
 }
+
+SHMIPC_PRIV_C_END
 
 #endif /* SHMIPC_SPSC_H */

@@ -45,6 +45,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+SHMIPC_PRIV_C_BEGIN
 
 /* shmipc_topic_opts.flags, in addition to those of segment.h */
 #define SHMIPC_NO_CREATE	0x20u	/* fail with -ENOENT if it does not exist */
@@ -584,6 +585,7 @@ struct shmipc_sub_stat {
 int shmipc_sub_get_stat(const struct shmipc_sub *sub, struct shmipc_sub_stat *ret);
 int shmipc_sub_get_info(const struct shmipc_sub *sub, struct shmipc_segment_info *ret);
 
+SHMIPC_PRIV_C_END
 #ifdef __cplusplus
 }
 #endif

@@ -3,7 +3,7 @@
  * atomic.h - every atomic access and every fence of shmipc goes through here
  *
  * Short names for the memory orders of C11, on any naturally aligned 8-, 16-,
- * 32- or 64-bit word, in C11 and in C++17. With SHMIPC_MODEL defined the model
+ * 32- or 64-bit word, in C99 and in C++11 and later. With SHMIPC_MODEL defined the model
  * checker provides the same names and sees each access.
  *
  * The payload copies are here too, because the memory model treats the two kinds of
@@ -47,6 +47,19 @@
 #define SHMIPC_NONNULL(...)	__attribute__((nonnull(__VA_ARGS__)))
 #define SHMIPC_PRIV_NULL(cond)	0
 #endif
+
+/* The casts in these functions are those of C, whatever a C++ program has itself warned of. */
+#ifdef __cplusplus
+#define SHMIPC_PRIV_C_BEGIN							\
+	_Pragma("GCC diagnostic push")						\
+	_Pragma("GCC diagnostic ignored \"-Wold-style-cast\"")			\
+	_Pragma("GCC diagnostic ignored \"-Wzero-as-null-pointer-constant\"")
+#define SHMIPC_PRIV_C_END	_Pragma("GCC diagnostic pop")
+#else
+#define SHMIPC_PRIV_C_BEGIN
+#define SHMIPC_PRIV_C_END
+#endif
+SHMIPC_PRIV_C_BEGIN
 
 /* Fetch a line that will be written soon. Only a hint. */
 #if defined(__x86_64__)
@@ -188,4 +201,5 @@ SHMIPC_INLINE void shmipc_racy_read(void *dst, const void *src, size_t n)
 #endif
 
 #endif /* SHMIPC_MODEL */
+SHMIPC_PRIV_C_END
 #endif /* SHMIPC_INLINE_ATOMIC_H */

@@ -12,6 +12,8 @@
 #include <linux/shmipc_layout.h>
 #include <shmipc/inline/atomic.h>
 
+SHMIPC_PRIV_C_BEGIN
+
 /* Header word of a record. @len: payload bytes, or a pad's advance. */
 SHMIPC_INLINE uint64_t shmipc_rec_word(uint32_t kind, uint32_t len, uint64_t seq)
 {
@@ -87,5 +89,7 @@ SHMIPC_INLINE uint64_t shmipc_rec_next(uint64_t word, uint64_t pos, uint64_t *se
 		return pos + len;
 	return 0;
 }
+
+SHMIPC_PRIV_C_END
 
 #endif /* SHMIPC_INLINE_RECORD_H */

@@ -44,6 +44,8 @@
 #include <linux/shmipc_topic.h>
 #include <shmipc/ring.h>
 
+SHMIPC_PRIV_C_BEGIN
+
 #define SHMIPC_TLOG_LOTS		8u	/* the floor moves by entries / lots */
 #define SHMIPC_TLOG_ENTRIES_MIN	16u
 #define SHMIPC_TLOG_ENTRIES_MAX	(1u << 26)
@@ -381,5 +383,7 @@ SHMIPC_INLINE void shmipc_priv_tlog_raise(__u64 *word, uint64_t to)
 		if (shmipc_cas_acq_rel(word, &was, (__u64)to))
 			return;
 }
+
+SHMIPC_PRIV_C_END
 
 #endif /* SHMIPC_TLOG_H */

@@ -7,6 +7,8 @@
 
 #include <shmipc/inline/tlog_tx.h>
 
+SHMIPC_PRIV_C_BEGIN
+
 #define SHMIPC_TLOG_PAUSES	64	/* between two checks of what is in the way */
 
 SHMIPC_INLINE uint32_t shmipc_priv_tlog_subs(const struct shmipc_tlog *log)
@@ -225,5 +227,7 @@ SHMIPC_INLINE int shmipc_tlog_evict(const struct shmipc_tlog *log, const struct 
 	}
 	return 0;
 }
+
+SHMIPC_PRIV_C_END
 
 #endif /* SHMIPC_TLOG_FLOOR_H */

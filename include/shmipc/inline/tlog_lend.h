@@ -28,6 +28,8 @@
 
 #include <shmipc/inline/tlog_memory.h>
 
+SHMIPC_PRIV_C_BEGIN
+
 /* Numbers claimed in a row before the tail is lent; four times as many after a recall. */
 #define SHMIPC_LEND_AFTER	64u
 #define SHMIPC_LEND_AFTER_MAX	65536u
@@ -204,5 +206,7 @@ SHMIPC_COLD int shmipc_priv_tlog_ours(const struct shmipc_tlog *log, uint64_t se
 			return 0;
 	return shmipc_tlog_pending(shmipc_load_relaxed(&shmipc_tlog_entry(log, seq)->word), seq);
 }
+
+SHMIPC_PRIV_C_END
 
 #endif /* SHMIPC_TLOG_LEND_H */

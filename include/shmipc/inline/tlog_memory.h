@@ -28,6 +28,8 @@
 
 #include <shmipc/inline/tlog.h>
 
+SHMIPC_PRIV_C_BEGIN
+
 #define SHMIPC_TLOG_STEP_MIN	(1u << 16)	/* the log doubles, by at least this ... */
 #define SHMIPC_TLOG_STEP_MAX	(1u << 21)	/* ... and at most this many bytes */
 
@@ -283,5 +285,7 @@ SHMIPC_COLD uint32_t shmipc_priv_tlog_see_lines(const struct shmipc_tlog *log, u
 	}
 	return m->lines < n ? m->lines : n;
 }
+
+SHMIPC_PRIV_C_END
 
 #endif /* SHMIPC_TLOG_MEMORY_H */

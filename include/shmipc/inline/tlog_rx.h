@@ -11,6 +11,8 @@
 
 #include <shmipc/inline/tlog_lend.h>
 
+SHMIPC_PRIV_C_BEGIN
+
 /* A message as found in an entry. The numbers are checked, the bytes may change. */
 struct shmipc_tlog_ref {
 	uint64_t seq;
@@ -560,5 +562,7 @@ SHMIPC_INLINE void shmipc_tlog_rx_leave(struct shmipc_tlog_rx *rx)
 	shmipc_store_release(&rx->line->state, (__u64)0);
 	rx->line = NULL;
 }
+
+SHMIPC_PRIV_C_END
 
 #endif /* SHMIPC_TLOG_RX_H */

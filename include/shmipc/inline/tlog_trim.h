@@ -23,6 +23,8 @@
 
 #include <shmipc/inline/tlog_floor.h>
 
+SHMIPC_PRIV_C_BEGIN
+
 /**
  * shmipc_tlog_trim_from - begin: which messages were ever in the chunks that we have taken?
  * @tx: a publishing end
@@ -70,5 +72,7 @@ SHMIPC_INLINE void shmipc_tlog_trimmed(const struct shmipc_tlog *log)
 	/* tlog.X0 -> tlog.X1, by freeing the chunks. It fails if it was raised meanwhile, as good. */
 	(void)shmipc_cas_acq_rel(&log->pub->trims, &was, was + 1);
 }
+
+SHMIPC_PRIV_C_END
 
 #endif /* SHMIPC_TLOG_TRIM_H */

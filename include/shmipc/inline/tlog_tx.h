@@ -12,6 +12,8 @@
 
 #include <shmipc/inline/tlog_lend.h>
 
+SHMIPC_PRIV_C_BEGIN
+
 /* Is the process of publisher @slot alive? Called only when something is in the way. */
 typedef int (*shmipc_tlog_alive_fn)(void *arg, uint32_t slot);
 
@@ -592,5 +594,7 @@ SHMIPC_INLINE void shmipc_tlog_fill_pool(struct shmipc_tlog_tx *tx, uint64_t seq
 	shmipc_store_relaxed(&p->off, (__u64)off);
 	shmipc_store_relaxed(&p->chunks, (__u64)chunks);
 }
+
+SHMIPC_PRIV_C_END
 
 #endif /* SHMIPC_TLOG_TX_H */
