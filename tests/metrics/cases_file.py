@@ -2,6 +2,7 @@
 """metrics --textfile."""
 import os
 import signal
+import stat
 import tempfile
 
 from harness import FAIL, Run, case, check, equal, run, until
@@ -61,3 +62,9 @@ def a_file_that_cannot_be_written_is_reported():
         r = run("metrics", "--textfile", os.path.join(where, "dir"), code=FAIL)
         check("EISDIR" in r.err, r.err)
         equal(os.listdir(where), ["dir"], "left beside it")
+        # As root, /dev/null would be a file from then on.
+        path = os.path.join(where, "pipe")
+        os.mkfifo(path)
+        r = run("metrics", "--textfile", path, code=FAIL)
+        check("not a regular file" in r.err, r.err)
+        check(stat.S_ISFIFO(os.stat(path).st_mode), "the pipe was replaced")

@@ -51,9 +51,17 @@ static int fill(const struct metrics *m, int fd)
 
 int metrics_write_file(const struct metrics *m, const char *path)
 {
-	char *temp = name_beside(path);
+	struct stat st;
+	char *temp;
 	int fd, err;
 
+	/* A device or a pipe would be gone; EISDIR comes from rename(). */
+	if (!stat(path, &st) && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)) {
+		tool_error("--textfile \"%s\": it is not a regular file, and would be replaced by one "
+			   "(EINVAL); without --textfile the metrics go to standard output", path);
+		return RC_FAIL;
+	}
+	temp = name_beside(path);
 	if (!temp)
 		return fail("write", path, ENOMEM);
 	fd = mkstemp(temp);
