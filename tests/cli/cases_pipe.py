@@ -107,3 +107,37 @@ def pub_reads_what_sub_writes_as_json():
         run("pub", "--format", "json", *args, "to", code=USAGE)
     run("rm", "from", "to")
     nothing_left()
+
+
+@case
+def reports_end_when_their_reader_leaves_though_nothing_happens():
+    run("pub", "--persist", "-m", "x", "t")
+    for args in (["watch"], ["watch", "--json", "--new"], ["trace", "--deaths", "nothing"],
+                 ["trace", "--slow", "nothing", "--every", "0.01"],
+                 ["trace", "--histogram", "occupancy", "--every", "0.01", "nothing"]):
+        r = piped(*args)
+        if args == ["watch"]:
+            r.p.stdout.readline()
+        r.p.stdout.close()
+        r.ends(OK)
+        check("cannot write" not in r.err, args, r.err)
+    run("rm", "t")
+    nothing_left()
+
+
+@case
+def a_full_disk_is_an_error_of_each_command():
+    p = Run("pub", "-m", "x", "--repeat", "1000000", "--rate", "200", "t")
+    attached("t", "producer")
+    often = ["--count", "1", "--every", "0.01"]
+    with open("/dev/full", "wb") as full:
+        for args in (["--help"], ["--version"], ["ls"], ["ls", "--json"], ["stat", "t"], ["stat", "--json", "t"],
+                     ["hz", *often], ["bw", "--json", *often], ["watch"], ["watch", "--json"],
+                     ["top", "--plain", *often], ["top", "--json", *often], ["metrics"], ["trim", "t"],
+                     ["trim", "--json", "t"], ["trace", "--slow", *often], ["completion", "bash"],
+                     ["trace", "--histogram", "occupancy", "--duration", "0.01"], ["sub", "t"],
+                     ["sub", "--format", "json", "t"], ["sub", "--file", "/dev/full", "t"], ["bench", "--help"]):
+            r = run(*args, stdout=full, code=FAIL)
+            check("No space left on device" in r.err, args, r.err)
+    p.kill(signal.SIGINT).ends(130)
+    nothing_left()

@@ -99,18 +99,24 @@ static void print_text(const struct shmipc_event *e, const char *name)
 }
 
 /*
- * The next event; -EINTR when a signal asks us to end. Signals are blocked except
- * while we sleep, so that none is missed between looking at the flag and sleeping.
+ * The next event; -EINTR when a signal asks us to end, -EPIPE if our reader has gone.
+ * Signals are blocked except while we sleep, so that none is missed between looking at
+ * the flag and sleeping.
  */
 static int next_event(struct shmipc_watch *w, struct shmipc_event *e, const sigset_t *open)
 {
-	struct pollfd p = { .fd = shmipc_watch_fd(w), .events = POLLIN };
+	struct pollfd p[2] = {
+		{ .fd = shmipc_watch_fd(w), .events = POLLIN },
+		{ .fd = tool_reader_fd() },
+	};
 	int err;
 
 	while ((err = shmipc_watch_next(w, e, 0)) == -EAGAIN) {
-		(void)ppoll(&p, 1, NULL, open);
+		(void)ppoll(p, 2, NULL, open);
 		if (tool_stop)
 			return -EINTR;
+		if (p[1].revents)
+			return -EPIPE;
 	}
 	return err;
 }
@@ -127,6 +133,8 @@ static int print_events(struct shmipc_watch *w, const struct watch_opts *o,
 		err = next_event(w, &e, open);
 		if (err == -EINTR)
 			return RC_SIGNAL + tool_stop;
+		if (err == -EPIPE)
+			return tool_flush();
 		if (err) {
 			tool_error_lib("watch", "", err);
 			return RC_FAIL;

@@ -419,10 +419,11 @@ static int over(const struct deaths *d)
 
 static void nap(const struct deaths *d, int soon)
 {
-	struct pollfd p[3] = {
+	struct pollfd p[4] = {
 		{ .fd = shmipc_watch_fd(d->watch), .events = POLLIN },
 		{ .fd = exits_fd(d->exits), .events = POLLIN },
 		{ .fd = module_fd(d->module), .events = POLLIN },
+		{ .fd = tool_reader_fd() },
 	};
 	uint64_t now = tool_now_ns(), ns = d->end_ns > now ? d->end_ns - now : 0;
 	struct timespec ts;
@@ -432,12 +433,12 @@ static void nap(const struct deaths *d, int soon)
 	if (d->module && !d->had_module && ns > MODULE_NS)
 		ns = MODULE_NS;
 	ts = (struct timespec){ (time_t)(ns / NS_PER_S), (long)(ns % NS_PER_S) };
-	(void)ppoll(p, 3, ns == UINT64_MAX ? NULL : &ts, &d->open);
+	(void)ppoll(p, 4, ns == UINT64_MAX ? NULL : &ts, &d->open);
 }
 
 static int go_on(struct deaths *d)
 {
-	int soon;
+	int soon, rc;
 
 	for (;;) {
 		if (serve(d))
@@ -452,8 +453,9 @@ static int go_on(struct deaths *d)
 		soon = settle_all(d);
 		soon |= tell_ended(d);
 		tell_lost(d);
-		if (tool_flush())
-			return RC_FAIL;
+		rc = tool_flush();
+		if (rc)
+			return rc;
 		if (over(d))
 			break;
 		nap(d, soon);

@@ -107,8 +107,9 @@ static int go_on(struct live *l)
 
 	while (!rc && !session_over(&l->s) && !enough(l)) {
 		/* Its reader waits for it. */
-		if (trace_flush(l->t))
-			return RC_FAIL;
+		rc = trace_flush(l->t);
+		if (rc)
+			return rc;
 		rc = session_sleep(&l->s, tool_now_ns() + LOOK_NS, ring_buffer__epoll_fd(l->ring));
 		(void)ring_buffer__consume(l->ring);
 		tell_lost(l);

@@ -37,6 +37,7 @@ struct look {
 	int shown;		/* an interval was */
 	struct module *module;
 	int err;		/* of the module's samples */
+	int rc;			/* of the output */
 	/* room for the peers of a topic, kept between looks */
 	struct shmipc_topic_pub_info *pub;
 	struct shmipc_topic_sub_info *sub;
@@ -196,7 +197,8 @@ static int show_interval(struct look *l)
 	else
 		hists_print(stdout, &l->interval);
 	l->shown = 1;
-	return trace_flush(l->t) ? -EPIPE : 0;
+	l->rc = trace_flush(l->t);
+	return l->rc ? -EPIPE : 0;
 }
 
 static void pause_until(const struct look *l, uint64_t until_ns)
@@ -302,7 +304,7 @@ int trace_occupancy(const struct trace_run *t)
 	if (err && err != -EPIPE)
 		tool_error_lib("look for segments in", shmipc_segment_dir(), err);
 	/* The picture refers to rows by index, which sorting changes. */
-	rc = err ? RC_FAIL : t->o->plot ? plot_lag(t->o->plot, &l.all, &l.points) : RC_OK;
+	rc = l.rc ? l.rc : err ? RC_FAIL : t->o->plot ? plot_lag(t->o->plot, &l.all, &l.points) : RC_OK;
 	if (!rc)
 		rc = show_all(&l);
 	hists_done(&l.all);

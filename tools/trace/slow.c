@@ -382,6 +382,7 @@ static uint64_t next_sample_ns(const struct slow_run *r)
 static int go_on(struct slow_run *r)
 {
 	uint64_t due, next, end = UINT64_MAX;
+	int rc;
 
 	r->from_ns = tool_now_ns();
 	if (look(&r->now))
@@ -398,8 +399,9 @@ static int go_on(struct slow_run *r)
 			return session_code();
 		if (tool_now_ns() < due)
 			continue;
-		if (report(r))
-			return RC_FAIL;
+		rc = report(r);
+		if (rc)
+			return rc;
 		if ((r->o->count && r->shown >= r->o->count) || tool_now_ns() >= end)
 			return RC_OK;
 		due += r->o->every_ns;

@@ -2,6 +2,7 @@
 /* util.c - messages, numbers, signals */
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <inttypes.h>
 #include <poll.h>
@@ -95,14 +96,22 @@ int tool_reader_gone(int fd)
 	return poll(&p, 1, 0) == 1 && p.revents & POLLERR;
 }
 
+int tool_reader_fd(void)
+{
+	return fcntl(STDOUT_FILENO, F_GETFD) < 0 ? -1 : STDOUT_FILENO;
+}
+
 int tool_flush(void)
 {
-	if (!fflush(stdout) && !ferror(stdout))
-		return RC_OK;
+	int failed = fflush(stdout) || ferror(stdout), err = errno;
+
+	/* Also if there was nothing to write, so that nothing goes on for nobody. */
 	if (tool_reader_gone(STDOUT_FILENO))
 		return RC_GONE;
+	if (!failed)
+		return RC_OK;
 	tool_error("standard output: cannot write: %s; the output is incomplete",
-		   strerror(errno));
+		   strerror(err));
 	return RC_FAIL;
 }
 

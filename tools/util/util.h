@@ -45,6 +45,9 @@ int tool_flush(void);
 /* Has the reader of this pipe or socket closed it? Also without writing to it. */
 int tool_reader_gone(int fd);
 
+/* Standard output, to poll for that; -1 if it is closed. */
+int tool_reader_fd(void);
+
 uint64_t tool_now_ns(void);
 
 /* The signal that ends the command, or 0. */
