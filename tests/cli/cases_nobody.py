@@ -122,3 +122,55 @@ def stat_says_that_a_topic_is_only_waited_for():
     p.ends(OK)
     s.kill(signal.SIGINT).ends(130)
     nothing_left()
+
+
+# Commands that go on, or end well, though nothing matches.
+WAITING = (["hz", "--count", "1", "--every", "0.01"], ["bw", "--count", "1", "--every", "0.01"],
+           ["top", "--plain", "--count", "1", "--every", "0.01"], ["metrics"],
+           ["trace", "--histogram", "occupancy", "--duration", "0.01"], ["watch"])
+
+
+@case
+def a_pattern_that_matches_nothing_is_reported():
+    run("pub", "--persist", "-m", "x", "robot/camera")
+    r = Run("recv", "nothing-but-a-ring")
+    attached("nothing-but-a-ring", "consumer")
+    for args in WAITING:
+        what = "topic" if args[0] in ("hz", "bw") else "segment"
+        for pattern, said in (("robt/*", ': no %s matches "robt/*"\n' % what),
+                              ("robot/camra", "; did you mean robot/camera?\n")):
+            x = Run(*args, pattern)
+            if args == ["watch"]:
+                until(lambda: x.err, "a note", x)
+                x.kill(signal.SIGINT).ends(130)
+            else:
+                x.ends(OK)
+            check(x.err.endswith(said) and x.err.count("\n") == 1, args, x.err)
+        x = Run(*args, "robot/*", *(["--count", "1"] if args == ["watch"] else [])).ends(OK)
+        equal(x.err, "", args)
+    x = run("hz", "--count", "1", "--every", "0.01", "nothing*")    # only the ring does
+    equal(x.err, 'shmipc: hz: no topic matches "nothing*"\n')
+    x = run("trim", "robot/camra", code=FAIL)
+    check("ENOENT" in x.err and x.err.endswith("; did you mean robot/camera?\n"), x.err)
+    r.kill(signal.SIGINT).ends(130)
+    run("rm", "robot/camera")
+    for command in "hz", "bw":
+        equal(run(command, "--count", "1", "--every", "0.01").err, "shmipc: %s: there is no topic yet\n" % command)
+    nothing_left()
+
+
+@case
+def an_end_of_a_ring_says_once_that_it_is_alone():
+    r = Run("recv", "--json", "news")
+    until(lambda: notes(r), "a note", r)
+    run("send", "news", stdin=stdin_of(b"x"))
+    equal((r.ends(OK).out, notes(r)), (b"x", ['shmipc: recv: nobody sends to "news" yet']))
+    s = Run("send", "--json", "news", stdin=stdin_of(b"x"))
+    until(lambda: notes(s), "a note", s)
+    equal(run("recv", "--quiet", "news").out, b"x")
+    equal((s.ends(OK).out, notes(s)), (b"", ['shmipc: send: nobody receives from "news" yet']))
+    r = Run("recv", "--quiet", "news")
+    attached("news", "consumer")
+    r.kill(signal.SIGINT).ends(130)
+    equal(r.err, "")
+    nothing_left()

@@ -111,7 +111,7 @@ static int check_patterns(const struct opts_args *args, const struct view_names 
 			k++;
 		if (k < names->n)
 			continue;
-		if (strpbrk(all.text[i], "*?[\\"))
+		if (opts_is_pattern(all.text[i]))
 			tool_note("no segment matches \"%s\"", all.text[i]);
 		else
 			rc = view_error_look("ls", all.text[i], -ENOENT);

@@ -7,6 +7,7 @@
 #include "commands.h"
 #include "../metrics/metrics.h"
 #include "../util/util.h"
+#include "../view/view.h"
 
 #define SAMPLE_NS	(100 * NS_PER_MS)
 
@@ -95,6 +96,7 @@ static int run_metrics(int argc, char **argv)
 		opts_refuse("--every needs --textfile or --listen");
 	tool_catch_signals();
 	look_init(&m.look, args.text, args.n);
+	view_note_unmatched(args.text, args.n, SHMIPC_KIND_ANY);
 	rc = tell(&m);
 	look_done(&m.look);
 	return rc;

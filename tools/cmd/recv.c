@@ -147,12 +147,14 @@ static int drain(struct recv *r)
 		if (!rc && !err && s->messages == r->o.count)
 			break;
 		if (shmipc_unlikely(err && !rc)) {
-			if (stream_is_idle(err))
+			if (stream_is_idle(err)) {
+				ring_note_alone(s);
 				rc = output_wait(&r->out, s, &deadline_ns);
-			else if (err == -EPIPE)
+			} else if (err == -EPIPE) {
 				rc = at_end(r, &end);
-			else
+			} else {
 				rc = stream_fail(s, err);
+			}
 		}
 		if (shmipc_unlikely(rc))
 			return rc;

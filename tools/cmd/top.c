@@ -6,6 +6,7 @@
 #include <unistd.h>
 #include "commands.h"
 #include "../top/top.h"
+#include "../view/view.h"
 
 static const char *const sorts[] = { "rate", "bytes", "occupancy", "lag", "losses", "name", NULL };
 
@@ -32,13 +33,15 @@ static const struct opt_group groups[] = {
 	{ .opts = NULL },
 };
 
-static int show(struct top *t)
+static int show(struct top *t, const struct opts_args *args)
 {
 	int wants_screen = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) && !t->o->plain &&
 			   !t->o->json && !t->o->count;
 
-	if (!wants_screen)
+	if (!wants_screen) {
+		view_note_unmatched(args->text, args->n, SHMIPC_KIND_ANY);
 		return top_plain(t);
+	}
 	if (!top_screen_lacks())
 		return top_screen(t);
 	tool_error("%s; or use --plain", top_screen_lacks());
@@ -58,7 +61,7 @@ static int run_top(int argc, char **argv)
 	t.every_ns = o.every_ns;
 	t.sort = (enum top_sort)o.sort;
 	look_init(&t.look, args.text, args.n);
-	rc = show(&t);
+	rc = show(&t, &args);
 	top_done(&t);
 	return rc;
 }

@@ -10,6 +10,7 @@
 #include "../trace/events.h"
 #include "../trace/stack.h"
 #include "../trace/trace.h"
+#include "../view/view.h"
 
 /* The words are in the order of the bits. */
 static void take_source(const struct opt *opt, const char *text, void *to)
@@ -230,6 +231,8 @@ static int run_trace(int argc, char **argv)
 		}
 		rc = trace_record_head(&t);
 	}
+	if (!rc && !o.read)
+		view_note_unmatched(o.patterns.text, o.patterns.n, SHMIPC_KIND_ANY);
 	if (!rc)
 		rc = go(&t);
 	if (t.record && fclose(t.record) && !rc) {

@@ -10,6 +10,7 @@
 #include "../util/json.h"
 #include "../opts/values.h"
 #include "../util/util.h"
+#include "../view/view.h"
 
 struct trim_opts {
 	uint64_t keep;
@@ -50,7 +51,7 @@ static int trim_one(const struct trim_opts *o, const char *name)
 	int err = shmipc_topic_trim(name, o->keep, &bytes, shmipc_deadline_in(o->timeout_ns));
 
 	if (err)
-		tool_error_lib("trim", name, err);
+		(void)view_error_look("trim", name, err);
 	if (o->json)
 		json_line(stdout, json_pack("{s:s, s:I, s:s?}", "name", name, "bytes", (json_int_t)bytes,
 					    "error", err ? shmipc_error_name(err) : NULL));

@@ -181,6 +181,7 @@ static int run_watch(int argc, char **argv)
 		tool_error_lib("watch", shmipc_segment_dir(), err);
 		return RC_FAIL;
 	}
+	view_note_unmatched(args.text, args.n, SHMIPC_KIND_ANY);
 	rc = print_events(w, &o, &args, &open);
 	shmipc_watch_close(w);
 	return rc;

@@ -271,6 +271,11 @@ void opts_patterns(const struct opts_args *args)
 				    args->text[i], reason);
 }
 
+int opts_is_pattern(const char *text)
+{
+	return strpbrk(text, "*?[\\") != NULL;
+}
+
 int opts_matches(const struct opts_args *args, const char *name)
 {
 	int i;

@@ -85,6 +85,9 @@ void opts_parse(const struct command *command, int argc, char **argv, void *valu
 /* The arguments are patterns, checked; ends the process with RC_USAGE. */
 void opts_patterns(const struct opts_args *args);
 
+/* Is it a pattern, and not just a name? */
+int opts_is_pattern(const char *text);
+
 /* Does one of them match? 1 also if there is none. */
 int opts_matches(const struct opts_args *args, const char *name);
 

@@ -223,15 +223,20 @@ static int turn(struct rates *r)
 
 /*
  * A name without a wildcard, if it exists, must be a topic that may be read. If nobody
- * publishes it, that is said, as nothing may ever come.
+ * publishes it, or no topic matches a pattern, that is said, as nothing may ever come.
  */
 static int check_names(const struct opts_args *args)
 {
+	char *all = NULL;
 	int i, err;
 
+	if (!args->n)
+		view_note_unmatched(&all, 1, SHMIPC_KIND_TOPIC);
 	for (i = 0; i < args->n; i++) {
-		if (strpbrk(args->text[i], "*?[\\"))
+		if (opts_is_pattern(args->text[i])) {
+			view_note_unmatched(&args->text[i], 1, SHMIPC_KIND_TOPIC);
 			continue;
+		}
 		err = view_note_nobody(args->text[i]);
 		if (err) {
 			tool_error_lib(opts_command()->name, args->text[i], err);

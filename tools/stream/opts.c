@@ -64,7 +64,7 @@ const struct opt stream_options[] = {
 	  .at = offsetof(struct stream_opts, json),
 	  .help = "write objects to standard error, one a line" },
 	{ .name = "quiet", .letter = 'q', .take = take_flag,
-	  .at = offsetof(struct stream_opts, quiet), .help = "no progress, no summary, and no note that nobody publishes" },
+	  .at = offsetof(struct stream_opts, quiet), .help = "no progress, no summary, and no note that nobody is at the other end" },
 	{ .name = "owned-by", .arg = "USER|any", .take = take_user,
 	  .at = offsetof(struct stream_opts, owned_by),
 	  .help = "join only what USER has created, and create nothing for another USER; any: "

@@ -94,6 +94,16 @@ static int check(struct stream *s)
 	return RC_OK;
 }
 
+void ring_note_alone(struct stream *s)
+{
+	if (s->noted || s->o->quiet)
+		return;
+	s->noted = 1;
+	if (shmipc_channel_peer(s->ch) == SHMIPC_PEER_NONE)
+		tool_note("nobody %s \"%s\" yet", s->role == SHMIPC_ROLE_PRODUCER ? "receives from" :
+			  "sends to", s->name);
+}
+
 int ring_wait_peer(struct stream *s)
 {
 	char what[40];
@@ -102,6 +112,7 @@ int ring_wait_peer(struct stream *s)
 	snprintf(what, sizeof(what), "a %s", other_side(s));
 	err = shmipc_channel_wait_peer(s->ch, 0);
 	while (stream_is_idle(err)) {
+		ring_note_alone(s);
 		rc = stream_idle(s, s->messages, what);
 		if (rc)
 			return rc;

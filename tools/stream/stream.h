@@ -66,6 +66,7 @@ struct stream {
 	int out_fd;		/* checked while idle: has its reader closed it? -1: none */
 	const char *out_name;
 	int attends;		/* stream_attend(): 0 not asked for yet, 1 yes, -1 it cannot */
+	int noted;		/* ring_note_alone() was here */
 	int no_drain;		/* send: do not wait until all is taken */
 	struct progress progress;
 	/* pub */
@@ -131,6 +132,8 @@ void stream_tell(json_t *obj, const char *key, const char *words, uint64_t v);
 /* ring.c: one end of a lossless ring, created if it is not there. */
 int ring_open(struct stream *s, const char *name, const struct stream_opts *o,
 	      const struct create_opts *create, const struct ring_opts *ring, enum shmipc_role role);
+/* Before it waits for the first time: says once that nobody has the other end. */
+void ring_note_alone(struct stream *s);
 /* Wait until a process holds the other end. */
 int ring_wait_peer(struct stream *s);
 /* Wait until the receiver has taken all. */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <shmipc/discover.h>
 #include <shmipc/error.h>
 #include "../opts/opts.h"
 #include "../util/util.h"
@@ -87,6 +88,33 @@ int view_note_nobody(const char *name)
 	tool_note("nobody publishes \"%s\" %s%s", name, messages ? "at the moment" : "yet",
 		  meant(name, 1, words));
 	return 0;
+}
+
+static int is_there(const char *name, int err, const struct shmipc_segment_stat *st, void *arg)
+{
+	(void)name;
+	(void)err;
+	(void)st;
+	(void)arg;
+	return 1;
+}
+
+void view_note_unmatched(char *const *pattern, int n, uint32_t kind)
+{
+	const char *what = kind == SHMIPC_KIND_TOPIC ? "topic" : "segment";
+	char words[WORDS_BYTES];
+	int i;
+
+	for (i = 0; i < n; i++) {
+		if (shmipc_discover_each(pattern[i], kind, is_there, NULL))
+			continue;
+		if (!pattern[i])
+			tool_note("there is no %s yet", what);
+		else if (opts_is_pattern(pattern[i]))
+			tool_note("no %s matches \"%s\"", what, pattern[i]);
+		else
+			tool_note("there is no %s \"%s\" yet%s", what, pattern[i], meant(pattern[i], 0, words));
+	}
 }
 
 int view_error_look(const char *what, const char *name, int err)

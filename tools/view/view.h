@@ -54,6 +54,9 @@ void view_names_done(struct view_names *names);
  */
 int view_note_nobody(const char *name);
 
+/* A note for each of @n patterns or names that no segment of @kind matches; NULL: there is none at all. */
+void view_note_unmatched(char *const *pattern, int n, uint32_t kind);
+
 /* @name cannot be looked at; if it is not there, the most similar one is named. RC_FAIL. */
 int view_error_look(const char *what, const char *name, int err);
 
