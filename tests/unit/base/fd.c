@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* base: descriptors of the library are above 2, also in a program that has closed these */
+#include <sys/resource.h>
 #include "env.h"
 
 /* Each way to get a descriptor; afterwards 0 to 2 are still free. */
@@ -38,6 +39,219 @@ static int all_of_it(struct other *me, void *arg)
 	return 0;
 }
 
+/* What opens something, and closes it. Each returns 0 or -errno, and the text says why. */
+static int open_named(int fd)
+{
+	struct shmipc_segment *s;
+	int err = shmipc_segment_open(&s, "named", &SHMIPC_SEGMENT_OPTS(.kind = SHMIPC_KIND_SPSC, .flags = SHMIPC_CREATE));
+
+	(void)fd;
+	if (!err)
+		shmipc_segment_close(s);
+	return err;
+}
+
+static int open_anon(int fd)
+{
+	struct shmipc_segment *s;
+	int err = shmipc_segment_anon(&s, &SHMIPC_SEGMENT_OPTS(.kind = SHMIPC_KIND_SPSC));
+
+	(void)fd;
+	if (!err)
+		shmipc_segment_close(s);
+	return err;
+}
+
+static int open_fd(int fd)
+{
+	struct shmipc_segment *s;
+	int err = shmipc_segment_from_fd(&s, fd, NULL);
+
+	if (!err)
+		shmipc_segment_close(s);
+	return err;
+}
+
+static int open_channel(int fd)
+{
+	struct shmipc_channel *ch;
+	int err = shmipc_channel_open(&ch, "ring", SHMIPC_ROLE_PRODUCER,
+				      &SHMIPC_SEGMENT_OPTS(.kind = SHMIPC_KIND_SPSC, .flags = SHMIPC_CREATE), NULL);
+
+	(void)fd;
+	if (!err)
+		shmipc_channel_close(ch);
+	return err;
+}
+
+static int open_pub(int fd)
+{
+	struct shmipc_pub *pub;
+	int err = shmipc_pub_open(&pub, "topic", &SHMIPC_TOPIC_OPTS(.history = 100), NULL);
+
+	(void)fd;
+	if (!err)
+		shmipc_pub_close(pub);
+	return err;
+}
+
+static int open_sub(int fd)
+{
+	struct shmipc_sub *sub;
+	int err = shmipc_sub_open(&sub, "topic", NULL, NULL);
+
+	(void)fd;
+	if (!err)
+		shmipc_sub_close(sub);
+	return err;
+}
+
+static int open_reader(int fd)
+{
+	struct shmipc_sub *sub;
+	int err = shmipc_sub_open(&sub, "there", NULL, &SHMIPC_SUB_OPTS(.flags = SHMIPC_SUB_READ_ONLY));
+
+	(void)fd;
+	if (!err)
+		shmipc_sub_close(sub);
+	return err;
+}
+
+static int open_watch(int fd)
+{
+	struct shmipc_watch *w;
+	int err = shmipc_watch_open(&w, NULL, SHMIPC_KIND_ANY, SHMIPC_WATCH_ENDS);
+
+	(void)fd;
+	if (!err)
+		shmipc_watch_close(w);
+	return err;
+}
+
+static int look(int fd)
+{
+	struct shmipc_segment_stat st = { .info = SHMIPC_SEGMENT_INFO() };
+
+	(void)fd;
+	return shmipc_segment_look("there", &st);
+}
+
+static int look_at_topic(int fd)
+{
+	struct shmipc_topic_stat st = SHMIPC_TOPIC_STAT();
+
+	(void)fd;
+	return shmipc_topic_look("there", &st);
+}
+
+static int trim(int fd)
+{
+	uint64_t bytes;
+
+	(void)fd;
+	return shmipc_topic_trim("there", SHMIPC_KEEP_ALL, &bytes, 0);
+}
+
+static int see(const char *name, void *arg)
+{
+	(void)name;
+	(void)arg;
+	return 0;
+}
+
+static int each(int fd)
+{
+	(void)fd;
+	return shmipc_segment_each(see, NULL);
+}
+
+static int inspect(const char *name, int err, const struct shmipc_segment_stat *st, void *arg)
+{
+	(void)name;
+	(void)st;
+	(void)arg;
+	return err;
+}
+
+static int discover(int fd)
+{
+	(void)fd;
+	return shmipc_discover_each(NULL, SHMIPC_KIND_ANY, inspect, NULL);
+}
+
+static const struct step {
+	const char *name;
+	int (*fn)(int fd);
+} steps[] = {
+	{ "segment_open", open_named }, { "segment_anon", open_anon }, { "segment_from_fd", open_fd },
+	{ "channel_open", open_channel }, { "pub_open", open_pub }, { "sub_open", open_sub },
+	{ "sub_open READ_ONLY", open_reader }, { "watch_open", open_watch }, { "segment_look", look },
+	{ "topic_look", look_at_topic }, { "topic_trim", trim }, { "segment_each", each },
+	{ "discover_each", discover },
+};
+
+#define ROOM	16	/* descriptors; none of them needs more */
+
+/* Leave @room descriptors above the @first that is free. */
+static int leave(int first, int room)
+{
+	struct rlimit l = { 0, 0 };
+
+	if (getrlimit(RLIMIT_NOFILE, &l))
+		return -1;
+	l.rlim_cur = (rlim_t)(first + room);
+	return setrlimit(RLIMIT_NOFILE, &l);
+}
+
+static int without(const struct step *s, const struct env *e, int fd, int *ret_refused)
+{
+	int room, err = 0, n = env_count("/proc/self/fd"), files = env_files(e), first = fcntl(0, F_DUPFD, 3);
+
+	(void)close(first);
+	for (room = 0; room <= ROOM; room++) {
+		if (leave(first, room))
+			return 2;
+		err = s->fn(fd);
+		if (leave(first, ROOM))
+			return 3;
+		if (env_count("/proc/self/fd") != n || env_files(e) != files) {
+			fprintf(stderr, "# %s with %d descriptors: %d descriptors and %d names, then %d and %d\n", s->name,
+				room, n, files, env_count("/proc/self/fd"), env_files(e));
+			return 4;
+		}
+		if (!err)
+			return 0;
+		if (err != -EMFILE || !strstr(shmipc_error_text(), "EMFILE")) {
+			fprintf(stderr, "# %s with %d descriptors: %d, \"%s\"\n", s->name, room, err, shmipc_error_text());
+			return 5;
+		}
+		++*ret_refused;
+	}
+	fprintf(stderr, "# %s: never\n", s->name);
+	return 6;
+}
+
+/* Each of them with no free descriptor, with one, and so on until it works. */
+static int one_after_another(struct other *me, void *arg)
+{
+	struct shmipc_segment *anon;
+	struct shmipc_pub *pub;
+	int refused = 0, ret = 0;
+	size_t i;
+
+	(void)me;
+	CHECK(!shmipc_segment_anon(&anon, &SHMIPC_SEGMENT_OPTS(.kind = SHMIPC_KIND_SPSC)));
+	CHECK(!shmipc_pub_open(&pub, "there", NULL, NULL));
+	for (i = 0; i < ARRAY_SIZE(steps); i++) {
+		refused = 0;
+		ret = without(&steps[i], arg, shmipc_segment_fd(anon), &refused) ?: ret;
+		CHECK(refused);
+	}
+	shmipc_pub_close(pub);
+	shmipc_segment_close(anon);
+	return ret;
+}
+
 FIXTURE(fd) {
 	struct env env;
 };
@@ -58,6 +272,14 @@ TEST_F(fd, none_of_ours_is_0_1_or_2)
 
 	ASSERT_EQ(0, other_start(&child, 0, all_of_it, NULL));
 	EXPECT_EQ(0, other_end(&child)) TH_LOG("10 and more: the descriptor that was taken");
+}
+
+TEST_F(fd, without_free_ones_each_is_emfile_and_leaves_nothing)
+{
+	struct other child;
+
+	ASSERT_EQ(0, other_start(&child, 0, one_after_another, &self->env));
+	EXPECT_EQ(0, other_end(&child));
 }
 
 TEST_HARNESS_MAIN
