@@ -22,19 +22,12 @@
 #include "segment/limit.h"
 #include "segment/page.h"
 
-#ifndef MADV_POPULATE_READ
-#define MADV_POPULATE_READ 22
-#endif
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23
-#endif
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE 25
 #endif
 
 #define HUGETLBFS_MAGIC_NR	0x958458f6
 #define NODES_MAX		1024
-#define COMMIT_AT_ONCE		(UINT64_C(1) << 21)	/* a signal undoes at most this much */
 #define PEEK_AT_ONCE		64
 
 /* Page size of a hugetlbfs file, or 0 for another file system. */
@@ -78,6 +71,26 @@ static int node_of(unsigned char *addr)
 }
 
 /*
+ * Memory of the file. A signal that comes meanwhile undoes all of the call: then in smaller
+ * parts, and the memory of each stays, so that a program with a fast timer gets it, too.
+ */
+int shmipc_pages_reserve(int fd, uint64_t off, uint64_t bytes)
+{
+	uint64_t end = off + bytes, n = bytes;
+
+	while (off < end) {
+		n = n < end - off ? n : end - off;
+		if (!fallocate(fd, 0, (off_t)off, (off_t)n))
+			off += n;
+		else if (errno != EINTR)
+			return shmipc_sys("fallocate");
+		else if (n > SHMIPC_CTL_PAGE)
+			n = shmipc_priv_round_up(n / 2, SHMIPC_CTL_PAGE);
+	}
+	return 0;
+}
+
+/*
  * 2 MiB pages for the whole ones in [@off, @off + @bytes): a page of each must exist before
  * it can be collapsed; fallocate provides it without a risk of SIGBUS. One call for all:
  * each makes the kernel wait for all CPUs to put their new pages into its lists.
@@ -87,12 +100,14 @@ static int node_of(unsigned char *addr)
 int shmipc_pages_collapse(int fd, unsigned char *base, uint64_t off, uint64_t bytes)
 {
 	uint64_t end = (off + bytes) / SHMIPC_PAGE_2M * SHMIPC_PAGE_2M, at;
+	int ret = 0;
 
 	if (end <= off)
 		return -EINVAL;
-	for (at = off; fd >= 0 && at < end; at += SHMIPC_PAGE_2M)
-		if (fallocate(fd, 0, (off_t)at, (off_t)SHMIPC_CTL_PAGE))
-			return -errno;
+	for (at = off; fd >= 0 && at < end && !ret; at += SHMIPC_PAGE_2M)
+		ret = shmipc_pages_reserve(fd, at, SHMIPC_CTL_PAGE);
+	if (ret)
+		return ret;
 	return madvise(base + off, end - off, MADV_COLLAPSE) ? -errno : 0;
 }
 
@@ -112,16 +127,9 @@ int shmipc_pages_fault_in(unsigned char *at, uint64_t bytes)
 
 static int take(int fd, unsigned char *base, uint64_t off, uint64_t bytes)
 {
-	int ret;
+	int ret = fd < 0 ? 0 : shmipc_pages_reserve(fd, off, bytes);
 
-	if (fd >= 0) {
-		do
-			ret = fallocate(fd, 0, (off_t)off, (off_t)bytes);
-		while (ret && errno == EINTR);
-		if (ret)
-			return shmipc_sys("fallocate");
-	}
-	return shmipc_pages_fault_in(base + off, bytes);
+	return ret ? ret : shmipc_pages_fault_in(base + off, bytes);
 }
 
 /**
@@ -189,30 +197,15 @@ static int within_limit(int fd, unsigned char *base, uint64_t off, uint64_t byte
  * @off:   a multiple of the page size, and so is ...
  * @bytes: ... this
  *
- * In one step, so that a part that is too large takes nothing. But a signal undoes all
- * of it: then in several steps, and the memory of each stays.
+ * In one step, so that a part that is too large takes nothing, unless a signal comes.
  *
  * Return: 0; -ENOSPC, -ENOMEM, -errno.
  */
 int shmipc_pages_commit(int fd, unsigned char *base, uint64_t off, uint64_t bytes)
 {
-	uint64_t end = off + bytes, n;
-	int ret = 0;
+	int ret = bytes ? within_limit(fd, base, off, bytes) : 0;
 
-	if (!bytes)
-		return 0;
-	ret = within_limit(fd, base, off, bytes);
-	if (ret)
-		return ret;
-	if (fd < 0 || !fallocate(fd, 0, (off_t)off, (off_t)bytes))
-		return shmipc_pages_fault_in(base + off, bytes);
-	if (errno != EINTR)
-		return shmipc_sys("fallocate");
-	for (; !ret && off < end; off += n) {
-		n = end - off < COMMIT_AT_ONCE ? end - off : COMMIT_AT_ONCE;
-		ret = take(fd, base, off, n);
-	}
-	return ret;
+	return ret || !bytes ? ret : take(fd, base, off, bytes);
 }
 
 /* Before Linux 5.14, or in a sandbox: a byte of each page, read by the kernel, which gets no SIGBUS. */

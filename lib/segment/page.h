@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/mman.h>
 
 #include <shmipc/segment.h>
 
@@ -13,6 +14,14 @@
 #define SHMIPC_PAGES_SPARE	(2 * SHMIPC_PAGE_2M)
 /* A block that takes longer than this costs more than in small pages. */
 #define SHMIPC_PAGES_NS_MAX	UINT64_C(1000000)
+
+/* Older C libraries, and others, lack them. */
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ	22
+#endif
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE	23
+#endif
 
 struct shmipc_pages {
 	uint64_t asked;
@@ -25,6 +34,7 @@ struct shmipc_pages {
 };
 
 uint64_t shmipc_pages_data_align(const struct shmipc_pages *p, uint64_t data_bytes);
+int shmipc_pages_reserve(int fd, uint64_t off, uint64_t bytes);
 int shmipc_pages_collapse(int fd, unsigned char *base, uint64_t off, uint64_t bytes);
 int shmipc_pages_fault_in(unsigned char *at, uint64_t bytes);
 

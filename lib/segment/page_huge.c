@@ -31,10 +31,6 @@
 #include "segment/page.h"
 #include "segment/segment.h"
 
-#ifndef MADV_POPULATE_READ
-#define MADV_POPULATE_READ 22
-#endif
-
 #define STACK	65536
 #define TRIES	3
 
@@ -128,7 +124,7 @@ static int commit_soon(int fd, uint64_t off, uint64_t bytes)
 		return -EBUSY;
 	/* The thread has no descriptor; a page of each block must be there. */
 	for (at = off; at < off + bytes && !ret; at += SHMIPC_PAGE_2M)
-		ret = fallocate(fd, 0, (off_t)at, (off_t)SHMIPC_CTL_PAGE) ? -errno : 0;
+		ret = shmipc_pages_reserve(fd, at, SHMIPC_CTL_PAGE);
 	soon.base = NULL;
 	if (!ret)
 		ret = begin(fd, off, bytes);
