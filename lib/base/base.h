@@ -75,6 +75,16 @@ int shmipc_sized_check(const void *user, size_t ours, const char *what);
 int shmipc_sized_read(void *ret, size_t ours, const void *user, const char *what);
 void shmipc_sized_write(void *user, const void *from, size_t ours);
 
+/*
+ * cancel.c: pthread_cancel(3) has no effect within a call of ours, but after it: a thread that
+ * ended between two system calls would leave locks and descriptors behind. Declares a variable.
+ */
+int shmipc_cancel_off(void);
+void shmipc_cancel_back(const int *was);
+#define SHMIPC_NO_CANCEL							\
+	const int shmipc_cancel_was						\
+		__attribute__((cleanup(shmipc_cancel_back), unused)) = shmipc_cancel_off()
+
 /* time.c */
 uint64_t shmipc_now_ns(void);		/* CLOCK_MONOTONIC */
 uint64_t shmipc_realtime_ns(void);

@@ -182,6 +182,7 @@ close_segment:
 static int attach(struct shmipc_channel **ret, struct shmipc_segment *seg, enum shmipc_role role,
 		  const struct shmipc_channel_opts *opts)
 {
+	SHMIPC_NO_CANCEL;
 	struct shmipc_segment *own;
 	int err;
 
@@ -202,6 +203,7 @@ static int open_channel(struct shmipc_channel **ret, const char *name, enum shmi
 			const struct shmipc_segment_opts *sopts,
 			const struct shmipc_channel_opts *opts)
 {
+	SHMIPC_NO_CANCEL;
 	struct shmipc_segment *seg;
 	int err;
 
@@ -221,6 +223,7 @@ SHMIPC_EXPORT int shmipc_channel_open(struct shmipc_channel **ret, const char *n
 
 SHMIPC_EXPORT void shmipc_channel_close(struct shmipc_channel *ch)
 {
+	SHMIPC_NO_CANCEL;
 	struct shmipc_chan *c = shmipc_chan(ch);
 	uint64_t until_ns;
 	uint32_t slot;

@@ -98,6 +98,7 @@ static int each(const char *pattern, uint32_t kind,
 		int (*fn)(const char *name, int err, const struct shmipc_segment_stat *st, void *arg),
 		void *arg)
 {
+	SHMIPC_NO_CANCEL;
 	const struct shmipc_backend *be = shmipc_backend_named();
 	struct shmipc_segment_stat st = { .peer = NULL };
 	struct shmipc_names names = { 0 };

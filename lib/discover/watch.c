@@ -314,6 +314,7 @@ static int sleep_until(struct shmipc_watch *w, uint64_t deadline_ns)
 SHMIPC_EXPORT int shmipc_watch_next(struct shmipc_watch *w, struct shmipc_event *ret,
 				    uint64_t deadline_ns)
 {
+	SHMIPC_NO_CANCEL;
 	int err;
 
 	if (!w || !ret)
@@ -359,6 +360,7 @@ SHMIPC_EXPORT void shmipc_watch_set_tick(struct shmipc_watch *w, uint64_t tick_n
 
 SHMIPC_EXPORT void shmipc_watch_close(struct shmipc_watch *w)
 {
+	SHMIPC_NO_CANCEL;
 	struct watch_seg *s;
 
 	if (!w)
@@ -427,6 +429,7 @@ static struct shmipc_watch *new_watch(const struct shmipc_backend *be, const cha
 
 static int open_watch(struct shmipc_watch **ret, const char *pattern, uint32_t kind, uint32_t flags)
 {
+	SHMIPC_NO_CANCEL;
 	const struct shmipc_backend *be = shmipc_backend_named();
 	struct shmipc_watch *w;
 	int err;

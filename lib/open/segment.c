@@ -104,6 +104,7 @@ static int find_fitting(struct shmipc_segment **ret, const char *name,
 static int open_segment(struct shmipc_segment **ret, const char *name,
 			const struct shmipc_segment_opts *opts)
 {
+	SHMIPC_NO_CANCEL;
 	struct shmipc_segment_opts o;
 	int tries, err;
 
@@ -135,6 +136,7 @@ SHMIPC_EXPORT int shmipc_segment_open(struct shmipc_segment **ret, const char *n
 
 static int open_anon(struct shmipc_segment **ret, const struct shmipc_segment_opts *opts)
 {
+	SHMIPC_NO_CANCEL;
 	const struct shmipc_backend *be = shmipc_backend_named();
 	struct shmipc_segment_opts o;
 	struct shmipc_segment *seg;
@@ -166,6 +168,7 @@ SHMIPC_EXPORT int shmipc_segment_anon(struct shmipc_segment **ret,
 
 static int open_fd(struct shmipc_segment **ret, int fd, const struct shmipc_segment_opts *opts)
 {
+	SHMIPC_NO_CANCEL;
 	struct shmipc_segment_opts o;
 	struct shmipc_segment *seg;
 	int err;
@@ -223,6 +226,7 @@ int shmipc_segment_dup(struct shmipc_segment **ret, struct shmipc_segment *from)
 
 SHMIPC_EXPORT void shmipc_segment_close(struct shmipc_segment *seg)
 {
+	SHMIPC_NO_CANCEL;
 	if (!seg)
 		return;
 	shmipc_fork_hold();

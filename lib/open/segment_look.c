@@ -89,6 +89,7 @@ static void look_at_ring(struct shmipc_segment *seg, struct shmipc_segment_stat 
 
 static int look(const char *name, struct shmipc_segment_stat *ret)
 {
+	SHMIPC_NO_CANCEL;
 	const struct shmipc_backend *be = shmipc_backend_named();
 	struct shmipc_segment *seg;
 	struct shmipc_peer_info peer;

@@ -6,6 +6,7 @@
 
 static int unlink_name(const char *name)
 {
+	SHMIPC_NO_CANCEL;
 	const struct shmipc_backend *be = shmipc_backend_named();
 	int err = be ? shmipc_name_read(name) : shmipc_no_backend();
 
@@ -19,6 +20,7 @@ SHMIPC_EXPORT int shmipc_segment_unlink(const char *name)
 
 static int each_name(int (*fn)(const char *name, void *arg), void *arg)
 {
+	SHMIPC_NO_CANCEL;
 	const struct shmipc_backend *be = shmipc_backend_named();
 
 	if (!fn)
@@ -54,6 +56,7 @@ static int gc_one(const char *name, void *arg)
 
 static int collect(void (*fn)(const char *name, int err, void *arg), void *arg)
 {
+	SHMIPC_NO_CANCEL;
 	struct gc gc = { .be = shmipc_backend_named(), .fn = fn, .arg = arg };
 	int err = gc.be ? gc.be->each(gc_one, &gc) : shmipc_no_backend();
 

@@ -6,6 +6,7 @@
 
 static int open_private(struct shmipc_segment **ret, const struct shmipc_segment_opts *opts)
 {
+	SHMIPC_NO_CANCEL;
 	struct shmipc_segment_opts o;
 	struct shmipc_segment *seg;
 	int err;

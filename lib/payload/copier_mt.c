@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <string.h>
 
+#include "base/base.h"
 #include "payload/copier.h"
 
 /*
@@ -160,20 +161,17 @@ static void copy_locked(void *dst, const void *src, size_t n, shmipc_copy_fn *fn
 
 static int copy(void *dst, const void *src, size_t n, shmipc_copy_fn *fn)
 {
+	SHMIPC_NO_CANCEL;	/* the workers would stay busy for ever */
 	bool done;
-	int old;
 
 	if (n < MT_MIN)
 		return fn(dst, src, n, NULL);
 	(void)pthread_once(&mt_once, install);
-	/* If the thread were cancelled, the workers would stay busy forever. */
-	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &old);
 	pthread_mutex_lock(&mt_lock);
 	done = begin_locked();
 	if (done)
 		copy_locked(dst, src, n, fn);
 	pthread_mutex_unlock(&mt_lock);
-	(void)pthread_setcancelstate(old, NULL);
 	return done ? 0 : fn(dst, src, n, NULL);
 }
 
@@ -191,9 +189,9 @@ int shmipc_copy_mt_out(void *dst, const void *src, size_t n, void *arg)
 
 SHMIPC_EXPORT void shmipc_copier_mt_close(void)
 {
-	int i, n, old;
+	SHMIPC_NO_CANCEL;
+	int i, n;
 
-	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &old);
 	pthread_mutex_lock(&mt_lock);
 	while (mt.ending)
 		pthread_cond_wait(&mt_ended, &mt_lock);
@@ -210,5 +208,4 @@ SHMIPC_EXPORT void shmipc_copier_mt_close(void)
 	mt.ending = false;
 	pthread_cond_broadcast(&mt_ended);
 	pthread_mutex_unlock(&mt_lock);
-	(void)pthread_setcancelstate(old, NULL);
 }

@@ -182,6 +182,7 @@ free_pub:
 static int open_named(struct shmipc_pub **ret, const char *name,
 		      const struct shmipc_topic_opts *topic, const struct shmipc_pub_opts *opts)
 {
+	SHMIPC_NO_CANCEL;
 	struct shmipc_pub_opts o;
 	int err;
 
@@ -208,6 +209,7 @@ int shmipc_pub_open_to_trim(struct shmipc_pub **ret, const char *name)
 
 SHMIPC_EXPORT void shmipc_pub_close(struct shmipc_pub *pub)
 {
+	SHMIPC_NO_CANCEL;
 	struct shmipc_pub_priv *p = pub_priv(pub);
 
 	if (!pub)

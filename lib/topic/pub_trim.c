@@ -293,6 +293,7 @@ static void discard(struct trim *t, uint64_t keep)
 
 static int trim(struct shmipc_pub *pub, uint64_t keep, uint64_t *ret_bytes, uint64_t deadline_ns)
 {
+	SHMIPC_NO_CANCEL;
 	struct shmipc_pub_priv *p = pub_priv(pub);
 	struct trim t = { .p = p, .deadline_ns = deadline_ns };
 	int ret;
@@ -326,6 +327,7 @@ SHMIPC_EXPORT int shmipc_pub_trim(struct shmipc_pub *pub, uint64_t keep, uint64_
 
 static int trim_topic(const char *name, uint64_t keep, uint64_t *ret_bytes, uint64_t deadline_ns)
 {
+	SHMIPC_NO_CANCEL;
 	struct shmipc_pub *pub = NULL;
 	int ret;
 

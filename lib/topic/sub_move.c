@@ -157,6 +157,7 @@ static bool patient(const struct shmipc_sub_priv *s, uint64_t now)
 
 int shmipc_sub_move(struct shmipc_sub_priv *s)
 {
+	SHMIPC_NO_CANCEL;
 	struct shmipc_segment *seg;
 	uint64_t now;
 	bool waits;

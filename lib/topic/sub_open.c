@@ -179,6 +179,7 @@ static int open_topic(struct shmipc_sub_priv *s, const char *name,
 static int open_sub(struct shmipc_sub **ret, const char *name,
 		    const struct shmipc_topic_opts *topic, const struct shmipc_sub_opts *opts)
 {
+	SHMIPC_NO_CANCEL;
 	struct shmipc_sub_priv *s;
 	struct shmipc_sub_opts o;
 	int err;
@@ -253,6 +254,7 @@ void shmipc_sub_finish(struct shmipc_sub_priv *s)
 
 SHMIPC_EXPORT void shmipc_sub_close(struct shmipc_sub *sub)
 {
+	SHMIPC_NO_CANCEL;
 	struct shmipc_sub_priv *s = sub_priv(sub);
 
 	if (sub && sub->live && !shmipc_sub_thread_close(s))

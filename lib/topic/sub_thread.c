@@ -55,6 +55,7 @@ static void *thread_main(void *arg)
 
 SHMIPC_EXPORT int shmipc_sub_start(struct shmipc_sub *sub, shmipc_sub_fn fn, void *arg)
 {
+	SHMIPC_NO_CANCEL;
 	struct shmipc_sub_priv *s = sub_priv(sub);
 	sigset_t all, old;
 	int ret = 0;
@@ -136,6 +137,7 @@ bool shmipc_sub_thread_close(struct shmipc_sub_priv *s)
 
 SHMIPC_EXPORT void shmipc_sub_stop(struct shmipc_sub *sub)
 {
+	SHMIPC_NO_CANCEL;
 	if (sub && sub->live)
 		(void)shmipc_sub_thread_close(sub_priv(sub));
 }

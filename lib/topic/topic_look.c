@@ -125,6 +125,7 @@ static void look_at_topic(struct shmipc_segment *seg, struct shmipc_topic_stat *
 
 static int look_at_name(const char *name, struct shmipc_topic_stat *ret)
 {
+	SHMIPC_NO_CANCEL;
 	struct shmipc_topic_stat st = { 0 };
 	struct shmipc_segment *seg;
 	int err;

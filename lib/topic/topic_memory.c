@@ -84,6 +84,7 @@ static void commit_next(struct shmipc_segment *seg, uint64_t off, uint64_t end)
 
 static int commit_known(void *arg, uint64_t off, uint64_t bytes)
 {
+	SHMIPC_NO_CANCEL;
 	struct shmipc_segment *seg = arg;
 
 	return seg->be->commit(seg, seg->hdr.body_off + off, bytes);
@@ -91,6 +92,7 @@ static int commit_known(void *arg, uint64_t off, uint64_t bytes)
 
 static int commit(void *arg, uint64_t off, uint64_t bytes)
 {
+	SHMIPC_NO_CANCEL;
 	struct shmipc_segment *seg = arg;
 	bool huge = seg->hdr.data_off % BLOCK == 0 && known(seg) >= seg->huge_from;
 	uint64_t at = seg->hdr.body_off + off;
@@ -107,6 +109,7 @@ static int commit(void *arg, uint64_t off, uint64_t bytes)
 
 static int see(void *arg, uint64_t off, uint64_t bytes)
 {
+	SHMIPC_NO_CANCEL;
 	struct shmipc_segment *seg = arg;
 	int ret = seg->be->see(seg, seg->hdr.body_off + off, bytes);
 
@@ -161,6 +164,7 @@ int shmipc_topic_memory_pub(struct shmipc_segment *seg)
 /* Of others' chunks nothing is recorded: they may give them back. */
 int shmipc_topic_memory_all(struct shmipc_segment *seg)
 {
+	SHMIPC_NO_CANCEL;
 	const struct shmipc_topic_hdr *h = &seg->log.hdr;
 	uint64_t off = seg->hdr.body_off + h->pool_off, end = off + h->chunks * h->chunk_bytes, at;
 	int ret = shmipc_tlog_grow(&seg->log, h->entries);

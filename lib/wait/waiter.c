@@ -400,6 +400,7 @@ static int sleep_once(struct waiting *g)
 /* 0: @first is ready, or if it is @n: look again. */
 static int run(struct waiting *g)
 {
+	SHMIPC_NO_CANCEL;
 	int ret;
 
 	ret = settle(g, false);

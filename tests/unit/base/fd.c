@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* base: descriptors of the library are above 2, also in a program that has closed these */
+/*
+ * base: descriptors of the library are above 2, and none is left by a call that fails for
+ * lack of one, or whose thread is cancelled
+ */
 #include <sys/resource.h>
 #include "env.h"
 
@@ -38,6 +41,8 @@ static int all_of_it(struct other *me, void *arg)
 	shmipc_watch_close(w);
 	return 0;
 }
+
+#define BIG	(4u << 20)	/* bytes of a message: the topic has to grow */
 
 /* What opens something, and closes it. Each returns 0 or -errno, and the text says why. */
 static int open_named(int fd)
@@ -152,6 +157,85 @@ static int trim(int fd)
 	return shmipc_topic_trim("there", SHMIPC_KEEP_ALL, &bytes, 0);
 }
 
+static int grow(int fd)
+{
+	struct shmipc_pub *pub;
+	char *buf = calloc(1, BIG);
+	int err = buf ? shmipc_pub_open(&pub, "topic", NULL, NULL) : -ENOMEM;
+
+	(void)fd;
+	if (!err) {
+		err = shmipc_pub_send(pub, buf, BIG, 0);
+		shmipc_pub_close(pub);
+	}
+	free(buf);
+	return err;
+}
+
+static int receive(int fd)
+{
+	struct shmipc_sub *sub;
+	char buf[8];
+	size_t len;
+	int err = shmipc_sub_open(&sub, "topic", NULL, NULL);
+
+	(void)fd;
+	if (!err) {
+		err = shmipc_sub_recv(sub, buf, sizeof(buf), &len, shmipc_deadline_in(1000000));
+		shmipc_sub_close(sub);
+	}
+	return err == -ETIMEDOUT ? 0 : err;
+}
+
+static int poll_read_only(int fd)
+{
+	struct shmipc_sub *sub;
+	int err = shmipc_sub_open(&sub, "there", NULL, &SHMIPC_SUB_OPTS(.flags = SHMIPC_SUB_READ_ONLY));
+
+	(void)fd;
+	if (!err) {
+		err = shmipc_sub_wait(sub, shmipc_deadline_in(1000000));
+		shmipc_sub_close(sub);
+	}
+	return err == -ETIMEDOUT ? 0 : err;
+}
+
+static int watch(int fd)
+{
+	struct shmipc_event e = SHMIPC_EVENT();
+	struct shmipc_watch *w;
+	int err = shmipc_watch_open(&w, "nothing", SHMIPC_KIND_ANY, 0);
+
+	(void)fd;
+	if (!err) {
+		err = shmipc_watch_next(w, &e, shmipc_deadline_in(1000000));
+		shmipc_watch_close(w);
+	}
+	return err == -ETIMEDOUT ? 0 : err;
+}
+
+static void on_message(struct shmipc_sub *sub, const struct shmipc_msg *msg, int err, void *arg)
+{
+	(void)sub;
+	(void)msg;
+	(void)err;
+	(void)arg;
+}
+
+static int start_and_stop(int fd)
+{
+	struct shmipc_sub *sub;
+	int err = shmipc_sub_open(&sub, "topic", NULL, NULL);
+
+	(void)fd;
+	if (!err) {
+		err = shmipc_sub_start(sub, on_message, NULL);
+		shmipc_sub_stop(sub);
+		shmipc_sub_close(sub);
+	}
+	return err;
+}
+
 static int see(const char *name, void *arg)
 {
 	(void)name;
@@ -188,6 +272,12 @@ static const struct step {
 	{ "sub_open READ_ONLY", open_reader }, { "watch_open", open_watch }, { "segment_look", look },
 	{ "topic_look", look_at_topic }, { "topic_trim", trim }, { "segment_each", each },
 	{ "discover_each", discover },
+};
+
+/* These need no more descriptors than those above. */
+static const struct step long_steps[] = {
+	{ "pub_send, growing", grow }, { "sub_recv", receive }, { "sub_wait READ_ONLY", poll_read_only },
+	{ "watch_next", watch }, { "sub_start and sub_stop", start_and_stop },
 };
 
 #define ROOM	16	/* descriptors; none of them needs more */
@@ -252,6 +342,61 @@ static int one_after_another(struct other *me, void *arg)
 	return ret;
 }
 
+struct cancelled {
+	const struct step *step;
+	int fd;
+	int ret;
+};
+
+/* Its end is due from the first instruction of the call on. */
+static void *cancelled_in(void *arg)
+{
+	struct cancelled *c = arg;
+
+	(void)pthread_cancel(pthread_self());
+	c->ret = c->step->fn(c->fd);
+	pthread_testcancel();
+	return NULL;
+}
+
+static int cancel_in(const struct step *s, const struct env *e, int fd)
+{
+	struct cancelled c = { s, fd, 1 };
+	int n = env_count("/proc/self/fd"), files = env_files(e), i;
+	pthread_t thread;
+	void *ret;
+
+	for (i = 0; i < 2; i++) {	/* the second meets what the first one left */
+		CHECK(!pthread_create(&thread, NULL, cancelled_in, &c));
+		CHECK(!pthread_join(thread, &ret));
+		if (c.ret || ret != PTHREAD_CANCELED || env_count("/proc/self/fd") != n || env_files(e) != files) {
+			fprintf(stderr, "# %s: %d, \"%s\"; %d descriptors and %d names, then %d and %d\n", s->name,
+				c.ret, shmipc_error_text(), n, files, env_count("/proc/self/fd"), env_files(e));
+			return 1;
+		}
+	}
+	return 0;
+}
+
+static int cancelled(struct other *me, void *arg)
+{
+	struct shmipc_segment *anon;
+	struct shmipc_pub *pub;
+	size_t i;
+	int ret = 0;
+
+	(void)me;
+	CHECK(!shmipc_segment_anon(&anon, &SHMIPC_SEGMENT_OPTS(.kind = SHMIPC_KIND_SPSC)));
+	CHECK(!shmipc_pub_open(&pub, "there", NULL, NULL));
+	for (i = 0; i < ARRAY_SIZE(steps); i++)
+		ret |= cancel_in(&steps[i], arg, shmipc_segment_fd(anon));
+	for (i = 0; i < ARRAY_SIZE(long_steps); i++)
+		ret |= cancel_in(&long_steps[i], arg, 0);
+	shmipc_pub_close(pub);
+	shmipc_segment_close(anon);
+	return ret;
+}
+
 FIXTURE(fd) {
 	struct env env;
 };
@@ -279,6 +424,14 @@ TEST_F(fd, without_free_ones_each_is_emfile_and_leaves_nothing)
 	struct other child;
 
 	ASSERT_EQ(0, other_start(&child, 0, one_after_another, &self->env));
+	EXPECT_EQ(0, other_end(&child));
+}
+
+TEST_F(fd, a_cancelled_thread_leaves_nothing_and_ends_after_the_call)
+{
+	struct other child;
+
+	ASSERT_EQ(0, other_start(&child, 0, cancelled, &self->env));
 	EXPECT_EQ(0, other_end(&child));
 }
 
