@@ -14,25 +14,20 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "dev/dev.h"
 #include "segment/limit.h"
 #include "segment/page.h"
 
-#ifndef MADV_POPULATE_READ
-#define MADV_POPULATE_READ 22
-#endif
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23
-#endif
-
 int shmipc_dev_ioctl(int fd, unsigned long cmd, void *arg)
 {
 	int ret;
 
+	/* C libraries differ in the type of ioctl's second argument. */
 	do
-		ret = ioctl(fd, cmd, arg);
+		ret = (int)syscall(SYS_ioctl, fd, cmd, arg);
 	while (ret < 0 && errno == EINTR);
 	if (ret >= 0)
 		return ret;

@@ -104,6 +104,22 @@ static void seg_free(struct shmipc_watch *w, struct watch_seg *s)
 	free(s);
 }
 
+static void enlist(struct shmipc_watch *w, struct watch_seg *s)
+{
+	s->next = w->segs;
+	s->link = &w->segs;
+	if (s->next)
+		s->next->link = &s->next;
+	w->segs = s;
+}
+
+static void unlist(struct watch_seg *s)
+{
+	*s->link = s->next;
+	if (s->next)
+		s->next->link = s->link;
+}
+
 static void gone(struct shmipc_watch *w, struct watch_seg *s)
 {
 	if (s->last)
@@ -111,7 +127,7 @@ static void gone(struct shmipc_watch *w, struct watch_seg *s)
 	if (s->told)
 		shmipc_watch_tell(w, SHMIPC_EVENT_GONE, s, NULL, 0);
 	(void)tdelete(s, &w->tree, by_name);
-	LIST_REMOVE(s, list);
+	unlist(s);
 	seg_free(w, s);
 }
 
@@ -155,7 +171,7 @@ static void appeared(struct shmipc_watch *w, struct watch_seg *s)
 		seg_free(w, s);
 		return;
 	}
-	LIST_INSERT_HEAD(&w->segs, s, list);
+	enlist(w, s);
 	if (s->told)
 		shmipc_watch_tell(w, SHMIPC_EVENT_APPEARED, s, NULL, 0);
 	if (s->last)
@@ -211,8 +227,8 @@ void shmipc_watch_round_end(struct shmipc_watch *w)
 {
 	struct watch_seg *s, *next;
 
-	for (s = LIST_FIRST(&w->segs); s; s = next) {
-		next = LIST_NEXT(s, list);
+	for (s = w->segs; s; s = next) {
+		next = s->next;
 		if (s->round != w->round)
 			shmipc_watch_name(w, s->name, NULL);
 	}
@@ -220,8 +236,8 @@ void shmipc_watch_round_end(struct shmipc_watch *w)
 
 void shmipc_watch_all_gone(struct shmipc_watch *w)
 {
-	while (!LIST_EMPTY(&w->segs))
-		gone(w, LIST_FIRST(&w->segs));
+	while (w->segs)
+		gone(w, w->segs);
 }
 
 /* Scanning */
@@ -261,7 +277,7 @@ static int look(struct shmipc_watch *w)
 	err = w->ops->names(w, tick);
 	if (!tick)
 		return err;
-	for (s = LIST_FIRST(&w->segs); s; s = LIST_NEXT(s, list))
+	for (s = w->segs; s; s = s->next)
 		if (s->last)
 			shmipc_watch_ends(w, s, (s->phase + w->ticks) % SURE_TICKS ? HOW_TICK :
 										     HOW_SURE);
@@ -365,9 +381,9 @@ SHMIPC_EXPORT void shmipc_watch_close(struct shmipc_watch *w)
 
 	if (!w)
 		return;
-	while ((s = LIST_FIRST(&w->segs))) {
+	while ((s = w->segs)) {
 		(void)tdelete(s, &w->tree, by_name);
-		LIST_REMOVE(s, list);
+		unlist(s);
 		seg_free(w, s);
 	}
 	w->ops->close(w);
@@ -416,7 +432,6 @@ static struct shmipc_watch *new_watch(const struct shmipc_backend *be, const cha
 		free(copy);
 		return NULL;
 	}
-	LIST_INIT(&w->segs);
 	w->be = be;
 	w->ops = be == &shmipc_dev ? &shmipc_watch_dev : &shmipc_watch_mem;
 	w->pattern = copy;

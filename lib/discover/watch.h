@@ -3,7 +3,6 @@
 #ifndef SHMIPC_LIB_WATCH_H
 #define SHMIPC_LIB_WATCH_H
 
-#include <sys/queue.h>
 #include <sys/types.h>
 
 #include <shmipc/discover.h>
@@ -29,7 +28,7 @@ struct watch_slot {
 
 /* An existing name that matches. */
 struct watch_seg {
-	LIST_ENTRY(watch_seg) list;
+	struct watch_seg *next, **link;	/* of watch.segs; *link is this one */
 	struct watch_ident ident;
 	bool pinned;		/* ident.w[0] alone is enough: we hold the inode */
 	bool told;		/* its kind is watched, so it is reported */
@@ -82,7 +81,7 @@ struct shmipc_watch {
 	uint32_t flags;
 	uint32_t pidns;
 
-	LIST_HEAD(, watch_seg) segs;
+	struct watch_seg *segs;
 	void *tree;		/* the same, by name, for tsearch() */
 	uint64_t round;
 	uint64_t phases;

@@ -83,6 +83,8 @@ void shmipc_name_to_file(const char *name, char file[SHMIPC_FILE_MAX]);
 bool shmipc_name_from_file(const char *file, char name[SHMIPC_NAME_MAX + 1]);
 bool shmipc_mem_unnamed(const struct shmipc_segment *seg);
 void shmipc_dir_sweep(void);
+/* renameat2() with RENAME_NOREPLACE, which not every C library has. 0; -1 and errno */
+int shmipc_rename(int dir, const char *from, const char *to);
 int shmipc_dir_open(bool make);		/* descriptor, or -errno with a text */
 
 #endif /* SHMIPC_LIB_MEM_H */

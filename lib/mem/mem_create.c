@@ -172,7 +172,7 @@ static int link_unnamed(int dir, const char *file, int fd)
 
 static int link_temp(int dir, const char *file, const struct temp *t)
 {
-	if (!renameat2(dir, t->name, dir, file, RENAME_NOREPLACE))
+	if (!shmipc_rename(dir, t->name, file))
 		return 0;
 	if (errno != ENOSYS && errno != EPERM && errno != EINVAL)
 		return shmipc_sys("renameat2");

@@ -3,12 +3,14 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -90,6 +92,11 @@ bool shmipc_mem_unnamed(const struct shmipc_segment *seg)
 	return seg->hdr.name[0] && seg->fd >= 0 && !fstat(seg->fd, &st) && !st.st_nlink;
 }
 
+int shmipc_rename(int dir, const char *from, const char *to)
+{
+	return (int)syscall(SYS_renameat2, dir, from, dir, to, RENAME_NOREPLACE);
+}
+
 /*
  * Create the directory, with mode 1777 from its first moment: under another name, then
  * renamed. If killed in between, it leaves an empty directory next to it.
@@ -107,7 +114,7 @@ static int dir_make_once(const char *path)
 		return shmipc_sys("mkdir");
 	if (chmod(tmp, 01777))
 		err = shmipc_sys("chmod");
-	else if (renameat2(AT_FDCWD, tmp, AT_FDCWD, path, RENAME_NOREPLACE))
+	else if (shmipc_rename(AT_FDCWD, tmp, path))
 		err = shmipc_sys("renameat2");
 	if (err)
 		(void)rmdir(tmp);
