@@ -26,9 +26,9 @@ QEMU_LACKS = {
 }
 # The log below them is tested there (tlog, tlog_model, tlog_hostile).
 QEMU_LACKS.update({"topic" + part: "qemu-user trips over processes with threads that fork"
-                   for part in ("", "_abort", "_any", "_group", "_hold", "_huge", "_hugetlb", "_idle", "_kill", "_many",
-                                "_memory", "_meta", "_opts", "_policy", "_pool", "_read_only", "_shape", "_start",
-                                "_thread", "_wants")})
+                   for part in ("", "_abort", "_any", "_fork", "_group", "_hold", "_huge", "_hugetlb", "_idle", "_kill",
+                                "_many", "_memory", "_meta", "_opts", "_policy", "_pool", "_read_only", "_shape",
+                                "_signals", "_start", "_thread", "_wants")})
 # Data races are possible where threads or processes meet; the others run under asan.
 CONCURRENT = r"(?:bcast|channel|copier|discover|fork|peer|spsc|tlog|topic|wait|watch)"
 SANITIZE = {
