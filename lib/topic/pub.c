@@ -368,10 +368,9 @@ static int send_copied(struct shmipc_pub_priv *p, const struct shmipc_outgoing *
 	void *copy;
 	int ret;
 
-	if (p->t.seg->log.hdr.chunks)
-		return send_block(p, out, buf, len, deadline_ns);
-	if (!shmipc_pub_fits(p->cell_max, out->prefix_len, len))
-		return -EMSGSIZE;
+	ret = p->t.seg->log.hdr.chunks ? send_block(p, out, buf, len, deadline_ns) : -EMSGSIZE;
+	if (ret != -EMSGSIZE || !shmipc_pub_fits(p->t.seg->log.hdr.cell_bytes, out->prefix_len, len))
+		return ret;
 	copy = malloc(len + 1);
 	if (!copy)
 		return -ENOMEM;
@@ -400,7 +399,11 @@ static int send(struct shmipc_pub_priv *p, const struct shmipc_headers *headers,
 		return send_copied(p, &out, buf, len, deadline_ns);
 	if (shmipc_pub_fits(p->cell_max, out.prefix_len, len))
 		return shmipc_pub_cell(p, &out, NULL, buf, len, deadline_ns);
-	return p->t.seg->log.hdr.chunks ? send_block(p, &out, buf, len, deadline_ns) : -EMSGSIZE;
+	ret = p->t.seg->log.hdr.chunks ? send_block(p, &out, buf, len, deadline_ns) : -EMSGSIZE;
+	/* A pool may be smaller than a cell of the log. */
+	if (ret == -EMSGSIZE && shmipc_pub_fits(p->t.seg->log.hdr.cell_bytes, out.prefix_len, len))
+		ret = shmipc_pub_cell(p, &out, NULL, buf, len, deadline_ns);
+	return ret;
 }
 
 SHMIPC_EXPORT int shmipc_pub_slow_send(struct shmipc_pub *pub, const void *buf, size_t len,

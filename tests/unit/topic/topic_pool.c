@@ -182,6 +182,29 @@ TEST_F(topic_pool, payloads_have_the_requested_alignment)
 	}
 }
 
+/* The largest message that the publisher reports is published, wherever there is room for it. */
+TEST_F(topic_pool, messages_go_into_the_log_if_only_that_has_room)
+{
+	struct shmipc_topic_opts t = { .struct_bytes = sizeof(t), .inline_bytes = 8192, .pool_bytes = 4096, .history = 8,
+				       .meta = SHMIPC_META_MONO };
+	struct shmipc_pub_opts po = { .struct_bytes = sizeof(po), .pool_from = 100 };
+	struct shmipc_pub_stat st;
+	struct shmipc_sub *sub;
+	struct shmipc_pub *pub;
+
+	ASSERT_EQ(0, shmipc_pub_open(&pub, "log", &t, &po));
+	ASSERT_EQ(0, shmipc_sub_open(&sub, "log", NULL, NULL));
+	st = pub_stat(pub);
+	ASSERT_LE(8000, st.max_message);
+	EXPECT_EQ(0, put_len(pub, 0, 200));
+	EXPECT_EQ(200, get_len(sub, 0, 200));
+	EXPECT_EQ(0, put_len(pub, 1, st.max_message));
+	EXPECT_EQ((int64_t)st.max_message, get_len(sub, 1, st.max_message));
+	EXPECT_EQ(-EMSGSIZE, put_len(pub, 2, st.max_message + 1));
+	shmipc_sub_close(sub);
+	shmipc_pub_close(pub);
+}
+
 TEST_F(topic_pool, messages_above_a_limit_go_into_the_pool)
 {
 	struct shmipc_pub_opts po = { .struct_bytes = sizeof(po), .pool_from = 100 };
