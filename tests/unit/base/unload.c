@@ -4,6 +4,7 @@
 #include "env.h"
 
 #define CYCLES	50
+#define BIG	(5u << 20)	/* the topic grows by huge pages */
 
 static int lines_of(const char *path)
 {
@@ -41,6 +42,55 @@ static int use(void *lib)
 	return 0;
 }
 
+static uint32_t called;
+
+static void on_message(struct shmipc_sub *sub, const struct shmipc_msg *msg, int err, void *arg)
+{
+	(void)sub;
+	(void)msg;
+	(void)err;
+	(void)arg;
+	shmipc_store_release(&called, 1u);
+}
+
+/* What has threads of its own, or might: a callback, huge pages, a copier, a watch. */
+static int use_threads(void *lib)
+{
+	__typeof__(&shmipc_pub_open) pub_open = dlsym(lib, "shmipc_pub_open");
+	__typeof__(&shmipc_pub_send_with) pub_send = dlsym(lib, "shmipc_pub_send_with");
+	__typeof__(&shmipc_pub_close) pub_close = dlsym(lib, "shmipc_pub_close");
+	__typeof__(&shmipc_sub_open) sub_open = dlsym(lib, "shmipc_sub_open");
+	__typeof__(&shmipc_sub_start) sub_start = dlsym(lib, "shmipc_sub_start");
+	__typeof__(&shmipc_sub_close) sub_close = dlsym(lib, "shmipc_sub_close");
+	__typeof__(&shmipc_copier_find) copier_find = dlsym(lib, "shmipc_copier_find");
+	__typeof__(&shmipc_watch_open) watch_open = dlsym(lib, "shmipc_watch_open");
+	__typeof__(&shmipc_watch_close) watch_close = dlsym(lib, "shmipc_watch_close");
+	struct shmipc_pub_opts o = { .struct_bytes = sizeof(o) };
+	char *buf = calloc(1, BIG);
+	struct shmipc_watch *w;
+	struct shmipc_pub *pub;
+	struct shmipc_sub *sub;
+	int i;
+
+	CHECK(buf && pub_open && pub_send && pub_close && sub_open && sub_start && sub_close);
+	CHECK(copier_find && watch_open && watch_close);
+	CHECK(!copier_find(&o.copier, "mt"));
+	CHECK(!watch_open(&w, NULL, 0, 0));
+	CHECK(!sub_open(&sub, "unload", NULL, NULL));
+	CHECK(!pub_open(&pub, "unload", NULL, &o));
+	shmipc_store_relaxed(&called, 0u);
+	CHECK(!sub_start(sub, on_message, NULL));
+	CHECK(!pub_send(pub, NULL, buf, BIG, 0));
+	for (i = 0; i < 20000 && !shmipc_load_acquire(&called); i++)
+		(void)usleep(1000);
+	CHECK(shmipc_load_acquire(&called));
+	sub_close(sub);
+	pub_close(pub);
+	watch_close(w);
+	free(buf);
+	return 0;	/* the threads of the copier are still there */
+}
+
 static int load_and_unload(struct other *me, void *arg)
 {
 	int maps = 0, tasks = 0, i;
@@ -52,7 +102,7 @@ static int load_and_unload(struct other *me, void *arg)
 		if (!lib)
 			fprintf(stderr, "# %s\n", dlerror());
 		CHECK(lib);
-		if (use(lib))
+		if (use(lib) || use_threads(lib))
 			return 1;
 		CHECK(!dlclose(lib));
 		/* After the first time, its own resources exist. */
