@@ -161,7 +161,7 @@ static void copy_locked(void *dst, const void *src, size_t n, shmipc_copy_fn *fn
 
 static int copy(void *dst, const void *src, size_t n, shmipc_copy_fn *fn)
 {
-	SHMIPC_NO_CANCEL;	/* the workers would stay busy for ever */
+	SHMIPC_NO_CANCEL;	/* the workers would stay busy forever */
 	bool done;
 
 	if (n < MT_MIN)

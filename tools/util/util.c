@@ -105,7 +105,7 @@ int tool_flush(void)
 {
 	int failed = fflush(stdout) || ferror(stdout), err = errno;
 
-	/* Also if there was nothing to write, so that nothing goes on for nobody. */
+	/* Also if there was nothing to write, so that it does not go on without a reader. */
 	if (tool_reader_gone(STDOUT_FILENO))
 		return RC_GONE;
 	if (!failed)

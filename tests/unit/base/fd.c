@@ -48,7 +48,8 @@ static int all_of_it(struct other *me, void *arg)
 static int open_named(int fd)
 {
 	struct shmipc_segment *s;
-	int err = shmipc_segment_open(&s, "named", &SHMIPC_SEGMENT_OPTS(.kind = SHMIPC_KIND_SPSC, .flags = SHMIPC_CREATE));
+	int err = shmipc_segment_open(&s, "named", &SHMIPC_SEGMENT_OPTS(.kind = SHMIPC_KIND_SPSC,
+									 .flags = SHMIPC_CREATE));
 
 	(void)fd;
 	if (!err)
@@ -81,7 +82,8 @@ static int open_channel(int fd)
 {
 	struct shmipc_channel *ch;
 	int err = shmipc_channel_open(&ch, "ring", SHMIPC_ROLE_PRODUCER,
-				      &SHMIPC_SEGMENT_OPTS(.kind = SHMIPC_KIND_SPSC, .flags = SHMIPC_CREATE), NULL);
+				      &SHMIPC_SEGMENT_OPTS(.kind = SHMIPC_KIND_SPSC,
+							   .flags = SHMIPC_CREATE), NULL);
 
 	(void)fd;
 	if (!err)

@@ -185,8 +185,8 @@ TEST_F(topic_pool, payloads_have_the_requested_alignment)
 /* The largest message that the publisher reports is published, wherever there is room for it. */
 TEST_F(topic_pool, messages_go_into_the_log_if_only_that_has_room)
 {
-	struct shmipc_topic_opts t = { .struct_bytes = sizeof(t), .inline_bytes = 8192, .pool_bytes = 4096, .history = 8,
-				       .meta = SHMIPC_META_MONO };
+	struct shmipc_topic_opts t = { .struct_bytes = sizeof(t), .inline_bytes = 8192,
+				       .pool_bytes = 4096, .history = 8, .meta = SHMIPC_META_MONO };
 	struct shmipc_pub_opts po = { .struct_bytes = sizeof(po), .pool_from = 100 };
 	struct shmipc_pub_stat st;
 	struct shmipc_sub *sub;

@@ -174,7 +174,7 @@ TEST_F(topic_signals, deadlines_are_kept)
 	EXPECT_LE(5, (int)shots);
 }
 
-/* On a kernel where a signal undoes what a call has got so far, it must not begin anew for ever. */
+/* On a kernel where a signal undoes what a call has got so far, it must not begin anew forever. */
 TEST_F(topic_signals, memory_is_had)
 {
 	const struct shmipc_segment_opts raw = { .struct_bytes = sizeof(raw), .kind = SHMIPC_KIND_RAW,
