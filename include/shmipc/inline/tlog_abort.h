@@ -33,6 +33,8 @@
 
 #include <shmipc/inline/tlog_tx.h>
 
+SHMIPC_PRIV_C_BEGIN
+
 /**
  * shmipc_tlog_stuck - is message @seq claimed and not there?
  * @log: with abort_ns
@@ -204,5 +206,7 @@ SHMIPC_INLINE int shmipc_tlog_finish(struct shmipc_tlog_tx *tx, uint64_t seq, ui
 	ret->wake = shmipc_priv_tlog_wanted(tx, seq, n);
 	return ours ? 0 : -ECANCELED;
 }
+
+SHMIPC_PRIV_C_END
 
 #endif /* SHMIPC_TLOG_ABORT_H */
