@@ -143,24 +143,22 @@ static inline void shmipc_uring_cancelable(struct io_uring_cmd *cmd, unsigned in
 
 /* A file without a NUMA policy of its own; see mmap.c. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 7, 0)
-#define SHMIPC_NO_POLICY(name)							\
-static struct mempolicy *name(struct vm_area_struct *vma, unsigned long addr)	\
-{										\
-	return NULL;								\
+static inline struct mempolicy *shmipc_no_policy(struct vm_area_struct *vma, unsigned long addr)
+{
+	return NULL;
 }
 #else
-#define SHMIPC_NO_POLICY(name)							\
-static struct mempolicy *name(struct vm_area_struct *vma, unsigned long addr,	\
-			      pgoff_t *ilx)					\
-{										\
-	*ilx = 0;								\
-	return NULL;								\
+static inline struct mempolicy *shmipc_no_policy(struct vm_area_struct *vma, unsigned long addr,
+						 pgoff_t *ilx)
+{
+	*ilx = 0;
+	return NULL;
 }
 #endif
 
-/* The compiler must not inline or clone them: BTF describes them as written. */
+/* The compiler must not inline them: BTF describes them as written. They are not static. */
 #ifndef __bpf_kfunc
-#define __bpf_kfunc	__used noinline
+#define __bpf_kfunc	noinline
 #endif
 
 /*

@@ -73,21 +73,17 @@ static vm_fault_t map_fault(struct vm_fault *vmf)
 	return VM_FAULT_LOCKED;
 }
 
-#ifdef CONFIG_NUMA
 /*
  * The pages stay on the node where the segment was created: no policy of a mapping or of
  * a task applies to them, and NUMA balancing must not take their mappings away to learn
  * who uses them.
  */
-SHMIPC_NO_POLICY(map_policy)
-#endif
-
 static const struct vm_operations_struct map_ops = {
 	.open		= map_open,
 	.close		= map_close,
 	.fault		= map_fault,
 #ifdef CONFIG_NUMA
-	.get_policy	= map_policy,
+	.get_policy	= shmipc_no_policy,
 #endif
 };
 

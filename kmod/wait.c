@@ -306,6 +306,7 @@ void shmipc_wake_all(struct shmipc_segment *seg)
 {
 	struct shmipc_wake_key key = { .all = true };
 
+	/* The pages are gone, then read the queues; sleepers do the reverse. */
 	smp_mb();
 	wake_queues(seg, &key);
 }
