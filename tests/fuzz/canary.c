@@ -68,7 +68,8 @@ static const struct {
 static const char build_tlog[] = "tests/fuzz/tlog.c -o %1$s/fuzz";
 static const char build_ring[] = "tests/fuzz/ring.c -o %1$s/fuzz";
 static const char build_headers[] =
-	"-Ilib -Itests/lib tests/fuzz/headers.c %1$s/lib/payload/headers*.c %1$s/lib/base/error.c %1$s/lib/base/time.c -o %1$s/fuzz";
+	"-Ilib -Itests/lib tests/fuzz/headers.c %1$s/lib/payload/headers*.c %1$s/lib/base/error.c %1$s/lib/base/cause.c "
+	"%1$s/lib/base/time.c -o %1$s/fuzz";
 
 static char dir[] = "/tmp/shmipc-canary.XXXXXX";
 
