@@ -24,6 +24,11 @@ B	?= build
 ifeq ($(origin CC),default)
 CC	:= gcc
 endif
+# The archiver of a cross compiler: aarch64-linux-gnu-ar beside aarch64-linux-gnu-gcc.
+CROSS	:= $(filter %-gcc,$(lastword $(CC)))
+ifeq ($(origin AR),default)
+AR	:= $(if $(CROSS),$(CROSS:gcc=ar),ar)
+endif
 PREFIX	?= /usr/local
 LIBDIR	?= $(PREFIX)/lib
 INCDIR	?= $(PREFIX)/include
@@ -76,13 +81,15 @@ $(B)/libshmipc.so: $(B)/libshmipc.so.$(VERSION)
 	ln -sf $(<F) $@
 
 # Other libraries that `shmipc bench peers` compares with, if installed.
-has	= $(shell $(CC) $(3) -include $(2) -E -x c /dev/null >/dev/null 2>&1 && echo $(1))
+# $(call has,word,header,libraries,flags): the word, if both are there for what we build for.
+has	= $(shell echo 'int main(void) { return 0; }' | \
+	  $(CC) $(4) -include $(2) -x c - -o /dev/null $(3) >/dev/null 2>&1 && echo $(1))
 IOX_INC	:= $(addprefix -isystem ,$(wildcard /usr/include/iceoryx/v2*))
-PEERS	:= $(call has,zmq,zmq.h) $(call has,nng,nng/nng.h) \
-	   $(call has,iceoryx,iceoryx_binding_c/publisher.h,$(IOX_INC))
 PEER_zmq	:= -lzmq
 PEER_nng	:= -lnng
 PEER_iceoryx	:= -liceoryx_binding_c
+PEERS	:= $(call has,zmq,zmq.h,$(PEER_zmq)) $(call has,nng,nng/nng.h,$(PEER_nng)) \
+	   $(call has,iceoryx,iceoryx_binding_c/publisher.h,$(PEER_iceoryx),$(IOX_INC))
 $(B)/obj/tools/bench/other_zmq.o: private ALL_CFLAGS += $(if $(filter zmq,$(PEERS)),-DWITH_ZMQ)
 $(B)/obj/tools/bench/other_nng.o: private ALL_CFLAGS += $(if $(filter nng,$(PEERS)),-DWITH_NNG)
 $(B)/obj/tools/bench/other_iceoryx.o: private ALL_CFLAGS += $(if $(filter iceoryx,$(PEERS)),-DWITH_ICEORYX $(IOX_INC))
@@ -90,14 +97,15 @@ $(B)/obj/tools/bench/other_iceoryx.o: private ALL_CFLAGS += $(if $(filter iceory
 # The eBPF programs of `shmipc trace`, if clang, bpftool and libbpf are installed: each becomes
 # a header that contains it. Otherwise the command says what to install.
 BPF_CLANG ?= clang
-BPF_TARGET := $(shell uname -m | sed 's/x86_64/x86/; s/aarch64/arm64/')
+TARGET	:= $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
+BPF_TARGET := $(patsubst x86_64,x86,$(patsubst aarch64,arm64,$(TARGET)))
 BPF_CFLAGS := -g -O2 $(HERE) $(WARN) -Wno-unused-parameter -Wno-sign-conversion -Wno-shorten-64-to-32 \
 	      -target bpf -mcpu=v3 -D__TARGET_ARCH_$(BPF_TARGET) \
 	      $(addprefix -isystem /usr/include/,$(shell $(CC) -print-multiarch))
 BPF_SRC	:= $(wildcard tools/trace/*.bpf.c)
 # Debian has it in a directory that users do not search.
 BPFTOOL	?= $(shell PATH=$$PATH:/usr/local/sbin:/usr/sbin command -v bpftool)
-HAS_BPF	:= $(and $(shell command -v $(BPF_CLANG)),$(BPFTOOL),$(call has,yes,bpf/libbpf.h),$(call has,yes,libelf.h))
+HAS_BPF	:= $(and $(shell command -v $(BPF_CLANG)),$(BPFTOOL),$(call has,yes,bpf/libbpf.h,-lbpf),$(call has,yes,libelf.h,-lelf))
 ifneq ($(HAS_BPF),)
 BPF_SKEL := $(patsubst tools/trace/%.bpf.c,$(B)/gen/trace/%.skel.h,$(BPF_SRC))
 BPF_LIBS := -lbpf -lelf
@@ -116,14 +124,14 @@ $(B)/gen/trace/%.skel.h: $(B)/gen/trace/%.bpf.o
 endif
 
 # Libraries for top and metrics, if installed.
-LOOKS	:= $(call has,ncurses,curses.h) $(call has,httpd,microhttpd.h)
 LOOK_ncurses	:= -lncursesw -ltinfo
 LOOK_httpd	:= -lmicrohttpd
+LOOKS	:= $(call has,ncurses,curses.h,$(LOOK_ncurses)) $(call has,httpd,microhttpd.h,$(LOOK_httpd))
 $(B)/obj/tools/top/%.o: private ALL_CFLAGS += $(if $(filter ncurses,$(LOOKS)),-DWITH_NCURSES)
 $(B)/obj/tools/metrics/%.o: private ALL_CFLAGS += $(if $(filter httpd,$(LOOKS)),-DWITH_HTTPD)
 
 # Stacks of `shmipc trace --slow --stack`.
-DW_LIBS	:= $(call has,-ldw,elfutils/libdwfl.h)
+DW_LIBS	:= $(call has,-ldw,elfutils/libdwfl.h,-ldw)
 $(B)/obj/tools/trace/stack.o: private ALL_CFLAGS += $(if $(DW_LIBS),-DWITH_DW)
 
 $(filter $(addprefix $(B)/obj/tools/,bench/other_% cmd/trace.o metrics/% top/% trace/%),$(TOOL_OBJ)): $(B)/features
@@ -203,9 +211,13 @@ install: all
 	for m in $(MAN); do install -D -m 644 $$m $(DEST_MAN)/man$${m##*.}/$${m##*/} || exit; done
 	tools/man/links $(MAN) | while read -r at to; do \
 		echo ".so $$to" > $(DEST_MAN)/$$at && chmod 644 $(DEST_MAN)/$$at || exit; done
+ifeq ($(TARGET),$(shell uname -m))
 	for s in bash zsh; do $(B)/shmipc completion $$s > $(B)/completion.$$s || exit; done
 	install -D -m 644 $(B)/completion.bash $(DEST_BASH)/shmipc
 	install -D -m 644 $(B)/completion.zsh $(DEST_ZSH)/_shmipc
+else
+	@echo "no completion for shells: the command for $(TARGET), which writes it, does not run here"
+endif
 	install -D -m 644 tools/tmpfiles.conf $(DEST_TMP)/shmipc.conf
 
 uninstall:

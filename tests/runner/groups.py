@@ -76,7 +76,7 @@ def builds(full):
         "clang": make("clang", "CC=clang", "all", "tests", "examples"),
         "asan": sanitizer("asan", ["lib"] + paths(*(programs(k, asan) for k in ("unit", "stress", "fuzz")))),
         "tsan": sanitizer("tsan", ["lib"] + paths(*(raced(k, tsan) for k in ("unit", "stress", "fuzz")))),
-        "aarch64": make("aarch64", "CC=%sgcc" % ARM, "AR=%sar" % ARM, "lib",
+        "aarch64": make("aarch64", "CC=%sgcc" % ARM, "lib",
                         *paths(programs("unit", arm), programs("stress", arm))),
     }
     return {key: Case(key, argv, 1200, cpus=CPUS) for key, argv in table.items()}
