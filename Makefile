@@ -15,8 +15,8 @@
 #:  make help           this text
 #:
 #:  EXTRA_CFLAGS=-DSHMIPC_NO_PROBES leaves the probes for tracers out
-#:  CC=clang, CPPFLAGS=, CFLAGS=, LDFLAGS= as usual; WERROR=-Werror; B=DIR builds elsewhere
-#:  than in build/
+#:  CC=clang, CC=aarch64-linux-gnu-gcc, CPPFLAGS=, CFLAGS=, LDFLAGS= as usual; WERROR=-Werror;
+#:  B=DIR builds elsewhere than in build/
 
 VERSION	:= 0.1.0
 SOMAJOR	:= 0
