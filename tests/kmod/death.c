@@ -117,23 +117,6 @@ static void sleeper_run(const char *name, uint32_t word)
 	_exit(hdr_slot(h, 0)->state);
 }
 
-/* Wait until the process runs another program. */
-static int await_comm(pid_t pid, const char *comm)
-{
-	char line[256] = "", path[64];
-	uint64_t end = long_deadline();
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	while (!strstr(line, comm) && now_ns() < end) {
-		f = fopen(path, "re");
-		if (!f || !fgets(line, sizeof(line), f))
-			return -1;
-		fclose(f);
-	}
-	return strstr(line, comm) ? 0 : -1;
-}
-
 static void victim_ends(struct __test_metadata *_metadata, const struct victim *v,
 			uint32_t want_state)
 {

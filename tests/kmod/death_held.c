@@ -66,22 +66,6 @@ static bool sleeps_in(pid_t pid, const char *what)
 	return !strncmp(line, what, strlen(what));
 }
 
-static int await_comm(pid_t pid, const char *comm)
-{
-	char line[256] = "", path[64];
-	uint64_t end = long_deadline();
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	while (!strstr(line, comm) && now_ns() < end) {
-		f = fopen(path, "re");
-		if (!f || !fgets(line, sizeof(line), f))
-			return -1;
-		fclose(f);
-	}
-	return strstr(line, comm) ? 0 : -1;
-}
-
 static void ends_while_held(struct __test_metadata *_metadata, const char *how)
 {
 	const struct shmipc_peer_slot *slot;

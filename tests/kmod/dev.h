@@ -275,6 +275,23 @@ static inline uint64_t long_deadline(void)
 	return now_ns() + slowness() * 30 * 1000000000ull;
 }
 
+/* Wait until process @pid runs @comm, in parentheses. */
+static inline int await_comm(pid_t pid, const char *comm)
+{
+	char line[256] = "", path[64];
+	uint64_t end = long_deadline();
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	while (!strstr(line, comm) && now_ns() < end) {
+		f = fopen(path, "re");
+		if (!f || !fgets(line, sizeof(line), f))
+			return -1;
+		fclose(f);
+	}
+	return strstr(line, comm) ? 0 : -1;
+}
+
 static inline int dev_wait(int fd, uint64_t off, uint32_t val, uint32_t peer, uint32_t peer_val,
 			   uint32_t flags, uint64_t deadline_ns)
 {
