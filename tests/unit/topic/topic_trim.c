@@ -254,17 +254,25 @@ static void begin_to_read(struct shmipc_sub *sub, uint64_t seq)
 	shmipc_store_release(&sub->rx.line->reading, seq + 1);
 }
 
+/* It is done when the thread @trims sleeps because of it. */
+struct reading {
+	struct shmipc_sub *sub;
+	pid_t trims;
+	int ret;
+};
+
 static void *end_of_reading(void *arg)
 {
-	struct shmipc_sub *sub = arg;
+	struct reading *r = arg;
 
-	(void)usleep(30000);
-	shmipc_store_release(&sub->rx.line->reading, (__u64)0);
+	r->ret = until_asleep(r->trims);
+	shmipc_store_release(&r->sub->rx.line->reading, (__u64)0);
 	return NULL;
 }
 
 TEST_F(topic_trim, a_subscriber_that_copies_is_awaited)
 {
+	struct reading r = { .trims = (pid_t)syscall(SYS_gettid) };
 	struct shmipc_blocked b;
 	struct shmipc_sub *lossy;
 	pthread_t thread;
@@ -286,9 +294,11 @@ TEST_F(topic_trim, a_subscriber_that_copies_is_awaited)
 	EXPECT_EQ(pub_priv(self->pub)->t.seg->log.hdr.pubs + 1, b.slot);
 	EXPECT_EQ(2 * CHUNK, pool_used(self->pub));
 	EXPECT_EQ(0, chunks_of(log_of(self->pub)).owned);
-	ASSERT_EQ(0, pthread_create(&thread, NULL, end_of_reading, lossy));
+	r.sub = lossy;
+	ASSERT_EQ(0, pthread_create(&thread, NULL, end_of_reading, &r));
 	EXPECT_EQ((int64_t)CHUNK, trim(self->pub, 1));
 	ASSERT_EQ(0, pthread_join(thread, NULL));
+	EXPECT_EQ(0, r.ret);
 	EXPECT_EQ(1, kept(self->sub, 1, 1, BIG));
 	shmipc_sub_close(lossy);
 }
