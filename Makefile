@@ -54,12 +54,13 @@ lib: $(B)/libshmipc.a $(B)/libshmipc.so
 examples: $(EXAMPLES)
 tests: $(TESTS)
 
-# If flags or compiler differ from the last build, everything is built again. Flags that
+# If flags or compiler differ from the last build, everything is built again; the directory
+# may differ, as nothing that is built depends on it. Flags that
 # single objects add are private to them, so that it does not matter which goal
 # comes first. If features differ, the objects that use them are built again.
 stamp	= @mkdir -p $(@D); echo '$(strip $(1))' | cmp -s - $@ || echo '$(strip $(1))' > $@
 $(B)/flags: FORCE
-	$(call stamp,$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS))
+	$(call stamp,$(filter-out $(HERE),$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS)))
 $(B)/features: FORCE
 	$(call stamp,$(PEERS) $(IOX_INC) $(LOOKS) $(DW_LIBS) $(if $(HAS_BPF),bpf))
 
@@ -115,6 +116,9 @@ $(filter $(B)/obj/tools/trace/%,$(TOOL_OBJ)): $(BPF_SKEL)
 $(B)/gen/trace/%.bpf.o: tools/trace/%.bpf.c $(B)/flags
 	@mkdir -p $(@D)
 	$(BPF_CLANG) $(BPF_CFLAGS) $(WERROR) -MMD -MP -c $< -o $@
+
+# Kept: without them the next make would build them, and all that is built with them, again.
+.SECONDARY: $(BPF_SKEL:.skel.h=.bpf.o)
 
 # Linking omits what only debuggers need.
 $(B)/gen/trace/%.skel.h: $(B)/gen/trace/%.bpf.o

@@ -36,9 +36,8 @@ SANITIZE = {
     "asan": "-O1 -Wno-maybe-uninitialized -fsanitize=address,undefined -fno-sanitize-recover=all",
     "tsan": "-O1 -Wno-maybe-uninitialized -fsanitize=thread",
 }
-# trace has deadlines of a second or two, and traces all there is. readme builds again, in
-# the place where the others find what they run.
-ALONE = ("trace", "readme")
+# They have deadlines of a second or two, and trace all there is.
+ALONE = ("trace",)
 KERNELS = os.environ.get("KERNELS", "6.1 6.12 7").split()
 
 
