@@ -90,4 +90,10 @@ uint64_t shmipc_now_ns(void);		/* CLOCK_MONOTONIC */
 uint64_t shmipc_realtime_ns(void);
 void shmipc_sleep_ns(uint64_t ns);	/* for retries at set-up only */
 
+/* @ns after @now; UINT64_MAX, which is never, if that is beyond all times. */
+static inline uint64_t shmipc_later(uint64_t now, uint64_t ns)
+{
+	return ns > UINT64_MAX - now ? UINT64_MAX : now + ns;
+}
+
 #endif /* SHMIPC_LIB_BASE_H */

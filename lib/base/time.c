@@ -33,7 +33,5 @@ void shmipc_sleep_ns(uint64_t ns)
 
 SHMIPC_EXPORT uint64_t shmipc_deadline_in(uint64_t ns)
 {
-	uint64_t now = shmipc_now_ns();
-
-	return ns >= SHMIPC_FOREVER - now ? SHMIPC_FOREVER : now + ns;
+	return shmipc_later(shmipc_now_ns(), ns);
 }

@@ -76,7 +76,7 @@ static bool patience_over(struct shmipc_pub_priv *p, const struct shmipc_tlog_bl
 		p->patience_need = need;
 		p->patience_from_ns = now;
 	}
-	*ret_until_ns = p->patience_from_ns + p->t.seg->log.hdr.evict_ns;
+	*ret_until_ns = shmipc_later(p->patience_from_ns, p->t.seg->log.hdr.evict_ns);
 	return now >= *ret_until_ns;
 }
 

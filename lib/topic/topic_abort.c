@@ -84,7 +84,7 @@ bool shmipc_topic_stalled(struct shmipc_topic_end *t, uint64_t seq, uint64_t *un
 	stuck = shmipc_tlog_stuck(log, seq);
 	if (stuck && t->stall.seq != seq + 1)
 		t->stall = (struct shmipc_topic_stall){ .seq = seq + 1, .since_ns = now };
-	until = now + (limit_ns < UINT64_MAX - now ? limit_ns : UINT64_MAX - now);
+	until = shmipc_later(now, limit_ns);
 	if (stuck && now - t->stall.since_ns < limit_ns) {
 		until -= now - t->stall.since_ns;
 	} else if (stuck == 2) {

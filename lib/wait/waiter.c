@@ -48,12 +48,6 @@ static const struct {
 	[SHMIPC_TICK_POLL] = { UINT64_C(1000000), UINT64_C(16000000) },
 };
 
-/* @ns after @now; may saturate to "forever". */
-static uint64_t later(uint64_t now, uint64_t ns)
-{
-	return ns > UINT64_MAX - now ? UINT64_MAX : now + ns;
-}
-
 static uint64_t earlier_of(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;
@@ -251,7 +245,7 @@ static void gather(struct shmipc_waiter *w)
 	}
 	if (!w->gathering)
 		return;
-	until = later(shmipc_now_ns(), GATHER_NS);
+	until = shmipc_later(shmipc_now_ns(), GATHER_NS);
 	while (shmipc_now_ns() < until)
 		shmipc_cpu_relax();
 }
@@ -265,9 +259,9 @@ static int spin(struct waiting *g)
 	if (!g->w->spin_ns || g->item->ops->patient)
 		return 0;
 	now = shmipc_now_ns();
-	end = earlier_of(later(now, g->w->spin_ns), g->deadline_ns);
-	ask = later(now, SPIN_SETTLE_NS);
-	sure = later(now, SPIN_SURE_NS);
+	end = earlier_of(shmipc_later(now, g->w->spin_ns), g->deadline_ns);
+	ask = shmipc_later(now, SPIN_SETTLE_NS);
+	sure = shmipc_later(now, SPIN_SURE_NS);
 	while (now < end) {
 		if (look_some(g))
 			return 1;
@@ -277,9 +271,9 @@ static int spin(struct waiting *g)
 		ret = settle(g, now >= sure);
 		if (ret)
 			return ret;
-		ask = later(now, SPIN_SETTLE_NS);
+		ask = shmipc_later(now, SPIN_SETTLE_NS);
 		if (now >= sure)
-			sure = later(now, SPIN_SURE_NS);
+			sure = shmipc_later(now, SPIN_SURE_NS);
 	}
 	return 0;
 }
@@ -355,7 +349,7 @@ static int sleep_on(struct waiting *g, bool fenced)
 	 */
 	if (!fenced)
 		tick = earlier_of(tick, NO_FENCE_NS);
-	until = earlier_of(later(now, tick), earlier_of(g->deadline_ns, g->set.until_ns));
+	until = earlier_of(shmipc_later(now, tick), earlier_of(g->deadline_ns, g->set.until_ns));
 	g->w->sleeps++;
 	tell_all(g, 1);
 	ret = g->set.sleep(&g->set, until);

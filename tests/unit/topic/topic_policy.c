@@ -334,6 +334,22 @@ TEST_F(topic_policy, both_sides_are_told_of_an_eviction)
 }
 
 /* A sleeping subscriber has read everything, so it is never cut off. */
+/* The end of such a time is beyond what 64 bits can say. */
+TEST_F(topic_policy, a_time_without_end_evicts_no_subscriber)
+{
+	int err;
+
+	shmipc_pub_close(self->pub);
+	self->t.evict_ns = UINT64_MAX;
+	ASSERT_EQ(0, shmipc_pub_open(&self->pub, TOPIC, &self->t, NULL));
+	ASSERT_EQ(0, sub_open(&self->sub, NULL, SHMIPC_START_NEW, SHMIPC_POLICY_EVICT));
+	EXPECT_LT(0, fill(self->pub, 0, &err));
+	EXPECT_EQ(-EAGAIN, err);
+	EXPECT_EQ(-ETIMEDOUT, put_until(self->pub, 99, shmipc_deadline_in(5000000)));
+	EXPECT_EQ(0, pub_stat(self->pub).evicted);
+	EXPECT_EQ(0, get(self->sub));
+}
+
 TEST_F(topic_policy, a_subscriber_that_keeps_up_is_never_evicted)
 {
 	uint64_t i;
