@@ -146,8 +146,9 @@ struct shmipc_pub {
  * @opts:  NULL: defaults
  *
  * If subscribers wait for a topic that nobody has published on, this determines what it
- * is. It waits, 100 ms at most, for those that are in a call to join it. One that is not
- * begins with the first message, too, when it calls, and is told of what it has lost.
+ * is. It waits for them to join it: 2 s at most for those that are in a call, 100 ms for
+ * those that were in one before. One that is later begins with the first message, too, when
+ * it calls, and is told of what it has lost.
  *
  * Return: 0; -EBUSY all publishers' slots are taken by living ones; otherwise as
  * shmipc_segment_open().
