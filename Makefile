@@ -3,7 +3,7 @@
 #
 #:  make                library (static and shared) and command
 #:  make demo           the main job: a real file from process to process, beside cat and cp
-#:  make check          every kind of test, within ten minutes on two CPUs; GROUP="unit
+#:  make check          every kind of test, a quarter of an hour on two CPUs; GROUP="unit
 #:                      stress" runs only these; tests/run --list lists them
 #:  make check-all      all of each, other kernels, kernels with debugging checks: hours
 #:  make check-bare     both in a Debian with nothing installed (root; debootstrap)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What there is to run: groups of cases, and what has to be built before.
 
-`make check` is to be done in ten minutes on two CPUs: it runs every kind of test, the
+`make check` is to be done in a quarter of an hour on two CPUs: it runs every kind of test, the
 long ones for a short time. `make check-all` runs all of each, and more groups.
 """
 import glob
