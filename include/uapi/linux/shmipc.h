@@ -7,6 +7,9 @@
  * a socket. LIST and UNLINK are ioctls of the device, INFO of both kinds of descriptor,
  * all others of a segment's descriptor.
  *
+ * The structs for peers are in shmipc_dev_peer.h, those for waiting and polling in
+ * shmipc_dev_wait.h; programs include this header.
+ *
  * Every argument is a struct that begins with its own size in bytes, as the
  * caller knows it. A smaller one than the first version is refused (EINVAL). A
  * larger one is accepted if the bytes that the kernel does not know are zero
@@ -32,6 +35,8 @@
 #define _UAPI_LINUX_SHMIPC_H
 
 #include <linux/ioctl.h>
+#include <linux/shmipc_dev_peer.h>
+#include <linux/shmipc_dev_wait.h>
 #include <linux/shmipc_layout.h>
 #include <linux/types.h>
 
@@ -314,193 +319,6 @@ struct shmipc_dev_list {
 	__u32		after_len;
 	__u32		reserved;
 	__aligned_u64	stat;
-};
-
-/**
- * struct shmipc_dev_attach - take a role in the segment, and a slot
- * @size:       sizeof this struct
- * @flags:      0
- * @role:       enum shmipc_role, not NONE
- * @slot_min:   the first free slot from here ...
- * @slot_max:   ... to here, inclusive
- * @caps:       SHMIPC_PEER_CAP_*, visible to other peers
- * @slot:       result
- * @word:       result: the slot's present word
- * @generation: result
- *
- * The peer is this address space through this descriptor; it has at most one role per
- * descriptor. From now on writable mappings of the role's regions can be made. The
- * peer leaves by DETACH, or when the last reference to the descriptor is gone
- * (descriptors, mappings); it dies when its process ends, by exit or signal, or execs.
- * A forked child is not a peer, nor is a process that shares the address space.
- *
- * Errors: EBUSY the role or every slot is taken, or this address space has
- * attached through this descriptor; EACCES no write permission; EBADF not open
- * for writing; EINVAL; ENOMEM.
- */
-struct shmipc_dev_attach {
-	__u32		size;
-	__u32		flags;
-	__u32		role;
-	__u32		slot_min;
-	__u32		slot_max;
-	__u32		caps;
-	__u32		slot;
-	__u32		word;
-	__aligned_u64	generation;
-};
-
-/**
- * struct shmipc_dev_detach - give up the role
- * @size:  sizeof this struct
- * @flags: 0
- *
- * Errors: EBUSY a writable mapping of the role still exists: unmap it first;
- * ESRCH this address space has no role through this descriptor.
- */
-struct shmipc_dev_detach {
-	__u32		size;
-	__u32		flags;
-};
-
-#define SHMIPC_DEV_WAITS_MAX	4096u	/* WAITs at a time through one file description */
-
-/* shmipc_dev_wait.flags */
-#define SHMIPC_DEV_EXCLUSIVE	0x1u	/* a wake(1) wakes one of the waiters that set this */
-
-/* shmipc_dev_wait.peer: watch no slot */
-#define SHMIPC_DEV_NO_PEER	0xffffffffu
-/* Watch all slots: @peer_val is shmipc_seg_live.peer_seq without bit 31 */
-#define SHMIPC_DEV_ANY_PEER	0xfffffffeu
-
-/**
- * struct shmipc_dev_wait - sleep while a word has a value
- * @size:        sizeof this struct
- * @flags:       SHMIPC_DEV_EXCLUSIVE
- * @off:         of a 32-bit word in the segment; a multiple of 4
- * @val:         sleep only while the word is this
- * @peer:        a slot, SHMIPC_DEV_NO_PEER or SHMIPC_DEV_ANY_PEER
- * @peer_val:    sleep only while the slot's word, without bit 31, is this
- * @reserved:    0
- * @deadline_ns: absolute, CLOCK_MONOTONIC; ~0: none
- *
- * When a peer attaches, leaves or dies, the sleepers are woken that watch its slot, or
- * all slots, and those on its slot's word and on shmipc_seg_live.peer_seq.
- * With SHMIPC_DEV_CAP_URING also as an io_uring command: SHMIPC_IOC_WAIT in sqe->cmd_op,
- * the address of the struct in the first eight bytes of sqe->cmd, read when the sqe is
- * submitted; the result is in cqe->res. It is cancelled (ECANCELED) by io_uring, and when
- * the process closes any descriptor of the description. Without it: EOPNOTSUPP.
- *
- * Return: 0 woken (look again); EAGAIN a word differs; ETIMEDOUT; EINTR, or
- * restarted with the same deadline after a handler with SA_RESTART; EINVAL;
- * EFAULT @off is outside the segment; EBUSY SHMIPC_DEV_WAITS_MAX wait through this file
- * description.
- */
-struct shmipc_dev_wait {
-	__u32		size;
-	__u32		flags;
-	__aligned_u64	off;
-	__u32		val;
-	__u32		peer;
-	__u32		peer_val;
-	__u32		reserved;
-	__aligned_u64	deadline_ns;
-};
-
-/**
- * struct shmipc_dev_wake - wake sleepers
- * @size:  sizeof this struct
- * @flags: 0
- * @off:   of the word
- * @n:     how many of the exclusive ones; 0: all. All others are always woken
- * @woken: result: number woken, not counting pollers
- *
- * Errors: EINVAL; EBADF not open for writing.
- */
-struct shmipc_dev_wake {
-	__u32		size;
-	__u32		flags;
-	__aligned_u64	off;
-	__u32		n;
-	__u32		woken;
-};
-
-/* shmipc_dev_poll.flags */
-#define SHMIPC_DEV_POLL_ON	0x1u	/* otherwise: POLLIN is not reported */
-
-/**
- * struct shmipc_dev_poll - what makes this descriptor readable
- * @size:     sizeof this struct
- * @flags:    SHMIPC_DEV_POLL_ON
- * @off:      of a 32-bit word
- * @val:      POLLIN while the word is not this
- * @peer:     a slot, SHMIPC_DEV_NO_PEER or SHMIPC_DEV_ANY_PEER
- * @peer_val: POLLHUP while the slot's word, without bit 31, is not this
- * @reserved: 0
- *
- * There is one setting per file description, shared by all that use it. A change of
- * the word is noticed when a process wakes @off.
- */
-struct shmipc_dev_poll {
-	__u32		size;
-	__u32		flags;
-	__aligned_u64	off;
-	__u32		val;
-	__u32		peer;
-	__u32		peer_val;
-	__u32		reserved;
-};
-
-/* The file description of the attach is still open; the peer itself may be dead. */
-#define SHMIPC_DEV_PEER_OPEN	0x1u
-
-/**
- * struct shmipc_dev_peer - one slot, as known to the kernel
- * @state:      enum shmipc_peer_state
- * @role:       enum shmipc_role
- * @slot:       number of the slot
- * @word:       as in the table
- * @pid:        in the reader's PID namespace; 0: it is in another, or not attached
- * @generation: grows with each attach to this slot
- * @since_ns:   CLOCK_REALTIME of the attach
- * @caps:       SHMIPC_PEER_CAP_*
- * @maps:       writable mappings of its role
- * @flags:      SHMIPC_DEV_PEER_OPEN
- * @comm:       name of the process at attach
- */
-struct shmipc_dev_peer {
-	__u32		state;
-	__u32		role;
-	__u32		slot;
-	__u32		word;
-	__u32		pid;
-	__u32		caps;
-	__aligned_u64	generation;
-	__aligned_u64	since_ns;
-	__u32		maps;
-	__u32		flags;
-	char		comm[16];
-};
-
-/**
- * struct shmipc_dev_peers - present and past peers, by slot
- * @size:       sizeof this struct
- * @flags:      0
- * @first:      slot to begin with
- * @count:      room at @peers, in slots; result: slots written
- * @peers:      pointer to struct shmipc_dev_peer
- * @peer_bytes: sizeof struct shmipc_dev_peer as the caller knows it; what this is more
- *              than the kernel knows is written as 0
- * @reserved:   0
- */
-struct shmipc_dev_peers {
-	__u32		size;
-	__u32		flags;
-	__u32		first;
-	__u32		count;
-	__aligned_u64	peers;
-	__u32		peer_bytes;
-	__u32		reserved;
 };
 
 /**
