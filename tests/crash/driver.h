@@ -17,6 +17,7 @@ extern struct player victim, checker;
 
 /* step.c: start a victim and a checker, kill the victim, check */
 bool play(const struct scenario *s, uint64_t kill_no, void (*drive)(void *), void *arg);
+void play_goes_on(void);		/* the watchdog begins anew */
 /* Wait until thread @tid of process @pid sleeps in futex_waitv or futex. False: it has ended. */
 bool await_sleep(pid_t pid, pid_t tid);
 

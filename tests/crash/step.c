@@ -239,6 +239,11 @@ static bool end_checker(void)
 	return good && !board->text[0];
 }
 
+void play_goes_on(void)
+{
+	(void)alarm(watchdog_s);
+}
+
 /*
  * Start a victim and a checker. @drive runs the victim to where it is killed.
  * False: a failure, described in board->text.
@@ -255,7 +260,7 @@ bool play(const struct scenario *s, uint64_t kill_no, void (*drive)(void *), voi
 	victim.asleep = false;
 	dir_before(s);
 	(void)fflush(stdout);
-	(void)alarm(watchdog_s);
+	play_goes_on();
 	ret = start_checker(s);
 	up = !ret && heard('r');
 	if (up && s->flags & ASLEEP)
