@@ -11,7 +11,7 @@ static int __init shmipc_init(void)
 	BUILD_BUG_ON(sizeof(struct shmipc_seg_hdr) > SHMIPC_DEV_PEERS_OFF);
 	BUILD_BUG_ON(sizeof(struct shmipc_peer_slot) != 64);
 
-	ret = shmipc_memory_start();
+	ret = shmipc_fault_start();
 	if (ret)
 		return ret;
 	shmipc_debugfs_init();
@@ -19,7 +19,7 @@ static int __init shmipc_init(void)
 	if (ret) {
 		shmipc_sample_exit();
 		shmipc_debugfs_exit();
-		shmipc_memory_end();
+		shmipc_fault_end();
 		return ret;
 	}
 	shmipc_kfunc_init();
@@ -34,7 +34,7 @@ static void __exit shmipc_exit(void)
 	shmipc_debugfs_exit();
 	shmipc_name_exit();
 	shmipc_peer_exit();
-	shmipc_memory_end();
+	shmipc_fault_end();
 }
 
 module_init(shmipc_init);

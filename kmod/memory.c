@@ -12,19 +12,12 @@
  * one of the two. In the fixed part, pages and tables stay until the segment ends, so
  * they are looked up without a lock, from any context.
  *
- * A page fault returns its page locked, after checking under the page's lock that
- * the page still belongs to the segment. A page is removed in three steps: take it out
- * of the table, clear its mapping under its lock, unmap it. A fault that had found it
- * before has mapped it by the time of the last step; a later one looks it up again.
- * The zero page, which read-only mappings show where there is no page, works the same
- * way: after a page is put into the table, the zero page is locked and unlocked once,
- * then unmapped where it stood for the new page.
+ * How a page is mapped, and unmapped when it is removed, is in fault.c.
  */
 #include <linux/gfp.h>
 #include <linux/memcontrol.h>
 #include <linux/module.h>
 #include <linux/mount.h>
-#include <linux/nospec.h>
 #include <linux/pagemap.h>
 #include <linux/pseudo_fs.h>
 #include <linux/sched/mm.h>
@@ -54,20 +47,6 @@ static struct file_system_type shmipc_fs = {
 /* Mounted only while there are segments: a permanent mount would pin the module. */
 static struct vfsmount *fs_mount;
 static int fs_count;
-
-/* The zero page of all segments; it belongs to no mapping, so futexes refuse it. */
-static struct page *zero_page;
-
-int shmipc_memory_start(void)
-{
-	zero_page = alloc_page(GFP_KERNEL | __GFP_ZERO);
-	return zero_page ? 0 : -ENOMEM;
-}
-
-void shmipc_memory_end(void)
-{
-	put_page(zero_page);
-}
 
 static int inode_make(struct inode **ret, u64 bytes)
 {
@@ -126,20 +105,17 @@ struct file *shmipc_memory_file(struct shmipc_memory *mem, const char *name, int
 	return file;
 }
 
-static struct shmipc_chunk *chunk_of(const struct shmipc_memory *mem, u64 page)
-{
-	/* Offsets come from users, and bounds are checked by branches: see Spectre v1. */
-	return &mem->chunk[array_index_nospec(page >> SHMIPC_CHUNK_ORDER, mem->chunks)];
-}
-
 /* The end of @page's chunk, but at most @last. */
 static u64 chunk_end(u64 page, u64 last)
 {
 	return min(last, (page | (SHMIPC_CHUNK_PAGES - 1)) + 1);
 }
 
-/* Reads each pointer once: in the fixed part they may be set concurrently. */
-static struct page *table_find(const struct shmipc_memory *mem, u64 off)
+/*
+ * The page at @off; NULL: none. mem->lock is held, or @off is in the fixed part: each
+ * pointer is read once, as there they may be set concurrently.
+ */
+struct page *shmipc_memory_find(const struct shmipc_memory *mem, u64 off)
 {
 	unsigned int i = (off >> PAGE_SHIFT) % SHMIPC_CHUNK_PAGES;
 	const struct shmipc_chunk *chunk;
@@ -147,7 +123,7 @@ static struct page *table_find(const struct shmipc_memory *mem, u64 off)
 
 	if (off >= mem->bytes)
 		return NULL;
-	chunk = chunk_of(mem, off >> PAGE_SHIFT);
+	chunk = shmipc_chunk_of(mem, off >> PAGE_SHIFT);
 	folio = READ_ONCE(chunk->huge);
 	if (folio)
 		return folio_page(folio, i);
@@ -200,7 +176,7 @@ static void batch_install(struct shmipc_memory *mem, struct list_head *batch)
 
 	list_for_each_entry_safe(folio, next, batch, lru) {
 		list_del_init(&folio->lru);
-		chunk = chunk_of(mem, folio->index);
+		chunk = shmipc_chunk_of(mem, folio->index);
 		spin_lock(&mem->lock);
 		if (folio_test_large(folio)) {
 			WRITE_ONCE(chunk->huge, folio);
@@ -219,7 +195,7 @@ static void batch_install(struct shmipc_memory *mem, struct list_head *batch)
 /* Small pages where there are none in [@page, @end), in one chunk. */
 static int batch_small(struct shmipc_memory *mem, struct list_head *batch, u64 page, u64 end)
 {
-	struct shmipc_chunk *chunk = chunk_of(mem, page);
+	struct shmipc_chunk *chunk = shmipc_chunk_of(mem, page);
 	struct folio **small;
 	int err;
 
@@ -250,7 +226,7 @@ static int batch_make(struct shmipc_memory *mem, struct list_head *batch, u64 of
 
 	for (; page < last; page = next) {
 		next = chunk_end(page, last);
-		chunk = chunk_of(mem, page);
+		chunk = shmipc_chunk_of(mem, page);
 		if (fatal_signal_pending(current))
 			return -EINTR;
 		cond_resched();
@@ -265,33 +241,6 @@ static int batch_make(struct shmipc_memory *mem, struct list_head *batch, u64 of
 			return err;
 	}
 	return 0;
-}
-
-/* Unmap the zero page where it stood for pages that are in the table now. */
-static void zeroes_unmap(struct shmipc_memory *mem, u64 off, u64 end)
-{
-	u64 i, first = off >> SHMIPC_CHUNK_SHIFT, last = (end - 1) >> SHMIPC_CHUNK_SHIFT;
-	bool was;
-
-	spin_lock(&mem->lock);
-	was = mem->zeroes;
-	spin_unlock(&mem->lock);
-	if (!was)
-		return;
-	/* Faults that found no page in the table have mapped the zero page after this. */
-	lock_page(zero_page);
-	unlock_page(zero_page);
-	for (i = first; i <= last; i++) {
-		spin_lock(&mem->lock);
-		was = mem->chunk[i].zeroes;
-		mem->chunk[i].zeroes = false;
-		spin_unlock(&mem->lock);
-		/* The whole chunk, as its flag is cleared. */
-		if (was)
-			unmap_mapping_range(mem->inode->i_mapping, i << SHMIPC_CHUNK_SHIFT,
-					    SHMIPC_CHUNK_BYTES, 1);
-		cond_resched();
-	}
 }
 
 /**
@@ -314,7 +263,7 @@ int shmipc_memory_fill(struct shmipc_memory *mem, u64 off, u64 end)
 		return err;
 	}
 	batch_install(mem, &batch);
-	zeroes_unmap(mem, off, end);
+	shmipc_fault_unmap_zeroes(mem, off, end);
 	return 0;
 }
 
@@ -340,7 +289,7 @@ u64 shmipc_memory_missing(struct shmipc_memory *mem, u64 off, u64 end)
 	for (; page < last && !fatal_signal_pending(current); page = next) {
 		next = chunk_end(page, last);
 		spin_lock(&mem->lock);
-		n += chunk_missing(chunk_of(mem, page), page, next);
+		n += chunk_missing(shmipc_chunk_of(mem, page), page, next);
 		spin_unlock(&mem->lock);
 		cond_resched();
 	}
@@ -350,7 +299,7 @@ u64 shmipc_memory_missing(struct shmipc_memory *mem, u64 off, u64 end)
 /* Move the pages of [@page, @end), in one chunk, from the table to @batch. */
 static void batch_take(struct shmipc_memory *mem, struct list_head *batch, u64 page, u64 end)
 {
-	struct shmipc_chunk *chunk = chunk_of(mem, page);
+	struct shmipc_chunk *chunk = shmipc_chunk_of(mem, page);
 	struct folio **empty = NULL, **small = chunk->small;
 	bool fixed = (page & ~(u64)(SHMIPC_CHUNK_PAGES - 1)) < mem->fixed >> PAGE_SHIFT;
 
@@ -414,44 +363,6 @@ u64 shmipc_memory_drain(struct shmipc_memory *mem, u64 off, u64 end)
 	return bytes;
 }
 
-/* Wait for faults that have found the page at @off. Return: bytes to the next page. */
-static u64 fault_wait(struct shmipc_memory *mem, u64 off)
-{
-	struct page *page = shmipc_memory_get(mem, off);
-	u64 bytes = PAGE_SIZE;
-
-	if (page) {
-		lock_page(page);
-		if (PageCompound(page))
-			bytes = SHMIPC_CHUNK_BYTES - (off & (SHMIPC_CHUNK_BYTES - 1));
-		unlock_page(page);
-		put_page(page);
-	}
-	return bytes;
-}
-
-/*
- * Unmap [@off, @end) everywhere. Faults that found a page before have mapped it by then;
- * later ones see what the caller has set before.
- */
-void shmipc_memory_unmap(struct shmipc_memory *mem, u64 off, u64 end)
-{
-	u64 at, next;
-	bool empty;
-
-	for (at = off; at < end; at = next) {
-		next = min(end, (at | (SHMIPC_CHUNK_BYTES - 1)) + 1);
-		spin_lock(&mem->lock);
-		empty = !chunk_of(mem, at >> PAGE_SHIFT)->huge &&
-			!chunk_of(mem, at >> PAGE_SHIFT)->smalls;
-		spin_unlock(&mem->lock);
-		while (!empty && at < next)
-			at += fault_wait(mem, at);
-		cond_resched();
-	}
-	unmap_mapping_range(mem->inode->i_mapping, off, end - off, 1);
-}
-
 static void chunk_free(struct shmipc_chunk *chunk)
 {
 	unsigned int i;
@@ -492,71 +403,11 @@ struct page *shmipc_memory_get(struct shmipc_memory *mem, u64 off)
 	struct page *page;
 
 	spin_lock(&mem->lock);
-	page = table_find(mem, off);
+	page = shmipc_memory_find(mem, off);
 	if (page)
 		get_page(page);
 	spin_unlock(&mem->lock);
 	return page;
-}
-
-/*
- * The zero page, locked and with a reference, for a fault at @off where there is no
- * page; NULL: there is one now, look again.
- */
-static struct page *zero_get(struct shmipc_memory *mem, u64 off)
-{
-	bool empty;
-
-	lock_page(zero_page);
-	spin_lock(&mem->lock);
-	empty = !table_find(mem, off);
-	if (empty) {
-		mem->chunk[off >> SHMIPC_CHUNK_SHIFT].zeroes = true;
-		mem->zeroes = true;
-	}
-	spin_unlock(&mem->lock);
-	if (!empty) {
-		unlock_page(zero_page);
-		return NULL;
-	}
-	get_page(zero_page);
-	return zero_page;
-}
-
-/**
- * shmipc_memory_fault - the page to map at @off
- * @mem:   of a segment that the caller keeps alive
- * @off:   from the segment's start
- * @zero:  the mapping can never be written: it gets the zero page where there is none
- *
- * Return: a locked page with a reference; -ENOENT there is none, but it can be
- * committed; -EFAULT there can be none, or the zero page is mapped too often.
- */
-struct page *shmipc_memory_fault(struct shmipc_memory *mem, u64 off, bool zero)
-{
-	struct page *page;
-
-	for (;;) {
-		page = shmipc_memory_get(mem, off);
-		if (page) {
-			lock_page(page);
-			if (page_folio(page)->mapping == mem->inode->i_mapping)
-				return page;
-			unlock_page(page);
-			put_page(page);
-			continue;
-		}
-		if (!mem->reserve || off >= mem->bytes)
-			return ERR_PTR(-EFAULT);
-		if (!zero)
-			return ERR_PTR(-ENOENT);
-		/* Each mapping of it holds a reference, and the count is an int. */
-		if (page_ref_count(zero_page) > INT_MAX / 2)
-			return ERR_PTR(-EFAULT);
-		page = zero_get(mem, off);
-		if (page)
-			return page;
-	}
 }
 
 /*
@@ -565,7 +416,7 @@ struct page *shmipc_memory_fault(struct shmipc_memory *mem, u64 off, bool zero)
  */
 void *shmipc_memory_addr(const struct shmipc_memory *mem, u64 off)
 {
-	struct page *page = off < mem->fixed ? table_find(mem, off) : NULL;
+	struct page *page = off < mem->fixed ? shmipc_memory_find(mem, off) : NULL;
 
 	return page ? page_address(page) + offset_in_page(off) : NULL;
 }
@@ -587,7 +438,7 @@ bool shmipc_memory_is_huge(struct shmipc_memory *mem, u64 off)
 	bool huge;
 
 	spin_lock(&mem->lock);
-	huge = chunk_of(mem, off >> PAGE_SHIFT)->huge;
+	huge = shmipc_chunk_of(mem, off >> PAGE_SHIFT)->huge;
 	spin_unlock(&mem->lock);
 	return huge;
 }

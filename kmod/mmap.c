@@ -58,7 +58,7 @@ static vm_fault_t map_fault(struct vm_fault *vmf)
 	if (peer == MAP_REVOKED || (peer && READ_ONCE(peer->cut)))
 		return VM_FAULT_SIGBUS;
 	do
-		page = shmipc_memory_fault(&seg->mem, off, zero);
+		page = shmipc_fault_page(&seg->mem, off, zero);
 	while (page == ERR_PTR(-ENOENT) && !shmipc_commit_fault(seg, off));
 	if (IS_ERR(page))
 		return VM_FAULT_SIGBUS;

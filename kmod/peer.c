@@ -166,7 +166,7 @@ static void peer_cut(struct shmipc_peer *peer)
 		const struct shmipc_dev_region *g = &seg->region[i];
 
 		if (g->roles & 1u << peer->role)
-			shmipc_memory_unmap(&seg->mem, g->off, g->off + g->bytes);
+			shmipc_fault_unmap(&seg->mem, g->off, g->off + g->bytes);
 	}
 }
 

@@ -39,6 +39,7 @@
 #include <linux/mm.h>
 #include <linux/mmu_notifier.h>
 #include <linux/mutex.h>
+#include <linux/nospec.h>
 #include <linux/pid.h>
 #include <linux/rbtree.h>
 #include <linux/rcupdate.h>
@@ -223,8 +224,6 @@ struct shmipc_watch {
 };
 
 /* memory.c */
-int shmipc_memory_start(void);
-void shmipc_memory_end(void);
 int shmipc_memory_init(struct shmipc_memory *mem, u64 ctl_bytes, u64 data_off, u64 data_bytes);
 struct file *shmipc_memory_file(struct shmipc_memory *mem, const char *name, int flags,
 				const struct file_operations *fops);
@@ -232,13 +231,19 @@ void shmipc_memory_free(struct shmipc_memory *mem);
 int shmipc_memory_fill(struct shmipc_memory *mem, u64 off, u64 end);
 u64 shmipc_memory_missing(struct shmipc_memory *mem, u64 off, u64 end);
 u64 shmipc_memory_drain(struct shmipc_memory *mem, u64 off, u64 end);
-void shmipc_memory_unmap(struct shmipc_memory *mem, u64 off, u64 end);
+struct page *shmipc_memory_find(const struct shmipc_memory *mem, u64 off);
 struct page *shmipc_memory_get(struct shmipc_memory *mem, u64 off);
-struct page *shmipc_memory_fault(struct shmipc_memory *mem, u64 off, bool zero);
 void *shmipc_memory_addr(const struct shmipc_memory *mem, u64 off);
 int shmipc_memory_node(struct shmipc_memory *mem, u64 off);
 bool shmipc_memory_is_huge(struct shmipc_memory *mem, u64 off);
 u64 shmipc_memory_used(const struct shmipc_memory *mem);
+
+/* fault.c */
+int shmipc_fault_start(void);
+void shmipc_fault_end(void);
+struct page *shmipc_fault_page(struct shmipc_memory *mem, u64 off, bool zero);
+void shmipc_fault_unmap(struct shmipc_memory *mem, u64 off, u64 end);
+void shmipc_fault_unmap_zeroes(struct shmipc_memory *mem, u64 off, u64 end);
 
 /* commit.c */
 int shmipc_commit(struct shmipc_file *sf, struct shmipc_segment *seg, fmode_t mode,
@@ -362,6 +367,12 @@ struct file *shmipc_file_make(struct shmipc_segment *seg, int flags);
 /* dev.c */
 int shmipc_dev_init(void);
 void shmipc_dev_exit(void);
+
+static inline struct shmipc_chunk *shmipc_chunk_of(const struct shmipc_memory *mem, u64 page)
+{
+	/* Offsets come from users, and bounds are checked by branches: see Spectre v1. */
+	return &mem->chunk[array_index_nospec(page >> SHMIPC_CHUNK_ORDER, mem->chunks)];
+}
 
 static inline u64 shmipc_segment_id(const struct shmipc_segment *seg)
 {
