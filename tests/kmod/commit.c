@@ -73,7 +73,7 @@ TEST_F(commit, at_first_only_the_control_pages_have_memory)
 	EXPECT_EQ(s.page_got, PAGE);
 	EXPECT_GE(s.node_got, 0);
 	ASSERT_EQ(dev_info(&now), 0);
-	EXPECT_EQ(now.abi, 2);
+	EXPECT_EQ(now.abi, SHMIPC_ABI_VERSION);
 	EXPECT_TRUE(now.caps & SHMIPC_DEV_CAP_COMMIT);
 	EXPECT_EQ(now.total_bytes, self->before.total_bytes + CTL_BYTES);
 	EXPECT_EQ(now.total_reserved, self->before.total_reserved + 10 * MIB);
