@@ -48,7 +48,8 @@ static int do_info(void __user *uarg)
 	if (err)
 		return err;
 	r.abi = SHMIPC_ABI_VERSION;
-	r.caps = SHMIPC_DEV_CAP_WAIT | SHMIPC_DEV_CAP_POLL | SHMIPC_DEV_CAP_COMMIT;
+	r.caps = SHMIPC_DEV_CAP_WAIT | SHMIPC_DEV_CAP_POLL | SHMIPC_DEV_CAP_COMMIT |
+		 SHMIPC_DEV_CAP_DEATHS;
 	if (SHMIPC_HAS_URING)
 		r.caps |= SHMIPC_DEV_CAP_URING;
 	if (IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE) && PMD_SHIFT == SHMIPC_CHUNK_SHIFT)
@@ -298,13 +299,17 @@ static int do_poll_set(struct shmipc_file *sf, struct shmipc_segment *seg, fmode
 	return err ? err : shmipc_poll_set(sf, seg, &r);
 }
 
-/* Older callers get the beginning, newer ones zeroes for what is not known here. */
-static int peer_write(void __user *to, const struct shmipc_dev_peer *peer, u32 bytes)
+/*
+ * One of an array of structs, whose size the caller states once. Older callers get the
+ * beginning, newer ones zeroes for what is not known here.
+ */
+static int item_write(u64 array, u32 i, u32 usize, const void *src, size_t ksize)
 {
-	if (copy_to_user(to, peer, min_t(size_t, bytes, sizeof(*peer))))
+	void __user *to = u64_to_user_ptr(array + (u64)i * usize);
+
+	if (copy_to_user(to, src, min_t(size_t, usize, ksize)))
 		return -EFAULT;
-	return bytes > sizeof(*peer) &&
-	       clear_user(to + sizeof(*peer), bytes - sizeof(*peer)) ? -EFAULT : 0;
+	return usize > ksize && clear_user(to + ksize, usize - ksize) ? -EFAULT : 0;
 }
 
 static int do_peers(struct shmipc_file *sf, struct shmipc_segment *seg, fmode_t mode,
@@ -325,11 +330,39 @@ static int do_peers(struct shmipc_file *sf, struct shmipc_segment *seg, fmode_t 
 	n = min(r.count, seg->peers - r.first);
 	for (i = 0; i < n; i++) {
 		shmipc_peer_info(seg, array_index_nospec(r.first + i, seg->peers), &peer);
-		if (peer_write(u64_to_user_ptr(r.peers + (u64)i * r.peer_bytes), &peer,
-			       r.peer_bytes))
+		if (item_write(r.peers, i, r.peer_bytes, &peer, sizeof(peer)))
 			return -EFAULT;
 	}
 	r.count = n;
+	return ARG_WRITE(uarg, &r);
+}
+
+static int do_deaths(struct shmipc_file *sf, struct shmipc_segment *seg, fmode_t mode,
+		     void __user *uarg)
+{
+	struct shmipc_dev_death death;
+	struct shmipc_dev_deaths r;
+	int err = ARG_READ(&r, shmipc_dev_deaths, lost, uarg);
+	u64 last;
+	u32 i, n;
+
+	if (err)
+		return err;
+	if (r.flags || r.death_bytes < MIN_SIZE(shmipc_dev_death, comm))
+		return -EINVAL;
+	if (r.death_bytes > PAGE_SIZE)
+		return -E2BIG;
+	r.lost = 0;
+	last = r.after;
+	n = min(r.count, SHMIPC_DEV_DEATHS_KEPT);
+	for (i = 0; i < n && shmipc_death_next(seg, last, &death); i++) {
+		r.lost += death.seq - last - 1;
+		last = death.seq;
+		if (item_write(r.deaths, i, r.death_bytes, &death, sizeof(death)))
+			return -EFAULT;
+	}
+	r.count = i;
+	r.total = shmipc_death_count(seg);
 	return ARG_WRITE(uarg, &r);
 }
 
@@ -409,6 +442,8 @@ static segment_ioctl segment_ioctl_of(unsigned int cmd)
 		return do_poll_set;
 	case SHMIPC_IOC_PEERS:
 		return do_peers;
+	case SHMIPC_IOC_DEATHS:
+		return do_deaths;
 	case SHMIPC_IOC_PAGES:
 		return do_pages;
 	case SHMIPC_IOC_COMMIT:

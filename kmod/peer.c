@@ -94,16 +94,21 @@ static void slot_write_gone(struct shmipc_segment *seg, const struct shmipc_peer
 }
 
 /*
- * The only transition out of ATTACHED; wakes all sleepers. @allow_maps: also if
- * there are writable mappings of the role. Return: 0; -ESRCH another caller has made
- * the transition; -EBUSY mapped.
+ * The only transition out of ATTACHED; wakes all sleepers. @how: of a death, if the
+ * caller knows it. @allow_maps: also if there are writable mappings of the role.
+ * Return: 0; -ESRCH another caller has made the transition; -EBUSY mapped.
  */
-static int peer_gone(struct shmipc_peer *peer, enum shmipc_peer_state state, bool allow_maps)
+static int peer_gone(struct shmipc_peer *peer, enum shmipc_peer_state state,
+		     enum shmipc_death_how how, bool allow_maps)
 {
 	struct shmipc_segment *seg = peer->seg;
 	struct shmipc_owner *owner = peer->owner;
+	struct shmipc_peer *forgotten = NULL;
+	struct shmipc_death death;
 	bool listed;
 
+	if (state == SHMIPC_PEER_DIED)
+		shmipc_death_ask(peer, how, &death);
 	spin_lock(&seg->lock);
 	if (peer->state != SHMIPC_PEER_ATTACHED) {
 		spin_unlock(&seg->lock);
@@ -113,12 +118,17 @@ static int peer_gone(struct shmipc_peer *peer, enum shmipc_peer_state state, boo
 		spin_unlock(&seg->lock);
 		return -EBUSY;
 	}
+	/* A process that learns of the death can read its receipt. */
+	if (state == SHMIPC_PEER_DIED)
+		shmipc_death_keep_locked(seg, peer, &death, &forgotten);
 	WRITE_ONCE(peer->state, state);
 	seg->role_count[peer->role]--;
 	WRITE_ONCE(seg->attached, seg->attached - 1);
 	list_del_init(&peer->file_node);
 	slot_write_gone(seg, peer, state);
 	spin_unlock(&seg->lock);
+	if (forgotten)
+		shmipc_peer_put(forgotten);
 	shmipc_wake_peer(seg, peer->slot);
 	if (state == SHMIPC_PEER_DIED)
 		trace_shmipc_death(seg, peer);
@@ -180,7 +190,7 @@ static void peer_die(struct shmipc_peer *peer)
 	spin_unlock(&peer->seg->lock);
 	if (mapped)
 		peer_cut(peer);
-	(void)peer_gone(peer, SHMIPC_PEER_DIED, true);
+	(void)peer_gone(peer, SHMIPC_PEER_DIED, SHMIPC_DEATH_UNKNOWN, true);
 }
 
 static struct shmipc_peer *owner_pop(struct shmipc_owner *owner)
@@ -210,7 +220,7 @@ static void owner_release(struct mmu_notifier *mn, struct mm_struct *mm)
 	while ((peer = owner_pop(owner))) {
 		struct shmipc_segment *seg = peer->seg;
 
-		(void)peer_gone(peer, SHMIPC_PEER_DIED, true);
+		(void)peer_gone(peer, SHMIPC_PEER_DIED, SHMIPC_DEATH_UNKNOWN, true);
 		shmipc_peer_put(peer);
 		shmipc_segment_put(seg);
 	}
@@ -316,6 +326,9 @@ static struct shmipc_peer *peer_new(struct shmipc_file *sf, struct shmipc_segmen
 	peer->mm = current->mm;
 	peer->pid = get_pid(task_tgid(current));
 	peer->pid_nr = pid_nr(peer->pid);
+	peer->uid = current_euid();
+	peer->exec_id = current->self_exec_id;
+	peer->start_ns = current->group_leader->start_boottime;
 	peer->role = array_index_nospec(req->role, SHMIPC_DEV_ROLES);
 	peer->caps = req->caps;
 	peer->since_ns = ktime_get_real_ns();
@@ -389,7 +402,7 @@ int shmipc_peer_detach(struct shmipc_file *sf, struct shmipc_segment *seg)
 	spin_unlock(&seg->lock);
 	if (!peer)
 		return -ESRCH;
-	err = peer_gone(peer, SHMIPC_PEER_LEFT, false);
+	err = peer_gone(peer, SHMIPC_PEER_LEFT, SHMIPC_DEATH_UNKNOWN, false);
 	shmipc_peer_put(peer);
 	return err;
 }
@@ -464,7 +477,8 @@ void shmipc_peer_detach_all(struct shmipc_file *sf, struct shmipc_segment *seg)
 		spin_unlock(&seg->lock);
 		if (!peer)
 			break;
-		(void)peer_gone(peer, peer_runs(peer) ? SHMIPC_PEER_LEFT : SHMIPC_PEER_DIED, true);
+		(void)peer_gone(peer, peer_runs(peer) ? SHMIPC_PEER_LEFT : SHMIPC_PEER_DIED,
+				SHMIPC_DEATH_UNKNOWN, true);
 		shmipc_peer_put(peer);
 	}
 	if (READ_ONCE(sf->attached_once))

@@ -299,6 +299,7 @@ static void segment_free(struct shmipc_segment *seg)
 	}
 	shmipc_memory_free(&seg->mem);
 	shmipc_limit_uncharge(seg);
+	shmipc_death_free(seg);
 	kvfree(seg->slot);
 	kfree_rcu(seg, rcu);
 }

@@ -8,7 +8,7 @@
  *   owner:   an address space, and the notifier that reports its end
  *
  * References: a file holds its segment; a name holds a persistent one. A
- * segment holds the last peer of each slot. The segment of an attached peer
+ * segment holds the last peer of each slot, and the peers that died last. The segment of an attached peer
  * exists, because the file through which it attached does.
  *
  * Locks, outermost first:
@@ -160,6 +160,8 @@ struct shmipc_segment {
 	struct shmipc_peer __rcu **slot; /* the last peer of each; see its state */
 	u32 role_count[SHMIPC_DEV_ROLES];
 	u32 attached;
+	u64 deaths;			/* so far */
+	struct shmipc_peer *dead[SHMIPC_DEV_DEATHS_KEPT]; /* the last ones, each with a reference */
 
 	atomic_t opens;
 	atomic_t waiters;
@@ -184,14 +186,28 @@ struct shmipc_file {
 	u32 poll_peer_val;
 };
 
+/* A receipt, as the reader's namespaces do not change it. */
+struct shmipc_death {
+	u64 seq;			/* 1 for the segment's first, and so on */
+	u64 at_ns;			/* CLOCK_REALTIME */
+	u64 mono_ns;			/* CLOCK_MONOTONIC */
+	enum shmipc_death_how how;
+	u32 code;
+	u32 flags;			/* SHMIPC_DEATH_* */
+	struct shmipc_bpf_peer last;	/* its positions at that moment */
+};
+
 struct shmipc_peer {
-	struct kref ref;		/* slot, owner's list, mappings */
+	struct kref ref;		/* slot, owner's list, mappings, receipts */
 	struct shmipc_segment *seg;
 	struct shmipc_owner *owner;	/* valid only while on its list */
 	struct shmipc_file *file;	/* seg->lock; NULL after its release */
 	struct mm_struct *mm;		/* compared, never dereferenced */
 	struct pid *pid;		/* of the thread group */
 	pid_t pid_nr;			/* the same, in the initial namespace */
+	kuid_t uid;			/* the effective user at the attach */
+	u64 exec_id;			/* which of the programs that its process has run */
+	u64 start_ns;			/* CLOCK_BOOTTIME, of the process */
 	struct list_head file_node;	/* seg->lock */
 	struct list_head owner_node;	/* owner->lock */
 	u32 slot;
@@ -203,6 +219,7 @@ struct shmipc_peer {
 	u64 generation;
 	s64 since_ns;
 	char comm[16];
+	struct shmipc_death death;	/* seg->lock; once it has died */
 	struct rcu_head rcu;
 };
 
@@ -287,6 +304,15 @@ void shmipc_peer_get(struct shmipc_peer *peer);
 void shmipc_peer_put(struct shmipc_peer *peer);
 void shmipc_peer_info(struct shmipc_segment *seg, u32 slot, struct shmipc_dev_peer *ret);
 void shmipc_peer_exit(void);
+
+/* death.c */
+void shmipc_death_ask(const struct shmipc_peer *peer, enum shmipc_death_how how,
+		      struct shmipc_death *ret);
+void shmipc_death_keep_locked(struct shmipc_segment *seg, struct shmipc_peer *peer,
+			      const struct shmipc_death *death, struct shmipc_peer **ret_old);
+void shmipc_death_free(struct shmipc_segment *seg);
+u64 shmipc_death_count(struct shmipc_segment *seg);
+bool shmipc_death_next(struct shmipc_segment *seg, u64 after, struct shmipc_dev_death *ret);
 
 /* wait.c */
 struct wait_queue_head *shmipc_wait_queue(struct shmipc_segment *seg, u64 off);

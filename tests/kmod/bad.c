@@ -19,6 +19,7 @@ union any {
 	struct shmipc_dev_wake wake;
 	struct shmipc_dev_poll poll;
 	struct shmipc_dev_peers peers;
+	struct shmipc_dev_deaths deaths;
 	struct shmipc_dev_pages pages;
 	struct shmipc_dev_commit commit;
 	unsigned char bytes[8192];
@@ -43,6 +44,7 @@ static const struct {
 	{ "WAKE", SHMIPC_IOC_WAKE, sizeof(struct shmipc_dev_wake), true },
 	{ "POLL_SET", SHMIPC_IOC_POLL_SET, sizeof(struct shmipc_dev_poll), true },
 	{ "PEERS", SHMIPC_IOC_PEERS, sizeof(struct shmipc_dev_peers), true },
+	{ "DEATHS", SHMIPC_IOC_DEATHS, sizeof(struct shmipc_dev_deaths), true },
 	{ "PAGES", SHMIPC_IOC_PAGES, sizeof(struct shmipc_dev_pages), true },
 	{ "COMMIT", SHMIPC_IOC_COMMIT, sizeof(struct shmipc_dev_commit), true },
 };
@@ -111,6 +113,9 @@ static void good(union any *a, unsigned int i, struct make *m, struct shmipc_dev
 		break;
 	case SHMIPC_IOC_PEERS:
 		a->peers.peer_bytes = sizeof(struct shmipc_dev_peer);
+		break;
+	case SHMIPC_IOC_DEATHS:
+		a->deaths.death_bytes = sizeof(struct shmipc_dev_death);
 		break;
 	case SHMIPC_IOC_COMMIT:
 		a->commit.off = SMALL_DATA_OFF;
@@ -212,9 +217,16 @@ TEST_F(bad, pointers)
 	}
 }
 
+static int dies_attached(void *arg)
+{
+	return dev_attach(dev_join(*(int *)arg, 0), SHMIPC_ROLE_PRODUCER);
+}
+
 /* Pointers inside the requests. */
 TEST_F(bad, inner_pointers)
 {
+	struct shmipc_dev_deaths deaths = { .size = sizeof(deaths), .count = 1, .deaths = 8,
+					    .death_bytes = sizeof(struct shmipc_dev_death) };
 	struct shmipc_dev_peers peers = { .size = sizeof(peers), .count = 1, .peers = 8,
 					  .peer_bytes = sizeof(struct shmipc_dev_peer) };
 	struct shmipc_dev_pages pages = { .size = sizeof(pages), .count = 1, .chunks = 8 };
@@ -223,6 +235,12 @@ TEST_F(bad, inner_pointers)
 	struct make m;
 
 	EXPECT_EQ(dev_ioctl(self->fd, SHMIPC_IOC_PEERS, &peers), -EFAULT);
+	ASSERT_EQ(in_child(dies_attached, &self->fd), 0);
+	EXPECT_EQ(dev_ioctl(self->fd, SHMIPC_IOC_DEATHS, &deaths), -EFAULT);
+	deaths.deaths = UINT64_MAX - 8;
+	EXPECT_EQ(dev_ioctl(self->fd, SHMIPC_IOC_DEATHS, &deaths), -EFAULT);
+	deaths.after = 1;
+	EXPECT_EQ(dev_ioctl(self->fd, SHMIPC_IOC_DEATHS, &deaths), 0);
 	EXPECT_EQ(dev_ioctl(self->fd, SHMIPC_IOC_PAGES, &pages), -EFAULT);
 	EXPECT_EQ(dev_ioctl(self->dev, SHMIPC_IOC_LIST, &list), -EFAULT);
 	EXPECT_EQ(dev_ioctl(self->fd, SHMIPC_IOC_UNLINK, &name), -EFAULT);
@@ -460,6 +478,39 @@ TEST_F(bad, a_larger_struct_for_each_peer)
 	r.peer_bytes = PAGE + 1;
 	EXPECT_EQ(dev_ioctl(self->fd, SHMIPC_IOC_PEERS, &r), -E2BIG);
 	EXPECT_EQ(dev_detach(self->fd), 0);
+}
+
+TEST_F(bad, receipts_of_other_sizes)
+{
+	struct {
+		struct shmipc_dev_death known;
+		unsigned char more[40];
+	} to[2];
+	struct shmipc_dev_deaths r = { .size = sizeof(r), .count = UINT32_MAX,
+				       .deaths = (uintptr_t)to, .death_bytes = sizeof(to[0]) };
+	const unsigned char *byte = (const unsigned char *)&to[1];
+	size_t k;
+
+	memset(to, 0xff, sizeof(to));
+	ASSERT_EQ(in_child(dies_attached, &self->fd), 0);
+	ASSERT_EQ(dev_ioctl(self->fd, SHMIPC_IOC_DEATHS, &r), 0);
+	EXPECT_EQ(r.count, 1);
+	EXPECT_EQ(to[0].known.seq, 1);
+	for (k = 0; k < sizeof(to[0].more); k++)
+		ASSERT_EQ(to[0].more[k], 0);
+	for (k = 0; k < sizeof(to[1]); k++)
+		ASSERT_EQ(byte[k], 0xff);
+	r.death_bytes = PAGE + 1;
+	EXPECT_EQ(dev_ioctl(self->fd, SHMIPC_IOC_DEATHS, &r), -E2BIG);
+	r.death_bytes = UINT32_MAX;
+	EXPECT_EQ(dev_ioctl(self->fd, SHMIPC_IOC_DEATHS, &r), -E2BIG);
+	r.death_bytes = sizeof(to[0].known) - 1;
+	EXPECT_EQ(dev_ioctl(self->fd, SHMIPC_IOC_DEATHS, &r), -EINVAL);
+	r.death_bytes = 0;
+	EXPECT_EQ(dev_ioctl(self->fd, SHMIPC_IOC_DEATHS, &r), -EINVAL);
+	r.death_bytes = sizeof(to[0]);
+	r.flags = 1;
+	EXPECT_EQ(dev_ioctl(self->fd, SHMIPC_IOC_DEATHS, &r), -EINVAL);
 }
 
 TEST_F(bad, ranges_to_commit)

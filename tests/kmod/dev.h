@@ -245,6 +245,21 @@ static inline int dev_peer(int fd, uint32_t slot, struct shmipc_dev_peer *ret)
 	return dev_ioctl(fd, SHMIPC_IOC_PEERS, &r);
 }
 
+/* Up to @n receipts after number @after. Return: how many, or -errno. */
+static inline int dev_deaths(int fd, uint64_t after, struct shmipc_dev_death *ret, uint32_t n,
+			     struct shmipc_dev_deaths *ret_req)
+{
+	struct shmipc_dev_deaths r = { .size = sizeof(r), .after = after, .count = n,
+				       .deaths = (uintptr_t)ret, .death_bytes = sizeof(*ret) };
+	int err;
+
+	memset(ret, 0xff, n * sizeof(*ret));
+	err = dev_ioctl(fd, SHMIPC_IOC_DEATHS, &r);
+	if (ret_req)
+		*ret_req = r;
+	return err ? err : (int)r.count;
+}
+
 static inline void *dev_map(int fd, uint64_t off, uint64_t bytes, int prot)
 {
 	return mmap(NULL, bytes, prot, MAP_SHARED, fd, (off_t)off);

@@ -176,12 +176,15 @@ static int call_uring(void)
 static int call_stat(void)
 {
 	struct shmipc_dev_stat s;
+	struct shmipc_dev_death d;
 	struct shmipc_dev_peer p;
 	struct shmipc_dev_info i;
 	int ret = dev_stat(held, &s);
 
 	if (!ret)
 		ret = dev_peer(held, 0, &p);
+	if (!ret)
+		ret = dev_deaths(held, 0, &d, 1, NULL);
 	return ret ? ret : dev_info(&i);
 }
 
@@ -235,7 +238,7 @@ static const struct {
 	{ "join", call_join, 1 },
 	{ "create and unlink", call_persistent, 10 },
 	{ "io_uring wait", call_uring, 1 },
-	{ "stat, peers, info", call_stat, 1 },
+	{ "stat, peers, deaths, info", call_stat, 1 },
 	{ "commit", call_commit, 3 },	/* of the small pages; a large one has an alternative */
 };
 

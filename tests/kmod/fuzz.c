@@ -102,7 +102,7 @@ static void do_create(struct state *s, int fd)
 
 static void do_random(struct state *s, int fd)
 {
-	unsigned long cmd = _IO(SHMIPC_IOC_MAGIC, rnd(s, 16));
+	unsigned long cmd = _IO(SHMIPC_IOC_MAGIC, rnd(s, 20));
 	uint64_t *p = (uint64_t *)(void *)s->scratch;
 	uint32_t i;
 
@@ -195,9 +195,17 @@ static void do_commit(struct state *s, int fd)
 	(void)dev_commit_flags(fd, off, bytes, rnd(s, 3));
 }
 
+/* Other workers die all the time. */
+static void do_deaths(struct state *s, int fd)
+{
+	struct shmipc_dev_death d[4];
+
+	(void)dev_deaths(fd, rnd(s, 2) ? rnd(s, 100) : odd_value(s), d, rnd(s, 5), NULL);
+}
+
 static void do_good(struct state *s, int fd)
 {
-	switch (rnd(s, 10)) {
+	switch (rnd(s, 11)) {
 	case 0:
 		do_create(s, fd);
 		break;
@@ -223,6 +231,9 @@ static void do_good(struct state *s, int fd)
 	case 7:
 	case 8:
 		do_commit(s, fd);
+		break;
+	case 9:
+		do_deaths(s, fd);
 		break;
 	default:
 		keep(s, dev_join(fd, rnd(s, 4) ? 0 : SHMIPC_DEV_READ_ONLY));

@@ -29,7 +29,8 @@
  *      no descriptor; UNLINK called on one replaces SHMIPC_DEV_UNLINK_BOUND;
  *      SHMIPC_DEV_READ_ONLY. The device is not opened for writing alone. A peer's attach
  *      and end wake only the sleepers that watch it; SHMIPC_DEV_WAITS_MAX. The ioctls have
- *      another type (SHMIPC_IOC_MAGIC), so programs for the versions before get ENOTTY
+ *      another type (SHMIPC_IOC_MAGIC), so programs for the versions before get ENOTTY.
+ *      SHMIPC_IOC_DEATHS
  */
 #ifndef _UAPI_LINUX_SHMIPC_H
 #define _UAPI_LINUX_SHMIPC_H
@@ -72,6 +73,7 @@ enum shmipc_dev_limit {
 #define SHMIPC_DEV_CAP_URING	0x4ull	/* WAIT as an io_uring command; from Linux 6.7 on */
 #define SHMIPC_DEV_CAP_PMD	0x8ull	/* 2 MiB pages exist on this machine */
 #define SHMIPC_DEV_CAP_COMMIT	0x10ull	/* RESERVE, COMMIT */
+#define SHMIPC_DEV_CAP_DEATHS	0x20ull	/* DEATHS */
 
 /**
  * struct shmipc_dev_info - features of the module, and its present limits
@@ -412,5 +414,6 @@ struct shmipc_dev_commit {
 #define SHMIPC_IOC_PAGES	_IO(SHMIPC_IOC_MAGIC, 0x0c)	/* struct shmipc_dev_pages */
 #define SHMIPC_IOC_JOIN		_IO(SHMIPC_IOC_MAGIC, 0x0d)	/* struct shmipc_dev_join */
 #define SHMIPC_IOC_COMMIT	_IO(SHMIPC_IOC_MAGIC, 0x0e)	/* struct shmipc_dev_commit */
+#define SHMIPC_IOC_DEATHS	_IO(SHMIPC_IOC_MAGIC, 0x0f)	/* struct shmipc_dev_deaths */
 
 #endif /* _UAPI_LINUX_SHMIPC_H */

@@ -113,4 +113,98 @@ enum shmipc_death_how {
 	SHMIPC_DEATH_FENCED	= 4,	/* cut off by another process */
 };
 
+/* shmipc_dev_death.flags */
+#define SHMIPC_DEATH_CORE	0x1u	/* it left a core dump */
+#define SHMIPC_DEATH_OOM	0x2u	/* the out-of-memory killer had chosen it */
+#define SHMIPC_DEATH_CUT	0x4u	/* its mappings of the role still existed: SIGBUS there */
+
+#define SHMIPC_DEV_DEATHS_KEPT	64u	/* receipts, of the last deaths of a segment */
+
+/**
+ * struct shmipc_dev_death - the receipt of a death
+ * @seq:        1 for the segment's first death, and so on
+ * @how:        enum shmipc_death_how
+ * @code:       EXIT: the exit status; SIGNAL: the signal's number; otherwise 0
+ * @flags:      SHMIPC_DEATH_CORE and so on
+ * @pid:        in the reader's PID namespace; 0: it was in another
+ * @uid:        effective user of the process at attach, in the reader's user namespace
+ * @role:       enum shmipc_role
+ * @slot:       number of the slot
+ * @caps:       SHMIPC_PEER_CAP_*
+ * @generation: of the slot
+ * @start_ns:   CLOCK_BOOTTIME at the start of the process, as in /proc/PID/stat, in the
+ *              reader's time namespace
+ * @since_ns:   CLOCK_REALTIME of the attach
+ * @at_ns:      CLOCK_REALTIME of the death
+ * @mono_ns:    CLOCK_MONOTONIC of the death, in the reader's time namespace
+ * @pos:        this and the next eight were read from the shared memory at the death, and
+ *              mean the same as in struct shmipc_bpf_peer: its position; ~0: not known
+ * @messages:   sent or received by it
+ * @lag:        from @pos to what was published
+ * @behind:     the same, in messages
+ * @lost:       messages (subscribers)
+ * @holding:    messages in the pool (subscribers)
+ * @policy:     enum shmipc_policy (subscribers)
+ * @group:      from 1; 0: none (subscribers)
+ * @waits_for:  slot of the peer that it waited for; ~0: none (publishers)
+ * @comm:       name of the process at attach
+ *
+ * The signal or status is that of the process as wait(2) would return it, and is UNKNOWN
+ * if the process was reaped before its address space ended. SHMIPC_DEATH_OOM does not
+ * exclude that another signal came first.
+ */
+struct shmipc_dev_death {
+	__aligned_u64	seq;
+	__u32		how;
+	__u32		code;
+	__u32		flags;
+	__u32		pid;
+	__u32		uid;
+	__u32		role;
+	__u32		slot;
+	__u32		caps;
+	__aligned_u64	generation;
+	__aligned_u64	start_ns;
+	__aligned_u64	since_ns;
+	__aligned_u64	at_ns;
+	__aligned_u64	mono_ns;
+	__aligned_u64	pos;
+	__aligned_u64	messages;
+	__aligned_u64	lag;
+	__aligned_u64	behind;
+	__aligned_u64	lost;
+	__u32		holding;
+	__u32		policy;
+	__u32		group;
+	__u32		waits_for;
+	char		comm[16];
+};
+
+/**
+ * struct shmipc_dev_deaths - the next receipts, in the order of the deaths
+ * @size:        sizeof this struct
+ * @flags:       0
+ * @after:       only receipts with a larger number; 0: from the oldest that is kept
+ * @deaths:      pointer to struct shmipc_dev_death
+ * @count:       room at @deaths, in receipts; result: receipts written
+ * @death_bytes: sizeof struct shmipc_dev_death as the caller knows it; what this is more
+ *               than the kernel knows is written as 0
+ * @total:       result: deaths of the segment so far; the number of the last
+ * @lost:        result: deaths between @after and the last one written whose receipts
+ *               have been overwritten
+ *
+ * For everybody who has a descriptor of the segment. A receipt can be read as soon as the
+ * death shows in the peer table. Errors: EINVAL; E2BIG @death_bytes; EFAULT.
+ */
+struct shmipc_dev_deaths {
+	__u32		size;
+	__u32		flags;
+	__aligned_u64	after;
+	__aligned_u64	deaths;
+	__u32		count;
+	__u32		death_bytes;
+	__aligned_u64	total;
+	__aligned_u64	lost;
+};
+
 #endif /* _UAPI_LINUX_SHMIPC_DEV_PEER_H */
