@@ -237,6 +237,14 @@ static inline int dev_info(struct shmipc_dev_info *ret)
 	return err;
 }
 
+/* Not with a real-time kernel, which has no huge pages. */
+static inline bool dev_has_2_mib(void)
+{
+	struct shmipc_dev_info info;
+
+	return !dev_info(&info) && info.caps & SHMIPC_DEV_CAP_PMD;
+}
+
 static inline int dev_peer(int fd, uint32_t slot, struct shmipc_dev_peer *ret)
 {
 	struct shmipc_dev_peers r = { .size = sizeof(r), .first = slot, .count = 1,

@@ -38,7 +38,7 @@ SANITIZE = {
 }
 # They have deadlines of a second or two, and trace all there is.
 ALONE = ("trace",)
-KERNELS = os.environ.get("KERNELS", "6.1 6.12 7").split()
+KERNELS = os.environ.get("KERNELS", "6.1 6.12 6.12-rt 7").split()
 
 
 def make(key, *args):

@@ -10,7 +10,7 @@
 #:  make compare        the cost of dev against mem, on the kernel KERNEL
 #:  make sample-cost    the cost of the module's sampler, on the kernel KERNEL
 KERNEL	?= 6.1
-KERNELS	?= 6.1 6.12 7
+KERNELS	?= 6.1 6.12 6.12-rt 7
 B	?= build
 KSELFTEST ?= $(shell tools/setup kselftest)
 
