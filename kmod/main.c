@@ -39,6 +39,7 @@ static void __exit shmipc_exit(void)
 
 module_init(shmipc_init);
 module_exit(shmipc_exit);
+MODULE_AUTHOR("The shmipc developers");
 MODULE_DESCRIPTION("Shared memory segments with roles, owners and waiting");
 MODULE_VERSION("0.1.0");
 MODULE_LICENSE("GPL");
