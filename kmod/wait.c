@@ -3,7 +3,9 @@
  * wait.c - sleeping on a 32-bit word of the segment, and waking
  *
  * The sleeper queues itself, then reads the word; the waker stores to the word,
- * then reads the queue under its lock. So one of the two sees the other.
+ * then reads the queue under its lock. So one of the two sees the other: if the sleeper
+ * has the lock first, the waker finds it, else the sleeper's lock acquires what the waker
+ * stored. This needs no other barrier.
  * A few queues serve all words, by hash; a waker skips the sleepers of other words.
  * When a peer attaches, leaves or dies, the sleepers that watch it are woken, after its
  * slot was written. A waker visits a bounded number of sleepers at a time, with
@@ -162,17 +164,23 @@ static int wake_waiter(struct wait_queue_entry *entry, unsigned int mode, int fl
 	return ret;
 }
 
+/* The time @ns of a clock that is ahead of the kernel's by @ahead; it may be behind. */
+static ktime_t deadline_shift(u64 ns, s64 ahead)
+{
+	if (ns > KTIME_MAX)
+		return KTIME_MAX;
+	if (ahead > 0)
+		return ns < (u64)ahead ? 0 : ns - ahead;
+	return min_t(u64, ns - ahead, KTIME_MAX);
+}
+
 /* Convert a deadline of the caller's time namespace to the kernel's clock. */
 ktime_t shmipc_deadline_host(u64 ns)
 {
 	struct timespec64 offset = { 0 };
-	s64 shift;
 
 	timens_add_monotonic(&offset);
-	shift = timespec64_to_ns(&offset);
-	if (ns > KTIME_MAX)
-		return KTIME_MAX;
-	return shift > 0 && ns < shift ? 0 : ns - shift;
+	return deadline_shift(ns, timespec64_to_ns(&offset));
 }
 
 /* Sleep once. Return: 0 woken, for any reason; -ETIMEDOUT; -ERESTARTSYS. */
@@ -296,8 +304,6 @@ void shmipc_wake_peer(struct shmipc_segment *seg, u32 slot)
 
 	/* A reader of the new number sees the slot as it was written before. */
 	atomic_fetch_inc_release((atomic_t *)peer_seq(seg));
-	/* Store the word and the number, then read the queues; sleepers do the reverse. */
-	smp_mb();
 	wake_queues(seg, &key);
 }
 
@@ -306,8 +312,6 @@ void shmipc_wake_all(struct shmipc_segment *seg)
 {
 	struct shmipc_wake_key key = { .all = true };
 
-	/* The pages are gone, then read the queues; sleepers do the reverse. */
-	smp_mb();
 	wake_queues(seg, &key);
 }
 
@@ -383,9 +387,8 @@ __poll_t shmipc_poll(struct file *file, struct poll_table_struct *table)
 	struct shmipc_watch watch;
 	__poll_t events = 0;
 
+	/* Queue, then read the words; the waker stores, then reads the queues. */
 	poll_wait(file, &sf->poll_wq, table);
-	/* Queue, then read the words; the waker stores, then reads the queue. */
-	smp_mb();
 	if (!READ_ONCE(sf->poll_on) ||
 	    shmipc_watch_init(&watch, seg, READ_ONCE(sf->poll_off), READ_ONCE(sf->poll_val),
 			      READ_ONCE(sf->poll_peer), READ_ONCE(sf->poll_peer_val)))

@@ -273,6 +273,11 @@ static void run_thread(struct model_thread *t, int start)
 	model_me = &model_threads[0];
 }
 
+int model_self(void)
+{
+	return (int)(model_me - model_threads);
+}
+
 enum model_state model_state(int t)
 {
 	return model_threads[t].state;
@@ -310,6 +315,7 @@ static int key_of(const struct model_thread *t)
 	switch ((int)t->op) {
 	case OP_RMW:
 	case OP_STORE:
+	case OP_LOCK:
 		return t->loc->n;
 	case OP_FUTEX_WAIT:
 		return t->loc->wakes;
@@ -348,6 +354,10 @@ static int add(struct alternative *list, int n, int i, int awake)
 			list[n++].m = (uint8_t)m;
 		}
 		break;
+	case OP_LOCK:
+		if (l->hist[l->n - 1].val)
+			break;
+		/* fallthrough */
 	case OP_RMW:
 	case OP_STORE:
 	case OP_FENCE:

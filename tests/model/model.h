@@ -54,6 +54,9 @@ extern void (*model_guard)(uintptr_t at);
 /* Return: the thread's number. @mortal: it may die at any step. */
 int model_spawn(const char *name, void (*fn)(void *), void *arg, int mortal);
 
+/* Return: the number of this thread. */
+int model_self(void);
+
 /* Wait until thread @t has ended; then all its stores are visible. Return: its state. */
 enum model_state model_join(int t);
 

@@ -35,6 +35,7 @@ enum model_kind {
 	MODEL_FUTEX_WAIT,
 	MODEL_FUTEX_WAKE,
 	MODEL_DEATH,
+	MODEL_LOCK,
 	MODEL_KINDS,
 };
 
@@ -50,6 +51,7 @@ void model_store(struct model_at at, volatile void *p, size_t bytes, uint64_t v)
 int model_cas(struct model_at at, volatile void *p, size_t bytes, void *expected, uint64_t v);
 uint64_t model_rmw(struct model_at at, volatile void *p, size_t bytes, uint64_t v);
 void model_fence(struct model_at at);
+void model_lock(struct model_at at, uint64_t *p);
 void model_copy(struct model_at at, void *dst, const void *src, size_t n);
 
 #define MODEL_AT(k)	((struct model_at){ __FILE__, __LINE__, (k), __func__ })

@@ -34,6 +34,7 @@ static const char *short_name(const char *file)
 static const char *variant(enum model_kind kind, int v)
 {
 	static const char *const update[] = { "without acquire", "without release" };
+	static const char *const lock[] = { "without acquire", "removed" };
 	static const char *const full[] = { "removed", "made acquire and release" };
 
 	switch ((int)kind) {
@@ -48,6 +49,8 @@ static const char *variant(enum model_kind kind, int v)
 	case MODEL_FETCH_OR:
 	case MODEL_EXCHANGE:
 		return v <= 2 ? update[v - 1] : NULL;
+	case MODEL_LOCK:
+		return v <= 2 ? lock[v - 1] : NULL;
 	case MODEL_FENCE_SEQ_CST:
 		return v <= 2 ? full[v - 1] : NULL;
 	}
@@ -62,7 +65,7 @@ static const char *kind_name(enum model_kind kind)
 		[MODEL_EXCHANGE] = "exchange", [MODEL_FENCE_ACQUIRE] = "fence acquire",
 		[MODEL_FENCE_RELEASE] = "fence release",
 		[MODEL_FENCE_SEQ_CST] = "fence seq_cst",
-		[MODEL_BARRIER_LIGHT] = "barrier light",
+		[MODEL_BARRIER_LIGHT] = "barrier light", [MODEL_LOCK] = "lock",
 	};
 
 	return names[kind] ? names[kind] : "?";

@@ -158,7 +158,7 @@ void model_trace_at(struct model_at at, const struct model_loc *l, int m, uint64
 		"", "load relaxed", "load acquire", "store relaxed", "store release", "cas",
 		"fetch_or", "exchange", "fence acquire", "fence release", "fence seq_cst",
 		"barrier light", "barrier heavy", "plain read", "plain write", "racy read",
-		"racy write", "await", "join", "futex wait", "futex wake", "DIES",
+		"racy write", "await", "join", "futex wait", "futex wake", "DIES", "lock",
 	};
 	const char *base = at.file ? strrchr(at.file, '/') : NULL;
 	char where[64], place[64] = "";
@@ -416,6 +416,29 @@ uint64_t model_rmw(struct model_at at, volatile void *p, size_t bytes, uint64_t 
 	was = l->hist[l->n - 1].val;
 	do_update(at, l, at.kind == MODEL_FETCH_OR ? was | v : v);
 	return was;
+}
+
+/*
+ * A kernel's spinlock, which is 0 or 1: waits until it is 0, and makes it 1. Only an acquire;
+ * it is released by a store.
+ */
+void model_lock(struct model_at at, uint64_t *p)
+{
+	struct model_loc *l;
+	int how;
+
+	if (!model_me || model_me_is_main())
+		return;
+	how = mutant(at);
+	l = loc_get(p, sizeof(*p));
+	model_arrive(at, 1);
+	if (how == 2)
+		return;
+	model_stop_here(OP_LOCK, l, 0);
+	order_check(l);
+	do_read(at, l, l->n - 1, how != 1);
+	do_write(at, l, 1, &l->hist[l->n - 1].view, MODEL_ATOMIC_W);
+	model_trace_at(at, l, l->n - 1, 1, "");
 }
 
 static void user(unsigned *users)

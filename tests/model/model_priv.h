@@ -58,6 +58,7 @@ enum model_op {
 	OP_CAS,
 	OP_RMW,
 	OP_STORE,
+	OP_LOCK,	/* an update, while the word is 0 */
 	OP_FENCE,
 	OP_JOIN,
 	OP_FUTEX_WAIT,
