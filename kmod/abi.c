@@ -49,7 +49,7 @@ static int do_info(void __user *uarg)
 		return err;
 	r.abi = SHMIPC_ABI_VERSION;
 	r.caps = SHMIPC_DEV_CAP_WAIT | SHMIPC_DEV_CAP_POLL | SHMIPC_DEV_CAP_COMMIT |
-		 SHMIPC_DEV_CAP_DEATHS;
+		 SHMIPC_DEV_CAP_DEATHS | SHMIPC_DEV_CAP_FENCE;
 	if (SHMIPC_HAS_URING)
 		r.caps |= SHMIPC_DEV_CAP_URING;
 	if (IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE) && PMD_SHIFT == SHMIPC_CHUNK_SHIFT)
@@ -422,6 +422,15 @@ static int do_commit(struct shmipc_file *sf, struct shmipc_segment *seg, fmode_t
 	return err ? err : werr;
 }
 
+static int do_fence(struct shmipc_file *sf, struct shmipc_segment *seg, fmode_t mode,
+		    void __user *uarg)
+{
+	struct shmipc_dev_fence r;
+	int err = ARG_READ(&r, shmipc_dev_fence, deadline_ns, uarg);
+
+	return err ? err : shmipc_fence(seg, &r);
+}
+
 typedef int (*segment_ioctl)(struct shmipc_file *sf, struct shmipc_segment *seg, fmode_t mode,
 			     void __user *uarg);
 
@@ -448,6 +457,8 @@ static segment_ioctl segment_ioctl_of(unsigned int cmd)
 		return do_pages;
 	case SHMIPC_IOC_COMMIT:
 		return do_commit;
+	case SHMIPC_IOC_FENCE:
+		return do_fence;
 	default:
 		return NULL;
 	}

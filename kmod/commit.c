@@ -11,20 +11,23 @@
 
 #include "trace.h"
 
-/* May the caller commit or uncommit this range? Return: 0; -EACCES. */
+/* May the caller commit or uncommit this range? Return: 0; -EACCES; -ECONNRESET fenced. */
 static int check_role(struct shmipc_file *sf, struct shmipc_segment *seg, fmode_t mode, u64 off,
 		      u64 end)
 {
 	struct shmipc_peer *peer;
-	bool ok;
+	int err = 0;
 
 	if (mode & FMODE_WRITE && shmipc_region_allows(seg, off, end, SHMIPC_ROLE_NONE))
 		return 0;
 	spin_lock(&seg->lock);
 	peer = shmipc_peer_find_locked(sf, current->mm);
-	ok = peer && shmipc_region_allows(seg, off, end, peer->role);
+	if (!peer || !shmipc_region_allows(seg, off, end, peer->role))
+		err = -EACCES;
+	else if (peer->fenced)
+		err = -ECONNRESET;
 	spin_unlock(&seg->lock);
-	return ok ? 0 : -EACCES;
+	return err;
 }
 
 /* May a process with @role write any part of [@off, @end)? */

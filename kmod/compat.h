@@ -73,6 +73,25 @@ static inline unsigned int shmipc_ipc_ns_refs(struct ipc_namespace *ns)
 #endif
 }
 
+/* How often a folio of a file is mapped, in parts or as a whole. */
+static inline int shmipc_folio_mapcount(struct folio *folio)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 10, 0)
+	long i, n = folio_nr_pages(folio), maps = 0, whole;
+
+	for (i = 0; i < n; i++)
+		maps += atomic_read(&folio_page(folio, i)->_mapcount) + 1;
+	if (n == 1)
+		return maps;
+	whole = folio_entire_mapcount(folio);
+	if (LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0))
+		maps -= whole * n;	/* counted in each page, too */
+	return maps + whole;
+#else
+	return folio_mapcount(folio);
+#endif
+}
+
 /* io_uring commands: the bytes of the sqe, and completion. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0)
 #include <linux/io_uring.h>

@@ -62,7 +62,7 @@ static vm_fault_t map_fault(struct vm_fault *vmf)
 	while (page == ERR_PTR(-ENOENT) && !shmipc_commit_fault(seg, off));
 	if (IS_ERR(page))
 		return VM_FAULT_SIGBUS;
-	/* Under the page's lock: either peer_cut() waits for us, or we see that it has begun. */
+	/* Under the page's lock: either shmipc_fence_cut() waits for us, or we see that it has begun. */
 	if (peer && READ_ONCE(peer->cut)) {
 		unlock_page(page);
 		put_page(page);
@@ -101,25 +101,28 @@ bool shmipc_region_allows(const struct shmipc_segment *seg, u64 off, u64 end, u3
 	return false;
 }
 
-/* May the caller map [@off, @end) for writing? Return: 0; -EACCES. */
+/* May the caller map [@off, @end) for writing? Return: 0; -EACCES; -ECONNRESET fenced. */
 static int map_writable(struct shmipc_file *sf, struct shmipc_segment *seg,
 			struct vm_area_struct *vma, u64 off, u64 end)
 {
 	struct shmipc_peer *peer;
+	int err = 0;
 
 	if (shmipc_region_allows(seg, off, end, SHMIPC_ROLE_NONE))
 		return 0;
 	spin_lock(&seg->lock);
 	peer = shmipc_peer_find_locked(sf, vma->vm_mm);
-	if (peer && shmipc_region_allows(seg, off, end, peer->role)) {
+	if (!peer || !shmipc_region_allows(seg, off, end, peer->role)) {
+		err = -EACCES;
+	} else if (peer->fenced) {
+		err = -ECONNRESET;
+	} else {
 		shmipc_peer_get(peer);
 		peer->maps++;
-	} else {
-		peer = NULL;
 	}
 	spin_unlock(&seg->lock);
-	if (!peer)
-		return -EACCES;
+	if (err)
+		return err;
 	vma->vm_private_data = peer;
 	vm_flags_set(vma, VM_DONTCOPY);
 	return 0;

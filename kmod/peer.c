@@ -94,9 +94,43 @@ static void slot_write_gone(struct shmipc_segment *seg, const struct shmipc_peer
 }
 
 /*
- * The only transition out of ATTACHED; wakes all sleepers. @how: of a death, if the
- * caller knows it. @allow_maps: also if there are writable mappings of the role.
- * Return: 0; -ESRCH another caller has made the transition; -EBUSY mapped.
+ * The only transition out of ATTACHED. @death: of one that died; *@ret_old: for slot_tell().
+ * False: it was made before.
+ */
+static bool slot_leave_locked(struct shmipc_peer *peer, enum shmipc_peer_state state,
+			      const struct shmipc_death *death, struct shmipc_peer **ret_old)
+{
+	struct shmipc_segment *seg = peer->seg;
+
+	if (peer->state != SHMIPC_PEER_ATTACHED)
+		return false;
+	/* A process that learns of the death can read its receipt. */
+	if (state == SHMIPC_PEER_DIED)
+		shmipc_death_keep_locked(seg, peer, death, ret_old);
+	WRITE_ONCE(peer->state, state);
+	seg->role_count[peer->role]--;
+	WRITE_ONCE(seg->attached, seg->attached - 1);
+	slot_write_gone(seg, peer, state);
+	return true;
+}
+
+/* After the transition: wake all that watch it. @forgotten: its receipt was overwritten; or NULL. */
+static void slot_tell(struct shmipc_peer *peer, enum shmipc_peer_state state,
+		      struct shmipc_peer *forgotten)
+{
+	if (forgotten)
+		shmipc_peer_put(forgotten);
+	shmipc_wake_peer(peer->seg, peer->slot);
+	if (state == SHMIPC_PEER_DIED)
+		trace_shmipc_death(peer->seg, peer);
+	else
+		trace_shmipc_detach(peer->seg, peer);
+}
+
+/*
+ * Its address space gives up the role, or ends; one that was fenced has left its slot
+ * before. @how: of a death, if the caller knows it. @allow_maps: also if there are writable
+ * mappings of the role. Return: 0; -ESRCH another caller has done it; -EBUSY mapped.
  */
 static int peer_gone(struct shmipc_peer *peer, enum shmipc_peer_state state,
 		     enum shmipc_death_how how, bool allow_maps)
@@ -105,12 +139,12 @@ static int peer_gone(struct shmipc_peer *peer, enum shmipc_peer_state state,
 	struct shmipc_owner *owner = peer->owner;
 	struct shmipc_peer *forgotten = NULL;
 	struct shmipc_death death;
-	bool listed;
+	bool listed, left;
 
 	if (state == SHMIPC_PEER_DIED)
 		shmipc_death_ask(peer, how, &death);
 	spin_lock(&seg->lock);
-	if (peer->state != SHMIPC_PEER_ATTACHED) {
+	if (list_empty(&peer->file_node)) {
 		spin_unlock(&seg->lock);
 		return -ESRCH;
 	}
@@ -118,22 +152,14 @@ static int peer_gone(struct shmipc_peer *peer, enum shmipc_peer_state state,
 		spin_unlock(&seg->lock);
 		return -EBUSY;
 	}
-	/* A process that learns of the death can read its receipt. */
-	if (state == SHMIPC_PEER_DIED)
-		shmipc_death_keep_locked(seg, peer, &death, &forgotten);
-	WRITE_ONCE(peer->state, state);
-	seg->role_count[peer->role]--;
-	WRITE_ONCE(seg->attached, seg->attached - 1);
+	/* On the list, so the file exists. */
+	if (peer->fenced)
+		WRITE_ONCE(peer->file->fenced, peer->file->fenced - 1);
 	list_del_init(&peer->file_node);
-	slot_write_gone(seg, peer, state);
+	left = slot_leave_locked(peer, state, &death, &forgotten);
 	spin_unlock(&seg->lock);
-	if (forgotten)
-		shmipc_peer_put(forgotten);
-	shmipc_wake_peer(seg, peer->slot);
-	if (state == SHMIPC_PEER_DIED)
-		trace_shmipc_death(seg, peer);
-	else
-		trace_shmipc_detach(seg, peer);
+	if (left)
+		slot_tell(peer, state, forgotten);
 
 	spin_lock(&owner->lock);
 	listed = !list_empty(&peer->owner_node);
@@ -165,19 +191,23 @@ static bool peer_runs(const struct shmipc_peer *peer)
 	return runs;
 }
 
-/* Take the pages of its role away from its mappings, which fault with SIGBUS from now on. */
-static void peer_cut(struct shmipc_peer *peer)
+/*
+ * It was fenced, and can write nothing any more: dead for all others. It stays on its
+ * file's list, by which it learns that, until it leaves.
+ */
+void shmipc_peer_fence_end(struct shmipc_peer *peer)
 {
 	struct shmipc_segment *seg = peer->seg;
-	u32 i;
+	struct shmipc_peer *forgotten = NULL;
+	struct shmipc_death death;
+	bool left;
 
-	WRITE_ONCE(peer->cut, true);
-	for (i = 0; i < seg->nregions; i++) {
-		const struct shmipc_dev_region *g = &seg->region[i];
-
-		if (g->roles & 1u << peer->role)
-			shmipc_fault_unmap(&seg->mem, g->off, g->off + g->bytes);
-	}
+	shmipc_death_ask(peer, SHMIPC_DEATH_FENCED, &death);
+	spin_lock(&seg->lock);
+	left = slot_leave_locked(peer, SHMIPC_PEER_DIED, &death, &forgotten);
+	spin_unlock(&seg->lock);
+	if (left)
+		slot_tell(peer, SHMIPC_PEER_DIED, forgotten);
 }
 
 /* Its process has ended, or runs another program, while its address space may still exist. */
@@ -189,7 +219,7 @@ static void peer_die(struct shmipc_peer *peer)
 	mapped = peer->maps;
 	spin_unlock(&peer->seg->lock);
 	if (mapped)
-		peer_cut(peer);
+		shmipc_fence_cut(peer);
 	(void)peer_gone(peer, SHMIPC_PEER_DIED, SHMIPC_DEATH_UNKNOWN, true);
 }
 
@@ -263,7 +293,23 @@ struct shmipc_peer *shmipc_peer_find_locked(struct shmipc_file *sf, struct mm_st
 	return NULL;
 }
 
-static struct shmipc_peer *slot_get_locked(const struct shmipc_segment *seg, u32 slot)
+/* Was @mm fenced as a peer on this file, and has not left yet? */
+bool shmipc_peer_is_fenced(struct shmipc_file *sf, struct mm_struct *mm)
+{
+	struct shmipc_peer *peer;
+	bool fenced;
+
+	if (likely(!READ_ONCE(sf->fenced)))
+		return false;
+	spin_lock(&sf->seg->lock);
+	peer = shmipc_peer_find_locked(sf, mm);
+	fenced = peer && peer->fenced;
+	spin_unlock(&sf->seg->lock);
+	return fenced;
+}
+
+/* The last peer in a slot, or NULL. */
+struct shmipc_peer *shmipc_peer_at_locked(const struct shmipc_segment *seg, u32 slot)
 {
 	return rcu_dereference_protected(seg->slot[slot], lockdep_is_held(&seg->lock));
 }
@@ -274,28 +320,32 @@ static int slot_find_locked(const struct shmipc_segment *seg, u32 min, u32 max)
 	u32 i;
 
 	for (i = array_index_nospec(min, seg->peers); i <= max; i++) {
-		peer = slot_get_locked(seg, i);
+		peer = shmipc_peer_at_locked(seg, i);
 		if (!peer || peer->state != SHMIPC_PEER_ATTACHED)
 			return i;
 	}
 	return -EBUSY;
 }
 
-/* Put @peer into a free slot; *@ret_old is the slot's previous peer. Return: 0; -EBUSY. */
+/*
+ * Put @peer into a free slot; *@ret_old is the slot's previous peer. Return: 0; -EBUSY;
+ * -ECONNRESET this address space was fenced on this file.
+ */
 static int slot_take_locked(struct shmipc_file *sf, struct shmipc_segment *seg,
 			    struct shmipc_peer *peer, const struct shmipc_dev_attach *req,
 			    struct shmipc_peer **ret_old)
 {
-	struct shmipc_peer *old;
+	struct shmipc_peer *old = shmipc_peer_find_locked(sf, peer->mm);
 	int slot;
 
-	if (shmipc_peer_find_locked(sf, peer->mm) ||
-	    seg->role_count[peer->role] >= seg->role_max[peer->role])
+	if (old)
+		return old->fenced ? -ECONNRESET : -EBUSY;
+	if (seg->role_count[peer->role] >= seg->role_max[peer->role])
 		return -EBUSY;
 	slot = slot_find_locked(seg, req->slot_min, req->slot_max);
 	if (slot < 0)
 		return slot;
-	old = slot_get_locked(seg, slot);
+	old = shmipc_peer_at_locked(seg, slot);
 	peer->slot = slot;
 	peer->generation = old ? old->generation + 1 : 1;
 	peer->state = SHMIPC_PEER_ATTACHED;
@@ -415,7 +465,7 @@ static void file_forget(struct shmipc_file *sf, struct shmipc_segment *seg)
 
 	spin_lock(&seg->lock);
 	for (i = 0; i < seg->peers; i++) {
-		peer = slot_get_locked(seg, i);
+		peer = shmipc_peer_at_locked(seg, i);
 		if (peer && peer->file == sf)
 			peer->file = NULL;
 	}
@@ -494,7 +544,7 @@ void shmipc_peer_info(struct shmipc_segment *seg, u32 slot, struct shmipc_dev_pe
 	memset(ret, 0, sizeof(*ret));
 	ret->slot = slot;
 	spin_lock(&seg->lock);
-	peer = slot_get_locked(seg, slot);
+	peer = shmipc_peer_at_locked(seg, slot);
 	if (peer) {
 		ret->state = peer->state;
 		ret->role = peer->role;
@@ -504,7 +554,8 @@ void shmipc_peer_info(struct shmipc_segment *seg, u32 slot, struct shmipc_dev_pe
 		ret->generation = peer->generation;
 		ret->since_ns = peer->since_ns;
 		ret->maps = peer->maps;
-		ret->flags = peer->file ? SHMIPC_DEV_PEER_OPEN : 0;
+		ret->flags = (peer->file ? SHMIPC_DEV_PEER_OPEN : 0) |
+			     (peer->fenced ? SHMIPC_DEV_PEER_FENCED : 0);
 		memcpy(ret->comm, peer->comm, sizeof(ret->comm));
 	}
 	spin_unlock(&seg->lock);

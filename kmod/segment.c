@@ -192,6 +192,7 @@ static struct shmipc_segment *segment_new(const struct shmipc_dev_create *r)
 	if (!seg)
 		return NULL;
 	kref_init(&seg->ref);
+	seg->user_ns = get_user_ns(current_user_ns());
 	spin_lock_init(&seg->lock);
 	shmipc_wait_init(seg);
 	INIT_LIST_HEAD(&seg->table_node);
@@ -212,6 +213,7 @@ static struct shmipc_segment *segment_new(const struct shmipc_dev_create *r)
 	get_random_bytes(seg->id, sizeof(seg->id));
 	seg->slot = kvcalloc(r->peers, sizeof(*seg->slot), GFP_KERNEL_ACCOUNT);
 	if (!seg->slot) {
+		put_user_ns(seg->user_ns);
 		kfree(seg);
 		return NULL;
 	}
@@ -301,6 +303,7 @@ static void segment_free(struct shmipc_segment *seg)
 	shmipc_limit_uncharge(seg);
 	shmipc_death_free(seg);
 	kvfree(seg->slot);
+	put_user_ns(seg->user_ns);
 	kfree_rcu(seg, rcu);
 }
 

@@ -58,6 +58,7 @@
 struct mem_cgroup;
 struct seq_file;
 struct shmipc_user;
+struct user_namespace;
 
 /* 2 MiB of the segment's offsets: one large page, or small ones with gaps. */
 struct shmipc_chunk {
@@ -124,6 +125,7 @@ struct shmipc_segment {
 	umode_t mode;
 	kuid_t uid;
 	kgid_t gid;
+	struct user_namespace *user_ns;	/* its creator's */
 	u8 id[16];
 	u32 name_len;
 	char name[SHMIPC_NAME_MAX + 1];
@@ -173,6 +175,7 @@ struct shmipc_file {
 	struct shmipc_segment *seg;	/* with a reference */
 	struct list_head peers;		/* seg->lock */
 	bool attached_once;
+	u32 fenced;			/* how many of @peers are; written under seg->lock */
 	atomic_t waits;			/* WAITs at present, also of io_uring */
 	spinlock_t uring_lock;
 	struct list_head uring_waits;	/* uring_lock */
@@ -215,6 +218,7 @@ struct shmipc_peer {
 	u32 caps;
 	u32 maps;			/* seg->lock */
 	bool cut;			/* its writable mappings have no pages any more */
+	bool fenced;			/* seg->lock; on the file's list until it leaves */
 	enum shmipc_peer_state state;	/* seg->lock */
 	u64 generation;
 	s64 since_ns;
@@ -302,6 +306,9 @@ void shmipc_peer_flush(struct shmipc_file *sf);
 struct shmipc_peer *shmipc_peer_find_locked(struct shmipc_file *sf, struct mm_struct *mm);
 void shmipc_peer_get(struct shmipc_peer *peer);
 void shmipc_peer_put(struct shmipc_peer *peer);
+struct shmipc_peer *shmipc_peer_at_locked(const struct shmipc_segment *seg, u32 slot);
+bool shmipc_peer_is_fenced(struct shmipc_file *sf, struct mm_struct *mm);
+void shmipc_peer_fence_end(struct shmipc_peer *peer);
 void shmipc_peer_info(struct shmipc_segment *seg, u32 slot, struct shmipc_dev_peer *ret);
 void shmipc_peer_exit(void);
 
@@ -313,6 +320,13 @@ void shmipc_death_keep_locked(struct shmipc_segment *seg, struct shmipc_peer *pe
 void shmipc_death_free(struct shmipc_segment *seg);
 u64 shmipc_death_count(struct shmipc_segment *seg);
 bool shmipc_death_next(struct shmipc_segment *seg, u64 after, struct shmipc_dev_death *ret);
+
+/* fence.c */
+void shmipc_fence_cut(struct shmipc_peer *peer);
+int shmipc_fence(struct shmipc_segment *seg, const struct shmipc_dev_fence *req);
+
+/* pin.c */
+bool shmipc_pin_found(struct shmipc_memory *mem, u64 off, u64 end);
 
 /* wait.c */
 struct wait_queue_head *shmipc_wait_queue(struct shmipc_segment *seg, u64 off);

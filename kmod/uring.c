@@ -143,6 +143,8 @@ static int uring_wait_issue(struct io_uring_cmd *cmd, struct shmipc_file *sf,
 	err = shmipc_wait_read(&req, u64_to_user_ptr(uptr));
 	if (err)
 		return err;
+	if (shmipc_peer_is_fenced(sf, current->mm))
+		return -ECONNRESET;
 	err = shmipc_watch_init(&watch, seg, req.off, req.val, req.peer, req.peer_val);
 	if (err)
 		return err;
@@ -160,7 +162,9 @@ static int uring_wait_issue(struct io_uring_cmd *cmd, struct shmipc_file *sf,
 	wait_start(w, &req);
 	/* Queue, then read the words; the waker stores, then reads the queue. */
 	smp_mb();
-	if (shmipc_watch_moved(&watch))
+	if (shmipc_peer_is_fenced(sf, current->mm))
+		(void)wait_claim(w, -ECONNRESET);
+	else if (shmipc_watch_moved(&watch))
 		(void)wait_claim(w, -EAGAIN);
 	shmipc_watch_end(&watch);
 	wait_put(w);

@@ -241,9 +241,11 @@ int shmipc_wait(struct shmipc_file *sf, const struct shmipc_dev_wait *req)
 	struct waiter w = { .off = req->off, .peer = req->peer };
 	struct wait_queue_head *wq = shmipc_wait_queue(seg, req->off);
 	struct shmipc_watch watch;
-	bool taken;
+	bool taken, moved;
 	int err;
 
+	if (shmipc_peer_is_fenced(sf, current->mm))
+		return -ECONNRESET;
 	err = shmipc_watch_init(&watch, seg, req->off, req->val, req->peer, req->peer_val);
 	if (err)
 		return err;
@@ -258,7 +260,10 @@ int shmipc_wait(struct shmipc_file *sf, const struct shmipc_dev_wait *req)
 		prepare_to_wait_exclusive(wq, &w.entry, TASK_INTERRUPTIBLE);
 	else
 		prepare_to_wait(wq, &w.entry, TASK_INTERRUPTIBLE);
-	if (shmipc_watch_moved(&watch)) {
+	moved = shmipc_watch_moved(&watch);
+	/* A sleeper needs no reference: it is woken when its page is removed. See pin.c. */
+	shmipc_watch_end(&watch);
+	if (moved || shmipc_peer_is_fenced(sf, current->mm)) {
 		err = -EAGAIN;
 	} else {
 		trace_shmipc_wait(seg, req->off, req->val);
@@ -266,8 +271,12 @@ int shmipc_wait(struct shmipc_file *sf, const struct shmipc_dev_wait *req)
 	}
 	taken = unqueue(wq, &w);
 	shmipc_wait_end(sf);
-	shmipc_watch_end(&watch);
-	if (taken)
+	if (shmipc_peer_is_fenced(sf, current->mm)) {
+		/* Not to look again. A wake for one is for another one. */
+		if (taken && req->flags & SHMIPC_DEV_EXCLUSIVE)
+			(void)shmipc_wake(seg, req->off, 1);
+		err = -ECONNRESET;
+	} else if (taken)
 		err = 0;
 	else if (!err && signal_pending(current))
 		err = -ERESTARTSYS;
@@ -389,10 +398,12 @@ __poll_t shmipc_poll(struct file *file, struct poll_table_struct *table)
 
 	/* Queue, then read the words; the waker stores, then reads the queues. */
 	poll_wait(file, &sf->poll_wq, table);
+	if (READ_ONCE(sf->fenced))
+		events = EPOLLERR;
 	if (!READ_ONCE(sf->poll_on) ||
 	    shmipc_watch_init(&watch, seg, READ_ONCE(sf->poll_off), READ_ONCE(sf->poll_val),
 			      READ_ONCE(sf->poll_peer), READ_ONCE(sf->poll_peer_val)))
-		return 0;
+		return events;
 	if (watch_word_moved(&watch))
 		events |= EPOLLIN | EPOLLRDNORM;
 	if (watch_peer_moved(&watch))

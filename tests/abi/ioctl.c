@@ -224,6 +224,14 @@ AT(shmipc_dev_commit, changed, 32);
 AT(shmipc_dev_commit, limit, 40);
 AT(shmipc_dev_commit, reserved1, 44);
 
+SIZE(shmipc_dev_fence, 32);
+AT(shmipc_dev_fence, size, 0);
+AT(shmipc_dev_fence, flags, 4);
+AT(shmipc_dev_fence, slot, 8);
+AT(shmipc_dev_fence, reserved, 12);
+AT(shmipc_dev_fence, generation, 16);
+AT(shmipc_dev_fence, deadline_ns, 24);
+
 PIN(SHMIPC_IOC_INFO == 0xbc00);
 PIN(SHMIPC_IOC_CREATE == 0xbc01);
 PIN(SHMIPC_IOC_OPEN == 0xbc02);
@@ -240,3 +248,4 @@ PIN(SHMIPC_IOC_PAGES == 0xbc0c);
 PIN(SHMIPC_IOC_JOIN == 0xbc0d);
 PIN(SHMIPC_IOC_COMMIT == 0xbc0e);
 PIN(SHMIPC_IOC_DEATHS == 0xbc0f);
+PIN(SHMIPC_IOC_FENCE == 0xbc10);

@@ -22,6 +22,7 @@ union any {
 	struct shmipc_dev_deaths deaths;
 	struct shmipc_dev_pages pages;
 	struct shmipc_dev_commit commit;
+	struct shmipc_dev_fence fence;
 	unsigned char bytes[8192];
 };
 
@@ -47,6 +48,7 @@ static const struct {
 	{ "DEATHS", SHMIPC_IOC_DEATHS, sizeof(struct shmipc_dev_deaths), true },
 	{ "PAGES", SHMIPC_IOC_PAGES, sizeof(struct shmipc_dev_pages), true },
 	{ "COMMIT", SHMIPC_IOC_COMMIT, sizeof(struct shmipc_dev_commit), true },
+	{ "FENCE", SHMIPC_IOC_FENCE, sizeof(struct shmipc_dev_fence), true },
 };
 
 #define N_IOCTLS (sizeof(ioctls) / sizeof(ioctls[0]))
@@ -128,15 +130,18 @@ static void good(union any *a, unsigned int i, struct make *m, struct shmipc_dev
 /* Run ioctl @i on a descriptor that suits it, and return its result. Undoes its effect. */
 static int try_ioctl(int dev, int fd, unsigned int i, union any *a)
 {
+	struct shmipc_dev_peer peer;
 	int ret;
 
-	if (ioctls[i].cmd == SHMIPC_IOC_DETACH)
+	if (ioctls[i].cmd == SHMIPC_IOC_DETACH || ioctls[i].cmd == SHMIPC_IOC_FENCE)
 		dev_attach(fd, SHMIPC_ROLE_READER);
+	if (ioctls[i].cmd == SHMIPC_IOC_FENCE && !dev_peer(fd, 0, &peer))
+		a->fence.generation = peer.generation;
 	if (ioctls[i].cmd == SHMIPC_IOC_COMMIT)
 		dev_attach(fd, SHMIPC_ROLE_PRODUCER);
 	ret = fd_ioctl(ioctls[i].bound ? fd : dev, ioctls[i].cmd, a);
 	if (ioctls[i].cmd == SHMIPC_IOC_ATTACH || ioctls[i].cmd == SHMIPC_IOC_DETACH ||
-	    ioctls[i].cmd == SHMIPC_IOC_COMMIT)
+	    ioctls[i].cmd == SHMIPC_IOC_COMMIT || ioctls[i].cmd == SHMIPC_IOC_FENCE)
 		dev_detach(fd);
 	if (ret > 0)
 		close(ret);
@@ -549,6 +554,25 @@ TEST_F(bad, ranges_to_commit)
 	EXPECT_EQ(CM(.reserved1 = 1), -EINVAL);
 	/* What a segment has without RESERVE it keeps. */
 	EXPECT_EQ(CM(.flags = SHMIPC_DEV_UNCOMMIT), -EINVAL);
+}
+
+TEST_F(bad, fences)
+{
+	struct shmipc_dev_fence f;
+
+	ASSERT_EQ(dev_attach(self->fd, SHMIPC_ROLE_PRODUCER), 0);
+#define FN(...) (f = (struct shmipc_dev_fence){ .size = sizeof(f), .generation = 1, __VA_ARGS__ },	\
+		 dev_ioctl(self->fd, SHMIPC_IOC_FENCE, &f))
+	EXPECT_EQ(FN(.flags = 2), -EINVAL);
+	EXPECT_EQ(FN(.flags = 1u << 31), -EINVAL);
+	EXPECT_EQ(FN(.reserved = 1), -EINVAL);
+	EXPECT_EQ(FN(.slot = SLOTS), -EINVAL);
+	EXPECT_EQ(FN(.slot = UINT32_MAX), -EINVAL);
+	EXPECT_EQ(FN(.slot = 1), -ESRCH);
+	EXPECT_EQ(dev_fence(self->fd, 0, UINT64_MAX), -ESRCH);
+	/* It is still attached, and not told anything. */
+	EXPECT_EQ(dev_attach(self->fd, SHMIPC_ROLE_PRODUCER), -EBUSY);
+	EXPECT_EQ(FN(.deadline_ns = UINT64_MAX), 0);
 }
 
 TEST_F(bad, ranges_to_map)

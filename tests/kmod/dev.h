@@ -273,6 +273,21 @@ static inline void *dev_map(int fd, uint64_t off, uint64_t bytes, int prot)
 	return mmap(NULL, bytes, prot, MAP_SHARED, fd, (off_t)off);
 }
 
+/* @deadline_ns: how long to wait for pins. */
+static inline int dev_fence_flags(int fd, uint32_t slot, uint64_t generation, uint64_t deadline_ns,
+				  uint32_t flags)
+{
+	struct shmipc_dev_fence r = { .size = sizeof(r), .flags = flags, .slot = slot,
+				      .generation = generation, .deadline_ns = deadline_ns };
+
+	return dev_ioctl(fd, SHMIPC_IOC_FENCE, &r);
+}
+
+static inline int dev_fence(int fd, uint32_t slot, uint64_t generation)
+{
+	return dev_fence_flags(fd, slot, generation, 0, 0);
+}
+
 /* The header page and the peer table, read-only. */
 static inline const struct shmipc_seg_hdr *dev_map_hdr(int fd)
 {

@@ -213,6 +213,20 @@ static int call_commit(void)
 	return 0;
 }
 
+/* It has nothing to fail, and so no role is left half taken. */
+static int call_fence(void)
+{
+	struct shmipc_dev_peer peer;
+	int ret = dev_attach(held, SHMIPC_ROLE_PRODUCER);
+
+	if (ret < 0)
+		return ret;
+	ret = dev_peer(held, 0, &peer);
+	if (!ret)
+		ret = dev_fence(held, 0, peer.generation);
+	return dev_detach(held) ?: ret;
+}
+
 static int call_list(void)
 {
 	struct shmipc_dev_stat s = { .size = sizeof(s) };
@@ -239,6 +253,7 @@ static const struct {
 	{ "create and unlink", call_persistent, 10 },
 	{ "io_uring wait", call_uring, 1 },
 	{ "stat, peers, deaths, info", call_stat, 1 },
+	{ "attach and fence", call_fence, 1 },
 	{ "commit", call_commit, 3 },	/* of the small pages; a large one has an alternative */
 };
 

@@ -102,7 +102,7 @@ static void do_create(struct state *s, int fd)
 
 static void do_random(struct state *s, int fd)
 {
-	unsigned long cmd = _IO(SHMIPC_IOC_MAGIC, rnd(s, 20));
+	unsigned long cmd = _IO(SHMIPC_IOC_MAGIC, rnd(s, 24));
 	uint64_t *p = (uint64_t *)(void *)s->scratch;
 	uint32_t i;
 
@@ -203,9 +203,21 @@ static void do_deaths(struct state *s, int fd)
 	(void)dev_deaths(fd, rnd(s, 2) ? rnd(s, 100) : odd_value(s), d, rnd(s, 5), NULL);
 }
 
+/* Usually a peer that exists, possibly ourselves. */
+static void do_fence(struct state *s, int fd)
+{
+	struct shmipc_dev_peer peer = { 0 };
+	uint32_t slot = rnd(s, SLOTS);
+
+	(void)dev_peer(fd, slot, &peer);
+	(void)dev_fence_flags(fd, slot, rnd(s, 8) ? peer.generation : odd_value(s),
+			      rnd(s, 2) ? 0 : now_ns() + rnd(s, 100000),
+			      rnd(s, 4) ? SHMIPC_DEV_FENCE_PINNED : 0);
+}
+
 static void do_good(struct state *s, int fd)
 {
-	switch (rnd(s, 11)) {
+	switch (rnd(s, 12)) {
 	case 0:
 		do_create(s, fd);
 		break;
@@ -234,6 +246,9 @@ static void do_good(struct state *s, int fd)
 		break;
 	case 9:
 		do_deaths(s, fd);
+		break;
+	case 10:
+		do_fence(s, fd);
 		break;
 	default:
 		keep(s, dev_join(fd, rnd(s, 4) ? 0 : SHMIPC_DEV_READ_ONLY));

@@ -30,6 +30,7 @@
 #define TASK_NORMAL	3
 #define WQ_FLAG_EXCLUSIVE	1
 #define EPOLLIN		1u
+#define EPOLLERR	8u
 #define EPOLLRDNORM	0x40u
 #define EPOLLHUP	0x10u
 #define SHMIPC_BUCKETS	2u
@@ -184,6 +185,7 @@ static inline void init_waitqueue_func_entry(struct wait_queue_entry *e, wait_qu
 
 struct task {
 	uint64_t timer_slack_ns;
+	void *mm;
 };
 extern struct task model_task;
 #define current		(&model_task)
@@ -217,6 +219,7 @@ struct page {
 #define page_folio(p)		(&(p)->folio)
 #define offset_in_page(off)	((off) & 4095)
 #define put_page(p)		((void)(p))
+#define shmipc_peer_is_fenced(sf, mm)	((void)(mm), (sf)->fenced)
 
 struct shmipc_memory {
 	u64 bytes;
@@ -236,6 +239,7 @@ struct shmipc_segment {
 struct shmipc_file {
 	struct mutex lock;
 	struct shmipc_segment *seg;
+	u32 fenced;
 	atomic_t waits;
 	wait_queue_head_t poll_wq;
 	struct wait_queue_entry poll_entry;

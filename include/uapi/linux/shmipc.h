@@ -30,7 +30,7 @@
  *      SHMIPC_DEV_READ_ONLY. The device is not opened for writing alone. A peer's attach
  *      and end wake only the sleepers that watch it; SHMIPC_DEV_WAITS_MAX. The ioctls have
  *      another type (SHMIPC_IOC_MAGIC), so programs for the versions before get ENOTTY.
- *      SHMIPC_IOC_DEATHS
+ *      SHMIPC_IOC_DEATHS; SHMIPC_IOC_FENCE
  */
 #ifndef _UAPI_LINUX_SHMIPC_H
 #define _UAPI_LINUX_SHMIPC_H
@@ -74,6 +74,7 @@ enum shmipc_dev_limit {
 #define SHMIPC_DEV_CAP_PMD	0x8ull	/* 2 MiB pages exist on this machine */
 #define SHMIPC_DEV_CAP_COMMIT	0x10ull	/* RESERVE, COMMIT */
 #define SHMIPC_DEV_CAP_DEATHS	0x20ull	/* DEATHS */
+#define SHMIPC_DEV_CAP_FENCE	0x40ull	/* FENCE */
 
 /**
  * struct shmipc_dev_info - features of the module, and its present limits
@@ -381,8 +382,9 @@ struct shmipc_dev_pages {
  * for a region without a role, another file description). So another process cannot
  * free what a process has committed after its ATTACH.
  *
- * Errors: ENOSPC a limit; ENOMEM; EACCES the caller may not write the range; EBUSY
- * another process may write it (UNCOMMIT); EINTR killed meanwhile; EINVAL.
+ * Errors: ENOSPC a limit; ENOMEM; EACCES the caller may not write the range; ECONNRESET
+ * it was fenced; EBUSY another process may write it (UNCOMMIT); EINTR killed meanwhile;
+ * EINVAL.
  */
 struct shmipc_dev_commit {
 	__u32		size;
@@ -415,5 +417,6 @@ struct shmipc_dev_commit {
 #define SHMIPC_IOC_JOIN		_IO(SHMIPC_IOC_MAGIC, 0x0d)	/* struct shmipc_dev_join */
 #define SHMIPC_IOC_COMMIT	_IO(SHMIPC_IOC_MAGIC, 0x0e)	/* struct shmipc_dev_commit */
 #define SHMIPC_IOC_DEATHS	_IO(SHMIPC_IOC_MAGIC, 0x0f)	/* struct shmipc_dev_deaths */
+#define SHMIPC_IOC_FENCE	_IO(SHMIPC_IOC_MAGIC, 0x10)	/* struct shmipc_dev_fence */
 
 #endif /* _UAPI_LINUX_SHMIPC_H */

@@ -24,8 +24,8 @@
  * A forked child is not a peer, nor is a process that shares the address space.
  *
  * Errors: EBUSY the role or every slot is taken, or this address space has
- * attached through this descriptor; EACCES no write permission; EBADF not open
- * for writing; EINVAL; ENOMEM.
+ * attached through this descriptor; ECONNRESET it has, and was fenced; EACCES no write
+ * permission; EBADF not open for writing; EINVAL; ENOMEM.
  */
 struct shmipc_dev_attach {
 	__u32		size;
@@ -54,6 +54,8 @@ struct shmipc_dev_detach {
 
 /* The file description of the attach is still open; the peer itself may be dead. */
 #define SHMIPC_DEV_PEER_OPEN	0x1u
+/* FENCE was called for it; if it is still attached, its role's pages are in use, see there. */
+#define SHMIPC_DEV_PEER_FENCED	0x2u
 
 /**
  * struct shmipc_dev_peer - one slot, as known to the kernel
@@ -66,7 +68,7 @@ struct shmipc_dev_detach {
  * @since_ns:   CLOCK_REALTIME of the attach
  * @caps:       SHMIPC_PEER_CAP_*
  * @maps:       writable mappings of its role
- * @flags:      SHMIPC_DEV_PEER_OPEN
+ * @flags:      SHMIPC_DEV_PEER_OPEN, SHMIPC_DEV_PEER_FENCED
  * @comm:       name of the process at attach
  */
 struct shmipc_dev_peer {
@@ -205,6 +207,53 @@ struct shmipc_dev_deaths {
 	__u32		death_bytes;
 	__aligned_u64	total;
 	__aligned_u64	lost;
+};
+
+/* shmipc_dev_fence.flags */
+#define SHMIPC_DEV_FENCE_PINNED	0x1u	/* also while pages of the role are in use */
+
+/**
+ * struct shmipc_dev_fence - cut off a peer that does not leave by itself
+ * @size:        sizeof this struct
+ * @flags:       SHMIPC_DEV_FENCE_PINNED
+ * @slot:        its slot
+ * @reserved:    0
+ * @generation:  as in the slot: a peer that has taken the slot since then is not meant
+ * @deadline_ns: absolute, CLOCK_MONOTONIC: how long to wait for pages that are in use; at
+ *               least about 100 ms
+ *
+ * For the segment's owner; others need CAP_SYS_RESOURCE in the user namespace in which
+ * the segment was created. Any descriptor of the segment will do.
+ *
+ * The pages of the peer's role are unmapped: a touch through its mappings of the role is
+ * SIGBUS, or EFAULT in a system call, for good. When that is so for all its threads, on all
+ * CPUs, the state in its slot becomes DIED, its sleepers and those that watch it are
+ * woken, and the role and the slot are free. Other peers with the role take a page fault
+ * for each page that they touch next. Regions that need no role are not concerned, nor
+ * are mappings for reading.
+ *
+ * First of all its descriptor tells it: poll reports POLLERR, and WAIT, COMMIT, ATTACH and
+ * writable mappings of a role fail with ECONNRESET, for the address space that attached by
+ * it, until it leaves: DETACH once the mappings are gone. POLLERR is for all that poll the
+ * description. By another descriptor, and in another process, it may attach as any other.
+ *
+ * What O_DIRECT, io_uring (also its registered buffers), process_vm_writev() and the like
+ * were given before goes on in the pages, which nobody can stop. They belong to the role,
+ * not to the peer, so it may be another peer's doing. While there are such pages the peer
+ * is cut off, but stays attached, and the ioctl fails with EBUSY: call again later, or with
+ * SHMIPC_DEV_FENCE_PINNED, which leaves them.
+ *
+ * Return: 0, also if the peer ended by itself meanwhile; ESRCH no peer of that generation
+ * is attached in the slot; EPERM; EBUSY; EINVAL; EINTR, or restarted after a handler with
+ * SA_RESTART.
+ */
+struct shmipc_dev_fence {
+	__u32		size;
+	__u32		flags;
+	__u32		slot;
+	__u32		reserved;
+	__aligned_u64	generation;
+	__aligned_u64	deadline_ns;
 };
 
 #endif /* _UAPI_LINUX_SHMIPC_DEV_PEER_H */

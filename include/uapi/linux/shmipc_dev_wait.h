@@ -36,7 +36,7 @@
  * Return: 0 woken (look again); EAGAIN a word differs; ETIMEDOUT; EINTR, or
  * restarted with the same deadline after a handler with SA_RESTART; EINVAL;
  * EFAULT @off is outside the segment; EBUSY SHMIPC_DEV_WAITS_MAX wait through this file
- * description.
+ * description; ECONNRESET this peer was fenced, see struct shmipc_dev_fence.
  */
 struct shmipc_dev_wait {
 	__u32		size;
