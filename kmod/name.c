@@ -310,3 +310,7 @@ void shmipc_name_exit(void)
 {
 	cancel_delayed_work_sync(&names_work);
 }
+
+#if IS_ENABLED(CONFIG_SHMIPC_KUNIT_TEST)
+#include "name_test.c"
+#endif

@@ -10,7 +10,7 @@
 
 #include "trace.h"
 
-#define DATA_BYTES_MAX	(1ull << 44)
+#define DATA_BYTES_MAX	BIT_ULL(44)
 #define CREATE_FLAGS	(SHMIPC_DEV_PERSISTENT | SHMIPC_DEV_ON_NODE | SHMIPC_DEV_CHOWN | \
 			 SHMIPC_DEV_RESERVE)
 
@@ -50,16 +50,14 @@ static int check_request(const struct shmipc_dev_create *r)
 	return check_sizes(r);
 }
 
-static int read_regions(struct shmipc_segment *seg, const struct shmipc_dev_create *r)
+static int check_regions(const struct shmipc_dev_region *region, u32 n,
+			 const struct shmipc_dev_create *r)
 {
 	u64 total = r->data_off + r->data_bytes, body = SHMIPC_DEV_BODY_OFF(r->peers);
 	u32 i;
 
-	if (copy_from_user(seg->region, u64_to_user_ptr(r->regions),
-			   r->nregions * sizeof(seg->region[0])))
-		return -EFAULT;
-	for (i = 0; i < r->nregions; i++) {
-		const struct shmipc_dev_region *g = &seg->region[i];
+	for (i = 0; i < n; i++) {
+		const struct shmipc_dev_region *g = &region[i];
 
 		if (g->reserved || !g->roles || g->roles >> SHMIPC_DEV_ROLES)
 			return -EINVAL;
@@ -67,8 +65,20 @@ static int read_regions(struct shmipc_segment *seg, const struct shmipc_dev_crea
 		    g->off < body || g->off > total || g->bytes > total - g->off)
 			return -EINVAL;
 	}
-	seg->nregions = r->nregions;
 	return 0;
+}
+
+static int read_regions(struct shmipc_segment *seg, const struct shmipc_dev_create *r)
+{
+	int err;
+
+	if (copy_from_user(seg->region, u64_to_user_ptr(r->regions),
+			   r->nregions * sizeof(seg->region[0])))
+		return -EFAULT;
+	err = check_regions(seg->region, r->nregions, r);
+	if (!err)
+		seg->nregions = r->nregions;
+	return err;
 }
 
 static int set_owner(struct shmipc_segment *seg, const struct shmipc_dev_create *r)
@@ -359,3 +369,7 @@ void shmipc_segment_stat(struct shmipc_segment *seg, struct shmipc_dev_stat *ret
 	ret->used_bytes = shmipc_memory_used(&seg->mem);
 	ret->reserved_bytes = seg->reserved_bytes;
 }
+
+#if IS_ENABLED(CONFIG_SHMIPC_KUNIT_TEST)
+#include "segment_test.c"
+#endif

@@ -258,3 +258,7 @@ void shmipc_state_slowest(struct shmipc_bpf_state *state, const struct shmipc_bp
 	state->slot = peer->slot;
 	state->pid = peer->pid;
 }
+
+#if IS_ENABLED(CONFIG_SHMIPC_KUNIT_TEST)
+#include "state_test.c"
+#endif

@@ -411,3 +411,7 @@ __poll_t shmipc_poll(struct file *file, struct poll_table_struct *table)
 	shmipc_watch_end(&watch);
 	return events;
 }
+
+#if IS_ENABLED(CONFIG_SHMIPC_KUNIT_TEST)
+#include "wait_test.c"
+#endif

@@ -185,7 +185,7 @@ class Groups:
 
     def vm(self):
         """the module's sources, and its tests on Debian's 6.1 in an emulated machine"""
-        for part in ("lint", "install") if self.full else ("lint", "install", "smoke"):
+        for part in ("lint", "install", "tree") if self.full else ("lint", "install", "smoke"):
             yield Case(part, ["tests/vm/run", part], 3600, build="gcc", seconds=120)
 
     def kernels(self):
