@@ -30,7 +30,8 @@
 
 /* A request that is too large gets ENOMEM, without a warning and the OOM killer. */
 #define GFP_SMALL	(GFP_KERNEL_ACCOUNT | __GFP_ZERO | __GFP_NOWARN | __GFP_RETRY_MAYFAIL)
-#define GFP_HUGE	(GFP_KERNEL_ACCOUNT | __GFP_ZERO | __GFP_NOWARN | __GFP_NORETRY | __GFP_COMP)
+#define GFP_HUGE	(GFP_KERNEL_ACCOUNT | __GFP_ZERO | __GFP_NOWARN | __GFP_NORETRY | \
+			 __GFP_COMP)
 
 static int shmipc_fs_context(struct fs_context *fc)
 {

@@ -23,7 +23,7 @@
 
 struct shmipc_owner {
 	struct mmu_notifier mn;
-	spinlock_t lock;
+	spinlock_t lock;		/* of the list */
 	struct list_head peers;		/* each with a reference */
 };
 
@@ -472,7 +472,7 @@ static void file_forget(struct shmipc_file *sf, struct shmipc_segment *seg)
 	spin_unlock(&seg->lock);
 }
 
-/* Will the current process, which closes a descriptor, never run in the peer's address space again? */
+/* Will the current process, which closes a file, never run in the peer's address space again? */
 static bool is_over(const struct shmipc_peer *peer)
 {
 	if (peer->pid != task_tgid(current))

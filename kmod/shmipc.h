@@ -8,8 +8,9 @@
  *   owner:   an address space, and the notifier that reports its end
  *
  * References: a file holds its segment; a name holds a persistent one. A
- * segment holds the last peer of each slot, and the peers that died last. The segment of an attached peer
- * exists, because the file through which it attached does.
+ * segment holds the last peer of each slot, and the peers that died last. The
+ * segment of an attached peer exists, because the file through which it
+ * attached does.
  *
  * Locks, outermost first:
  *
@@ -49,9 +50,9 @@
 #include <linux/shmipc_bpf.h>
 
 #define SHMIPC_CHUNK_SHIFT	21
-#define SHMIPC_CHUNK_BYTES	(1ull << SHMIPC_CHUNK_SHIFT)
+#define SHMIPC_CHUNK_BYTES	BIT_ULL(SHMIPC_CHUNK_SHIFT)
 #define SHMIPC_CHUNK_ORDER	(SHMIPC_CHUNK_SHIFT - PAGE_SHIFT)
-#define SHMIPC_CHUNK_PAGES	(1u << SHMIPC_CHUNK_ORDER)
+#define SHMIPC_CHUNK_PAGES	((u32)BIT(SHMIPC_CHUNK_ORDER))
 
 #define SHMIPC_BUCKETS		16u
 
@@ -158,7 +159,7 @@ struct shmipc_segment {
 	u64 used_bytes;
 	u64 reserved_bytes;
 
-	spinlock_t lock;
+	spinlock_t lock;		/* peers, see above */
 	struct shmipc_peer __rcu **slot; /* the last peer of each; see its state */
 	u32 role_count[SHMIPC_DEV_ROLES];
 	u32 attached;
@@ -171,7 +172,7 @@ struct shmipc_segment {
 };
 
 struct shmipc_file {
-	struct mutex lock;
+	struct mutex lock;		/* poll setting */
 	struct shmipc_segment *seg;	/* with a reference */
 	struct list_head peers;		/* seg->lock */
 	bool attached_once;
@@ -230,7 +231,7 @@ struct shmipc_peer {
 /* The argument of a wake of a queue, which sleepers on several words share. */
 struct shmipc_wake_key {
 	u64 off;		/* of the word that has changed */
-	u32 slot;		/* its peer attached, left or died; SHMIPC_DEV_NO_PEER: no peer did */
+	u32 slot;		/* whose peer came or went; or SHMIPC_DEV_NO_PEER */
 	bool all;		/* wake sleepers on any word */
 	u32 woken;		/* result */
 };
@@ -368,6 +369,7 @@ struct shmipc_table_at {
 	unsigned int bucket;
 	u64 id;				/* of a segment in it; 0: the first */
 };
+
 extern struct mutex shmipc_table_lock;
 extern struct list_head shmipc_table;
 void shmipc_table_add(struct shmipc_segment *seg);

@@ -16,6 +16,7 @@
 
 #include "shmipc.h"
 
+/* Protects the list of all segments. */
 DEFINE_MUTEX(shmipc_table_lock);
 LIST_HEAD(shmipc_table);
 static DEFINE_HASHTABLE(by_id, 9);

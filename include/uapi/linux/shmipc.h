@@ -164,6 +164,7 @@ struct shmipc_dev_region {
  *              from now on; a multiple of 4096, not more than @data_bytes. Otherwise
  *              0, and all of the data have memory
  * @limit:      result: with ENOSPC, enum shmipc_dev_limit
+ * @reserved1:  0
  * @huge:       result: number of 2 MiB pages
  * @small:      result: number of 4 KiB pages
  * @id:         result: as in the header

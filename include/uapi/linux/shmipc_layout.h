@@ -72,7 +72,7 @@ enum shmipc_peer_state {
 #define SHMIPC_SEG_PRIVATE	0x2u	/* one process, no descriptor */
 #define SHMIPC_SEG_ANON		0x4u	/* sealed memfd, no name */
 #define SHMIPC_SEG_UNNAMED	0x10u	/* only in infos: its name was removed while it is in use */
-#define SHMIPC_SEG_FINISHED	0x8u	/* mem: of the past; another one can be created in the file */
+#define SHMIPC_SEG_FINISHED	0x8u	/* mem: of the past; another can be created in the file */
 #define SHMIPC_SEG_WHOLE	0x10u	/* a topic that took all memory at creation, and keeps it */
 
 #define SHMIPC_NAME_MAX		200	/* bytes, without the final 0 */

@@ -323,7 +323,7 @@ enum shmipc_entry_state {
 
 /* entry.info */
 #define SHMIPC_INFO_LEN		0xffffffffULL	/* bytes of payload */
-#define SHMIPC_INFO_PREFIX	32		/* 16 bits: bytes before the payload, divided by 8 */
+#define SHMIPC_INFO_PREFIX	32		/* 16 bits: bytes before the payload, by 8 */
 #define SHMIPC_INFO_PUB		48		/* 12 bits: slot of the publisher */
 #define SHMIPC_INFO_HEADERS	(1ULL << 60)	/* a string multimap is in the prefix */
 
