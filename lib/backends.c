@@ -77,6 +77,7 @@ const struct shmipc_backend shmipc_dev = {
 	.state = shmipc_dev_state,
 	.wait_gone = shmipc_dev_wait_gone,
 	.pid = shmipc_dev_pid,
+	.deaths = shmipc_dev_deaths,
 	.watch_peer = shmipc_dev_watch_peer,
 	.watch_peers = shmipc_dev_watch_peers,
 	.sleep = shmipc_dev_sleep,

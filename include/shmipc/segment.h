@@ -19,6 +19,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <linux/shmipc_dev_peer.h>
 #include <linux/shmipc_layout.h>
 #include <shmipc/inline/sized.h>
 
@@ -154,6 +155,52 @@ struct shmipc_segment_stat {
 	uint64_t reserved0[4];
 };
 
+/*
+ * The receipt of a death, kept by the kernel module. The positions are those at the death;
+ * peers can write them. It lies in arrays: see above.
+ */
+struct shmipc_death_info {
+	uint64_t seq;		/* 1 for the segment's first death, and so on */
+	uint32_t how;		/* enum shmipc_death_how */
+	uint32_t code;		/* EXIT: the status; SIGNAL: its number; otherwise 0 */
+	uint32_t flags;		/* SHMIPC_DEATH_* */
+	uint32_t pid;		/* 0 if in another PID namespace */
+	uint32_t uid;		/* effective user at attach */
+	uint32_t role;		/* enum shmipc_role */
+	uint32_t slot;
+	uint32_t waits_for;	/* publishers: slot of the peer that it waited for; ~0: none */
+	uint64_t generation;
+	uint64_t start_ns;	/* CLOCK_BOOTTIME: start of the process */
+	uint64_t since_ns;	/* CLOCK_REALTIME: of the attach */
+	uint64_t at_ns;		/* CLOCK_REALTIME: of the death */
+	uint64_t mono_ns;	/* CLOCK_MONOTONIC: the same */
+	uint64_t pos;		/* ~0: not known */
+	uint64_t messages;	/* sent or received through its slot, or the ring's end */
+	uint64_t lag;		/* from @pos to what was published */
+	uint64_t behind;	/* the same, in messages */
+	uint64_t lost;		/* subscribers: messages */
+	uint32_t holding;	/* subscribers: messages in the pool */
+	uint32_t policy;	/* subscribers: enum shmipc_policy */
+	uint32_t group;		/* subscribers: from 1; 0: none */
+	uint32_t reserved1;
+	char comm[16];
+	uint64_t reserved0[4];
+};
+
+/* The next receipts of a segment, in the order of the deaths. */
+struct shmipc_deaths {
+	uint64_t struct_bytes;	/* this and the next three are set by the caller */
+	uint64_t after;		/* only receipts with a larger number; 0: all that are kept */
+	struct shmipc_death_info *death;	/* the caller's array of @death_cap entries */
+	uint32_t death_cap;
+	uint32_t ndeaths;	/* at @death */
+	uint64_t total;		/* deaths so far; the number of the last */
+	uint64_t lost;		/* between @after and the last at @death, no longer kept */
+	uint64_t reserved0[4];
+};
+
+#define SHMIPC_DEATHS(...)	SHMIPC_PRIV_SIZED(struct shmipc_deaths, __VA_ARGS__)
+
 /**
  * shmipc_segment_open - open or create a segment by name
  * @ret:  the handle; shmipc_segment_close() it
@@ -247,6 +294,20 @@ int shmipc_segment_get_info(const struct shmipc_segment *seg, struct shmipc_segm
  * Return: 0; -ENOENT; -EACCES; -EINVAL; -EPROTO; -EPROTONOSUPPORT.
  */
 int shmipc_segment_look(const char *name, struct shmipc_segment_stat *ret);
+
+/**
+ * shmipc_segment_deaths - which peers died, when, how, and how far they had come
+ * @name: as for open
+ * @ret:  filled in; its first four members are the caller's
+ *
+ * For segments on dev, whose last SHMIPC_DEV_DEATHS_KEPT deaths the kernel module keeps
+ * as long as the segment exists. A receipt can be read as soon as the death shows in the
+ * peer table. Needs read permission only. On mem nobody sees a death happen: that a peer
+ * died is all that is known, see shmipc_segment_look().
+ *
+ * Return: 0; -EOPNOTSUPP on mem; -ENOENT; -EACCES; -EINVAL; -EPROTO; -EPROTONOSUPPORT.
+ */
+int shmipc_segment_deaths(const char *name, struct shmipc_deaths *ret);
 
 /**
  * shmipc_segment_each - call a function with each segment's name

@@ -43,6 +43,7 @@ void shmipc_dev_leave(struct shmipc_end *e);
 enum shmipc_peer_state shmipc_dev_state(struct shmipc_segment *seg, uint32_t slot, bool sure);
 void shmipc_dev_wait_gone(struct shmipc_segment *seg, uint32_t slot, uint64_t until_ns);
 uint32_t shmipc_dev_pid(struct shmipc_segment *seg, uint32_t slot);
+int shmipc_dev_deaths(struct shmipc_segment *seg, struct shmipc_deaths *ret);
 void shmipc_dev_watch_peer(struct shmipc_segment *seg, struct shmipc_wait_set *set, uint32_t slot);
 void shmipc_dev_watch_peers(struct shmipc_segment *seg, struct shmipc_wait_set *set,
 			   uint32_t slots);

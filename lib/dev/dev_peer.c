@@ -170,6 +170,57 @@ uint32_t shmipc_dev_pid(struct shmipc_segment *seg, uint32_t slot)
 	return ask_peer(seg, slot, &peer) ? 0 : peer.pid;
 }
 
+static void death_of(const struct shmipc_dev_death *d, struct shmipc_death_info *ret)
+{
+	*ret = (struct shmipc_death_info){
+		.seq = d->seq,
+		.how = d->how,
+		.code = d->code,
+		.flags = d->flags,
+		.pid = d->pid,
+		.uid = d->uid,
+		.role = d->role,
+		.slot = d->slot,
+		.waits_for = d->waits_for,
+		.generation = d->generation,
+		.start_ns = d->start_ns,
+		.since_ns = d->since_ns,
+		.at_ns = d->at_ns,
+		.mono_ns = d->mono_ns,
+		.pos = d->pos,
+		.messages = d->messages,
+		.lag = d->lag,
+		.behind = d->behind,
+		.lost = d->lost,
+		.holding = d->holding,
+		.policy = d->policy,
+		.group = d->group,
+	};
+	memcpy(ret->comm, d->comm, sizeof(ret->comm));
+}
+
+int shmipc_dev_deaths(struct shmipc_segment *seg, struct shmipc_deaths *ret)
+{
+	struct shmipc_dev_death death[SHMIPC_DEV_DEATHS_KEPT];
+	struct shmipc_dev_deaths r = { .size = sizeof(r), .after = ret->after,
+				       .deaths = (uintptr_t)death, .count = ret->death_cap,
+				       .death_bytes = sizeof(death[0]) };
+	uint32_t i;
+	int err;
+
+	if (r.count > SHMIPC_DEV_DEATHS_KEPT)
+		r.count = SHMIPC_DEV_DEATHS_KEPT;
+	err = shmipc_dev_ioctl(seg->fd, SHMIPC_IOC_DEATHS, &r);
+	if (err)
+		return err;
+	for (i = 0; i < r.count; i++)
+		death_of(&death[i], &ret->death[i]);
+	ret->ndeaths = r.count;
+	ret->total = r.total;
+	ret->lost = r.lost;
+	return 0;
+}
+
 static uint64_t offset_of(const struct shmipc_segment *seg, const uint32_t *word)
 {
 	return (uint64_t)((const unsigned char *)word - seg->base);

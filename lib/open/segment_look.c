@@ -87,10 +87,37 @@ static void look_at_ring(struct shmipc_segment *seg, struct shmipc_segment_stat 
 	}
 }
 
+/* Open @name for looking. Then call done(). */
+static int begin(const char *name, int *ret_in_use, struct shmipc_segment **ret)
+{
+	const struct shmipc_backend *be = shmipc_backend_named();
+	int err = be ? shmipc_name_read(name) : shmipc_no_backend();
+
+	if (err)
+		return err;
+	*ret = shmipc_segment_new(be);
+	if (!*ret)
+		return -ENOMEM;
+	shmipc_fork_hold();
+	err = be->look(*ret, name, ret_in_use);
+	if (!err)
+		return 0;
+	shmipc_segment_free(*ret);
+	shmipc_fork_release();
+	return err;
+}
+
+static void done(struct shmipc_segment *seg)
+{
+	seg->hdr.name[0] = 0;	/* looking never removes */
+	seg->be->close(seg);
+	shmipc_segment_free(seg);
+	shmipc_fork_release();
+}
+
 static int look(const char *name, struct shmipc_segment_stat *ret)
 {
 	SHMIPC_NO_CANCEL;
-	const struct shmipc_backend *be = shmipc_backend_named();
 	struct shmipc_segment *seg;
 	struct shmipc_peer_info peer;
 	uint32_t slot;
@@ -98,16 +125,9 @@ static int look(const char *name, struct shmipc_segment_stat *ret)
 
 	if (!ret || (!ret->peer && ret->peer_cap))
 		return shmipc_null("shmipc_segment_look", "ret, or its peer with a peer_cap,");
-	err = be ? shmipc_name_read(name) : shmipc_no_backend();
+	err = begin(name, &ret->in_use, &seg);
 	if (err)
 		return err;
-	seg = shmipc_segment_new(be);
-	if (!seg)
-		return -ENOMEM;
-	shmipc_fork_hold();
-	err = seg->be->look(seg, name, &ret->in_use);
-	if (err)
-		goto out;
 	ret->info.struct_bytes = sizeof(ret->info);
 	ret->tail_pos = ret->tail_seq = ret->head_pos = ret->head_seq = 0;
 	memset(ret->reserved0, 0, sizeof(ret->reserved0));
@@ -122,15 +142,44 @@ static int look(const char *name, struct shmipc_segment_stat *ret)
 			ret->peer[ret->npeers] = peer;
 		ret->npeers++;
 	}
-	seg->hdr.name[0] = 0;	/* looking never removes */
-	seg->be->close(seg);
-out:
-	shmipc_segment_free(seg);
-	shmipc_fork_release();
-	return err;
+	done(seg);
+	return 0;
 }
 
 SHMIPC_EXPORT int shmipc_segment_look(const char *name, struct shmipc_segment_stat *ret)
 {
 	return SHMIPC_TOLD(look(name, ret));
+}
+
+static int deaths(const char *name, struct shmipc_deaths *ret)
+{
+	SHMIPC_NO_CANCEL;
+	struct shmipc_deaths d = { .struct_bytes = sizeof(d) };
+	struct shmipc_segment *seg;
+	int in_use, err;
+
+	if (!ret)
+		return shmipc_null("shmipc_segment_deaths", "ret");
+	err = shmipc_sized_read(&d, sizeof(d), ret, "segment deaths");
+	if (err)
+		return err;
+	if (!d.death && d.death_cap)
+		return shmipc_null("shmipc_segment_deaths", "death with a death_cap");
+	err = begin(name, &in_use, &seg);
+	if (err)
+		return err;
+	if (seg->be->deaths)
+		err = seg->be->deaths(seg, &d);
+	else
+		err = shmipc_fail(-EOPNOTSUPP, "shmipc: deaths of \"%s\": the backend %s keeps no receipts, the kernel module does (EOPNOTSUPP); see SHMIPC_BACKEND in shmipc(7)",
+				  name, seg->be->name);
+	done(seg);
+	if (!err)
+		shmipc_sized_write(ret, &d, sizeof(d));
+	return err;
+}
+
+SHMIPC_EXPORT int shmipc_segment_deaths(const char *name, struct shmipc_deaths *ret)
+{
+	return SHMIPC_TOLD(deaths(name, ret));
 }

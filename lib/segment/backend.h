@@ -89,6 +89,8 @@ struct shmipc_backend {
 	enum shmipc_peer_state (*state)(struct shmipc_segment *seg, uint32_t slot, bool sure);
 	void (*wait_gone)(struct shmipc_segment *seg, uint32_t slot, uint64_t until_ns);
 	uint32_t (*pid)(struct shmipc_segment *seg, uint32_t slot);
+	/* Receipts of deaths; NULL: none are kept. Fills in all but the caller's members. */
+	int (*deaths)(struct shmipc_segment *seg, struct shmipc_deaths *ret);
 
 	/*
 	 * Sleeping, see wait/waiter.h. watch_peer: have a sleep on @set end when a peer

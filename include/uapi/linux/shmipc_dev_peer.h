@@ -141,7 +141,7 @@ enum shmipc_death_how {
  * @mono_ns:    CLOCK_MONOTONIC of the death, in the reader's time namespace
  * @pos:        this and the next eight were read from the shared memory at the death, and
  *              mean the same as in struct shmipc_bpf_peer: its position; ~0: not known
- * @messages:   sent or received by it
+ * @messages:   sent or received through its slot, or the ring's end
  * @lag:        from @pos to what was published
  * @behind:     the same, in messages
  * @lost:       messages (subscribers)

@@ -116,6 +116,9 @@ TEST_F(arguments, null_segment)
 	REFUSED(shmipc_segment_look, NULL, &st);
 	REFUSES(shmipc_segment_look, "raw", NULL);
 	REFUSES(shmipc_segment_look, "raw", &st);
+	REFUSED(shmipc_segment_deaths, NULL, &SHMIPC_DEATHS(.after = 0));
+	REFUSES(shmipc_segment_deaths, "raw", NULL);
+	REFUSES(shmipc_segment_deaths, "raw", &SHMIPC_DEATHS(.death_cap = 1));
 	REFUSES(shmipc_segment_each, NULL, NULL);
 	GIVES(0, shmipc_segment_gc, NULL, NULL);
 	GIVES(-EINVAL, shmipc_name_check, NULL, NULL);
