@@ -7,9 +7,12 @@
 #include "commands.h"
 #include "../util/json.h"
 #include "../opts/values.h"
+#include "../view/death.h"
 #include "../view/topic.h"
 #include "../util/util.h"
 #include "../view/view.h"
+
+#define DEATHS_SHOWN	8u	/* as text */
 
 struct stat_opts {
 	int json;
@@ -84,7 +87,26 @@ static void add_lists(json_t *obj, const struct shmipc_segment_stat *st)
 	json_object_set_new(obj, "peers", peers);
 }
 
-static void print_json(const struct shmipc_segment_stat *st, const struct shmipc_topic_stat *topic)
+/* Null: the backend keeps no receipts. */
+static void add_deaths(json_t *obj, const struct shmipc_deaths *d)
+{
+	json_t *list;
+	uint32_t i;
+
+	if (!d) {
+		json_object_set_new(obj, "deaths", json_null());
+		return;
+	}
+	list = json_array();
+	for (i = 0; i < d->ndeaths; i++)
+		json_array_append_new(list, death_json(&d->death[i]));
+	json_object_set_new(obj, "deaths", json_pack("{s:I, s:I, s:o}", "total",
+						     json_u64(d->total), "overwritten",
+						     json_u64(d->lost), "receipts", list));
+}
+
+static void print_json(const struct shmipc_segment_stat *st, const struct shmipc_topic_stat *topic,
+		       const struct shmipc_deaths *deaths)
 {
 	json_t *obj = view_json(st);
 	char id[33];
@@ -107,6 +129,7 @@ static void print_json(const struct shmipc_segment_stat *st, const struct shmipc
 	if (topic)
 		topic_add_all(obj, topic);
 	add_lists(obj, st);
+	add_deaths(obj, deaths);
 	json_line(stdout, obj);
 }
 
@@ -179,7 +202,30 @@ static void print_peers(const struct shmipc_segment_stat *st)
 	}
 }
 
-static void print_text(const struct shmipc_segment_stat *st, const struct shmipc_topic_stat *topic)
+static void print_deaths(const struct shmipc_deaths *ds)
+{
+	uint32_t i = ds->ndeaths > DEATHS_SHOWN ? ds->ndeaths - DEATHS_SHOWN : 0;
+	char at[TEXT_BYTES], how[DEATH_TEXT], where[DEATH_TEXT], user[TEXT_BYTES], comm[17];
+
+	printf("deaths    %" PRIu64, ds->total);
+	if (ds->ndeaths - i < ds->total)
+		printf(", the last %" PRIu32 " of them%s:", ds->ndeaths - i,
+		       i ? "; --json shows more" : "");
+	printf("\n");
+	for (; i < ds->ndeaths; i++) {
+		const struct shmipc_death_info *d = &ds->death[i];
+
+		when(d->at_ns, at);
+		death_where(d, where);
+		printf("  slot %-3" PRIu32 " %-9s pid %-8" PRIu32 " %-16s %s: %s%s%s, user %s\n", d->slot,
+		       role_word(d->role), d->pid,
+		       clean_text(d->comm, sizeof(d->comm), comm, sizeof(comm)), at,
+		       death_how(d, how), *where ? ", " : "", where, user_name(d->uid, user));
+	}
+}
+
+static void print_text(const struct shmipc_segment_stat *st, const struct shmipc_topic_stat *topic,
+		       const struct shmipc_deaths *deaths)
 {
 	print_segment(st);
 	if (is_ring(st))
@@ -190,6 +236,8 @@ static void print_text(const struct shmipc_segment_stat *st, const struct shmipc
 	} else {
 		print_peers(st);
 	}
+	if (deaths)
+		print_deaths(deaths);
 }
 
 /* What a topic has besides; *@ret_topic NULL: it is not a topic. */
@@ -205,6 +253,25 @@ static int look_at_topic(const char *name, const struct shmipc_segment_stat *st,
 	if (!err)
 		*ret_topic = topic;
 	return err;
+}
+
+/* Everything besides @st, and print it. */
+static int tell(const char *name, const struct shmipc_segment_stat *st,
+		const struct shmipc_topic_stat *topic, int json)
+{
+	struct shmipc_deaths deaths;
+	int err = death_receipts(name, 0, &deaths);
+
+	if (err < 0) {
+		tool_error_lib("stat", name, err);
+		return err;
+	}
+	if (json)
+		print_json(st, topic, err ? NULL : &deaths);
+	else
+		print_text(st, topic, err ? NULL : &deaths);
+	death_done(&deaths);
+	return 0;
 }
 
 static int run_stat(int argc, char **argv)
@@ -226,10 +293,8 @@ static int run_stat(int argc, char **argv)
 		tool_error_lib("stat", name, err);
 	else if (is_topic && !topic.tail && !o.json)
 		view_note_nobody(name);
-	if (!err && o.json)
-		print_json(&st, is_topic);
-	else if (!err)
-		print_text(&st, is_topic);
+	if (!err)
+		err = tell(name, &st, is_topic, o.json);
 	if (is_topic)
 		view_topic_done(is_topic);
 	view_done(&st);
@@ -240,7 +305,8 @@ const struct command cmd_stat = {
 	.name = "stat", .brief = "all about one segment",
 	.args = "NAME", .args_of = ARGS_SEGMENT, .min_args = 1, .max_args = 1,
 	.about =
-	"Says what the segment NAME is, which processes are attached, and how far they are. It "
-	"only looks: read permission is enough, and the segment can still be removed.\n",
+	"Says what the segment NAME is, which processes are attached, and how far they are; of "
+	"a segment of the kernel module also which processes died, and how. It only looks: read "
+	"permission is enough, and the segment can still be removed.\n",
 	.groups = groups, .run = run_stat,
 };

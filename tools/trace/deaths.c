@@ -3,8 +3,9 @@
  * deaths.c - shmipc trace --deaths: which processes had an end and died, and how
  *
  * That a process died is learned from the peer tables, with read permission only; how,
- * from the kernel, by eBPF. The two are joined by PID namespace and PID. A process is
- * reported once, with all its ends, which are waited for for a moment.
+ * from the kernel, by eBPF. The two are joined by PID namespace and PID. Of segments on
+ * the device the kernel module keeps receipts, which need no eBPF. A process is reported
+ * once, with all its ends, which are waited for for a moment.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -35,6 +36,7 @@ struct deaths {
 	struct shmipc_watch *watch;
 	struct exits *exits;
 	struct module *module;
+	struct receipts *receipts;	/* NULL: --source does not name them */
 	int had_module;		/* it listened, and a note said so */
 	struct held *held;
 	size_t n, cap;
@@ -158,6 +160,8 @@ static int how_it_ended(struct deaths *d, const struct held *h, struct death_exi
 	if (d->exits)
 		return exits_find(d->exits, key, ret) &&
 		       event_wall_ns(ret->mono_ns) >= h->end.since_ns;
+	if (h->receipt.seq)	/* it says more */
+		return 0;
 	memset(ret, 0, sizeof(*ret));
 	ret->by_oom = DEATH_NOT_KNOWN;
 	memcpy(ret->comm, h->end.comm, sizeof(ret->comm));
@@ -170,8 +174,9 @@ static int settle(struct deaths *d, struct held *h, int now)
 {
 	struct death_exit how;
 	int late = now || tool_now_ns() >= h->due_ns, seen = how_it_ended(d, h, &how);
+	int known = seen || (h->receipt.seq && !d->exits);
 
-	if (!late && (!seen || !all_gone(d, h)))
+	if (!late && (!known || !all_gone(d, h)))
 		return 0;
 	/* Nothing saw it leave or die: it died if it was killed. */
 	if (h->gone == SHMIPC_EVENT_LOST && (!seen || !(how.code & 0x7f)))
@@ -251,6 +256,51 @@ static void died(const struct trace_event *e, void *arg)
 	h->process = (struct process_id){ (uint32_t)(e->arg[5] >> 32), (uint32_t)e->arg[5] };
 	h->noticed_ns = event_wall_ns(e->mono_ns);
 	h->due_ns = tool_now_ns() + GRACE_NS;
+}
+
+/* A receipt, and the segment that it is of. */
+struct found {
+	struct deaths *d;
+	const struct shmipc_event *e;
+};
+
+/*
+ * With eBPF it completes what is known. Without, it may also be all that is known of a
+ * peer that came and went between two looks; then it is reported at once.
+ */
+static void on_receipt(const struct shmipc_death_info *r, void *arg)
+{
+	struct found *f = arg;
+	struct deaths *d = f->d;
+	struct held *h = find(d, first_bytes(f->e->id), r->slot), missed = { .kind = f->e->kind };
+	const struct held *one = &missed;
+
+	if (h && h->end.generation == r->generation) {
+		if (h->told)
+			return;
+		h->receipt = *r;
+		h->gone = SHMIPC_EVENT_DIED;
+		h->noticed_ns = r->at_ns;
+		h->due_ns = tool_now_ns() + GRACE_NS;
+		return;
+	}
+	if (d->exits)
+		return;
+	missed.id = first_bytes(f->e->id);
+	memcpy(missed.name, f->e->name, sizeof(missed.name));
+	held_of_receipt(&missed, r);
+	tell_death(d->o, &one, 1, NULL);
+	d->told++;
+}
+
+static void look_at_receipts(struct deaths *d, const struct shmipc_event *e)
+{
+	struct found f = { d, e };
+	uint64_t lost = receipts_read(d->receipts, first_bytes(e->id), e->name, on_receipt, &f);
+
+	if (lost)
+		tool_note("%s: %" PRIu64 " deaths lost: they came faster than they could be reported",
+			  e->name, lost);
 }
 
 /* Return: 1 if something is left to settle. */
@@ -395,6 +445,10 @@ static int serve(struct deaths *d)
 			joined(d, &e);
 		else if (e.type > SHMIPC_EVENT_JOINED)
 			went(d, &e);
+		if (e.type == SHMIPC_EVENT_GONE)
+			receipts_forget(d->receipts, first_bytes(e.id));
+		else if (e.type >= SHMIPC_EVENT_JOINED)
+			look_at_receipts(d, &e);
 	}
 	if (!d->err && err != -EAGAIN) {
 		tool_error_lib("watch", shmipc_segment_dir(), err);
@@ -446,9 +500,10 @@ static int go_on(struct deaths *d)
 		exits_serve(d->exits);
 		if (!d->begun) {
 			d->begun = 1;
-			tool_note("watching %zu ends%s", d->n, d->exits ? "" :
-				  "; without eBPF it is not known which process sent a signal, nor always "
-				  "how a process died");
+			tool_note("watching %zu ends%s%s", d->n, d->exits ? "" :
+				  "; without eBPF it is not known which process sent a signal",
+				  d->exits || receipts_kept(d->receipts) ? "" :
+				  ", nor always how a process died");
 		}
 		soon = settle_all(d);
 		soon |= tell_ended(d);
@@ -488,7 +543,12 @@ int trace_deaths(const struct trace_opts *o)
 	int err, rc;
 
 	session_signals(&d.open);
-	rc = tell_before(o);
+	if (trace_source(o, SOURCE_MODULE) || trace_source(o, SOURCE_COUNTERS)) {
+		d.receipts = receipts_new();
+		if (!d.receipts)
+			return RC_FAIL;
+	}
+	rc = tell_before(o, d.receipts);
 	if (!rc)
 		rc = begin(&d);
 	if (rc)
@@ -506,6 +566,7 @@ int trace_deaths(const struct trace_opts *o)
 		shmipc_watch_close(d.watch);
 	}
 done:
+	receipts_free(d.receipts);
 	module_free(d.module);
 	exits_free(d.exits);
 	while (d.n)
