@@ -7,8 +7,10 @@
 #include <linux/btf_ids.h>
 #include <linux/hrtimer.h>
 #include <linux/ipc_namespace.h>
+#include <linux/migrate_mode.h>
 #include <linux/mm.h>
 #include <linux/nsproxy.h>
+#include <linux/pagevec.h>
 #include <linux/proc_ns.h>
 #include <linux/version.h>
 
@@ -27,6 +29,26 @@ static inline void vm_flags_clear(struct vm_area_struct *vma, unsigned long flag
 	vma->vm_flags &= ~flags;
 }
 #endif
+
+/* Empty this CPU's lists of pages on their way to the LRU lists. */
+static inline void shmipc_lru_drain(void)
+{
+	struct folio_batch none;
+
+	folio_batch_init(&none);
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
+	__pagevec_release((struct pagevec *)&none);
+#else
+	__folio_batch_release(&none);
+#endif
+}
+
+/* For mappings whose pages stay where they are. */
+static inline int shmipc_migrate_nothing(struct address_space *mapping, struct folio *dst,
+					 struct folio *src, enum migrate_mode mode)
+{
+	return -EBUSY;
+}
 
 /*
  * References to the caller's IPC namespace. put_ipc_ns() is not exported, but every

@@ -3,9 +3,9 @@
  * fault.c - which page a fault maps, and unmapping
  *
  * A page fault returns its page locked, after checking under the page's lock that
- * the page still belongs to the segment. A page is removed in three steps: take it out
- * of the table, clear its mapping under its lock, unmap it. A fault that had found it
- * before has mapped it by the time of the last step; a later one looks it up again.
+ * the page still belongs to the segment. A page is removed in two steps: take it out
+ * of the table; then, under its lock, unmap it and take it out of the page cache. A fault
+ * that had found it before has mapped it by then, or looks again.
  * The zero page, which read-only mappings show where there is no page, works the same
  * way: after a page is put into the table, the zero page is locked and unlocked once,
  * then unmapped where it stood for the new page.

@@ -2,11 +2,11 @@
 /*
  * memory.c - the pages of a segment: pinned, zeroed, large if available
  *
- * The pages belong to the mapping of an inode of our own, in a file system that
- * cannot be mounted, so that futexes, O_DIRECT and the like see ordinary file
- * pages. They are in no LRU list and no page cache: nothing can swap, move,
- * truncate or punch them. They are charged to the memory cgroup that created the
- * segment.
+ * The pages are in the page cache of an inode of our own, in a file system that cannot
+ * be mounted, so that futexes, O_DIRECT, the handling of failed memory and the like see
+ * ordinary file pages. They are unevictable, and the table of pages has a reference to
+ * each: nothing can swap, move, truncate or punch them. They are charged to the memory
+ * cgroup that created the segment.
  *
  * The table of pages is changed under the mutex and the spinlock; reading it needs
  * one of the two. In the fixed part, pages and tables stay until the segment ends, so
@@ -24,14 +24,14 @@
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 
+#include "compat.h"
 #include "shmipc.h"
 
 #define SHMIPC_FS_MAGIC	0x73686d69	/* "shmi" */
 
 /* A request that is too large gets ENOMEM, without a warning and the OOM killer. */
-#define GFP_SMALL	(GFP_KERNEL_ACCOUNT | __GFP_ZERO | __GFP_NOWARN | __GFP_RETRY_MAYFAIL)
-#define GFP_HUGE	(GFP_KERNEL_ACCOUNT | __GFP_ZERO | __GFP_NOWARN | __GFP_NORETRY | \
-			 __GFP_COMP)
+#define GFP_SMALL	(GFP_KERNEL | __GFP_ZERO | __GFP_NOWARN | __GFP_RETRY_MAYFAIL)
+#define GFP_HUGE	(GFP_KERNEL | __GFP_ZERO | __GFP_NOWARN | __GFP_NORETRY | __GFP_COMP)
 
 static int shmipc_fs_context(struct fs_context *fc)
 {
@@ -49,6 +49,15 @@ static struct file_system_type shmipc_fs = {
 static struct vfsmount *fs_mount;
 static int fs_count;
 
+/*
+ * The kernel's own accesses go by the address of a page, so none is moved. A page whose
+ * memory has failed stays, too: each access to it gets SIGBUS.
+ */
+static const struct address_space_operations memory_aops = {
+	.dirty_folio	= noop_dirty_folio,
+	.migrate_folio	= shmipc_migrate_nothing,
+};
+
 static int inode_make(struct inode **ret, u64 bytes)
 {
 	struct inode *inode;
@@ -61,7 +70,9 @@ static int inode_make(struct inode **ret, u64 bytes)
 		simple_release_fs(&fs_mount, &fs_count);
 		return PTR_ERR(inode);
 	}
+	inode->i_mapping->a_ops = &memory_aops;
 	mapping_set_unevictable(inode->i_mapping);
+	mapping_set_large_folios(inode->i_mapping);
 	/* Nobody asks for the times of an inode that has no name. */
 	inode->i_flags |= S_NOATIME | S_NOCMTIME;
 	i_size_write(inode, bytes);
@@ -133,58 +144,77 @@ struct page *shmipc_memory_find(const struct shmipc_memory *mem, u64 off)
 	return folio ? folio_page(folio, 0) : NULL;
 }
 
-/* Batches: pages that will be put into the table, or have been taken out, linked by lru. */
-static int batch_add(struct shmipc_memory *mem, struct list_head *batch, gfp_t gfp,
-		     unsigned int order, u64 page)
+/*
+ * A new page in the page cache, not yet in the table. The page cache has a reference, and
+ * the other one will be the table's.
+ */
+static int page_make(struct shmipc_memory *mem, gfp_t gfp, unsigned int order, u64 page)
 {
 	struct folio *folio = mem->node >= 0 ?
 		__folio_alloc_node(gfp | __GFP_THISNODE, order, mem->node) :
 		folio_alloc(gfp, order);
+	int err;
 
 	if (!folio)
 		return -ENOMEM;
-	folio->index = page;
-	folio->mapping = mem->inode->i_mapping;
-	list_add_tail(&folio->lru, batch);
+	folio_mark_uptodate(folio);
+	/* This charges it to the active memory cgroup. */
+	err = filemap_add_folio(mem->inode->i_mapping, folio, page, gfp & ~(__GFP_ZERO | __GFP_COMP));
+	if (err) {
+		folio_put(folio);
+		return err;
+	}
+	folio_unlock(folio);
 	return 0;
 }
 
-static void folio_drop(struct folio *folio)
+/* Take a page that is not in the table any more out of the page cache and of all mappings. */
+static void page_drop(struct shmipc_memory *mem, struct folio *folio)
 {
-	/* O_DIRECT or a pipe may hold the page after us, and uses the mapping under the lock. */
-	folio_lock(folio);
-	WRITE_ONCE(folio->mapping, NULL);
-	folio->index = 0;
-	folio_unlock(folio);
+	loff_t pos = folio_pos(folio);
+
+	truncate_inode_pages_range(mem->inode->i_mapping, pos, pos + folio_size(folio) - 1);
 	folio_put(folio);
 }
 
-static void batch_drop(struct list_head *batch)
+/* The first page of [*@page, @last) that is in the page cache but not in the table. */
+static struct folio *page_next_new(struct shmipc_memory *mem, u64 *page, u64 last)
 {
-	struct folio *folio, *next;
+	const struct shmipc_chunk *chunk;
+	struct page *found;
 
-	list_for_each_entry_safe(folio, next, batch, lru) {
-		list_del_init(&folio->lru);
-		folio_drop(folio);
-		cond_resched();
+	for (; *page < last; (*page)++) {
+		chunk = shmipc_chunk_of(mem, *page);
+		if (chunk->huge) {
+			*page = chunk_end(*page, last) - 1;
+			continue;
+		}
+		if (chunk->small && chunk->small[*page % SHMIPC_CHUNK_PAGES])
+			continue;
+		found = pagecache_get_page(mem->inode->i_mapping, *page, 0, 0);
+		if (!found)
+			continue;
+		put_page(found);	/* it has the one of page_make() */
+		return page_folio(found);
 	}
+	return NULL;
 }
 
-static void batch_install(struct shmipc_memory *mem, struct list_head *batch)
+/* Put all that were made for [@page, @last) into the table. */
+static void batch_install(struct shmipc_memory *mem, u64 page, u64 last)
 {
-	struct folio *folio, *next;
 	struct shmipc_chunk *chunk;
+	struct folio *folio;
 
-	list_for_each_entry_safe(folio, next, batch, lru) {
-		list_del_init(&folio->lru);
-		chunk = shmipc_chunk_of(mem, folio->index);
+	while ((folio = page_next_new(mem, &page, last))) {
+		chunk = shmipc_chunk_of(mem, page);
 		spin_lock(&mem->lock);
 		if (folio_test_large(folio)) {
 			WRITE_ONCE(chunk->huge, folio);
 			WRITE_ONCE(mem->huge, mem->huge + 1);
 		} else {
 			/* For lookups without a lock: the page is zeroed before it is found. */
-			smp_store_release(&chunk->small[folio->index % SHMIPC_CHUNK_PAGES], folio);
+			smp_store_release(&chunk->small[page % SHMIPC_CHUNK_PAGES], folio);
 			chunk->smalls++;
 			WRITE_ONCE(mem->small, mem->small + 1);
 		}
@@ -193,8 +223,19 @@ static void batch_install(struct shmipc_memory *mem, struct list_head *batch)
 	}
 }
 
+/* Free all that were made for [@page, @last). */
+static void batch_drop(struct shmipc_memory *mem, u64 page, u64 last)
+{
+	struct folio *folio;
+
+	while ((folio = page_next_new(mem, &page, last))) {
+		page_drop(mem, folio);
+		cond_resched();
+	}
+}
+
 /* Small pages where there are none in [@page, @end), in one chunk. */
-static int batch_small(struct shmipc_memory *mem, struct list_head *batch, u64 page, u64 end)
+static int batch_small(struct shmipc_memory *mem, u64 page, u64 end)
 {
 	struct shmipc_chunk *chunk = shmipc_chunk_of(mem, page);
 	struct folio **small;
@@ -212,32 +253,32 @@ static int batch_small(struct shmipc_memory *mem, struct list_head *batch, u64 p
 	for (; page < end; page++) {
 		if (chunk->small[page % SHMIPC_CHUNK_PAGES])
 			continue;
-		err = batch_add(mem, batch, GFP_SMALL, 0, page);
+		err = page_make(mem, GFP_SMALL, 0, page);
 		if (err)
 			return err;
 	}
 	return 0;
 }
 
-static int batch_make(struct shmipc_memory *mem, struct list_head *batch, u64 off, u64 end)
+/* Make the pages that are missing in [@page, @last). *@done: those before may be new. */
+static int batch_make(struct shmipc_memory *mem, u64 page, u64 last, u64 *done)
 {
-	u64 page = off >> PAGE_SHIFT, last = end >> PAGE_SHIFT, next;
 	struct shmipc_chunk *chunk;
 	int err;
 
-	for (; page < last; page = next) {
-		next = chunk_end(page, last);
+	for (; page < last; page = *done) {
+		*done = chunk_end(page, last);
 		chunk = shmipc_chunk_of(mem, page);
 		if (fatal_signal_pending(current))
 			return -EINTR;
 		cond_resched();
 		if (chunk->huge)
 			continue;
-		if (mem->large && next - page == SHMIPC_CHUNK_PAGES && !chunk->smalls &&
+		if (mem->large && *done - page == SHMIPC_CHUNK_PAGES && !chunk->smalls &&
 		    page >= mem->data_off >> PAGE_SHIFT &&
-		    !batch_add(mem, batch, GFP_HUGE, SHMIPC_CHUNK_ORDER, page))
+		    !page_make(mem, GFP_HUGE, SHMIPC_CHUNK_ORDER, page))
 			continue;
-		err = batch_small(mem, batch, page, next);
+		err = batch_small(mem, page, *done);
 		if (err)
 			return err;
 	}
@@ -255,15 +296,15 @@ static int batch_make(struct shmipc_memory *mem, struct list_head *batch, u64 of
 int shmipc_memory_fill(struct shmipc_memory *mem, u64 off, u64 end)
 {
 	struct mem_cgroup *old = set_active_memcg(mem->memcg);
-	LIST_HEAD(batch);
-	int err = batch_make(mem, &batch, off, end);
+	u64 page = off >> PAGE_SHIFT, done = page;
+	int err = batch_make(mem, page, end >> PAGE_SHIFT, &done);
 
 	set_active_memcg(old);
 	if (err) {
-		batch_drop(&batch);
+		batch_drop(mem, page, done);
 		return err;
 	}
-	batch_install(mem, &batch);
+	batch_install(mem, page, done);
 	shmipc_fault_unmap_zeroes(mem, off, end);
 	return 0;
 }
@@ -297,38 +338,43 @@ u64 shmipc_memory_missing(struct shmipc_memory *mem, u64 off, u64 end)
 	return n << PAGE_SHIFT;
 }
 
-/* Move the pages of [@page, @end), in one chunk, from the table to @batch. */
-static void batch_take(struct shmipc_memory *mem, struct list_head *batch, u64 page, u64 end)
+/* Free the pages of [@page, @end), in one chunk. Return: how many. */
+static u64 chunk_drain(struct shmipc_memory *mem, u64 page, u64 end)
 {
 	struct shmipc_chunk *chunk = shmipc_chunk_of(mem, page);
-	struct folio **empty = NULL, **small = chunk->small;
 	bool fixed = (page & ~(u64)(SHMIPC_CHUNK_PAGES - 1)) < mem->fixed >> PAGE_SHIFT;
+	struct folio *folio = chunk->huge, **small = chunk->small;
+	u64 n = 0;
 
-	spin_lock(&mem->lock);
-	if (chunk->huge) {
-		if (end - page == SHMIPC_CHUNK_PAGES) {
-			list_add_tail(&chunk->huge->lru, batch);
-			WRITE_ONCE(chunk->huge, NULL);
-			WRITE_ONCE(mem->huge, mem->huge - 1);
-		}
-	} else if (chunk->smalls) {
-		for (; page < end; page++) {
-			struct folio **at = &small[page % SHMIPC_CHUNK_PAGES];
-
-			if (!*at)
-				continue;
-			list_add_tail(&(*at)->lru, batch);
-			WRITE_ONCE(*at, NULL);
-			chunk->smalls--;
-			WRITE_ONCE(mem->small, mem->small - 1);
-		}
+	if (folio) {
+		if (end - page < SHMIPC_CHUNK_PAGES)
+			return 0;
+		spin_lock(&mem->lock);
+		WRITE_ONCE(chunk->huge, NULL);
+		WRITE_ONCE(mem->huge, mem->huge - 1);
+		spin_unlock(&mem->lock);
+		page_drop(mem, folio);
+		return SHMIPC_CHUNK_PAGES;
+	}
+	for (; chunk->smalls && page < end; page++) {
+		folio = small[page % SHMIPC_CHUNK_PAGES];
+		if (!folio)
+			continue;
+		spin_lock(&mem->lock);
+		WRITE_ONCE(small[page % SHMIPC_CHUNK_PAGES], NULL);
+		chunk->smalls--;
+		WRITE_ONCE(mem->small, mem->small - 1);
+		spin_unlock(&mem->lock);
+		page_drop(mem, folio);
+		n++;
 	}
 	if (!chunk->smalls && !fixed) {
-		empty = chunk->small;
+		spin_lock(&mem->lock);
 		chunk->small = NULL;
+		spin_unlock(&mem->lock);
+		kvfree(small);
 	}
-	spin_unlock(&mem->lock);
-	kvfree(empty);
+	return n;
 }
 
 /**
@@ -341,27 +387,18 @@ static void batch_take(struct shmipc_memory *mem, struct list_head *batch, u64 p
  */
 u64 shmipc_memory_drain(struct shmipc_memory *mem, u64 off, u64 end)
 {
-	u64 page = off >> PAGE_SHIFT, last = end >> PAGE_SHIFT, next, bytes = 0;
-	struct folio *folio;
-	LIST_HEAD(batch);
+	u64 page = off >> PAGE_SHIFT, last = end >> PAGE_SHIFT, next, n = 0;
 
+	if (!mem->huge && !mem->small)
+		return 0;
+	/* Most at once; what is mapped again meanwhile, page by page. */
+	unmap_mapping_range(mem->inode->i_mapping, off, end - off, 1);
 	for (; page < last; page = next) {
 		next = chunk_end(page, last);
-		batch_take(mem, &batch, page, next);
+		n += chunk_drain(mem, page, next);
 		cond_resched();
 	}
-	/* Faults that found the page before have mapped it after this; others look again. */
-	list_for_each_entry(folio, &batch, lru) {
-		folio_lock(folio);
-		WRITE_ONCE(folio->mapping, NULL);
-		folio_unlock(folio);
-		bytes += folio_size(folio);
-		cond_resched();
-	}
-	if (bytes)
-		unmap_mapping_range(mem->inode->i_mapping, off, end - off, 1);
-	batch_drop(&batch);
-	return bytes;
+	return n << PAGE_SHIFT;
 }
 
 static void chunk_free(struct shmipc_chunk *chunk)
@@ -369,12 +406,12 @@ static void chunk_free(struct shmipc_chunk *chunk)
 	unsigned int i;
 
 	if (chunk->huge)
-		folio_drop(chunk->huge);
+		folio_put(chunk->huge);
 	if (!chunk->small)
 		return;
 	for (i = 0; i < SHMIPC_CHUNK_PAGES; i++)
 		if (chunk->small[i])
-			folio_drop(chunk->small[i]);
+			folio_put(chunk->small[i]);
 	kvfree(chunk->small);
 }
 
@@ -383,6 +420,8 @@ void shmipc_memory_free(struct shmipc_memory *mem)
 {
 	u64 i;
 
+	if (mem->inode)
+		truncate_inode_pages(mem->inode->i_mapping, 0);
 	for (i = 0; mem->chunk && i < mem->chunks; i++) {
 		chunk_free(&mem->chunk[i]);
 		cond_resched();

@@ -4,13 +4,16 @@
  *
  * O_DIRECT, buffers registered with io_uring, process_vm_writev() and /proc/PID/mem look a
  * page up in a mapping, take a reference to it, and write it later, whatever becomes of the
- * mapping. Such a page has more references than the table's and one of each mapping. Not
- * all of these users pin it in the sense of folio_maybe_dma_pinned(), on 6.1 not even
- * O_DIRECT, so the references are counted, as memfd_wait_for_pins() does. A page fault has
- * one for a moment: ask again.
+ * mapping. Such a page has more references than the table's, the page cache's and one of
+ * each mapping. Not all of these users pin it in the sense of folio_maybe_dma_pinned(), on 6.1 not even
+ * O_DIRECT, so the references are counted, as memfd_wait_for_pins() does. Each CPU has
+ * lists of pages that will soon be put into or moved in the LRU lists, with a reference; so
+ * it empties them before the answer is yes. A page fault has one for a moment: ask again.
  */
+#include <linux/cpu.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
+#include <linux/workqueue.h>
 
 #include "compat.h"
 #include "shmipc.h"
@@ -18,18 +21,19 @@
 /* The caller has one reference. */
 static bool folio_used(struct shmipc_memory *mem, struct folio *folio)
 {
+	/* The table's, the page cache's, the caller's. */
+	int refs, known = 1 + folio_nr_pages(folio) + 1;
 	bool used = false;
-	int refs;
 
 	/* Not mapped at all, as most pages that were just unmapped. */
-	if (folio_ref_count(folio) == 2)
+	if (folio_ref_count(folio) == known)
 		return false;
 	/* Under the lock no mapping is added. One that is removed counts in neither, or in refs. */
 	folio_lock(folio);
 	if (folio->mapping == mem->inode->i_mapping) {
 		refs = folio_ref_count(folio);
 		smp_rmb();	/* references before mappings */
-		used = refs > shmipc_folio_mapcount(folio) + 2;
+		used = refs > shmipc_folio_mapcount(folio) + known;
 	}
 	folio_unlock(folio);
 	return used;
@@ -49,8 +53,23 @@ static u64 page_used(struct shmipc_memory *mem, u64 off, bool *ret_used)
 	return bytes;
 }
 
-/* May a page of [@off, @end) be in use by something that is not a mapping? */
-bool shmipc_pin_found(struct shmipc_memory *mem, u64 off, u64 end)
+static long drain_this_cpu(void *arg)
+{
+	shmipc_lru_drain();
+	return 0;
+}
+
+static void drain_all_cpus(void)
+{
+	unsigned int cpu;
+
+	cpus_read_lock();
+	for_each_online_cpu(cpu)
+		(void)work_on_cpu(cpu, drain_this_cpu, NULL);
+	cpus_read_unlock();
+}
+
+static bool range_used(struct shmipc_memory *mem, u64 off, u64 end)
 {
 	bool found = false, empty;
 	u64 at = off, next;
@@ -64,4 +83,13 @@ bool shmipc_pin_found(struct shmipc_memory *mem, u64 off, u64 end)
 		cond_resched();
 	}
 	return found;
+}
+
+/* May a page of [@off, @end) be in use by something that is not a mapping? */
+bool shmipc_pin_found(struct shmipc_memory *mem, u64 off, u64 end)
+{
+	if (!range_used(mem, off, end))
+		return false;
+	drain_all_cpus();
+	return range_used(mem, off, end);
 }
