@@ -10,9 +10,14 @@
 #include <linux/migrate_mode.h>
 #include <linux/mm.h>
 #include <linux/nsproxy.h>
-#include <linux/pagevec.h>
 #include <linux/proc_ns.h>
 #include <linux/version.h>
+
+#if __has_include(<linux/folio_batch.h>)
+#include <linux/folio_batch.h>
+#else
+#include <linux/pagevec.h>
+#endif
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 1, 0)
 #error "shmipc needs Linux 6.1 or later"
