@@ -229,18 +229,20 @@ static int do_attach(struct shmipc_file *sf, struct shmipc_segment *seg, fmode_t
 		     void __user *uarg)
 {
 	struct shmipc_dev_attach r;
-	int err = ARG_READ(&r, shmipc_dev_attach, generation, uarg);
+	int err = ARG_READ(&r, shmipc_dev_attach, reserved, uarg);
 
 	if (err)
 		return err;
 	if (!(mode & FMODE_WRITE))
 		return -EBADF;
 	err = shmipc_peer_attach(sf, seg, &r);
+	if (err == -EBUSY)
+		return ARG_WRITE(uarg, &r) ?: -EBUSY;
 	if (err)
 		return err;
 	err = ARG_WRITE(uarg, &r);
 	if (err)	/* the caller never learned its slot: undo */
-		(void)shmipc_peer_detach(sf, seg);
+		(void)shmipc_peer_detach(sf, seg, &r.busy);
 	return err;
 }
 
@@ -248,11 +250,14 @@ static int do_detach(struct shmipc_file *sf, struct shmipc_segment *seg, fmode_t
 		     void __user *uarg)
 {
 	struct shmipc_dev_detach r;
-	int err = ARG_READ(&r, shmipc_dev_detach, flags, uarg);
+	int err = ARG_READ(&r, shmipc_dev_detach, reserved, uarg);
 
 	if (err)
 		return err;
-	return r.flags ? -EINVAL : shmipc_peer_detach(sf, seg);
+	if (r.flags || r.reserved)
+		return -EINVAL;
+	err = shmipc_peer_detach(sf, seg, &r.busy);
+	return err == -EBUSY ? ARG_WRITE(uarg, &r) ?: -EBUSY : err;
 }
 
 /* Also used for io_uring. */

@@ -119,6 +119,7 @@ static int map_writable(struct shmipc_file *sf, struct shmipc_segment *seg,
 	} else {
 		shmipc_peer_get(peer);
 		peer->maps++;
+		peer->maps_made++;
 	}
 	spin_unlock(&seg->lock);
 	if (err)

@@ -55,85 +55,20 @@ void shmipc_peer_put(struct shmipc_peer *peer)
 	kref_put(&peer->ref, peer_free);
 }
 
-/* The word of an attached slot: never 0 or NO_KEEPER, different with each attach. */
-static u32 word_of(u64 generation)
-{
-	return 1 + (u32)((generation - 1) % (SHMIPC_PEER_NO_KEEPER - 1));
-}
-
-static void slot_write_attached(struct shmipc_segment *seg, const struct shmipc_peer *peer)
-{
-	struct shmipc_peer_slot *s = shmipc_segment_slot(seg, peer->slot);
-	struct pid_namespace *ns = task_active_pid_ns(current);
-
-	/* The last owner may have died: clear its word before the state says ATTACHED. */
-	WRITE_ONCE(s->word, 0);
-	/* After the word, as in the library's table.c. */
-	smp_store_release(&s->state, SHMIPC_PEER_ATTACHED);
-	/* A reader of the new generation does not see LEFT or DEAD of the old one. */
-	smp_store_release(&s->generation, peer->generation);
-	s->role = peer->role;
-	s->caps = peer->caps;
-	s->since_ns = peer->since_ns;
-	s->hint_pid = pid_nr_ns(peer->pid, ns);
-	s->hint_pidns = ns->ns.inum;
-	memcpy(s->comm, peer->comm, sizeof(s->comm));
-	/* The word last: a reader that sees it change sees the other fields. */
-	smp_store_release(&s->word, word_of(peer->generation));
-}
-
-static void slot_write_gone(struct shmipc_segment *seg, const struct shmipc_peer *peer,
-			    enum shmipc_peer_state state)
-{
-	struct shmipc_peer_slot *s = shmipc_segment_slot(seg, peer->slot);
-
-	WRITE_ONCE(s->state, state);
-	/* The word last, as above. */
-	smp_store_release(&s->word, state == SHMIPC_PEER_DIED ?
-			  word_of(peer->generation) | SHMIPC_PEER_DEAD : 0);
-}
-
-/*
- * The only transition out of ATTACHED. @death: of one that died; *@ret_old: for slot_tell().
- * False: it was made before.
- */
-static bool slot_leave_locked(struct shmipc_peer *peer, enum shmipc_peer_state state,
-			      const struct shmipc_death *death, struct shmipc_peer **ret_old)
-{
-	struct shmipc_segment *seg = peer->seg;
-
-	if (peer->state != SHMIPC_PEER_ATTACHED)
-		return false;
-	/* A process that learns of the death can read its receipt. */
-	if (state == SHMIPC_PEER_DIED)
-		shmipc_death_keep_locked(seg, peer, death, ret_old);
-	WRITE_ONCE(peer->state, state);
-	seg->role_count[peer->role]--;
-	WRITE_ONCE(seg->attached, seg->attached - 1);
-	slot_write_gone(seg, peer, state);
-	return true;
-}
-
-/* After the transition: wake all that watch it. @forgotten: its receipt was overwritten; or NULL. */
-static void slot_tell(struct shmipc_peer *peer, enum shmipc_peer_state state,
-		      struct shmipc_peer *forgotten)
-{
-	if (forgotten)
-		shmipc_peer_put(forgotten);
-	shmipc_wake_peer(peer->seg, peer->slot);
-	if (state == SHMIPC_PEER_DIED)
-		trace_shmipc_death(peer->seg, peer);
-	else
-		trace_shmipc_detach(peer->seg, peer);
-}
+/* What a peer that leaves has waited for. */
+struct leave {
+	struct shmipc_role_check check;
+	u32 maps_made;
+};
 
 /*
  * Its address space gives up the role, or ends; one that was fenced has left its slot
- * before. @how: of a death, if the caller knows it. @allow_maps: also if there are writable
- * mappings of the role. Return: 0; -ESRCH another caller has done it; -EBUSY mapped.
+ * before. @how: of a death, if the caller knows it. @leave: it gives up the role, if there
+ * are no writable mappings of it, and have been none since this; NULL: in any case.
+ * Return: 0; -ESRCH another caller has done it; -EBUSY mapped.
  */
 static int peer_gone(struct shmipc_peer *peer, enum shmipc_peer_state state,
-		     enum shmipc_death_how how, bool allow_maps)
+		     enum shmipc_death_how how, const struct leave *leave)
 {
 	struct shmipc_segment *seg = peer->seg;
 	struct shmipc_owner *owner = peer->owner;
@@ -148,7 +83,7 @@ static int peer_gone(struct shmipc_peer *peer, enum shmipc_peer_state state,
 		spin_unlock(&seg->lock);
 		return -ESRCH;
 	}
-	if (!allow_maps && peer->maps) {
+	if (leave && (peer->maps || peer->maps_made != leave->maps_made)) {
 		spin_unlock(&seg->lock);
 		return -EBUSY;
 	}
@@ -156,10 +91,11 @@ static int peer_gone(struct shmipc_peer *peer, enum shmipc_peer_state state,
 	if (peer->fenced)
 		WRITE_ONCE(peer->file->fenced, peer->file->fenced - 1);
 	list_del_init(&peer->file_node);
-	left = slot_leave_locked(peer, state, &death, &forgotten);
+	left = shmipc_slot_leave_locked(peer, state, &death, leave ? &leave->check : NULL,
+					&forgotten);
 	spin_unlock(&seg->lock);
 	if (left)
-		slot_tell(peer, state, forgotten);
+		shmipc_slot_tell(peer, state, forgotten);
 
 	spin_lock(&owner->lock);
 	listed = !list_empty(&peer->owner_node);
@@ -204,10 +140,10 @@ void shmipc_peer_fence_end(struct shmipc_peer *peer)
 
 	shmipc_death_ask(peer, SHMIPC_DEATH_FENCED, &death);
 	spin_lock(&seg->lock);
-	left = slot_leave_locked(peer, SHMIPC_PEER_DIED, &death, &forgotten);
+	left = shmipc_slot_leave_locked(peer, SHMIPC_PEER_DIED, &death, NULL, &forgotten);
 	spin_unlock(&seg->lock);
 	if (left)
-		slot_tell(peer, SHMIPC_PEER_DIED, forgotten);
+		shmipc_slot_tell(peer, SHMIPC_PEER_DIED, forgotten);
 }
 
 /* Its process has ended, or runs another program, while its address space may still exist. */
@@ -220,7 +156,7 @@ static void peer_die(struct shmipc_peer *peer)
 	spin_unlock(&peer->seg->lock);
 	if (mapped)
 		shmipc_fence_cut(peer);
-	(void)peer_gone(peer, SHMIPC_PEER_DIED, SHMIPC_DEATH_UNKNOWN, true);
+	(void)peer_gone(peer, SHMIPC_PEER_DIED, SHMIPC_DEATH_UNKNOWN, NULL);
 }
 
 static struct shmipc_peer *owner_pop(struct shmipc_owner *owner)
@@ -250,7 +186,7 @@ static void owner_release(struct mmu_notifier *mn, struct mm_struct *mm)
 	while ((peer = owner_pop(owner))) {
 		struct shmipc_segment *seg = peer->seg;
 
-		(void)peer_gone(peer, SHMIPC_PEER_DIED, SHMIPC_DEATH_UNKNOWN, true);
+		(void)peer_gone(peer, SHMIPC_PEER_DIED, SHMIPC_DEATH_UNKNOWN, NULL);
 		shmipc_peer_put(peer);
 		shmipc_segment_put(seg);
 	}
@@ -308,57 +244,6 @@ bool shmipc_peer_is_fenced(struct shmipc_file *sf, struct mm_struct *mm)
 	return fenced;
 }
 
-/* The last peer in a slot, or NULL. */
-struct shmipc_peer *shmipc_peer_at_locked(const struct shmipc_segment *seg, u32 slot)
-{
-	return rcu_dereference_protected(seg->slot[slot], lockdep_is_held(&seg->lock));
-}
-
-static int slot_find_locked(const struct shmipc_segment *seg, u32 min, u32 max)
-{
-	const struct shmipc_peer *peer;
-	u32 i;
-
-	for (i = array_index_nospec(min, seg->peers); i <= max; i++) {
-		peer = shmipc_peer_at_locked(seg, i);
-		if (!peer || peer->state != SHMIPC_PEER_ATTACHED)
-			return i;
-	}
-	return -EBUSY;
-}
-
-/*
- * Put @peer into a free slot; *@ret_old is the slot's previous peer. Return: 0; -EBUSY;
- * -ECONNRESET this address space was fenced on this file.
- */
-static int slot_take_locked(struct shmipc_file *sf, struct shmipc_segment *seg,
-			    struct shmipc_peer *peer, const struct shmipc_dev_attach *req,
-			    struct shmipc_peer **ret_old)
-{
-	struct shmipc_peer *old = shmipc_peer_find_locked(sf, peer->mm);
-	int slot;
-
-	if (old)
-		return old->fenced ? -ECONNRESET : -EBUSY;
-	if (seg->role_count[peer->role] >= seg->role_max[peer->role])
-		return -EBUSY;
-	slot = slot_find_locked(seg, req->slot_min, req->slot_max);
-	if (slot < 0)
-		return slot;
-	old = shmipc_peer_at_locked(seg, slot);
-	peer->slot = slot;
-	peer->generation = old ? old->generation + 1 : 1;
-	peer->state = SHMIPC_PEER_ATTACHED;
-	rcu_assign_pointer(seg->slot[slot], peer);
-	seg->role_count[peer->role]++;
-	WRITE_ONCE(seg->attached, seg->attached + 1);
-	list_add(&peer->file_node, &sf->peers);
-	WRITE_ONCE(sf->attached_once, true);
-	slot_write_attached(seg, peer);
-	*ret_old = old;
-	return 0;
-}
-
 static struct shmipc_peer *peer_new(struct shmipc_file *sf, struct shmipc_segment *seg,
 				    struct shmipc_owner *owner,
 				    const struct shmipc_dev_attach *req)
@@ -395,9 +280,16 @@ int shmipc_peer_attach(struct shmipc_file *sf, struct shmipc_segment *seg,
 	struct mmu_notifier *mn;
 	int err;
 
-	if (req->flags || req->role == SHMIPC_ROLE_NONE || req->role >= SHMIPC_DEV_ROLES ||
+	req->busy = SHMIPC_BUSY_NONE;
+	if (req->flags || req->reserved || req->role == SHMIPC_ROLE_NONE ||
+	    req->role >= SHMIPC_DEV_ROLES ||
 	    req->caps > U8_MAX || req->slot_min > req->slot_max || req->slot_max >= seg->peers)
 		return -EINVAL;
+	err = shmipc_role_hand_on(seg, array_index_nospec(req->role, SHMIPC_DEV_ROLES));
+	if (err) {
+		req->busy = err == -EBUSY ? SHMIPC_BUSY_PINNED : SHMIPC_BUSY_NONE;
+		return err;
+	}
 	mn = mmu_notifier_get(&owner_ops, current->mm);
 	if (IS_ERR(mn))
 		return PTR_ERR(mn);
@@ -416,7 +308,7 @@ int shmipc_peer_attach(struct shmipc_file *sf, struct shmipc_segment *seg,
 	spin_unlock(&owner->lock);
 
 	spin_lock(&seg->lock);
-	err = slot_take_locked(sf, seg, peer, req, &old);
+	err = shmipc_slot_take_locked(sf, seg, peer, req, &old);
 	spin_unlock(&seg->lock);
 	if (err) {
 		spin_lock(&owner->lock);
@@ -430,29 +322,43 @@ int shmipc_peer_attach(struct shmipc_file *sf, struct shmipc_segment *seg,
 	}
 	if (old)
 		shmipc_peer_put(old);
-	req->slot = peer->slot;
-	req->generation = peer->generation;
-	req->word = word_of(peer->generation);
 	trace_shmipc_attach(seg, peer);
 	shmipc_wake_peer(seg, peer->slot);
 	shmipc_peer_put(peer);
 	return 0;
 }
 
-/* Return: 0; -ESRCH no peer; -EBUSY there are writable mappings of its role. */
-int shmipc_peer_detach(struct shmipc_file *sf, struct shmipc_segment *seg)
+/* Return: see struct shmipc_dev_detach. */
+int shmipc_peer_detach(struct shmipc_file *sf, struct shmipc_segment *seg, u32 *ret_busy)
 {
 	struct shmipc_peer *peer;
-	int err;
+	struct leave leave = {};
+	bool mapped = false;
+	int err = 0;
 
 	spin_lock(&seg->lock);
 	peer = shmipc_peer_find_locked(sf, current->mm);
-	if (peer)
+	if (peer) {
 		shmipc_peer_get(peer);
+		mapped = peer->maps;
+		leave.maps_made = peer->maps_made;
+		if (peer->state == SHMIPC_PEER_ATTACHED)
+			leave.check = shmipc_role_after_locked(seg, peer->role);
+	}
 	spin_unlock(&seg->lock);
 	if (!peer)
 		return -ESRCH;
-	err = peer_gone(peer, SHMIPC_PEER_LEFT, SHMIPC_DEATH_UNKNOWN, false);
+	*ret_busy = mapped ? SHMIPC_BUSY_MAPPED : SHMIPC_BUSY_PINNED;
+	if (mapped)
+		err = -EBUSY;
+	else
+		err = shmipc_role_wait(seg, &leave.check);
+	if (!err) {
+		*ret_busy = SHMIPC_BUSY_MAPPED;
+		err = peer_gone(peer, SHMIPC_PEER_LEFT, SHMIPC_DEATH_UNKNOWN, &leave);
+	}
+	if (err != -EBUSY)
+		*ret_busy = SHMIPC_BUSY_NONE;
 	shmipc_peer_put(peer);
 	return err;
 }
@@ -528,7 +434,7 @@ void shmipc_peer_detach_all(struct shmipc_file *sf, struct shmipc_segment *seg)
 		if (!peer)
 			break;
 		(void)peer_gone(peer, peer_runs(peer) ? SHMIPC_PEER_LEFT : SHMIPC_PEER_DIED,
-				SHMIPC_DEATH_UNKNOWN, true);
+				SHMIPC_DEATH_UNKNOWN, NULL);
 		shmipc_peer_put(peer);
 	}
 	if (READ_ONCE(sf->attached_once))

@@ -5,10 +5,11 @@
  * O_DIRECT, buffers registered with io_uring, process_vm_writev() and /proc/PID/mem look a
  * page up in a mapping, take a reference to it, and write it later, whatever becomes of the
  * mapping. Such a page has more references than the table's, the page cache's and one of
- * each mapping. Not all of these users pin it in the sense of folio_maybe_dma_pinned(), on 6.1 not even
- * O_DIRECT, so the references are counted, as memfd_wait_for_pins() does. Each CPU has
- * lists of pages that will soon be put into or moved in the LRU lists, with a reference; so
- * it empties them before the answer is yes. A page fault has one for a moment: ask again.
+ * each mapping. Not all of these users pin it in the sense of folio_maybe_dma_pinned(), on
+ * 6.1 not even O_DIRECT, so the references are counted, as memfd_wait_for_pins() does.
+ * Each CPU has lists of pages that will soon be put into or moved in the LRU lists, with a
+ * reference; so it empties them before the answer is yes. A page fault has one for a
+ * moment: ask again.
  */
 #include <linux/cpu.h>
 #include <linux/mm.h>

@@ -165,6 +165,8 @@ struct shmipc_segment {
 	u32 attached;
 	u64 deaths;			/* so far */
 	struct shmipc_peer *dead[SHMIPC_DEV_DEATHS_KEPT]; /* the last ones, each with a reference */
+	u32 unchecked;			/* regions in which a peer that has gone may still write */
+	u32 unchecked_seq;		/* changes when one is added */
 
 	atomic_t opens;
 	atomic_t waiters;
@@ -218,6 +220,7 @@ struct shmipc_peer {
 	u32 role;
 	u32 caps;
 	u32 maps;			/* seg->lock */
+	u32 maps_made;			/* seg->lock; so far */
 	bool cut;			/* its writable mappings have no pages any more */
 	bool fenced;			/* seg->lock; on the file's list until it leaves */
 	enum shmipc_peer_state state;	/* seg->lock */
@@ -301,13 +304,12 @@ void shmipc_limit_info(struct shmipc_dev_info *ret);
 /* peer.c */
 int shmipc_peer_attach(struct shmipc_file *sf, struct shmipc_segment *seg,
 		       struct shmipc_dev_attach *req);
-int shmipc_peer_detach(struct shmipc_file *sf, struct shmipc_segment *seg);
+int shmipc_peer_detach(struct shmipc_file *sf, struct shmipc_segment *seg, u32 *ret_busy);
 void shmipc_peer_detach_all(struct shmipc_file *sf, struct shmipc_segment *seg);
 void shmipc_peer_flush(struct shmipc_file *sf);
 struct shmipc_peer *shmipc_peer_find_locked(struct shmipc_file *sf, struct mm_struct *mm);
 void shmipc_peer_get(struct shmipc_peer *peer);
 void shmipc_peer_put(struct shmipc_peer *peer);
-struct shmipc_peer *shmipc_peer_at_locked(const struct shmipc_segment *seg, u32 slot);
 bool shmipc_peer_is_fenced(struct shmipc_file *sf, struct mm_struct *mm);
 void shmipc_peer_fence_end(struct shmipc_peer *peer);
 void shmipc_peer_info(struct shmipc_segment *seg, u32 slot, struct shmipc_dev_peer *ret);
@@ -321,6 +323,29 @@ void shmipc_death_keep_locked(struct shmipc_segment *seg, struct shmipc_peer *pe
 void shmipc_death_free(struct shmipc_segment *seg);
 u64 shmipc_death_count(struct shmipc_segment *seg);
 bool shmipc_death_next(struct shmipc_segment *seg, u64 after, struct shmipc_dev_death *ret);
+/* role.c */
+struct shmipc_role_check {
+	u32 regions;			/* by their number */
+	u32 seq;			/* of seg->unchecked at that time */
+};
+
+struct shmipc_role_check shmipc_role_before_locked(const struct shmipc_segment *seg, u32 role);
+struct shmipc_role_check shmipc_role_after_locked(const struct shmipc_segment *seg, u32 role);
+void shmipc_role_left_locked(struct shmipc_segment *seg, u32 role,
+			     const struct shmipc_role_check *check);
+int shmipc_role_wait(struct shmipc_segment *seg, const struct shmipc_role_check *check);
+int shmipc_role_hand_on(struct shmipc_segment *seg, u32 role);
+
+/* slot.c */
+bool shmipc_slot_leave_locked(struct shmipc_peer *peer, enum shmipc_peer_state state,
+			      const struct shmipc_death *death,
+			      const struct shmipc_role_check *check, struct shmipc_peer **ret_old);
+void shmipc_slot_tell(struct shmipc_peer *peer, enum shmipc_peer_state state,
+		      struct shmipc_peer *forgotten);
+struct shmipc_peer *shmipc_peer_at_locked(const struct shmipc_segment *seg, u32 slot);
+int shmipc_slot_take_locked(struct shmipc_file *sf, struct shmipc_segment *seg,
+			    struct shmipc_peer *peer, struct shmipc_dev_attach *req,
+			    struct shmipc_peer **ret_old);
 
 /* fence.c */
 void shmipc_fence_cut(struct shmipc_peer *peer);

@@ -93,7 +93,8 @@ struct shmipc_channel {
  *
  * Either side may come first, with SHMIPC_CREATE in @seg->flags.
  *
- * Return: 0; -EBUSY if that end is taken by a living peer; -ENOSPC if all
+ * Return: 0; -EBUSY if that end is taken by a living peer, or if O_DIRECT and the like
+ * of an earlier one may still write its memory (dev, after 2 s); -ENOSPC if all
  * reader slots are; otherwise as shmipc_segment_open().
  */
 int shmipc_channel_open(struct shmipc_channel **ret, const char *name, enum shmipc_role role,
@@ -118,7 +119,8 @@ int shmipc_channel_attach(struct shmipc_channel **ret, struct shmipc_segment *se
  *
  * Published messages stay for the consumer; unpublished ones are dropped. May take
  * some milliseconds if a peer was just killed, and up to 2 s if a process that
- * holds one of the segment's locks is stopped.
+ * holds one of the segment's locks is stopped; on dev up to 1 s while O_DIRECT,
+ * io_uring (also its registered buffers) or a pipe still uses the end's memory.
  */
 void shmipc_channel_close(struct shmipc_channel *ch);
 

@@ -26,6 +26,10 @@
 
 #define DYING_RETRY_NS	UINT64_C(500000)
 
+/* How long to wait for O_DIRECT and the like of ours, and of the last one with our role. */
+#define LEAVE_PATIENCE_NS	UINT64_C(1000000000)
+#define TAKE_PATIENCE_NS	UINT64_C(2000000000)
+
 static int spans_of(const struct shmipc_segment *seg, enum shmipc_role role,
 		    struct shmipc_span span[SHMIPC_SPANS_MAX])
 {
@@ -45,11 +49,32 @@ static int map_spans(struct shmipc_segment *seg, const struct shmipc_span *span,
 	return err;
 }
 
+/*
+ * The module waits while O_DIRECT, io_uring and the like use pages of the role, but not
+ * for long. If they do not end, closing the handle leaves, and the next one has to wait.
+ */
 static void detach(struct shmipc_segment *seg)
 {
-	struct shmipc_dev_detach r = { .size = sizeof(r) };
+	uint64_t end = shmipc_now_ns() + LEAVE_PATIENCE_NS;
+	struct shmipc_dev_detach r;
+	int ret;
 
-	(void)shmipc_dev_ioctl(seg->fd, SHMIPC_IOC_DETACH, &r);
+	do {
+		r = (struct shmipc_dev_detach){ .size = sizeof(r) };
+		ret = shmipc_dev_ioctl(seg->fd, SHMIPC_IOC_DETACH, &r);
+	} while (ret == -EBUSY && r.busy == SHMIPC_BUSY_PINNED && shmipc_now_ns() < end);
+}
+
+static int attach(struct shmipc_end *e, struct shmipc_dev_attach *r)
+{
+	uint64_t end = shmipc_now_ns() + TAKE_PATIENCE_NS;
+	int ret;
+
+	do {
+		ret = shmipc_dev_ioctl(e->seg->fd, SHMIPC_IOC_ATTACH, r);
+		e->pinned = ret == -EBUSY && r->busy == SHMIPC_BUSY_PINNED;
+	} while (e->pinned && shmipc_now_ns() < end);
+	return ret;
 }
 
 /* Does all of it have memory? Otherwise a touch would take some. */
@@ -97,7 +122,7 @@ int shmipc_dev_take(struct shmipc_end *e, enum shmipc_role role, uint32_t from, 
 
 	if (shmipc_wait_caps() & SHMIPC_CAP_MEMBARRIER)
 		r.caps |= SHMIPC_PEER_CAP_MEMBARRIER;
-	ret = shmipc_dev_ioctl(e->seg->fd, SHMIPC_IOC_ATTACH, &r);
+	ret = attach(e, &r);
 	if (ret)
 		return ret;
 	ret = map_spans(e->seg, span, n, PROT_READ | PROT_WRITE);

@@ -21,13 +21,26 @@ static uint64_t generation(const struct shmipc_end *e)
 	return shmipc_load_relaxed(&shmipc_segment_slot(e->seg, e->slot)->generation);
 }
 
+/* O_DIRECT and the like go on without their process's mapping, and even without it. */
+static int fail_pinned(const struct shmipc_segment *seg, enum shmipc_role role)
+{
+	bool topic = seg->hdr.kind == SHMIPC_KIND_TOPIC;
+	const char *who = role == SHMIPC_ROLE_READER ? topic ? "subscriber" : "reader" : "consumer";
+
+	if (role == SHMIPC_ROLE_PRODUCER)
+		who = topic ? "publisher" : "producer";
+	return shmipc_fail(-EBUSY, "shmipc: attach \"%s\": something that an earlier %s began still uses its memory, and may write there: O_DIRECT, buffers registered with io_uring, or a pipe (EBUSY); end that process, or try again later",
+			   seg->hdr.name, who);
+}
+
 /**
  * shmipc_end_take - become a peer
  * @e:    filled in
  * @seg:  one end per handle
  * @role: which end
  *
- * Return: 0; -EBUSY the end is taken; -ENOSPC all reader slots are taken.
+ * Return: 0; -EBUSY the end is taken, or its last owner's pages are in use; -ENOSPC all
+ * reader slots are taken.
  */
 int shmipc_end_take(struct shmipc_end *e, struct shmipc_segment *seg, enum shmipc_role role)
 {
@@ -37,7 +50,10 @@ int shmipc_end_take(struct shmipc_end *e, struct shmipc_segment *seg, enum shmip
 
 	shmipc_body_slots(&seg->hdr, seg->log.hdr.pubs, role, &from, &to);
 	e->seg = seg;
+	e->pinned = false;
 	ret = seg->be->take(e, role, from, to);
+	if (ret == -EBUSY && e->pinned)
+		return fail_pinned(seg, role);
 	if (ret == -EBUSY && role == SHMIPC_ROLE_READER)
 		return shmipc_fail(-ENOSPC, "shmipc: attach \"%s\": all %u readers' slots are taken (ENOSPC); create it with more %s",
 				   seg->hdr.name, to - from,

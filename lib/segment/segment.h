@@ -160,6 +160,7 @@ struct shmipc_end {
 	uint32_t slot;
 	enum shmipc_role role;		/* dev: the role whose pages are mapped for writing */
 	struct shmipc_kept *kept;	/* its robust word; NULL: none */
+	bool pinned;			/* -EBUSY of take: a former holder may still write there */
 };
 
 int shmipc_end_take(struct shmipc_end *e, struct shmipc_segment *seg, enum shmipc_role role);

@@ -107,7 +107,7 @@ AT(shmipc_dev_list, after_len, 16);
 AT(shmipc_dev_list, reserved, 20);
 AT(shmipc_dev_list, stat, 24);
 
-SIZE(shmipc_dev_attach, 40);
+SIZE(shmipc_dev_attach, 48);
 AT(shmipc_dev_attach, size, 0);
 AT(shmipc_dev_attach, flags, 4);
 AT(shmipc_dev_attach, role, 8);
@@ -117,10 +117,14 @@ AT(shmipc_dev_attach, caps, 20);
 AT(shmipc_dev_attach, slot, 24);
 AT(shmipc_dev_attach, word, 28);
 AT(shmipc_dev_attach, generation, 32);
+AT(shmipc_dev_attach, busy, 40);
+AT(shmipc_dev_attach, reserved, 44);
 
-SIZE(shmipc_dev_detach, 8);
+SIZE(shmipc_dev_detach, 16);
 AT(shmipc_dev_detach, size, 0);
 AT(shmipc_dev_detach, flags, 4);
+AT(shmipc_dev_detach, busy, 8);
+AT(shmipc_dev_detach, reserved, 12);
 
 SIZE(shmipc_dev_wait, 40);
 AT(shmipc_dev_wait, size, 0);

@@ -408,6 +408,7 @@ TEST_F(bad, requests_for_a_segment)
 
 TEST_F(bad, other_requests)
 {
+	struct shmipc_dev_detach de = { .size = sizeof(de), .reserved = 1 };
 	struct shmipc_dev_attach at;
 	struct shmipc_dev_wait w;
 	struct shmipc_dev_wake k;
@@ -423,6 +424,8 @@ TEST_F(bad, other_requests)
 	EXPECT_EQ(AT(.role = UINT32_MAX), -EINVAL);
 	EXPECT_EQ(AT(.role = 5), -EBUSY);	/* no peer may hold it here */
 	EXPECT_EQ(AT(.role = 1, .flags = 1), -EINVAL);
+	EXPECT_EQ(AT(.role = 1, .reserved = 1), -EINVAL);
+	EXPECT_EQ(dev_ioctl(self->fd, SHMIPC_IOC_DETACH, &de), -EINVAL);
 	EXPECT_EQ(AT(.role = 1, .caps = 256), -EINVAL);
 	EXPECT_EQ(AT(.role = 1, .slot_min = 1), -EINVAL);
 	EXPECT_EQ(AT(.role = 1, .slot_max = SLOTS), -EINVAL);

@@ -30,7 +30,8 @@
  *      SHMIPC_DEV_READ_ONLY. The device is not opened for writing alone. A peer's attach
  *      and end wake only the sleepers that watch it; SHMIPC_DEV_WAITS_MAX. The ioctls have
  *      another type (SHMIPC_IOC_MAGIC), so programs for the versions before get ENOTTY.
- *      SHMIPC_IOC_DEATHS; SHMIPC_IOC_FENCE
+ *      SHMIPC_IOC_DEATHS; SHMIPC_IOC_FENCE. ATTACH and DETACH say what is busy, and wait for
+ *      what a former holder of the role has started
  */
 #ifndef _UAPI_LINUX_SHMIPC_H
 #define _UAPI_LINUX_SHMIPC_H

@@ -5,6 +5,16 @@
 
 #include <linux/types.h>
 
+/* Why ATTACH or DETACH fails with EBUSY, in their @busy. */
+enum shmipc_dev_busy {
+	SHMIPC_BUSY_NONE	= 0,	/* it did not */
+	SHMIPC_BUSY_ROLE	= 1,	/* ATTACH: as many peers as may have the role have it */
+	SHMIPC_BUSY_SLOTS	= 2,	/* ATTACH: all slots are taken */
+	SHMIPC_BUSY_ATTACHED	= 3,	/* ATTACH: this address space is, by this descriptor */
+	SHMIPC_BUSY_MAPPED	= 4,	/* DETACH: a writable mapping of the role exists */
+	SHMIPC_BUSY_PINNED	= 5,	/* both: a former holder may still write the role's pages */
+};
+
 /**
  * struct shmipc_dev_attach - take a role in the segment, and a slot
  * @size:       sizeof this struct
@@ -16,6 +26,8 @@
  * @slot:       result
  * @word:       result: the slot's present word
  * @generation: result
+ * @busy:       result: with EBUSY, enum shmipc_dev_busy
+ * @reserved:   0
  *
  * The peer is this address space through this descriptor; it has at most one role per
  * descriptor. From now on writable mappings of the role's regions can be made. The
@@ -23,9 +35,16 @@
  * (descriptors, mappings); it dies when its process ends, by exit or signal, or execs.
  * A forked child is not a peer, nor is a process that shares the address space.
  *
- * Errors: EBUSY the role or every slot is taken, or this address space has
- * attached through this descriptor; ECONNRESET it has, and was fenced; EACCES no write
- * permission; EBADF not open for writing; EINVAL; ENOMEM.
+ * What O_DIRECT, io_uring (also its registered buffers) and the like were given by a peer
+ * that is gone may still write. If no other peer that may write there is attached, and a
+ * peer has gone without DETACH, ATTACH looks at the pages of the role, waits for about
+ * 150 ms if something uses them, and then fails with EBUSY and SHMIPC_BUSY_PINNED: call
+ * again later. The kernel does not say whether they are used for writing, so what only
+ * reads them delays it as well, as a pipe after vmsplice(2).
+ *
+ * Errors: EBUSY, see @busy; ECONNRESET this address space has attached through this
+ * descriptor, and was fenced; EACCES no write permission; EBADF not open for writing;
+ * EINTR killed meanwhile; EINVAL; ENOMEM.
  */
 struct shmipc_dev_attach {
 	__u32		size;
@@ -37,19 +56,30 @@ struct shmipc_dev_attach {
 	__u32		slot;
 	__u32		word;
 	__aligned_u64	generation;
+	__u32		busy;
+	__u32		reserved;
 };
 
 /**
  * struct shmipc_dev_detach - give up the role
- * @size:  sizeof this struct
- * @flags: 0
+ * @size:     sizeof this struct
+ * @flags:    0
+ * @busy:     result: with EBUSY, enum shmipc_dev_busy
+ * @reserved: 0
  *
- * Errors: EBUSY a writable mapping of the role still exists: unmap it first;
- * ESRCH this address space has no role through this descriptor.
+ * Unmap the role's writable mappings first. If no other peer may write there, DETACH also
+ * waits for what else uses the role's pages, for about 150 ms, see ATTACH; then the peer
+ * stays attached, and the caller can try again, or close the descriptor. A peer leaves
+ * by that in any case, and the next ATTACH waits.
+ *
+ * Errors: EBUSY, see @busy; ESRCH this address space has no role through this
+ * descriptor; EINTR killed meanwhile; EINVAL.
  */
 struct shmipc_dev_detach {
 	__u32		size;
 	__u32		flags;
+	__u32		busy;
+	__u32		reserved;
 };
 
 /* The file description of the attach is still open; the peer itself may be dead. */

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include "env.h"
 #include "channel/channel.h"	/* of lib/ */
 
@@ -281,6 +282,38 @@ TEST_F(creator, roles_are_enforced_by_the_page_tables)
 	EXPECT_EQ(EACCES, map_again(tx, shmipc_chan(tx)->seg->base));
 	EXPECT_EQ(0, map_again(tx, tx->end.spsc_tx.data));
 	shmipc_channel_close(tx);
+	shmipc_channel_close(rx);
+}
+
+/* A pipe holds a page of the records, as O_DIRECT would. */
+TEST_F(creator, an_end_waits_for_what_an_earlier_one_began)
+{
+	struct shmipc_segment_opts o = { .struct_bytes = sizeof(o), .kind = SHMIPC_KIND_SPSC,
+					 .flags = SHMIPC_CREATE, .bytes = 8192 };
+	struct shmipc_channel *tx, *rx, *next;
+	uint64_t began;
+	struct iovec v;
+	int p[2];
+
+	NEED_DEVICE();
+	ASSERT_EQ(0, shmipc_channel_open(&tx, "y", SHMIPC_ROLE_PRODUCER, &o, NULL));
+	ASSERT_EQ(0, shmipc_channel_open(&rx, "y", SHMIPC_ROLE_CONSUMER, &o, NULL));
+	ASSERT_EQ(0, pipe(p));
+	v = (struct iovec){ tx->end.spsc_tx.data, 4096 };
+	*(volatile unsigned char *)v.iov_base = 0;
+	ASSERT_EQ(4096, vmsplice(p[1], &v, 1, 0));
+	shmipc_channel_close(tx);
+	began = shmipc_now_ns();
+	EXPECT_EQ(-EBUSY, shmipc_channel_open(&next, "y", SHMIPC_ROLE_PRODUCER, &o, NULL));
+	EXPECT_GE(shmipc_now_ns() - began, UINT64_C(2000000000));
+	EXPECT_NE(NULL, strstr(shmipc_error_text(), "earlier producer"));
+	EXPECT_NE(NULL, strstr(shmipc_error_text(), "EBUSY"));
+	close(p[0]);
+	close(p[1]);
+	ASSERT_EQ(0, shmipc_channel_open(&next, "y", SHMIPC_ROLE_PRODUCER, &o, NULL))
+		TH_LOG("%s", shmipc_error_text());
+	EXPECT_EQ(0, shmipc_channel_send(next, "one", 3, 0));
+	shmipc_channel_close(next);
 	shmipc_channel_close(rx);
 }
 
