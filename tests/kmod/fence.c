@@ -351,8 +351,8 @@ static void watcher(uint32_t word, bool any)
 	do
 		err = dev_wait(fd, WORD + 8, 0, any ? SHMIPC_DEV_ANY_PEER : 0, any ? seq : word, 0,
 			       long_deadline());
-	while (!err && hdr_slot(h, 0)->word == word);
-	_exit(err ? 80 : hdr_slot(h, 0)->state);
+	while ((!err || err == -EAGAIN) && hdr_slot(h, 0)->word == word);
+	_exit(err && err != -EAGAIN ? 80 : hdr_slot(h, 0)->state);
 }
 
 static int stopped(struct victim *v)
