@@ -3,6 +3,7 @@
 #ifndef SHMIPC_COMPAT_H
 #define SHMIPC_COMPAT_H
 
+#include <linux/anon_inodes.h>
 #include <linux/btf.h>
 #include <linux/btf_ids.h>
 #include <linux/hrtimer.h>
@@ -54,6 +55,24 @@ static inline int shmipc_migrate_nothing(struct address_space *mapping, struct f
 {
 	return -EBUSY;
 }
+
+/*
+ * A file with an inode of its own, which the security modules have labelled, or refused.
+ * Before 6.8 a module cannot have one.
+ */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0)
+#define SHMIPC_HAS_LABELS	0
+static inline struct file *shmipc_labelled_file(const struct file_operations *fops)
+{
+	return ERR_PTR(-EOPNOTSUPP);
+}
+#else
+#define SHMIPC_HAS_LABELS	1
+static inline struct file *shmipc_labelled_file(const struct file_operations *fops)
+{
+	return anon_inode_create_getfile("[shmipc]", fops, NULL, O_RDWR, NULL);
+}
+#endif
 
 /*
  * References to the caller's IPC namespace. put_ipc_ns() is not exported, but every

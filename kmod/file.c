@@ -70,7 +70,7 @@ static const struct file_operations file_fops = {
 struct file *shmipc_file_make(struct shmipc_segment *seg, int flags)
 {
 	struct shmipc_file *sf = kzalloc(sizeof(*sf), GFP_KERNEL_ACCOUNT);
-	/* In /proc: "/shmipc:NAME (deleted)". */
+	/* In /proc: "anon_inode:shmipc:NAME", or, before 6.8, "/shmipc:NAME (deleted)". */
 	char *name = kasprintf(GFP_KERNEL, "shmipc:%s", seg->name);
 	struct file *file = ERR_PTR(-ENOMEM);
 

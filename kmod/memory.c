@@ -2,7 +2,7 @@
 /*
  * memory.c - the pages of a segment: pinned, zeroed, large if available
  *
- * The pages are in the page cache of an inode of our own, in a file system that cannot
+ * The pages are in the page cache of the segment's inode, in a file system that cannot
  * be mounted, so that futexes, O_DIRECT, the handling of failed memory and the like see
  * ordinary file pages. They are unevictable, and the table of pages has a reference to
  * each: nothing can swap, move, truncate or punch them. They are charged to the memory
@@ -58,7 +58,25 @@ static const struct address_space_operations memory_aops = {
 	.migrate_folio	= shmipc_migrate_nothing,
 };
 
-static int inode_make(struct inode **ret, u64 bytes)
+/* In the kernel's file system for inodes without a name. */
+static int inode_labelled(struct shmipc_memory *mem)
+{
+	static const struct file_operations none;
+	struct file *file = shmipc_labelled_file(&none);
+
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	mem->inode = file_inode(file);
+	ihold(mem->inode);
+	mem->mnt = mntget(file->f_path.mnt);
+	fput(file);
+	/* As the mount does in the other case. The caller runs in the module, so it is loaded. */
+	__module_get(THIS_MODULE);
+	return 0;
+}
+
+/* In ours; the security modules are not asked about it. */
+static int inode_private(struct shmipc_memory *mem)
 {
 	struct inode *inode;
 	int err = simple_pin_fs(&shmipc_fs, &fs_mount, &fs_count);
@@ -70,14 +88,39 @@ static int inode_make(struct inode **ret, u64 bytes)
 		simple_release_fs(&fs_mount, &fs_count);
 		return PTR_ERR(inode);
 	}
-	inode->i_mapping->a_ops = &memory_aops;
-	mapping_set_unevictable(inode->i_mapping);
-	mapping_set_large_folios(inode->i_mapping);
-	/* Nobody asks for the times of an inode that has no name. */
-	inode->i_flags |= S_NOATIME | S_NOCMTIME;
-	i_size_write(inode, bytes);
-	*ret = inode;
+	mem->inode = inode;
+	mem->mnt = fs_mount;
 	return 0;
+}
+
+static int inode_make(struct shmipc_memory *mem)
+{
+	int err = SHMIPC_HAS_LABELS ? inode_labelled(mem) : inode_private(mem);
+
+	if (err)
+		return err;
+	mem->inode->i_mapping->a_ops = &memory_aops;
+	mapping_set_unevictable(mem->inode->i_mapping);
+	mapping_set_large_folios(mem->inode->i_mapping);
+	/* Nobody asks for the times of an inode that has no name. */
+	mem->inode->i_flags |= S_NOATIME | S_NOCMTIME;
+	i_size_write(mem->inode, mem->bytes);
+	return 0;
+}
+
+static void inode_drop(struct shmipc_memory *mem)
+{
+	/* The inode ends with its last file, which may be after the end of the module. */
+	mem->inode->i_mapping->a_ops = &empty_aops;
+	iput(mem->inode);
+	mem->inode = NULL;
+	if (SHMIPC_HAS_LABELS) {
+		mntput(mem->mnt);
+		module_put(THIS_MODULE);
+	} else {
+		simple_release_fs(&fs_mount, &fs_count);
+	}
+	mem->mnt = NULL;
 }
 
 /**
@@ -87,7 +130,8 @@ static int inode_make(struct inode **ret, u64 bytes)
  * @data_off:   where the data begin
  * @data_bytes: of data
  *
- * Return: 0; -ENOMEM. The caller calls shmipc_memory_free() in both cases.
+ * Return: 0; -ENOMEM; that of a security module, as -EACCES. The caller calls
+ * shmipc_memory_free() in each case.
  */
 int shmipc_memory_init(struct shmipc_memory *mem, u64 ctl_bytes, u64 data_off, u64 data_bytes)
 {
@@ -102,7 +146,7 @@ int shmipc_memory_init(struct shmipc_memory *mem, u64 ctl_bytes, u64 data_off, u
 	mem->chunk = kvcalloc(mem->chunks, sizeof(*mem->chunk), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!mem->chunk)
 		return -ENOMEM;
-	return inode_make(&mem->inode, mem->bytes);
+	return inode_make(mem);
 }
 
 struct file *shmipc_memory_file(struct shmipc_memory *mem, const char *name, int flags,
@@ -111,7 +155,7 @@ struct file *shmipc_memory_file(struct shmipc_memory *mem, const char *name, int
 	struct file *file;
 
 	ihold(mem->inode);
-	file = alloc_file_pseudo(mem->inode, fs_mount, name, flags, fops);
+	file = alloc_file_pseudo(mem->inode, mem->mnt, name, flags, fops);
 	if (IS_ERR(file))
 		iput(mem->inode);
 	return file;
@@ -428,11 +472,8 @@ void shmipc_memory_free(struct shmipc_memory *mem)
 	}
 	kvfree(mem->chunk);
 	mem->chunk = NULL;
-	if (mem->inode) {
-		iput(mem->inode);
-		mem->inode = NULL;
-		simple_release_fs(&fs_mount, &fs_count);
-	}
+	if (mem->inode)
+		inode_drop(mem);
 	mem_cgroup_put(mem->memcg);
 	mem->memcg = NULL;
 }

@@ -62,7 +62,7 @@ static vm_fault_t map_fault(struct vm_fault *vmf)
 	while (page == ERR_PTR(-ENOENT) && !shmipc_commit_fault(seg, off));
 	if (IS_ERR(page))
 		return VM_FAULT_SIGBUS;
-	/* Under the page's lock: either shmipc_fence_cut() waits for us, or we see that it has begun. */
+	/* Under the page's lock: shmipc_fence_cut() waits for us, or we see that it has begun. */
 	if (peer && READ_ONCE(peer->cut)) {
 		unlock_page(page);
 		put_page(page);

@@ -71,6 +71,7 @@ struct shmipc_chunk {
 
 struct shmipc_memory {
 	struct inode *inode;		/* its mapping owns the pages */
+	struct vfsmount *mnt;		/* of the inode's file system */
 	struct mem_cgroup *memcg;	/* the creator's, or NULL */
 	u64 bytes;			/* offsets below this are in the segment */
 	u64 ctl_bytes;			/* of the control part at offset 0; always has pages */

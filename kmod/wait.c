@@ -276,10 +276,11 @@ int shmipc_wait(struct shmipc_file *sf, const struct shmipc_dev_wait *req)
 		if (taken && req->flags & SHMIPC_DEV_EXCLUSIVE)
 			(void)shmipc_wake(seg, req->off, 1);
 		err = -ECONNRESET;
-	} else if (taken)
+	} else if (taken) {
 		err = 0;
-	else if (!err && signal_pending(current))
+	} else if (!err && signal_pending(current)) {
 		err = -ERESTARTSYS;
+	}
 	trace_shmipc_wait_end(seg, req->off, err);
 	return err;
 }

@@ -27,12 +27,12 @@ $(B)/tests/kmod/%: tests/kmod/%.c $(wildcard tests/kmod/*.h) $(wildcard include/
 EBPF	:= $(and $(shell command -v clang),$(shell command -v bpftool),$(wildcard /usr/include/bpf/libbpf.h))
 EBPF_OBJ := $(B)/obj/tests/kmod
 
-$(EBPF_OBJ)/ebpf.skel.h: tests/kmod/ebpf.bpf.c tests/kmod/ebpf.h include/uapi/linux/shmipc_bpf.h
+$(EBPF_OBJ)/%.skel.h: tests/kmod/%.bpf.c tests/kmod/%.h include/uapi/linux/shmipc_bpf.h
 	@mkdir -p $(@D)
-	clang -target bpf -O2 -g -Wall -Iinclude/uapi -isystem /usr/include/$(shell uname -m)-linux-gnu -c $< -o $(@D)/ebpf.bpf.o
-	bpftool gen skeleton $(@D)/ebpf.bpf.o name ebpf_bpf > $@.tmp && mv $@.tmp $@
+	clang -target bpf -D__TARGET_ARCH_x86 -O2 -g -Wall -Iinclude/uapi -isystem /usr/include/$(shell uname -m)-linux-gnu -c $< -o $(@D)/$*.bpf.o
+	bpftool gen skeleton $(@D)/$*.bpf.o name $*_bpf > $@.tmp && mv $@.tmp $@
 
-$(B)/tests/kmod/ebpf: tests/kmod/ebpf.c $(wildcard tests/kmod/*.h) $(wildcard include/uapi/linux/*.h) $(if $(EBPF),$(EBPF_OBJ)/ebpf.skel.h)
+$(B)/tests/kmod/ebpf $(B)/tests/kmod/lsm: $(B)/tests/kmod/%: tests/kmod/%.c $(wildcard tests/kmod/*.h) $(wildcard include/uapi/linux/*.h) $(if $(EBPF),$(EBPF_OBJ)/%.skel.h)
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -g -Wall -Wextra -Wno-sign-compare $(if $(EBPF),-DWITH_EBPF) -Iinclude/uapi -I$(EBPF_OBJ) -isystem $(KSELFTEST) -pthread $< -o $@ $(if $(EBPF),-lbpf)
 

@@ -175,8 +175,9 @@ struct shmipc_dev_region {
  * data has none; with RESERVE it can be committed, too.
  *
  * Return: a descriptor for reading and writing; EEXIST the name is taken; ENOSPC a limit;
- * ENOMEM; EPERM for CHOWN; EINVAL; EFAULT; EINTR killed meanwhile; EBADF the device was
- * not opened for writing; EMFILE, ENFILE.
+ * ENOMEM; EPERM for CHOWN; EACCES a security module refuses it, or what else that says;
+ * EINVAL; EFAULT; EINTR killed meanwhile; EBADF the device was not opened for writing;
+ * EMFILE, ENFILE.
  */
 struct shmipc_dev_create {
 	__u32		size;

@@ -64,7 +64,7 @@ static int segment_fds(const char *dir)
 		/* The directory itself holds no lock: a thread may have had it open. */
 		found += (!strncmp(to, dir, strlen(dir)) && to[strlen(dir)] == '/') ||
 			 strstr(to, "memfd:shmipc") || strstr(to, "/dev/shmipc") ||
-			 strstr(to, "/shmipc:");
+			 strstr(to, "/shmipc:") || strstr(to, "anon_inode:shmipc:");
 	}
 	if (d)
 		(void)closedir(d);
