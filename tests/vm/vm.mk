@@ -3,7 +3,7 @@
 #
 #:  make vm             a shell in a machine with the module loaded
 #:  make check-vm       the module's tests, on the kernel KERNEL
-#:  make check-kernels  these three on each of KERNELS: check-vm, check-guest, check-trace
+#:  make check-kernels  these three on each of KERNELS (6.12-rt: real-time): check-vm, check-guest, check-trace
 #:  make check-debug    the module's tests on a kernel with KASAN and on one with KCSAN (built first, which takes long)
 #:  make check-guest    the core's own tests on /dev/shmipc, on the kernel KERNEL
 #:  make check-trace    shmipc trace on /dev/shmipc, with real eBPF, on the kernel KERNEL
