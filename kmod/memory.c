@@ -203,7 +203,8 @@ static int page_make(struct shmipc_memory *mem, gfp_t gfp, unsigned int order, u
 		return -ENOMEM;
 	folio_mark_uptodate(folio);
 	/* This charges it to the active memory cgroup. */
-	err = filemap_add_folio(mem->inode->i_mapping, folio, page, gfp & ~(__GFP_ZERO | __GFP_COMP));
+	err = filemap_add_folio(mem->inode->i_mapping, folio, page,
+				gfp & ~(__GFP_ZERO | __GFP_COMP));
 	if (err) {
 		folio_put(folio);
 		return err;
