@@ -14,7 +14,9 @@
 #include <linux/proc_ns.h>
 #include <linux/version.h>
 
-#if __has_include(<linux/folio_batch.h>)
+#ifdef __CHECKER__	/* sparse does not know __has_include */
+#include <linux/pagevec.h>
+#elif __has_include(<linux/folio_batch.h>)
 #include <linux/folio_batch.h>
 #else
 #include <linux/pagevec.h>
