@@ -54,7 +54,8 @@ const struct shmipc_backend shmipc_mem = {
 
 const struct shmipc_backend shmipc_dev = {
 	.name = "dev",
-	.caps = SHMIPC_CAP_ROLES | SHMIPC_CAP_NO_TRUNCATE | SHMIPC_CAP_DEATH_WAKES | SHMIPC_CAP_WAITV,
+	.caps = SHMIPC_CAP_ROLES | SHMIPC_CAP_NO_TRUNCATE | SHMIPC_CAP_DEATH_WAKES |
+		SHMIPC_CAP_WAITV | SHMIPC_CAP_FENCE,
 	.create = shmipc_dev_create,
 	.open = shmipc_dev_open,
 	.anon = shmipc_dev_anon,
@@ -82,6 +83,8 @@ const struct shmipc_backend shmipc_dev = {
 	.watch_peers = shmipc_dev_watch_peers,
 	.sleep = shmipc_dev_sleep,
 	.wake = shmipc_dev_wake,
+	.fence = shmipc_dev_fence,
+	.cut_off = shmipc_dev_cut_off,
 };
 
 const struct shmipc_backend shmipc_private = {

@@ -232,7 +232,8 @@ SHMIPC_INLINE int shmipc_priv_channel_peer_moved(const struct shmipc_channel *ch
  * room by taking messages that it cannot see.
  *
  * Return: 0; -EAGAIN full (deadline 0); -ETIMEDOUT; -EMSGSIZE can never fit;
- * -EPIPE; -EINTR; -EPROTO; -EINVAL not a producer's.
+ * -EPIPE; -EINTR; -EPROTO; -ECONNRESET fenced while it slept, see shmipc_segment_fence();
+ * -EINVAL not a producer's, or fenced before.
  */
 SHMIPC_NONNULL(1, 3)
 SHMIPC_INLINE int shmipc_channel_reserve(struct shmipc_channel *ch, size_t len, void **ret_ptr,
@@ -378,7 +379,8 @@ SHMIPC_INLINE int shmipc_channel_send(struct shmipc_channel *ch, const void *buf
  *
  * Return: 0; -EAGAIN none (deadline 0); -ETIMEDOUT; -EPIPE the producer has gone
  * and all messages were received; -ESTALE a reader was lapped, shmipc_channel_lost()
- * returns by how many, the next call continues; -EINTR; -EPROTO; -EINVAL a producer's.
+ * returns by how many, the next call continues; -EINTR; -EPROTO; -ECONNRESET fenced while
+ * it slept, see shmipc_segment_fence(); -EINVAL a producer's, or fenced before.
  */
 SHMIPC_NONNULL(1, 2, 3)
 SHMIPC_INLINE int shmipc_channel_peek(struct shmipc_channel *ch, const void **ret_ptr,

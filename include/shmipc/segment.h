@@ -99,6 +99,7 @@ struct shmipc_segment_opts {
 #define SHMIPC_CAP_DEATH_WAKES	0x04u	/* a death wakes sleepers at once */
 #define SHMIPC_CAP_WAITV	0x08u	/* one sleep watches both the position and the peer */
 #define SHMIPC_CAP_MEMBARRIER	0x10u	/* sending needs no full memory fence */
+#define SHMIPC_CAP_FENCE	0x20u	/* an end can be cut off: shmipc_segment_fence() */
 
 /* Properties of a segment, as obtained. It lies in other structs, and grows into @reserved0. */
 struct shmipc_segment_info {
@@ -330,6 +331,30 @@ int shmipc_segment_each(int (*fn)(const char *name, void *arg), void *arg);
  * Return: how many were removed, or -EACCES.
  */
 int shmipc_segment_gc(void (*fn)(const char *name, int err, void *arg), void *arg);
+
+#define SHMIPC_FENCE_PINNED	0x1u	/* also while pages of the end's role are in use */
+
+/**
+ * shmipc_segment_fence - cut off an end that is stopped or broken; on dev
+ * @name:        as for open
+ * @slot:        of the end, as shmipc_segment_look() reports it
+ * @generation:  likewise: an end that has taken the slot since then is not meant
+ * @flags:       0 or SHMIPC_FENCE_PINNED
+ * @deadline_ns: how long to wait for pages that O_DIRECT, io_uring and the like still use;
+ *               0: a moment (0.1 s); SHMIPC_FOREVER
+ *
+ * When this returns 0, no thread of its process can write to the segment by that end any
+ * more, it has died for all others, and they have been woken. The process gets SIGBUS when
+ * it next uses the end; a call in which it waits returns -ECONNRESET. It can open the
+ * segment again as any other process. For the segment's owner, or CAP_SYS_RESOURCE in the
+ * user namespace where it was created. See shmipc(4), which says what cannot be cut off.
+ *
+ * Return: 0; -EOPNOTSUPP on mem; -ESRCH no such end is attached; -EACCES; -EBUSY pages of
+ * its role are in use, possibly by another end: it is cut off, but others wait for it until
+ * this is called again; -EINTR; -EINVAL; -ENOENT.
+ */
+int shmipc_segment_fence(const char *name, uint32_t slot, uint64_t generation, uint32_t flags,
+			 uint64_t deadline_ns);
 
 /**
  * shmipc_name_check - is this a valid name of a segment?

@@ -180,7 +180,8 @@ void shmipc_pub_slow_wake(struct shmipc_pub *pub, uint64_t seq, uint32_t n);
  * reports which peer is in the way; -ENOSPC, -ENOMEM: the topic has to grow and there is
  * no memory: nothing was published, and the next call tries again; -EMSGSIZE never fits;
  * -ECANCELED it was not published, because this process was stopped meanwhile for longer
- * than abort_ns; -EINTR; -EPROTO; -EINVAL; and the errors of a copier or of a function of the chain.
+ * than abort_ns; -ECONNRESET fenced; -EINTR; -EPROTO; -EINVAL; and the errors of a copier or
+ * of a function of the chain.
  */
 SHMIPC_NONNULL(1)
 SHMIPC_INLINE int shmipc_pub_send(struct shmipc_pub *pub, const void *buf, size_t len,
@@ -422,7 +423,7 @@ int shmipc_sub_slow_lost(struct shmipc_sub *sub, int err);
  *
  * Return: 0; -EAGAIN none (deadline 0); -ETIMEDOUT; -ESTALE messages were lost,
  * shmipc_sub_lost() reports which, the next call continues; -ECONNRESET cut off,
- * because this subscriber of policy EVICT was too slow: close it; -EMSGSIZE; -EINTR;
+ * because this subscriber of policy EVICT was too slow, or fenced: close it; -EMSGSIZE; -EINTR;
  * -EPROTO; -EINVAL. A topic without publishers is not an error.
  */
 SHMIPC_NONNULL(1, 4)

@@ -230,6 +230,7 @@ SHMIPC_EXPORT void shmipc_channel_close(struct shmipc_channel *ch)
 
 	if (!ch)
 		return;
+	shmipc_end_check(&c->end);
 	if (!c->seg->dead) {
 		shmipc_end_leave(&c->end);
 		/*

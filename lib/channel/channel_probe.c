@@ -75,7 +75,7 @@ SHMIPC_EXPORT int shmipc_channel_slow_release(struct shmipc_channel *ch)
 	if (!ch)
 		return shmipc_null(__func__, "ch");
 	if (c->seg->dead)
-		return -EINVAL;
+		return shmipc_dead(c->seg);
 	rx = &ch->end.spsc_rx;
 	br = &ch->end.bcast_rx;
 	if (ch->role == SHMIPC_ROLE_CONSUMER) {

@@ -80,7 +80,7 @@ SHMIPC_EXPORT int shmipc_channel_slow_peer(struct shmipc_channel *ch)
 	if (!ch)
 		return shmipc_null(__func__, "ch");
 	if (c->seg->dead)
-		return -EINVAL;
+		return shmipc_dead(c->seg);
 	word = shmipc_load_relaxed(ch->peer_word) & ~SHMIPC_PEER_WATCHED;
 	if (shmipc_chan_peer_gone(c, false)) {
 		tell_death(c);
@@ -280,7 +280,7 @@ SHMIPC_EXPORT int shmipc_channel_slow_empty(struct shmipc_channel *ch, int err,
 	if (!ch)
 		return shmipc_null(__func__, "ch");
 	if (c->seg->dead)
-		return -EINVAL;
+		return shmipc_dead(c->seg);
 	if (err != -EAGAIN)
 		return err;
 	on_next_record(c, &p);
@@ -347,7 +347,7 @@ SHMIPC_EXPORT int shmipc_channel_slow_room(struct shmipc_channel *ch, size_t len
 		return shmipc_null(__func__, "ch");
 	tx = &ch->end.spsc_tx;
 	if (c->seg->dead)
-		return -EINVAL;
+		return shmipc_dead(c->seg);
 	if (err != -EAGAIN)
 		return err;
 	shmipc_channel_publish(ch);	/* the consumer cannot take what it cannot see */
@@ -404,7 +404,9 @@ SHMIPC_EXPORT int shmipc_channel_drain(struct shmipc_channel *ch, uint64_t deadl
 
 	if (!ch)
 		return shmipc_null(__func__, "ch");
-	if (c->seg->dead || ch->role != SHMIPC_ROLE_PRODUCER || ch->kind != SHMIPC_KIND_SPSC)
+	if (c->seg->dead)
+		return shmipc_dead(c->seg);
+	if (ch->role != SHMIPC_ROLE_PRODUCER || ch->kind != SHMIPC_KIND_SPSC)
 		return -EINVAL;
 	on_room(c, &p);
 	p.end = 0;
@@ -444,7 +446,9 @@ SHMIPC_EXPORT int shmipc_channel_wait_peer(struct shmipc_channel *ch, uint64_t d
 
 	if (!ch)
 		return shmipc_null(__func__, "ch");
-	if (c->seg->dead || c->peer_slot == NO_SLOT)
+	if (c->seg->dead)
+		return shmipc_dead(c->seg);
+	if (c->peer_slot == NO_SLOT)
 		return -EINVAL;
 	while (!ret && !peer_ready(c))
 		ret = shmipc_wait_one(&c->wait, &peer_ops, c, deadline_ns);

@@ -50,6 +50,12 @@ void shmipc_dev_watch_peers(struct shmipc_segment *seg, struct shmipc_wait_set *
 int shmipc_dev_sleep(struct shmipc_wait_set *set, uint64_t until_ns);
 void shmipc_dev_wake(struct shmipc_segment *seg, const uint32_t *word);
 
+/* dev_fence.c */
+int shmipc_dev_fence(struct shmipc_segment *seg, uint32_t slot, uint64_t generation, uint32_t flags,
+		     uint64_t until_ns);
+bool shmipc_dev_cut_off(const struct shmipc_end *e);
+int shmipc_dev_fenced(struct shmipc_segment *seg);	/* it was: -ECONNRESET */
+
 /* Page tables now, so that the first messages take no faults. */
 void shmipc_dev_prefault(unsigned char *base, struct shmipc_span span, bool writable);
 

@@ -133,6 +133,7 @@ int shmipc_dev_take(struct shmipc_end *e, enum shmipc_role role, uint32_t from, 
 	}
 	prefault(e->seg, span, n);
 	e->slot = r.slot;
+	e->word = r.word;
 	e->role = role;
 	e->kept = NULL;
 	return 0;
@@ -294,8 +295,9 @@ static int sleep_one(const struct shmipc_wait_set *set, uint64_t until_ns)
 		r.peer = peer_of(seg, w->word);
 		r.peer_val = w->val & ~SHMIPC_PEER_WATCHED;
 	}
-	if (ioctl(seg->fd, SHMIPC_IOC_WAIT, &r) < 0 && (errno == ETIMEDOUT || errno == EINTR))
-		ret = -errno;
+	if (ioctl(seg->fd, SHMIPC_IOC_WAIT, &r) < 0)
+		ret = errno == ECONNRESET ? shmipc_dev_fenced(seg) :
+		      errno == ETIMEDOUT || errno == EINTR ? -errno : 0;
 	errno = saved;
 	return ret;
 }
@@ -313,6 +315,15 @@ static int poll_set(const struct shmipc_word *w, const struct shmipc_word *peer)
 		r.peer_val = peer->val & ~SHMIPC_PEER_WATCHED;
 	}
 	return shmipc_dev_ioctl(seg->fd, SHMIPC_IOC_POLL_SET, &r);
+}
+
+/* Does poll(2) say so of this segment? */
+static bool is_fenced(const struct pollfd *fd, size_t n, const struct shmipc_segment *seg)
+{
+	while (n--)
+		if (fd[n].fd == seg->fd && fd[n].revents & POLLERR)
+			return true;
+	return false;
 }
 
 /* Words of several segments; those of one segment are adjacent. */
@@ -335,6 +346,9 @@ static int sleep_many(const struct shmipc_wait_set *set, uint64_t until_ns)
 		ret = ppoll(fd, n, until_ns == UINT64_MAX ? NULL : &left, NULL);
 		ret = ret < 0 && errno == EINTR ? -EINTR : ret ? 0 : -ETIMEDOUT;
 	}
+	for (i = 0; i < set->n; i++)	/* before the memory of any is looked at */
+		if (is_fenced(fd, n, set->w[i].of))
+			ret = shmipc_dev_fenced(set->w[i].of);
 	free(fd);
 	errno = saved;
 	return ret;

@@ -93,12 +93,20 @@ struct shmipc_backend {
 	int (*deaths)(struct shmipc_segment *seg, struct shmipc_deaths *ret);
 
 	/*
+	 * Fencing, see shmipc_segment_fence(); NULL: there is none. cut_off: was this end fenced?
+	 */
+	int (*fence)(struct shmipc_segment *seg, uint32_t slot, uint64_t generation, uint32_t flags,
+		     uint64_t until_ns);
+	bool (*cut_off)(const struct shmipc_end *e);
+
+	/*
 	 * Sleeping, see wait/waiter.h. watch_peer: have a sleep on @set end when a peer
 	 * comes to a slot, leaves it or dies. watch_peers: the same of all in [0, slots);
 	 * of those that come when they have said hello. Both are to be called before the
-	 * peers are looked at. sleep: on the words of @set, all of this backend. wake: all
-	 * sleepers of a word. hello: we can be watched from now on, and have done nothing
-	 * yet that others might wait for; NULL: the kernel tells them.
+	 * peers are looked at. sleep: on the words of @set, all of this backend;
+	 * -ECONNRESET: an end of ours was fenced, and its handle is dead. wake: all sleepers
+	 * of a word. hello: we can be watched from now on, and have done nothing yet that
+	 * others might wait for; NULL: the kernel tells them.
 	 */
 	void (*watch_peer)(struct shmipc_segment *seg, struct shmipc_wait_set *set, uint32_t slot);
 	void (*watch_peers)(struct shmipc_segment *seg, struct shmipc_wait_set *set, uint32_t slots);

@@ -39,25 +39,30 @@ static void in_parent(void)
 	pthread_rwlock_unlock(&fork_gate);
 }
 
+void shmipc_segment_die(struct shmipc_segment *seg)
+{
+	uint32_t i;
+
+	seg->dead = true;
+	/* This makes the inline functions refuse it. */
+	for (i = 0; seg->live && i < seg->nlive; i++)
+		seg->live[i] = 0;
+	for (i = 0; seg->live && i < seg->nbusy; i++)
+		seg->busy[i] = &shmipc_probe_busy;
+	if (seg->base)
+		(void)mmap(seg->base, seg->bytes, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
+	if (seg->fd >= 0)
+		(void)close(seg->fd);
+	seg->fd = -1;
+}
+
 static void in_child(void)
 {
 	struct shmipc_segment *seg;
-	uint32_t i;
 
-	for (seg = fork_first; seg; seg = seg->next) {
-		seg->dead = true;
-		/* This makes the inline functions refuse it. */
-		for (i = 0; seg->live && i < seg->nlive; i++)
-			seg->live[i] = 0;
-		for (i = 0; seg->live && i < seg->nbusy; i++)
-			seg->busy[i] = &shmipc_probe_busy;
-		if (seg->base)
-			(void)mmap(seg->base, seg->bytes, PROT_READ | PROT_WRITE,
-				   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
-		if (seg->fd >= 0)
-			(void)close(seg->fd);
-		seg->fd = -1;
-	}
+	for (seg = fork_first; seg; seg = seg->next)
+		shmipc_segment_die(seg);
 	shmipc_keeper_after_fork();
 	shmipc_pages_after_fork();
 	shmipc_wait_after_fork();

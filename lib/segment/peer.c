@@ -82,6 +82,16 @@ void shmipc_end_leave(struct shmipc_end *e)
 	e->seg->be->leave(e);
 }
 
+void shmipc_end_check(struct shmipc_end *e)
+{
+	struct shmipc_segment *seg = e->seg;
+
+	if (!seg->dead && !seg->read_only && seg->be->cut_off && seg->be->cut_off(e)) {
+		seg->fenced = true;
+		shmipc_segment_die(seg);
+	}
+}
+
 void shmipc_slot_info(struct shmipc_segment *seg, uint32_t slot, struct shmipc_peer_info *ret)
 {
 	const struct shmipc_peer_slot *s = shmipc_segment_slot(seg, slot);

@@ -3,6 +3,7 @@
 #ifndef SHMIPC_LIB_SEGMENT_H
 #define SHMIPC_LIB_SEGMENT_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -89,7 +90,8 @@ enum shmipc_others {
 struct shmipc_segment {
 	const struct shmipc_backend *be;
 	int fd;				/* -1: private */
-	bool dead;			/* inherited through fork */
+	bool dead;			/* inherited through fork, or ... */
+	bool fenced;			/* ... others cut it off */
 	bool read_only;			/* mapped so: looks, and takes no slot */
 	enum shmipc_others others;	/* table_wait.c: found at the first sleep */
 	struct shmipc_memory *mem;
@@ -130,6 +132,18 @@ int shmipc_segment_make(struct shmipc_segment **ret, const char *name,
 			struct shmipc_segment *old);
 int shmipc_segment_dup(struct shmipc_segment **ret, struct shmipc_segment *from);
 
+/*
+ * fork.c: the memory of a handle is not ours any more. Zeroes of our own take its place, so
+ * that a call which is under way does no harm, and later ones are refused.
+ */
+void shmipc_segment_die(struct shmipc_segment *seg);
+
+/* What a call on a dead handle returns. */
+static inline int shmipc_dead(const struct shmipc_segment *seg)
+{
+	return seg->fenced ? -ECONNRESET : -EINVAL;
+}
+
 /* fork.c: the open handles of the process, to be closed in a child */
 void shmipc_fork_add(struct shmipc_segment *seg);
 /*
@@ -161,10 +175,13 @@ struct shmipc_end {
 	enum shmipc_role role;		/* dev: the role whose pages are mapped for writing */
 	struct shmipc_kept *kept;	/* its robust word; NULL: none */
 	bool pinned;			/* -EBUSY of take: a former holder may still write there */
+	uint32_t word;			/* dev: of its slot, as long as it is attached */
 };
 
 int shmipc_end_take(struct shmipc_end *e, struct shmipc_segment *seg, enum shmipc_role role);
 void shmipc_end_leave(struct shmipc_end *e);
+/* Before it is used once more: if it was fenced, its handle dies now. */
+void shmipc_end_check(struct shmipc_end *e);
 void shmipc_slot_info(struct shmipc_segment *seg, uint32_t slot, struct shmipc_peer_info *ret);
 uint32_t shmipc_my_pidns(void);
 

@@ -95,7 +95,7 @@ static int claim(struct shmipc_pub_priv *p, uint32_t n, uint64_t *ret_seq, uint6
 	int ret;
 
 	if (!p->pub.live)
-		return -EINVAL;
+		return shmipc_dead(p->t.seg);
 	for (;;) {
 		if (!shmipc_tlog_claim(&p->pub.tx, n, ret_seq)) {
 			ret = begin(p, *ret_seq, n, deadline_ns);
@@ -143,7 +143,7 @@ static int take_block(struct shmipc_pub_priv *p, uint64_t bytes, struct shmipc_p
 	int ret;
 
 	if (!p->pub.live)
-		return -EINVAL;
+		return shmipc_dead(p->t.seg);
 	for (;;) {
 		ret = block_again(p, &w, &b);
 		if (ret != -EAGAIN)
@@ -281,7 +281,7 @@ SHMIPC_EXPORT int shmipc_pub_send_batch(struct shmipc_pub *pub, const struct shm
 	if (!pub || (!v && n))
 		return shmipc_null(__func__, "pub or v");
 	if (!pub->live || !n)
-		return pub->live ? 0 : -EINVAL;
+		return pub->live ? 0 : shmipc_dead(p->t.seg);
 	if (p->chain && p->chain->count)
 		return shmipc_fail(-EINVAL, "shmipc: publish a batch on \"%s\": its publisher has a chain of functions (EINVAL); send the messages one by one",
 				   p->t.seg->hdr.name);
@@ -388,7 +388,7 @@ static int send(struct shmipc_pub_priv *p, const struct shmipc_headers *headers,
 	int ret;
 
 	if (!p->pub.live)
-		return -EINVAL;
+		return shmipc_dead(p->t.seg);
 	if (len > shmipc_topic_max_message(&p->t.seg->log))
 		return -EMSGSIZE;
 	ret = shmipc_pub_chain(p, headers, buf, len, &out);
@@ -429,7 +429,7 @@ SHMIPC_EXPORT int shmipc_pub_blocked(const struct shmipc_pub *pub, struct shmipc
 	if (!pub || !ret)
 		return shmipc_null(__func__, "pub or ret");
 	if (!pub->live)
-		return -EINVAL;
+		return shmipc_dead(pub_priv(pub)->t.seg);
 	*ret = pub_priv(pub)->blocked;
 	return 0;
 }

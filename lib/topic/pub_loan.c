@@ -99,7 +99,7 @@ SHMIPC_EXPORT int shmipc_pub_loan(struct shmipc_pub *pub, size_t len,
 	if (!pub || !ret)
 		return shmipc_null(__func__, "pub or ret");
 	if (!pub->live)
-		return -EINVAL;
+		return shmipc_dead(pub_priv(pub)->t.seg);
 	if (len > shmipc_topic_max_message(&p->t.seg->log))
 		return -EMSGSIZE;
 	if (p->loan_free == p->nloans) {
@@ -132,7 +132,9 @@ SHMIPC_EXPORT int shmipc_pub_publish(struct shmipc_pub *pub, struct shmipc_loan 
 	if (!pub || !loan)
 		return shmipc_null(__func__, "pub or loan");
 	pl = place_of(p, loan);
-	if (!pub->live || !pl || len > pl->len)
+	if (!pub->live)
+		return shmipc_dead(p->t.seg);
+	if (!pl || len > pl->len)
 		return -EINVAL;
 	if (pl->block)
 		ret = shmipc_pub_cell(p, &pl->out, pl->out.headers_len ? private_headers(pl) : NULL,

@@ -214,6 +214,7 @@ SHMIPC_EXPORT void shmipc_pub_close(struct shmipc_pub *pub)
 
 	if (!pub)
 		return;
+	shmipc_end_check(&p->t.end);
 	if (pub->live) {
 		shmipc_pool_exit(&p->pool);
 		shmipc_tlog_tx_exit(&pub->tx);

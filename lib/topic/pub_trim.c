@@ -301,7 +301,7 @@ static int trim(struct shmipc_pub *pub, uint64_t keep, uint64_t *ret_bytes, uint
 	if (!pub || !ret_bytes)
 		return shmipc_null("shmipc_pub_trim", "pub or ret_bytes");
 	if (!pub->live)
-		return -EINVAL;
+		return shmipc_dead(pub_priv(pub)->t.seg);
 	t.seg = p->t.seg;
 	t.log = &t.seg->log;
 	if (t.seg->hdr.flags & SHMIPC_SEG_WHOLE)

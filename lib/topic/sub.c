@@ -112,7 +112,7 @@ static int next(struct shmipc_sub_priv *s, struct shmipc_tlog_ref *ref, uint64_t
 	int ret;
 
 	if (!s->sub.live)
-		return -EINVAL;
+		return shmipc_dead(s->t.seg);
 	for (;;) {
 		if (shmipc_load_relaxed(&s->stop))
 			return -EINTR;
@@ -402,7 +402,9 @@ SHMIPC_EXPORT int shmipc_sub_read_at(struct shmipc_sub *sub, uint64_t seq, struc
 
 	if (!sub || !ret)
 		return shmipc_null(__func__, "sub or ret");
-	if (!sub->live || seq > ~UINT64_C(0) >> 2)
+	if (!sub->live)
+		return shmipc_dead(s->t.seg);
+	if (seq > ~UINT64_C(0) >> 2)
 		return -EINVAL;
 	(void)shmipc_sub_move(s);
 	return unread(s, read_one(s, seq, ret));
@@ -426,7 +428,7 @@ SHMIPC_EXPORT int shmipc_sub_wait(struct shmipc_sub *sub, uint64_t deadline_ns)
 
 	if (!sub)
 		return shmipc_null(__func__, "sub");
-	ret = sub->live ? 0 : -EINVAL;
+	ret = sub->live ? 0 : shmipc_dead(s->t.seg);
 	while (!ret && !shmipc_sub_ready(s))
 		ret = shmipc_sub_wait_entry(s, deadline_ns);
 	return ret;

@@ -20,10 +20,13 @@ static int check(struct shmipc_sub *const *subs, size_t n)
 		if (!subs || !subs[i])
 			return shmipc_null("shmipc_sub_wait_any", "subs and what is in it");
 	be = sub_priv(subs[0])->t.seg->be;
-	for (i = 0; i < n; i++)
+	for (i = 0; i < n; i++) {
+		if (sub_priv(subs[i])->t.seg->fenced)
+			return shmipc_dead(sub_priv(subs[i])->t.seg);
 		if (!subs[i]->live || sub_priv(subs[i])->t.seg->be != be)
 			return shmipc_fail(-EINVAL, "shmipc: wait for any: subscriber %zu was inherited through fork, or is of another backend than the first (EINVAL)",
 					   i);
+	}
 	return 0;
 }
 

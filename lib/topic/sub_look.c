@@ -10,7 +10,7 @@ SHMIPC_EXPORT int shmipc_sub_range(const struct shmipc_sub *sub, uint64_t *ret_o
 	if (!sub || !ret_oldest || !ret_next)
 		return shmipc_null(__func__, "sub, ret_oldest or ret_next");
 	if (!sub->live)
-		return -EINVAL;
+		return shmipc_dead(sub_priv(sub)->t.seg);
 	(void)shmipc_sub_move(sub_priv(sub));
 	/* tlog.Z1 <- tlog.Z0, tlog.A0 <- tlog.R0 */
 	*ret_oldest = shmipc_load_acquire(&sub->rx.pub->floor);

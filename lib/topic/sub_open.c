@@ -234,6 +234,7 @@ void shmipc_sub_finish(struct shmipc_sub_priv *s)
 	struct shmipc_sub *sub = &s->sub;
 	uint32_t i;
 
+	shmipc_end_check(&s->t.end);
 	if (sub->live && sub->rx.line) {
 		shmipc_tlog_rx_leave(&sub->rx);
 		/* A publisher may sleep for us: it has room now. */

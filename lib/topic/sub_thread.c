@@ -63,7 +63,7 @@ SHMIPC_EXPORT int shmipc_sub_start(struct shmipc_sub *sub, shmipc_sub_fn fn, voi
 	if (!sub || !fn)
 		return shmipc_null(__func__, "sub or fn");
 	if (!sub->live)
-		return -EINVAL;
+		return shmipc_dead(sub_priv(sub)->t.seg);
 	pthread_mutex_lock(&s->thread_mutex);
 	if (s->thread_state != THREAD_NONE) {
 		ret = -EBUSY;

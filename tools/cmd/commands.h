@@ -17,6 +17,7 @@ extern const struct command cmd_ls;
 extern const struct command cmd_watch;
 extern const struct command cmd_stat;
 extern const struct command cmd_trim;
+extern const struct command cmd_fence;
 extern const struct command cmd_rm;
 extern const struct command cmd_gc;
 extern const struct command cmd_doctor;

@@ -338,8 +338,14 @@ static int no_message(struct sub *b, int err, uint64_t *ret_deadline_ns, int *re
 		tell_lost(b);
 		return RC_OK;
 	}
-	if (err == -ECONNRESET)
+	if (err == -ECONNRESET && b->o.take.policy == SHMIPC_POLICY_EVICT)
 		return cut_off(b);
+	if (err == -ECONNRESET) {
+		progress_clear(&b->s.progress);
+		tool_error("topic \"%s\": cut off by another process (ECONNRESET): see shmipc-fence(1)",
+			   b->s.name);
+		return RC_FAIL;
+	}
 	if (!stream_is_idle(err))
 		return stream_fail(&b->s, err);
 	*ret_end = all_gone(b);

@@ -62,6 +62,7 @@ const char *cap_word(uint32_t caps, unsigned int n)
 		{ SHMIPC_CAP_DEATH_WAKES, "death-wakes" },
 		{ SHMIPC_CAP_WAITV, "waitv" },
 		{ SHMIPC_CAP_MEMBARRIER, "membarrier" },
+		{ SHMIPC_CAP_FENCE, "fence" },
 	};
 	size_t i;
 

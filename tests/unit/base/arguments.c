@@ -116,6 +116,7 @@ TEST_F(arguments, null_segment)
 	REFUSED(shmipc_segment_look, NULL, &st);
 	REFUSES(shmipc_segment_look, "raw", NULL);
 	REFUSES(shmipc_segment_look, "raw", &st);
+	REFUSED(shmipc_segment_fence, NULL, 0, 1, 0, 0);
 	REFUSED(shmipc_segment_deaths, NULL, &SHMIPC_DEATHS(.after = 0));
 	REFUSES(shmipc_segment_deaths, "raw", NULL);
 	REFUSES(shmipc_segment_deaths, "raw", &SHMIPC_DEATHS(.death_cap = 1));
