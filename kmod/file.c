@@ -69,12 +69,12 @@ static const struct file_operations file_fops = {
  */
 struct file *shmipc_file_make(struct shmipc_segment *seg, int flags)
 {
-	struct shmipc_file *sf = kzalloc(sizeof(*sf), GFP_KERNEL_ACCOUNT);
+	struct shmipc_file *sf = kzalloc(sizeof(*sf), SHMIPC_GFP);
 	/* In /proc: "anon_inode:shmipc:NAME", or, before 6.8, "/shmipc:NAME (deleted)". */
-	char *name = kasprintf(GFP_KERNEL, "shmipc:%s", seg->name);
+	char *name = kasprintf(SHMIPC_GFP, "shmipc:%s", seg->name);
 	struct file *file = ERR_PTR(-ENOMEM);
 
-	if (!sf || !name)
+	if (!sf || !name || shmipc_memory_room())
 		goto put;
 	/* The caller runs in the module, so it is loaded. Released with the file. */
 	__module_get(THIS_MODULE);

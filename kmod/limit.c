@@ -8,7 +8,14 @@
  * tables together take at most about a hundredth of the limit on memory. The parameters
  * can be changed at any time and apply to what is created or committed afterwards.
  * Everything is counted for the user who created the segment, even if another process
- * commits a part of it.
+ * commits a part of it. In a user namespace a process can take many ids at will, so there
+ * the user who pays is the one who owns the outermost namespace.
+ *
+ * The last sixteenth of each total is for users with CAP_IPC_LOCK, whom the limits per
+ * user do not concern: all others together cannot lock them out.
+ *
+ * RLIMIT_MEMLOCK does not apply: it is a limit of a process on its own mappings, while a
+ * segment exists without one, and may be larger than any process maps.
  */
 #include <linux/hashtable.h>
 #include <linux/mm.h>
@@ -93,7 +100,7 @@ static struct shmipc_user *user_make_locked(kuid_t uid)
 
 	if (user)
 		return user;
-	user = kzalloc(sizeof(*user), GFP_KERNEL);
+	user = kzalloc(sizeof(*user), GFP_KERNEL | __GFP_NOWARN | __GFP_RETRY_MAYFAIL);
 	if (user) {
 		user->uid = uid;
 		hash_add(users, &user->node, __kuid_val(uid));
@@ -109,6 +116,32 @@ static void user_trim_locked(struct shmipc_user *user)
 	kfree(user);
 }
 
+/*
+ * The user who pays for what the caller creates: outside of user namespaces its effective
+ * user; in them the owner of the outermost one, or, if root has made that, for a container,
+ * the container's own root.
+ */
+static kuid_t payer(void)
+{
+	struct user_namespace *ns = current_user_ns();
+	kuid_t uid = current_euid(), root;
+
+	if (ns == &init_user_ns)
+		return uid;
+	while (ns->parent != &init_user_ns)
+		ns = ns->parent;
+	if (!uid_eq(ns->owner, GLOBAL_ROOT_UID))
+		return ns->owner;
+	root = make_kuid(ns, 0);
+	return uid_valid(root) ? root : uid;
+}
+
+/* What of a total is for the caller: all others leave a sixteenth to the privileged. */
+static u64 share(u64 max, bool unlimited)
+{
+	return unlimited ? max : max - max / 16;
+}
+
 static u64 room(u64 max, u64 used)
 {
 	return max > used ? max - used : 0;
@@ -117,9 +150,9 @@ static u64 room(u64 max, u64 used)
 /* The limit that @more would exceed, or SHMIPC_LIMIT_NONE. */
 static u32 limit_hit_locked(const struct usage *user, const struct usage *more, bool unlimited)
 {
-	u64 max = total_max_bytes();
+	u64 max = share(total_max_bytes(), unlimited);
 
-	if (more->segs && total.segs >= READ_ONCE(total_max_segs))
+	if (more->segs && total.segs >= share(READ_ONCE(total_max_segs), unlimited))
 		return SHMIPC_LIMIT_TOTAL_SEGS;
 	if (more->bytes > room(max, total.bytes))
 		return SHMIPC_LIMIT_TOTAL_BYTES;
@@ -164,7 +197,7 @@ int shmipc_limit_charge(struct shmipc_segment *seg, u64 reserved, u64 used, u32 
 	int err = 0;
 
 	mutex_lock(&limits_lock);
-	user = user_make_locked(current_euid());
+	user = user_make_locked(payer());
 	if (!user) {
 		err = -ENOMEM;
 		goto unlock;
@@ -235,16 +268,16 @@ void shmipc_limit_info(struct shmipc_dev_info *ret)
 	struct shmipc_user *user;
 
 	mutex_lock(&limits_lock);
-	user = user_find_locked(current_euid());
-	ret->total_max_bytes = total_max_bytes();
+	user = user_find_locked(payer());
+	ret->total_max_bytes = share(total_max_bytes(), free);
 	ret->total_bytes = total.bytes;
 	ret->user_max_bytes = free ? U64_MAX : user_max_bytes();
 	ret->user_bytes = user ? user->in_use.bytes : 0;
-	ret->total_max_segs = total_max_segs;
+	ret->total_max_segs = share(READ_ONCE(total_max_segs), free);
 	ret->total_segs = total.segs;
-	ret->user_max_segs = free ? U32_MAX : user_max_segs;
+	ret->user_max_segs = free ? U32_MAX : READ_ONCE(user_max_segs);
 	ret->user_segs = user ? user->in_use.segs : 0;
-	ret->total_max_reserved = max_reserved(total_max_bytes());
+	ret->total_max_reserved = max_reserved(ret->total_max_bytes);
 	ret->total_reserved = total.reserved;
 	ret->user_max_reserved = free ? U64_MAX : max_reserved(user_max_bytes());
 	ret->user_reserved = user ? user->in_use.reserved : 0;

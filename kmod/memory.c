@@ -29,9 +29,15 @@
 
 #define SHMIPC_FS_MAGIC	0x73686d69	/* "shmi" */
 
-/* A request that is too large gets ENOMEM, without a warning and the OOM killer. */
-#define GFP_SMALL	(GFP_KERNEL | __GFP_ZERO | __GFP_NOWARN | __GFP_RETRY_MAYFAIL)
-#define GFP_HUGE	(GFP_KERNEL | __GFP_ZERO | __GFP_NOWARN | __GFP_NORETRY | __GFP_COMP)
+/*
+ * As SHMIPC_GFP, but charged when a page is put into the page cache. As pages of users,
+ * only on nodes that the caller's cpuset allows.
+ */
+#define GFP_PAGES	(GFP_USER | __GFP_ZERO | __GFP_NOWARN)
+#define GFP_SMALL	(GFP_PAGES | __GFP_RETRY_MAYFAIL)
+#define GFP_HUGE	(GFP_PAGES | __GFP_NORETRY | __GFP_COMP)
+
+#define ROOM_BYTES	32768u
 
 static int shmipc_fs_context(struct fs_context *fc)
 {
@@ -57,6 +63,19 @@ static const struct address_space_operations memory_aops = {
 	.dirty_folio	= noop_dirty_folio,
 	.migrate_folio	= shmipc_migrate_nothing,
 };
+
+/*
+ * The kernel's own objects, such as a file, are charged as well, and for them it would call
+ * the OOM killer. See before that there is room: what is given back stays charged for a
+ * while, for the next allocations on this CPU.
+ */
+int shmipc_memory_room(void)
+{
+	void *room = kvmalloc(ROOM_BYTES, SHMIPC_GFP);
+
+	kvfree(room);
+	return room ? 0 : -ENOMEM;
+}
 
 /* In the kernel's file system for inodes without a name. */
 static int inode_labelled(struct shmipc_memory *mem)
@@ -95,8 +114,10 @@ static int inode_private(struct shmipc_memory *mem)
 
 static int inode_make(struct shmipc_memory *mem)
 {
-	int err = SHMIPC_HAS_LABELS ? inode_labelled(mem) : inode_private(mem);
+	int err = shmipc_memory_room();
 
+	if (!err)
+		err = SHMIPC_HAS_LABELS ? inode_labelled(mem) : inode_private(mem);
 	if (err)
 		return err;
 	mem->inode->i_mapping->a_ops = &memory_aops;
@@ -143,7 +164,7 @@ int shmipc_memory_init(struct shmipc_memory *mem, u64 ctl_bytes, u64 data_off, u
 	mem->fixed = mem->reserve ? data_off : mem->bytes;
 	mem->data_off = data_off;
 	mem->memcg = get_mem_cgroup_from_mm(current->mm);
-	mem->chunk = kvcalloc(mem->chunks, sizeof(*mem->chunk), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	mem->chunk = kvcalloc(mem->chunks, sizeof(*mem->chunk), SHMIPC_GFP);
 	if (!mem->chunk)
 		return -ENOMEM;
 	return inode_make(mem);
@@ -287,7 +308,7 @@ static int batch_small(struct shmipc_memory *mem, u64 page, u64 end)
 	int err;
 
 	if (!chunk->small) {
-		small = kvcalloc(SHMIPC_CHUNK_PAGES, sizeof(*small), GFP_KERNEL_ACCOUNT);
+		small = kvcalloc(SHMIPC_CHUNK_PAGES, sizeof(*small), SHMIPC_GFP);
 		if (!small)
 			return -ENOMEM;
 		spin_lock(&mem->lock);

@@ -194,7 +194,7 @@ static void owner_release(struct mmu_notifier *mn, struct mm_struct *mm)
 
 static struct mmu_notifier *owner_alloc(struct mm_struct *mm)
 {
-	struct shmipc_owner *owner = kzalloc(sizeof(*owner), GFP_KERNEL);
+	struct shmipc_owner *owner = kzalloc(sizeof(*owner), SHMIPC_GFP);
 
 	if (!owner)
 		return ERR_PTR(-ENOMEM);
@@ -248,7 +248,7 @@ static struct shmipc_peer *peer_new(struct shmipc_file *sf, struct shmipc_segmen
 				    struct shmipc_owner *owner,
 				    const struct shmipc_dev_attach *req)
 {
-	struct shmipc_peer *peer = kzalloc(sizeof(*peer), GFP_KERNEL_ACCOUNT);
+	struct shmipc_peer *peer = kzalloc(sizeof(*peer), SHMIPC_GFP);
 
 	if (!peer)
 		return NULL;

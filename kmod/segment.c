@@ -197,7 +197,7 @@ static int alloc_pages_of(struct shmipc_segment *seg, struct shmipc_dev_create *
 
 static struct shmipc_segment *segment_new(const struct shmipc_dev_create *r)
 {
-	struct shmipc_segment *seg = kzalloc(sizeof(*seg), GFP_KERNEL_ACCOUNT);
+	struct shmipc_segment *seg = kzalloc(sizeof(*seg), SHMIPC_GFP);
 
 	if (!seg)
 		return NULL;
@@ -221,7 +221,7 @@ static struct shmipc_segment *segment_new(const struct shmipc_dev_create *r)
 	seg->created_ns = ktime_get_real_ns();
 	memcpy(seg->role_max, r->role_max, sizeof(seg->role_max));
 	get_random_bytes(seg->id, sizeof(seg->id));
-	seg->slot = kvcalloc(r->peers, sizeof(*seg->slot), GFP_KERNEL_ACCOUNT);
+	seg->slot = kvcalloc(r->peers, sizeof(*seg->slot), SHMIPC_GFP);
 	if (!seg->slot) {
 		put_user_ns(seg->user_ns);
 		kfree(seg);

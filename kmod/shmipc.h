@@ -56,6 +56,12 @@
 
 #define SHMIPC_BUCKETS		16u
 
+/*
+ * For what users cause: charged to their control group; one that is at its limit, or a
+ * request that is too large, gets ENOMEM, without a warning and the OOM killer.
+ */
+#define SHMIPC_GFP	(GFP_KERNEL_ACCOUNT | __GFP_NOWARN | __GFP_RETRY_MAYFAIL)
+
 struct mem_cgroup;
 struct seq_file;
 struct shmipc_user;
@@ -254,6 +260,7 @@ int shmipc_memory_init(struct shmipc_memory *mem, u64 ctl_bytes, u64 data_off, u
 struct file *shmipc_memory_file(struct shmipc_memory *mem, const char *name, int flags,
 				const struct file_operations *fops);
 void shmipc_memory_free(struct shmipc_memory *mem);
+int shmipc_memory_room(void);
 int shmipc_memory_fill(struct shmipc_memory *mem, u64 off, u64 end);
 u64 shmipc_memory_missing(struct shmipc_memory *mem, u64 off, u64 end);
 u64 shmipc_memory_drain(struct shmipc_memory *mem, u64 off, u64 end);

@@ -96,7 +96,7 @@ static enum hrtimer_restart wait_expire(struct hrtimer *timer)
 static struct uring_wait *wait_new(struct io_uring_cmd *cmd, struct shmipc_file *sf,
 				   struct shmipc_segment *seg, const struct shmipc_dev_wait *req)
 {
-	struct uring_wait *w = kzalloc(sizeof(*w), GFP_KERNEL_ACCOUNT);
+	struct uring_wait *w = kzalloc(sizeof(*w), SHMIPC_GFP);
 
 	if (!w)
 		return NULL;

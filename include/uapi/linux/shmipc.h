@@ -84,10 +84,11 @@ enum shmipc_dev_limit {
  * @caps:            SHMIPC_DEV_CAP_*
  * @layout_major:    SHMIPC_LAYOUT_MAJOR that the module writes
  * @layout_minor:    SHMIPC_LAYOUT_MINOR
- * @total_max_bytes: limit on the memory of all segments
+ * @total_max_bytes: limit on the memory of all segments; this and the other totals without
+ *                   the sixteenth that is for callers with CAP_IPC_LOCK, unless it is one
  * @total_bytes:     memory in use
  * @user_max_bytes:  limit on the memory of one user; ~0: none for the caller
- * @user_bytes:      memory of the caller's user
+ * @user_bytes:      memory of the caller's user; in a user namespace, of its owner
  * @total_max_segs:  limit on the number of segments
  * @total_segs:      segments in use
  * @user_max_segs:   limit on the segments of one user; ~0: none for the caller
@@ -135,7 +136,7 @@ struct shmipc_dev_region {
 
 /* shmipc_dev_create.flags */
 #define SHMIPC_DEV_PERSISTENT	0x1u	/* stays without descriptors until unlinked */
-#define SHMIPC_DEV_ON_NODE	0x2u	/* use @node; ENOMEM if it is full */
+#define SHMIPC_DEV_ON_NODE	0x2u	/* use @node; ENOMEM if full, or not in the cpuset */
 #define SHMIPC_DEV_CHOWN	0x4u	/* use @uid and @gid */
 #define SHMIPC_DEV_RESERVE	0x8u	/* use @commit_bytes; COMMIT allocates the rest */
 
