@@ -115,7 +115,8 @@ static int fill_body(struct shmipc_segment *seg, const struct shmipc_dev_create 
 	u64 at = SHMIPC_DEV_BODY_OFF(r->peers), done, n;
 
 	for (done = 0; done < r->body_bytes; done += n) {
-		n = min_t(u64, r->body_bytes - done, PAGE_SIZE);
+		/* To the end of the page at most: they are not adjacent. */
+		n = min_t(u64, r->body_bytes - done, PAGE_SIZE - offset_in_page(at + done));
 		if (copy_from_user(shmipc_memory_addr(&seg->mem, at + done),
 				   u64_to_user_ptr(r->body + done), n))
 			return -EFAULT;

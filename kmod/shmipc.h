@@ -49,6 +49,14 @@
 #include <linux/shmipc.h>
 #include <linux/shmipc_bpf.h>
 
+/*
+ * Each role's words are in pages of 4 KiB of their own, in the layout that all programs
+ * share. With larger pages, roles would share one, and page tables could not keep them apart.
+ */
+#if PAGE_SHIFT != 12
+#error "shmipc needs a kernel with pages of 4 KiB (on arm64: CONFIG_ARM64_4K_PAGES)"
+#endif
+
 #define SHMIPC_CHUNK_SHIFT	21
 #define SHMIPC_CHUNK_BYTES	BIT_ULL(SHMIPC_CHUNK_SHIFT)
 #define SHMIPC_CHUNK_ORDER	(SHMIPC_CHUNK_SHIFT - PAGE_SHIFT)
