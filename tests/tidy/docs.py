@@ -108,9 +108,10 @@ def references(tree):
 def lint(tree):
     """mandoc has no complaint about the manual pages."""
     for path in manuals(tree):
+        # Not into one pipe: a line of one can end up in the middle of one of the other.
         out = subprocess.run(["mandoc", "-T", "lint"], stdout=subprocess.PIPE,
-                             input=tree.texts[path].encode(), stderr=subprocess.STDOUT)
-        for line in out.stdout.decode().splitlines():
+                             input=tree.texts[path].encode(), stderr=subprocess.PIPE)
+        for line in (out.stdout + out.stderr).decode().splitlines():
             # Pages of other packages need not be installed.
             if re.search(r"\b(STYLE|WARNING|ERROR|UNSUPP|SYSERR): ", line) and \
                     not re.search("referenced manual not found|longer than 80 bytes", line):
