@@ -86,7 +86,8 @@ void shmipc_end_check(struct shmipc_end *e)
 {
 	struct shmipc_segment *seg = e->seg;
 
-	if (!seg->dead && !seg->read_only && seg->be->cut_off && seg->be->cut_off(e)) {
+	/* A subscriber that only looks has taken no end. */
+	if (seg && !seg->dead && !seg->read_only && seg->be->cut_off && seg->be->cut_off(e)) {
 		seg->fenced = true;
 		shmipc_segment_die(seg);
 	}
