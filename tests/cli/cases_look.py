@@ -55,7 +55,7 @@ def stat_and_ls_show_segments():
     st = stat("a/b.c-1")
     equal(list(st), keys + ["id", "created_ns", "node_asked", "node", "align", "meta_bytes",
                             "tail_pos", "tail_seq", "head_pos", "head_seq", "used_bytes",
-                            "backlog", "caps", "peers"], "keys of stat")
+                            "backlog", "caps", "peers", "deaths"], "keys of stat")
     equal((st["kind"], st["data_bytes"], st["page_bytes"], st["slots"], st["uid"]),
           ("spsc", 2 * MIB, 4096, 2, os.getuid()))
     equal([(p["role"], p["state"], p["pid"], p["comm"]) for p in st["peers"]],
