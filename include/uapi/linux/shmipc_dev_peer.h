@@ -225,7 +225,7 @@ struct shmipc_dev_death {
  * @lost:        result: deaths between @after and the last one written whose receipts
  *               have been overwritten
  *
- * For everybody who has a descriptor of the segment. A receipt can be read as soon as the
+ * For any process with a descriptor of the segment. A receipt can be read as soon as the
  * death shows in the peer table. Errors: EINVAL; E2BIG @death_bytes; EFAULT.
  */
 struct shmipc_dev_deaths {
