@@ -347,7 +347,7 @@ int shmipc_segment_gc(void (*fn)(const char *name, int err, void *arg), void *ar
  * more, it has died for all others, and they have been woken. The process gets SIGBUS when
  * it next uses the end; a call in which it waits returns -ECONNRESET. It can open the
  * segment again as any other process. For the segment's owner, or CAP_SYS_RESOURCE in the
- * user namespace where it was created. See shmipc(4), which says what cannot be cut off.
+ * user namespace where it was created. See shmipc_peers(4), which says what cannot be cut off.
  *
  * Return: 0; -EOPNOTSUPP on mem; -ESRCH no such end is attached; -EACCES; -EBUSY pages of
  * its role are in use, possibly by another end: it is cut off, but others wait for it until

@@ -29,7 +29,6 @@ bool shmipc_dev_cut_off(const struct shmipc_end *e)
 
 int shmipc_dev_fenced(struct shmipc_segment *seg)
 {
-	seg->fenced = true;
-	shmipc_segment_die(seg);
+	shmipc_segment_cut_off(seg);
 	return -ECONNRESET;
 }

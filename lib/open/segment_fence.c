@@ -43,7 +43,7 @@ static int fence(const char *name, uint32_t slot, uint64_t generation, uint32_t 
 		return shmipc_fail(-EINVAL, "shmipc: fence \"%s\": unknown flags 0x%x (EINVAL)", name,
 				   flags & ~SHMIPC_FENCE_PINNED);
 	if (!be->fence)
-		return shmipc_fail(-EOPNOTSUPP, "shmipc: fence \"%s\": backend %s cannot cut off a process (EOPNOTSUPP); end it, or use the kernel module, see shmipc(4)",
+		return shmipc_fail(-EOPNOTSUPP, "shmipc: fence \"%s\": backend %s cannot cut off a process (EOPNOTSUPP); end it, or use the kernel module, see shmipc_peers(4)",
 				   name, be->name);
 	seg = shmipc_segment_new(be);
 	if (!seg)

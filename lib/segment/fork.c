@@ -39,7 +39,7 @@ static void in_parent(void)
 	pthread_rwlock_unlock(&fork_gate);
 }
 
-void shmipc_segment_die(struct shmipc_segment *seg)
+static void die(struct shmipc_segment *seg)
 {
 	uint32_t i;
 
@@ -62,7 +62,7 @@ static void in_child(void)
 	struct shmipc_segment *seg;
 
 	for (seg = fork_first; seg; seg = seg->next)
-		shmipc_segment_die(seg);
+		die(seg);
 	shmipc_keeper_after_fork();
 	shmipc_pages_after_fork();
 	shmipc_wait_after_fork();
@@ -87,6 +87,14 @@ void shmipc_fork_hold(void)
 void shmipc_fork_release(void)
 {
 	pthread_rwlock_unlock(&fork_gate);
+}
+
+void shmipc_segment_cut_off(struct shmipc_segment *seg)
+{
+	shmipc_fork_hold();
+	seg->fenced = true;
+	die(seg);
+	shmipc_fork_release();
 }
 
 void shmipc_fork_add(struct shmipc_segment *seg)

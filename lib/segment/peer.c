@@ -87,10 +87,8 @@ void shmipc_end_check(struct shmipc_end *e)
 	struct shmipc_segment *seg = e->seg;
 
 	/* A subscriber that only looks has taken no end. */
-	if (seg && !seg->dead && !seg->read_only && seg->be->cut_off && seg->be->cut_off(e)) {
-		seg->fenced = true;
-		shmipc_segment_die(seg);
-	}
+	if (seg && !seg->dead && !seg->read_only && seg->be->cut_off && seg->be->cut_off(e))
+		shmipc_segment_cut_off(seg);
 }
 
 void shmipc_slot_info(struct shmipc_segment *seg, uint32_t slot, struct shmipc_peer_info *ret)

@@ -133,10 +133,11 @@ int shmipc_segment_make(struct shmipc_segment **ret, const char *name,
 int shmipc_segment_dup(struct shmipc_segment **ret, struct shmipc_segment *from);
 
 /*
- * fork.c: the memory of a handle is not ours any more. Zeroes of our own take its place, so
- * that a call which is under way does no harm, and later ones are refused.
+ * fork.c: it was fenced, and the memory of the handle is not ours any more. Zeroes of our
+ * own take its place, so that a call which is under way does no harm, and later ones are
+ * refused.
  */
-void shmipc_segment_die(struct shmipc_segment *seg);
+void shmipc_segment_cut_off(struct shmipc_segment *seg);
 
 /* What a call on a dead handle returns. */
 static inline int shmipc_dead(const struct shmipc_segment *seg)
