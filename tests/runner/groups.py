@@ -172,9 +172,9 @@ class Groups:
 
     def model(self):
         """the headers' orderings, all interleavings; larger bounds in check-all"""
-        deep = {"MODEL_DEEP": "1", "MODEL_SECONDS": "300"} if self.full else {}
+        deep = {"MODEL_DEEP": "1", "MODEL_SECONDS": os.environ.get("MODEL_SECONDS", "60")} if self.full else {}
         for name in subprocess.check_output(["tests/model/run", "--list"], text=True).split():
-            yield Case(name, ["tests/model/run", name], 8 * 3600 if deep else 1800, seconds=60, **deep)
+            yield Case(name, ["tests/model/run", name], 8 * 3600 if deep else 1800, seconds=3000 if deep else 60, **deep)
 
     def crash(self):
         """killed at sampled instructions, asleep, and at random; at each in check-all"""
