@@ -10,6 +10,7 @@
 #include <shmipc/bcast.h>
 #include <shmipc/error.h>
 #include <shmipc/segment.h>
+#include <shmipc/peer.h>
 #include <shmipc/channel.h>
 #include <shmipc/discover.h>
 #include <shmipc/headers.h>

@@ -244,6 +244,7 @@ static void plan_roles(struct shmipc_dev_create *r, struct shmipc_dev_region *re
 		region[0] = (struct shmipc_dev_region){ .off = h->data_off, .bytes = h->data_bytes,
 							.roles = 1u << SHMIPC_ROLE_NONE };
 		r->nregions = 1;
+		r->role_max[SHMIPC_ROLE_MEMBER] = (uint16_t)(h->peers < UINT16_MAX ? h->peers : UINT16_MAX);
 		return;
 	}
 	shmipc_body_slots(h, b->topic.pubs, SHMIPC_ROLE_PRODUCER, &from, &to);

@@ -48,7 +48,7 @@ void shmipc_dev_watch_peer(struct shmipc_segment *seg, struct shmipc_wait_set *s
 void shmipc_dev_watch_peers(struct shmipc_segment *seg, struct shmipc_wait_set *set,
 			   uint32_t slots);
 int shmipc_dev_sleep(struct shmipc_wait_set *set, uint64_t until_ns);
-void shmipc_dev_wake(struct shmipc_segment *seg, const uint32_t *word);
+void shmipc_dev_wake(struct shmipc_segment *seg, const uint32_t *word, uint32_t n);
 
 /* dev_fence.c */
 int shmipc_dev_fence(struct shmipc_segment *seg, uint32_t slot, uint64_t generation, uint32_t flags,

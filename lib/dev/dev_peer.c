@@ -290,6 +290,8 @@ static int sleep_one(const struct shmipc_wait_set *set, uint64_t until_ns)
 				     .deadline_ns = until_ns };
 	int saved = errno, ret = 0;
 
+	if (set->exclusive)
+		r.flags = SHMIPC_DEV_EXCLUSIVE;
 	if (set->n > 1) {
 		w = &set->w[set->n - 1];
 		r.peer = peer_of(seg, w->word);
@@ -360,9 +362,9 @@ int shmipc_dev_sleep(struct shmipc_wait_set *set, uint64_t until_ns)
 						     sleep_many(set, until_ns);
 }
 
-void shmipc_dev_wake(struct shmipc_segment *seg, const uint32_t *word)
+void shmipc_dev_wake(struct shmipc_segment *seg, const uint32_t *word, uint32_t n)
 {
-	struct shmipc_dev_wake r = { .size = sizeof(r), .off = offset_of(seg, word) };
+	struct shmipc_dev_wake r = { .size = sizeof(r), .off = offset_of(seg, word), .n = n };
 	int saved = errno;
 
 	(void)ioctl(seg->fd, SHMIPC_IOC_WAKE, &r);

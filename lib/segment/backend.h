@@ -104,14 +104,15 @@ struct shmipc_backend {
 	 * comes to a slot, leaves it or dies. watch_peers: the same of all in [0, slots);
 	 * of those that come when they have said hello. Both are to be called before the
 	 * peers are looked at. sleep: on the words of @set, all of this backend;
-	 * -ECONNRESET: an end of ours was fenced, and its handle is dead. wake: all sleepers
-	 * of a word. hello: we can be watched from now on, and have done nothing yet that
-	 * others might wait for; NULL: the kernel tells them.
+	 * -ECONNRESET: an end of ours was fenced, and its handle is dead. wake: sleepers of a
+	 * word, all if @n is 0, otherwise @n of those whose sets are exclusive. hello: we can
+	 * be watched from now on, and have done nothing yet that others might wait for; NULL:
+	 * the kernel tells them.
 	 */
 	void (*watch_peer)(struct shmipc_segment *seg, struct shmipc_wait_set *set, uint32_t slot);
 	void (*watch_peers)(struct shmipc_segment *seg, struct shmipc_wait_set *set, uint32_t slots);
 	int (*sleep)(struct shmipc_wait_set *set, uint64_t until_ns);
-	void (*wake)(struct shmipc_segment *seg, const uint32_t *word);
+	void (*wake)(struct shmipc_segment *seg, const uint32_t *word, uint32_t n);
 	void (*hello)(struct shmipc_segment *seg);
 
 	/* Was the name removed while the segment is in use? NULL: not known */

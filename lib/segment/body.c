@@ -205,6 +205,11 @@ void shmipc_body_slots(const struct shmipc_seg_hdr *h, uint32_t pubs, enum shmip
 		*ret_to = role == SHMIPC_ROLE_PRODUCER ? pubs : h->peers;
 		return;
 	}
+	if (role == SHMIPC_ROLE_MEMBER) {
+		*ret_from = 0;
+		*ret_to = h->peers;
+		return;
+	}
 	/* One for producers and consumers, the rest for readers. */
 	*ret_from = role == SHMIPC_ROLE_PRODUCER ? 0 : 1;
 	*ret_to = role == SHMIPC_ROLE_READER ? h->peers : *ret_from + 1;

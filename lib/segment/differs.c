@@ -26,7 +26,8 @@ struct shmipc_text shmipc_kind_text(uint32_t kind)
 
 struct shmipc_text shmipc_role_text(uint32_t role)
 {
-	static const char *const words[] = { "end without a role", "producer", "consumer", "reader" };
+	static const char *const words[] = { "end without a role", "producer", "consumer", "reader",
+					     "member" };
 
 	return word(words, sizeof(words) / sizeof(words[0]), role);
 }

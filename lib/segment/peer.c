@@ -27,6 +27,8 @@ static int fail_pinned(const struct shmipc_segment *seg, enum shmipc_role role)
 	bool topic = seg->hdr.kind == SHMIPC_KIND_TOPIC;
 	const char *who = role == SHMIPC_ROLE_READER ? topic ? "subscriber" : "reader" : "consumer";
 
+	if (role == SHMIPC_ROLE_MEMBER)
+		who = "member";
 	if (role == SHMIPC_ROLE_PRODUCER)
 		who = topic ? "publisher" : "producer";
 	return shmipc_fail(-EBUSY, "shmipc: attach \"%s\": something that an earlier %s began still uses its memory, and may write there: O_DIRECT, buffers registered with io_uring, or a pipe (EBUSY); end that process, or try again later",
@@ -40,7 +42,7 @@ static int fail_pinned(const struct shmipc_segment *seg, enum shmipc_role role)
  * @role: which end
  *
  * Return: 0; -EBUSY the end is taken, or its last owner's pages are in use; -ENOSPC all
- * reader slots are taken.
+ * slots of readers, or of members, are taken.
  */
 int shmipc_end_take(struct shmipc_end *e, struct shmipc_segment *seg, enum shmipc_role role)
 {
@@ -58,6 +60,9 @@ int shmipc_end_take(struct shmipc_end *e, struct shmipc_segment *seg, enum shmip
 		return shmipc_fail(-ENOSPC, "shmipc: attach \"%s\": all %u readers' slots are taken (ENOSPC); create it with more %s",
 				   seg->hdr.name, to - from,
 				   seg->hdr.kind == SHMIPC_KIND_TOPIC ? "subscribers" : "peers");
+	if (ret == -EBUSY && role == SHMIPC_ROLE_MEMBER)
+		return shmipc_fail(-ENOSPC, "shmipc: join \"%s\" as a peer: all %u slots are taken (ENOSPC); create it with more peers",
+				   seg->hdr.name, to - from);
 	if (ret == -EBUSY && to - from > 1)
 		return shmipc_fail(-EBUSY, "shmipc: attach \"%s\": all %u publishers' slots are taken (EBUSY); create it with more publishers",
 				   seg->hdr.name, to - from);
@@ -80,6 +85,19 @@ void shmipc_end_leave(struct shmipc_end *e)
 			    shmipc_load_relaxed(&shmipc_segment_slot(e->seg, e->slot)->role),
 			    generation(e));
 	e->seg->be->leave(e);
+}
+
+bool shmipc_peer_lives(struct shmipc_segment *seg, uint32_t slot, uint64_t generation,
+		       uint64_t mask, bool sure)
+{
+	uint64_t is;
+
+	if (slot >= seg->hdr.peers)
+		return false;
+	/* peer.G1 <- peer.G0: the state is that of this generation, or of a later one. */
+	is = shmipc_load_acquire(&shmipc_segment_slot(seg, slot)->generation);
+	return (is & mask) == (generation & mask) &&
+	       seg->be->state(seg, slot, sure) == SHMIPC_PEER_ATTACHED;
 }
 
 void shmipc_end_check(struct shmipc_end *e)

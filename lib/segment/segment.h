@@ -93,7 +93,7 @@ struct shmipc_segment {
 	bool dead;			/* inherited through fork, or ... */
 	bool fenced;			/* ... others cut it off */
 	bool read_only;			/* mapped so: looks, and takes no slot */
-	enum shmipc_others others;	/* table_wait.c: found at the first sleep */
+	uint32_t others;		/* enum shmipc_others; table_wait.c: found at the first sleep */
 	struct shmipc_memory *mem;
 	unsigned char *base;
 	size_t bytes;
@@ -168,6 +168,9 @@ void shmipc_watch_word(struct shmipc_segment *seg, struct shmipc_wait_set *set,
 		       const uint32_t *word, uint32_t val);
 /* Wake the sleepers of a word; @seq: the message that it is about. */
 void shmipc_wake(struct shmipc_segment *seg, uint32_t slot, const uint32_t *word, uint64_t seq);
+/* Wake @n of them, in the order in which they went to sleep; their sets are exclusive. */
+void shmipc_wake_some(struct shmipc_segment *seg, uint32_t slot, const uint32_t *word, uint64_t seq,
+		      uint32_t n);
 
 /* peer.c */
 struct shmipc_end {
@@ -181,6 +184,12 @@ struct shmipc_end {
 
 int shmipc_end_take(struct shmipc_end *e, struct shmipc_segment *seg, enum shmipc_role role);
 void shmipc_end_leave(struct shmipc_end *e);
+/*
+ * Is the peer still attached that had @slot with a generation of which these are the bits in
+ * @mask? All three may come from another peer. @sure: ask the kernel, too.
+ */
+bool shmipc_peer_lives(struct shmipc_segment *seg, uint32_t slot, uint64_t generation,
+		       uint64_t mask, bool sure);
 /* Before it is used once more: if it was fenced, its handle dies now. */
 void shmipc_end_check(struct shmipc_end *e);
 void shmipc_slot_info(struct shmipc_segment *seg, uint32_t slot, struct shmipc_peer_info *ret);

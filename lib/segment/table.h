@@ -30,6 +30,6 @@ void shmipc_table_watch_peers(struct shmipc_segment *seg, struct shmipc_wait_set
 			     uint32_t slots);
 int shmipc_table_sleep(struct shmipc_wait_set *set, uint64_t until_ns);
 void shmipc_table_hello(struct shmipc_segment *seg);
-void shmipc_table_wake(struct shmipc_segment *seg, const uint32_t *word);
+void shmipc_table_wake(struct shmipc_segment *seg, const uint32_t *word, uint32_t n);
 
 #endif /* SHMIPC_LIB_TABLE_H */

@@ -36,15 +36,18 @@ static uint32_t watch_word(struct shmipc_peer_slot *s)
 /* May a process of another user write here? Asked once, of the file. */
 static bool others_write(struct shmipc_segment *seg)
 {
+	uint32_t others = shmipc_load_relaxed(&seg->others);
 	struct stat st;
 
-	if (!seg->others) {
-		seg->others = SHMIPC_OTHERS_WRITE;
+	if (others == SHMIPC_OTHERS_UNKNOWN) {
+		others = SHMIPC_OTHERS_WRITE;
 		if (!fstat(seg->fd, &st) && st.st_uid == geteuid() &&
 		    !(st.st_mode & (S_IWGRP | S_IWOTH)))
-			seg->others = SHMIPC_OTHERS_NONE;
+			others = SHMIPC_OTHERS_NONE;
+		/* Relaxed: threads that ask at the same time find the same. */
+		shmipc_store_relaxed(&seg->others, others);
 	}
-	return seg->others == SHMIPC_OTHERS_WRITE;
+	return others == SHMIPC_OTHERS_WRITE;
 }
 
 /* Will the kernel tell of this one's death? @is: its word. */
@@ -138,10 +141,10 @@ int shmipc_table_sleep(struct shmipc_wait_set *set, uint64_t until_ns)
 	return ret;
 }
 
-void shmipc_table_wake(struct shmipc_segment *seg, const uint32_t *word)
+void shmipc_table_wake(struct shmipc_segment *seg, const uint32_t *word, uint32_t n)
 {
 	(void)seg;
-	shmipc_futex_wake(word, INT_MAX);
+	shmipc_futex_wake(word, n && n < INT_MAX ? (int)n : INT_MAX);
 }
 
 void shmipc_table_hello(struct shmipc_segment *seg)

@@ -5,8 +5,14 @@
 
 void shmipc_wake(struct shmipc_segment *seg, uint32_t slot, const uint32_t *word, uint64_t seq)
 {
+	shmipc_wake_some(seg, slot, word, seq, 0);
+}
+
+void shmipc_wake_some(struct shmipc_segment *seg, uint32_t slot, const uint32_t *word, uint64_t seq,
+		      uint32_t n)
+{
 	shmipc_probe_wake(seg, slot, shmipc_probe_off(seg, word), seq);
-	seg->be->wake(seg, word);
+	seg->be->wake(seg, word, n);
 }
 
 /* Have a sleep on @set end when @word is no longer @val. */

@@ -121,7 +121,7 @@ static void grown(void *arg)
 {
 	struct shmipc_segment *seg = arg;
 
-	seg->be->wake(seg, shmipc_low32(&seg->log.pub->backed));
+	seg->be->wake(seg, shmipc_low32(&seg->log.pub->backed), 0);
 }
 
 static int fail(const struct shmipc_segment *seg, int err)

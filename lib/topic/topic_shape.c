@@ -52,7 +52,7 @@ enum shmipc_topic_shape shmipc_topic_shape(const struct shmipc_segment *seg)
 /* All sleepers in a provisional topic look at it again. */
 void shmipc_topic_shape_wake(struct shmipc_segment *seg)
 {
-	seg->be->wake(seg, shape_word(seg));
+	seg->be->wake(seg, shape_word(seg), 0);
 }
 
 /* The caller has a publisher's end. false: it is superseded. */

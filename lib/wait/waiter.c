@@ -77,6 +77,7 @@ static void set_begin(struct shmipc_wait_set *set)
 	set->n = 0;
 	set->err = 0;
 	set->tick = SHMIPC_TICK_NONE;
+	set->exclusive = false;
 	set->until_ns = UINT64_MAX;
 	set->sleep = NULL;
 }

@@ -48,6 +48,7 @@ struct shmipc_wait_set {
 	size_t max;
 	int err;		/* -ENOMEM, -EINVAL: the sleep fails with it */
 	enum shmipc_tick tick;	/* the highest that was asked for */
+	bool exclusive;		/* one thing for one sleeper: it can be woken alone */
 	uint64_t until_ns;	/* check again then: neither a tick nor a deadline */
 	/* Of the backend. 0: look again; -ETIMEDOUT; -EINTR; -errno */
 	int (*sleep)(struct shmipc_wait_set *set, uint64_t until_ns);

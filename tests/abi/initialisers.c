@@ -24,6 +24,7 @@ int use(const char *name, uint64_t history, struct shmipc_pub **ret)
 	const struct shmipc_pub_opts p = SHMIPC_PUB_OPTS(.spin_ns = SHMIPC_SPIN_NEVER, .copier = &c);
 	const struct shmipc_sub_opts s = SHMIPC_SUB_OPTS(.start = SHMIPC_START_OLDEST, .group = 2);
 	const struct shmipc_segment_opts g = SHMIPC_SEGMENT_OPTS(.kind = SHMIPC_KIND_RAW, .bytes = 1);
+	const struct shmipc_peer_opts pe = SHMIPC_PEER_OPTS(.spin_ns = 1);
 	const struct shmipc_channel_opts h = SHMIPC_CHANNEL_OPTS(.stride = 2, .stride_at = 1);
 	struct shmipc_topic_stat ts = SHMIPC_TOPIC_STAT(.pub_cap = 0, .sub_cap = 0);
 	struct shmipc_segment_info i = SHMIPC_SEGMENT_INFO();
@@ -35,7 +36,7 @@ int use(const char *name, uint64_t history, struct shmipc_pub **ret)
 
 	if (none.struct_bytes + one.struct_bytes + s.struct_bytes + g.struct_bytes + h.struct_bytes +
 	    ts.struct_bytes + i.struct_bytes + cs.struct_bytes + ps.struct_bytes +
-	    ss.struct_bytes + e.struct_bytes + m.struct_bytes == 0)
+	    ss.struct_bytes + e.struct_bytes + m.struct_bytes + pe.struct_bytes == 0)
 		return -1;
 #ifndef __cplusplus
 	if (shmipc_pub_open(ret, name, &SHMIPC_TOPIC_OPTS(.history = history), &SHMIPC_PUB_OPTS()))

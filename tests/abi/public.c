@@ -44,6 +44,10 @@ AT(shmipc_segment_opts, gid, 60);
 AT(shmipc_segment_opts, owner, 64);
 AT(shmipc_segment_opts, reserved0, 68);
 
+SIZE(shmipc_peer_opts, 16);
+AT(shmipc_peer_opts, struct_bytes, 0);
+AT(shmipc_peer_opts, spin_ns, 8);
+
 SIZE(shmipc_memory_limit, 288);
 AT(shmipc_memory_limit, struct_bytes, 0);
 AT(shmipc_memory_limit, max_bytes, 8);

@@ -18,6 +18,7 @@ ARM = "aarch64-linux-gnu-"
 QEMU_LACKS = {
     "wait": "qemu-user restarts no futex wait, and sleeps in the host's system calls",
     "peer": "qemu-user has no robust futexes",
+    "peer_join": "qemu-user has no robust futexes",
     "segment_memory": "qemu-user does not give back memory, nor say what has some",
     "topic_trim": "qemu-user does not give back memory, nor say what has some",
     "segment_fork": "qemu-user trips over forks beside other threads",

@@ -25,7 +25,8 @@ const char *kind_word(uint32_t kind)
 
 const char *role_word(uint32_t role)
 {
-	static const char *const words[] = { "none", "producer", "consumer", "reader" };
+	static const char *const words[] = { "none", "producer", "consumer", "reader",
+					     "member" };
 
 	return word(words, COUNT(words), role);
 }

@@ -58,6 +58,7 @@ enum shmipc_role {
 	SHMIPC_ROLE_PRODUCER	= 1,
 	SHMIPC_ROLE_CONSUMER	= 2,
 	SHMIPC_ROLE_READER	= 3,
+	SHMIPC_ROLE_MEMBER	= 4,	/* raw: all have the same rights */
 };
 
 enum shmipc_peer_state {

@@ -46,6 +46,7 @@ FIXTURE(arguments) {
 	struct shmipc_pub *pub;
 	struct shmipc_sub *sub;
 	struct shmipc_segment *seg;
+	struct shmipc_peer *peer;
 	struct shmipc_watch *w;
 	struct shmipc_headers h;
 	struct shmipc_middleware_chain chain;
@@ -66,6 +67,7 @@ FIXTURE_SETUP(arguments)
 	ASSERT_EQ(0, shmipc_pub_open(&self->pub, "topic", NULL, NULL));
 	ASSERT_EQ(0, shmipc_sub_open(&self->sub, "topic", NULL, NULL));
 	ASSERT_EQ(0, shmipc_segment_open(&self->seg, "raw", &SHMIPC_SEGMENT_OPTS(.kind = SHMIPC_KIND_RAW, .bytes = 4096, .flags = SHMIPC_CREATE)));
+	ASSERT_EQ(0, shmipc_peer_join(&self->peer, self->seg, NULL));
 	ASSERT_EQ(0, shmipc_watch_open(&self->w, NULL, SHMIPC_KIND_ANY, 0));
 	shmipc_headers_init(&self->h);
 }
@@ -75,6 +77,7 @@ FIXTURE_TEARDOWN(arguments)
 	shmipc_headers_free(&self->h);
 	shmipc_middleware_free(&self->chain);
 	shmipc_watch_close(self->w);
+	shmipc_peer_leave(self->peer);
 	shmipc_segment_close(self->seg);
 	shmipc_sub_close(self->sub);
 	shmipc_pub_close(self->pub);
@@ -125,6 +128,18 @@ TEST_F(arguments, null_segment)
 	GIVES(-EINVAL, shmipc_name_check, NULL, NULL);
 	GIVES(-EINVAL, shmipc_name_check, "a//b", NULL);
 	NO_POINTER(shmipc_segment_dir);
+}
+
+TEST_F(arguments, null_peer)
+{
+	struct shmipc_peer_info info;
+	struct shmipc_peer *p;
+
+	REFUSES(shmipc_peer_join, NULL, self->seg, NULL);
+	REFUSES(shmipc_peer_join, &p, NULL, NULL);
+	REFUSES(shmipc_peer_get_info, NULL, &info);
+	REFUSES(shmipc_peer_get_info, self->peer, NULL);
+	HARMLESS(shmipc_peer_leave, NULL);
 }
 
 TEST_F(arguments, null_discover)
@@ -426,6 +441,8 @@ static int in_child(struct other *me, void *arg)
 	FIXTURE_DATA(arguments) *self = arg;
 	struct shmipc_loan loan = { 0 };
 	struct shmipc_channel *ch;
+	struct shmipc_peer_info info;
+	struct shmipc_peer *peer;
 	struct shmipc_blocked b;
 	struct shmipc_msg m = { 0 };
 
@@ -445,6 +462,9 @@ static int in_child(struct other *me, void *arg)
 	IS(-EINVAL, shmipc_channel_slow_release, self->rx);
 	IS(-ESTALE, shmipc_channel_slow_lost, self->rx, -ESTALE);
 	IS(-EINVAL, shmipc_channel_attach, &ch, self->seg, SHMIPC_ROLE_PRODUCER, NULL);
+	IS(-EINVAL, shmipc_peer_join, &peer, self->seg, NULL);
+	IS(-EINVAL, shmipc_peer_get_info, self->peer, &info);
+	HARMLESS(shmipc_peer_leave, self->peer);
 	IS(-EINVAL, shmipc_segment_fd, self->seg);
 	IS(NULL, shmipc_segment_data, self->seg, NULL);
 	IS(-EINVAL, shmipc_segment_get_info, self->seg, &SHMIPC_SEGMENT_INFO());
