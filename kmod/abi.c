@@ -49,7 +49,7 @@ static int do_info(void __user *uarg)
 		return err;
 	r.abi = SHMIPC_ABI_VERSION;
 	r.caps = SHMIPC_DEV_CAP_WAIT | SHMIPC_DEV_CAP_POLL | SHMIPC_DEV_CAP_COMMIT |
-		 SHMIPC_DEV_CAP_DEATHS | SHMIPC_DEV_CAP_FENCE;
+		 SHMIPC_DEV_CAP_DEATHS | SHMIPC_DEV_CAP_FENCE | SHMIPC_DEV_CAP_SEAL;
 	if (SHMIPC_HAS_URING)
 		r.caps |= SHMIPC_DEV_CAP_URING;
 	if (IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE) && PMD_SHIFT == SHMIPC_CHUNK_SHIFT)
@@ -436,6 +436,19 @@ static int do_fence(struct shmipc_file *sf, struct shmipc_segment *seg, fmode_t 
 	return err ? err : shmipc_fence(seg, &r);
 }
 
+static int do_seal(struct shmipc_file *sf, struct shmipc_segment *seg, fmode_t mode,
+		   void __user *uarg)
+{
+	struct shmipc_dev_seal r;
+	int err = ARG_READ(&r, shmipc_dev_seal, reserved, uarg);
+
+	if (err)
+		return err;
+	r.seal = 0;
+	err = shmipc_seal(sf, seg, mode, &r);
+	return err ? err : ARG_WRITE(uarg, &r);
+}
+
 typedef int (*segment_ioctl)(struct shmipc_file *sf, struct shmipc_segment *seg, fmode_t mode,
 			     void __user *uarg);
 
@@ -464,6 +477,8 @@ static segment_ioctl segment_ioctl_of(unsigned int cmd)
 		return do_commit;
 	case SHMIPC_IOC_FENCE:
 		return do_fence;
+	case SHMIPC_IOC_SEAL:
+		return do_seal;
 	default:
 		return NULL;
 	}

@@ -11,25 +11,6 @@
 
 #include "trace.h"
 
-/* May the caller commit or uncommit this range? Return: 0; -EACCES; -ECONNRESET fenced. */
-static int check_role(struct shmipc_file *sf, struct shmipc_segment *seg, fmode_t mode, u64 off,
-		      u64 end)
-{
-	struct shmipc_peer *peer;
-	int err = 0;
-
-	if (mode & FMODE_WRITE && shmipc_region_allows(seg, off, end, SHMIPC_ROLE_NONE))
-		return 0;
-	spin_lock(&seg->lock);
-	peer = shmipc_peer_find_locked(sf, current->mm);
-	if (!peer || !shmipc_region_allows(seg, off, end, peer->role))
-		err = -EACCES;
-	else if (peer->fenced)
-		err = -ECONNRESET;
-	spin_unlock(&seg->lock);
-	return err;
-}
-
 /* May a process with @role write any part of [@off, @end)? */
 static bool role_writes(const struct shmipc_segment *seg, u64 off, u64 end, u32 role)
 {
@@ -90,11 +71,17 @@ static int add_locked(struct shmipc_segment *seg, u64 off, u64 end, u64 *ret_byt
 static int take_locked(struct shmipc_file *sf, struct shmipc_segment *seg, u64 off, u64 end,
 		       u64 *ret_bytes)
 {
-	if (others_write(sf, seg, off, end))
-		return -EBUSY;
-	*ret_bytes = shmipc_memory_drain(&seg->mem, off, end);
-	shmipc_limit_unuse(seg, *ret_bytes);
-	return 0;
+	int err = 0;
+
+	down_write(&seg->seals.sem);
+	if (others_write(sf, seg, off, end) || shmipc_sealed(seg, off, end))
+		err = -EBUSY;
+	else
+		*ret_bytes = shmipc_memory_drain(&seg->mem, off, end);
+	up_write(&seg->seals.sem);
+	if (!err)
+		shmipc_limit_unuse(seg, *ret_bytes);
+	return err;
 }
 
 /* Is the range one that can be committed, or for UNCOMMIT, uncommitted? */
@@ -129,7 +116,7 @@ int shmipc_commit(struct shmipc_file *sf, struct shmipc_segment *seg, fmode_t mo
 		return 0;
 	}
 	if (!err)
-		err = check_role(sf, seg, mode, r->off, end);
+		err = shmipc_may_write(sf, seg, mode, r->off, end);
 	if (err)
 		return err;
 	if (mutex_lock_killable(&seg->mem.mutex))

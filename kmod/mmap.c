@@ -74,6 +74,30 @@ static vm_fault_t map_fault(struct vm_fault *vmf)
 }
 
 /*
+ * A page where something can be sealed is about to become writable in this mapping. It was
+ * unlocked since map_fault(), if that has been called at all, so check again.
+ */
+static vm_fault_t map_mkwrite(struct vm_fault *vmf)
+{
+	struct shmipc_file *sf = vmf->vma->vm_file->private_data;
+	struct shmipc_segment *seg = sf->seg;
+	struct shmipc_peer *peer = vmf->vma->vm_private_data;
+	u64 off = (u64)vmf->pgoff << PAGE_SHIFT;
+	vm_fault_t ret = VM_FAULT_LOCKED;
+
+	lock_page(vmf->page);
+	if (page_folio(vmf->page)->mapping != seg->mem.inode->i_mapping)
+		ret = VM_FAULT_NOPAGE;	/* it was removed: fault again */
+	/* Under the page's lock: seal.c waits for us, or we see that it has begun. */
+	else if (peer == MAP_REVOKED || (peer && READ_ONCE(peer->cut)) ||
+		 shmipc_sealed(seg, off, off + PAGE_SIZE))
+		ret = VM_FAULT_SIGBUS;
+	if (ret != VM_FAULT_LOCKED)
+		unlock_page(vmf->page);
+	return ret;
+}
+
+/*
  * The pages stay on the node where the segment was created: no policy of a mapping or of
  * a task applies to them, and NUMA balancing must not take their mappings away to learn
  * who uses them.
@@ -82,6 +106,17 @@ static const struct vm_operations_struct map_ops = {
 	.open		= map_open,
 	.close		= map_close,
 	.fault		= map_fault,
+#ifdef CONFIG_NUMA
+	.get_policy	= shmipc_no_policy,
+#endif
+};
+
+/* The kernel maps a page as writable only after asking. */
+static const struct vm_operations_struct seal_ops = {
+	.open		= map_open,
+	.close		= map_close,
+	.fault		= map_fault,
+	.page_mkwrite	= map_mkwrite,
 #ifdef CONFIG_NUMA
 	.get_policy	= shmipc_no_policy,
 #endif
@@ -99,6 +134,28 @@ bool shmipc_region_allows(const struct shmipc_segment *seg, u64 off, u64 end, u3
 			return true;
 	}
 	return false;
+}
+
+/*
+ * May the caller write [@off, @end), with a mapping or without? @mode: of its descriptor.
+ * Return: 0; -EACCES; -ECONNRESET fenced.
+ */
+int shmipc_may_write(struct shmipc_file *sf, struct shmipc_segment *seg, fmode_t mode, u64 off,
+		     u64 end)
+{
+	struct shmipc_peer *peer;
+	int err = 0;
+
+	if (mode & FMODE_WRITE && shmipc_region_allows(seg, off, end, SHMIPC_ROLE_NONE))
+		return 0;
+	spin_lock(&seg->lock);
+	peer = shmipc_peer_find_locked(sf, current->mm);
+	if (!peer || !shmipc_region_allows(seg, off, end, peer->role))
+		err = -EACCES;
+	else if (peer->fenced)
+		err = -ECONNRESET;
+	spin_unlock(&seg->lock);
+	return err;
 }
 
 /* May the caller map [@off, @end) for writing? Return: 0; -EACCES; -ECONNRESET fenced. */
@@ -152,6 +209,7 @@ int shmipc_mmap(struct file *file, struct vm_area_struct *vma)
 		vm_flags_clear(vma, VM_MAYEXEC | VM_MAYWRITE);
 	}
 	vm_flags_set(vma, VM_DONTEXPAND);
-	vma->vm_ops = &map_ops;
+	vma->vm_ops = vma->vm_flags & VM_WRITE && shmipc_seal_overlaps(seg, off, off + bytes) ?
+		      &seal_ops : &map_ops;
 	return 0;
 }

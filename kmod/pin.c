@@ -19,23 +19,35 @@
 #include "compat.h"
 #include "shmipc.h"
 
+/* References of an unmapped page: the table's, the page cache's, the caller's. */
+static int refs_known(struct folio *folio)
+{
+	return 1 + folio_nr_pages(folio) + 1;
+}
+
+/* The caller has the page's lock and one reference. */
+bool shmipc_pin_locked(struct shmipc_memory *mem, struct folio *folio)
+{
+	int refs;
+
+	if (folio->mapping != mem->inode->i_mapping)
+		return false;
+	/* Under the lock no mapping is added. One that is removed counts in neither, or in refs. */
+	refs = folio_ref_count(folio);
+	smp_rmb();	/* references before mappings */
+	return refs > shmipc_folio_mapcount(folio) + refs_known(folio);
+}
+
 /* The caller has one reference. */
 static bool folio_used(struct shmipc_memory *mem, struct folio *folio)
 {
-	/* The table's, the page cache's, the caller's. */
-	int refs, known = 1 + folio_nr_pages(folio) + 1;
-	bool used = false;
+	bool used;
 
 	/* Not mapped at all, as most pages that were just unmapped. */
-	if (folio_ref_count(folio) == known)
+	if (folio_ref_count(folio) == refs_known(folio))
 		return false;
-	/* Under the lock no mapping is added. One that is removed counts in neither, or in refs. */
 	folio_lock(folio);
-	if (folio->mapping == mem->inode->i_mapping) {
-		refs = folio_ref_count(folio);
-		smp_rmb();	/* references before mappings */
-		used = refs > shmipc_folio_mapcount(folio) + known;
-	}
+	used = shmipc_pin_locked(mem, folio);
 	folio_unlock(folio);
 	return used;
 }

@@ -12,7 +12,7 @@
 
 #define DATA_BYTES_MAX	BIT_ULL(44)
 #define CREATE_FLAGS	(SHMIPC_DEV_PERSISTENT | SHMIPC_DEV_ON_NODE | SHMIPC_DEV_CHOWN | \
-			 SHMIPC_DEV_RESERVE)
+			 SHMIPC_DEV_RESERVE | SHMIPC_DEV_SEALS)
 
 static int check_sizes(const struct shmipc_dev_create *r)
 {
@@ -47,7 +47,7 @@ static int check_request(const struct shmipc_dev_create *r)
 	    r->node < 0 || r->node >= MAX_NUMNODES ||
 	    !node_state(array_index_nospec(r->node, MAX_NUMNODES), N_MEMORY) : r->node)
 		return -EINVAL;
-	return check_sizes(r);
+	return check_sizes(r) ?: shmipc_seal_check(r);
 }
 
 static int check_regions(const struct shmipc_dev_region *region, u32 n,
@@ -77,6 +77,8 @@ static int read_regions(struct shmipc_segment *seg, const struct shmipc_dev_crea
 		return -EFAULT;
 	err = check_regions(seg->region, r->nregions, r);
 	if (!err)
+		err = shmipc_seal_regions(seg->region, r->nregions, r);
+	if (!err)
 		seg->nregions = r->nregions;
 	return err;
 }
@@ -104,6 +106,10 @@ static int set_owner(struct shmipc_segment *seg, const struct shmipc_dev_create 
 static bool want_huge(const struct shmipc_dev_create *r)
 {
 	if (!IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE) || PMD_SHIFT != SHMIPC_CHUNK_SHIFT)
+		return false;
+	/* A page is sealed as a whole. */
+	if (r->flags & SHMIPC_DEV_SEALS &&
+	    !IS_ALIGNED(r->seal_unit | r->seal_off, SHMIPC_CHUNK_BYTES))
 		return false;
 	return (!r->page || r->page >= SHMIPC_CHUNK_BYTES) &&
 	       IS_ALIGNED(r->data_off, SHMIPC_CHUNK_BYTES);
@@ -206,6 +212,7 @@ static struct shmipc_segment *segment_new(const struct shmipc_dev_create *r)
 	seg->user_ns = get_user_ns(current_user_ns());
 	spin_lock_init(&seg->lock);
 	shmipc_wait_init(seg);
+	shmipc_seal_init(seg, r);
 	INIT_LIST_HEAD(&seg->table_node);
 	seg->kind = r->kind;
 	seg->mode = r->mode;
@@ -269,6 +276,7 @@ int shmipc_segment_create(struct shmipc_segment **ret, struct shmipc_dev_create 
 	err = fill_body(seg, r);
 	if (err)
 		goto put;
+	shmipc_seal_clear(seg);
 	shmipc_state_find(seg);
 	fill_header(seg);
 	memcpy(r->id, seg->id, sizeof(r->id));

@@ -155,6 +155,46 @@ static void regions_are_in_the_segment(struct kunit *test)
 	}
 }
 
+static void seals_are_of_the_data(struct kunit *test)
+{
+	struct shmipc_dev_create *r = request(test);
+	u64 words = PAGE_ALIGN(SHMIPC_DEV_BODY_OFF(TEST_PEERS));
+	struct shmipc_dev_region g = { .off = words, .bytes = PAGE_SIZE, .roles = 1 };
+
+	EXPECT_BAD(test, r, seal_words, words);
+	EXPECT_BAD(test, r, seal_unit, PAGE_SIZE);
+	r->body_bytes = words + PAGE_SIZE - SHMIPC_DEV_BODY_OFF(TEST_PEERS);
+	r->flags = SHMIPC_DEV_SEALS;
+	r->seal_words = words;
+	r->seal_off = r->data_off;
+	r->seal_bytes = r->data_bytes;
+	r->seal_unit = PAGE_SIZE;
+	KUNIT_ASSERT_EQ(test, check_request(r), 0);
+	EXPECT_BAD(test, r, flags, 0);
+	EXPECT_BAD(test, r, seal_unit, 0);
+	EXPECT_BAD(test, r, seal_unit, PAGE_SIZE / 2);
+	EXPECT_BAD(test, r, seal_unit, 3 * PAGE_SIZE);
+	EXPECT_BAD(test, r, seal_unit, 8 * PAGE_SIZE);
+	EXPECT_BAD(test, r, seal_unit, BIT_ULL(63));
+	EXPECT_GOOD(test, r, seal_unit, 4 * PAGE_SIZE);
+	EXPECT_BAD(test, r, seal_bytes, 0);
+	EXPECT_BAD(test, r, seal_bytes, r->data_bytes + PAGE_SIZE);
+	EXPECT_BAD(test, r, seal_bytes, U64_MAX & PAGE_MASK);
+	EXPECT_GOOD(test, r, seal_bytes, PAGE_SIZE);
+	EXPECT_BAD(test, r, seal_off, r->data_off + 8);
+	EXPECT_BAD(test, r, seal_off, r->data_off - PAGE_SIZE);
+	EXPECT_BAD(test, r, seal_off, r->data_off + PAGE_SIZE);
+	EXPECT_BAD(test, r, seal_off, U64_MAX & PAGE_MASK);
+	EXPECT_BAD(test, r, seal_words, 0);
+	EXPECT_BAD(test, r, seal_words, words + 8);
+	EXPECT_BAD(test, r, seal_words, words + PAGE_SIZE);
+	EXPECT_BAD(test, r, seal_words, U64_MAX & PAGE_MASK);
+	KUNIT_EXPECT_EQ(test, shmipc_seal_regions(&g, 1, r), -EINVAL);
+	KUNIT_EXPECT_EQ(test, shmipc_seal_regions(&g, 0, r), 0);
+	g.off += PAGE_SIZE;
+	KUNIT_EXPECT_EQ(test, shmipc_seal_regions(&g, 1, r), 0);
+}
+
 static struct kunit_case segment_tests[] = {
 	KUNIT_CASE(peers_have_bounds),
 	KUNIT_CASE(page_is_a_power_of_two),
@@ -163,6 +203,7 @@ static struct kunit_case segment_tests[] = {
 	KUNIT_CASE(commit_is_part_of_the_data),
 	KUNIT_CASE(request_has_nothing_unknown),
 	KUNIT_CASE(regions_are_in_the_segment),
+	KUNIT_CASE(seals_are_of_the_data),
 	{}
 };
 

@@ -18,9 +18,11 @@
  *   names_lock (mutex)     the tree of names, and dropping a segment's last reference
  *   mmap_lock              the kernel's; a page fault holds it
  *   mem->mutex             which pages a segment has; may be held for a long time
+ *   seals->sem (rwsem)     sealing; written while pages of the data are removed
  *   limits_lock (mutex)    memory and segments in use
  *   page lock              the kernel's; of a page that is being mapped or removed
  *   mem->lock (spin)       the table of pages
+ *   seals->lock (spin)     changes of the words of units
  *   seg->lock (spin)       peers, their slots, the files' lists of peers
  *   owner->lock (spin)     the owner's list of peers
  *   table_lock (mutex)     the list of all segments; held while one is shown
@@ -44,6 +46,7 @@
 #include <linux/pid.h>
 #include <linux/rbtree.h>
 #include <linux/rcupdate.h>
+#include <linux/rwsem.h>
 #include <linux/spinlock.h>
 #include <linux/wait.h>
 #include <linux/shmipc.h>
@@ -126,10 +129,22 @@ struct shmipc_places {
 	u32 subs;
 };
 
+/* What can be sealed, see seal.c. */
+struct shmipc_seals {
+	u64 off;		/* of the first unit, from the segment's start; ... */
+	u64 end;		/* ... behind the last; 0: there are none */
+	u64 words;		/* where the word of each unit is, in the control part */
+	u32 shift;		/* of a unit's bytes */
+	struct rw_semaphore sem;
+	spinlock_t lock;	/* changes of words */
+	u64 count;		/* lock; seals so far */
+};
+
 struct shmipc_segment {
 	struct kref ref;
 
 	struct shmipc_memory mem;
+	struct shmipc_seals seals;
 
 	/* Constant once there is a descriptor. */
 	u64 data_off;
@@ -367,7 +382,19 @@ int shmipc_slot_take_locked(struct shmipc_file *sf, struct shmipc_segment *seg,
 void shmipc_fence_cut(struct shmipc_peer *peer);
 int shmipc_fence(struct shmipc_segment *seg, const struct shmipc_dev_fence *req);
 
+/* seal.c */
+int shmipc_seal_check(const struct shmipc_dev_create *req);
+int shmipc_seal_regions(const struct shmipc_dev_region *region, u32 n,
+			const struct shmipc_dev_create *req);
+void shmipc_seal_init(struct shmipc_segment *seg, const struct shmipc_dev_create *req);
+void shmipc_seal_clear(struct shmipc_segment *seg);
+bool shmipc_seal_overlaps(const struct shmipc_segment *seg, u64 off, u64 end);
+bool shmipc_sealed(const struct shmipc_segment *seg, u64 off, u64 end);
+int shmipc_seal(struct shmipc_file *sf, struct shmipc_segment *seg, fmode_t mode,
+		struct shmipc_dev_seal *req);
+
 /* pin.c */
+bool shmipc_pin_locked(struct shmipc_memory *mem, struct folio *folio);
 bool shmipc_pin_found(struct shmipc_memory *mem, u64 off, u64 end);
 
 /* wait.c */
@@ -398,6 +425,8 @@ void shmipc_uring_flush(struct shmipc_file *sf, fl_owner_t id);
 
 /* mmap.c */
 bool shmipc_region_allows(const struct shmipc_segment *seg, u64 off, u64 end, u32 role);
+int shmipc_may_write(struct shmipc_file *sf, struct shmipc_segment *seg, fmode_t mode, u64 off,
+		     u64 end);
 int shmipc_mmap(struct file *file, struct vm_area_struct *vma);
 
 /* abi.c */

@@ -34,7 +34,7 @@ AT(shmipc_dev_region, bytes, 8);
 AT(shmipc_dev_region, roles, 16);
 AT(shmipc_dev_region, reserved, 20);
 
-SIZE(shmipc_dev_create, 152);
+SIZE(shmipc_dev_create, 184);
 AT(shmipc_dev_create, size, 0);
 AT(shmipc_dev_create, flags, 4);
 AT(shmipc_dev_create, name, 8);
@@ -59,6 +59,10 @@ AT(shmipc_dev_create, reserved1, 124);
 AT(shmipc_dev_create, huge, 128);
 AT(shmipc_dev_create, small, 132);
 AT(shmipc_dev_create, id, 136);
+AT(shmipc_dev_create, seal_words, 152);
+AT(shmipc_dev_create, seal_off, 160);
+AT(shmipc_dev_create, seal_bytes, 168);
+AT(shmipc_dev_create, seal_unit, 176);
 
 SIZE(shmipc_dev_name, 24);
 AT(shmipc_dev_name, size, 0);
@@ -236,6 +240,14 @@ AT(shmipc_dev_fence, reserved, 12);
 AT(shmipc_dev_fence, generation, 16);
 AT(shmipc_dev_fence, deadline_ns, 24);
 
+SIZE(shmipc_dev_seal, 40);
+AT(shmipc_dev_seal, size, 0);
+AT(shmipc_dev_seal, flags, 4);
+AT(shmipc_dev_seal, off, 8);
+AT(shmipc_dev_seal, bytes, 16);
+AT(shmipc_dev_seal, seal, 24);
+AT(shmipc_dev_seal, reserved, 32);
+
 PIN(SHMIPC_IOC_INFO == 0xbc00);
 PIN(SHMIPC_IOC_CREATE == 0xbc01);
 PIN(SHMIPC_IOC_OPEN == 0xbc02);
@@ -253,3 +265,4 @@ PIN(SHMIPC_IOC_JOIN == 0xbc0d);
 PIN(SHMIPC_IOC_COMMIT == 0xbc0e);
 PIN(SHMIPC_IOC_DEATHS == 0xbc0f);
 PIN(SHMIPC_IOC_FENCE == 0xbc10);
+PIN(SHMIPC_IOC_SEAL == 0xbc11);

@@ -23,6 +23,7 @@ union any {
 	struct shmipc_dev_pages pages;
 	struct shmipc_dev_commit commit;
 	struct shmipc_dev_fence fence;
+	struct shmipc_dev_seal seal;
 	unsigned char bytes[8192];
 };
 
@@ -49,6 +50,7 @@ static const struct {
 	{ "PAGES", SHMIPC_IOC_PAGES, sizeof(struct shmipc_dev_pages), true },
 	{ "COMMIT", SHMIPC_IOC_COMMIT, sizeof(struct shmipc_dev_commit), true },
 	{ "FENCE", SHMIPC_IOC_FENCE, sizeof(struct shmipc_dev_fence), true },
+	{ "SEAL", SHMIPC_IOC_SEAL, sizeof(struct shmipc_dev_seal), true },
 };
 
 #define N_IOCTLS (sizeof(ioctls) / sizeof(ioctls[0]))
@@ -151,6 +153,8 @@ static int try_ioctl(int dev, int fd, unsigned int i, union any *a)
 /* The result of a valid request. */
 static int good_result(unsigned int i)
 {
+	if (ioctls[i].cmd == SHMIPC_IOC_SEAL)
+		return -EOPNOTSUPP;	/* the fixture's segment has none */
 	return ioctls[i].cmd == SHMIPC_IOC_WAIT ? -EAGAIN : 0;
 }
 
@@ -160,6 +164,8 @@ static uint32_t first_size(unsigned int i)
 	switch (ioctls[i].cmd) {
 	case SHMIPC_IOC_INFO:
 		return 72;
+	case SHMIPC_IOC_CREATE:
+		return 152;
 	case SHMIPC_IOC_STAT:
 		return 336;
 	default:

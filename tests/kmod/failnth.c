@@ -4,8 +4,7 @@
  * reports it, nothing leaks, and the same call works afterwards.
  */
 #include "ring.h"
-
-#define RW (PROT_READ | PROT_WRITE)
+#include "seal.h"
 
 static int spit(const char *path, const char *text)
 {
@@ -227,6 +226,15 @@ static int call_fence(void)
 	return dev_detach(held) ?: ret;
 }
 
+static int sealable;	/* without a name, too */
+
+static int call_seal(void)
+{
+	int ret = dev_seal(sealable, DATA, 4 * MIB, NULL);
+
+	return ret ? ret : dev_unseal(sealable, DATA, 4 * MIB);
+}
+
 static int call_list(void)
 {
 	struct shmipc_dev_stat s = { .size = sizeof(s) };
@@ -254,6 +262,7 @@ static const struct {
 	{ "io_uring wait", call_uring, 1 },
 	{ "stat, peers, deaths, info", call_stat, 1 },
 	{ "attach and fence", call_fence, 1 },
+	{ "seal and unseal", call_seal, 0 },
 	{ "commit", call_commit, 3 },	/* of the small pages; a large one has an alternative */
 };
 
@@ -275,6 +284,10 @@ TEST_F_TIMEOUT(failnth, each_allocation_of_each_call, 1800)
 	reserved = dev_make(&m);
 	ASSERT_GE(reserved, 0);
 	ASSERT_EQ(dev_attach(reserved, SHMIPC_ROLE_PRODUCER), 0);
+	make_seals(&m, NULL, 4 * MIB, 16 * PAGE);
+	sealable = dev_make(&m);
+	ASSERT_GE(sealable, 0);
+	ASSERT_EQ(dev_attach(sealable, SHMIPC_ROLE_PRODUCER), 0);
 	ASSERT_EQ(ring_make(&ring), 0);
 	for (i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
 		/* Once without failures, so that caches are filled each time. */
@@ -306,6 +319,7 @@ TEST_F_TIMEOUT(failnth, each_allocation_of_each_call, 1800)
 		EXPECT_LT(n, 3000);
 	}
 	close(ring.fd);
+	close(sealable);
 	close(reserved);
 	close(held);
 	close(dev);

@@ -6,7 +6,7 @@
  * sleeper, and no warning of the kernel. SHMIPC_FUZZ_SEED and SHMIPC_FUZZ_SECONDS (default
  * 20) repeat a run.
  */
-#include "dev.h"
+#include "seal.h"
 
 #define FILES	8
 #define MAPS	8
@@ -90,6 +90,13 @@ static void do_create(struct state *s, int fd)
 		make_reserved(m, rnd(s, 2) ? 0 : PAGE * rnd(s, 8));
 	if (rnd(s, 4) == 0)
 		m->req.role_max[SHMIPC_ROLE_PRODUCER] = SLOTS;
+	if (rnd(s, 2)) {
+		m->req.flags |= SHMIPC_DEV_SEALS;
+		m->req.seal_words = RING_OFF;	/* which no role may write */
+		m->req.seal_off = m->req.data_off;
+		m->req.seal_bytes = m->req.data_bytes;
+		m->req.seal_unit = PAGE;
+	}
 	/* Usually valid; sometimes one field is not. */
 	if (rnd(s, 3) == 0) {
 		v = odd_value(s);
@@ -195,6 +202,23 @@ static void do_commit(struct state *s, int fd)
 	(void)dev_commit_flags(fd, off, bytes, rnd(s, 3));
 }
 
+/* Likewise. */
+static void do_seal(struct state *s, int fd)
+{
+	uint64_t off = rnd(s, 4) ? SMALL_DATA_OFF : 2 * MIB, bytes = PAGE * (1 + rnd(s, 8));
+
+	if (rnd(s, 8) == 0)
+		off = odd_value(s);
+	else
+		off += PAGE * rnd(s, 8);
+	if (rnd(s, 8) == 0)
+		bytes = odd_value(s);
+	if (rnd(s, 2))
+		(void)dev_seal(fd, off, bytes, NULL);
+	else
+		(void)dev_unseal(fd, off, bytes);
+}
+
 /* Other workers die all the time. */
 static void do_deaths(struct state *s, int fd)
 {
@@ -217,7 +241,7 @@ static void do_fence(struct state *s, int fd)
 
 static void do_good(struct state *s, int fd)
 {
-	switch (rnd(s, 12)) {
+	switch (rnd(s, 14)) {
 	case 0:
 		do_create(s, fd);
 		break;
@@ -249,6 +273,10 @@ static void do_good(struct state *s, int fd)
 		break;
 	case 10:
 		do_fence(s, fd);
+		break;
+	case 11:
+	case 12:
+		do_seal(s, fd);
 		break;
 	default:
 		keep(s, dev_join(fd, rnd(s, 4) ? 0 : SHMIPC_DEV_READ_ONLY));

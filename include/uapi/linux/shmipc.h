@@ -31,7 +31,8 @@
  *      and end wake only the sleepers that watch it; SHMIPC_DEV_WAITS_MAX. The ioctls have
  *      another type (SHMIPC_IOC_MAGIC), so programs for the versions before get ENOTTY.
  *      SHMIPC_IOC_DEATHS; SHMIPC_IOC_FENCE. ATTACH and DETACH say what is busy, and wait for
- *      what a former holder of the role has started
+ *      what a former holder of the role has started. SHMIPC_DEV_SEALS, four fields at the end
+ *      of shmipc_dev_create, SHMIPC_IOC_SEAL
  */
 #ifndef _UAPI_LINUX_SHMIPC_H
 #define _UAPI_LINUX_SHMIPC_H
@@ -76,6 +77,7 @@ enum shmipc_dev_limit {
 #define SHMIPC_DEV_CAP_COMMIT	0x10ull	/* RESERVE, COMMIT */
 #define SHMIPC_DEV_CAP_DEATHS	0x20ull	/* DEATHS */
 #define SHMIPC_DEV_CAP_FENCE	0x40ull	/* FENCE */
+#define SHMIPC_DEV_CAP_SEAL	0x80ull	/* SEALS, SEAL */
 
 /**
  * struct shmipc_dev_info - features of the module, and its present limits
@@ -139,6 +141,7 @@ struct shmipc_dev_region {
 #define SHMIPC_DEV_ON_NODE	0x2u	/* use @node; ENOMEM if full, or not in the cpuset */
 #define SHMIPC_DEV_CHOWN	0x4u	/* use @uid and @gid */
 #define SHMIPC_DEV_RESERVE	0x8u	/* use @commit_bytes; COMMIT allocates the rest */
+#define SHMIPC_DEV_SEALS	0x10u	/* use @seal_words and so on; see SEAL */
 
 /**
  * struct shmipc_dev_create - create a segment, and return a descriptor of it
@@ -170,6 +173,13 @@ struct shmipc_dev_region {
  * @huge:       result: number of 2 MiB pages
  * @small:      result: number of 4 KiB pages
  * @id:         result: as in the header
+ * @seal_words: with SEALS: where the __u64 of each unit is, which only the kernel writes: a
+ *              multiple of 4096, within the body; no region may overlap its pages
+ * @seal_off:   where the first unit begins: a multiple of 4096, in the data
+ * @seal_bytes: a multiple of @seal_unit, not 0, within the data
+ * @seal_unit:  what is sealed as a whole: a power of two, 4096 or more. There are no 2 MiB
+ *              pages in the segment unless this and @seal_off are multiples of 2097152.
+ *              Without SEALS, these four are 0
  *
  * Other processes cannot see the segment before it is complete. The header, the peer
  * table and the body always have memory, in 4 KiB pages. The gap between them and the
@@ -205,6 +215,10 @@ struct shmipc_dev_create {
 	__u32		huge;
 	__u32		small;
 	__u8		id[16];
+	__aligned_u64	seal_words;
+	__aligned_u64	seal_off;
+	__aligned_u64	seal_bytes;
+	__aligned_u64	seal_unit;
 };
 
 /* shmipc_dev_name.flags of OPEN, shmipc_dev_join.flags: the new descriptor is for reading */
@@ -384,11 +398,12 @@ struct shmipc_dev_pages {
  * is no longer part of the segment. All sleepers of the segment are woken. UNCOMMIT is
  * refused while another process may write the range (an attached peer with such a role;
  * for a region without a role, another file description). So another process cannot
- * free what a process has committed after its ATTACH.
+ * free what a process has committed after its ATTACH. It is also refused while a part of
+ * the range is sealed.
  *
  * Errors: ENOSPC a limit; ENOMEM; EACCES the caller may not write the range; ECONNRESET
- * it was fenced; EBUSY another process may write it (UNCOMMIT); EINTR killed meanwhile;
- * EINVAL.
+ * it was fenced; EBUSY another process may write it, or it is sealed (UNCOMMIT); EINTR
+ * killed meanwhile; EINVAL.
  */
 struct shmipc_dev_commit {
 	__u32		size;
@@ -399,6 +414,49 @@ struct shmipc_dev_commit {
 	__aligned_u64	changed;
 	__u32		limit;
 	__u32		reserved1;
+};
+
+/* shmipc_dev_seal.flags */
+#define SHMIPC_DEV_UNSEAL	0x1u	/* may be written again */
+
+#define SHMIPC_DEV_SEAL_UNITS_MAX	65536u	/* at a time */
+
+/**
+ * struct shmipc_dev_seal - make units read-only for everyone, or writable again
+ * @size:     sizeof this struct
+ * @flags:    0 or SHMIPC_DEV_UNSEAL
+ * @off:      from the segment's start: where a unit begins
+ * @bytes:    whole units, not 0, at most SHMIPC_DEV_SEAL_UNITS_MAX. The range must be within
+ *            one region that the caller may write, as for a writable mapping
+ * @seal:     result: the number of this seal, which no other of the segment has
+ * @reserved: 0
+ *
+ * For segments created with SEALS. When the call returns, no process can write the units,
+ * the caller included: through a mapping that is writable, a write is SIGBUS, or EFAULT
+ * in a system call; mappings for reading are not concerned. The word of each unit (see
+ * @seal_words in struct shmipc_dev_create) is the number of the seal from then on. It
+ * becomes 0 by UNSEAL, before any process can write the unit again. So what was read from
+ * units whose words had the same number before and after that has not changed meanwhile.
+ *
+ * Any process that may write a unit may unseal it, also if another one has sealed it, or
+ * none. A seal outlives the process that made it.
+ *
+ * While something else than a mapping may write a page, as what O_DIRECT, io_uring (also its
+ * registered buffers) and the like were given before, SEAL waits for about 100 ms, and then
+ * fails with EBUSY. The kernel does not say whether a page is used for writing, so what only
+ * reads it delays it as well. After an error nothing is sealed by this call.
+ *
+ * Errors: EALREADY a unit is sealed; EBUSY a page is in use, or a unit is being sealed;
+ * EFAULT a page has no memory; EOPNOTSUPP the segment has no seals; EACCES the caller may
+ * not write the range; ECONNRESET it was fenced; EINTR killed meanwhile; EINVAL.
+ */
+struct shmipc_dev_seal {
+	__u32		size;
+	__u32		flags;
+	__aligned_u64	off;
+	__aligned_u64	bytes;
+	__aligned_u64	seal;
+	__aligned_u64	reserved;
 };
 
 /* In Documentation/userspace-api/ioctl/ioctl-number.rst: 0xBC  00-1F  linux/shmipc.h */
@@ -422,5 +480,6 @@ struct shmipc_dev_commit {
 #define SHMIPC_IOC_COMMIT	_IO(SHMIPC_IOC_MAGIC, 0x0e)	/* struct shmipc_dev_commit */
 #define SHMIPC_IOC_DEATHS	_IO(SHMIPC_IOC_MAGIC, 0x0f)	/* struct shmipc_dev_deaths */
 #define SHMIPC_IOC_FENCE	_IO(SHMIPC_IOC_MAGIC, 0x10)	/* struct shmipc_dev_fence */
+#define SHMIPC_IOC_SEAL		_IO(SHMIPC_IOC_MAGIC, 0x11)	/* struct shmipc_dev_seal */
 
 #endif /* _UAPI_LINUX_SHMIPC_H */

@@ -317,4 +317,7 @@ enum shmipc_rec_kind {
 
 #define SHMIPC_REC_HDR		8u
 
+/* In the word of a unit that can be sealed: it is being sealed. Else 0, or the seal's number. */
+#define SHMIPC_SEAL_BUSY	(1ULL << 63)
+
 #endif /* _UAPI_LINUX_SHMIPC_LAYOUT_H */
