@@ -6,15 +6,12 @@
  * shmipc_sub_open() may be called in any order, from any processes; the first call
  * creates the topic. The first end that publishes or states options (shmipc_topic_opts)
  * determines what it is; mode, uid, gid and owner do not count for this. Subscribers
- * without options that came before it wait; they go along, and receive from the first
- * message on.
+ * without options that came before it wait, and receive from the first message on.
  *
  * All share one log, so the cost of publishing does not grow with the number of
- * subscribers that keep up.
- *
- * Messages are numbered from 0 without a gap. Small ones are stored in the log,
- * larger ones (shmipc_topic_opts.inline_bytes) in the topic's pool, where they can be
- * filled in place (shmipc_pub_loan()) and kept at will (shmipc_sub_take()).
+ * subscribers that keep up. Messages are numbered from 0 without a gap. Small
+ * ones are stored in the log, larger ones (shmipc_topic_opts.inline_bytes) in the topic's
+ * pool, where they can be filled in place (shmipc_pub_loan()) and kept (shmipc_sub_take()).
  *
  * A subscriber chooses what happens when it falls behind: it loses messages and
  * is told which (lossy), publishers wait for it (lossless), or they wait for a
@@ -24,14 +21,13 @@
  * A publisher that is stopped (SIGSTOP, a debugger, no CPU time) in the middle of
  * publishing, which takes less than a microsecond, delays all subscribers at its message,
  * and other publishers when they have gone around the log, until it continues or dies.
- * shmipc_topic_opts.abort_ns limits that.
+ * shmipc_topic_opts.abort_ns and fence_ns limit that.
  *
  * Deadlines are absolute, in nanoseconds of CLOCK_MONOTONIC. With 0 a call never
- * sleeps; with SHMIPC_FOREVER it has no time limit. Signals: as in channel.h.
- *
- * Threads: a publisher or subscriber is used by one thread at a time; different ones
- * are independent, also within a process. A child of fork() inherits none: those of
- * its parent are closed in it, and every use of them fails with -EINVAL.
+ * sleeps; with SHMIPC_FOREVER it has no time limit. Signals: as in channel.h. Threads: a
+ * publisher or subscriber is used by one thread at a time; different ones are independent,
+ * also within a process. A child of fork() inherits none: those of its parent are closed in
+ * it, and every use of them fails with -EINVAL.
  */
 #ifndef SHMIPC_TOPIC_H
 #define SHMIPC_TOPIC_H
@@ -75,6 +71,8 @@ SHMIPC_PRIV_C_BEGIN
  *                call fails with -ECANCELED. 0: until it continues or dies. At least 1 ms;
  *                one second is a good value. Publishing takes two more locked instructions
  *                and no inline function. Only for more than one publisher
+ * @fence_ns:     the same, but it is cut off, see shmipc_segment_fence(), by an end that may do
+ *                that; at least 10 ms. Not together with @abort_ns; -EOPNOTSUPP on mem
  * @page:         as in struct shmipc_segment_opts, and so on to @owner
  * @reserved1:    0; this struct lies in another one, and grows into it
  *
@@ -102,7 +100,8 @@ struct shmipc_topic_opts {
 	uint32_t gid;
 	uint32_t owner;
 	uint64_t abort_ns;
-	uint64_t reserved1[7];
+	uint64_t fence_ns;
+	uint64_t reserved1[6];
 };
 
 #define SHMIPC_TOPIC_OPTS(...)	SHMIPC_PRIV_SIZED(struct shmipc_topic_opts, __VA_ARGS__)
@@ -303,6 +302,8 @@ struct shmipc_pub_stat {
 	uint64_t max_message;
 	uint64_t ticks;		/* sleeps that ended only to look whether a wake was missed */
 	uint64_t pauses;	/* before its second look while it spins, as it found to be best */
+	uint64_t fenced;	/* publishers that it cut off, by fence_ns */
+	int64_t fence_err;	/* why it could not cut off the last one: -EACCES; 0: it could */
 };
 
 #define SHMIPC_PUB_STAT()	SHMIPC_PRIV_SIZED(struct shmipc_pub_stat, )
@@ -579,7 +580,8 @@ struct shmipc_sub_stat {
 	uint64_t ticks;		/* sleeps that ended only to look whether a wake was missed */
 	uint64_t pauses;	/* before its second look while it spins, as it found to be best */
 	uint32_t meta;		/* SHMIPC_META_* that messages have; 0 while the topic is provisional */
-	uint32_t reserved0;
+	int32_t fence_err;	/* why it could not cut off the last one: -EACCES; 0: it could */
+	uint64_t fenced;	/* publishers that it cut off, by fence_ns */
 };
 
 #define SHMIPC_SUB_STAT()	SHMIPC_PRIV_SIZED(struct shmipc_sub_stat, )

@@ -44,6 +44,7 @@ unsigned short shmipc_hold_semaphore SEMAPHORE;
 unsigned short shmipc_release_semaphore SEMAPHORE;
 unsigned short shmipc_attach_semaphore SEMAPHORE;
 unsigned short shmipc_detach_semaphore SEMAPHORE;
+unsigned short shmipc_fence_semaphore SEMAPHORE;
 
 static uint64_t id_of(const struct shmipc_segment *seg)
 {
@@ -166,6 +167,13 @@ void shmipc_fire_detach(const struct shmipc_segment *seg, uint32_t slot, uint64_
 			uint64_t generation)
 {
 	STAP_PROBE5(shmipc, detach, id_of(seg), name_of(seg), (uint64_t)slot, role, generation);
+}
+
+__attribute__((noinline))
+void shmipc_fire_fence(const struct shmipc_segment *seg, uint32_t slot, uint64_t who, uint64_t seq,
+		       uint64_t ret)
+{
+	STAP_PROBE6(shmipc, fence, id_of(seg), name_of(seg), (uint64_t)slot, who, seq, ret);
 }
 
 #else

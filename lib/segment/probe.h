@@ -32,6 +32,8 @@
  *   gap           from, to, lost            a reader lost messages in [from, to); lost:
  *                                           how many of them were for it
  *   evict         who, policy               publishers no longer wait for that peer
+ *   fence         who, seq, ret             the publisher in slot who, stopped in the middle of
+ *                                           message seq, was cut off; or why not, -errno
  *   abort         who, seq, n               n messages from seq on of a dead publisher
  *                                           (0xffffffff: unknown) will never come
  *   death         who, pid, role            it was noticed that the peer in slot who died
@@ -84,6 +86,7 @@ extern unsigned short shmipc_hold_semaphore __attribute__((visibility("hidden"))
 extern unsigned short shmipc_release_semaphore __attribute__((visibility("hidden")));
 extern unsigned short shmipc_attach_semaphore __attribute__((visibility("hidden")));
 extern unsigned short shmipc_detach_semaphore __attribute__((visibility("hidden")));
+extern unsigned short shmipc_fence_semaphore __attribute__((visibility("hidden")));
 
 /* probe.c: the traps themselves, of which each is there once */
 void shmipc_fire_publish(const struct shmipc_segment *seg, uint32_t slot, uint64_t seq,
@@ -116,6 +119,8 @@ void shmipc_fire_attach(const struct shmipc_segment *seg, uint32_t slot, uint64_
 			uint64_t generation);
 void shmipc_fire_detach(const struct shmipc_segment *seg, uint32_t slot, uint64_t role,
 			uint64_t generation);
+void shmipc_fire_fence(const struct shmipc_segment *seg, uint32_t slot, uint64_t who, uint64_t seq,
+		       uint64_t ret);
 
 static inline void shmipc_probe_full(const struct shmipc_segment *seg, uint32_t slot,
 				     uint64_t seq, uint64_t who, uint64_t behind)
@@ -157,6 +162,13 @@ static inline void shmipc_probe_evict(const struct shmipc_segment *seg, uint32_t
 {
 	if (shmipc_probe_on(&shmipc_evict_semaphore))
 		shmipc_fire_evict(seg, slot, who, policy);
+}
+
+static inline void shmipc_probe_fence(const struct shmipc_segment *seg, uint32_t slot,
+				      uint64_t who, uint64_t seq, int64_t ret)
+{
+	if (shmipc_probe_on(&shmipc_fence_semaphore))
+		shmipc_fire_fence(seg, slot, who, seq, (uint64_t)ret);
 }
 
 static inline void shmipc_probe_abort(const struct shmipc_segment *seg, uint32_t slot,

@@ -453,6 +453,8 @@ SHMIPC_EXPORT int shmipc_pub_get_stat(const struct shmipc_pub *pub, struct shmip
 	st.pauses = p->t.wait.cadence.pauses;
 	st.wakes = p->t.wakes;
 	st.evicted = p->evicted;
+	st.fenced = p->t.fenced;
+	st.fence_err = p->t.fence_err;
 	st.next = shmipc_tlog_tail(pub->tx.log);
 	st.max_message = shmipc_topic_max_message(&p->t.seg->log);
 	shmipc_sized_write(ret, &st, sizeof(st));

@@ -43,6 +43,8 @@ SHMIPC_EXPORT int shmipc_sub_get_stat(const struct shmipc_sub *sub, struct shmip
 	st.pauses = s->t.wait.cadence.pauses;
 	st.policy = s->policy;
 	st.meta = s->t.seg->log.hdr.meta;
+	st.fenced = s->t.fenced;
+	st.fence_err = s->t.fence_err;
 	for (i = 0; i < s->nholds; i++)
 		st.holds += s->hold[i].used;
 	shmipc_sized_write(ret, &st, sizeof(st));

@@ -22,6 +22,18 @@ struct shmipc_topic_stall {
 	uint64_t since_ns;
 };
 
+/* A publisher that has claimed a message and not committed it, as far as this end has seen it. */
+struct shmipc_topic_suspect {
+	uint64_t seq;			/* of the message, plus 1; 0: none */
+	uint32_t slot;
+	int err;			/* why it could not be cut off */
+	uint64_t claim;			/* in its line */
+	uint64_t generation;
+	uint64_t since_ns;
+	uint64_t warned_ns;		/* most of its time was over; 0: it was not */
+	uint64_t busy_ns;		/* it is cut off, but the kernel still writes for it; 0: no */
+};
+
 /* What publishers and subscribers have in common. */
 struct shmipc_topic_end {
 	struct shmipc_segment *seg;
@@ -30,6 +42,9 @@ struct shmipc_topic_end {
 	struct shmipc_waiter wait;
 	uint64_t wakes;
 	struct shmipc_topic_stall stall;
+	struct shmipc_topic_suspect suspect;
+	uint64_t fenced;		/* publishers that we cut off */
+	int fence_err;
 };
 
 /* For probes: our slot. */
@@ -190,10 +205,12 @@ bool shmipc_topic_sub_alive(struct shmipc_segment *seg, uint32_t slot, uint64_t 
 bool shmipc_topic_settle(struct shmipc_segment *seg, uint32_t me, uint32_t slot);
 /*
  * Is message @seq in the way of others for longer than the topic allows? Then it is
- * aborted. *@until_ns is lowered to when to look again, which no one tells us. true: look
- * again now.
+ * aborted, or its publisher is cut off. *@until_ns is lowered to when to look again, which
+ * no one tells us. true: look again now.
  */
 bool shmipc_topic_stalled(struct shmipc_topic_end *t, uint64_t seq, uint64_t *until_ns);
+/* topic_fence.c: the same in a topic with fence_ns */
+bool shmipc_topic_fence(struct shmipc_topic_end *t, uint64_t seq, uint64_t *until_ns);
 
 /*
  * topic_memory.c: prepare an end's view of the topic's memory: a publisher's of all

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * topic_abort.c - messages that are claimed and do not come: of dead publishers, and of
- * those that are stopped for longer than the topic allows (abort_ns)
+ * those that are stopped for longer than the topic allows (abort_ns; fence_ns: topic_fence.c)
  *
  * Any end measures how long a message is missing, by its own clock, see tlog_abort.h. The
  * time begins when the end first looks at the message. To abort it, an end must be able to
@@ -78,6 +78,8 @@ bool shmipc_topic_stalled(struct shmipc_topic_end *t, uint64_t seq, uint64_t *un
 	uint64_t limit_ns = log->hdr.abort_ns, now, until;
 	int stuck;
 
+	if (log->hdr.fence_ns)
+		return shmipc_topic_fence(t, seq, until_ns);
 	if (!limit_ns)
 		return false;
 	now = shmipc_now_ns();

@@ -19,6 +19,7 @@
 #define HOLDS_DEFAULT	16u
 #define EVICT_DEFAULT	UINT64_C(100000000)
 #define ABORT_MIN	UINT64_C(1000000)
+#define FENCE_MIN	UINT64_C(10000000)
 #define POLICIES_ALL	(1u << SHMIPC_POLICY_LOSSY | 1u << SHMIPC_POLICY_LOSSLESS | \
 			 1u << SHMIPC_POLICY_EVICT)
 #define CHUNK_MIN	SHMIPC_CTL_PAGE
@@ -70,6 +71,28 @@ static int read_abort(const struct shmipc_topic_opts *o)
 	return 0;
 }
 
+static int read_fence(const struct shmipc_topic_opts *o)
+{
+	const struct shmipc_backend *be;
+	struct shmipc_text is = shmipc_text_seconds(o->fence_ns);
+
+	if (!o->fence_ns)
+		return 0;
+	if (o->fence_ns < FENCE_MIN)
+		return bad_text("fence-after", is, "the least is 0.01 s");
+	if (o->abort_ns)
+		return bad_text("fence-after", is, "but a topic has this or abort-after, not both");
+	if (o->publishers == 1)
+		return bad_text("fence-after", is, "but a publisher that is the only one is in nobody's way");
+	be = shmipc_backend_named();
+	if (!be)
+		return shmipc_no_backend();
+	if (be->caps & SHMIPC_CAP_FENCE)
+		return 0;
+	return shmipc_fail(-EOPNOTSUPP, "shmipc: topic options: fence-after is %s, but backend %s cannot cut off a process (EOPNOTSUPP); use abort-after, or the kernel module",
+			   is.s, be->name);
+}
+
 /* A private copy of the user's options. */
 int shmipc_topic_opts_read(struct shmipc_topic_opts *o, const struct shmipc_topic_opts *user)
 {
@@ -112,6 +135,8 @@ int shmipc_topic_opts_read(struct shmipc_topic_opts *o, const struct shmipc_topi
 	if (o->policies & ~POLICIES_ALL)
 		return bad_text("policies", shmipc_text_set(o->policies, policies, 4), "with unknown bits");
 	err = read_abort(o);
+	if (!err)
+		err = read_fence(o);
 	return err ? err : read_owner(o);
 }
 
@@ -141,6 +166,7 @@ void shmipc_topic_opts_plan(struct shmipc_tlog_opts *l, const struct shmipc_topi
 		.policies = o->policies ? o->policies : POLICIES_ALL,
 		.evict_ns = o->evict_ns ? o->evict_ns : EVICT_DEFAULT,
 		.abort_ns = o->abort_ns,
+		.fence_ns = o->fence_ns,
 		.chunk_bytes = CHUNK_MIN,
 	};
 	if (!(o->flags & SHMIPC_NO_POOL))
@@ -161,6 +187,14 @@ static int differs(const struct shmipc_segment *seg, const char *field, struct s
 		   struct shmipc_text is)
 {
 	return shmipc_differs(&seg->hdr, NULL, field, asked, is);
+}
+
+/* A time that is 0 unless it was asked for. */
+static int differs_by_limit(const struct shmipc_segment *seg, const char *field, uint64_t asked,
+			    uint64_t is)
+{
+	return differs(seg, field, shmipc_text_seconds(asked), is ?
+		       shmipc_text_seconds(is) : (struct shmipc_text){ "none" });
 }
 
 static int differs_by_number(const struct shmipc_segment *seg, const char *field, uint64_t asked,
@@ -186,7 +220,7 @@ static int match_rounded(const struct shmipc_segment *seg, const struct shmipc_t
 
 	all.publishers = h->pubs;
 	all.subscribers = h->subs;
-	all.abort_ns = 0;
+	all.abort_ns = all.fence_ns = 0;
 	shmipc_topic_opts_plan(&l, &all);
 	if (o->align && l.align != h->align)
 		return differs_by_number(seg, "align", o->align, h->align);
@@ -221,8 +255,9 @@ int shmipc_topic_opts_match(const struct shmipc_segment *seg, const struct shmip
 		return differs(seg, "evict-after", shmipc_text_seconds(o->evict_ns),
 			       shmipc_text_seconds(h->evict_ns));
 	if (o->abort_ns && o->abort_ns != h->abort_ns)
-		return differs(seg, "abort-after", shmipc_text_seconds(o->abort_ns), h->abort_ns ?
-			       shmipc_text_seconds(h->abort_ns) : (struct shmipc_text){ "none" });
+		return differs_by_limit(seg, "abort-after", o->abort_ns, h->abort_ns);
+	if (o->fence_ns && o->fence_ns != h->fence_ns)
+		return differs_by_limit(seg, "fence-after", o->fence_ns, h->fence_ns);
 	return match_rounded(seg, o);
 }
 
@@ -264,6 +299,7 @@ void shmipc_topic_opts_of(const struct shmipc_segment *seg, struct shmipc_topic_
 		.mode = seg->hdr.mode,
 		.evict_ns = h->evict_ns,
 		.abort_ns = h->abort_ns,
+		.fence_ns = h->fence_ns,
 		.page = seg->hdr.page_asked,
 		.node = seg->hdr.node_asked,
 		.uid = seg->hdr.uid,

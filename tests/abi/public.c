@@ -258,7 +258,8 @@ AT(shmipc_topic_opts, uid, 84);
 AT(shmipc_topic_opts, gid, 88);
 AT(shmipc_topic_opts, owner, 92);
 AT(shmipc_topic_opts, abort_ns, 96);
-AT(shmipc_topic_opts, reserved1, 104);
+AT(shmipc_topic_opts, fence_ns, 104);
+AT(shmipc_topic_opts, reserved1, 112);
 
 SIZE(shmipc_pub_opts, 40);
 AT(shmipc_pub_opts, struct_bytes, 0);
@@ -291,7 +292,7 @@ AT(shmipc_blocked, pos, 16);
 AT(shmipc_blocked, behind, 24);
 AT(shmipc_blocked, comm, 32);
 
-SIZE(shmipc_pub_stat, 88);
+SIZE(shmipc_pub_stat, 104);
 AT(shmipc_pub_stat, struct_bytes, 0);
 AT(shmipc_pub_stat, id, 8);
 AT(shmipc_pub_stat, sent, 16);
@@ -303,6 +304,8 @@ AT(shmipc_pub_stat, next, 56);
 AT(shmipc_pub_stat, max_message, 64);
 AT(shmipc_pub_stat, ticks, 72);
 AT(shmipc_pub_stat, pauses, 80);
+AT(shmipc_pub_stat, fenced, 88);
+AT(shmipc_pub_stat, fence_err, 96);
 
 SIZE(shmipc_sub_opts, 72);
 AT(shmipc_sub_opts, struct_bytes, 0);
@@ -338,7 +341,7 @@ AT(shmipc_sub, plain, 188);
 AT(shmipc_sub, last_seq, 192);
 AT(shmipc_sub, busy, 200);
 
-SIZE(shmipc_sub_stat, 96);
+SIZE(shmipc_sub_stat, 104);
 AT(shmipc_sub_stat, struct_bytes, 0);
 AT(shmipc_sub_stat, next, 8);
 AT(shmipc_sub_stat, received, 16);
@@ -352,6 +355,8 @@ AT(shmipc_sub_stat, holds, 68);
 AT(shmipc_sub_stat, ticks, 72);
 AT(shmipc_sub_stat, pauses, 80);
 AT(shmipc_sub_stat, meta, 88);
+AT(shmipc_sub_stat, fence_err, 92);
+AT(shmipc_sub_stat, fenced, 96);
 
 SIZE(shmipc_topic_pub_info, 136);
 AT(shmipc_topic_pub_info, peer, 0);

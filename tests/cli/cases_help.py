@@ -102,6 +102,7 @@ def wrong_values_are_named_with_what_is_expected():
             (["send", "--align", "128", "t"], '--align: found "128"', "from 1 to 64"),
             (["pub", "--evict-after", "0", "t"], '--evict-after: found "0"', "more than 0"),
             (["pub", "--abort-after", "0.0001", "t"], '--abort-after: found "0.0001"', "at least 0.001"),
+            (["pub", "--fence-after", "0.001", "t"], '--fence-after: found "0.001"', "at least 0.01"),
             (["hz", "--every", "0.0001"], '--every: found "0.0001"', "at least 0.001"),
             (["sub", "--stride", "3/3", "t"], '--stride: found "3/3"', "N/AT"),
             (["trace", "--buffer", "2G"], '--buffer: found "2G"', "to 1073741824"),

@@ -412,6 +412,28 @@ def what_a_stopped_publisher_does_is_limited():
 
 
 @case
+def a_publisher_that_is_stopped_is_cut_off():
+    args = ("pub", "--persist", "--fence-after", "0.25", "-m", "x", "t")
+    if not ON_DEV:
+        r = run(*args, code=FAIL)
+        equal(r.err, "shmipc: topic options: fence-after is 0.25 s, but backend mem cannot cut off a process "
+                     "(EOPNOTSUPP); use abort-after, or the kernel module\n")
+        nothing_left()
+        return
+    run(*args)
+    equal((stat("t")["fence_ns"], stat("t")["abort_ns"]), (250000000, 0))
+    check("after 0.25 s" in run("stat", "t").out.decode())
+    r = run("pub", "--fence-after", "0.5", "-m", "x", "t", code=FAIL)
+    check("fence-after 0.5 s, it was created with 0.25 s" in r.err, r.err)
+    r = run("pub", "--fence-after", "1", "--abort-after", "1", "-m", "x", "u", code=FAIL)
+    check("not both" in r.err, r.err)
+    r = run("pub", "--fence-after", "1", "--publishers", "1", "-m", "x", "u", code=FAIL)
+    check("nobody's way" in r.err, r.err)
+    run("rm", "t")
+    nothing_left()
+
+
+@case
 def wrong_use_of_topics_is_refused():
     for args in (["pub"], ["sub"], ["sub", "a", "b"], ["sub", "--stride", "3", "a"],
                  ["sub", "--stride", "3/3", "a"], ["sub", "--stride", "0/0", "a"],

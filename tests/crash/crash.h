@@ -42,6 +42,7 @@ enum scenario_flags {
 	BLOCKS	= 4,	/* not stepped: the victim is killed while it sleeps */
 	MEM	= 16,	/* of files only, or writes where the device does not let it */
 	NO_DIR	= 8,	/* the directory does not exist yet */
+	DEV	= 32,	/* of the device only */
 };
 
 struct scenario {

@@ -23,7 +23,7 @@
 
 static struct shmipc_pub *pub;
 static struct shmipc_sub *sub, *lossy;
-static uint64_t pubs = 4, history = 8, before = BEFORE, aborted, next_number = 1, abort_ns;
+static uint64_t pubs = 4, history = 8, before = BEFORE, aborted, next_number = 1, abort_ns, fence_ns;
 static bool lends;		/* the tail, to the checker's publisher */
 
 static size_t len_of(uint64_t n)
@@ -63,6 +63,7 @@ static struct shmipc_topic_opts topic_opts(void)
 		.struct_bytes = sizeof(struct shmipc_topic_opts), .publishers = (uint32_t)pubs,
 		.subscribers = 5, .history = history, .inline_bytes = 104, .pool_bytes = POOL_BYTES,
 		.holds = 4, .page = SHMIPC_PAGE_4K, .abort_ns = abort_ns,
+		.fence_ns = fence_ns,
 	};
 }
 
@@ -398,10 +399,11 @@ static void prepare_stopped(void)
 	prepare();
 }
 
-static void setup_stopped(void)
+/* Or fence_ns: it is cut off. */
+static void prepare_fenced(void)
 {
-	abort_ns = 1000000;
-	setup_pub();
+	fence_ns = 10000000;
+	prepare();
 }
 
 static void observe_stopped(void)
@@ -668,8 +670,10 @@ const struct scenario topic_scenarios[] = {
 	{ "topic-send", 0, prepare, setup_pub, run_sends, NULL, check_pub },
 	{ "topic-send-lent", 0, prepare, setup_lent, run_sends, NULL, check_pub },
 	{ "topic-send-recalls", 0, prepare_lent, setup_pub, run_sends, NULL, check_pub },
-	{ "topic-send-stopped", 0, prepare_stopped, setup_stopped, run_sends, observe_stopped, check_stopped },
-	{ "topic-batch-stopped", 0, prepare_stopped, setup_stopped, run_batches, observe_stopped, check_stopped },
+	{ "topic-send-stopped", 0, prepare_stopped, setup_pub, run_sends, observe_stopped, check_stopped },
+	{ "topic-batch-stopped", 0, prepare_stopped, setup_pub, run_batches, observe_stopped, check_stopped },
+	{ "topic-send-fenced", DEV, prepare_fenced, setup_pub, run_sends, observe_stopped, check_stopped },
+	{ "topic-batch-fenced", DEV, prepare_fenced, setup_pub, run_batches, observe_stopped, check_stopped },
 	{ "topic-send-single", 0, prepare_single, setup_single, run_sends, NULL, check_pub },
 	{ "topic-send-wakes", ASLEEP, prepare, setup_pub, send_one, NULL, check_pub_wakes },
 	{ "topic-batch", 0, prepare, setup_pub, run_batches, NULL, check_batches },

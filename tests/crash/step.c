@@ -347,7 +347,7 @@ static void work(struct tally *tally, const struct limits *limits, char **argv)
 	mine_is = __atomic_fetch_add(&tally->taken, 1, __ATOMIC_RELAXED);
 	for (i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
 		for (s = all[i]; s->name; s++) {
-			if (!is_wanted(s->name, argv) || (s->flags & MEM && on_device()) ||
+			if (!is_wanted(s->name, argv) || s->flags & (on_device() ? MEM : DEV) ||
 			    at++ != mine_is)
 				continue;
 			good = run_scenario(s, limits, &kills);

@@ -75,6 +75,7 @@ static void env_probes(void)
 		&shmipc_release_semaphore,
 		&shmipc_attach_semaphore,
 		&shmipc_detach_semaphore,
+		&shmipc_fence_semaphore,
 	};
 	const char *on = getenv("SHMIPC_TEST_PROBES");
 	size_t i;

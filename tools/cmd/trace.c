@@ -25,8 +25,8 @@ static void take_source(const struct opt *opt, const char *text, void *to)
 static const char *const whats[] = { "publish-to-receive", "wait", "wake", "occupancy", "hold", NULL };
 static const char *const events[] = {
 	"publish", "publish_some", "take", "take_some", "full", "wait", "wait_end", "wake", "gap",
-	"evict", "abort", "death", "hold", "release", "attach", "detach", "create", "open",
-	"destroy", "sample", "sample_peer", "all", NULL
+	"evict", "abort", "death", "hold", "release", "attach", "detach", "fence", "create",
+	"open", "destroy", "sample", "sample_peer", "all", NULL
 };
 static const char *const sources[] = { "probes", "module", "counters", "all", NULL };
 

@@ -192,6 +192,9 @@ const struct opt topic_options[] = {
 	  .at = offsetof(struct topic_opts, abort_ns),
 	  .help = "how long a publisher that is stopped in the middle of publishing delays others; "
 		  "without this until it goes on" },
+	{ .name = "fence-after", .arg = "SECONDS", .min = 10 * NS_PER_MS, .take = take_seconds,
+	  .at = offsetof(struct topic_opts, fence_ns),
+	  .help = "the same, but such a publisher is cut off, and its process ends; on the device" },
 	{ .name = "align", .arg = "BYTES", .min = 1, .max = 4096, .library = "16",
 	  .take = take_number32, .at = offsetof(struct topic_opts, align),
 	  .help = "alignment of messages, 8 to 4096" },

@@ -62,6 +62,7 @@ struct topic_opts {
 	uint32_t policies;
 	uint64_t evict_ns;
 	uint64_t abort_ns;
+	uint64_t fence_ns;
 	uint32_t align;
 	int populate;			/* take all memory at once */
 };

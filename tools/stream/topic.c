@@ -30,6 +30,7 @@ static void fill_topic_opts(struct shmipc_topic_opts *t, const struct owned_by *
 		.mode = create->mode,
 		.evict_ns = o->evict_ns,
 		.abort_ns = o->abort_ns,
+		.fence_ns = o->fence_ns,
 		.page = create->page,
 		.node = create->numa.node,
 		.gid = create->group.gid,
@@ -183,6 +184,16 @@ static int send(struct stream *s, const void *buf, size_t len)
 	return RC_OK;
 }
 
+/* Publishers that were stopped in the middle of publishing. */
+static void tell_fenced(json_t *obj, uint64_t fenced, int64_t err)
+{
+	stream_tell(obj, "fenced", fenced ? "; cut off %" PRIu64 " stopped publishers" : NULL, fenced);
+	if (obj)
+		json_object_set_new(obj, "fence_error", err ? json_string(shmipc_error_name((int)err)) : json_null());
+	else if (err)
+		fprintf(stderr, "; could not cut off a stopped publisher (%s)", shmipc_error_name((int)err));
+}
+
 /* A publisher goes on whether there are subscribers or not. */
 static int check(struct stream *s)
 {
@@ -200,6 +211,7 @@ static void tell_pub(struct stream *s, json_t *obj)
 	stream_tell(obj, "wakes", NULL, st.wakes);
 	stream_tell(obj, "evicted", st.evicted ? "; cut off %" PRIu64 " subscribers" : NULL,
 		    st.evicted);
+	tell_fenced(obj, st.fenced, st.fence_err);
 }
 
 static void tell_sub(struct stream *s, json_t *obj)
@@ -213,6 +225,7 @@ static void tell_sub(struct stream *s, json_t *obj)
 	stream_tell(obj, "aborted", st.aborted ? "; aborted %" PRIu64 : NULL, st.aborted);
 	stream_tell(obj, "skipped", st.skipped ? "; skipped %" PRIu64 : NULL, st.skipped);
 	stream_tell(obj, "filtered", s->filtered ? "; left out %" PRIu64 : NULL, s->filtered);
+	tell_fenced(obj, st.fenced, st.fence_err);
 }
 
 static void leave(struct stream *s, int rc)

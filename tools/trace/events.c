@@ -33,6 +33,7 @@ static const struct {
 	[TRACE_RELEASE] = { "release", { "seq" }, "held_ns" },
 	[TRACE_ATTACH] = { "attach", { "role", "generation" }, NULL },
 	[TRACE_DETACH] = { "detach", { "role", "generation" }, NULL },
+	[TRACE_FENCE] = { "fence", { "blocker", "seq", "ret" }, NULL },
 	[TRACE_CREATE] = { "create", { "kind", "bytes", "memory_bytes" }, NULL },
 	[TRACE_OPEN] = { "open", { "kind", "bytes", "memory_bytes" }, NULL },
 	[TRACE_DESTROY] = { "destroy", { "kind", "bytes", "memory_bytes" }, NULL },
@@ -217,6 +218,13 @@ static void print_other_args(FILE *to, const struct trace_event *e, struct names
 	case TRACE_EVICT:
 		fprintf(to, "does not wait any longer for ");
 		print_peer(to, e->id, e->arg[0], names);
+		break;
+	case TRACE_FENCE:
+		fprintf(to, e->arg[2] ? "could not cut off " : "cut off ");
+		print_peer(to, e->id, e->arg[0], names);
+		fprintf(to, ", which is stopped in the middle of message %llu", e->arg[1]);
+		if (e->arg[2])
+			fprintf(to, " (%s)", shmipc_error_name((int)(int64_t)e->arg[2]));
 		break;
 	case TRACE_ABORT:
 		fprintf(to, "%llu messages from %llu on will never be completed, of ", e->arg[2], e->arg[1]);

@@ -24,6 +24,7 @@ const char *event_words(char *text, size_t cap);
 	 1u << TRACE_WAKE | 1u << TRACE_GAP | 1u << TRACE_EVICT |	\
 	 1u << TRACE_ABORT | 1u << TRACE_DEATH | 1u << TRACE_ATTACH |	\
 	 1u << TRACE_DETACH | 1u << TRACE_CREATE | 1u << TRACE_DESTROY |	\
+	 1u << TRACE_FENCE |						\
 	 1u << TRACE_MOD_ATTACH | 1u << TRACE_MOD_DETACH |		\
 	 1u << TRACE_MOD_DEATH | 1u << TRACE_MOD_WAIT |			\
 	 1u << TRACE_MOD_WAIT_END | 1u << TRACE_MOD_WAKE)

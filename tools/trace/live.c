@@ -37,7 +37,8 @@ static json_t *whole_json(struct live *l, const struct trace_event *e, const cha
 	uint64_t slot = e->type == TRACE_FULL ? e->arg[1] : e->arg[0];
 	struct names_peer p;
 
-	if (!obj || (e->type != TRACE_FULL && e->type != TRACE_EVICT) || slot == TRACE_NOBODY)
+	if (!obj || slot == TRACE_NOBODY ||
+	    (e->type != TRACE_FULL && e->type != TRACE_EVICT && e->type != TRACE_FENCE))
 		return obj;
 	p = names_peer(&l->s.names, e->id, (uint32_t)slot);
 	json_object_set_new(obj, "blocker_pid", json_integer(p.pid));

@@ -65,6 +65,7 @@ static void choose_programs(struct session *s, uint32_t types)
 		[TRACE_RELEASE] = s->bpf->progs.on_release,
 		[TRACE_ATTACH] = s->bpf->progs.on_attach,
 		[TRACE_DETACH] = s->bpf->progs.on_detach,
+		[TRACE_FENCE] = s->bpf->progs.on_fence,
 	};
 	uint32_t i;
 

@@ -206,6 +206,12 @@ int BPF_USDT(on_evict, __u64 id, const char *name, __u64 slot, __u64 evicted, __
 }
 
 SEC("usdt")
+int BPF_USDT(on_fence, __u64 id, const char *name, __u64 slot, __u64 who, __u64 seq, __u64 ret)
+{
+	return plain(TRACE_FENCE, id, name, slot, who, seq, ret);
+}
+
+SEC("usdt")
 int BPF_USDT(on_abort, __u64 id, const char *name, __u64 slot, __u64 dead, __u64 seq, __u64 n)
 {
 	return plain(TRACE_ABORT, id, name, slot, dead, seq, n);

@@ -144,6 +144,7 @@ static void add_shape(json_t *obj, const struct shmipc_topic_stat *st)
 	json_object_set_new(obj, "policies", set_json(o->policies, 1, policy_words, 3));
 	add(obj, "evict_ns", o->evict_ns);
 	add(obj, "abort_ns", o->abort_ns);
+	add(obj, "fence_ns", o->fence_ns);
 	json_object_set_new(obj, "provisional", json_boolean(st->provisional));
 }
 
@@ -209,6 +210,9 @@ void topic_print(const struct shmipc_topic_stat *st)
 	if (o->abort_ns)
 		printf("aborts    what a publisher that is stopped does not finish, after %g s\n",
 		       (double)o->abort_ns / 1e9);
+	if (o->fence_ns)
+		printf("fences    a publisher that is stopped in the middle of publishing, after %g s\n",
+		       (double)o->fence_ns / 1e9);
 }
 
 /* "  slot 65  attached  pid 4711     shmipc           " */

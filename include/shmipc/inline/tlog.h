@@ -32,7 +32,7 @@
  * Progress: publishing is lock-free while there is room, wait-free for a single
  * publisher; reading is wait-free except when the reader is lapped. But a publisher that
  * is stopped between claim and commit and does not die delays all readers at its number,
- * and a lap later all publishers, until it continues; or for topic_hdr.abort_ns.
+ * and a lap later all publishers, until it continues; or for topic_hdr.abort_ns or fence_ns.
  *
  * Nothing here makes a system call or knows of processes: the caller is asked which
  * peers are alive. One thread at a time on each end; the other ends may be hostile.
@@ -67,6 +67,7 @@ SHMIPC_PRIV_C_BEGIN
  * @evict_ns:    see struct shmipc_topic_hdr
  * @abort_ns:    the same; 0: only the death of a publisher aborts its messages. Else
  *               @pubs must be more than 1
+ * @fence_ns:    the same, without @abort_ns; 0: a publisher that is alive is left alone
  * @data_off:    0, or where the entries begin: a multiple of 4096
  * @backed:      entries that have memory at first (see tlog_memory.h); 0: all
  * @shape:       enum shmipc_topic_shape: FINAL or PROVISIONAL
@@ -84,6 +85,7 @@ struct shmipc_tlog_opts {
 	uint64_t chunk_bytes;
 	uint64_t evict_ns;
 	uint64_t abort_ns;
+	uint64_t fence_ns;
 	uint64_t data_off;
 	uint64_t backed;
 	uint64_t shape;
@@ -139,7 +141,8 @@ SHMIPC_INLINE int shmipc_priv_tlog_opts_ok(const struct shmipc_tlog_opts *o)
 	if (!o->pubs || o->pubs > SHMIPC_TOPIC_PUBS_MAX || !o->subs ||
 	    o->subs > SHMIPC_TOPIC_SUBS_MAX || o->holds > SHMIPC_TOPIC_HOLDS_MAX)
 		return 0;
-	if (o->abort_ns && o->pubs == 1)	/* which is in the way of no other */
+	/* A single publisher is in the way of no other. */
+	if ((o->abort_ns || o->fence_ns) && (o->pubs == 1 || (o->abort_ns && o->fence_ns)))
 		return 0;
 	if (o->keep > SHMIPC_TLOG_ENTRIES_MAX / 2 || o->cell_bytes > SHMIPC_TOPIC_CELL_MAX ||
 	    !shmipc_priv_is_pow2(o->align) || o->align < 8 || o->align > 4096)
@@ -193,8 +196,9 @@ SHMIPC_INLINE int shmipc_tlog_layout(const struct shmipc_tlog_opts *o, struct sh
 	ret->chunks = o->chunks;
 	ret->chunk_bytes = o->chunk_bytes;
 	ret->evict_ns = o->evict_ns;
-	ret->incompat = o->abort_ns ? SHMIPC_TOPIC_ABORTS : 0;
+	ret->incompat = o->abort_ns ? SHMIPC_TOPIC_ABORTS : o->fence_ns ? SHMIPC_TOPIC_FENCES : 0;
 	ret->abort_ns = o->abort_ns;
+	ret->fence_ns = o->fence_ns;
 	ret->keep = o->keep;
 	ret->pub_off = SHMIPC_CTL_PAGE;
 	at = ret->pub_off + sizeof(struct shmipc_pub_ctl) +
@@ -312,6 +316,7 @@ SHMIPC_INLINE int shmipc_tlog_check(void *mem, uint64_t bytes, struct shmipc_tlo
 	o.chunk_bytes = h.chunk_bytes;
 	o.evict_ns = h.evict_ns;
 	o.abort_ns = h.abort_ns;
+	o.fence_ns = h.fence_ns;
 	o.data_off = h.data_off;
 	o.backed = 0;
 	o.shape = 0;

@@ -37,11 +37,11 @@ SHMIPC_PRIV_C_BEGIN
 
 /**
  * shmipc_tlog_stuck - is message @seq claimed and not there?
- * @log: with abort_ns
+ * @log: for several publishers
  * @seq: its number
  *
- * Return: 0: no; 1: yes; 2: and later ones have been claimed, which wait for it. With one
- * that is 1 or 2 for abort_ns, and is 2 now: shmipc_tlog_abort().
+ * Return: 0: no, or not yet decided; 1: yes; 2: and later ones have been claimed, which wait
+ * for it. With one that is 1 or 2 for abort_ns, and is 2 now: shmipc_tlog_abort().
  */
 SHMIPC_COLD int shmipc_tlog_stuck(const struct shmipc_tlog *log, uint64_t seq)
 {

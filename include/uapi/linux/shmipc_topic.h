@@ -97,6 +97,7 @@ enum shmipc_policy {
  * @incompat:    SHMIPC_TOPIC_*: features that a peer must know
  * @abort_ns:    with SHMIPC_TOPIC_ABORTS: how long a publisher may take from the claim of
  *               a number to its commit; else 0
+ * @fence_ns:    with SHMIPC_TOPIC_FENCES: the same; else 0
  */
 struct shmipc_topic_hdr {
 	__u64	magic;
@@ -120,16 +121,19 @@ struct shmipc_topic_hdr {
 	__u64	pool_off;
 	__u64	incompat;
 	__u64	abort_ns;
-	__u64	reserved0;
+	__u64	fence_ns;
 };
 
 /*
  * topic_hdr.incompat. ABORTS: a message that is claimed and not committed after abort_ns
  * may be aborted by others, although its publisher is alive. Only with several
- * publishers; the tail is never lent.
+ * publishers; the tail is never lent. FENCES: a publisher that takes longer than fence_ns
+ * may be cut off by others (SHMIPC_IOC_FENCE), and is dead then. Only with several
+ * publishers, and not with ABORTS.
  */
 #define SHMIPC_TOPIC_ABORTS		0x1ULL
-#define SHMIPC_TOPIC_INCOMPAT_KNOWN	SHMIPC_TOPIC_ABORTS
+#define SHMIPC_TOPIC_FENCES		0x2ULL
+#define SHMIPC_TOPIC_INCOMPAT_KNOWN	(SHMIPC_TOPIC_ABORTS | SHMIPC_TOPIC_FENCES)
 
 /*
  * While only one publisher publishes, the tail is lent to it: the word names that

@@ -124,8 +124,36 @@ TEST_F(aborts, the_layout_says_so)
 	EXPECT_EQ(-EPROTO, shmipc_tlog_check(self->l.m.ptr, self->l.m.bytes, &log));
 	at->abort_ns = 7;
 	EXPECT_EQ(0, shmipc_tlog_check(self->l.m.ptr, self->l.m.bytes, &log));
-	at->incompat |= 2;
+	at->incompat |= 4;
 	EXPECT_EQ(-EPROTONOSUPPORT, shmipc_tlog_check(self->l.m.ptr, self->l.m.bytes, &log));
+}
+
+/* Of a publisher that is cut off: the same, and a log has one of the two. */
+TEST_F(aborts, the_layout_says_so_of_fences)
+{
+	struct shmipc_topic_hdr h, *at = (struct shmipc_topic_hdr *)(void *)self->l.m.ptr;
+	struct shmipc_tlog_opts o = logmem_opts();
+	struct shmipc_tlog log;
+	uint64_t bytes;
+
+	o.fence_ns = 5;
+	ASSERT_EQ(0, shmipc_tlog_layout(&o, &h, &bytes));
+	EXPECT_EQ(SHMIPC_TOPIC_FENCES, h.incompat);
+	EXPECT_EQ(5, h.fence_ns);
+	o.abort_ns = 5;
+	EXPECT_EQ(-EINVAL, shmipc_tlog_layout(&o, &h, &bytes));
+	o.abort_ns = 0;
+	o.pubs = 1;
+	EXPECT_EQ(-EINVAL, shmipc_tlog_layout(&o, &h, &bytes));
+	at->fence_ns = 5;
+	EXPECT_EQ(-EPROTO, shmipc_tlog_check(self->l.m.ptr, self->l.m.bytes, &log));
+	at->incompat |= SHMIPC_TOPIC_FENCES;
+	EXPECT_EQ(-EPROTO, shmipc_tlog_check(self->l.m.ptr, self->l.m.bytes, &log));
+	at->abort_ns = 0;
+	EXPECT_EQ(-EPROTO, shmipc_tlog_check(self->l.m.ptr, self->l.m.bytes, &log));
+	at->incompat = SHMIPC_TOPIC_FENCES;
+	ASSERT_EQ(0, shmipc_tlog_check(self->l.m.ptr, self->l.m.bytes, &log));
+	EXPECT_EQ(5, log.hdr.fence_ns);
 }
 
 TEST_F(aborts, messages_and_batches_go_around_the_log)

@@ -1,45 +1,12 @@
 // SPDX-License-Identifier: MIT
 /*
  * topic_abort: a publisher that is stopped between claim and commit, with abort_ns and without
- *
- * The publisher is a process of its own. The page of its next entry is made read-only in
- * it, so the first store after the claim is a fault, and the handler stops the process. When
- * it is continued, the page can be written, and the call goes on.
  */
-#include "topic_ends.h"
+#include "topic_stop.h"
 
 #define ABORT_NS	UINT64_C(20000000)
-#define LAPS		3u
-#define ENTRIES		64u
 
 enum { ONE, BATCH, LOAN, END };		/* what the publisher is told to do */
-
-static unsigned char *page;		/* of the next entry */
-
-static void on_fault(int sig)
-{
-	(void)sig;
-	(void)raise(SIGSTOP);
-	if (mprotect(page, 4096, PROT_READ | PROT_WRITE))
-		_exit(99);
-}
-
-static int protect(const struct shmipc_pub *pub)
-{
-	const struct shmipc_tlog *log = log_of(pub);
-	uintptr_t at = (uintptr_t)shmipc_tlog_entry(log, shmipc_tlog_tail(log));
-
-	page = (unsigned char *)(at & ~(uintptr_t)4095);
-	return mprotect(page, 4096, PROT_READ);
-}
-
-static int batch(struct shmipc_pub *pub)
-{
-	static const uint64_t n[2] = { 7001, 7002 };
-	const struct shmipc_buf v[2] = { { &n[0], 8 }, { &n[1], 8 } };
-
-	return shmipc_pub_send_batch(pub, v, 2, 0);
-}
 
 /* A loan that could not be published is still one. */
 static int loan(struct shmipc_pub *pub)
@@ -63,12 +30,11 @@ static int loan(struct shmipc_pub *pub)
 /* Publishes what it is told to, once in the middle of which it is stopped, and reports the result. */
 static int stops(struct other *me, void *arg)
 {
-	struct sigaction sa = { .sa_handler = on_fault };
 	struct shmipc_pub *pub;
 	uint64_t what;
 	int ret = 0;
 
-	CHECK(!sigaction(SIGSEGV, &sa, NULL));
+	CHECK(!fault_stops());
 	CHECK(!shmipc_pub_open(&pub, TOPIC, arg, NULL));
 	tell(me, 1);
 	while ((what = hear(me)) < END) {
@@ -121,32 +87,10 @@ static int begin(FIXTURE_DATA(topic_abort) *self, uint32_t policy, uint32_t grou
 	return other_start(&self->child, 0, stops, &self->t) || hear(&self->child) != 1 ? -1 : 0;
 }
 
-/* It claims a number, or two, and is stopped. */
-static int stop(FIXTURE_DATA(topic_abort) *self, uint64_t what)
-{
-	int status;
-
-	tell(&self->child, what);
-	return waitpid(self->child.pid, &status, WUNTRACED) != self->child.pid ||
-	       !WIFSTOPPED(status) || WSTOPSIG(status) != SIGSTOP ? -1 : 0;
-}
-
-/* It continues. Return: the result of its call. */
-static int go_on(FIXTURE_DATA(topic_abort) *self)
-{
-	(void)kill(self->child.pid, SIGCONT);
-	return -(int)hear(&self->child);
-}
-
 static int end(FIXTURE_DATA(topic_abort) *self)
 {
 	tell(&self->child, END);
 	return other_end(&self->child);
-}
-
-static uint64_t aborted(const struct shmipc_pub *pub)
-{
-	return shmipc_load_relaxed(&log_of(pub)->pub->aborted);
 }
 
 FIXTURE(abort_kinds) {
@@ -181,7 +125,7 @@ TEST_F(abort_kinds, a_subscriber_goes_on)
 	FIXTURE_DATA(topic_abort) *d = &self->d;
 	uint64_t began;
 
-	ASSERT_EQ(0, stop(d, variant->what));
+	ASSERT_EQ(0, stop(&d->child, variant->what));
 	/* Nothing waits for what was claimed last. */
 	EXPECT_EQ(-ETIMEDOUT, get_until(d->sub, shmipc_deadline_in(3 * ABORT_NS)));
 	EXPECT_EQ(0, aborted(d->pub));
@@ -191,16 +135,16 @@ TEST_F(abort_kinds, a_subscriber_goes_on)
 	EXPECT_EQ(variant->count, aborted(d->pub));
 	ASSERT_EQ(0, put(d->pub, 6));
 	ASSERT_EQ(6, get_until(d->sub, SOON));
-	EXPECT_EQ(-ECANCELED, go_on(d));
+	EXPECT_EQ(-ECANCELED, go_on(&d->child));
 	ASSERT_EQ(variant->what == LOAN ? 0 : 7000, take_until(d->sub, SOON));
 	/* Again, and this time the other messages are there before it looks. */
-	ASSERT_EQ(0, stop(d, variant->what));
+	ASSERT_EQ(0, stop(&d->child, variant->what));
 	ASSERT_EQ(0, put_range(d->pub, 0, 8));
 	began = now_ns();
 	ASSERT_EQ(0, get_until(d->sub, SOON));
 	EXPECT_LE(ABORT_NS, now_ns() - began);
 	ASSERT_EQ(0, get_range(d->sub, 1, 8));
-	EXPECT_EQ(-ECANCELED, go_on(d));
+	EXPECT_EQ(-ECANCELED, go_on(&d->child));
 	EXPECT_EQ(2 * variant->count, aborted(d->pub));
 	ASSERT_EQ(0, end(d));
 }
@@ -210,9 +154,9 @@ TEST_F(abort_kinds, in_time_it_is_published)
 {
 	FIXTURE_DATA(topic_abort) *d = &self->d;
 
-	ASSERT_EQ(0, stop(d, variant->what));
+	ASSERT_EQ(0, stop(&d->child, variant->what));
 	ASSERT_EQ(0, put(d->pub, 5));
-	ASSERT_EQ(0, go_on(d));
+	ASSERT_EQ(0, go_on(&d->child));
 	ASSERT_LE(0, take_until(d->sub, SOON));
 	if (variant->count == 2)
 		ASSERT_EQ(7002, get(d->sub));
@@ -230,7 +174,7 @@ TEST_F(abort_kinds, publishers_go_on)
 	struct shmipc_msg m;
 
 	ASSERT_EQ(0, shmipc_pub_open(&second, TOPIC, &d->t, NULL));
-	ASSERT_EQ(0, stop(d, variant->what));
+	ASSERT_EQ(0, stop(&d->child, variant->what));
 	for (i = 0; i < LAPS * ENTRIES; i++) {
 		ASSERT_EQ(0, put_until(i % 2 ? d->pub : second, i, SOON)) TH_LOG("message %lu", (unsigned long)i);
 		/* So that the subscriber is not in the way. */
@@ -240,7 +184,7 @@ TEST_F(abort_kinds, publishers_go_on)
 	EXPECT_LE(variant->count * LAPS, aborted(d->pub));
 	EXPECT_GE(variant->count * (LAPS + 1), aborted(d->pub));
 	/* What it stores now goes into none of the messages that are there. */
-	EXPECT_EQ(-ECANCELED, go_on(d));
+	EXPECT_EQ(-ECANCELED, go_on(&d->child));
 	ASSERT_EQ(0, shmipc_sub_range(d->sub, &oldest, &next));
 	ASSERT_LE(oldest + 40, next);
 	for (i = 0; oldest < next; oldest++) {
@@ -272,7 +216,7 @@ TEST_F(abort_kinds, it_dies_after_it_was_aborted)
 	FIXTURE_DATA(topic_abort) *d = &self->d;
 	uint64_t i;
 
-	ASSERT_EQ(0, stop(d, variant->what));
+	ASSERT_EQ(0, stop(&d->child, variant->what));
 	ASSERT_EQ(0, put(d->pub, 5));
 	ASSERT_EQ(5, get_until(d->sub, SOON));
 	EXPECT_EQ(256 + SIGKILL, other_kill(&d->child));
@@ -293,18 +237,18 @@ TEST_F(topic_abort, wait_and_wait_any_return)
 	ASSERT_EQ(0, shmipc_sub_open(&self->other_sub, "without", &t, NULL));
 	subs[0] = self->other_sub;
 	subs[1] = self->sub;
-	ASSERT_EQ(0, stop(self, ONE));
+	ASSERT_EQ(0, stop(&self->child, ONE));
 	ASSERT_EQ(0, put(self->pub, 5));
 	ASSERT_EQ(0, shmipc_sub_wait(self->sub, SOON));
 	ASSERT_EQ(5, get(self->sub));
-	EXPECT_EQ(-ECANCELED, go_on(self));
+	EXPECT_EQ(-ECANCELED, go_on(&self->child));
 	ASSERT_EQ(7000, get_until(self->sub, SOON));
-	ASSERT_EQ(0, stop(self, ONE));
+	ASSERT_EQ(0, stop(&self->child, ONE));
 	ASSERT_EQ(0, put(self->pub, 6));
 	ASSERT_EQ(0, shmipc_sub_wait_any(subs, 2, &first, SOON));
 	EXPECT_EQ(1, first);
 	ASSERT_EQ(6, get(self->sub));
-	EXPECT_EQ(-ECANCELED, go_on(self));
+	EXPECT_EQ(-ECANCELED, go_on(&self->child));
 	ASSERT_EQ(0, end(self));
 }
 
@@ -325,13 +269,13 @@ TEST_F(topic_abort, a_sleeper_wakes_by_itself)
 	ASSERT_EQ(0, begin(self, SHMIPC_POLICY_LOSSY, 0));
 	ASSERT_EQ(0, other_start(&th, 1, receives, self->sub));
 	ASSERT_EQ(0, until_asleep(th.tid));
-	ASSERT_EQ(0, stop(self, ONE));
+	ASSERT_EQ(0, stop(&self->child, ONE));
 	ASSERT_EQ(0, put(self->pub, 5));
 	EXPECT_EQ(5, hear(&th));
 	ASSERT_EQ(0, other_end(&th));
 	sleeps = sub_stat(self->sub).sleeps;
 	EXPECT_GT(100000, sleeps) TH_LOG("it spins");
-	EXPECT_EQ(-ECANCELED, go_on(self));
+	EXPECT_EQ(-ECANCELED, go_on(&self->child));
 	ASSERT_EQ(0, end(self));
 }
 
@@ -345,21 +289,21 @@ TEST_F(topic_abort, spinning_and_polling_subscribers_go_on)
 	o.spin_ns = SHMIPC_SPIN_ALWAYS;
 	ASSERT_EQ(0, begin(self, SHMIPC_POLICY_LOSSY, 0));
 	ASSERT_EQ(0, shmipc_sub_open(&self->other_sub, TOPIC, &self->t, &o));
-	ASSERT_EQ(0, stop(self, ONE));
+	ASSERT_EQ(0, stop(&self->child, ONE));
 	ASSERT_EQ(0, put(self->pub, 5));
 	began = now_ns();
 	ASSERT_EQ(5, get_until(self->other_sub, SOON));
 	EXPECT_LE(ABORT_NS, now_ns() - began);
 	ASSERT_EQ(5, get(self->sub));
-	EXPECT_EQ(-ECANCELED, go_on(self));
+	EXPECT_EQ(-ECANCELED, go_on(&self->child));
 	ASSERT_EQ(7000, get_until(self->sub, SOON));
-	ASSERT_EQ(0, stop(self, ONE));
+	ASSERT_EQ(0, stop(&self->child, ONE));
 	ASSERT_EQ(0, put(self->pub, 6));
 	do
 		n = get(self->sub);
 	while (n == -EAGAIN && now_ns() < until);
 	EXPECT_EQ(6, n);
-	EXPECT_EQ(-ECANCELED, go_on(self));
+	EXPECT_EQ(-ECANCELED, go_on(&self->child));
 	ASSERT_EQ(0, end(self));
 }
 
@@ -371,12 +315,12 @@ TEST_F(topic_abort, a_read_only_subscriber_leaves_it_to_others)
 	o.flags = SHMIPC_SUB_READ_ONLY;
 	ASSERT_EQ(0, begin(self, SHMIPC_POLICY_LOSSY, 0));
 	ASSERT_EQ(0, shmipc_sub_open(&self->other_sub, TOPIC, NULL, &o)) TH_LOG("%s", shmipc_error_text());
-	ASSERT_EQ(0, stop(self, ONE));
+	ASSERT_EQ(0, stop(&self->child, ONE));
 	ASSERT_EQ(0, put(self->pub, 5));
 	EXPECT_EQ(-ETIMEDOUT, get_until(self->other_sub, shmipc_deadline_in(3 * ABORT_NS)));
 	ASSERT_EQ(5, get_until(self->sub, SOON));
 	ASSERT_EQ(5, get_until(self->other_sub, SOON));
-	EXPECT_EQ(-ECANCELED, go_on(self));
+	EXPECT_EQ(-ECANCELED, go_on(&self->child));
 	ASSERT_EQ(0, end(self));
 }
 
@@ -385,7 +329,7 @@ TEST_F(topic_abort, without_a_free_slot_it_takes_a_publisher)
 {
 	self->t.publishers = 2;
 	ASSERT_EQ(0, begin(self, SHMIPC_POLICY_LOSSY, 0));
-	ASSERT_EQ(0, stop(self, ONE));
+	ASSERT_EQ(0, stop(&self->child, ONE));
 	ASSERT_EQ(0, put(self->pub, 5));
 	if (env_on_dev()) {
 		EXPECT_EQ(-ETIMEDOUT, get_until(self->sub, shmipc_deadline_in(3 * ABORT_NS)));
@@ -393,7 +337,7 @@ TEST_F(topic_abort, without_a_free_slot_it_takes_a_publisher)
 		self->pub = NULL;
 	}
 	ASSERT_EQ(5, get_until(self->sub, SOON));
-	EXPECT_EQ(-ECANCELED, go_on(self));
+	EXPECT_EQ(-ECANCELED, go_on(&self->child));
 	ASSERT_EQ(0, end(self));
 }
 
@@ -405,7 +349,7 @@ TEST_F(topic_abort, without_the_option_all_wait_for_it)
 
 	self->t.abort_ns = 0;
 	ASSERT_EQ(0, begin(self, SHMIPC_POLICY_LOSSY, 0));
-	ASSERT_EQ(0, stop(self, ONE));
+	ASSERT_EQ(0, stop(&self->child, ONE));
 	while (!put(self->pub, i))
 		i++;
 	EXPECT_GT(ENTRIES, i);
@@ -414,7 +358,7 @@ TEST_F(topic_abort, without_the_option_all_wait_for_it)
 	EXPECT_EQ(SHMIPC_ROLE_PRODUCER, b.role);
 	EXPECT_EQ((uint32_t)self->child.pid, b.pid);
 	EXPECT_EQ(-ETIMEDOUT, get_until(self->sub, shmipc_deadline_in(3 * ABORT_NS)));
-	EXPECT_EQ(0, go_on(self));
+	EXPECT_EQ(0, go_on(&self->child));
 	EXPECT_EQ(7000, get_until(self->sub, SOON));
 	EXPECT_EQ(0, get_range(self->sub, 0, i));
 	ASSERT_EQ(0, end(self));

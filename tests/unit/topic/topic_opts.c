@@ -91,6 +91,7 @@ TEST_F(topic_opts, defaults)
 	EXPECT_EQ(14, h->policies);
 	EXPECT_EQ(100000000, h->evict_ns);
 	EXPECT_EQ(0, h->abort_ns);
+	EXPECT_EQ(0, h->fence_ns);
 	EXPECT_EQ(8 << 20, pub_stat(self->pub).max_message);
 	/* The options of the topic can be requested exactly as they are. */
 	shmipc_topic_opts_of(pub_priv(self->pub)->t.seg, &o);
