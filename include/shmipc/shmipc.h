@@ -19,6 +19,8 @@
 #include <shmipc/inline/tlog_tx.h>
 #include <shmipc/inline/tlog_rx.h>
 #include <shmipc/topic.h>
+#include <shmipc/inline/counts.h>
+#include <shmipc/event.h>
 
 #define SHMIPC_VERSION_MAJOR	0
 #define SHMIPC_VERSION_MINOR	1

@@ -151,9 +151,11 @@ static int check_ring(const struct shmipc_segment *seg, const char *name)
 	struct shmipc_body b;
 
 	shmipc_body_of(seg, &b);
+	/* Of two sides that was checked when they were read. */
 	if (seg->hdr.kind == SHMIPC_KIND_TOPIC ?
 	    b.topic.data_off != seg->hdr.data_off - seg->hdr.body_off :
-	    ring->data != seg->base + seg->hdr.data_off || ring->size > seg->hdr.data_bytes)
+	    shmipc_kind_is_ring(seg->hdr.kind) &&
+	    (ring->data != seg->base + seg->hdr.data_off || ring->size > seg->hdr.data_bytes))
 		return fail_proto(name, "its ring header does not match its data");
 	return check_there(seg, seg->hdr.body_off + b.ctl_bytes, name, "pages of its ring are missing");
 }
@@ -247,13 +249,13 @@ static void plan_roles(struct shmipc_dev_create *r, struct shmipc_dev_region *re
 		r->role_max[SHMIPC_ROLE_MEMBER] = (uint16_t)(h->peers < UINT16_MAX ? h->peers : UINT16_MAX);
 		return;
 	}
-	shmipc_body_slots(h, b->topic.pubs, SHMIPC_ROLE_PRODUCER, &from, &to);
+	shmipc_body_slots(h, b, SHMIPC_ROLE_PRODUCER, &from, &to);
 	add_regions(r, region, h, b, SHMIPC_ROLE_PRODUCER, to - from);
 	if (h->kind == SHMIPC_KIND_SPSC) {
 		add_regions(r, region, h, b, SHMIPC_ROLE_CONSUMER, 1);
 		return;
 	}
-	shmipc_body_slots(h, b->topic.pubs, SHMIPC_ROLE_READER, &from, &to);
+	shmipc_body_slots(h, b, SHMIPC_ROLE_READER, &from, &to);
 	add_regions(r, region, h, b, SHMIPC_ROLE_READER, to - from);
 }
 
@@ -377,7 +379,7 @@ static int create_on(int dev, const struct shmipc_segment *seg, const char *name
 	struct shmipc_seg_hdr h;
 	struct shmipc_body b;
 	void *body = NULL;
-	int ret = shmipc_opts_plan(&h, &b, o, seg->make_log, name, &pages);
+	int ret = shmipc_opts_plan(&h, &b, o, &seg->making, name, &pages);
 
 	if (ret)
 		return ret;

@@ -60,7 +60,7 @@ int shmipc_mem_fill(struct shmipc_segment *seg, const char *name,
 	int ret;
 
 	pages.lazy = o->page < SHMIPC_PAGE_2M && !(o->flags & SHMIPC_POPULATE);
-	ret = shmipc_opts_plan(&h, &b, o, seg->make_log, name, &pages);
+	ret = shmipc_opts_plan(&h, &b, o, &seg->making, name, &pages);
 	if (ret)
 		return ret;
 	pages.first_bytes = b.first_bytes;

@@ -58,7 +58,7 @@ int shmipc_segment_find(struct shmipc_segment **ret, const char *name,
 }
 
 int shmipc_segment_make(struct shmipc_segment **ret, const char *name,
-			const struct shmipc_segment_opts *o, const struct shmipc_tlog_opts *log,
+			const struct shmipc_segment_opts *o, const struct shmipc_making *making,
 			struct shmipc_segment *old)
 {
 	struct shmipc_segment *seg = shmipc_segment_new(shmipc_backend_named());
@@ -66,12 +66,13 @@ int shmipc_segment_make(struct shmipc_segment **ret, const char *name,
 
 	if (!seg)
 		return -ENOMEM;
-	seg->make_log = log;
+	if (making)
+		seg->making = *making;
 	seg->replaces = old;
 	shmipc_fork_hold();
 	err = seg->be->create(seg, name, o);
 	shmipc_fork_release();
-	seg->make_log = NULL;
+	seg->making = (struct shmipc_making){ NULL, NULL };
 	seg->replaces = NULL;
 	if (err)
 		shmipc_segment_free(seg);
@@ -101,12 +102,38 @@ static int find_fitting(struct shmipc_segment **ret, const char *name,
 	return err;
 }
 
+/* Open it, or create it, or open what another created at the same moment. */
+static int find_or_make(struct shmipc_segment **ret, const char *name,
+			const struct shmipc_segment_opts *o, const struct shmipc_making *making)
+{
+	int tries, err = 0;
+
+	for (tries = 0; tries < OPEN_TRIES; tries++) {
+		err = find_fitting(ret, name, o);
+		if (err != -ENOENT || !(o->flags & SHMIPC_CREATE))
+			return err;
+		err = shmipc_segment_make(ret, name, o, making, NULL);
+		if (err != -EEXIST)
+			return err;
+	}
+	return err;
+}
+
+int shmipc_segment_open_sides(struct shmipc_segment **ret, const char *name,
+			      const struct shmipc_segment_opts *o,
+			      const struct shmipc_sides *sides)
+{
+	const struct shmipc_making making = { .sides = sides };
+
+	return find_or_make(ret, name, o, &making);
+}
+
 static int open_segment(struct shmipc_segment **ret, const char *name,
 			const struct shmipc_segment_opts *opts)
 {
 	SHMIPC_NO_CANCEL;
 	struct shmipc_segment_opts o;
-	int tries, err;
+	int err;
 
 	if (!ret)
 		return shmipc_null("shmipc_segment_open", "ret");
@@ -114,18 +141,7 @@ static int open_segment(struct shmipc_segment **ret, const char *name,
 	if (!err && o.flags & SHMIPC_EXCL && !(o.flags & SHMIPC_CREATE))
 		err = shmipc_fail(-EINVAL, "shmipc: open \"%.210s\": SHMIPC_EXCL without SHMIPC_CREATE (EINVAL)",
 				  name ? name : "");
-	if (err)
-		return err;
-	/* Open it, or create it, or open what another created at the same moment. */
-	for (tries = 0; tries < OPEN_TRIES; tries++) {
-		err = find_fitting(ret, name, &o);
-		if (err != -ENOENT || !(o.flags & SHMIPC_CREATE))
-			return err;
-		err = shmipc_segment_make(ret, name, &o, NULL, NULL);
-		if (err != -EEXIST)
-			return err;
-	}
-	return err;
+	return err ? err : find_or_make(ret, name, &o, NULL);
 }
 
 SHMIPC_EXPORT int shmipc_segment_open(struct shmipc_segment **ret, const char *name,

@@ -87,8 +87,7 @@ static void look_at_ring(struct shmipc_segment *seg, struct shmipc_segment_stat 
 	}
 }
 
-/* Open @name for looking. Then call done(). */
-static int begin(const char *name, int *ret_in_use, struct shmipc_segment **ret)
+int shmipc_segment_look_begin(const char *name, int *ret_in_use, struct shmipc_segment **ret)
 {
 	const struct shmipc_backend *be = shmipc_backend_named();
 	int err = be ? shmipc_name_read(name) : shmipc_no_backend();
@@ -107,7 +106,7 @@ static int begin(const char *name, int *ret_in_use, struct shmipc_segment **ret)
 	return err;
 }
 
-static void done(struct shmipc_segment *seg)
+void shmipc_segment_look_done(struct shmipc_segment *seg)
 {
 	seg->hdr.name[0] = 0;	/* looking never removes */
 	seg->be->close(seg);
@@ -125,7 +124,7 @@ static int look(const char *name, struct shmipc_segment_stat *ret)
 
 	if (!ret || (!ret->peer && ret->peer_cap))
 		return shmipc_null("shmipc_segment_look", "ret, or its peer with a peer_cap,");
-	err = begin(name, &ret->in_use, &seg);
+	err = shmipc_segment_look_begin(name, &ret->in_use, &seg);
 	if (err)
 		return err;
 	ret->info.struct_bytes = sizeof(ret->info);
@@ -142,7 +141,7 @@ static int look(const char *name, struct shmipc_segment_stat *ret)
 			ret->peer[ret->npeers] = peer;
 		ret->npeers++;
 	}
-	done(seg);
+	shmipc_segment_look_done(seg);
 	return 0;
 }
 
@@ -165,7 +164,7 @@ static int deaths(const char *name, struct shmipc_deaths *ret)
 		return err;
 	if (!d.death && d.death_cap)
 		return shmipc_null("shmipc_segment_deaths", "death with a death_cap");
-	err = begin(name, &in_use, &seg);
+	err = shmipc_segment_look_begin(name, &in_use, &seg);
 	if (err)
 		return err;
 	if (seg->be->deaths)
@@ -173,7 +172,7 @@ static int deaths(const char *name, struct shmipc_deaths *ret)
 	else
 		err = shmipc_fail(-EOPNOTSUPP, "shmipc: deaths of \"%s\": the backend %s keeps no receipts, the kernel module does (EOPNOTSUPP); see SHMIPC_BACKEND in shmipc(7)",
 				  name, seg->be->name);
-	done(seg);
+	shmipc_segment_look_done(seg);
 	if (!err)
 		shmipc_sized_write(ret, &d, sizeof(d));
 	return err;

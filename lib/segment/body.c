@@ -13,6 +13,17 @@ bool shmipc_kind_is_ring(uint32_t kind)
 	return kind == SHMIPC_KIND_SPSC || kind == SHMIPC_KIND_BCAST;
 }
 
+bool shmipc_kind_has_sides(uint32_t kind)
+{
+	return kind == SHMIPC_KIND_EVENT;
+}
+
+bool shmipc_kind_is_known(uint32_t kind)
+{
+	return kind == SHMIPC_KIND_RAW || kind == SHMIPC_KIND_TOPIC || shmipc_kind_is_ring(kind) ||
+	       shmipc_kind_has_sides(kind);
+}
+
 static int plan_ring(struct shmipc_body *b, struct shmipc_seg_hdr *h,
 		     const struct shmipc_segment_opts *o, const char *name,
 		     const struct shmipc_pages *pages)
@@ -82,6 +93,22 @@ static int plan_raw(struct shmipc_seg_hdr *h, const struct shmipc_segment_opts *
 	return 0;
 }
 
+/* The first page, the readers' pages, and as the data those of the producers. */
+static int plan_sides(struct shmipc_body *b, struct shmipc_seg_hdr *h,
+		      const struct shmipc_pages *pages)
+{
+	struct shmipc_sides_hdr *s = &b->sides.hdr;
+
+	h->data_bytes = s->prod_bytes;
+	s->read_off = SHMIPC_CTL_PAGE;
+	b->ctl_bytes = s->read_off + s->read_bytes;
+	b->init_bytes = SHMIPC_CTL_PAGE;
+	h->data_off = shmipc_priv_round_up(h->body_off + b->ctl_bytes,
+					   shmipc_pages_data_align(pages, h->data_bytes));
+	s->prod_off = h->data_off - h->body_off;
+	return 0;
+}
+
 int shmipc_body_plan(struct shmipc_body *b, struct shmipc_seg_hdr *h,
 		     const struct shmipc_segment_opts *o, const char *name,
 		     const struct shmipc_pages *pages)
@@ -92,6 +119,8 @@ int shmipc_body_plan(struct shmipc_body *b, struct shmipc_seg_hdr *h,
 		return plan_raw(h, o, pages);
 	case SHMIPC_KIND_TOPIC:
 		return plan_log(b, h, name, pages);
+	case SHMIPC_KIND_EVENT:
+		return plan_sides(b, h, pages);
 	default:
 		return plan_ring(b, h, o, name, pages);
 	}
@@ -105,8 +134,32 @@ void shmipc_body_init(void *mem, const struct shmipc_seg_hdr *h, const struct sh
 
 	if (h->kind == SHMIPC_KIND_TOPIC)
 		(void)shmipc_tlog_init(mem, h->total_bytes - h->body_off, &b->log);
+	else if (shmipc_kind_has_sides(h->kind))
+		memcpy(mem, &b->sides, sizeof(b->sides));
 	else if (h->kind != SHMIPC_KIND_RAW)
 		(void)shmipc_ring_init(mem, h->total_bytes - h->body_off, &ro);
+}
+
+/* Copied once, and checked; what the kind adds is checked by its noun. */
+static int read_sides(struct shmipc_segment *seg, const void *body, uint64_t bytes)
+{
+	struct shmipc_sides_hdr *s = &seg->sides;
+
+	if (bytes < SHMIPC_CTL_PAGE)
+		return -EPROTO;
+	memcpy(s, body, sizeof(*s));
+	shmipc_compiler_barrier();
+	if (s->kind != seg->hdr.kind || !s->producers || s->producers > seg->hdr.peers ||
+	    s->readers != seg->hdr.peers - s->producers)
+		return -EPROTO;
+	if (s->prod_off % SHMIPC_CTL_PAGE || s->prod_bytes % SHMIPC_CTL_PAGE ||
+	    s->prod_off != seg->hdr.data_off - seg->hdr.body_off ||
+	    s->prod_bytes > seg->hdr.data_bytes)
+		return -EPROTO;
+	if (s->read_off != SHMIPC_CTL_PAGE || s->read_bytes % SHMIPC_CTL_PAGE ||
+	    s->read_bytes > s->prod_off - s->read_off)
+		return -EPROTO;
+	return 0;
 }
 
 int shmipc_body_read(struct shmipc_segment *seg, const char *name)
@@ -123,12 +176,14 @@ int shmipc_body_read(struct shmipc_segment *seg, const char *name)
 		ret = shmipc_tlog_check(body, bytes, &seg->log);
 		if (!ret && seg->log.hdr.pubs + seg->log.hdr.subs != seg->hdr.peers)
 			ret = -EPROTO;
+	} else if (shmipc_kind_has_sides(seg->hdr.kind)) {
+		ret = read_sides(seg, body, bytes);
 	}
 	if (!ret)
 		return 0;
 	if (ret == -EAGAIN)
 		ret = -EPROTO;
-	return shmipc_fail(ret, "shmipc: open \"%s\": its ring header is invalid or of another version (%s); remove it",
+	return shmipc_fail(ret, "shmipc: open \"%s\": the header of its body is invalid or of another version (%s); remove it",
 			   name ? name : "", shmipc_error_name(ret));
 }
 
@@ -141,6 +196,9 @@ void shmipc_body_of(const struct shmipc_segment *seg, struct shmipc_body *ret)
 	if (seg->hdr.kind == SHMIPC_KIND_TOPIC) {
 		ret->topic = seg->log.hdr;
 		ret->ctl_bytes = shmipc_tlog_ctl_bytes(&ret->topic);
+	} else if (shmipc_kind_has_sides(seg->hdr.kind)) {
+		ret->sides.hdr = seg->sides;
+		ret->ctl_bytes = seg->sides.read_off + seg->sides.read_bytes;
 	} else if (shmipc_kind_is_ring(seg->hdr.kind)) {
 		/* From our checked copy, not from the shared header. */
 		ret->ring.prod_off = (uint64_t)((unsigned char *)ring->prod - body);
@@ -189,18 +247,38 @@ static int spans_of_log(const struct shmipc_seg_hdr *h, const struct shmipc_topi
 	}
 }
 
+static int spans_of_sides(const struct shmipc_seg_hdr *h, const struct shmipc_sides_hdr *s,
+			  enum shmipc_role role, struct shmipc_span *span)
+{
+	switch (role) {
+	case SHMIPC_ROLE_PRODUCER:
+		span[0] = (struct shmipc_span){ h->data_off, h->data_bytes };
+		return 1;
+	case SHMIPC_ROLE_READER:
+		span[0] = (struct shmipc_span){ h->body_off + s->read_off, s->read_bytes };
+		return s->read_bytes != 0;
+	default:
+		return 0;
+	}
+}
+
 int shmipc_body_spans(const struct shmipc_seg_hdr *h, const struct shmipc_body *b,
 		      enum shmipc_role role, struct shmipc_span span[SHMIPC_SPANS_MAX])
 {
 	if (h->kind == SHMIPC_KIND_TOPIC)
 		return spans_of_log(h, &b->topic, role, span);
+	if (shmipc_kind_has_sides(h->kind))
+		return spans_of_sides(h, &b->sides.hdr, role, span);
 	return shmipc_kind_is_ring(h->kind) ? spans_of_ring(h, &b->ring, role, span) : 0;
 }
 
-void shmipc_body_slots(const struct shmipc_seg_hdr *h, uint32_t pubs, enum shmipc_role role,
-		       uint32_t *ret_from, uint32_t *ret_to)
+void shmipc_body_slots(const struct shmipc_seg_hdr *h, const struct shmipc_body *b,
+		       enum shmipc_role role, uint32_t *ret_from, uint32_t *ret_to)
 {
-	if (h->kind == SHMIPC_KIND_TOPIC) {
+	bool sides = shmipc_kind_has_sides(h->kind);
+	uint32_t pubs = sides ? b->sides.hdr.producers : b->topic.pubs;
+
+	if (h->kind == SHMIPC_KIND_TOPIC || sides) {
 		*ret_from = role == SHMIPC_ROLE_PRODUCER ? 0 : pubs;
 		*ret_to = role == SHMIPC_ROLE_PRODUCER ? pubs : h->peers;
 		return;

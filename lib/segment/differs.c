@@ -10,7 +10,7 @@ static struct shmipc_text word(const char *const *words, size_t n, uint32_t at)
 {
 	struct shmipc_text t;
 
-	if (at < n)
+	if (at < n && words[at])
 		(void)snprintf(t.s, sizeof(t.s), "%s", words[at]);
 	else
 		(void)snprintf(t.s, sizeof(t.s), "unknown (%u)", at);
@@ -19,7 +19,8 @@ static struct shmipc_text word(const char *const *words, size_t n, uint32_t at)
 
 struct shmipc_text shmipc_kind_text(uint32_t kind)
 {
-	static const char *const words[] = { "none", "raw", "spsc", "bcast", "topic" };
+	static const char *const words[] = {
+		"none", "raw", "spsc", "bcast", "topic", [SHMIPC_KIND_EVENT] = "event" };
 
 	return word(words, sizeof(words) / sizeof(words[0]), kind);
 }
@@ -32,11 +33,26 @@ struct shmipc_text shmipc_role_text(uint32_t role)
 	return word(words, sizeof(words) / sizeof(words[0]), role);
 }
 
+const char *shmipc_end_noun(uint32_t kind, enum shmipc_role role)
+{
+	bool produces = role == SHMIPC_ROLE_PRODUCER;
+
+	if (kind == SHMIPC_KIND_TOPIC)
+		return produces ? "publisher" : "subscriber";
+	if (kind == SHMIPC_KIND_EVENT)
+		return produces ? "notifier" : "listener";
+	if (role == SHMIPC_ROLE_MEMBER)
+		return "member";
+	return produces ? "producer" : role == SHMIPC_ROLE_READER ? "reader" : "consumer";
+}
+
 /* What users call it. */
 static const char *noun(uint32_t kind)
 {
 	if (kind == SHMIPC_KIND_TOPIC)
 		return "topic";
+	if (kind == SHMIPC_KIND_EVENT)
+		return "event";	/* the noun: "events" are its numbers */
 	return shmipc_kind_is_ring(kind) ? "ring" : "segment";
 }
 

@@ -30,7 +30,7 @@ int shmipc_hdr_check(const struct shmipc_seg_hdr *h, uint64_t file_bytes, const 
 	    h->body_off < h->peers_off + (uint64_t)h->peers * h->peer_bytes ||
 	    h->data_off < h->body_off || h->data_off > h->total_bytes ||
 	    h->data_bytes > h->total_bytes - h->data_off || h->hdr_bytes != sizeof(*h) ||
-	    h->kind < SHMIPC_KIND_RAW || h->kind > SHMIPC_KIND_TOPIC ||
+	    !shmipc_kind_is_known(h->kind) ||
 	    h->name[SHMIPC_NAME_MAX])
 		return shmipc_fail(-EPROTO, "shmipc: open \"%s\": its header is invalid (EPROTO); remove it", n);
 	return 0;

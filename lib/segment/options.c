@@ -29,8 +29,8 @@ int shmipc_opts_read(struct shmipc_segment_opts *o, const struct shmipc_segment_
 	if (o->flags & ~known)
 		return shmipc_fail(-EINVAL, "shmipc: segment options: unknown flags %#x (EINVAL)",
 				   o->flags & ~known);
-	if (o->kind > SHMIPC_KIND_TOPIC)
-		return shmipc_fail(-EINVAL, "shmipc: segment options: kind %u is unknown; expected SHMIPC_KIND_RAW, SPSC, BCAST, TOPIC or ANY (EINVAL)",
+	if (o->kind && !shmipc_kind_is_known(o->kind))
+		return shmipc_fail(-EINVAL, "shmipc: segment options: kind %u is unknown; expected SHMIPC_KIND_RAW, SPSC, BCAST, TOPIC, EVENT or ANY (EINVAL)",
 				   o->kind);
 	if (o->page && o->page != SHMIPC_PAGE_4K && o->page != SHMIPC_PAGE_2M &&
 	    o->page != SHMIPC_PAGE_1G)
@@ -84,16 +84,18 @@ int shmipc_opts_read_unnamed(struct shmipc_segment_opts *o, const struct shmipc_
  * @h:     filled in; the memory obtained is added later
  * @b:     what follows the peer table
  * @o:     checked options
- * @log:   how to make the log of a topic; NULL: no topic can be made
+ * @making: for kinds that are made by functions of their own; NULL: none of those
  * @name:  or NULL
  * @pages: the kind of memory; determines where the data begin
  *
  * Return: 0, -EINVAL with a text.
  */
 int shmipc_opts_plan(struct shmipc_seg_hdr *h, struct shmipc_body *b,
-		     const struct shmipc_segment_opts *o, const struct shmipc_tlog_opts *log,
+		     const struct shmipc_segment_opts *o, const struct shmipc_making *making,
 		     const char *name, const struct shmipc_pages *pages)
 {
+	const struct shmipc_tlog_opts *log = making ? making->log : NULL;
+	const struct shmipc_sides *sides = making ? making->sides : NULL;
 	const char *lack = NULL;
 	int ret;
 
@@ -104,6 +106,8 @@ int shmipc_opts_plan(struct shmipc_seg_hdr *h, struct shmipc_body *b,
 		lack = "a raw segment needs its number of bytes";
 	else if (o->kind == SHMIPC_KIND_TOPIC && !log)
 		lack = "a topic is made by shmipc_pub_open() or shmipc_sub_open()";
+	else if (o->kind == SHMIPC_KIND_EVENT && !sides)
+		lack = "events are made by shmipc_notifier_open() or shmipc_listener_open()";
 	if (lack)
 		return shmipc_fail(-EINVAL, "shmipc: create \"%s\": %s (EINVAL)", name ? name : "",
 				   lack);
@@ -117,6 +121,9 @@ int shmipc_opts_plan(struct shmipc_seg_hdr *h, struct shmipc_body *b,
 	if (o->kind == SHMIPC_KIND_TOPIC) {
 		h->peers = log->pubs + log->subs;
 		b->log = *log;
+	} else if (shmipc_kind_has_sides(o->kind)) {
+		h->peers = sides->hdr.producers + sides->hdr.readers;
+		b->sides = *sides;
 	}
 	if (h->peers < 2)
 		h->peers = 2;

@@ -24,15 +24,8 @@ static uint64_t generation(const struct shmipc_end *e)
 /* O_DIRECT and the like go on without their process's mapping, and even without it. */
 static int fail_pinned(const struct shmipc_segment *seg, enum shmipc_role role)
 {
-	bool topic = seg->hdr.kind == SHMIPC_KIND_TOPIC;
-	const char *who = role == SHMIPC_ROLE_READER ? topic ? "subscriber" : "reader" : "consumer";
-
-	if (role == SHMIPC_ROLE_MEMBER)
-		who = "member";
-	if (role == SHMIPC_ROLE_PRODUCER)
-		who = topic ? "publisher" : "producer";
 	return shmipc_fail(-EBUSY, "shmipc: attach \"%s\": something that an earlier %s began still uses its memory, and may write there: O_DIRECT, buffers registered with io_uring, or a pipe (EBUSY); end that process, or try again later",
-			   seg->hdr.name, who);
+			   seg->hdr.name, shmipc_end_noun(seg->hdr.kind, role));
 }
 
 /**
@@ -46,31 +39,33 @@ static int fail_pinned(const struct shmipc_segment *seg, enum shmipc_role role)
  */
 int shmipc_end_take(struct shmipc_end *e, struct shmipc_segment *seg, enum shmipc_role role)
 {
+	const char *who = shmipc_end_noun(seg->hdr.kind, role);
 	struct shmipc_peer_info p;
+	struct shmipc_body b;
 	uint32_t from, to;
 	int ret;
 
-	shmipc_body_slots(&seg->hdr, seg->log.hdr.pubs, role, &from, &to);
+	shmipc_body_of(seg, &b);
+	shmipc_body_slots(&seg->hdr, &b, role, &from, &to);
 	e->seg = seg;
 	e->pinned = false;
 	ret = seg->be->take(e, role, from, to);
 	if (ret == -EBUSY && e->pinned)
 		return fail_pinned(seg, role);
 	if (ret == -EBUSY && role == SHMIPC_ROLE_READER)
-		return shmipc_fail(-ENOSPC, "shmipc: attach \"%s\": all %u readers' slots are taken (ENOSPC); create it with more %s",
-				   seg->hdr.name, to - from,
-				   seg->hdr.kind == SHMIPC_KIND_TOPIC ? "subscribers" : "peers");
+		return shmipc_fail(-ENOSPC, "shmipc: attach \"%s\": all %u %ss' slots are taken (ENOSPC); create it with more %ss",
+				   seg->hdr.name, to - from, who,
+				   seg->hdr.kind == SHMIPC_KIND_BCAST ? "peer" : who);
 	if (ret == -EBUSY && role == SHMIPC_ROLE_MEMBER)
 		return shmipc_fail(-ENOSPC, "shmipc: join \"%s\" as a peer: all %u slots are taken (ENOSPC); create it with more peers",
 				   seg->hdr.name, to - from);
 	if (ret == -EBUSY && to - from > 1)
-		return shmipc_fail(-EBUSY, "shmipc: attach \"%s\": all %u publishers' slots are taken (EBUSY); create it with more publishers",
-				   seg->hdr.name, to - from);
+		return shmipc_fail(-EBUSY, "shmipc: attach \"%s\": all %u %ss' slots are taken (EBUSY); create it with more %ss",
+				   seg->hdr.name, to - from, who, who);
 	if (ret == -EBUSY) {
 		shmipc_slot_info(seg, from, &p);
 		return shmipc_fail(-EBUSY, "shmipc: attach \"%s\": it already has a %s: %.16s, pid %u (EBUSY)",
-				   seg->hdr.name, role == SHMIPC_ROLE_PRODUCER ? "producer" : "consumer",
-				   p.comm[0] ? p.comm : "?", p.pid);
+				   seg->hdr.name, who, p.comm[0] ? p.comm : "?", p.pid);
 	}
 	if (ret)
 		return shmipc_fail(ret, "shmipc: attach \"%s\": take a slot: %s%s", seg->hdr.name,
@@ -98,6 +93,20 @@ bool shmipc_peer_lives(struct shmipc_segment *seg, uint32_t slot, uint64_t gener
 	is = shmipc_load_acquire(&shmipc_segment_slot(seg, slot)->generation);
 	return (is & mask) == (generation & mask) &&
 	       seg->be->state(seg, slot, sure) == SHMIPC_PEER_ATTACHED;
+}
+
+void shmipc_end_leave_and_wait(struct shmipc_end *e)
+{
+	uint64_t until_ns = shmipc_now_ns() + DYING_PATIENCE_NS;
+	struct shmipc_segment *seg = e->seg;
+	uint32_t slot;
+
+	if (seg->dead || seg->read_only)
+		return;
+	shmipc_end_leave(e);
+	for (slot = 0; slot < seg->hdr.peers; slot++)
+		if (slot != e->slot)
+			seg->be->wait_gone(seg, slot, until_ns);
 }
 
 void shmipc_end_check(struct shmipc_end *e)

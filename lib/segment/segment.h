@@ -19,12 +19,22 @@ struct shmipc_backend;
 struct shmipc_pages;
 struct shmipc_segment;
 struct shmipc_body;
+struct shmipc_sides;
+
+/* What a noun with two sides has in the first page of its body, after struct shmipc_sides_hdr. */
+#define SHMIPC_SIDES_OWN	64u
+
+/* What is to be made, of a kind that has more in it than struct shmipc_segment_opts says. */
+struct shmipc_making {
+	const struct shmipc_tlog_opts *log;	/* a topic */
+	const struct shmipc_sides *sides;	/* a kind with two sides */
+};
 
 /* options.c */
 int shmipc_opts_read(struct shmipc_segment_opts *o, const struct shmipc_segment_opts *user);
 int shmipc_opts_read_unnamed(struct shmipc_segment_opts *o, const struct shmipc_segment_opts *user);
 int shmipc_opts_plan(struct shmipc_seg_hdr *h, struct shmipc_body *b,
-		     const struct shmipc_segment_opts *o, const struct shmipc_tlog_opts *log,
+		     const struct shmipc_segment_opts *o, const struct shmipc_making *making,
 		     const char *name, const struct shmipc_pages *pages);
 int shmipc_opts_match(const struct shmipc_segment_opts *o, const struct shmipc_seg_hdr *h,
 		      const struct shmipc_ring *ring, const char *name);
@@ -54,6 +64,7 @@ uint32_t shmipc_owner_new_gid(const struct shmipc_segment_opts *o);
  */
 struct shmipc_text shmipc_kind_text(uint32_t kind);
 struct shmipc_text shmipc_role_text(uint32_t role);
+const char *shmipc_end_noun(uint32_t kind, enum shmipc_role role);	/* "publisher" */
 int shmipc_differs(const struct shmipc_seg_hdr *h, const char *name, const char *field,
 		   struct shmipc_text asked, struct shmipc_text is);
 int shmipc_differs_kind(const struct shmipc_seg_hdr *h, const char *name, uint32_t asked);
@@ -100,10 +111,11 @@ struct shmipc_segment {
 	struct shmipc_seg_hdr hdr;	/* checked private copy */
 	struct shmipc_ring ring;	/* kinds with a ring */
 	struct shmipc_tlog log;		/* topics */
+	struct shmipc_sides_hdr sides;	/* kinds with two sides; checked private copy */
 	struct shmipc_tlog_memory memory; /* what its end knows to be there */
 	uint64_t huge_from;		/* no huge pages until so many bytes are known */
 	bool huge_late;			/* the next block is still to be asked for */
-	const struct shmipc_tlog_opts *make_log;	/* while it is created */
+	struct shmipc_making making;	/* while it is created */
 	struct shmipc_segment *replaces;	/* likewise: has the name until then */
 	const struct shmipc_segment_opts *asks;	/* while it is opened: whose; NULL: anybody's */
 	uint32_t *live;			/* words of the end that uses it, or NULL */
@@ -125,12 +137,20 @@ int shmipc_segment_find(struct shmipc_segment **ret, const char *name,
 			const struct shmipc_segment_opts *o);
 /*
  * ... and create; -EEXIST if the name is taken, unless by @old, which loses it then.
- * @log: of a topic; else NULL.
+ * @making: NULL: the options say all.
  */
 int shmipc_segment_make(struct shmipc_segment **ret, const char *name,
-			const struct shmipc_segment_opts *o, const struct shmipc_tlog_opts *log,
+			const struct shmipc_segment_opts *o, const struct shmipc_making *making,
 			struct shmipc_segment *old);
+/* Both, for a kind with two sides: open it, or create it as @sides says if @o has CREATE. */
+int shmipc_segment_open_sides(struct shmipc_segment **ret, const char *name,
+			      const struct shmipc_segment_opts *o,
+			      const struct shmipc_sides *sides);
 int shmipc_segment_dup(struct shmipc_segment **ret, struct shmipc_segment *from);
+
+/* open/segment_look.c: open @name for looking, whatever it is; fork() waits until it is done. */
+int shmipc_segment_look_begin(const char *name, int *ret_in_use, struct shmipc_segment **ret);
+void shmipc_segment_look_done(struct shmipc_segment *seg);
 
 /*
  * fork.c: it was fenced, and the memory of the handle is not ours any more. Zeroes of our
@@ -184,6 +204,11 @@ struct shmipc_end {
 
 int shmipc_end_take(struct shmipc_end *e, struct shmipc_segment *seg, enum shmipc_role role);
 void shmipc_end_leave(struct shmipc_end *e);
+/*
+ * The last thing before the segment is closed: leave, unless the handle is dead, and wait a
+ * moment until dying processes have released the name.
+ */
+void shmipc_end_leave_and_wait(struct shmipc_end *e);
 /*
  * Is the peer still attached that had @slot with a generation of which these are the bits in
  * @mask? All three may come from another peer. @sure: ask the kernel, too.

@@ -53,10 +53,11 @@ static int match(const struct opening *op, const struct shmipc_segment *seg)
 
 static int make(struct opening *op, struct shmipc_segment **ret, struct shmipc_segment *old)
 {
+	const struct shmipc_making making = { .log = &op->l };
 	int err;
 
 	op->l.shape = op->decides ? SHMIPC_SHAPE_FINAL : SHMIPC_SHAPE_PROVISIONAL;
-	err = shmipc_segment_make(ret, op->name, &op->so, &op->l, old);
+	err = shmipc_segment_make(ret, op->name, &op->so, &making, old);
 	return err == -EEXIST ? -EAGAIN : err;
 }
 
@@ -273,14 +274,7 @@ int shmipc_topic_open_read_only(struct shmipc_segment **ret, const char *name,
 /* Leave, wait until dying processes have released the name, and release it. */
 void shmipc_topic_end_close(struct shmipc_topic_end *t)
 {
-	uint64_t until_ns = shmipc_now_ns() + DYING_PATIENCE_NS;
-	uint32_t slot;
-
-	if (!t->seg->dead && !t->seg->read_only) {
-		shmipc_end_leave(&t->end);
-		for (slot = 0; slot < t->seg->hdr.peers; slot++)
-			if (slot != t->end.slot)
-				t->seg->be->wait_gone(t->seg, slot, until_ns);
-	}
+	t->end.seg = t->seg;	/* one that only looks has taken no end */
+	shmipc_end_leave_and_wait(&t->end);
 	shmipc_segment_close(t->seg);
 }

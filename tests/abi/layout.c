@@ -87,6 +87,18 @@ AT(shmipc_prod, floor_lot, 72);
 AT(shmipc_prod, pad1, 80);
 AT(shmipc_prod, marks, 128);
 
+SIZE(shmipc_sides_hdr, 64);
+AT(shmipc_sides_hdr, magic, 0);
+AT(shmipc_sides_hdr, version, 8);
+AT(shmipc_sides_hdr, kind, 12);
+AT(shmipc_sides_hdr, producers, 16);
+AT(shmipc_sides_hdr, readers, 20);
+AT(shmipc_sides_hdr, prod_off, 24);
+AT(shmipc_sides_hdr, prod_bytes, 32);
+AT(shmipc_sides_hdr, read_off, 40);
+AT(shmipc_sides_hdr, read_bytes, 48);
+AT(shmipc_sides_hdr, incompat, 56);
+
 SIZE(shmipc_cons, 128);
 AT(shmipc_cons, head, 0);
 AT(shmipc_cons, pad0, 24);

@@ -467,3 +467,77 @@ PIN(SHMIPC_ITER_NEXT == 0 && SHMIPC_ITER_NEWEST == 1 && SHMIPC_SUB_READ_ONLY == 
 PIN(SHMIPC_WATCH_ENDS == 1 && SHMIPC_WATCH_NEW == 2);
 PIN(SHMIPC_EVENT_APPEARED == 1 && SHMIPC_EVENT_GONE == 2 && SHMIPC_EVENT_JOINED == 3);
 PIN(SHMIPC_EVENT_LEFT == 4 && SHMIPC_EVENT_DIED == 5 && SHMIPC_EVENT_LOST == 6);
+
+SIZE(shmipc_counts, 72);
+AT(shmipc_counts, count, 0);
+AT(shmipc_counts, want, 8);
+AT(shmipc_counts, line, 16);
+AT(shmipc_counts, bell, 24);
+AT(shmipc_counts, notifier, 32);
+AT(shmipc_counts, ctl, 40);
+AT(shmipc_counts, events, 48);
+AT(shmipc_counts, stride, 52);
+AT(shmipc_counts, notifiers, 56);
+AT(shmipc_counts, listeners, 60);
+AT(shmipc_counts, line_bytes, 64);
+
+SIZE(shmipc_event_opts, 72);
+AT(shmipc_event_opts, struct_bytes, 0);
+AT(shmipc_event_opts, flags, 8);
+AT(shmipc_event_opts, events, 12);
+AT(shmipc_event_opts, notifiers, 16);
+AT(shmipc_event_opts, listeners, 20);
+AT(shmipc_event_opts, mode, 24);
+AT(shmipc_event_opts, uid, 28);
+AT(shmipc_event_opts, gid, 32);
+AT(shmipc_event_opts, owner, 36);
+AT(shmipc_event_opts, reserved0, 40);
+
+SIZE(shmipc_notifier, 80);
+AT(shmipc_notifier, counts, 0);
+AT(shmipc_notifier, live, 72);
+AT(shmipc_notifier, reserved0, 76);
+
+SIZE(shmipc_listener_opts, 24);
+AT(shmipc_listener_opts, struct_bytes, 0);
+AT(shmipc_listener_opts, spin_ns, 8);
+AT(shmipc_listener_opts, flags, 16);
+AT(shmipc_listener_opts, reserved0, 20);
+
+SIZE(shmipc_event_got, 32);
+AT(shmipc_event_got, event, 0);
+AT(shmipc_event_got, reserved0, 4);
+AT(shmipc_event_got, count, 8);
+AT(shmipc_event_got, missed, 16);
+AT(shmipc_event_got, reserved1, 24);
+
+SIZE(shmipc_listener_stat, 48);
+AT(shmipc_listener_stat, struct_bytes, 0);
+AT(shmipc_listener_stat, taken, 8);
+AT(shmipc_listener_stat, missed, 16);
+AT(shmipc_listener_stat, died, 24);
+AT(shmipc_listener_stat, sleeps, 32);
+AT(shmipc_listener_stat, ticks, 40);
+
+SIZE(shmipc_event_end, 112);
+AT(shmipc_event_end, peer, 0);
+AT(shmipc_event_end, wakes, 64);
+AT(shmipc_event_end, taken, 72);
+AT(shmipc_event_end, missed, 80);
+AT(shmipc_event_end, reserved0, 88);
+
+SIZE(shmipc_event_stat, 464);
+AT(shmipc_event_stat, struct_bytes, 0);
+AT(shmipc_event_stat, info, 8);
+AT(shmipc_event_stat, in_use, 400);
+AT(shmipc_event_stat, events, 404);
+AT(shmipc_event_stat, notifiers, 408);
+AT(shmipc_event_stat, listeners, 412);
+AT(shmipc_event_stat, total, 416);
+AT(shmipc_event_stat, died, 424);
+AT(shmipc_event_stat, count, 432);
+AT(shmipc_event_stat, count_cap, 440);
+AT(shmipc_event_stat, ends, 444);
+AT(shmipc_event_stat, end, 448);
+AT(shmipc_event_stat, end_cap, 456);
+AT(shmipc_event_stat, reserved0, 460);

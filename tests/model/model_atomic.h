@@ -20,6 +20,7 @@ enum model_kind {
 	MODEL_STORE_RELEASE,
 	MODEL_CAS,
 	MODEL_FETCH_OR,
+	MODEL_FETCH_ADD,
 	MODEL_EXCHANGE,
 	MODEL_FENCE_ACQUIRE,
 	MODEL_FENCE_RELEASE,
@@ -70,12 +71,15 @@ void model_copy(struct model_at at, void *dst, const void *src, size_t n);
 	model_cas(MODEL_AT(MODEL_CAS), (p), sizeof(*(p)), (expected), (v))
 #define shmipc_fetch_or_acq_rel(p, v)					\
 	MODEL_VALUE(p, model_rmw(MODEL_AT(MODEL_FETCH_OR), (p), sizeof(*(p)), (v)))
+#define shmipc_fetch_add_acq_rel(p, v)					\
+	MODEL_VALUE(p, model_rmw(MODEL_AT(MODEL_FETCH_ADD), (p), sizeof(*(p)), (v)))
 #define shmipc_exchange_acq_rel(p, v)					\
 	MODEL_VALUE(p, model_rmw(MODEL_AT(MODEL_EXCHANGE), (p), sizeof(*(p)), (v)))
 
 #define shmipc_fence_acquire()	model_fence(MODEL_AT(MODEL_FENCE_ACQUIRE))
 #define shmipc_fence_release()	model_fence(MODEL_AT(MODEL_FENCE_RELEASE))
 #define shmipc_fence_seq_cst()	model_fence(MODEL_AT(MODEL_FENCE_SEQ_CST))
+#define shmipc_fence_after_update()	model_fence(MODEL_AT(MODEL_FENCE_SEQ_CST))
 #define shmipc_barrier_light()	model_fence(MODEL_AT(MODEL_BARRIER_LIGHT))
 #define shmipc_cpu_relax()	((void)0)
 

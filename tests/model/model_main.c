@@ -47,6 +47,7 @@ static const char *variant(enum model_kind kind, int v)
 		return v == 1 ? "removed" : NULL;
 	case MODEL_CAS:
 	case MODEL_FETCH_OR:
+	case MODEL_FETCH_ADD:
 	case MODEL_EXCHANGE:
 		return v <= 2 ? update[v - 1] : NULL;
 	case MODEL_LOCK:
@@ -62,6 +63,7 @@ static const char *kind_name(enum model_kind kind)
 	static const char *const names[MODEL_KINDS] = {
 		[MODEL_LOAD_ACQUIRE] = "acquire", [MODEL_STORE_RELEASE] = "release",
 		[MODEL_CAS] = "cas", [MODEL_FETCH_OR] = "fetch_or",
+		[MODEL_FETCH_ADD] = "fetch_add",
 		[MODEL_EXCHANGE] = "exchange", [MODEL_FENCE_ACQUIRE] = "fence acquire",
 		[MODEL_FENCE_RELEASE] = "fence release",
 		[MODEL_FENCE_SEQ_CST] = "fence seq_cst",

@@ -400,6 +400,11 @@ int model_cas(struct model_at at, volatile void *p, size_t bytes, void *expected
 	return 0;
 }
 
+static uint64_t updated(struct model_at at, uint64_t was, uint64_t v)
+{
+	return at.kind == MODEL_FETCH_OR ? was | v : at.kind == MODEL_FETCH_ADD ? was + v : v;
+}
+
 uint64_t model_rmw(struct model_at at, volatile void *p, size_t bytes, uint64_t v)
 {
 	struct model_loc *l;
@@ -407,14 +412,14 @@ uint64_t model_rmw(struct model_at at, volatile void *p, size_t bytes, uint64_t 
 
 	if (!model_me || model_me_is_main()) {
 		was = model_load(at, p, bytes);
-		model_store(at, p, bytes, at.kind == MODEL_FETCH_OR ? was | v : v);
+		model_store(at, p, bytes, updated(at, was, v));
 		return was;
 	}
 	l = loc_get(p, bytes);
 	model_arrive(at, 1);
 	model_stop_here(OP_RMW, l, 0);
 	was = l->hist[l->n - 1].val;
-	do_update(at, l, at.kind == MODEL_FETCH_OR ? was | v : v);
+	do_update(at, l, updated(at, was, v));
 	return was;
 }
 

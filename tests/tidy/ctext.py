@@ -6,9 +6,9 @@ COMMENT = re.compile(r'"(?:\\.|[^"\\\n])*"|/\*.*?\*/|//[^\n]*', re.S)
 FUNCTION = re.compile(r"^(?!#)(?P<head>[A-Za-z_][\w \t*]*?[\s*])(?P<name>shmipc_\w+)\(", re.M)
 
 # In headers because inlines need them; neither exported nor for users.
-INTERNAL = re.compile(r"shmipc_((priv|rec|cursor|racy|sub_state)_|tlog(_|$))")
+INTERNAL = re.compile(r"shmipc_((priv|rec|cursor|racy|sub_state)_|(tlog|counts)(_|$))")
 # Exported because inlines call them; not for users.
-UNDOCUMENTED = re.compile(r"shmipc_(channel|pub|sub)_slow_")
+UNDOCUMENTED = re.compile(r"shmipc_(channel|pub|sub|notifier)_slow_")
 
 
 def blank(match):

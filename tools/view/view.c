@@ -13,12 +13,13 @@
 /* The numbers come from shared memory: any value is possible. */
 static const char *word(const char *const *words, size_t n, uint32_t at)
 {
-	return at < n ? words[at] : "unknown";
+	return at < n && words[at] ? words[at] : "unknown";
 }
 
 const char *kind_word(uint32_t kind)
 {
-	static const char *const words[] = { "unknown", "raw", "spsc", "bcast", "topic" };
+	static const char *const words[] = {
+		"unknown", "raw", "spsc", "bcast", "topic", [SHMIPC_KIND_EVENT] = "event" };
 
 	return word(words, COUNT(words), kind);
 }

@@ -123,6 +123,16 @@ SHMIPC_INLINE void shmipc_priv_fence_locked(void)
 #endif
 
 /*
+ * A full fence, right after an update such as shmipc_fetch_add_acq_rel(): on x86 the update's
+ * locked instruction is one, so that only the compiler has to be kept from moving accesses.
+ */
+#if defined(__x86_64__) && !defined(SHMIPC_TSAN)
+#define shmipc_fence_after_update()	__atomic_signal_fence(__ATOMIC_SEQ_CST)
+#else
+#define shmipc_fence_after_update()	shmipc_fence_seq_cst()
+#endif
+
+/*
  * The cheap half of an asymmetric full fence: it keeps the compiler from moving
  * accesses, and costs nothing. The expensive half is membarrier(2), on the side that
  * is about to sleep: it makes every CPU that runs a registered process execute a

@@ -21,7 +21,9 @@
  *   | records                              |   the producer
  *   +--------------------------------------+ total_bytes
  *
- * On the mem backend the pages are the same, but the roles are not enforced.
+ * On the mem backend the pages are the same, but the roles are not enforced. This is the
+ * body of a ring. That of a topic is described in shmipc_topic.h, that of the other kinds
+ * at struct shmipc_sides_hdr.
  *
  * Changes:
  *   1.0  first layout
@@ -51,6 +53,7 @@ enum shmipc_kind {
 	SHMIPC_KIND_SPSC	= 2,	/* lossless ring, one producer, one consumer */
 	SHMIPC_KIND_BCAST	= 3,	/* overwriting log, one producer, many readers */
 	SHMIPC_KIND_TOPIC	= 4,	/* publishers and subscribers: shmipc_topic.h */
+	SHMIPC_KIND_EVENT	= 6,	/* notifiers and listeners: shmipc_event.h */
 };
 
 enum shmipc_role {
@@ -246,6 +249,35 @@ struct shmipc_cursor {
 struct shmipc_mark {
 	__u64	pos;
 	__u64	seq;
+};
+
+/**
+ * struct shmipc_sides_hdr - the start of a body with two sides; constant after creation
+ * @magic:      of the kind
+ * @version:    of the kind's layout
+ * @kind:       as in struct shmipc_seg_hdr
+ * @producers:  slots of the peer table that belong to the first side: 0 to @producers - 1
+ * @readers:    those of the second side, which follow
+ * @prod_off:   pages that the first side writes (SHMIPC_ROLE_PRODUCER); the data of the
+ *              segment. Both offsets count from this struct and are multiples of the page
+ * @prod_bytes: a multiple of the page
+ * @read_off:   pages that the second side writes (SHMIPC_ROLE_READER)
+ * @read_bytes: a multiple of the page; 0: the second side writes nothing
+ * @incompat:   of the kind: features that a peer must know
+ *
+ * The kind's own fields follow, in the same page. All other bytes are zero at creation.
+ */
+struct shmipc_sides_hdr {
+	__u64	magic;
+	__u32	version;
+	__u32	kind;
+	__u32	producers;
+	__u32	readers;
+	__u64	prod_off;
+	__u64	prod_bytes;
+	__u64	read_off;
+	__u64	read_bytes;
+	__u64	incompat;
 };
 
 #define SHMIPC_LOTS		8u	/* per ring */

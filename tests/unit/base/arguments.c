@@ -290,6 +290,47 @@ TEST_F(arguments, null_subscriber)
 	REFUSES(shmipc_topic_look, "topic", NULL);
 }
 
+TEST_F(arguments, of_events_are_checked)
+{
+	const uint32_t events[] = { 1, 2 };
+	struct shmipc_event_got got[2];
+	struct shmipc_notifier *n;
+	struct shmipc_listener *l;
+
+	REFUSES(shmipc_notifier_open, NULL, "event", NULL);
+	REFUSED(shmipc_notifier_open, &n, NULL, NULL);
+	REFUSES(shmipc_listener_open, NULL, "event", NULL, NULL);
+	REFUSED(shmipc_listener_open, &l, NULL, NULL, NULL);
+	ASSERT_EQ(0, CALL(shmipc_notifier_open, &n, "event", NULL));
+	ASSERT_EQ(0, CALL(shmipc_listener_open, &l, "event", NULL, NULL));
+	GIVES(-EINVAL, shmipc_notifier_notify, NULL, 1, 1);
+	GIVES(0, shmipc_notifier_notify, n, 1, 1);
+	REFUSES(shmipc_notifier_slow_refuse, NULL, 1);
+	REFUSED(shmipc_notifier_slow_refuse, n, 64);
+	HARMLESS(shmipc_notifier_slow_wake, NULL, 1, 0);
+	HARMLESS(shmipc_notifier_slow_wake, n, 64, 0);
+	REFUSES(shmipc_listener_wait, NULL, 1, got, 0);
+	REFUSES(shmipc_listener_wait, l, 1, NULL, 0);
+	REFUSES(shmipc_listener_wait_any, NULL, events, 2, got, 2, &self->len, 0);
+	REFUSES(shmipc_listener_wait_any, l, NULL, 2, got, 2, &self->len, 0);
+	REFUSES(shmipc_listener_wait_any, l, events, 2, NULL, 2, &self->len, 0);
+	REFUSES(shmipc_listener_wait_any, l, events, 2, got, 2, NULL, 0);
+	REFUSES(shmipc_listener_wait_all, NULL, events, 2, got, 2, &self->len, 0);
+	REFUSES(shmipc_listener_wait_all, l, events, 2, got, 2, NULL, 0);
+	REFUSES(shmipc_listener_expect, NULL, 1, 0);
+	GIVES(64u, shmipc_listener_events, l);
+	GIVES(0u, shmipc_listener_events, NULL);
+	REFUSES(shmipc_listener_get_stat, NULL, &SHMIPC_LISTENER_STAT());
+	REFUSES(shmipc_listener_get_stat, l, NULL);
+	REFUSES(shmipc_event_look, "event", NULL);
+	REFUSED(shmipc_event_look, NULL, &SHMIPC_EVENT_STAT());
+	REFUSES(shmipc_event_look, "event", &SHMIPC_EVENT_STAT(.count_cap = 1));
+	HARMLESS(shmipc_listener_close, NULL);
+	HARMLESS(shmipc_notifier_close, NULL);
+	CALL(shmipc_listener_close, l);
+	CALL(shmipc_notifier_close, n);
+}
+
 static int fine(struct shmipc_headers *h, const struct shmipc_msg_meta *meta, void *arg)
 {
 	return 0;
