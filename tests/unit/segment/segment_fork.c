@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
-/* segment: fork() in one thread while another one opens and closes */
+/* segment: fork() in one thread while another one opens and closes, or is fenced */
 #include <sys/mman.h>
 #include "env.h"
+
+#include "segment/segment.h"	/* of lib/ */
 
 #define FORKS		400	/* at least, and until ... */
 #define FORKS_MAX	40000
@@ -129,6 +131,79 @@ TEST_F(forks, a_child_keeps_its_memory_and_gets_no_descriptor_during_open_and_cl
 	EXPECT_EQ(0, count[2]) TH_LOG("children with a descriptor of a segment");
 	EXPECT_LE(ENOUGH, count[0]) TH_LOG("too few children had something to lose");
 	EXPECT_LE(ENOUGH, (int)rounds);
+}
+
+/*
+ * A handle that was fenced closes its descriptor. Right after that another thread gets the same
+ * number: close() below does this for it, and has this thread fork there, if it can.
+ */
+#define CUTS	50
+#define CUT_NS	UINT64_C(10000000)	/* fork() waits: it is not possible there */
+
+static __thread bool cutting;
+static int foreign;
+static uint32_t phase;		/* 1: the foreign one is open, 2: forked, 3: the handle is closed */
+
+int close(int fd)
+{
+	uint64_t until;
+	int ret = (int)syscall(SYS_close, fd);
+
+	if (!cutting)
+		return ret;
+	cutting = false;
+	foreign = dup2(STDERR_FILENO, fd);
+	shmipc_store_release(&phase, 1u);
+	until = shmipc_deadline_in(CUT_NS);
+	while (shmipc_load_acquire(&phase) != 2 && now_ns() < until)
+		sched_yield();
+	return ret;
+}
+
+static int is_cut_off(struct other *me, void *arg)
+{
+	struct shmipc_segment_opts o = { .struct_bytes = sizeof(o), .kind = SHMIPC_KIND_RAW,
+					 .flags = SHMIPC_CREATE, .bytes = BYTES };
+	struct shmipc_segment *seg;
+	int i;
+
+	(void)me;
+	(void)arg;
+	for (i = 0; i < CUTS; i++) {
+		CHECK(!shmipc_segment_anon(&seg, &o));
+		cutting = true;
+		shmipc_segment_cut_off(seg);
+		while (shmipc_load_acquire(&phase) != 2)
+			sched_yield();
+		CHECK(foreign > STDERR_FILENO && !close(foreign));
+		shmipc_segment_close(seg);
+		shmipc_store_release(&phase, 3u);
+	}
+	return 0;
+}
+
+TEST_F(forks, a_child_closes_no_foreign_descriptor_while_a_handle_is_cut_off)
+{
+	struct other cut;
+	int status, i;
+	pid_t pid;
+
+	if (getenv("SHMIPC_TEST_SANITIZER"))
+		SKIP(return, "a sanitizer's allocator may be locked in the child");
+	phase = 0;
+	ASSERT_EQ(0, other_start(&cut, 1, is_cut_off, NULL));
+	for (i = 0; i < CUTS; i++) {
+		while (shmipc_load_acquire(&phase) != 1)
+			sched_yield();
+		pid = fork();
+		ASSERT_LE(0, pid);
+		if (!pid)
+			_exit(fcntl(foreign, F_GETFD) < 0);
+		shmipc_store_release(&phase, 2u);
+		ASSERT_EQ(pid, waitpid(pid, &status, 0));
+		EXPECT_EQ(0, status) TH_LOG("the child has closed it");
+	}
+	EXPECT_EQ(0, other_end(&cut));
 }
 
 TEST_HARNESS_MAIN
