@@ -36,20 +36,28 @@ int shmipc_dev_ioctl(int fd, unsigned long cmd, void *arg)
 	return ret;
 }
 
-/* 0: not the module's, or one of another interface. */
-static uint32_t version_of(int fd)
+/* 0; or the error. *@ret: 0: not the module's, or one of another interface. */
+static int version_of(int fd, uint32_t *ret)
 {
 	struct shmipc_dev_info info = { .size = sizeof(info) };
+	int err = ioctl(fd, SHMIPC_IOC_INFO, &info) ? errno : 0;
 
-	return ioctl(fd, SHMIPC_IOC_INFO, &info) ? 0 : info.abi;
+	*ret = err ? 0 : info.abi;
+	return err;
 }
 
 static int check_version(int fd)
 {
-	uint32_t abi = version_of(fd);
+	uint32_t abi;
+	int err = version_of(fd, &abi);
 
 	if (abi == SHMIPC_ABI_VERSION)
 		return 0;
+	if (err && err != ENOTTY && err != EINVAL) {	/* which mean that it does not know the call */
+		err = shmipc_failed_call("ioctl", err);
+		return shmipc_fail(err, "shmipc: open %s: %s%s", SHMIPC_DEVICE, shmipc_cause(err).s,
+				   shmipc_advice(err));
+	}
 	return shmipc_fail(-EPROTONOSUPPORT, "shmipc: open %s: its module has interface %u%s, this library uses %u (EPROTONOSUPPORT); load the module of this version, or set SHMIPC_BACKEND=mem",
 			   SHMIPC_DEVICE, abi, abi ? "" : " (or one before 3)", SHMIPC_ABI_VERSION);
 }
@@ -483,10 +491,11 @@ int shmipc_dev_dup(struct shmipc_segment *seg, struct shmipc_segment *from)
 bool shmipc_dev_is(int fd)
 {
 	struct stat st;
+	uint32_t abi;
 
 	if (fstat(fd, &st) || (st.st_mode & S_IFMT && !S_ISCHR(st.st_mode)))
 		return false;
-	return version_of(fd) == SHMIPC_ABI_VERSION;
+	return !version_of(fd, &abi) && abi == SHMIPC_ABI_VERSION;
 }
 
 int shmipc_dev_from_fd(struct shmipc_segment *seg, int fd)
