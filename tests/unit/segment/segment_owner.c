@@ -107,9 +107,9 @@ FIXTURE_SETUP(owner)
 {
 	struct ends e = { .seg = NULL };
 
-	env_set_up(&self->env);
 	if (geteuid())
-		SKIP(return, "becoming other users needs root");
+		SKIP_SETUP("becoming other users needs root");
+	env_set_up(&self->env);
 	/* The directory is made by root. */
 	ASSERT_EQ(0, open_it(&(struct act){ .what = RAW }, &e));
 	close_it(&e);

@@ -146,9 +146,9 @@ FIXTURE_SETUP(users)
 {
 	struct shmipc_segment *seg;
 
-	env_set_up(&self->env);
 	if (geteuid() || env_on_dev())
-		SKIP(return, "becoming other users needs root, and the test is of files");
+		SKIP_SETUP("becoming other users needs root, and the test is of files");
+	env_set_up(&self->env);
 	/* The directory is made by root. */
 	ASSERT_EQ(0, shmipc_segment_open(&seg, "first",
 					 &SHMIPC_SEGMENT_OPTS(.kind = SHMIPC_KIND_RAW, .bytes = 4096,

@@ -108,7 +108,7 @@ FIXTURE_SETUP(topic_huge)
 {
 	env_set_up(&self->env);
 	if (!can())
-		SKIP(longjmp(_metadata->env, 1), "this kernel gives no huge pages here");
+		SKIP_SETUP("this kernel gives no huge pages here");
 	self->pub = open_pool(POOL);
 	ASSERT_NE(NULL, self->pub) TH_LOG("%s", shmipc_error_text());
 	ASSERT_EQ(CHUNK, log_of(self->pub)->hdr.chunk_bytes);
@@ -300,7 +300,7 @@ FIXTURE_SETUP(topic_huge_full)
 	self->filler = -1;
 	why = room_make(&self->env);
 	if (why)
-		SKIP(longjmp(_metadata->env, 1), "%s", why);
+		SKIP_SETUP("%s", why);
 	self->pub = open_pool(MIB(256));
 	ASSERT_NE(NULL, self->pub) TH_LOG("%s", shmipc_error_text());
 	ASSERT_EQ(0, put_range(self->pub, 0, 1100));	/* all of the log */

@@ -57,9 +57,9 @@ FIXTURE_SETUP(topic_hugetlb)
 	else if (overcommit(self->before + PAGES), overcommit(-1) < self->before + PAGES)
 		why = "the number of huge pages cannot be set";
 	if (why)
-		SKIP(longjmp(_metadata->env, 1), "%s", why);
+		SKIP_SETUP("%s", why);
 	if (shmipc_pub_open(&self->pub, TOPIC, NULL, NULL) == -ENOSPC)
-		SKIP(longjmp(_metadata->env, 1), "this machine has no free pages of 2 MiB");
+		SKIP_SETUP("this machine has no free pages of 2 MiB");
 	ASSERT_NE(NULL, self->pub) TH_LOG("%s", shmipc_error_text());
 }
 

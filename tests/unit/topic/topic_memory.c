@@ -283,7 +283,7 @@ FIXTURE_SETUP(topic_full)
 	self->filler = -1;
 	why = room_make(&self->env);
 	if (why)
-		SKIP(longjmp(_metadata->env, 1), "%s", why);
+		SKIP_SETUP("%s", why);
 }
 
 FIXTURE_TEARDOWN(topic_full)

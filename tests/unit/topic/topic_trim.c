@@ -581,7 +581,7 @@ FIXTURE_SETUP(topic_trim_full)
 	self->filler = -1;
 	why = room_make(&self->env);
 	if (why)
-		SKIP(longjmp(_metadata->env, 1), "%s", why);
+		SKIP_SETUP("%s", why);
 	ASSERT_EQ(0, shmipc_pub_open(&self->pub, TOPIC, NULL, NULL));
 	self->b = self->pub;
 	if (!env_on_dev())
