@@ -101,8 +101,7 @@ static int plan_sides(struct shmipc_body *b, struct shmipc_seg_hdr *h,
 
 	h->data_bytes = s->prod_bytes;
 	s->read_off = SHMIPC_CTL_PAGE;
-	b->ctl_bytes = s->read_off + s->read_bytes;
-	b->init_bytes = SHMIPC_CTL_PAGE;
+	b->ctl_bytes = b->init_bytes = s->read_off + s->read_bytes;
 	h->data_off = shmipc_priv_round_up(h->body_off + b->ctl_bytes,
 					   shmipc_pages_data_align(pages, h->data_bytes));
 	s->prod_off = h->data_off - h->body_off;
