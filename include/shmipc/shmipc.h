@@ -21,6 +21,7 @@
 #include <shmipc/topic.h>
 #include <shmipc/inline/counts.h>
 #include <shmipc/event.h>
+#include <shmipc/deadman.h>
 
 #define SHMIPC_VERSION_MAJOR	0
 #define SHMIPC_VERSION_MINOR	1

@@ -20,7 +20,8 @@ static struct shmipc_text word(const char *const *words, size_t n, uint32_t at)
 struct shmipc_text shmipc_kind_text(uint32_t kind)
 {
 	static const char *const words[] = {
-		"none", "raw", "spsc", "bcast", "topic", [SHMIPC_KIND_EVENT] = "event" };
+		"none", "raw", "spsc", "bcast", "topic", [SHMIPC_KIND_EVENT] = "event",
+		[SHMIPC_KIND_DEADMAN] = "deadman" };
 
 	return word(words, sizeof(words) / sizeof(words[0]), kind);
 }
@@ -41,6 +42,8 @@ const char *shmipc_end_noun(uint32_t kind, enum shmipc_role role)
 		return produces ? "publisher" : "subscriber";
 	if (kind == SHMIPC_KIND_EVENT)
 		return produces ? "notifier" : "listener";
+	if (kind == SHMIPC_KIND_DEADMAN)
+		return "holder";
 	if (role == SHMIPC_ROLE_MEMBER)
 		return "member";
 	return produces ? "producer" : role == SHMIPC_ROLE_READER ? "reader" : "consumer";
@@ -53,6 +56,8 @@ static const char *noun(uint32_t kind)
 		return "topic";
 	if (kind == SHMIPC_KIND_EVENT)
 		return "event";	/* the noun: "events" are its numbers */
+	if (kind == SHMIPC_KIND_DEADMAN)
+		return "deadman";
 	return shmipc_kind_is_ring(kind) ? "ring" : "segment";
 }
 

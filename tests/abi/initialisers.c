@@ -34,6 +34,8 @@ int use(const char *name, uint64_t history, struct shmipc_pub **ret)
 	struct shmipc_event e = SHMIPC_EVENT();
 	const struct shmipc_event_opts eo = SHMIPC_EVENT_OPTS(.events = 4096, .notifiers = 1);
 	const struct shmipc_listener_opts lo = SHMIPC_LISTENER_OPTS(.flags = SHMIPC_LISTEN_PAST);
+	const struct shmipc_deadman_opts dm = SHMIPC_DEADMAN_OPTS(.flags = SHMIPC_PERSIST);
+	struct shmipc_deadman_info di = SHMIPC_DEADMAN_INFO();
 	struct shmipc_listener_stat ls = SHMIPC_LISTENER_STAT();
 	struct shmipc_event_stat es = SHMIPC_EVENT_STAT(.end_cap = 0);
 	struct shmipc_memory_limit m = SHMIPC_MEMORY_LIMIT();
@@ -41,6 +43,7 @@ int use(const char *name, uint64_t history, struct shmipc_pub **ret)
 	if (none.struct_bytes + one.struct_bytes + s.struct_bytes + g.struct_bytes + h.struct_bytes +
 	    ts.struct_bytes + i.struct_bytes + cs.struct_bytes + ps.struct_bytes +
 	    ss.struct_bytes + eo.struct_bytes + lo.struct_bytes + ls.struct_bytes + es.struct_bytes +
+	    dm.struct_bytes + di.struct_bytes +
 	    e.struct_bytes + m.struct_bytes + pe.struct_bytes == 0)
 		return -1;
 #ifndef __cplusplus

@@ -541,3 +541,25 @@ AT(shmipc_event_stat, ends, 444);
 AT(shmipc_event_stat, end, 448);
 AT(shmipc_event_stat, end_cap, 456);
 AT(shmipc_event_stat, reserved0, 460);
+
+SIZE(shmipc_deadman_opts, 64);
+AT(shmipc_deadman_opts, struct_bytes, 0);
+AT(shmipc_deadman_opts, flags, 8);
+AT(shmipc_deadman_opts, mode, 12);
+AT(shmipc_deadman_opts, uid, 16);
+AT(shmipc_deadman_opts, gid, 20);
+AT(shmipc_deadman_opts, owner, 24);
+AT(shmipc_deadman_opts, reserved0, 28);
+AT(shmipc_deadman_opts, spin_ns, 32);
+AT(shmipc_deadman_opts, reserved1, 40);
+
+SIZE(shmipc_deadman_info, 88);
+AT(shmipc_deadman_info, struct_bytes, 0);
+AT(shmipc_deadman_info, term, 8);
+AT(shmipc_deadman_info, since_ns, 16);
+AT(shmipc_deadman_info, held, 24);
+AT(shmipc_deadman_info, end, 28);
+AT(shmipc_deadman_info, pid, 32);
+AT(shmipc_deadman_info, reserved0, 36);
+AT(shmipc_deadman_info, comm, 40);
+AT(shmipc_deadman_info, reserved1, 56);

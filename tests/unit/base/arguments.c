@@ -331,6 +331,30 @@ TEST_F(arguments, of_events_are_checked)
 	CALL(shmipc_notifier_close, n);
 }
 
+TEST_F(arguments, of_a_deadman_are_checked)
+{
+	struct shmipc_deadman *d;
+
+	REFUSES(shmipc_deadman_open, NULL, "deadman", NULL);
+	REFUSED(shmipc_deadman_open, &d, NULL, NULL);
+	ASSERT_EQ(0, CALL(shmipc_deadman_open, &d, "deadman", NULL));
+	REFUSES(shmipc_deadman_take, NULL, &self->n, 0);
+	REFUSED(shmipc_deadman_release, d);
+	GIVES(0, shmipc_deadman_take, d, NULL, 0);
+	REFUSED(shmipc_deadman_take, d, NULL, 0);
+	REFUSES(shmipc_deadman_release, NULL);
+	REFUSES(shmipc_deadman_holds, NULL);
+	GIVES(1, shmipc_deadman_holds, d);
+	REFUSES(shmipc_deadman_wait_taken, NULL, NULL, 0);
+	REFUSES(shmipc_deadman_wait_released, NULL, 0, NULL, 0);
+	REFUSES(shmipc_deadman_get_info, NULL, &SHMIPC_DEADMAN_INFO());
+	REFUSES(shmipc_deadman_get_info, d, NULL);
+	REFUSES(shmipc_deadman_look, "deadman", NULL);
+	REFUSED(shmipc_deadman_look, NULL, &SHMIPC_DEADMAN_INFO());
+	HARMLESS(shmipc_deadman_close, NULL);
+	CALL(shmipc_deadman_close, d);
+}
+
 static int fine(struct shmipc_headers *h, const struct shmipc_msg_meta *meta, void *arg)
 {
 	return 0;
