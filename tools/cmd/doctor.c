@@ -46,6 +46,7 @@ static const struct {
 	{ "limits", doctor_file_size },
 	{ "cgroup", doctor_cgroup },
 	{ "segments", doctor_leftovers },
+	{ "topics", doctor_topics },
 };
 
 static void print(const struct doctor_opts *o, const char *item, struct finding *f)

@@ -60,5 +60,7 @@ void doctor_numa(struct finding *f);
 void doctor_cgroup(struct finding *f);
 void doctor_file_size(struct finding *f);
 void doctor_leftovers(struct finding *f);
+/* What is shared */
+void doctor_topics(struct finding *f);
 
 #endif /* TOOLS_DOCTOR_DOCTOR_H */

@@ -29,7 +29,7 @@ static const char *nearest_dir(char path[4096])
 	char *slash;
 
 	snprintf(path, 4096, "%s", shmipc_segment_dir());
-	while (access(path, F_OK) && (slash = strrchr(path, '/')))
+	while (access(path, F_OK) && path[0] && path[1] && (slash = strrchr(path, '/')))
 		slash[slash == path] = 0;
 	return path;
 }

@@ -92,6 +92,8 @@ struct look_seg {
 	uint32_t chunks_owned;
 	uint32_t chunks_held;
 	uint64_t evict_ns;
+	uint64_t abort_ns;
+	uint64_t fence_ns;
 	struct look_end *end;	/* publishers first, by slot */
 	uint32_t nends;
 	/* private */

@@ -126,6 +126,8 @@ static int read_topic(struct look_scratch *x, const char *name, struct look_seg 
 	s->chunks_owned = st.chunks_owned;
 	s->chunks_held = st.chunks_held;
 	s->evict_ns = st.opts.evict_ns;
+	s->abort_ns = st.opts.abort_ns;
+	s->fence_ns = st.opts.fence_ns;
 	for (i = 0; i < st.npubs && i < st.pub_cap; i++)
 		take_pub(s, &st.pub[i]);
 	for (i = 0; i < st.nsubs && i < st.sub_cap; i++)

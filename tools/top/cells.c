@@ -171,7 +171,18 @@ void top_cell(const struct look_seg *s, enum top_column column, char text[TOP_CE
 	}
 }
 
-static void pub_line(const struct look_end *e, char *text, size_t cap)
+/* It waits for a publisher that has not finished. */
+static const char *stalled(const struct look_seg *s, const struct look_end *e)
+{
+	const struct look_end *by = look_end_at(s, e->waits_for);
+
+	if (!by || by->role != SHMIPC_ROLE_PRODUCER)
+		return "";
+	return s->abort_ns || s->fence_ns ? ", in the middle of publishing" :
+	       ", in the middle of publishing: --abort-after, --fence-after";
+}
+
+static void pub_line(const struct look_seg *s, const struct look_end *e, char *text, size_t cap)
 {
 	char rate[TEXT_BYTES], bytes[TEXT_BYTES];
 	int n;
@@ -179,7 +190,8 @@ static void pub_line(const struct look_end *e, char *text, size_t cap)
 	n = snprintf(text, cap, " %6s/s %7s B/s", top_number(e->messages_s, rate),
 		     top_number(e->bytes_s, bytes));
 	if (e->waits_for != LOOK_NOBODY)
-		snprintf(text + n, cap - (size_t)n, "  waits for slot %" PRIu32, e->waits_for);
+		snprintf(text + n, cap - (size_t)n, "  waits for slot %" PRIu32 "%s", e->waits_for,
+			 stalled(s, e));
 	else if (e->waits)
 		snprintf(text + n, cap - (size_t)n, "  waited %" PRIu64 " times", e->waits);
 }
@@ -203,7 +215,7 @@ static void sub_line(const struct look_end *e, char *text, size_t cap)
 		snprintf(text + n, cap - n, "  cut off");
 }
 
-void top_end_line(const struct look_end *e, char *text, size_t cap)
+void top_end_line(const struct look_seg *s, const struct look_end *e, char *text, size_t cap)
 {
 	char comm[sizeof(e->comm) + 1], what[160] = "";
 
@@ -211,7 +223,7 @@ void top_end_line(const struct look_end *e, char *text, size_t cap)
 	if (e->state != SHMIPC_PEER_ATTACHED)
 		snprintf(what, sizeof(what), "  %s", peer_state_word(e->state));
 	else if (e->role == SHMIPC_ROLE_PRODUCER)
-		pub_line(e, what, sizeof(what));
+		pub_line(s, e, what, sizeof(what));
 	else if (e->policy)
 		sub_line(e, what, sizeof(what));
 	snprintf(text, cap, "slot %-4" PRIu32 " %-8s %-8s pid %-7" PRIu32 " %-15s%s", e->slot,

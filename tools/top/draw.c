@@ -188,7 +188,7 @@ static void draw_body(struct screen *sc, const struct top_columns *c)
 		for (k = 0; top_is_open(sc, sc->t->row[i]) && k < sc->t->row[i]->nends; k++, y++) {
 			if (y < BODY || y >= BODY + room)
 				continue;
-			top_end_line(&sc->t->row[i]->end[k], line + 2, sizeof(line) - 2);
+			top_end_line(sc->t->row[i], &sc->t->row[i]->end[k], line + 2, sizeof(line) - 2);
 			put((int)y, 0, alarm_look(top_end_alarm(&sc->t->row[i]->end[k])), line);
 		}
 	}

@@ -60,7 +60,7 @@ static void print_table(const struct top *t, uint64_t nth)
 	for (i = 0; i < t->nrows; i++) {
 		print_line(&c, t->row[i]);
 		for (k = 0; t->o->ends && k < t->row[i]->nends; k++) {
-			top_end_line(&t->row[i]->end[k], text, sizeof(text));
+			top_end_line(t->row[i], &t->row[i]->end[k], text, sizeof(text));
 			printf("  %s\n", text);
 		}
 	}

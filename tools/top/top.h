@@ -59,8 +59,8 @@ void top_columns_fit(struct top_columns *c, const struct top *t, int width);
 const char *top_head(enum top_column column);
 int top_is_left(enum top_column column);	/* text, not a number */
 void top_cell(const struct look_seg *s, enum top_column column, char text[TOP_CELL]);
-/* An end in one line. */
-void top_end_line(const struct look_end *e, char *text, size_t cap);
+/* An end of @s in one line. */
+void top_end_line(const struct look_seg *s, const struct look_end *e, char *text, size_t cap);
 /* "12.3k": at most 6 characters. */
 const char *top_number(double v, char text[TEXT_BYTES]);
 

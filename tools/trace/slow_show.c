@@ -134,6 +134,17 @@ static void put_when_full(struct text *t, const struct slow_finding *f)
 						    "publishers will wait for it");
 }
 
+/* For how long others wait for a publisher that is stopped. */
+static void put_limit(struct text *t, const struct look_seg *s)
+{
+	if (s->abort_ns)
+		put(t, "; its message is aborted after %g s", (double)s->abort_ns / 1e9);
+	else if (s->fence_ns)
+		put(t, "; it is cut off after %g s, by an end that may do that", (double)s->fence_ns / 1e9);
+	else
+		put(t, "; a topic that is created with pub --abort-after, or with --fence-after on the device, limits that");
+}
+
 static void put_why(struct text *t, const struct slow_report *r, const struct slow_finding *f)
 {
 	switch (f->why) {
@@ -149,6 +160,7 @@ static void put_why(struct text *t, const struct slow_report *r, const struct sl
 	case SLOW_CLAIMS:
 		put(t, " has begun to publish and not finished, and holds up ");
 		put_victims(t, r, f);
+		put_limit(t, f->seg);
 		break;
 	case SLOW_LOSES:
 		put_losses(t, r, f);

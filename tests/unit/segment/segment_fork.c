@@ -102,7 +102,7 @@ FIXTURE_TEARDOWN(forks)
 	env_tear_down(&self->env);
 }
 
-TEST_F(forks, a_child_keeps_its_memory_and_gets_no_descriptor_during_open_and_close)
+TEST_F_TIMEOUT(forks, a_child_keeps_its_memory_and_gets_no_descriptor_during_open_and_close, 200)
 {
 	int count[4] = { 0 }, status, i;
 	struct other opens, maps;
