@@ -25,13 +25,15 @@ QEMU_LACKS = {
     "segment_locked": "in qemu-user the emulator's own memory is locked, too",
     "segment_page": "qemu-user shows no page sizes in /proc/self/smaps",
 }
+QEMU_LACKS.update({name: "qemu-user trips over processes with threads that fork"
+                   for name in ("event", "event_deaths", "event_opts", "event_kill", "deadman")})
 # The log below them is tested there (tlog, tlog_model, tlog_hostile).
 QEMU_LACKS.update({"topic" + part: "qemu-user trips over processes with threads that fork"
                    for part in ("", "_abort", "_any", "_fork", "_group", "_hold", "_huge", "_hugetlb", "_idle", "_kill",
                                 "_many", "_memory", "_meta", "_opts", "_policy", "_pool", "_read_only", "_shape",
                                 "_signals", "_start", "_thread", "_wants")})
 # Data races are possible where threads or processes meet; the others run under asan.
-CONCURRENT = r"(?:bcast|channel|copier|discover|fork|peer|spsc|tlog|topic|wait|watch)"
+CONCURRENT = r"(?:bcast|channel|copier|deadman|discover|event|fork|peer|spsc|tlog|topic|wait|watch)"
 SANITIZE = {
     # gcc 12 sees uninitialized variables in what sanitizers add.
     "asan": "-O1 -Wno-maybe-uninitialized -fsanitize=address,undefined -fno-sanitize-recover=all",
