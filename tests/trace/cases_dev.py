@@ -57,7 +57,8 @@ WITHOUT_PROBES = """
 import ctypes, fcntl, os, struct, sys, time
 name = ctypes.create_string_buffer(sys.argv[1].encode())
 dev = os.open("/dev/shmipc", os.O_RDWR)
-fd = fcntl.ioctl(dev, 0xbc02, struct.pack("=IIQII", 24, 0, ctypes.addressof(name), len(sys.argv[1]), 0))
+name_at = struct.pack("=IIQII", 24, 0, ctypes.addressof(name), len(sys.argv[1]), 0)
+fd = fcntl.ioctl(dev, 0xbc02, bytearray(name_at))
 off = int(sys.argv[2])
 deadline = time.clock_gettime_ns(time.CLOCK_MONOTONIC) + int(sys.argv[3]) * 10**6
 val = 0
