@@ -55,7 +55,7 @@ const struct shmipc_backend shmipc_mem = {
 const struct shmipc_backend shmipc_dev = {
 	.name = "dev",
 	.caps = SHMIPC_CAP_ROLES | SHMIPC_CAP_NO_TRUNCATE | SHMIPC_CAP_DEATH_WAKES |
-		SHMIPC_CAP_WAITV | SHMIPC_CAP_FENCE,
+		SHMIPC_CAP_WAITV | SHMIPC_CAP_FENCE | SHMIPC_CAP_SEAL,
 	.create = shmipc_dev_create,
 	.open = shmipc_dev_open,
 	.anon = shmipc_dev_anon,
@@ -85,6 +85,7 @@ const struct shmipc_backend shmipc_dev = {
 	.wake = shmipc_dev_wake,
 	.fence = shmipc_dev_fence,
 	.cut_off = shmipc_dev_cut_off,
+	.seal = shmipc_dev_seal,
 };
 
 const struct shmipc_backend shmipc_private = {

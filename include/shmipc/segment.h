@@ -100,6 +100,7 @@ struct shmipc_segment_opts {
 #define SHMIPC_CAP_WAITV	0x08u	/* one sleep watches both the position and the peer */
 #define SHMIPC_CAP_MEMBARRIER	0x10u	/* sending needs no full memory fence */
 #define SHMIPC_CAP_FENCE	0x20u	/* an end can be cut off: shmipc_segment_fence() */
+#define SHMIPC_CAP_SEAL		0x40u	/* messages can be sealed: shmipc_topic_opts.seal_bytes */
 
 /* Properties of a segment, as obtained. It lies in other structs, and grows into @reserved0. */
 struct shmipc_segment_info {

@@ -52,10 +52,8 @@ SHMIPC_PRIV_C_BEGIN
  * @struct_bytes: sizeof this struct, as the caller knows it
  * @flags:        SHMIPC_PERSIST (history stays when all have gone) and so on.
  *                A topic takes memory as it is used; SHMIPC_POPULATE takes all of it at
- *                once, at creation or for a publisher that opens it, so that publishing
- *                meets no page faults and no ENOSPC later
- * @publishers:   the most at a time; 0: 64. With 1, publishing needs no locked
- *                instruction, and a second publisher is refused
+ *                once, at creation or for a publisher: no page faults, no ENOSPC later
+ * @publishers:   the most at a time; 0: 64. With 1, publishing needs no locked instruction
  * @subscribers:  the most at a time; 0: 256. Read-only ones do not count
  * @history:      messages that are kept for late subscribers; 0: 896
  * @inline_bytes: messages up to this size are stored in the log, with their meta fields and
@@ -67,18 +65,17 @@ SHMIPC_PRIV_C_BEGIN
  * @policies:     1 << enum shmipc_policy, or-ed: what subscribers may choose; 0: all
  * @evict_ns:     how long publishers wait for a subscriber of policy EVICT; 0: 100 ms
  * @abort_ns:     how long a publisher that is stopped in the middle of publishing delays
- *                others: messages that it has claimed for so long are aborted, and its
- *                call fails with -ECANCELED. 0: until it continues or dies. At least 1 ms;
- *                one second is a good value. Publishing takes two more locked instructions
- *                and no inline function. Only for more than one publisher
+ *                others: messages that it has claimed for so long are aborted, and its call
+ *                fails with -ECANCELED. 0: until it continues or dies. At least 1 ms; 1 s is
+ *                good. Publishing is slower by two locked instructions and a call
  * @fence_ns:     the same, but it is cut off, see shmipc_segment_fence(), by an end that may do
  *                that; at least 10 ms. Not together with @abort_ns; -EOPNOTSUPP on mem
+ * @seal_bytes:   messages of so many bytes or more are sealed, see topic_seal.h. 0: none
  * @page:         as in struct shmipc_segment_opts, and so on to @owner
  * @reserved1:    0; this struct lies in another one, and grows into it
  *
- * A member that is zero selects the default. If the topic exists, each member that
- * is not zero must be equal to what the topic was created with; otherwise the open
- * fails with -EINVAL and the text names both values.
+ * A member that is zero selects the default. If the topic exists, each other member must be
+ * as the topic was created; else the open fails with -EINVAL, and a text with both values.
  */
 struct shmipc_topic_opts {
 	uint64_t struct_bytes;
@@ -101,7 +98,8 @@ struct shmipc_topic_opts {
 	uint32_t owner;
 	uint64_t abort_ns;
 	uint64_t fence_ns;
-	uint64_t reserved1[6];
+	uint64_t seal_bytes;
+	uint64_t reserved1[5];
 };
 
 #define SHMIPC_TOPIC_OPTS(...)	SHMIPC_PRIV_SIZED(struct shmipc_topic_opts, __VA_ARGS__)
@@ -372,6 +370,7 @@ struct shmipc_msg {
 	size_t headers_len;
 	uint32_t pub_slot;	/* in the peer table, at the time of publishing */
 	uint32_t hold;		/* not for users */
+	uint64_t seal;		/* number of its seal; 0: none, or a copy */
 };
 
 /* One subscriber. Made by the library; the fields are not for users. */
@@ -595,6 +594,7 @@ SHMIPC_PRIV_C_END
 #endif
 
 #include <shmipc/topic_look.h>
+#include <shmipc/topic_seal.h>
 #include <shmipc/topic_trim.h>
 
 #endif /* SHMIPC_TOPIC_H */

@@ -67,7 +67,7 @@ struct shmipc_topic_stat {
 	uint64_t aborted;
 	uint64_t evictions;
 	uint32_t provisional;	/* 1: only subscribers without options have come; @opts may change */
-	uint32_t reserved0;
+	uint32_t chunks_sealed;
 };
 
 #define SHMIPC_TOPIC_STAT(...)	SHMIPC_PRIV_SIZED(struct shmipc_topic_stat, __VA_ARGS__)

@@ -396,6 +396,7 @@ static int create_on(int dev, const struct shmipc_segment *seg, const char *name
 				   name ? name : "", h.peers, SHMIPC_DEVICE, SHMIPC_DEV_PEERS_MAX);
 	plan_create(&r, &h, name, o);
 	plan_roles(&r, region, &h, &b);
+	shmipc_dev_plan_seals(&r, &h, &b);
 	if (h.kind != SHMIPC_KIND_RAW) {
 		body = make_body(&h, &b);
 		if (!body)

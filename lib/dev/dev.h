@@ -56,6 +56,11 @@ int shmipc_dev_fence(struct shmipc_segment *seg, uint32_t slot, uint64_t generat
 bool shmipc_dev_cut_off(const struct shmipc_end *e);
 int shmipc_dev_fenced(struct shmipc_segment *seg);	/* it was: -ECONNRESET */
 
+/* dev_seal.c */
+void shmipc_dev_plan_seals(struct shmipc_dev_create *r, const struct shmipc_seg_hdr *h,
+			   const struct shmipc_body *b);
+int shmipc_dev_seal(struct shmipc_segment *seg, uint64_t off, uint64_t bytes, bool on);
+
 /* Page tables now, so that the first messages take no faults. */
 void shmipc_dev_prefault(unsigned char *base, struct shmipc_span span, bool writable);
 

@@ -100,6 +100,13 @@ struct shmipc_backend {
 	bool (*cut_off)(const struct shmipc_end *e);
 
 	/*
+	 * Seal [off, off + bytes) of the segment, whole chunks of a topic's pool, so that no
+	 * process can write there, or unseal it; a publisher's end. 0; -EBUSY: it is in use by
+	 * something else than a mapping, or being sealed; -errno. NULL: that is not possible.
+	 */
+	int (*seal)(struct shmipc_segment *seg, uint64_t off, uint64_t bytes, bool on);
+
+	/*
 	 * Sleeping, see wait/waiter.h. watch_peer: have a sleep on @set end when a peer
 	 * comes to a slot, leaves it or dies. watch_peers: the same of all in [0, slots);
 	 * of those that come when they have said hello. Both are to be called before the

@@ -17,6 +17,10 @@
  *
  * A chunk gets its memory when it is taken (tlog_memory.h). Chunks that have memory are
  * preferred. When there is no more memory, the pool works with the chunks that have some.
+ *
+ * A message that is sealed (SHMIPC_TOPIC_SEALS) has its chunks for itself. They stay sealed
+ * until a publisher takes them for another message, so a publisher that dies at any moment
+ * leaves nothing to be cleaned up.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -32,12 +36,14 @@ static uint64_t chunk_state(uint64_t word)
 }
 
 void shmipc_pool_init(struct shmipc_pool *p, struct shmipc_tlog_tx *tx, uint64_t generation,
-		      bool (*owner_lives)(void *arg, uint32_t slot, uint64_t generation), void *arg)
+		      bool (*owner_lives)(void *arg, uint32_t slot, uint64_t generation),
+		      int (*unseal)(void *arg, uint32_t first, uint32_t n), void *arg)
 {
 	memset(p, 0, sizeof(*p));
 	p->log = tx->log;
 	p->tx = tx;
 	p->owner_lives = owner_lives;
+	p->unseal = unseal;
 	p->arg = arg;
 	p->tag = (generation & SHMIPC_POOL_GENERATION) << 18 | (uint64_t)tx->slot << 2 | SHMIPC_CHUNK_OWNED;
 	p->cursor = p->log->hdr.chunks ? tx->slot % p->log->hdr.chunks : 0;
@@ -258,14 +264,28 @@ static bool backed(const struct shmipc_pool *p, uint32_t chunk)
 	       chunk_state(shmipc_load_relaxed(&p->log->chunk[chunk])) == SHMIPC_CHUNK_RETIRED;
 }
 
+/* Chunks that we have taken may be written from now on. */
+static int unseal(struct shmipc_pool *p, uint32_t first, uint32_t n)
+{
+	uint32_t i;
+
+	/* Relaxed: our compare-and-swap read from the publisher that sealed it before. */
+	for (i = 0; p->log->seal && i < n; i++)
+		if (shmipc_load_relaxed(&p->log->seal[first + i]))
+			return p->unseal(p->arg, first, n);
+	return 0;
+}
+
 /*
- * Get the memory of chunks that we have taken; if that fails, they are free again, and
+ * Get the memory of chunks that we have taken, and unseal them; if that fails, they are free again, and
  * the first to be looked at for a message that needs fewer: a part of them may have some.
  */
 static int have(struct shmipc_pool *p, uint32_t first, uint32_t n)
 {
 	int ret = shmipc_tlog_chunks(p->log, first, first + n - 1);
 
+	if (!ret)
+		ret = unseal(p, first, n);
 	if (ret)
 		p->cursor = first;
 	while (ret && n--)
@@ -451,28 +471,31 @@ static void put(struct shmipc_pool *p, uint32_t span, uint64_t bytes, struct shm
 	s->loans++;
 }
 
-int shmipc_pool_take(struct shmipc_pool *p, uint64_t bytes, struct shmipc_pool_block *ret,
-		     struct shmipc_tlog_block *b)
+int shmipc_pool_take(struct shmipc_pool *p, uint64_t bytes, bool sealed,
+		     struct shmipc_pool_block *ret, struct shmipc_tlog_block *b)
 {
 	const struct shmipc_topic_hdr *h = &p->log->hdr;
 	uint64_t align = h->align > BLOCK_ALIGN ? h->align : BLOCK_ALIGN, n;
 	uint32_t span, first;
+	bool alone;
 	int err;
 
 	bytes = shmipc_priv_round_up(bytes ? bytes : 1, align);
 	n = (bytes + h->chunk_bytes - 1) / h->chunk_bytes;
 	if (n > h->chunks)
 		return -EMSGSIZE;
-	if (p->open < p->spans) {
+	/* One that fills more than half of what it takes has it for itself, too. */
+	alone = sealed || bytes > h->chunk_bytes / 2;
+	if (!sealed && p->open < p->spans) {
 		struct shmipc_pool_span *s = &p->span[p->open];
 
 		if (bytes <= h->chunk_bytes - s->used && reopen(p)) {
 			put(p, p->open, bytes, ret);
+			ret->sealed = false;
 			return 0;
 		}
 	}
-	/* One that fills more than half of what it takes has it for itself. */
-	if (bytes <= h->chunk_bytes / 2)
+	if (!alone)
 		close_open(p);
 	err = new_span(p, &span);
 	if (!err)
@@ -484,11 +507,12 @@ int shmipc_pool_take(struct shmipc_pool *p, uint64_t bytes, struct shmipc_pool_b
 	if (err)
 		return err;
 	p->span[span] = (struct shmipc_pool_span){ .first = first, .count = (uint32_t)n };
-	if (bytes <= h->chunk_bytes / 2) {
+	if (!alone) {
 		p->span[span].open = true;
 		p->open = span;
 	}
 	put(p, span, bytes, ret);
+	ret->sealed = sealed;
 	return 0;
 }
 
@@ -535,7 +559,13 @@ bool shmipc_pool_grab(struct shmipc_pool *p, uint32_t chunk)
 	/* pool.R3 <- pool.R2 */
 	if (is == CHUNK_OWNED && rescue(p, chunk, shmipc_load_acquire(&p->log->chunk[chunk])))
 		is = look(p, chunk, &last);
-	return is == CHUNK_READY && claim(p, chunk, 1);
+	if (is != CHUNK_READY || !claim(p, chunk, 1))
+		return false;
+	/* What is sealed keeps its memory. */
+	if (!unseal(p, chunk, 1))
+		return true;
+	shmipc_pool_drop(p, chunk);
+	return false;
 }
 
 void shmipc_pool_drop(struct shmipc_pool *p, uint32_t chunk)

@@ -32,6 +32,8 @@ struct shmipc_pool {
 	struct shmipc_tlog_tx *tx;
 	/* Does the publisher live that had slot and generation? */
 	bool (*owner_lives)(void *arg, uint32_t slot, uint64_t generation);
+	/* Unseal [first, first + n), of which some is sealed: 0; -errno. */
+	int (*unseal)(void *arg, uint32_t first, uint32_t n);
 	void *arg;
 	uint64_t tag;			/* chunk word of what we own */
 	struct shmipc_pool_span *span;
@@ -49,20 +51,23 @@ struct shmipc_pool_block {
 	uint64_t off;		/* from the pool's start */
 	uint64_t chunks;	/* first | last << 32 */
 	uint32_t span;
+	bool sealed;		/* it has its chunks for itself, and is sealed before it is published */
 };
 
 #define SHMIPC_POOL_GENERATION	((UINT64_C(1) << 46) - 1)	/* as much as a chunk's word has */
 
 void shmipc_pool_init(struct shmipc_pool *p, struct shmipc_tlog_tx *tx, uint64_t generation,
-		      bool (*owner_lives)(void *arg, uint32_t slot, uint64_t generation), void *arg);
+		      bool (*owner_lives)(void *arg, uint32_t slot, uint64_t generation),
+		      int (*unseal)(void *arg, uint32_t first, uint32_t n), void *arg);
 void shmipc_pool_exit(struct shmipc_pool *p);
 
 /*
- * Room for @bytes. 0; -EAGAIN with what is in the way in @b; -EMSGSIZE; -ENOSPC: it
- * would take memory, and there is none; -ENOMEM.
+ * Room for @bytes; @sealed: for a message that is to be sealed. 0; -EAGAIN with what is in
+ * the way in @b; -EMSGSIZE; -ENOSPC: it would take memory, and there is none; -ENOMEM; what
+ * unsealing returns.
  */
-int shmipc_pool_take(struct shmipc_pool *p, uint64_t bytes, struct shmipc_pool_block *ret,
-		     struct shmipc_tlog_block *b);
+int shmipc_pool_take(struct shmipc_pool *p, uint64_t bytes, bool sealed,
+		     struct shmipc_pool_block *ret, struct shmipc_tlog_block *b);
 
 /* The message in a block was published with number @seq; or was dropped. */
 void shmipc_pool_published(struct shmipc_pool *p, const struct shmipc_pool_block *blk, uint64_t seq);

@@ -87,11 +87,22 @@ static int begin(struct shmipc_pub_priv *p, uint64_t seq, uint32_t n, uint64_t d
 	return 1;
 }
 
-/* Claim @n numbers, waiting for room. */
-static int claim(struct shmipc_pub_priv *p, uint32_t n, uint64_t *ret_seq, uint64_t deadline_ns)
+/* Wait until there is room for @n more entries, which others may be faster to take. */
+static int await_room(struct shmipc_pub_priv *p, uint32_t n, uint64_t deadline_ns)
 {
 	struct shmipc_tlog_block b;
 	uint64_t seq;
+	int ret = shmipc_tlog_make_room(&p->pub.tx, n, &b);
+
+	if (ret != -EAGAIN)
+		return ret;
+	seq = shmipc_tlog_tx_next(&p->pub.tx);
+	return shmipc_pub_wait(p, &b, seq + n - p->pub.tx.entries, false, room_again, &n, deadline_ns);
+}
+
+/* Claim @n numbers, waiting for room. */
+static int claim(struct shmipc_pub_priv *p, uint32_t n, uint64_t *ret_seq, uint64_t deadline_ns)
+{
 	int ret;
 
 	if (!p->pub.live)
@@ -103,14 +114,7 @@ static int claim(struct shmipc_pub_priv *p, uint32_t n, uint64_t *ret_seq, uint6
 				return ret;
 			continue;
 		}
-		ret = shmipc_tlog_make_room(&p->pub.tx, n, &b);
-		if (!ret)
-			continue;
-		if (ret != -EAGAIN)
-			return ret;
-		seq = shmipc_tlog_tx_next(&p->pub.tx);
-		ret = shmipc_pub_wait(p, &b, seq + n - p->pub.tx.entries, false, room_again,
-				      &n, deadline_ns);
+		ret = await_room(p, n, deadline_ns);
 		if (ret)
 			return ret;
 	}
@@ -119,6 +123,7 @@ static int claim(struct shmipc_pub_priv *p, uint32_t n, uint64_t *ret_seq, uint6
 /* A request for a block of the pool, and its result. */
 struct block_wanted {
 	uint64_t bytes;
+	bool sealed;
 	struct shmipc_pool_block *blk;
 	bool got;
 };
@@ -129,16 +134,16 @@ static int block_again(struct shmipc_pub_priv *p, void *arg, struct shmipc_tlog_
 	int ret;
 
 	b->who = SHMIPC_TLOG_NOBODY;
-	ret = shmipc_pool_take(&p->pool, w->bytes, w->blk, b);
+	ret = shmipc_pool_take(&p->pool, w->bytes, w->sealed, w->blk, b);
 	w->got = !ret;
 	return ret;
 }
 
 /* Allocate a block of the pool, waiting for room. */
-static int take_block(struct shmipc_pub_priv *p, uint64_t bytes, struct shmipc_pool_block *ret_blk,
-		      uint64_t deadline_ns)
+static int take_block(struct shmipc_pub_priv *p, uint64_t bytes, bool sealed,
+		      struct shmipc_pool_block *ret_blk, uint64_t deadline_ns)
 {
-	struct block_wanted w = { .bytes = bytes, .blk = ret_blk };
+	struct block_wanted w = { .bytes = bytes, .sealed = sealed, .blk = ret_blk };
 	struct shmipc_tlog_block b;
 	int ret;
 
@@ -309,16 +314,18 @@ static unsigned char *block_at(const struct shmipc_pub_priv *p, uint64_t off)
 	return p->t.seg->log.pool + off;
 }
 
-int shmipc_pub_block_publish(struct shmipc_pub_priv *p, const struct shmipc_pool_block *blk,
-			     const struct shmipc_outgoing *out, size_t len, uint64_t deadline_ns)
+/* The message is in its block, complete but for the meta fields, which begin at @off. */
+static int publish_block(struct shmipc_pub_priv *p, const struct shmipc_pool_block *blk,
+			 const struct shmipc_outgoing *out, uint64_t off, size_t len,
+			 uint64_t deadline_ns)
 {
-	/* Meta fields and headers lie right before the payload; a gap may be left before them. */
-	uint64_t seq, off = blk->off + pool_prefix(p, out->prefix_len) - out->prefix_len;
+	uint64_t seq;
 	int ret = claim(p, 1, &seq, deadline_ns);
 
 	if (ret)
 		return ret;
-	(void)put_meta(p, block_at(p, off), pub_seq(p));
+	if (!blk->sealed)
+		(void)put_meta(p, block_at(p, off), pub_seq(p));
 	shmipc_tlog_fill_pool(&p->pub.tx, seq, out->prefix_len, len, headers_flag(out), off,
 			     blk->chunks);
 	ret = commit(p, seq, 1, SHMIPC_ENTRY_POOL, len);
@@ -327,11 +334,39 @@ int shmipc_pub_block_publish(struct shmipc_pub_priv *p, const struct shmipc_pool
 	return ret;
 }
 
+int shmipc_pub_block_publish(struct shmipc_pub_priv *p, const struct shmipc_pool_block *blk,
+			     const struct shmipc_outgoing *out, size_t len, uint64_t deadline_ns)
+{
+	/* Meta fields and headers lie right before the payload; a gap may be left before them. */
+	uint64_t off = blk->off + pool_prefix(p, out->prefix_len) - out->prefix_len;
+	int ret;
+
+	if (!blk->sealed)
+		return publish_block(p, blk, out, off, len, deadline_ns);
+	/*
+	 * Not while a number is claimed, as sealing takes its time. If it comes to nothing, the
+	 * caller may go on writing the message.
+	 */
+	ret = await_room(p, 1, deadline_ns);
+	if (ret)
+		return ret;
+	(void)put_meta(p, block_at(p, off), pub_seq(p));
+	ret = shmipc_pub_seal(p->t.seg, (uint32_t)blk->chunks, (uint32_t)(blk->chunks >> 32));
+	if (ret)
+		return ret;
+	ret = publish_block(p, blk, out, off, len, deadline_ns);
+	if (ret && p->pub.live)
+		(void)shmipc_pub_unseal(p->t.seg, (uint32_t)blk->chunks,
+					(uint32_t)(blk->chunks >> 32) - (uint32_t)blk->chunks + 1);
+	return ret;
+}
+
 int shmipc_pub_block(struct shmipc_pub_priv *p, const struct shmipc_outgoing *out, size_t len,
 		     struct shmipc_pool_block *ret_blk, void **ret_ptr, uint64_t deadline_ns)
 {
 	size_t room = pool_prefix(p, out->prefix_len);
-	int ret = take_block(p, room + len, ret_blk, deadline_ns);
+	uint64_t seal_bytes = p->t.seg->log.hdr.seal_bytes;
+	int ret = take_block(p, room + len, seal_bytes && len >= seal_bytes, ret_blk, deadline_ns);
 
 	if (ret)
 		return ret;

@@ -83,6 +83,9 @@ static int start(struct shmipc_pub_priv *p, const struct shmipc_pub_opts *o, boo
 	if (ret)
 		return shmipc_fail(ret, "shmipc: publish on \"%s\": getrandom gives nothing (EAGAIN)",
 				   seg->hdr.name);
+	ret = shmipc_topic_seal_check(seg->hdr.name, seg->be, seg->log.hdr.seal_bytes);
+	if (ret)
+		return ret;
 	shmipc_waiter_init(&p->t.wait, o->spin_ns, NULL);
 	p->chain = o->chain;
 	ret = shmipc_topic_memory_pub(seg);
@@ -101,7 +104,7 @@ static int start(struct shmipc_pub_priv *p, const struct shmipc_pub_opts *o, boo
 		p->pub.tx.lend_after = SHMIPC_LEND_AFTER;
 	p->opened_sent = p->pub.tx.sent;
 	p->opened_bytes = p->pub.tx.bytes;
-	shmipc_pool_init(&p->pool, &p->pub.tx, generation, owner_lives, seg);
+	shmipc_pool_init(&p->pool, &p->pub.tx, generation, owner_lives, shmipc_pub_unseal, seg);
 	shmipc_headers_init(&p->headers);
 	set_plain(p, o);
 	p->pub.probe = &shmipc_probe_publishes;

@@ -301,6 +301,9 @@ static int take_ref(struct shmipc_sub_priv *s, const struct shmipc_tlog_ref *ref
 	shmipc_probe_hold(s->t.seg, s->t.end.slot, ref->seq, ref->len);
 	fill_msg(ret, ref, i);
 	ret->ptr = ref->ptr + ref->prefix_len;
+	/* Before anything of it is read. */
+	s->hold[i].chunks = ref->chunks;
+	ret->seal = s->hold[i].seal = shmipc_topic_seal_of(s->t.seg, ref->chunks);
 	read_prefix(s, ret, ref, ref->ptr);
 	return 0;
 }
@@ -419,6 +422,25 @@ SHMIPC_EXPORT void shmipc_sub_release(struct shmipc_sub *sub, struct shmipc_msg 
 	if (sub->live)
 		drop_hold(s, msg->hold - 1);
 	memset(msg, 0, sizeof(*msg));
+}
+
+SHMIPC_EXPORT int shmipc_sub_sealed(const struct shmipc_sub *sub, const struct shmipc_msg *msg)
+{
+	const struct shmipc_sub_priv *s = sub_priv(sub);
+	const struct shmipc_sub_hold *h;
+
+	if (!sub || !msg)
+		return shmipc_null(__func__, "sub or msg");
+	if (!sub->live)
+		return shmipc_dead(s->t.seg);
+	if (!msg->hold || msg->hold > s->nholds || !s->hold[msg->hold - 1].used)
+		return -EINVAL;
+	h = &s->hold[msg->hold - 1];
+	if (!h->in_pool || !h->seal)
+		return -EOPNOTSUPP;
+	/* seal.U1 <- seal.U0: what the caller has read of it, then the words. */
+	shmipc_fence_acquire();
+	return shmipc_topic_seal_of(s->t.seg, h->chunks) == h->seal ? 0 : -ESTALE;
 }
 
 SHMIPC_EXPORT int shmipc_sub_wait(struct shmipc_sub *sub, uint64_t deadline_ns)

@@ -56,6 +56,9 @@ static int make(struct opening *op, struct shmipc_segment **ret, struct shmipc_s
 	const struct shmipc_making making = { .log = &op->l };
 	int err;
 
+	err = shmipc_topic_seal_check(op->name, shmipc_backend_named(), op->l.seal_bytes);
+	if (err)
+		return err;
 	op->l.shape = op->decides ? SHMIPC_SHAPE_FINAL : SHMIPC_SHAPE_PROVISIONAL;
 	err = shmipc_segment_make(ret, op->name, &op->so, &making, old);
 	return err == -EEXIST ? -EAGAIN : err;

@@ -94,6 +94,8 @@ struct shmipc_sub_hold {
 	unsigned char *copy;
 	size_t cap;
 	unsigned char *prefix;		/* with a user's copier: meta fields and headers */
+	uint64_t chunks;		/* in the pool: where it lies ... */
+	uint64_t seal;			/* ... and the number of its seal, when it was taken */
 };
 
 struct shmipc_sub_priv {
@@ -246,6 +248,17 @@ int shmipc_pub_block(struct shmipc_pub_priv *p, const struct shmipc_outgoing *ou
 		     struct shmipc_pool_block *ret_blk, void **ret_ptr, uint64_t deadline_ns);
 int shmipc_pub_block_publish(struct shmipc_pub_priv *p, const struct shmipc_pool_block *blk,
 			     const struct shmipc_outgoing *out, size_t len, uint64_t deadline_ns);
+
+/*
+ * topic_seal.c: chunks of the pool. seal, unseal: of a publisher; 0, -errno with a text.
+ * check: can @be seal messages, if @seal_bytes say so? seal_of: the number of the seal of
+ * @chunks, first | last << 32; 0: they are not sealed, or not by one. sealed: how many.
+ */
+int shmipc_pub_seal(struct shmipc_segment *seg, uint32_t first, uint32_t last);
+int shmipc_pub_unseal(void *seg, uint32_t first, uint32_t n);
+int shmipc_topic_seal_check(const char *name, const struct shmipc_backend *be, uint64_t seal_bytes);
+uint64_t shmipc_topic_seal_of(const struct shmipc_segment *seg, uint64_t chunks);
+uint32_t shmipc_topic_sealed(const struct shmipc_segment *seg);
 
 /* pub_open.c: an existing topic; *@ret is unchanged if it is provisional */
 int shmipc_pub_open_to_trim(struct shmipc_pub **ret, const char *name);

@@ -86,8 +86,9 @@ static void look_at_totals(const struct shmipc_tlog *log, struct shmipc_topic_st
 	st->evictions = shmipc_load_relaxed(&log->pub->evictions);
 }
 
-static void look_at_pool(const struct shmipc_tlog *log, struct shmipc_topic_stat *st)
+static void look_at_pool(const struct shmipc_segment *seg, struct shmipc_topic_stat *st)
 {
+	const struct shmipc_tlog *log = &seg->log;
 	uint32_t i;
 
 	st->chunks = log->hdr.chunks;
@@ -104,6 +105,7 @@ static void look_at_pool(const struct shmipc_tlog *log, struct shmipc_topic_stat
 		}
 	}
 	st->chunks_held = shmipc_pool_count_held(log);
+	st->chunks_sealed = shmipc_topic_sealed(seg);
 }
 
 /* Fill in everything except the caller's fields: @st->pub, @st->sub and their sizes. */
@@ -119,7 +121,7 @@ static void look_at_topic(struct shmipc_segment *seg, struct shmipc_topic_stat *
 	st->entries = seg->log.hdr.entries;
 	st->provisional = shmipc_topic_shape(seg) == SHMIPC_SHAPE_PROVISIONAL;
 	look_at_totals(&seg->log, st);
-	look_at_pool(&seg->log, st);
+	look_at_pool(seg, st);
 	look_at_peers(seg, st);
 }
 

@@ -23,6 +23,7 @@
 #define POLICIES_ALL	(1u << SHMIPC_POLICY_LOSSY | 1u << SHMIPC_POLICY_LOSSLESS | \
 			 1u << SHMIPC_POLICY_EVICT)
 #define CHUNK_MIN	SHMIPC_CTL_PAGE
+#define SEAL_MORE	128u	/* than inline: a cell may be so much larger */
 #define CHUNKS_MIN	64u	/* a pool in fewer parts would be used badly */
 
 static const char *const metas[] = { "pub-id", "pub-seq", "mono", "wall" };
@@ -93,6 +94,20 @@ static int read_fence(const struct shmipc_topic_opts *o)
 			   is.s, be->name);
 }
 
+/* More than a cell, which rounds inline up; see shmipc_tlog_layout(). */
+static int read_seal(const struct shmipc_topic_opts *o)
+{
+	uint64_t least = o->inline_bytes ? o->inline_bytes : INLINE_DEFAULT;
+
+	if (!o->seal_bytes)
+		return 0;
+	if (o->flags & SHMIPC_NO_POOL)
+		return bad_bytes("seal", o->seal_bytes, "but without a pool nothing can be sealed");
+	if (o->seal_bytes < least + SEAL_MORE)
+		return bad_bytes("seal", o->seal_bytes, "and must be 128 more than inline, at least");
+	return 0;
+}
+
 /* A private copy of the user's options. */
 int shmipc_topic_opts_read(struct shmipc_topic_opts *o, const struct shmipc_topic_opts *user)
 {
@@ -137,13 +152,15 @@ int shmipc_topic_opts_read(struct shmipc_topic_opts *o, const struct shmipc_topi
 	err = read_abort(o);
 	if (!err)
 		err = read_fence(o);
+	if (!err)
+		err = read_seal(o);
 	return err ? err : read_owner(o);
 }
 
 /* Parts of the pool: at least as many as publishers need to be busy at once. */
-static void plan_pool(struct shmipc_tlog_opts *l, uint64_t bytes)
+static void plan_pool(struct shmipc_tlog_opts *l, uint64_t bytes, uint64_t least)
 {
-	uint64_t chunk = CHUNK_MIN, parts = 4 * (uint64_t)l->pubs;
+	uint64_t chunk = least, parts = 4 * (uint64_t)l->pubs;
 
 	if (parts < CHUNKS_MIN)
 		parts = CHUNKS_MIN;
@@ -167,10 +184,12 @@ void shmipc_topic_opts_plan(struct shmipc_tlog_opts *l, const struct shmipc_topi
 		.evict_ns = o->evict_ns ? o->evict_ns : EVICT_DEFAULT,
 		.abort_ns = o->abort_ns,
 		.fence_ns = o->fence_ns,
+		.seal_bytes = o->seal_bytes,
 		.chunk_bytes = CHUNK_MIN,
 	};
 	if (!(o->flags & SHMIPC_NO_POOL))
-		plan_pool(l, o->pool_bytes ? o->pool_bytes : POOL_DEFAULT);
+		plan_pool(l, o->pool_bytes ? o->pool_bytes : POOL_DEFAULT,
+			  o->seal_bytes && o->page >= SHMIPC_PAGE_2M ? SHMIPC_PAGE_2M : CHUNK_MIN);
 }
 
 static struct shmipc_text meta_text(uint32_t bits)
@@ -221,7 +240,10 @@ static int match_rounded(const struct shmipc_segment *seg, const struct shmipc_t
 	all.publishers = h->pubs;
 	all.subscribers = h->subs;
 	all.abort_ns = all.fence_ns = 0;
+	all.seal_bytes = h->seal_bytes;
+	all.page = seg->hdr.page_asked;
 	shmipc_topic_opts_plan(&l, &all);
+	l.seal_bytes = 0;
 	if (o->align && l.align != h->align)
 		return differs_by_number(seg, "align", o->align, h->align);
 	l.align = h->align;
@@ -258,6 +280,9 @@ int shmipc_topic_opts_match(const struct shmipc_segment *seg, const struct shmip
 		return differs_by_limit(seg, "abort-after", o->abort_ns, h->abort_ns);
 	if (o->fence_ns && o->fence_ns != h->fence_ns)
 		return differs_by_limit(seg, "fence-after", o->fence_ns, h->fence_ns);
+	if (o->seal_bytes && o->seal_bytes != h->seal_bytes)
+		return differs(seg, "seal", shmipc_text_bytes(o->seal_bytes), h->seal_bytes ?
+			       shmipc_text_bytes(h->seal_bytes) : (struct shmipc_text){ "none" });
 	return match_rounded(seg, o);
 }
 
@@ -300,6 +325,7 @@ void shmipc_topic_opts_of(const struct shmipc_segment *seg, struct shmipc_topic_
 		.evict_ns = h->evict_ns,
 		.abort_ns = h->abort_ns,
 		.fence_ns = h->fence_ns,
+		.seal_bytes = h->seal_bytes,
 		.page = seg->hdr.page_asked,
 		.node = seg->hdr.node_asked,
 		.uid = seg->hdr.uid,

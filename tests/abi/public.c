@@ -259,7 +259,8 @@ AT(shmipc_topic_opts, gid, 88);
 AT(shmipc_topic_opts, owner, 92);
 AT(shmipc_topic_opts, abort_ns, 96);
 AT(shmipc_topic_opts, fence_ns, 104);
-AT(shmipc_topic_opts, reserved1, 112);
+AT(shmipc_topic_opts, seal_bytes, 112);
+AT(shmipc_topic_opts, reserved1, 120);
 
 SIZE(shmipc_pub_opts, 40);
 AT(shmipc_pub_opts, struct_bytes, 0);
@@ -321,7 +322,7 @@ AT(shmipc_sub_opts, stride, 48);
 AT(shmipc_sub_opts, stride_at, 56);
 AT(shmipc_sub_opts, copier, 64);
 
-SIZE(shmipc_msg, 80);
+SIZE(shmipc_msg, 88);
 AT(shmipc_msg, ptr, 0);
 AT(shmipc_msg, len, 8);
 AT(shmipc_msg, seq, 16);
@@ -333,6 +334,7 @@ AT(shmipc_msg, headers, 56);
 AT(shmipc_msg, headers_len, 64);
 AT(shmipc_msg, pub_slot, 72);
 AT(shmipc_msg, hold, 76);
+AT(shmipc_msg, seal, 80);
 
 SIZE(shmipc_sub, 208);
 AT(shmipc_sub, rx, 0);
@@ -406,7 +408,7 @@ AT(shmipc_topic_stat, waits, 672);
 AT(shmipc_topic_stat, aborted, 680);
 AT(shmipc_topic_stat, evictions, 688);
 AT(shmipc_topic_stat, provisional, 696);
-AT(shmipc_topic_stat, reserved0, 700);
+AT(shmipc_topic_stat, chunks_sealed, 700);
 
 SIZE(shmipc_tlog_tx, 144);
 AT(shmipc_tlog_tx, entry, 0);
@@ -458,7 +460,7 @@ PIN(SHMIPC_START_NEW == 0 && SHMIPC_START_OLDEST == 1 && SHMIPC_START_NEWEST == 
 PIN(SHMIPC_FOREVER == UINT64_MAX && SHMIPC_SPIN_NEVER == UINT64_MAX);
 PIN(SHMIPC_SPIN_ALWAYS == UINT64_MAX - 1);
 PIN(SHMIPC_CAP_ROLES == 1 && SHMIPC_CAP_NO_TRUNCATE == 2 && SHMIPC_CAP_DEATH_WAKES == 4);
-PIN(SHMIPC_CAP_WAITV == 8 && SHMIPC_CAP_MEMBARRIER == 16);
+PIN(SHMIPC_CAP_WAITV == 8 && SHMIPC_CAP_MEMBARRIER == 16 && SHMIPC_CAP_SEAL == 64);
 PIN(SHMIPC_HEADERS_MAGIC == 0x6873 && SHMIPC_HEADERS_VERSION == 1 && SHMIPC_HEADERS_HDR == 16);
 PIN(SHMIPC_HEADERS_KEY_MAX == 255 && SHMIPC_HEADERS_VAL_MAX == 65536);
 PIN(SHMIPC_HEADERS_MAX == 1 << 20);

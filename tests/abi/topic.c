@@ -10,7 +10,7 @@
 #include <linux/shmipc_topic.h>
 #include "pin.h"
 
-SIZE(shmipc_topic_hdr, 136);
+SIZE(shmipc_topic_hdr, 144);
 AT(shmipc_topic_hdr, magic, 0);
 AT(shmipc_topic_hdr, version, 8);
 AT(shmipc_topic_hdr, meta, 12);
@@ -33,6 +33,7 @@ AT(shmipc_topic_hdr, pool_off, 104);
 AT(shmipc_topic_hdr, incompat, 112);
 AT(shmipc_topic_hdr, abort_ns, 120);
 AT(shmipc_topic_hdr, fence_ns, 128);
+AT(shmipc_topic_hdr, seal_bytes, 136);
 
 SIZE(shmipc_pub_ctl, 192);
 AT(shmipc_pub_ctl, tail, 0);
@@ -115,7 +116,9 @@ PIN(SHMIPC_POLICY_DEFAULT == 0 && SHMIPC_POLICY_LOSSY == 1);
 PIN(SHMIPC_POLICY_LOSSLESS == 2 && SHMIPC_POLICY_EVICT == 3);
 PIN(SHMIPC_CLAIM_NONE == ~0ULL && SHMIPC_CLAIM_BITS == 12 && SHMIPC_CLAIM_MAX == 4095);
 PIN(SHMIPC_CLAIM_STATE == 10 && SHMIPC_CLAIM_ABORTS_MAX == 1023);
-PIN(SHMIPC_TOPIC_ABORTS == 1 && SHMIPC_TOPIC_FENCES == 2 && SHMIPC_TOPIC_INCOMPAT_KNOWN == 3);
+PIN(SHMIPC_TOPIC_ABORTS == 1 && SHMIPC_TOPIC_FENCES == 2 && SHMIPC_TOPIC_SEALS == 4);
+PIN(SHMIPC_TOPIC_INCOMPAT_KNOWN == 7);
+PIN(SHMIPC_TOPIC_SEAL_OFF == 4096);
 PIN(SHMIPC_CHUNK_FREE == 0 && SHMIPC_CHUNK_OWNED == 1 && SHMIPC_CHUNK_RETIRED == 2);
 PIN(SHMIPC_CHUNK_STATE == 3 && SHMIPC_POS_NONE == ~0ULL);
 PIN(SHMIPC_EVICTED_GENERATION == 0xffffffffffffULL && SHMIPC_EVICTED_DEAD == 1ULL << 63);

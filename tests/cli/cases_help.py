@@ -103,6 +103,7 @@ def wrong_values_are_named_with_what_is_expected():
             (["pub", "--evict-after", "0", "t"], '--evict-after: found "0"', "more than 0"),
             (["pub", "--abort-after", "0.0001", "t"], '--abort-after: found "0.0001"', "at least 0.001"),
             (["pub", "--fence-after", "0.001", "t"], '--fence-after: found "0.001"', "at least 0.01"),
+            (["pub", "--seal", "0", "t"], '--seal: found "0"', "a number"),
             (["hz", "--every", "0.0001"], '--every: found "0.0001"', "at least 0.001"),
             (["sub", "--stride", "3/3", "t"], '--stride: found "3/3"', "N/AT"),
             (["trace", "--buffer", "2G"], '--buffer: found "2G"', "to 1073741824"),

@@ -434,6 +434,31 @@ def a_publisher_that_is_stopped_is_cut_off():
 
 
 @case
+def large_messages_are_sealed_on_the_device():
+    big = "x" * 10000
+    if not ON_DEV:
+        p = run("pub", "--seal", "8k", "-m", big, "t", code=FAIL)
+        check("EOPNOTSUPP" in p.err and "kernel module" in p.err, p.err)
+        run("pub", "--persist", "-m", big, "t")
+        equal(stat("t")["seal_bytes"], 0)
+        equal(stat("t")["chunks_sealed"], 0)
+    else:
+        run("pub", "--persist", "--seal", "8k", "-m", big, "t")
+        equal(stat("t")["seal_bytes"], 8192)
+        equal(stat("t")["chunks_sealed"], 1)
+        check("or more; sealed chunks: 1\n" in run("stat", "t").out.decode(), run("stat", "t").out)
+        run("pub", "-m", "small", "t")
+        equal(stat("t")["chunks_sealed"], 1)
+        equal(run("sub", "--from", "oldest", "--count", "2", "t").out.decode(), big + "small")
+    p = run("pub", "--seal", "16k", "-m", big, "t", code=FAIL)
+    check("seal 16K, it was created with" in p.err, p.err)
+    p = run("pub", "--seal", "1k", "-m", big, "u", code=FAIL)
+    check("128 more than inline" in p.err, p.err)
+    run("rm", "t")
+    nothing_left()
+
+
+@case
 def wrong_use_of_topics_is_refused():
     for args in (["pub"], ["sub"], ["sub", "a", "b"], ["sub", "--stride", "3", "a"],
                  ["sub", "--stride", "3/3", "a"], ["sub", "--stride", "0/0", "a"],

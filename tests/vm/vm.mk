@@ -11,6 +11,7 @@
 #:  make sample-cost    the cost of the module's sampler, on the kernel KERNEL
 #:  make fence-cost     how long it takes to cut off a peer, on the kernel KERNEL
 #:  make receipt-cost   the cost of a death and its receipt, on the kernel KERNEL
+#:  make seal-cost      the cost of sealing a message, on the kernel KERNEL
 KERNEL	?= 6.1
 KERNELS	?= 6.1 6.12 6.12-rt 7
 B	?= build
@@ -78,6 +79,13 @@ $(B)/tests/vm/fence-cost: tests/vm/fence-cost.c $(wildcard tests/kmod/*.h) $(wil
 fence-cost: $(B)/tests/vm/fence-cost
 	@B=$(B) tests/vm/fence-cost $(KERNEL)
 
+$(B)/tests/vm/seal-cost: tests/vm/seal-cost.c $(wildcard tests/kmod/*.h) $(wildcard include/uapi/linux/*.h)
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -g -Wall -Wextra -Wno-sign-compare -Iinclude/uapi -isystem $(KSELFTEST) -static -pthread $< -o $@
+
+seal-cost: $(B)/tests/vm/seal-cost
+	@B=$(B) tests/vm/seal-cost $(KERNEL)
+
 check-vm:
 	@B=$(B) tests/vm/check $(KERNEL)
 
@@ -94,4 +102,4 @@ vm:
 	@$(MAKE) -s B=$(B) all
 	@B=$(B) tests/vm/check -i $(KERNEL)
 
-.PHONY: check-guest check-trace compare sample-cost receipt-cost fence-cost vm vm-tests check-vm check-kernels check-debug
+.PHONY: check-guest check-trace compare sample-cost receipt-cost fence-cost seal-cost vm vm-tests check-vm check-kernels check-debug

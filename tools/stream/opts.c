@@ -195,6 +195,10 @@ const struct opt topic_options[] = {
 	{ .name = "fence-after", .arg = "SECONDS", .min = 10 * NS_PER_MS, .take = take_seconds,
 	  .at = offsetof(struct topic_opts, fence_ns),
 	  .help = "the same, but such a publisher is cut off, and its process ends; on the device" },
+	{ .name = "seal", .arg = "BYTES", .min = 1, .take = take_size,
+	  .at = offsetof(struct topic_opts, seal_bytes),
+	  .help = "messages of so many bytes or more become read-only for their publisher, too; "
+		  "with the kernel module" },
 	{ .name = "align", .arg = "BYTES", .min = 1, .max = 4096, .library = "16",
 	  .take = take_number32, .at = offsetof(struct topic_opts, align),
 	  .help = "alignment of messages, 8 to 4096" },

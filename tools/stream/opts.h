@@ -63,6 +63,7 @@ struct topic_opts {
 	uint64_t evict_ns;
 	uint64_t abort_ns;
 	uint64_t fence_ns;
+	uint64_t seal_bytes;
 	uint32_t align;
 	int populate;			/* take all memory at once */
 };

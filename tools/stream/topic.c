@@ -31,6 +31,7 @@ static void fill_topic_opts(struct shmipc_topic_opts *t, const struct owned_by *
 		.evict_ns = o->evict_ns,
 		.abort_ns = o->abort_ns,
 		.fence_ns = o->fence_ns,
+		.seal_bytes = o->seal_bytes,
 		.page = create->page,
 		.node = create->numa.node,
 		.gid = create->group.gid,

@@ -145,6 +145,7 @@ static void add_shape(json_t *obj, const struct shmipc_topic_stat *st)
 	add(obj, "evict_ns", o->evict_ns);
 	add(obj, "abort_ns", o->abort_ns);
 	add(obj, "fence_ns", o->fence_ns);
+	add(obj, "seal_bytes", o->seal_bytes);
 	json_object_set_new(obj, "provisional", json_boolean(st->provisional));
 }
 
@@ -166,6 +167,7 @@ void topic_add_all(json_t *obj, const struct shmipc_topic_stat *st)
 	add(obj, "chunks_free", st->chunks_free);
 	add(obj, "chunks_owned", st->chunks_owned);
 	add(obj, "chunks_held", st->chunks_held);
+	add(obj, "chunks_sealed", st->chunks_sealed);
 	json_object_set_new(obj, "publisher", pubs);
 	json_object_set_new(obj, "subscriber", subs);
 }
@@ -213,6 +215,9 @@ void topic_print(const struct shmipc_topic_stat *st)
 	if (o->fence_ns)
 		printf("fences    a publisher that is stopped in the middle of publishing, after %g s\n",
 		       (double)o->fence_ns / 1e9);
+	if (o->seal_bytes)
+		printf("seals     messages of %s or more; sealed chunks: %" PRIu32 "\n",
+		       format_bytes(o->seal_bytes, a), st->chunks_sealed);
 }
 
 /* "  slot 65  attached  pid 4711     shmipc           " */

@@ -66,6 +66,7 @@ const char *cap_word(uint32_t caps, unsigned int n)
 		{ SHMIPC_CAP_WAITV, "waitv" },
 		{ SHMIPC_CAP_MEMBARRIER, "membarrier" },
 		{ SHMIPC_CAP_FENCE, "fence" },
+		{ SHMIPC_CAP_SEAL, "seal" },
 	};
 	size_t i;
 

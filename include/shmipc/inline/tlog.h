@@ -50,6 +50,7 @@ SHMIPC_PRIV_C_BEGIN
 #define SHMIPC_TLOG_ENTRIES_MIN	16u
 #define SHMIPC_TLOG_ENTRIES_MAX	(1u << 26)
 #define SHMIPC_TLOG_CELL_ALIGN	64u
+#define SHMIPC_TLOG_LARGE	(1u << 21)	/* a large page */
 #define SHMIPC_TLOG_TRIES	4096	/* at a word that others write as well */
 
 /**
@@ -68,6 +69,8 @@ SHMIPC_PRIV_C_BEGIN
  * @abort_ns:    the same; 0: only the death of a publisher aborts its messages. Else
  *               @pubs must be more than 1
  * @fence_ns:    the same, without @abort_ns; 0: a publisher that is alive is left alone
+ * @seal_bytes:  see struct shmipc_topic_hdr; 0: no message is sealed. Else more than the cell, and there
+ *               must be chunks
  * @data_off:    0, or where the entries begin: a multiple of 4096
  * @backed:      entries that have memory at first (see tlog_memory.h); 0: all
  * @shape:       enum shmipc_topic_shape: FINAL or PROVISIONAL
@@ -86,6 +89,7 @@ struct shmipc_tlog_opts {
 	uint64_t evict_ns;
 	uint64_t abort_ns;
 	uint64_t fence_ns;
+	uint64_t seal_bytes;
 	uint64_t data_off;
 	uint64_t backed;
 	uint64_t shape;
@@ -113,6 +117,7 @@ struct shmipc_tlog {
 	struct shmipc_tlog_memory *memory; /* NULL: all of it can be touched */
 	struct shmipc_topic_hdr hdr;	/* checked */
 	uint64_t claim_max;		/* messages in a claim; its bits of the claim */
+	const __u64 *seal;		/* a word for each chunk; NULL: none is sealed */
 };
 
 /* What is in the way of a publisher. */
@@ -152,11 +157,20 @@ SHMIPC_INLINE int shmipc_priv_tlog_opts_ok(const struct shmipc_tlog_opts *o)
 	if (o->chunks > SHMIPC_TOPIC_CHUNKS_MAX || !shmipc_priv_is_pow2(o->chunk_bytes) ||
 	    o->chunk_bytes < SHMIPC_CTL_PAGE || o->chunk_bytes > 1ULL << 34)
 		return 0;
+	if (o->seal_bytes && !o->chunks)
+		return 0;
 	return o->data_off % SHMIPC_CTL_PAGE == 0 && o->data_off <= 1ULL << 32;
 }
 
 /* Room in a cell for the location of a message in the pool. */
 #define SHMIPC_PRIV_CELL_MIN	((uint32_t)sizeof(struct shmipc_entry_pool))
+
+/* A page is sealed as a whole, so chunks that may have large pages begin with one. */
+SHMIPC_INLINE uint64_t shmipc_priv_tlog_pool_align(const struct shmipc_tlog_opts *o)
+{
+	return o->seal_bytes && o->chunk_bytes >= SHMIPC_TLOG_LARGE ? SHMIPC_TLOG_LARGE :
+								      SHMIPC_CTL_PAGE;
+}
 
 /**
  * shmipc_tlog_layout - compute where the parts of a log are
@@ -180,6 +194,8 @@ SHMIPC_INLINE int shmipc_tlog_layout(const struct shmipc_tlog_opts *o, struct sh
 		entries *= 2;
 	cell = o->cell_bytes < SHMIPC_PRIV_CELL_MIN ? SHMIPC_PRIV_CELL_MIN : o->cell_bytes;
 	cell = shmipc_priv_round_up(cell + SHMIPC_ENTRY_HDR, to) - SHMIPC_ENTRY_HDR;
+	if (o->seal_bytes && o->seal_bytes <= cell)
+		return -EINVAL;
 
 	memset(ret, 0, sizeof(*ret));
 	ret->magic = SHMIPC_TOPIC_MAGIC;
@@ -197,10 +213,14 @@ SHMIPC_INLINE int shmipc_tlog_layout(const struct shmipc_tlog_opts *o, struct sh
 	ret->chunk_bytes = o->chunk_bytes;
 	ret->evict_ns = o->evict_ns;
 	ret->incompat = o->abort_ns ? SHMIPC_TOPIC_ABORTS : o->fence_ns ? SHMIPC_TOPIC_FENCES : 0;
+	ret->incompat |= o->seal_bytes ? SHMIPC_TOPIC_SEALS : 0;
 	ret->abort_ns = o->abort_ns;
 	ret->fence_ns = o->fence_ns;
+	ret->seal_bytes = o->seal_bytes;
 	ret->keep = o->keep;
 	ret->pub_off = SHMIPC_CTL_PAGE;
+	if (o->seal_bytes)
+		ret->pub_off += shmipc_priv_round_up(o->chunks * sizeof(__u64), SHMIPC_CTL_PAGE);
 	at = ret->pub_off + sizeof(struct shmipc_pub_ctl) +
 	     (uint64_t)o->pubs * sizeof(struct shmipc_pub_line) +
 	     ((uint64_t)o->subs + o->chunks) * sizeof(__u64);
@@ -214,7 +234,8 @@ SHMIPC_INLINE int shmipc_tlog_layout(const struct shmipc_tlog_opts *o, struct sh
 	ret->data_off = o->data_off ? o->data_off : at;
 	/* The first header is placed so that its cell is at a multiple of 64. */
 	at = ret->data_off + SHMIPC_TLOG_CELL_ALIGN + entries * ret->stride;
-	ret->pool_off = shmipc_priv_round_up(at, SHMIPC_CTL_PAGE);
+	ret->pool_off = ret->data_off + shmipc_priv_round_up(at - ret->data_off,
+							     shmipc_priv_tlog_pool_align(o));
 	*ret_bytes = ret->pool_off + o->chunks * o->chunk_bytes;
 	return 0;
 }
@@ -272,6 +293,7 @@ SHMIPC_INLINE void shmipc_priv_tlog_point(struct shmipc_tlog *ret, void *mem)
 	ret->stride = h->stride;
 	ret->sub_stride = shmipc_tlog_sub_stride(h->holds);
 	ret->lot = h->entries / SHMIPC_TLOG_LOTS;
+	ret->seal = h->seal_bytes ? (const __u64 *)(void *)(base + SHMIPC_TOPIC_SEAL_OFF) : NULL;
 	ret->claim_max = h->abort_ns ? SHMIPC_CLAIM_ABORTS_MAX : SHMIPC_CLAIM_MAX;
 }
 
@@ -317,6 +339,7 @@ SHMIPC_INLINE int shmipc_tlog_check(void *mem, uint64_t bytes, struct shmipc_tlo
 	o.evict_ns = h.evict_ns;
 	o.abort_ns = h.abort_ns;
 	o.fence_ns = h.fence_ns;
+	o.seal_bytes = h.seal_bytes;
 	o.data_off = h.data_off;
 	o.backed = 0;
 	o.shape = 0;

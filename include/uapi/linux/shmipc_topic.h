@@ -9,6 +9,7 @@
  *                                              written by (dev backend)
  *   +----------------------------------------+ 0
  *   | struct shmipc_topic_hdr     one page   |   nobody after creation
+ *   | __u64 seal    [chunks]    whole pages  |   the kernel; only with SHMIPC_TOPIC_SEALS
  *   +----------------------------------------+ pub_off
  *   | struct shmipc_pub_ctl                  |   publishers
  *   | struct shmipc_pub_line [pubs]          |
@@ -98,6 +99,8 @@ enum shmipc_policy {
  * @abort_ns:    with SHMIPC_TOPIC_ABORTS: how long a publisher may take from the claim of
  *               a number to its commit; else 0
  * @fence_ns:    with SHMIPC_TOPIC_FENCES: the same; else 0
+ * @seal_bytes:  with SHMIPC_TOPIC_SEALS: messages of so many bytes or more are sealed; more
+ *               than @cell_bytes; else 0
  */
 struct shmipc_topic_hdr {
 	__u64	magic;
@@ -122,6 +125,7 @@ struct shmipc_topic_hdr {
 	__u64	incompat;
 	__u64	abort_ns;
 	__u64	fence_ns;
+	__u64	seal_bytes;
 };
 
 /*
@@ -130,10 +134,20 @@ struct shmipc_topic_hdr {
  * publishers; the tail is never lent. FENCES: a publisher that takes longer than fence_ns
  * may be cut off by others (SHMIPC_IOC_FENCE), and is dead then. Only with several
  * publishers, and not with ABORTS.
+ *
+ * SEALS: large messages are sealed by the kernel before they are published. Such a message
+ * has its chunks for itself. Their words in seal[] have the number of the seal, the same in
+ * all, and 0 while a chunk may be written; SHMIPC_SEAL_BUSY may be set in them (linux/shmipc.h).
+ * A publisher that takes a chunk has it unsealed first.
  */
 #define SHMIPC_TOPIC_ABORTS		0x1ULL
 #define SHMIPC_TOPIC_FENCES		0x2ULL
-#define SHMIPC_TOPIC_INCOMPAT_KNOWN	(SHMIPC_TOPIC_ABORTS | SHMIPC_TOPIC_FENCES)
+#define SHMIPC_TOPIC_SEALS		0x4ULL
+#define SHMIPC_TOPIC_INCOMPAT_KNOWN	(SHMIPC_TOPIC_ABORTS | SHMIPC_TOPIC_FENCES | \
+					 SHMIPC_TOPIC_SEALS)
+
+/* topic_hdr's page is followed by seal[], with SHMIPC_TOPIC_SEALS. */
+#define SHMIPC_TOPIC_SEAL_OFF		4096u
 
 /*
  * While only one publisher publishes, the tail is lent to it: the word names that

@@ -269,6 +269,9 @@ TEST_F(arguments, null_subscriber)
 	HARMLESS(shmipc_sub_release, NULL, &m);
 	HARMLESS(shmipc_sub_release, self->sub, NULL);
 	HARMLESS(shmipc_sub_release, self->sub, &m);
+	REFUSES(shmipc_sub_sealed, NULL, &m);
+	REFUSES(shmipc_sub_sealed, self->sub, NULL);
+	GIVES(-EINVAL, shmipc_sub_sealed, self->sub, &m);
 	REFUSES(shmipc_sub_range, NULL, &self->n, &self->n);
 	REFUSES(shmipc_sub_range, self->sub, NULL, &self->n);
 	REFUSES(shmipc_sub_range, self->sub, &self->n, NULL);
@@ -537,6 +540,7 @@ static int in_child(struct other *me, void *arg)
 	IS(-EINVAL, shmipc_sub_slow_recv, self->sub, self->buf, 8, &self->len, SHMIPC_FOREVER);
 	IS(-ESTALE, shmipc_sub_slow_lost, self->sub, -ESTALE);
 	IS(-EINVAL, shmipc_sub_read_at, self->sub, 0, &m);
+	IS(-EINVAL, shmipc_sub_sealed, self->sub, &m);
 	IS(-EINVAL, shmipc_sub_range, self->sub, &self->n, &self->n);
 	IS(-EINVAL, shmipc_sub_wait, self->sub, SHMIPC_FOREVER);
 	IS(-EINVAL, shmipc_sub_wait_any, &self->sub, 1, &self->len, SHMIPC_FOREVER);

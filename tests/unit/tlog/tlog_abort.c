@@ -124,7 +124,7 @@ TEST_F(aborts, the_layout_says_so)
 	EXPECT_EQ(-EPROTO, shmipc_tlog_check(self->l.m.ptr, self->l.m.bytes, &log));
 	at->abort_ns = 7;
 	EXPECT_EQ(0, shmipc_tlog_check(self->l.m.ptr, self->l.m.bytes, &log));
-	at->incompat |= 4;
+	at->incompat |= 8;
 	EXPECT_EQ(-EPROTONOSUPPORT, shmipc_tlog_check(self->l.m.ptr, self->l.m.bytes, &log));
 }
 
