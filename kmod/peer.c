@@ -76,8 +76,7 @@ static int peer_gone(struct shmipc_peer *peer, enum shmipc_peer_state state,
 	struct shmipc_death death;
 	bool listed, left;
 
-	if (state == SHMIPC_PEER_DIED)
-		shmipc_death_ask(peer, how, &death);
+	shmipc_death_ask(peer, state == SHMIPC_PEER_DIED ? how : SHMIPC_DEATH_FENCED, &death);
 	spin_lock(&seg->lock);
 	if (list_empty(&peer->file_node)) {
 		spin_unlock(&seg->lock);
@@ -88,8 +87,11 @@ static int peer_gone(struct shmipc_peer *peer, enum shmipc_peer_state state,
 		return -EBUSY;
 	}
 	/* On the list, so the file exists. */
-	if (peer->fenced)
+	if (peer->fenced) {
 		WRITE_ONCE(peer->file->fenced, peer->file->fenced - 1);
+		/* FENCE has not come to its end yet, but it did not leave of its own accord. */
+		state = SHMIPC_PEER_DIED;
+	}
 	list_del_init(&peer->file_node);
 	left = shmipc_slot_leave_locked(peer, state, &death, leave ? &leave->check : NULL,
 					&forgotten);

@@ -118,6 +118,57 @@ TEST_F(pins, or_not_if_the_caller_says_so)
 	victim_done(&self->g);
 }
 
+/* Told, it leaves before the fence has come to its end: by DETACH, or by closing. */
+static int leaves(struct victim *v, int detaches)
+{
+	struct iovec io = { (void *)(uintptr_t)v->p, 8 };
+	int end[2];
+	char got[8];
+
+	if (pipe(end) || vmsplice(end[1], &io, 1, 0) != 8)
+		return 1;
+	victim_ready(v);
+	if (read(end[0], got, 8) != 8 || munmap((void *)(uintptr_t)v->p, v->bytes))
+		return 2;
+	if (detaches ? dev_detach(v->fd) : close(v->fd))
+		return 3;
+	victim_ready(v);
+	return 0;
+}
+
+static int detaches(struct victim *v)
+{
+	return leaves(v, 1);
+}
+
+static int closes(struct victim *v)
+{
+	return leaves(v, 0);
+}
+
+TEST_F(pins, it_has_died_also_if_it_leaves_before_the_end)
+{
+	int (*const way[])(struct victim *v) = { detaches, closes };
+	struct shmipc_dev_death death;
+	uint64_t i;
+	pid_t pid;
+
+	for (i = 0; i < 2; i++) {
+		pid = victim_start(&self->g, "pins", self->sh, way[i]);
+		ASSERT_GT(pid, 0);
+		EXPECT_EQ(dev_fence(self->fd, 0, i + 1), -EBUSY);
+		gate_tell(self->g.to_child[1], 'g');
+		EXPECT_EQ(gate_hear(self->g.to_parent[0]), 'v');
+		EXPECT_EQ(self->slot->state, SHMIPC_PEER_DIED);
+		EXPECT_EQ(dev_deaths(self->fd, i, &death, 1, NULL), 1);
+		EXPECT_EQ(death.how, SHMIPC_DEATH_FENCED);
+		EXPECT_EQ(dev_fence(self->fd, 0, i + 1), -ESRCH);
+		gate_tell(self->g.to_child[1], 'g');
+		EXPECT_EQ(reap(pid), 0);
+		victim_done(&self->g);
+	}
+}
+
 static void *lets_go_later(void *arg)
 {
 	struct gate *g = arg;

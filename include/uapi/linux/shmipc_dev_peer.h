@@ -266,6 +266,7 @@ struct shmipc_dev_deaths {
  * writable mappings of a role fail with ECONNRESET, for the address space that attached by
  * it, until it leaves: DETACH once the mappings are gone. POLLERR is for all that poll the
  * description. By another descriptor, and in another process, it may attach as any other.
+ * If it leaves before this call has come to its end, it has died all the same.
  *
  * What O_DIRECT, io_uring (also its registered buffers), process_vm_writev() and the like
  * were given before goes on in the pages, which nobody can stop. They belong to the role,
