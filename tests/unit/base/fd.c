@@ -297,6 +297,7 @@ static int leave(int first, int room)
 
 static int without(const struct step *s, const struct env *e, int fd, int *ret_refused)
 {
+	char text[512];	/* of the last error: counting the names may be a call that leaves none */
 	int room, err = 0, n = env_count("/proc/self/fd"), files = env_files(e), first = fcntl(0, F_DUPFD, 3);
 
 	(void)close(first);
@@ -304,6 +305,7 @@ static int without(const struct step *s, const struct env *e, int fd, int *ret_r
 		if (leave(first, room))
 			return 2;
 		err = s->fn(fd);
+		(void)snprintf(text, sizeof(text), "%s", shmipc_error_text());
 		if (leave(first, ROOM))
 			return 3;
 		if (env_count("/proc/self/fd") != n || env_files(e) != files) {
@@ -313,8 +315,8 @@ static int without(const struct step *s, const struct env *e, int fd, int *ret_r
 		}
 		if (!err)
 			return 0;
-		if (err != -EMFILE || !strstr(shmipc_error_text(), "EMFILE")) {
-			fprintf(stderr, "# %s with %d descriptors: %d, \"%s\"\n", s->name, room, err, shmipc_error_text());
+		if (err != -EMFILE || !strstr(text, "EMFILE")) {
+			fprintf(stderr, "# %s with %d descriptors: %d, \"%s\"\n", s->name, room, err, text);
 			return 5;
 		}
 		++*ret_refused;

@@ -127,10 +127,15 @@ FIXTURE(unload) {
 
 FIXTURE_SETUP(unload)
 {
+	const char *library = getenv("SHMIPC_TEST_LIBRARY");
 	char *tests;
 	ssize_t n;
 
 	env_set_up(&self->env);
+	if (library) {
+		(void)snprintf(self->path, sizeof(self->path), "%s", library);
+		return;
+	}
 	/* BUILD/tests/unit/base/unload: the library of the same build. */
 	n = readlink("/proc/self/exe", self->path, sizeof(self->path) - 32);
 	self->path[n > 0 ? n : 0] = 0;
