@@ -11,6 +11,7 @@
 #include <shmipc/error.h>
 #include <shmipc/segment.h>
 #include <shmipc/peer.h>
+#include <shmipc/lock.h>
 #include <shmipc/channel.h>
 #include <shmipc/discover.h>
 #include <shmipc/headers.h>

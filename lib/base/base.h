@@ -85,6 +85,18 @@ void shmipc_cancel_back(const int *was);
 	const int shmipc_cancel_was						\
 		__attribute__((cleanup(shmipc_cancel_back), unused)) = shmipc_cancel_off()
 
+/* thread.c: number of the calling thread, from 1; not used again for four million others */
+#define SHMIPC_THREAD_NUMBER_MAX	0x3fffffu
+extern _Thread_local uint32_t shmipc_thread_number_known;	/* 0: it has none yet */
+uint32_t shmipc_thread_number_new(void);
+
+static inline uint32_t shmipc_thread_number(void)
+{
+	uint32_t n = shmipc_thread_number_known;
+
+	return n ? n : shmipc_thread_number_new();
+}
+
 /* time.c */
 uint64_t shmipc_now_ns(void);		/* CLOCK_MONOTONIC */
 uint64_t shmipc_realtime_ns(void);

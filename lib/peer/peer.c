@@ -52,6 +52,8 @@ static int join(struct shmipc_peer **ret, struct shmipc_segment *seg,
 	}
 	p->seg = seg;
 	p->pid = (uint32_t)getpid();
+	p->data = seg->base + seg->hdr.data_off;
+	p->data_bytes = seg->hdr.data_bytes;
 	p->generation = shmipc_load_relaxed(&shmipc_segment_slot(seg, p->end.slot)->generation);
 	shmipc_waiter_init(&w, o.spin_ns, NULL);
 	p->spin_ns = w.spin_ns;
@@ -121,12 +123,4 @@ uint32_t shmipc_peer_pid(const struct shmipc_peer *p, struct shmipc_peer_name na
 		return 0;
 	shmipc_slot_info(p->seg, name.slot, &info);
 	return (info.generation ^ name.generation) & name.mask ? 0 : info.pid;
-}
-
-bool shmipc_peer_within(const struct shmipc_peer *p, const void *at, size_t bytes)
-{
-	const unsigned char *data = p->seg->base + p->seg->hdr.data_off, *from = at;
-
-	return from >= data && bytes <= p->seg->hdr.data_bytes &&
-	       (size_t)(from - data) <= p->seg->hdr.data_bytes - bytes;
 }

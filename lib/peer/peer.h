@@ -15,6 +15,8 @@ struct shmipc_peer {
 	uint32_t pid;			/* for people */
 	uint64_t generation;
 	uint64_t spin_ns;		/* 0: none */
+	const unsigned char *data;	/* what all peers may write */
+	size_t data_bytes;
 };
 
 /* The slot and the generation of a peer, as the words of a noun name their owner. */
@@ -33,7 +35,12 @@ bool shmipc_peer_gone(const struct shmipc_peer *p, struct shmipc_peer_name name,
 /* Its process, if its slot still shows that; 0: not known. */
 uint32_t shmipc_peer_pid(const struct shmipc_peer *p, struct shmipc_peer_name name);
 
-/* Is this in the memory that all peers may write? */
-bool shmipc_peer_within(const struct shmipc_peer *p, const void *at, size_t bytes);
+/* Are these bytes, fewer than a page, in the memory that all peers may write, and aligned to 8? */
+static inline bool shmipc_peer_within(const struct shmipc_peer *p, const void *at, size_t bytes)
+{
+	uintptr_t off = (uintptr_t)at - (uintptr_t)p->data;
+
+	return off <= p->data_bytes - bytes && !(off % 8);
+}
 
 #endif /* SHMIPC_LIB_PEER_H */

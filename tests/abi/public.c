@@ -48,6 +48,20 @@ SIZE(shmipc_peer_opts, 16);
 AT(shmipc_peer_opts, struct_bytes, 0);
 AT(shmipc_peer_opts, spin_ns, 8);
 
+SIZE(shmipc_lock_owner, 32);
+AT(shmipc_lock_owner, slot, 0);
+AT(shmipc_lock_owner, thread, 4);
+AT(shmipc_lock_owner, generation, 8);
+AT(shmipc_lock_owner, pid, 16);
+AT(shmipc_lock_owner, reserved0, 20);
+
+SIZE(shmipc_mutex_info, 80);
+AT(shmipc_mutex_info, struct_bytes, 0);
+AT(shmipc_mutex_info, owner, 8);
+AT(shmipc_mutex_info, died, 40);
+AT(shmipc_mutex_info, flags, 72);
+AT(shmipc_mutex_info, deaths, 76);
+
 SIZE(shmipc_memory_limit, 288);
 AT(shmipc_memory_limit, struct_bytes, 0);
 AT(shmipc_memory_limit, max_bytes, 8);
@@ -457,6 +471,7 @@ PIN(SHMIPC_CREATE == 1 && SHMIPC_EXCL == 2 && SHMIPC_PERSIST == 4);
 PIN(SHMIPC_ON_NODE == 8 && SHMIPC_CHOWN == 16 && SHMIPC_CHGRP == 256);
 PIN(SHMIPC_OWNED_BY == 512 && SHMIPC_OWNED_BY_ANY == 1024);
 PIN(SHMIPC_START_NEW == 0 && SHMIPC_START_OLDEST == 1 && SHMIPC_START_NEWEST == 2);
+PIN(SHMIPC_MUTEX_WAITERS == 1 && SHMIPC_MUTEX_ORPHAN == 2 && SHMIPC_MUTEX_LOST == 4);
 PIN(SHMIPC_FOREVER == UINT64_MAX && SHMIPC_SPIN_NEVER == UINT64_MAX);
 PIN(SHMIPC_SPIN_ALWAYS == UINT64_MAX - 1);
 PIN(SHMIPC_CAP_ROLES == 1 && SHMIPC_CAP_NO_TRUNCATE == 2 && SHMIPC_CAP_DEATH_WAKES == 4);

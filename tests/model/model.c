@@ -283,6 +283,15 @@ enum model_state model_state(int t)
 	return model_threads[t].state;
 }
 
+int model_deaths(unsigned mask)
+{
+	int i, n = 0;
+
+	for (i = 1; i < model_n_threads; i++)
+		n += mask >> i & 1 && model_threads[i].state == MODEL_DIED;
+	return n;
+}
+
 static int ended(int t)
 {
 	return model_threads[t].state == MODEL_RETURNED || model_threads[t].state == MODEL_DIED;
@@ -392,7 +401,8 @@ static int run_free(void)
 		if ((t->state == MODEL_RUNNING &&
 		     (t->op == OP_START || (t->op == OP_JOIN && ended(t->target)))) ||
 		    (t->state == MODEL_ASLEEP &&
-		     (t->woken || (t->target > 0 && ended(t->target))))) {
+		     (t->woken || (t->target > 0 && ended(t->target)) ||
+		      (t->target == MODEL_DEATHS && model_deaths(t->watched) > t->deaths)))) {
 			run_thread(t, t->op == OP_START);
 			any = 1;
 		}

@@ -81,8 +81,16 @@ int model_choose(int n);
  */
 int model_futex_wait(const volatile void *p, uint32_t val, int peer);
 
-/* Wake all sleepers on @p. */
-void model_futex_wake(const volatile void *p);
+/* How many of the threads in @mask, a bit each, have died so far. */
+int model_deaths(unsigned mask);
+
+/* The same, but woken by deaths only, once more than @deaths of those in @mask have died. */
+int model_futex_wait_deaths(const volatile void *p, uint32_t val, unsigned mask, int deaths);
+
+/* Wake all sleepers on @p (@n is 0), or one of them (1), whichever. */
+void model_futex_wake_some(const volatile void *p, int n);
+#define model_futex_wake(p)	model_futex_wake_some((p), 0)
+#define model_futex_wake_one(p)	model_futex_wake_some((p), 1)
 
 /*
  * membarrier(2): pairs with shmipc_barrier_light(). Every other thread executes a full

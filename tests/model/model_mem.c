@@ -156,7 +156,7 @@ void model_trace_at(struct model_at at, const struct model_loc *l, int m, uint64
 {
 	static const char *const names[MODEL_KINDS] = {
 		"", "load relaxed", "load acquire", "store relaxed", "store release", "cas",
-		"fetch_or", "exchange", "fence acquire", "fence release", "fence seq_cst",
+		"fetch_or", "fetch_add", "exchange", "fence acquire", "fence release", "fence seq_cst",
 		"barrier light", "barrier heavy", "plain read", "plain write", "racy read",
 		"racy write", "await", "join", "futex wait", "futex wake", "DIES", "lock",
 	};
@@ -658,23 +658,40 @@ int model_futex_wait(const volatile void *p, uint32_t val, int peer)
 	model_view_join(&t->cur, &l->futex);
 	if (t->woken)
 		return 0;
+	if (peer < 0)		/* of several: the caller looks which, and joins it */
+		return -EOWNERDEAD;
 	model_view_join(&t->cur, &model_threads[peer].acq);
 	model_view_join(&t->cur, &model_threads[peer].cur);
 	return -EOWNERDEAD;
 }
 
-void model_futex_wake(const volatile void *p)
+int model_futex_wait_deaths(const volatile void *p, uint32_t val, unsigned mask, int deaths)
+{
+	model_me->watched = mask;
+	model_me->deaths = deaths;
+	return model_futex_wait(p, val, MODEL_DEATHS);
+}
+
+static int is_asleep_on(const struct model_thread *t, const struct model_loc *l)
+{
+	return t->state == MODEL_ASLEEP && t->loc == l && !t->woken;
+}
+
+void model_futex_wake_some(const volatile void *p, int n)
 {
 	struct model_at at = { NULL, 0, MODEL_FUTEX_WAKE, "" };
 	struct model_loc *l = loc_get(p, 8);
-	int i;
+	int i, pick, asleep = 0;
 
 	model_arrive(at, 1);
 	model_stop_here(OP_FUTEX_WAKE, l, 0);
 	model_view_join(&l->futex, &model_me->cur);
 	l->wakes++;
 	for (i = 1; i < model_n_threads; i++)
-		if (model_threads[i].state == MODEL_ASLEEP && model_threads[i].loc == l)
+		asleep += is_asleep_on(&model_threads[i], l);
+	pick = n ? model_choose(asleep) : 0;
+	for (i = 1; i < model_n_threads; i++)
+		if (is_asleep_on(&model_threads[i], l) && (!n || !pick--))
 			model_threads[i].woken = 1;
-	model_trace_at(at, l, -1, 0, "");
+	model_trace_at(at, l, -1, 0, n ? "one" : "");
 }

@@ -14,6 +14,7 @@
 
 #define MODEL_LOCS	120	/* words followed in one test */
 #define MODEL_HIST	64	/* stores to one of them in one execution */
+#define MODEL_DEATHS	(-2)	/* target of a sleeper that watches several */
 #define MODEL_STEPS	20000	/* accesses in one execution */
 
 /*
@@ -84,6 +85,8 @@ struct model_thread {
 	uint64_t expected;	/* OP_CAS */
 	int lo;			/* reads this store or a newer one */
 	int target;		/* of a join; peer of a sleeper */
+	unsigned watched;	/* MODEL_DEATHS: these, of which ... */
+	int deaths;		/* ... so many had died before */
 	int woken;
 	int slept;		/* stores before this were tried in another branch */
 	int asleep, key;	/* the same for operations other than loads */

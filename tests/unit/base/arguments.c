@@ -142,6 +142,22 @@ TEST_F(arguments, null_peer)
 	HARMLESS(shmipc_peer_leave, NULL);
 }
 
+TEST_F(arguments, null_lock)
+{
+	struct shmipc_mutex *m = shmipc_segment_data(self->seg, NULL);
+
+	REFUSES(shmipc_mutex_init, NULL);
+	REFUSES(shmipc_mutex_lock, NULL, m, 0);
+	REFUSES(shmipc_mutex_lock, self->peer, NULL, 0);
+	REFUSES(shmipc_mutex_unlock, NULL, m);
+	REFUSES(shmipc_mutex_unlock, self->peer, NULL);
+	REFUSES(shmipc_mutex_consistent, NULL, m);
+	REFUSES(shmipc_mutex_consistent, self->peer, NULL);
+	REFUSES(shmipc_mutex_get_info, NULL, m, &SHMIPC_MUTEX_INFO());
+	REFUSES(shmipc_mutex_get_info, self->peer, NULL, &SHMIPC_MUTEX_INFO());
+	REFUSES(shmipc_mutex_get_info, self->peer, m, NULL);
+}
+
 TEST_F(arguments, null_discover)
 {
 	struct shmipc_watch *w;

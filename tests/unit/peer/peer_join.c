@@ -203,6 +203,7 @@ TEST_F(peer, others_learn_that_it_died)
 
 TEST_F(peer, one_that_cannot_be_has_gone)
 {
+	const unsigned char *data = shmipc_segment_data(self->seg, NULL);
 	struct shmipc_peer_name n = { PEERS, 1, UINT64_MAX };
 
 	EXPECT_TRUE(shmipc_peer_gone(self->p, n, true));
@@ -211,10 +212,14 @@ TEST_F(peer, one_that_cannot_be_has_gone)
 	EXPECT_TRUE(shmipc_peer_gone(self->p, n, true));
 	n.slot = PEERS - 1;	/* never taken */
 	EXPECT_TRUE(shmipc_peer_gone(self->p, n, true));
-	EXPECT_TRUE(shmipc_peer_within(self->p, shmipc_segment_data(self->seg, NULL), 4096));
-	EXPECT_FALSE(shmipc_peer_within(self->p, shmipc_segment_data(self->seg, NULL), 4097));
-	EXPECT_FALSE(shmipc_peer_within(self->p, self->seg->base, 1));
-	EXPECT_FALSE(shmipc_peer_within(self->p, self, 1));
+	EXPECT_TRUE(shmipc_peer_within(self->p, data, 4096));
+	EXPECT_TRUE(shmipc_peer_within(self->p, data + 4088, 8));
+	EXPECT_FALSE(shmipc_peer_within(self->p, data + 4088, 16));
+	EXPECT_FALSE(shmipc_peer_within(self->p, data + 4, 8));
+	EXPECT_FALSE(shmipc_peer_within(self->p, data - 8, 8));
+	EXPECT_FALSE(shmipc_peer_within(self->p, self->seg->base, 8));
+	EXPECT_FALSE(shmipc_peer_within(self->p, NULL, 8));
+	EXPECT_FALSE(shmipc_peer_within(self->p, self, 8));
 }
 
 static int use_inherited(struct other *me, void *arg)

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lock.h - locks that processes share, and that survive the death of their owners
+ *
+ * A mutex lies in the data of a raw segment, alone or in a struct of the user's:
+ *
+ *   struct state {
+ *           struct shmipc_mutex mutex;
+ *           uint64_t counter;
+ *   } *s = shmipc_segment_data(seg, &bytes);
+ *
+ *   ret = shmipc_mutex_lock(peer, &s->mutex, SHMIPC_FOREVER);
+ *   if (ret == -EOWNERDEAD) {
+ *           repair(s);
+ *           ret = shmipc_mutex_consistent(peer, &s->mutex);
+ *   }
+ *
+ * The owner is a thread of a peer (shmipc/peer.h). Memory of zeroes is an unlocked mutex, so
+ * that one in a new segment needs no initialising, and none can be seen half initialised.
+ *
+ * Cost: locking a free mutex, and unlocking one without waiters, is one atomic instruction
+ * each, and no system call. A waiter spins for a while (shmipc_peer_opts.spin_ns), then
+ * sleeps; an unlock wakes one sleeper.
+ *
+ * Death: the next thread to lock it after its owner's process has ended gets it with
+ * -EOWNERDEAD, and may repair what it protects. Sleepers are woken for that by the kernel.
+ * Leaving (shmipc_peer_leave()) while a thread holds it counts as death. A thread that ends
+ * within a process that lives on keeps what it holds, without a word to others: they wait
+ * until their deadlines, or until the process ends.
+ *
+ * Fairness: a running thread may take a free mutex before one that is being woken, because
+ * that is faster for all. Once a waiter has waited for a millisecond, it reserves the mutex:
+ * an unlock then leaves it to the sleepers, one after the other, until one of them has waited
+ * for less. (The algorithm is that of Go's sync.Mutex.) They are woken in the order in which
+ * they last went to sleep; a peer that joins or goes makes all look once, and mixes them.
+ *
+ * Threads: any thread may use any mutex by the peer of its process. Handlers of signals may
+ * not, except that a handler interrupts no wait: it goes on afterwards.
+ *
+ * Hostile peers can write any word of a mutex at any time. They can lock others out, until
+ * those give up at their deadlines, or let two own it. They cannot make a call crash, or
+ * wait longer than that.
+ */
+#ifndef SHMIPC_LOCK_H
+#define SHMIPC_LOCK_H
+
+#include <linux/shmipc_lock.h>
+#include <shmipc/peer.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/**
+ * shmipc_mutex_init - make it unlocked, whatever is there
+ * @m: in memory that no other thread uses as a mutex now; zeroes need no initialising
+ *
+ * Return: 0; -EINVAL not aligned to 8 bytes.
+ */
+int shmipc_mutex_init(struct shmipc_mutex *m);
+
+/**
+ * shmipc_mutex_lock - take a mutex, sleeping while another thread has it
+ * @p:           the peer that owns it then, with the calling thread
+ * @m:           in the data of its segment
+ * @deadline_ns: absolute CLOCK_MONOTONIC; 0 never waits; SHMIPC_FOREVER
+ *
+ * With -EOWNERDEAD, too, the caller owns it, and unlocks it. Unless it has called
+ * shmipc_mutex_consistent() before, the mutex is not recoverable from then on.
+ *
+ * Return: 0; -EOWNERDEAD the last owner died holding it: see shmipc_mutex_get_info();
+ * -ENOTRECOVERABLE an owner gave it up, not owned; -EAGAIN; -ETIMEDOUT; -EDEADLK this thread
+ * owns it; -EINVAL not in the segment, not aligned, or the peer was inherited through fork;
+ * -ECONNRESET the peer was cut off.
+ */
+int shmipc_mutex_lock(struct shmipc_peer *p, struct shmipc_mutex *m, uint64_t deadline_ns);
+
+/**
+ * shmipc_mutex_unlock - release a mutex
+ * @p: the peer
+ * @m: the mutex
+ *
+ * Return: 0, also if it is not recoverable from now on; -EPERM this thread does not own it;
+ * -EINVAL, -ECONNRESET as above.
+ */
+int shmipc_mutex_unlock(struct shmipc_peer *p, struct shmipc_mutex *m);
+
+/**
+ * shmipc_mutex_consistent - what it protects has been repaired
+ * @p: the peer
+ * @m: owned by this thread, after -EOWNERDEAD
+ *
+ * Return: 0; -EPERM this thread does not own it; -EINVAL also: there is nothing to declare;
+ * -ECONNRESET.
+ */
+int shmipc_mutex_consistent(struct shmipc_peer *p, struct shmipc_mutex *m);
+
+/* A thread that owns a lock, or has. It lies in other structs, and grows into @reserved0. */
+struct shmipc_lock_owner {
+	uint32_t slot;		/* of its peer in the peer table */
+	uint32_t thread;	/* its number within the process, from 1; 0: there is no owner */
+	uint64_t generation;	/* of its peer, the low 22 bits */
+	uint32_t pid;		/* a hint; 0: not known, or in another PID namespace */
+	uint32_t reserved0[3];
+};
+
+/* shmipc_mutex_info.flags */
+#define SHMIPC_MUTEX_WAITERS	0x1u	/* other threads may wait for it */
+#define SHMIPC_MUTEX_ORPHAN	0x2u	/* its owner has it from one that died, not yet consistent */
+#define SHMIPC_MUTEX_LOST	0x4u	/* not recoverable */
+
+/**
+ * struct shmipc_mutex_info - a mutex at one moment; others may have changed it since
+ * @struct_bytes: sizeof this struct, set by the caller
+ * @owner:        its owner
+ * @died:         the last owner that died holding it
+ * @flags:        SHMIPC_MUTEX_*
+ * @deaths:       how many owners died holding it
+ */
+struct shmipc_mutex_info {
+	uint64_t struct_bytes;
+	struct shmipc_lock_owner owner;
+	struct shmipc_lock_owner died;
+	uint32_t flags;
+	uint32_t deaths;
+};
+
+#define SHMIPC_MUTEX_INFO()	SHMIPC_PRIV_SIZED(struct shmipc_mutex_info, )
+
+/**
+ * shmipc_mutex_get_info - its owner, and the last one that died holding it
+ * @p:   the peer
+ * @m:   the mutex
+ * @ret: filled in
+ *
+ * After -EOWNERDEAD, and until it is unlocked, @ret->died is the one that this was about.
+ *
+ * Return: 0; -EINVAL; -ECONNRESET.
+ */
+int shmipc_mutex_get_info(struct shmipc_peer *p, const struct shmipc_mutex *m,
+			  struct shmipc_mutex_info *ret);
+
+#ifdef __cplusplus
+}
+#endif
+#endif /* SHMIPC_LOCK_H */

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note */
+/*
+ * shmipc_lock.h - locks in shared memory
+ *
+ * They are in memory that all peers of a segment may write. Zeroes are an unlocked mutex.
+ *
+ * The word of a lock is 0 if it is free. Otherwise it names its owner:
+ *
+ *   bits  0..3   SHMIPC_LOCK_*, which may also be set while it is free
+ *   bits  4..19  slot of the owner's peer
+ *   bits 20..41  number of the thread within its process, from 1
+ *   bits 42..63  generation of the peer, its low bits
+ *
+ * Sleepers sleep on its low 32 bits.
+ */
+#ifndef _UAPI_LINUX_SHMIPC_LOCK_H
+#define _UAPI_LINUX_SHMIPC_LOCK_H
+
+#include <linux/types.h>
+
+#define SHMIPC_LOCK_WAITERS	0x1ULL	/* some may sleep: an unlock wakes one */
+#define SHMIPC_LOCK_RESERVED	0x2ULL	/* one has waited long: free only for those that have slept */
+#define SHMIPC_LOCK_ORPHAN	0x4ULL	/* taken from a peer that died, and not declared consistent */
+#define SHMIPC_LOCK_LOST	0x8ULL	/* not recoverable; nothing else in the word counts */
+#define SHMIPC_LOCK_FLAGS	0xfULL
+
+#define SHMIPC_LOCK_SLOT_SHIFT		4
+#define SHMIPC_LOCK_SLOT_MASK		0xffffULL	/* after the shift, and so on */
+#define SHMIPC_LOCK_THREAD_SHIFT	20
+#define SHMIPC_LOCK_THREAD_MASK		0x3fffffULL
+#define SHMIPC_LOCK_GENERATION_SHIFT	42
+#define SHMIPC_LOCK_GENERATION_MASK	0x3fffffULL
+
+/**
+ * struct shmipc_mutex - a mutex; aligned to 8, better to 64
+ * @word:     see above
+ * @holder:   for people: process number of the owner in the high half; the low half of
+ *            its word without the flags, to tell whose that is
+ * @died:     word of the last owner that died holding it; 0: none has
+ * @died_pid: for people: its process number; 0: not known
+ * @deaths:   how many have
+ * @reserved: 0
+ */
+struct shmipc_mutex {
+	__u64	word;
+	__u64	holder;
+	__u64	died;
+	__u32	died_pid;
+	__u32	deaths;
+	__u64	reserved[4];
+};
+
+#endif /* _UAPI_LINUX_SHMIPC_LOCK_H */

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT
+/*
+ * lock.c - pins the layout of locks
+ *
+ * Compiled for 64 and 32 bits; there is nothing to run.
+ */
+#include <stddef.h>
+#include <linux/shmipc_layout.h>
+#include <linux/shmipc_lock.h>
+#include "pin.h"
+
+SIZE(shmipc_mutex, 64);
+AT(shmipc_mutex, word, 0);
+AT(shmipc_mutex, holder, 8);
+AT(shmipc_mutex, died, 16);
+AT(shmipc_mutex, died_pid, 24);
+AT(shmipc_mutex, deaths, 28);
+AT(shmipc_mutex, reserved, 32);
+
+PIN(SHMIPC_LOCK_WAITERS == 1 && SHMIPC_LOCK_RESERVED == 2 && SHMIPC_LOCK_ORPHAN == 4);
+PIN(SHMIPC_LOCK_LOST == 8 && SHMIPC_LOCK_FLAGS == 15);
+/* The parts of a word fill it, without gaps. */
+PIN(SHMIPC_LOCK_FLAGS + 1 == 1ULL << SHMIPC_LOCK_SLOT_SHIFT);
+PIN((SHMIPC_LOCK_SLOT_MASK + 1) << SHMIPC_LOCK_SLOT_SHIFT == 1ULL << SHMIPC_LOCK_THREAD_SHIFT);
+PIN((SHMIPC_LOCK_THREAD_MASK + 1) << SHMIPC_LOCK_THREAD_SHIFT ==
+    1ULL << SHMIPC_LOCK_GENERATION_SHIFT);
+PIN(SHMIPC_LOCK_GENERATION_MASK << SHMIPC_LOCK_GENERATION_SHIFT >> SHMIPC_LOCK_GENERATION_SHIFT ==
+    SHMIPC_LOCK_GENERATION_MASK);
+PIN(SHMIPC_LOCK_GENERATION_MASK >> 21 == 1);
