@@ -140,6 +140,52 @@ struct shmipc_mutex_info {
 int shmipc_mutex_get_info(struct shmipc_peer *p, const struct shmipc_mutex *m,
 			  struct shmipc_mutex_info *ret);
 
+/*
+ * A condition lies beside a mutex, and says that what the mutex protects has changed:
+ *
+ *   ret = shmipc_mutex_lock(peer, &s->mutex, SHMIPC_FOREVER);
+ *   while (!ret && !s->tokens)
+ *           ret = shmipc_cond_wait(peer, &s->cond, &s->mutex, SHMIPC_FOREVER);
+ *
+ * It has no owner, and no death leaves it in a state that needs repair. Zeroes are a
+ * condition without waiters.
+ */
+
+/* Make it one without waiters, whatever is there. Return: 0; -EINVAL not aligned to 8 bytes. */
+int shmipc_cond_init(struct shmipc_cond *c);
+
+/**
+ * shmipc_cond_wait - release a mutex, sleep until there is a signal, and take it again
+ * @p:           the peer
+ * @c:           in the data of its segment
+ * @m:           owned by this thread
+ * @deadline_ns: of the sleep; taking the mutex again may last longer, as pthreads have it
+ *
+ * It may return without a signal, above all after the death of another waiter: look again.
+ * Handlers of signals run, and do not end it. What is waited for is changed by threads that
+ * own the mutex; they may signal before or after they release it.
+ *
+ * Return: 0, -ETIMEDOUT, or -EAGAIN with deadline 0: the mutex is owned again; -EOWNERDEAD as
+ * well, and another owner has died meanwhile: see shmipc_mutex_lock(); -ENOTRECOVERABLE the
+ * mutex was given up, and is not owned; -EPERM this thread does not own it; -EINVAL; -ECONNRESET.
+ */
+int shmipc_cond_wait(struct shmipc_peer *p, struct shmipc_cond *c, struct shmipc_mutex *m,
+		     uint64_t deadline_ns);
+
+/**
+ * shmipc_cond_signal - wake one waiter
+ * @p: the peer
+ * @c: the condition
+ *
+ * No system call, and no atomic instruction, if no thread waits.
+ *
+ * Return: 0; -EINVAL; -ECONNRESET.
+ */
+int shmipc_cond_signal(struct shmipc_peer *p, struct shmipc_cond *c);
+
+/* The same, for all waiters, which then take the mutex one after the other. */
+int shmipc_cond_broadcast(struct shmipc_peer *p, struct shmipc_cond *c);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,6 +1,21 @@
 // SPDX-License-Identifier: MIT
 /* lock.c - what the locks have in common: see lock.h */
+#include <errno.h>
+
 #include "lock/lock.h"
+
+int shmipc_lock_check(const struct shmipc_peer *p, const void *at, size_t bytes,
+		      const char *function)
+{
+	if (!p || !at)
+		return shmipc_null(function, "the peer or the lock");
+	if (!shmipc_load_relaxed(&p->live))
+		return shmipc_dead(p->seg);
+	if (!shmipc_peer_within(p, at, bytes))
+		return shmipc_fail(-EINVAL, "shmipc: %s(): %p is not in the data of the segment, or not aligned to 8 bytes (EINVAL)",
+				   function, at);
+	return 0;
+}
 
 bool shmipc_lock_watch(const struct shmipc_peer *p, struct shmipc_wait_set *set, uint64_t word,
 		       bool all)

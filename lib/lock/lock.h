@@ -31,10 +31,14 @@ static inline struct shmipc_peer_name shmipc_lock_peer(uint64_t word)
 	};
 }
 
+/* May @p use the lock of @bytes bytes there? 0; -EINVAL with a text; -ECONNRESET. */
+int shmipc_lock_check(const struct shmipc_peer *p, const void *at, size_t bytes,
+		      const char *function);
+
 #define SHMIPC_LOCK_SHORT_NS	UINT64_C(2000000)
 
 /*
- * Have a sleep on @set end when the owner in @word goes, or if @all, when any peer does. The
+ * Have a sleep on @set end when the owner in @word goes; or, if @all, when any peer does. The
  * latter costs a word for each peer, and is for sleeps that have lasted SHMIPC_LOCK_SHORT_NS:
  * one that was woken to take the lock may have died before it did, and others must take its
  * place. false: there is no such peer.

@@ -38,14 +38,7 @@ struct mutex_wait {
 
 static int check(const struct shmipc_peer *p, const struct shmipc_mutex *m, const char *function)
 {
-	if (!p || !m)
-		return shmipc_null(function, "p or m");
-	if (!shmipc_load_relaxed(&p->live))
-		return shmipc_dead(p->seg);
-	if (!shmipc_peer_within(p, m, sizeof(*m)))
-		return shmipc_fail(-EINVAL, "shmipc: %s(): %p is not in the data of the segment, or not aligned to 8 bytes (EINVAL)",
-				   function, (const void *)m);
-	return 0;
+	return shmipc_lock_check(p, m, sizeof(*m), function);
 }
 
 static inline bool is_usable(const struct shmipc_peer *p, const struct shmipc_mutex *m)

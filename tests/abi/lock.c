@@ -17,6 +17,11 @@ AT(shmipc_mutex, died_pid, 24);
 AT(shmipc_mutex, deaths, 28);
 AT(shmipc_mutex, reserved, 32);
 
+SIZE(shmipc_cond, 64);
+AT(shmipc_cond, word, 0);
+AT(shmipc_cond, waiting, 8);
+AT(shmipc_cond, reserved, 16);
+
 PIN(SHMIPC_LOCK_WAITERS == 1 && SHMIPC_LOCK_RESERVED == 2 && SHMIPC_LOCK_ORPHAN == 4);
 PIN(SHMIPC_LOCK_LOST == 8 && SHMIPC_LOCK_FLAGS == 15);
 /* The parts of a word fill it, without gaps. */

@@ -21,6 +21,7 @@ enum model_kind {
 	MODEL_CAS,
 	MODEL_FETCH_OR,
 	MODEL_FETCH_ADD,
+	MODEL_ADD_RELAXED,
 	MODEL_EXCHANGE,
 	MODEL_FENCE_ACQUIRE,
 	MODEL_FENCE_RELEASE,
@@ -75,6 +76,8 @@ void model_copy(struct model_at at, void *dst, const void *src, size_t n);
 	MODEL_VALUE(p, model_rmw(MODEL_AT(MODEL_FETCH_ADD), (p), sizeof(*(p)), (v)))
 #define shmipc_exchange_acq_rel(p, v)					\
 	MODEL_VALUE(p, model_rmw(MODEL_AT(MODEL_EXCHANGE), (p), sizeof(*(p)), (v)))
+#define shmipc_add_relaxed(p, v)						\
+	((void)model_rmw(MODEL_AT(MODEL_ADD_RELAXED), (p), sizeof(*(p)), (v)))
 
 #define shmipc_fence_acquire()	model_fence(MODEL_AT(MODEL_FENCE_ACQUIRE))
 #define shmipc_fence_release()	model_fence(MODEL_AT(MODEL_FENCE_RELEASE))

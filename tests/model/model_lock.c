@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * model_lock.c - a mutex whose owners and waiters may die at any step
+ * model_lock.c - a mutex whose owners and waiters may die at any step, and a condition
  *
- * The mutex is the library's own (lib/lock/mutex.c), with its waiter. Each thread is a peer of
+ * They are the library's own (lib/lock), with its waiter. Each thread is a peer of
  * its own. A short sleep ends by itself, so here it is over at once; a long one ends by a wake
  * of its word, or by a death that it has not seen yet. A deadline may pass while its thread
  * sleeps, or just after it was woken. A wake for one may be for any of the sleepers.
@@ -20,6 +20,7 @@
 #define MOST		4
 
 static struct shmipc_mutex mutex __attribute__((aligned(64)));
+static struct shmipc_cond cond __attribute__((aligned(64)));
 static uint64_t data[1] __attribute__((aligned(64)));	/* what it protects */
 #define MUTEX	(&mutex)
 
@@ -150,12 +151,23 @@ void shmipc_wake_some(struct shmipc_segment *seg, uint32_t slot, const uint32_t 
 		model_futex_wake(word);
 }
 
+int shmipc_lock_check(const struct shmipc_peer *p, const void *at, size_t bytes,
+		      const char *function)
+{
+	(void)p;
+	(void)at;
+	(void)bytes;
+	(void)function;
+	return 0;
+}
+
 /* The threads */
 
 static void setup(void)
 {
 	model_region(&mutex, sizeof(mutex), "mutex", 0);
 	model_region(peer, sizeof(peer), "peer", 0);
+	model_region(&cond, sizeof(cond), "cond", 0);
 	model_region(data, sizeof(data), "data", 1);
 }
 
@@ -164,6 +176,7 @@ static void reset(void)
 	int i;
 
 	memset(&mutex, 0, sizeof(mutex));
+	memset(&cond, 0, sizeof(cond));
 	memset(data, 0, sizeof(data));
 	threads = sections = 0;
 	repairs = 1;
@@ -341,6 +354,114 @@ static void woken_dies(void)
 	start("third", user, 0);
 }
 
+/* The condition: tokens that are waited for */
+
+static uint64_t add_tokens(uint64_t n)
+{
+	uint64_t v;
+
+	shmipc_payload_read(&v, data, sizeof(v));
+	v += n;
+	if (n)
+		shmipc_payload_write(data, &v, sizeof(v));
+	return v;
+}
+
+/* Take one; a dead owner has left them as they are. */
+static void waits(void *arg)
+{
+	int i = *(const int *)arg, ret = shmipc_mutex_lock(&peer[i], MUTEX, UINT64_MAX);
+
+	for (;;) {
+		if (ret == -EOWNERDEAD)
+			ret = shmipc_mutex_consistent(&peer[i], MUTEX);
+		model_check(!ret, "peer %d: %d", i, ret);
+		if (add_tokens(0))
+			break;
+		ret = shmipc_cond_wait(&peer[i], &cond, MUTEX, UINT64_MAX);
+	}
+	(void)add_tokens(UINT64_MAX);
+	model_check(!shmipc_mutex_unlock(&peer[i], MUTEX), "unlock");
+	result[i] = 0;
+}
+
+static void give(int i, uint64_t n)
+{
+	int ret = shmipc_mutex_lock(&peer[i], MUTEX, UINT64_MAX);
+
+	if (ret == -EOWNERDEAD)
+		ret = shmipc_mutex_consistent(&peer[i], MUTEX);
+	model_check(!ret, "peer %d: %d", i, ret);
+	(void)add_tokens(n);
+	model_check(!shmipc_mutex_unlock(&peer[i], MUTEX), "unlock");
+}
+
+static void gives(void *arg)
+{
+	int i = *(const int *)arg;
+
+	give(i, 1);
+	model_check(!shmipc_cond_signal(&peer[i], &cond), "signal");
+}
+
+/* The same, for all. */
+static void gives_to_all(void *arg)
+{
+	int i = *(const int *)arg;
+
+	give(i, 1);
+	model_check(!shmipc_cond_broadcast(&peer[i], &cond), "broadcast");
+}
+
+/* It sleeps from the beginning, and wants no more than to be woken: the search is short. */
+static void sleeps(void *arg)
+{
+	(void)model_futex_wait_deaths(&cond.word, 0, 0, 0);
+	result[*(const int *)arg] = 0;
+}
+
+static void cond_one(void)
+{
+	reset();
+	start("waits", waits, 0);
+	start("gives", gives, 0);
+}
+
+static void cond_all(void)
+{
+	reset();
+	cond.waiting = 1;
+	start("sleeps", sleeps, 0);
+	start("waits", waits, 0);
+	start("gives", gives_to_all, 0);
+}
+
+static void cond_dies(void)
+{
+	reset();
+	cond.waiting = 1;
+	start("sleeps", sleeps, 1);
+	start("waits", waits, 0);
+	start("gives", gives, 0);
+}
+
+static void all_have_it(void)
+{
+	int i;
+
+	for (i = 0; i < threads; i++)
+		model_check(model_state(thread[i]) == MODEL_RETURNED, "peer %d waits without an end", i);
+	model_check(shmipc_load_relaxed(&cond.waiting) == (threads > 2), "waiters that are not there");
+}
+
+/* The signal was for one of the two; if that is dead, for the other one. */
+static void the_other_has_it(void)
+{
+	model_check(model_state(thread[2]) == MODEL_RETURNED, "the signal has no end");
+	if (is_dead(0))
+		model_check(model_state(thread[1]) == MODEL_RETURNED, "it waits for what is there");
+}
+
 /* How each that lives must have ended: with what it came for. */
 static void all_had_it(void)
 {
@@ -405,6 +526,9 @@ int main(int argc, char **argv)
 		{ "mutex: one of three dies", setup, one_of_three_dies, all_had_it, 1 },
 		{ "mutex: two of three die", setup, two_die, all_had_it, 2 },
 		{ "mutex: it is given up", setup, is_given_up, all_are_told, 1 },
+		{ "cond: a signal ends a wait", setup, cond_one, all_have_it, 0 },
+		{ "cond: a broadcast ends all", setup, cond_all, all_have_it, 0 },
+		{ "cond: the one that was woken dies", setup, cond_dies, the_other_has_it, 1 },
 		{ 0 },
 	};
 	static const struct model_except excepts[] = {

@@ -156,8 +156,8 @@ void model_trace_at(struct model_at at, const struct model_loc *l, int m, uint64
 {
 	static const char *const names[MODEL_KINDS] = {
 		"", "load relaxed", "load acquire", "store relaxed", "store release", "cas",
-		"fetch_or", "fetch_add", "exchange", "fence acquire", "fence release", "fence seq_cst",
-		"barrier light", "barrier heavy", "plain read", "plain write", "racy read",
+		"fetch_or", "fetch_add", "add relaxed", "exchange", "fence acquire", "fence release",
+		"fence seq_cst", "barrier light", "barrier heavy", "plain read", "plain write", "racy read",
 		"racy write", "await", "join", "futex wait", "futex wake", "DIES", "lock",
 	};
 	const char *base = at.file ? strrchr(at.file, '/') : NULL;
@@ -359,14 +359,14 @@ static void do_update(struct model_at at, struct model_loc *l, uint64_t v)
 {
 	struct model_thread *t = model_me;
 	struct model_view with = l->hist[l->n - 1].view;
-	int how = mutant(at), m = l->n - 1;
+	int how = mutant(at), m = l->n - 1, relaxed = at.kind == MODEL_ADD_RELAXED;
 
 	order_check(l);
-	do_read(at, l, m, how != 1);
-	if (how == 2)
+	do_read(at, l, m, how != 1 && !relaxed);
+	if (how == 2 || relaxed)
 		model_view_join(&with, &t->rel);
 	do_write(at, l, v, &with, MODEL_ATOMIC_W);
-	if (how != 2)
+	if (how != 2 && !relaxed)
 		model_view_join(&l->hist[l->n - 1].view, &t->cur);
 	model_trace_at(at, l, l->n - 1, v, "");
 }
@@ -402,7 +402,8 @@ int model_cas(struct model_at at, volatile void *p, size_t bytes, void *expected
 
 static uint64_t updated(struct model_at at, uint64_t was, uint64_t v)
 {
-	return at.kind == MODEL_FETCH_OR ? was | v : at.kind == MODEL_FETCH_ADD ? was + v : v;
+	return at.kind == MODEL_FETCH_OR ? was | v :
+	       at.kind == MODEL_FETCH_ADD || at.kind == MODEL_ADD_RELAXED ? was + v : v;
 }
 
 uint64_t model_rmw(struct model_at at, volatile void *p, size_t bytes, uint64_t v)

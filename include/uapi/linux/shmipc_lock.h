@@ -50,4 +50,16 @@ struct shmipc_mutex {
 	__u64	reserved[4];
 };
 
+/**
+ * struct shmipc_cond - a condition; aligned to 8, better to 64. Zeroes: no one waits
+ * @word:     how many signals found a waiter; sleepers sleep on its low 32 bits
+ * @waiting:  threads that wait; too high after the death of one, which costs system calls
+ * @reserved: 0
+ */
+struct shmipc_cond {
+	__u64	word;
+	__u64	waiting;
+	__u64	reserved[6];
+};
+
 #endif /* _UAPI_LINUX_SHMIPC_LOCK_H */

@@ -145,6 +145,7 @@ TEST_F(arguments, null_peer)
 TEST_F(arguments, null_lock)
 {
 	struct shmipc_mutex *m = shmipc_segment_data(self->seg, NULL);
+	struct shmipc_cond *c = shmipc_segment_data(self->seg, NULL);
 
 	REFUSES(shmipc_mutex_init, NULL);
 	REFUSES(shmipc_mutex_lock, NULL, m, 0);
@@ -156,6 +157,14 @@ TEST_F(arguments, null_lock)
 	REFUSES(shmipc_mutex_get_info, NULL, m, &SHMIPC_MUTEX_INFO());
 	REFUSES(shmipc_mutex_get_info, self->peer, NULL, &SHMIPC_MUTEX_INFO());
 	REFUSES(shmipc_mutex_get_info, self->peer, m, NULL);
+	REFUSES(shmipc_cond_init, NULL);
+	REFUSES(shmipc_cond_wait, NULL, c, m, 0);
+	REFUSES(shmipc_cond_wait, self->peer, NULL, m, 0);
+	REFUSES(shmipc_cond_wait, self->peer, c, NULL, 0);
+	REFUSES(shmipc_cond_signal, NULL, c);
+	REFUSES(shmipc_cond_signal, self->peer, NULL);
+	REFUSES(shmipc_cond_broadcast, NULL, c);
+	REFUSES(shmipc_cond_broadcast, self->peer, NULL);
 }
 
 TEST_F(arguments, null_discover)
