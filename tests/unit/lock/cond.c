@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* cond: waiting for a change, signals, deadlines and deaths; on each backend */
+#include "held_up.h"
 #include "site.h"
 
 #define LATE_NS		UINT64_C(20000000000)	/* a busy machine is not later than this */
@@ -197,17 +198,19 @@ TEST_F(cond, only_with_the_mutex)
 	EXPECT_EQ(0, shmipc_mutex_unlock(self->e.p, m));
 }
 
-/* The first sleeper is stopped: the signal is for it, and it dies before it can do anything. */
+/* The signal is for the first sleeper, and it dies before it can do anything. */
 TEST_F(cond, a_signal_does_not_die_with_its_sleeper)
 {
 	struct other first, second;
+	struct held_up h;
 
 	ASSERT_EQ(0, start_asleep(self, &first));
 	ASSERT_EQ(0, start_asleep(self, &second));
-	ASSERT_EQ(0, kill(first.pid, SIGSTOP));
+	ASSERT_EQ(0, hold_up(&h, first.pid));
 	give(self, 1);
 	EXPECT_EQ(0, shmipc_cond_signal(self->e.p, &self->e.s->cond));
 	EXPECT_EQ(256 + SIGKILL, other_kill(&first));
+	hold_up_no_more(&h, second.pid);
 	EXPECT_EQ(0, hear(&second));
 	EXPECT_EQ(0, other_end(&second));
 	EXPECT_EQ(0, self->e.s->tokens);

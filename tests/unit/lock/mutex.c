@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* mutex: owning, waiting, giving up, and the death of owners and waiters; on each backend */
+#include "held_up.h"
 #include "site.h"
 
 #define LATE_NS		UINT64_C(20000000000)	/* a busy machine is not later than this */
@@ -406,47 +407,52 @@ TEST_F(mutex, given_up_it_is_lost_for_all)
 	EXPECT_EQ(0, shmipc_mutex_unlock(self->p, self->m));
 }
 
-/* The first sleeper is stopped: it is woken, and dies before it can do anything. */
+/* The first sleeper is woken, and dies before it can do anything. */
 TEST_F(mutex, a_wake_does_not_die_with_its_sleeper)
 {
 	struct other first, second;
+	struct held_up h;
 
 	ASSERT_EQ(0, shmipc_mutex_lock(self->p, self->m, 0));
+	ASSERT_EQ(0, start(self, &second));
 	ASSERT_EQ(0, start(self, &first));
 	ASSERT_EQ(0, ask_asleep(&first, LOCK));
-	ASSERT_EQ(0, start(self, &second));
 	ASSERT_EQ(0, ask_asleep(&second, LOCK));
-	ASSERT_EQ(0, kill(first.pid, SIGSTOP));
+	ASSERT_EQ(0, hold_up(&h, first.pid));
 	EXPECT_EQ(0, shmipc_mutex_unlock(self->p, self->m));
 	EXPECT_EQ(256 + SIGKILL, other_kill(&first));
+	hold_up_no_more(&h, second.pid);
 	EXPECT_EQ(0, hear(&second));
 	EXPECT_EQ(0, ask(&second, UNLOCK));
 	EXPECT_EQ(0, end(&second));
 }
 
-/* The first sleeper is stopped, woken, and goes on after its deadline: others still get it. */
+/* The first sleeper is woken, and runs only after its deadline: others still get it. */
 TEST_F(mutex, one_that_gives_up_passes_the_wake_on)
 {
 	struct other first, second;
+	struct held_up h;
 	uint64_t end_ns;
 
 	ASSERT_EQ(0, shmipc_mutex_lock(self->p, self->m, 0));
+	ASSERT_EQ(0, start(self, &second));
 	ASSERT_EQ(0, start(self, &first));
 	end_ns = shmipc_deadline_in(SHORT_NS);
 	ASSERT_EQ(0, ask_asleep(&first, LOCK_SHORT));
-	ASSERT_EQ(0, start(self, &second));
 	ASSERT_EQ(0, ask_asleep(&second, LOCK));
-	ASSERT_EQ(0, kill(first.pid, SIGSTOP));
+	ASSERT_EQ(0, hold_up(&h, first.pid));
+	while (now_ns() < end_ns - 2000000)
+		sched_yield();
 	EXPECT_EQ(0, shmipc_mutex_unlock(self->p, self->m));
 	/* If the second was woken after all, it has it, and this is for nothing. */
 	if (!shmipc_mutex_lock(self->p, self->m, 0)) {
-		while (now_ns() < end_ns + SHORT_NS)
-			sched_yield();
-		ASSERT_EQ(0, kill(first.pid, SIGCONT));
+		while (now_ns() < end_ns + 2000000)
+			continue;
+		hold_up_no_more(&h, first.pid);
 		EXPECT_EQ(ETIMEDOUT, hear(&first));
 		EXPECT_EQ(0, shmipc_mutex_unlock(self->p, self->m));
 	} else {
-		ASSERT_EQ(0, kill(first.pid, SIGCONT));
+		hold_up_no_more(&h, first.pid);
 		(void)hear(&first);
 	}
 	EXPECT_EQ(0, hear(&second));
