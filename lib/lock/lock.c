@@ -17,6 +17,22 @@ int shmipc_lock_check(const struct shmipc_peer *p, const void *at, size_t bytes,
 	return 0;
 }
 
+/*
+ * On mem a death wakes one watcher, which passes that on. So a peer does not watch its own
+ * word: if it is killed just after it was woken for something else, it is still on the queue
+ * of that word, before the others.
+ */
+static void forget_own(const struct shmipc_peer *p, struct shmipc_wait_set *set)
+{
+	const uint32_t *own = &shmipc_segment_slot(p->seg, p->end.slot)->word;
+	size_t i, n = 0;
+
+	for (i = 0; i < set->n; i++)
+		if (set->w[i].word != own)
+			set->w[n++] = set->w[i];
+	set->n = n;
+}
+
 bool shmipc_lock_watch(const struct shmipc_peer *p, struct shmipc_wait_set *set, uint64_t word,
 		       bool all)
 {
@@ -25,6 +41,9 @@ bool shmipc_lock_watch(const struct shmipc_peer *p, struct shmipc_wait_set *set,
 
 	if (all) {
 		seg->be->watch_peers(seg, set, seg->hdr.peers);
+		forget_own(p, set);
+		/* One that dies at the same moment may have taken the wake: look after as long again. */
+		shmipc_wait_set_tick(set, SHMIPC_TICK_GUARD);
 		return true;
 	}
 	if (slot >= seg->hdr.peers)
