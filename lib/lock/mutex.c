@@ -97,7 +97,7 @@ static uint64_t taken(const struct mutex_wait *w, uint64_t word)
 /* 0; -EOWNERDEAD; -ENOTRECOVERABLE; -EDEADLK; -EAGAIN: another has it. */
 static int take(const struct mutex_wait *w)
 {
-	uint64_t word = shmipc_load_relaxed(&w->m->word), owner, to;
+	__u64 word = shmipc_load_relaxed(&w->m->word), owner, to;
 	int ret;
 
 	for (;;) {
@@ -146,7 +146,7 @@ static int mutex_settle(void *arg, bool sure)
 static uint64_t mutex_want(void *arg)
 {
 	struct mutex_wait *w = arg;
-	uint64_t word = shmipc_load_relaxed(&w->m->word), flags = SHMIPC_LOCK_WAITERS;
+	__u64 word = shmipc_load_relaxed(&w->m->word), flags = SHMIPC_LOCK_WAITERS;
 
 	if (shmipc_now_ns() - w->began_ns > PATIENCE_NS) {
 		w->takes_reserved = true;
@@ -200,7 +200,7 @@ static const struct shmipc_wait_ops mutex_ops = {
 /* We do not wait any more, and may have been woken for it: others must hear of its unlock. */
 static void pass_on(const struct mutex_wait *w)
 {
-	uint64_t word = shmipc_load_relaxed(&w->m->word);
+	__u64 word = shmipc_load_relaxed(&w->m->word);
 
 	do {
 		if (word & (SHMIPC_LOCK_LOST | SHMIPC_LOCK_WAITERS))
@@ -263,7 +263,7 @@ static __attribute__((noinline)) int lock_slow(struct shmipc_peer *p, struct shm
 SHMIPC_EXPORT int shmipc_mutex_lock(struct shmipc_peer *p, struct shmipc_mutex *m,
 				    uint64_t deadline_ns)
 {
-	uint64_t word = 0, own;
+	__u64 word = 0, own;
 
 	if (!is_usable(p, m))
 		return check(p, m, __func__);
@@ -278,7 +278,7 @@ SHMIPC_EXPORT int shmipc_mutex_lock(struct shmipc_peer *p, struct shmipc_mutex *
 /* Releasing it */
 
 static __attribute__((noinline)) int unlock_slow(struct shmipc_peer *p, struct shmipc_mutex *m,
-						 uint64_t word)
+						 __u64 word)
 {
 	uint64_t own = shmipc_lock_self(p), to;
 
@@ -298,7 +298,7 @@ static __attribute__((noinline)) int unlock_slow(struct shmipc_peer *p, struct s
 
 SHMIPC_EXPORT int shmipc_mutex_unlock(struct shmipc_peer *p, struct shmipc_mutex *m)
 {
-	uint64_t word;
+	__u64 word;
 
 	if (!is_usable(p, m))
 		return check(p, m, __func__);
@@ -312,7 +312,7 @@ SHMIPC_EXPORT int shmipc_mutex_unlock(struct shmipc_peer *p, struct shmipc_mutex
 SHMIPC_EXPORT int shmipc_mutex_consistent(struct shmipc_peer *p, struct shmipc_mutex *m)
 {
 	int err = check(p, m, __func__);
-	uint64_t word, own;
+	__u64 word, own;
 
 	if (err)
 		return err;
