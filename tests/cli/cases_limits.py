@@ -65,6 +65,8 @@ def limits_of_the_process_are_named():
 
 @case
 def addresses_may_be_limited():
+    if ON_DEV:
+        raise Skip("a module's limit is smaller")
     prefix = ["sh", "-c", "ulimit -v 500000; exec \"$@\"", "sh"]
     r = run("send", "--ring", "1G", "t", code=FAIL, prefix=prefix)
     check("RLIMIT_AS" in r.err and "ENOMEM" in r.err, r.err)

@@ -3,8 +3,8 @@
 import signal
 import subprocess
 
-from harness import (FAIL, OK, TIMEOUT, Run, attached, case, check, equal, nothing_left, placed, run,
-                     stat, stdin_of, until)
+from harness import (FAIL, OK, ON_DEV, TIMEOUT, Run, Skip, attached, case, check, equal, nothing_left,
+                     placed, run, stat, stdin_of, until)
 
 
 def notes(r):
@@ -28,6 +28,8 @@ def sub_says_once_that_nobody_publishes_and_goes_on_waiting():
 
 @case
 def each_end_says_once_that_its_name_was_removed():
+    if ON_DEV:
+        raise Skip("on the device no end looks for its name")
     s = Run("sub", "--json", "--format", "raw", "news")
     until(lambda: placed("news"), "a subscriber")
     p = Run("pub", "--json", "news", stdin=subprocess.PIPE)
@@ -130,6 +132,11 @@ WAITING = (["hz", "--count", "1", "--every", "0.01"], ["bw", "--count", "1", "--
            ["trace", "--histogram", "occupancy", "--duration", "0.01"], ["watch"])
 
 
+def told(r):
+    """What it said, but for what it uses on the device."""
+    return "".join(x for x in r.err.splitlines(True) if "listens to the sampler" not in x)
+
+
 @case
 def a_pattern_that_matches_nothing_is_reported():
     run("pub", "--persist", "-m", "x", "robot/camera")
@@ -145,9 +152,9 @@ def a_pattern_that_matches_nothing_is_reported():
                 x.kill(signal.SIGINT).ends(130)
             else:
                 x.ends(OK)
-            check(x.err.endswith(said) and x.err.count("\n") == 1, args, x.err)
+            check(told(x).endswith(said) and told(x).count("\n") == 1, args, x.err)
         x = Run(*args, "robot/*", *(["--count", "1"] if args == ["watch"] else [])).ends(OK)
-        equal(x.err, "", args)
+        equal(told(x), "", args)
     x = run("hz", "--count", "1", "--every", "0.01", "nothing*")    # only the ring does
     equal(x.err, 'shmipc: hz: no topic matches "nothing*"\n')
     x = run("trim", "robot/camra", code=FAIL)
