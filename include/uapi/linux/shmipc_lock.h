@@ -19,8 +19,8 @@
 #include <linux/types.h>
 
 #define SHMIPC_LOCK_WAITERS	0x1ULL	/* some may sleep: an unlock wakes one */
-#define SHMIPC_LOCK_RESERVED	0x2ULL	/* one has waited long: free only for those that have slept */
-#define SHMIPC_LOCK_ORPHAN	0x4ULL	/* taken from a peer that died, and not declared consistent */
+#define SHMIPC_LOCK_RESERVED	0x2ULL	/* one has waited long: free only for sleepers */
+#define SHMIPC_LOCK_ORPHAN	0x4ULL	/* taken from a dead peer, not yet consistent */
 #define SHMIPC_LOCK_LOST	0x8ULL	/* not recoverable; nothing else in the word counts */
 #define SHMIPC_LOCK_FLAGS	0xfULL
 
