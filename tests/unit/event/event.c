@@ -232,8 +232,9 @@ TEST_F(event, nothing_is_lost_among_many)
 	struct other o[4];
 	size_t n, i;
 
+	/* Processes first: a sanitizer does not live through a fork beside a thread that runs. */
 	for (i = 0; i < 4; i++)
-		ASSERT_EQ(0, other_start(&o[i], i % 2, notify_many, NULL));
+		ASSERT_EQ(0, other_start(&o[i], i >= 2, notify_many, NULL));
 	while (total < 4 * MANY) {
 		ASSERT_EQ(0, any_soon(self->l, NULL, 0, g, 65, &n));
 		for (i = 0; i < n; i++) {
