@@ -114,7 +114,8 @@ static uint64_t lost_of(const struct slow_report *r, const struct look_seg *s, c
 	for (i = 0; i < r->ngaps; i++)
 		if (r->gap[i].id == s->id && r->gap[i].slot == e->slot && r->gap[i].lost > lost)
 			lost = r->gap[i].lost;
-	return lost;
+	/* It comes from a rate and another clock reading: never more than there were. */
+	return lost < e->lost ? lost : e->lost;
 }
 
 /* They wait for room in the pool, and this end keeps its messages. */
