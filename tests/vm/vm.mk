@@ -65,23 +65,15 @@ $(B)/tests/vm/sample-cost: tests/vm/sample-cost.c $(wildcard tests/kmod/*.h) $(w
 sample-cost: $(B)/tests/vm/sample-cost
 	@B=$(B) tests/vm/sample-cost $(KERNEL)
 
-$(B)/tests/vm/receipt-cost: tests/vm/receipt-cost.c $(wildcard tests/kmod/*.h) $(wildcard include/uapi/linux/*.h)
+$(patsubst %,$(B)/tests/vm/%-cost,receipt fence seal): $(B)/%: %.c $(wildcard tests/kmod/*.h) $(wildcard include/uapi/linux/*.h)
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -g -Wall -Wextra -Wno-sign-compare -Iinclude/uapi -isystem $(KSELFTEST) -static -pthread $< -o $@
 
 receipt-cost: $(B)/tests/vm/receipt-cost
 	@B=$(B) tests/vm/receipt-cost $(KERNEL)
 
-$(B)/tests/vm/fence-cost: tests/vm/fence-cost.c $(wildcard tests/kmod/*.h) $(wildcard include/uapi/linux/*.h)
-	@mkdir -p $(@D)
-	$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -g -Wall -Wextra -Wno-sign-compare -Iinclude/uapi -isystem $(KSELFTEST) -static -pthread $< -o $@
-
 fence-cost: $(B)/tests/vm/fence-cost
 	@B=$(B) tests/vm/fence-cost $(KERNEL)
-
-$(B)/tests/vm/seal-cost: tests/vm/seal-cost.c $(wildcard tests/kmod/*.h) $(wildcard include/uapi/linux/*.h)
-	@mkdir -p $(@D)
-	$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -g -Wall -Wextra -Wno-sign-compare -Iinclude/uapi -isystem $(KSELFTEST) -static -pthread $< -o $@
 
 seal-cost: $(B)/tests/vm/seal-cost
 	@B=$(B) tests/vm/seal-cost $(KERNEL)
