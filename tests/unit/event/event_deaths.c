@@ -104,7 +104,6 @@ TEST_F(event, deaths_are_counted_although_nobody_looks)
 
 TEST_F(event, a_sleeper_hears_of_a_death)
 {
-	const struct timespec ms = { 0, 1000000 };
 	struct other o;
 	int64_t n;
 	pid_t pid;
@@ -115,7 +114,6 @@ TEST_F(event, a_sleeper_hears_of_a_death)
 	pid = getpid();
 	if (!fork()) {
 		(void)until_asleep(pid);
-		(void)nanosleep(&ms, NULL);
 		(void)kill(o.pid, SIGKILL);
 		_exit(0);
 	}
