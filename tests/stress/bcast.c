@@ -271,7 +271,7 @@ int main(void)
 	r.state = stress_seed;
 
 	stress_part(70);
-	while (stress_time_left() && !sh->bad)
+	while (stress_goes_on(sh->total[GOT] && sh->total[LOST] && kills))
 		round_of_kills(&r, &id, &kills);
 	totals("processes", kills);
 	ksft_test_result(!sh->bad && sh->total[GOT] && sh->total[LOST] && kills,

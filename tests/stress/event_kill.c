@@ -13,13 +13,17 @@
 
 #define NAME		"kill/events"
 #define EVENTS		8u
+#define LAST		EVENTS	/* one more: nothing comes after it */
 #define NOTIFIERS	4
-#define LISTENERS	4	/* by turns: for any, for one; the first two are never killed */
+#define LISTENERS	4	/* by turns: for any, for one */
+#define KEPT		2	/* the first ones are never killed */
 #define CANDIDATES	4
+#define KILLS		4	/* at least */
+#define TAKEN		11
 #define LONG_NS		UINT64_C(30000000000)
 
 /* sh->word[] */
-enum { BEGUN, DONE = 8, GOT = 16, DIED = 40, READY = 44, TERM, HOLDER, TAKES, FINISHED };
+enum { BEGUN, DONE = 8, GOT = 16, DIED = 40, READY = 44, TERM, HOLDER, TAKES };
 
 static void add(int word, uint64_t n)
 {
@@ -56,12 +60,12 @@ static int notify(uint32_t place)
 	return 0;
 }
 
-/* Until all that others began is there, or was never completed. */
+/* Until the last one is there, and with it all that others have begun and completed. */
 static int hear_all(uint32_t place)
 {
-	int keeps = place < 2, err = 0, last;
-	struct shmipc_event_got g[EVENTS + 1];
-	uint64_t took[EVENTS + 1] = { 0 }, end;
+	struct shmipc_event_got g[EVENTS + 2];
+	uint64_t took[EVENTS + 2] = { 0 }, end;
+	int err = 0, last;
 	struct shmipc_listener *l;
 	size_t n, i;
 
@@ -69,25 +73,24 @@ static int hear_all(uint32_t place)
 		return no_open("a listener");
 	add(READY, 1);
 	do {
-		last = stopping();
+		last = took[LAST] != 0;
 		end = last ? 0 : shmipc_deadline_in(LONG_NS);
 		n = 1;
-		if (place % 2 && !last)
+		if (place % 2 && !stopping())
 			err = shmipc_listener_wait(l, 0, g, end);
 		else
-			err = shmipc_listener_wait_any(l, NULL, 0, g, EVENTS + 1, &n, end);
+			err = shmipc_listener_wait_any(l, NULL, 0, g, EVENTS + 2, &n, end);
 		if (err)
 			n = 0;
 		if (err && !(last && err == -EAGAIN))
 			WRONG("listener %u: %s", place, shmipc_error_name(err));
 		for (i = 0; i < n; i++)
-			took[g[i].event == SHMIPC_LISTEN_DIED ? EVENTS : g[i].event] += g[i].count;
+			took[g[i].event == SHMIPC_LISTEN_DIED ? LAST + 1 : g[i].event] += g[i].count;
 		beat();
 	} while (!last || n);
-	for (i = 0; keeps && i < EVENTS; i++)
+	for (i = 0; i < EVENTS; i++)
 		word_set(GOT + (int)(place * EVENTS + i), took[i]);
-	if (keeps)
-		word_set(DIED + (int)place, took[EVENTS]);
+	word_set(DIED + (int)place, took[LAST + 1]);
 	shmipc_listener_close(l);
 	return 0;
 }
@@ -152,15 +155,36 @@ static void end_all(pid_t *pid, uint32_t n)
 		end(pid[i]);
 }
 
-/* The last notification: some may sleep for the event that came all the time. */
-static void wake_all(void)
+static void kill_all(pid_t *pid, uint32_t n)
+{
+	uint32_t i;
+
+	for (i = 0; i < n; i++)
+		(void)kill(pid[i], SIGKILL);
+	end_all(pid, n);
+}
+
+/*
+ * The last notifications: one for those that sleep for the event that came all the time.
+ * The notifier stays until the listeners have ended: while it leaves, one death fewer may
+ * show for a moment.
+ */
+static void end_listeners(pid_t *listener)
 {
 	struct shmipc_notifier *n;
 
-	if (shmipc_notifier_open(&n, NAME, NULL) || shmipc_notifier_notify(n, 0, 1))
-		WRONG("the last notification");
+	stop_all();
+	kill_all(listener + KEPT, LISTENERS - KEPT);
 	add(BEGUN, 1);
+	if (shmipc_notifier_open(&n, NAME, NULL)) {
+		WRONG("the last notifier");
+		kill_all(listener, KEPT);
+		return;
+	}
+	if (shmipc_notifier_notify(n, 0, 1) || shmipc_notifier_notify(n, LAST, 1))
+		WRONG("the last notifications");
 	add(DONE, 1);
+	end_all(listener, KEPT);
 	shmipc_notifier_close(n);
 }
 
@@ -177,7 +201,7 @@ static uint64_t events(void)
 		nap_ns(100000);
 	for (i = 0; i < NOTIFIERS; i++)
 		notifier[i] = start(notify, i);
-	while (stress_time_left()) {
+	while (stress_goes_on(kills >= KILLS)) {
 		nap_ns(2000000 + rng_below(&r, 10000000));
 		at = (uint32_t)rng_below(&r, NOTIFIERS + 1);
 		if (at < NOTIFIERS) {
@@ -187,19 +211,14 @@ static uint64_t events(void)
 			kills++;
 			continue;
 		}
-		at = 2 + (uint32_t)rng_below(&r, LISTENERS - 2);
+		at = KEPT + (uint32_t)rng_below(&r, LISTENERS - KEPT);
 		(void)kill(listener[at], SIGKILL);
 		end(listener[at]);
 		listener[at] = start(hear_all, at);
 	}
 	/* The notifiers first: the listeners have all when none is left. */
-	for (i = 0; i < NOTIFIERS; i++) {
-		(void)kill(notifier[i], SIGKILL);
-		end(notifier[i]);
-	}
-	stop_all();
-	wake_all();
-	end_all(listener, LISTENERS);
+	kill_all(notifier, NOTIFIERS);
+	end_listeners(listener);
 	for (i = 0; i < EVENTS; i++) {
 		got = word_get(GOT + (int)i);
 		if (got < word_get(DONE + (int)i) || got > word_get(BEGUN + (int)i))
@@ -228,7 +247,7 @@ static uint64_t roles(void)
 
 	for (i = 0; i < CANDIDATES; i++)
 		pid[i] = start(compete, i);
-	while (stress_time_left()) {
+	while (stress_goes_on(kills >= KILLS && word_get(TAKES) >= TAKEN)) {
 		nap_ns(2000000 + rng_below(&r, 10000000));
 		i = (uint32_t)rng_below(&r, CANDIDATES);
 		(void)kill(pid[i], SIGKILL);
@@ -240,12 +259,12 @@ static uint64_t roles(void)
 	end_all(pid, CANDIDATES);
 	ksft_print_msg("%llu kills, %llu takes, last term %llu\n", (unsigned long long)kills,
 		       (unsigned long long)word_get(TAKES), (unsigned long long)word_get(TERM));
-	return word_get(TAKES) > 10 ? kills : 0;
+	return word_get(TAKES) >= TAKEN ? kills : 0;
 }
 
 int main(void)
 {
-	struct shmipc_event_opts o = SHMIPC_EVENT_OPTS(.events = EVENTS, .flags = SHMIPC_PERSIST);
+	struct shmipc_event_opts o = SHMIPC_EVENT_OPTS(.events = EVENTS + 1, .flags = SHMIPC_PERSIST);
 	struct shmipc_notifier *n;
 	uint64_t kills;
 
@@ -255,10 +274,10 @@ int main(void)
 	shmipc_notifier_close(n);
 	stress_part(60);
 	kills = events();
-	ksft_test_result(!sh->bad && kills > 3, "killed notifiers and listeners lose nothing\n");
+	ksft_test_result(!sh->bad && kills >= KILLS, "killed notifiers and listeners lose nothing\n");
 	stress_part(40);
 	kills = roles();
-	ksft_test_result(!sh->bad && kills > 3, "a role has one holder, and never none for long\n");
+	ksft_test_result(!sh->bad && kills >= KILLS, "a role has one holder, and never none for long\n");
 	(void)shmipc_segment_unlink(NAME);
 	env_remove(stress_env.dir);
 	ksft_finished();

@@ -124,7 +124,7 @@ int main(void)
 	stress_begin("stress/names", 3);
 	r.state = stress_seed;
 	stress_part(100);
-	while (stress_time_left() && !sh->bad) {
+	while (stress_goes_on(leftovers || env_on_dev())) {
 		uint64_t end = now_ns() + 1000000000;
 
 		sh->stop = 0;

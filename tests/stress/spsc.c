@@ -255,7 +255,7 @@ int main(void)
 	r.state = stress_seed;
 
 	stress_part(70);
-	while (stress_time_left() && !sh->bad)
+	while (stress_goes_on(sh->total[0] && kills))
 		round_of_kills(&r, &incarnation, &kills);
 	ksft_print_msg("%llu messages, %llu kills\n", (unsigned long long)sh->total[0],
 		       (unsigned long long)kills);

@@ -90,6 +90,17 @@ static inline int stress_time_left(void)
 	return now_ns() < stress_end_ns;
 }
 
+/*
+ * Is there time left, or, however slow the machine is, @enough not yet reached? Nothing is
+ * waited for when something is wrong.
+ */
+static inline int stress_goes_on(int enough)
+{
+	uint64_t more = enough ? 0 : STUCK_SECONDS * UINT64_C(1000000000);
+
+	return !sh->bad && now_ns() < stress_end_ns + more;
+}
+
 static inline void beat(void)
 {
 	__atomic_fetch_add(&sh->beat, 1, __ATOMIC_RELAXED);

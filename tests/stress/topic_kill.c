@@ -260,7 +260,7 @@ int main(void)
 	/* Subscribers first: the first survivor sees all that is claimed. */
 	for (i = all; i-- > 0;)
 		start(&o[i], i);
-	while (stress_time_left() && !sh->bad) {
+	while (stress_goes_on(kills != 0)) {
 		nap_ns(wait_ns / 2 + rng_below(&r, wait_ns + 1));
 		/* One of each kind, or one. */
 		i = rng_chance(&r, 2) && pubs > OLD ? OLD + rng_below(&r, pubs - OLD) :

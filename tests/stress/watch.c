@@ -99,9 +99,8 @@ static void in_step(struct rng *r)
 	if (err || other_start(&o, 0, servant, NULL))
 		ksft_exit_fail_msg("cannot begin: %s\n", shmipc_error_text());
 	shmipc_watch_set_tick(w, 1000000);
-	/* However slow the machine is, continue until each kind of action was done. */
-	while ((stress_time_left() || told[SHMIPC_EVENT_APPEARED] <= 10 ||
-		!told[SHMIPC_EVENT_DIED]) && !sh->bad) {
+	/* Until each kind of action was done. */
+	while (stress_goes_on(told[SHMIPC_EVENT_APPEARED] > 10 && told[SHMIPC_EVENT_DIED])) {
 		name = rng_below(r, NAMES);
 		role = rng_below(r, 2);
 		made = !model[name].there;
