@@ -5,45 +5,24 @@
 #include <string.h>
 
 #include "deadman/deadman.h"
+#include "segment/access.h"
 #include "segment/body.h"
 
-/* A private copy of the user's options. */
-static int opts_read(struct shmipc_deadman_opts *o, const struct shmipc_deadman_opts *user)
+/* A private copy of the user's options, and what of them concerns every segment. */
+static int opts_read(struct shmipc_deadman_opts *o, struct shmipc_segment_opts *so,
+		     const struct shmipc_deadman_opts *user)
 {
-	static const uint32_t known = SHMIPC_EXCL | SHMIPC_PERSIST | SHMIPC_CHOWN | SHMIPC_CHGRP |
-				      SHMIPC_CREATE | SHMIPC_NO_CREATE | SHMIPC_OWNED_BY |
-				      SHMIPC_OWNED_BY_ANY;
-	int err;
+	struct shmipc_access a;
+	int err = 0;
 
 	memset(o, 0, sizeof(*o));
-	if (!user)
-		return 0;
-	err = shmipc_sized_read(o, sizeof(*o), user, "deadman options");
+	if (user)
+		err = shmipc_sized_read(o, sizeof(*o), user, "deadman options");
 	if (err)
 		return err;
-	if (o->flags & ~known || (o->flags & SHMIPC_NO_CREATE && o->flags & SHMIPC_EXCL))
-		return shmipc_fail(-EINVAL, "shmipc: deadman options: flags are %#x, with unknown bits, or EXCL with NO_CREATE (EINVAL)",
-				   o->flags);
-	if (o->reserved0 || o->reserved1[0] || o->reserved1[1] || o->reserved1[2])
-		return shmipc_fail(-EINVAL, "shmipc: deadman options: reserved members must be 0 (EINVAL)");
-	return 0;
-}
-
-static int opts_segment(struct shmipc_segment_opts *so, const struct shmipc_deadman_opts *o)
-{
-	struct shmipc_segment_opts as = {
-		.struct_bytes = sizeof(as),
-		.kind = SHMIPC_KIND_DEADMAN,
-		.flags = o->flags & ~(SHMIPC_NO_CREATE | SHMIPC_CREATE),
-		.mode = o->mode,
-		.uid = o->uid,
-		.gid = o->gid,
-		.owner = o->owner,
-	};
-
-	if (!(o->flags & SHMIPC_NO_CREATE))
-		as.flags |= SHMIPC_CREATE;
-	return shmipc_opts_read(so, &as);
+	a = SHMIPC_ACCESS_OF(o, "deadman options", SHMIPC_KIND_DEADMAN);
+	return shmipc_access_read(so, &a, (const uint64_t[]){ o->reserved0, o->reserved1[0],
+				  o->reserved1[1], o->reserved1[2] }, 4);
 }
 
 int shmipc_deadman_check(const struct shmipc_segment *seg, const char *name)
@@ -58,8 +37,7 @@ int shmipc_deadman_check(const struct shmipc_segment *seg, const char *name)
 	if (s->magic != SHMIPC_DEADMAN_MAGIC || s->producers != 1 ||
 	    s->prod_bytes < sizeof(struct shmipc_deadman_line))
 		err = -EPROTO;
-	return !err ? 0 : shmipc_fail(err, "shmipc: open \"%s\": the header of its deadman is invalid or of another version (%s); remove it",
-				      name, shmipc_error_name(err));
+	return shmipc_access_refused(name, "deadman", err);
 }
 
 static int open_deadman(struct shmipc_deadman **ret, const char *name,
@@ -78,9 +56,7 @@ static int open_deadman(struct shmipc_deadman **ret, const char *name,
 	_Static_assert(sizeof(struct shmipc_deadman_hdr) == sizeof(sides), "one page begins with it");
 	if (!ret)
 		return shmipc_null("shmipc_deadman_open", "ret");
-	err = opts_read(&o, opts);
-	if (!err)
-		err = opts_segment(&so, &o);
+	err = opts_read(&o, &so, opts);
 	if (err)
 		return err;
 	d = calloc(1, sizeof(*d));
@@ -93,9 +69,7 @@ static int open_deadman(struct shmipc_deadman **ret, const char *name,
 	if (err)
 		goto close_segment;
 	shmipc_waiter_init(&d->wait, o.spin_ns ? o.spin_ns : SHMIPC_SPIN_NEVER, NULL);
-	d->live = 1;
-	d->seg->live = &d->live;
-	d->seg->nlive = 1;
+	shmipc_access_open(d->seg, &d->live, 1);
 	*ret = d;
 	return 0;
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "event/event.h"
+#include "segment/access.h"
 #include "segment/body.h"
 
 #define EVENTS_DEFAULT		64u
@@ -17,52 +18,26 @@ static int bad(const char *field, uint64_t is, const char *should)
 			   (unsigned long long)is, should);
 }
 
-/* A private copy of the user's options. */
-static int opts_read(struct shmipc_event_opts *o, const struct shmipc_event_opts *user)
+/* A private copy of the user's options, and what of them concerns every segment. */
+static int opts_read(struct shmipc_event_opts *o, struct shmipc_segment_opts *so,
+		     const struct shmipc_event_opts *user)
 {
-	static const uint32_t known = SHMIPC_EXCL | SHMIPC_PERSIST | SHMIPC_CHOWN | SHMIPC_CHGRP |
-				      SHMIPC_CREATE | SHMIPC_NO_CREATE | SHMIPC_OWNED_BY |
-				      SHMIPC_OWNED_BY_ANY;
-	uint64_t reserved = 0;
-	size_t i;
-	int err;
+	struct shmipc_access a;
+	int err = 0;
 
 	memset(o, 0, sizeof(*o));
-	if (!user)
-		return 0;
-	err = shmipc_sized_read(o, sizeof(*o), user, "event options");
+	if (user)
+		err = shmipc_sized_read(o, sizeof(*o), user, "event options");
 	if (err)
 		return err;
-	for (i = 0; i < sizeof(o->reserved0) / sizeof(o->reserved0[0]); i++)
-		reserved |= o->reserved0[i];
-	if (o->flags & ~known || (o->flags & SHMIPC_NO_CREATE && o->flags & SHMIPC_EXCL))
-		return shmipc_fail(-EINVAL, "shmipc: event options: flags are %#x, with unknown bits, or EXCL with NO_CREATE (EINVAL)",
-				   o->flags);
 	if (o->events > SHMIPC_EVENTS_MAX)
 		return bad("events", o->events, "the most is 4096");
 	if (o->notifiers > SHMIPC_NOTIFIERS_MAX)
 		return bad("notifiers", o->notifiers, "the most is 1024");
 	if (o->listeners > SHMIPC_LISTENERS_MAX)
 		return bad("listeners", o->listeners, "the most is 3072");
-	return reserved ? bad("reserved0", reserved, "it must be 0") : 0;
-}
-
-/* What concerns every segment; checked as such. */
-static int opts_segment(struct shmipc_segment_opts *so, const struct shmipc_event_opts *o)
-{
-	struct shmipc_segment_opts as = {
-		.struct_bytes = sizeof(as),
-		.kind = SHMIPC_KIND_EVENT,
-		.flags = o->flags & ~(SHMIPC_NO_CREATE | SHMIPC_CREATE),
-		.mode = o->mode,
-		.uid = o->uid,
-		.gid = o->gid,
-		.owner = o->owner,
-	};
-
-	if (!(o->flags & SHMIPC_NO_CREATE))
-		as.flags |= SHMIPC_CREATE;
-	return shmipc_opts_read(so, &as);
+	a = SHMIPC_ACCESS_OF(o, "event options", SHMIPC_KIND_EVENT);
+	return shmipc_access_read(so, &a, o->reserved0, 4);
 }
 
 static int differs(const struct shmipc_segment *seg, const char *field, uint32_t asked, uint32_t is)
@@ -85,8 +60,7 @@ int shmipc_event_check(const struct shmipc_segment *seg, const char *name, struc
 	shmipc_compiler_barrier();
 	h.sides = seg->sides;		/* these were checked */
 	err = shmipc_counts_check(body, &h, ret);
-	return !err ? 0 : shmipc_fail(err, "shmipc: open \"%s\": the header of its events is invalid or of another version (%s); remove it",
-				      name, shmipc_error_name(err));
+	return shmipc_access_refused(name, "events", err);
 }
 
 static int open_events(struct shmipc_segment **ret, const char *name,
@@ -96,10 +70,8 @@ static int open_events(struct shmipc_segment **ret, const char *name,
 	struct shmipc_segment_opts so;
 	struct shmipc_event_opts o;
 	struct shmipc_sides sides;
-	int err = opts_read(&o, opts);
+	int err = opts_read(&o, &so, opts);
 
-	if (!err)
-		err = opts_segment(&so, &o);
 	if (err)
 		return err;
 	memset(&sides, 0, sizeof(sides));
@@ -147,9 +119,7 @@ static int open_notifier(struct shmipc_notifier **ret, const char *name,
 	/* Listeners that sleep watch us from here on. */
 	if (p->seg->be->hello)
 		p->seg->be->hello(p->seg);
-	p->n.live = p->n.counts.events;
-	p->seg->live = &p->n.live;
-	p->seg->nlive = 1;
+	shmipc_access_open(p->seg, &p->n.live, p->n.counts.events);
 	*ret = &p->n;
 	return 0;
 
@@ -239,9 +209,7 @@ static int start_listening(struct shmipc_listener *l, const struct shmipc_listen
 	l->at = l->end.slot - c->notifiers;
 	shmipc_counts_join(c, l->at);
 	shmipc_waiter_init(&l->wait, how->spin_ns, NULL);
-	l->live = c->events;
-	l->seg->live = &l->live;
-	l->seg->nlive = 1;
+	shmipc_access_open(l->seg, &l->live, c->events);
 	return 0;
 }
 

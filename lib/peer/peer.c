@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "peer/peer.h"
+#include "segment/access.h"
 
 static int opts_read(struct shmipc_peer_opts *o, const struct shmipc_peer_opts *user)
 {
@@ -57,9 +58,7 @@ static int join(struct shmipc_peer **ret, struct shmipc_segment *seg,
 	p->generation = shmipc_load_relaxed(&shmipc_segment_slot(seg, p->end.slot)->generation);
 	shmipc_waiter_init(&w, o.spin_ns, NULL);
 	p->spin_ns = w.spin_ns;
-	p->live = 1;
-	seg->live = &p->live;
-	seg->nlive = 1;
+	shmipc_access_open(seg, &p->live, 1);
 	/* Nothing is held yet: those that sleep watch us from here on. */
 	if (seg->be->hello)
 		seg->be->hello(seg);

@@ -2,6 +2,7 @@
 /* topic_opts.c - options of a topic: checked, completed, and compared with what is there */
 #include <errno.h>
 
+#include "segment/access.h"
 #include "topic/topic.h"
 
 #define PUBS_DEFAULT	64u
@@ -44,9 +45,12 @@ int shmipc_topic_opts_bad(const char *what, uint64_t is, const char *should)
 	return bad_text(what, shmipc_text_number(is), should);
 }
 
-static int bad_flags(uint32_t flags, const char *should)
+static struct shmipc_access access_of(const struct shmipc_topic_opts *o)
 {
-	return shmipc_fail(-EINVAL, "shmipc: topic options: flags are %#x, %s (EINVAL)", flags, should);
+	struct shmipc_access a = SHMIPC_ACCESS_OF(o, "topic options", SHMIPC_KIND_TOPIC);
+
+	a.more = SHMIPC_ON_NODE | SHMIPC_NO_POOL | SHMIPC_POPULATE;
+	return a;
 }
 
 /* NO_CREATE where only another user's topic is wanted. */
@@ -111,12 +115,7 @@ static int read_seal(const struct shmipc_topic_opts *o)
 /* A private copy of the user's options. */
 int shmipc_topic_opts_read(struct shmipc_topic_opts *o, const struct shmipc_topic_opts *user)
 {
-	static const uint32_t known = SHMIPC_EXCL | SHMIPC_PERSIST | SHMIPC_ON_NODE |
-				      SHMIPC_CHOWN | SHMIPC_CREATE | SHMIPC_NO_CREATE |
-				      SHMIPC_NO_POOL | SHMIPC_POPULATE | SHMIPC_CHGRP |
-				      SHMIPC_OWNED_BY | SHMIPC_OWNED_BY_ANY;
-	uint64_t reserved = 0;
-	size_t i;
+	struct shmipc_access a;
 	int err;
 
 	memset(o, 0, sizeof(*o));
@@ -125,12 +124,10 @@ int shmipc_topic_opts_read(struct shmipc_topic_opts *o, const struct shmipc_topi
 	err = shmipc_sized_read(o, sizeof(*o), user, "topic options");
 	if (err)
 		return err;
-	for (i = 0; i < sizeof(o->reserved1) / sizeof(o->reserved1[0]); i++)
-		reserved |= o->reserved1[i];
-	if (o->flags & ~known || (o->flags & SHMIPC_NO_CREATE && o->flags & SHMIPC_EXCL))
-		return bad_flags(o->flags, "with unknown bits, or EXCL with NO_CREATE");
-	if (reserved)
-		return shmipc_topic_opts_bad("reserved1", reserved, "must be 0");
+	a = access_of(o);
+	err = shmipc_access_check(&a, o->reserved1, sizeof(o->reserved1) / sizeof(o->reserved1[0]));
+	if (err)
+		return err;
 	if (o->publishers > SHMIPC_TOPIC_PUBS_MAX)
 		return shmipc_topic_opts_bad("publishers", o->publishers, "the most is 1024");
 	if (o->subscribers > SHMIPC_TOPIC_SUBS_MAX)
@@ -288,21 +285,11 @@ int shmipc_topic_opts_match(const struct shmipc_segment *seg, const struct shmip
 
 void shmipc_topic_opts_segment(struct shmipc_segment_opts *so, const struct shmipc_topic_opts *o)
 {
-	*so = (struct shmipc_segment_opts){
-		.struct_bytes = sizeof(*so),
-		.kind = SHMIPC_KIND_TOPIC,
-		.flags = o->flags & (SHMIPC_EXCL | SHMIPC_PERSIST | SHMIPC_ON_NODE | SHMIPC_CHOWN |
-				      SHMIPC_POPULATE | SHMIPC_CHGRP | SHMIPC_OWNED_BY |
-				      SHMIPC_OWNED_BY_ANY),
-		.page = o->page,
-		.mode = o->mode,
-		.node = o->node,
-		.uid = o->uid,
-		.gid = o->gid,
-		.owner = o->owner,
-	};
-	if (!(o->flags & SHMIPC_NO_CREATE))
-		so->flags |= SHMIPC_CREATE;
+	struct shmipc_access a = access_of(o);
+
+	shmipc_access_segment(so, &a);
+	so->page = o->page;
+	so->node = o->node;
 }
 
 void shmipc_topic_opts_of(const struct shmipc_segment *seg, struct shmipc_topic_opts *ret)
