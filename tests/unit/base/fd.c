@@ -6,13 +6,21 @@
 #include <sys/resource.h>
 #include "env.h"
 
+static const struct shmipc_segment_opts raw_opts = {
+	.struct_bytes = sizeof(raw_opts), .kind = SHMIPC_KIND_RAW, .bytes = 4096, .flags = SHMIPC_CREATE,
+};
+
 /* Each way to get a descriptor; afterwards 0 to 2 are still free. */
 static int all_of_it(struct other *me, void *arg)
 {
 	struct shmipc_segment_opts o = { .struct_bytes = sizeof(o), .kind = SHMIPC_KIND_SPSC,
 					 .flags = SHMIPC_CREATE };
-	struct shmipc_segment *named, *anon, *again;
+	struct shmipc_segment *named, *anon, *again, *raw;
+	struct shmipc_notifier *notifier;
+	struct shmipc_listener *listener;
+	struct shmipc_deadman *deadman;
 	struct shmipc_channel *ch;
+	struct shmipc_peer *peer;
 	struct shmipc_watch *w;
 	struct shmipc_pub *pub;
 	struct shmipc_sub *sub;
@@ -29,9 +37,19 @@ static int all_of_it(struct other *me, void *arg)
 	CHECK(!shmipc_channel_attach(&ch, named, SHMIPC_ROLE_PRODUCER, NULL));
 	CHECK(!shmipc_pub_open(&pub, "topic", NULL, NULL));
 	CHECK(!shmipc_sub_open(&sub, "topic", NULL, NULL));
+	CHECK(!shmipc_notifier_open(&notifier, "event", NULL));
+	CHECK(!shmipc_listener_open(&listener, "event", NULL, NULL));
+	CHECK(!shmipc_deadman_open(&deadman, "role", NULL));
+	CHECK(!shmipc_segment_open(&raw, "raw", &raw_opts));
+	CHECK(!shmipc_peer_join(&peer, raw, NULL));
 	for (fd = 0; fd < 3; fd++)
 		if (fcntl(fd, F_GETFD) >= 0)
 			return 10 + fd;
+	shmipc_peer_leave(peer);
+	shmipc_segment_close(raw);
+	shmipc_deadman_close(deadman);
+	shmipc_listener_close(listener);
+	shmipc_notifier_close(notifier);
 	shmipc_sub_close(sub);
 	shmipc_pub_close(pub);
 	shmipc_channel_close(ch);
@@ -121,6 +139,65 @@ static int open_reader(int fd)
 	(void)fd;
 	if (!err)
 		shmipc_sub_close(sub);
+	return err;
+}
+
+static int open_notifier(int fd)
+{
+	struct shmipc_notifier *n;
+	int err = shmipc_notifier_open(&n, "event", NULL);
+
+	(void)fd;
+	if (!err)
+		shmipc_notifier_close(n);
+	return err;
+}
+
+/* And wait for a moment. */
+static int open_listener(int fd)
+{
+	struct shmipc_event_got got;
+	struct shmipc_listener *l;
+	int err = shmipc_listener_open(&l, "event", NULL, NULL);
+
+	(void)fd;
+	if (!err) {
+		err = shmipc_listener_wait(l, 0, &got, shmipc_deadline_in(1000000));
+		shmipc_listener_close(l);
+	}
+	return err == -ETIMEDOUT ? 0 : err;
+}
+
+static int open_deadman(int fd)
+{
+	struct shmipc_deadman *d;
+	uint64_t term;
+	int err = shmipc_deadman_open(&d, "role", NULL);
+
+	(void)fd;
+	if (!err) {
+		err = shmipc_deadman_take(d, &term, 0);
+		shmipc_deadman_close(d);
+	}
+	return err;
+}
+
+static int join_and_lock(int fd)
+{
+	struct shmipc_segment *seg;
+	struct shmipc_peer *p;
+	int err = shmipc_segment_open(&seg, "raw", &raw_opts);
+
+	(void)fd;
+	if (err)
+		return err;
+	err = shmipc_peer_join(&p, seg, NULL);
+	if (!err) {
+		err = shmipc_mutex_lock(p, shmipc_segment_data(seg, NULL), 0) ?:
+		      shmipc_mutex_unlock(p, shmipc_segment_data(seg, NULL));
+		shmipc_peer_leave(p);
+	}
+	shmipc_segment_close(seg);
 	return err;
 }
 
@@ -273,7 +350,9 @@ static const struct step {
 	{ "channel_open", open_channel }, { "pub_open", open_pub }, { "sub_open", open_sub },
 	{ "sub_open READ_ONLY", open_reader }, { "watch_open", open_watch }, { "segment_look", look },
 	{ "topic_look", look_at_topic }, { "topic_trim", trim }, { "segment_each", each },
-	{ "discover_each", discover },
+	{ "discover_each", discover }, { "notifier_open", open_notifier },
+	{ "listener_open", open_listener }, { "deadman_open", open_deadman },
+	{ "peer_join", join_and_lock },
 };
 
 /* These need no more descriptors than those above. */

@@ -42,6 +42,55 @@ static int use(void *lib)
 	return 0;
 }
 
+/* Events, a role and a mutex. */
+static int use_locks(void *lib)
+{
+	__typeof__(&shmipc_notifier_open) notifier_open = dlsym(lib, "shmipc_notifier_open");
+	__typeof__(&shmipc_notifier_close) notifier_close = dlsym(lib, "shmipc_notifier_close");
+	__typeof__(&shmipc_listener_open) listener_open = dlsym(lib, "shmipc_listener_open");
+	__typeof__(&shmipc_listener_wait) listener_wait = dlsym(lib, "shmipc_listener_wait");
+	__typeof__(&shmipc_listener_close) listener_close = dlsym(lib, "shmipc_listener_close");
+	__typeof__(&shmipc_deadman_open) deadman_open = dlsym(lib, "shmipc_deadman_open");
+	__typeof__(&shmipc_deadman_take) deadman_take = dlsym(lib, "shmipc_deadman_take");
+	__typeof__(&shmipc_deadman_close) deadman_close = dlsym(lib, "shmipc_deadman_close");
+	__typeof__(&shmipc_segment_open) segment_open = dlsym(lib, "shmipc_segment_open");
+	__typeof__(&shmipc_segment_data) segment_data = dlsym(lib, "shmipc_segment_data");
+	__typeof__(&shmipc_segment_close) segment_close = dlsym(lib, "shmipc_segment_close");
+	__typeof__(&shmipc_peer_join) peer_join = dlsym(lib, "shmipc_peer_join");
+	__typeof__(&shmipc_peer_leave) peer_leave = dlsym(lib, "shmipc_peer_leave");
+	__typeof__(&shmipc_mutex_lock) mutex_lock = dlsym(lib, "shmipc_mutex_lock");
+	__typeof__(&shmipc_mutex_unlock) mutex_unlock = dlsym(lib, "shmipc_mutex_unlock");
+	struct shmipc_segment_opts o = SHMIPC_SEGMENT_OPTS(.kind = SHMIPC_KIND_RAW, .bytes = 4096,
+							   .flags = SHMIPC_CREATE);
+	struct shmipc_event_got got;
+	struct shmipc_notifier *n;
+	struct shmipc_listener *l;
+	struct shmipc_segment *seg;
+	struct shmipc_deadman *d;
+	struct shmipc_peer *p;
+	uint64_t term;
+
+	CHECK(notifier_open && notifier_close && listener_open && listener_wait && listener_close);
+	CHECK(deadman_open && deadman_take && deadman_close && segment_open && segment_data);
+	CHECK(segment_close && peer_join && peer_leave && mutex_lock && mutex_unlock);
+	CHECK(!listener_open(&l, "unload/event", NULL, NULL));
+	CHECK(!notifier_open(&n, "unload/event", NULL));
+	CHECK(!shmipc_notifier_notify(n, 0, 3));	/* inline: nobody sleeps */
+	CHECK(!listener_wait(l, 0, &got, 0) && got.count == 3);
+	notifier_close(n);
+	listener_close(l);
+	CHECK(!deadman_open(&d, "unload/role", NULL));
+	CHECK(!deadman_take(d, &term, 0));
+	deadman_close(d);
+	CHECK(!segment_open(&seg, "unload/raw", &o));
+	CHECK(!peer_join(&p, seg, NULL));
+	CHECK(!mutex_lock(p, segment_data(seg, NULL), 0));
+	CHECK(!mutex_unlock(p, segment_data(seg, NULL)));
+	peer_leave(p);
+	segment_close(seg);
+	return 0;
+}
+
 static uint32_t called;
 
 static void on_message(struct shmipc_sub *sub, const struct shmipc_msg *msg, int err, void *arg)
@@ -102,7 +151,7 @@ static int load_and_unload(struct other *me, void *arg)
 		if (!lib)
 			fprintf(stderr, "# %s\n", dlerror());
 		CHECK(lib);
-		if (use(lib) || use_threads(lib))
+		if (use(lib) || use_locks(lib) || use_threads(lib))
 			return 1;
 		CHECK(!dlclose(lib));
 		/* After the first time, its own resources exist. */

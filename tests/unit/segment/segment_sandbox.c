@@ -104,6 +104,9 @@ FIXTURE_VARIANT(sandbox) {
 
 FIXTURE_VARIANT_ADD(sandbox, ring) { .of = "ring" };
 FIXTURE_VARIANT_ADD(sandbox, topic) { .of = "topic" };
+FIXTURE_VARIANT_ADD(sandbox, event) { .of = "event" };
+FIXTURE_VARIANT_ADD(sandbox, lock) { .of = "lock" };
+FIXTURE_VARIANT_ADD(sandbox, deadman) { .of = "deadman" };
 
 FIXTURE_SETUP(sandbox)
 {
@@ -134,12 +137,97 @@ static int refuse(long nr, int err)
 	       syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &p);
 }
 
-/* One end of either noun. */
+/* What a mutex and a condition protect. */
+struct state {
+	struct shmipc_mutex mutex;
+	struct shmipc_cond cond;
+	uint64_t tokens;
+};
+
+/* One end of any noun. */
 struct end {
 	struct shmipc_channel *ch;
 	struct shmipc_pub *pub;
 	struct shmipc_sub *sub;
+	struct shmipc_notifier *notifier;
+	struct shmipc_listener *listener;
+	uint64_t had;		/* notifications */
+	struct shmipc_deadman *deadman;
+	struct shmipc_segment *seg;
+	struct shmipc_peer *peer;
+	struct state *s;
 };
+
+static int open_state(struct end *e)
+{
+	struct shmipc_segment_opts o = SHMIPC_SEGMENT_OPTS(.flags = SHMIPC_CREATE, .kind = SHMIPC_KIND_RAW,
+							   .bytes = sizeof(*e->s));
+	int err = shmipc_segment_open(&e->seg, NAME, &o);
+
+	if (err)
+		return err;
+	e->s = shmipc_segment_data(e->seg, NULL);
+	return shmipc_peer_join(&e->peer, e->seg, NULL);
+}
+
+static int send_token(struct end *e, uint64_t until)
+{
+	int ret = shmipc_mutex_lock(e->peer, &e->s->mutex, until);
+
+	if (ret)
+		return ret;
+	e->s->tokens++;
+	ret = shmipc_mutex_unlock(e->peer, &e->s->mutex);
+	return ret ? ret : shmipc_cond_signal(e->peer, &e->s->cond);
+}
+
+static int recv_token(struct end *e, uint64_t until)
+{
+	int ret = shmipc_mutex_lock(e->peer, &e->s->mutex, until), err;
+
+	if (ret)
+		return ret;
+	while (!ret && !e->s->tokens)
+		ret = shmipc_cond_wait(e->peer, &e->s->cond, &e->s->mutex, until);
+	if (!ret)
+		e->s->tokens--;
+	err = shmipc_mutex_unlock(e->peer, &e->s->mutex);
+	return ret ? ret : err;
+}
+
+/* Notifications that came together are received one by one. */
+static int recv_event(struct end *e, uint64_t until)
+{
+	struct shmipc_event_got got;
+	int ret = e->had ? 0 : shmipc_listener_wait(e->listener, 0, &got, until);
+
+	if (!ret && !e->had)
+		e->had = got.count;
+	e->had -= !ret;
+	return ret;
+}
+
+/* The sender has a role from the beginning; it releases it once, and its peer takes it. */
+static int open_role(struct end *e, int sends)
+{
+	int err = shmipc_deadman_open(&e->deadman, NAME, NULL);
+	uint64_t term;
+
+	return err || !sends ? err : shmipc_deadman_take(e->deadman, &term, 0);
+}
+
+static int send_role(struct end *e)
+{
+	return shmipc_deadman_holds(e->deadman) == 1 ? shmipc_deadman_release(e->deadman) : 0;
+}
+
+static int recv_role(struct end *e, uint64_t until)
+{
+	uint64_t term;
+
+	return shmipc_deadman_holds(e->deadman) == 1 ? 0 :
+	       shmipc_deadman_take(e->deadman, &term, until);
+}
 
 static int end_open(struct end *e, const char *of, int sends)
 {
@@ -148,6 +236,13 @@ static int end_open(struct end *e, const char *of, int sends)
 	struct shmipc_sub_opts all = SHMIPC_SUB_OPTS(.start = SHMIPC_START_OLDEST);
 
 	memset(e, 0, sizeof(*e));
+	if (!strcmp(of, "lock"))
+		return open_state(e);
+	if (!strcmp(of, "deadman"))
+		return open_role(e, sends);
+	if (!strcmp(of, "event"))
+		return sends ? shmipc_notifier_open(&e->notifier, NAME, NULL) :
+			       shmipc_listener_open(&e->listener, NAME, NULL, NULL);
 	if (!strcmp(of, "ring"))
 		return shmipc_channel_open(&e->ch, NAME, sends ? SHMIPC_ROLE_PRODUCER :
 					   SHMIPC_ROLE_CONSUMER, &o, NULL);
@@ -159,6 +254,12 @@ static int end_send(struct end *e, const void *buf, size_t len)
 {
 	uint64_t soon = shmipc_deadline_in(LONG_NS);
 
+	if (e->notifier)
+		return shmipc_notifier_notify(e->notifier, 0, 1);
+	if (e->peer)
+		return send_token(e, soon);
+	if (e->deadman)
+		return send_role(e);
 	return e->ch ? shmipc_channel_send(e->ch, buf, len, soon) :
 		       shmipc_pub_send(e->pub, buf, len, soon);
 }
@@ -168,6 +269,12 @@ static int end_recv(struct end *e, void *buf, uint64_t ns)
 	uint64_t until = shmipc_deadline_in(ns);
 	size_t len;
 
+	if (e->listener)
+		return recv_event(e, until);
+	if (e->peer)
+		return recv_token(e, until);
+	if (e->deadman)
+		return recv_role(e, until);
 	return e->ch ? shmipc_channel_recv(e->ch, buf, LARGE, &len, until) :
 		       shmipc_sub_recv(e->sub, buf, LARGE, &len, until);
 }
@@ -176,7 +283,11 @@ static uint32_t end_caps(const struct end *e)
 {
 	struct shmipc_segment_info i = SHMIPC_SEGMENT_INFO();
 
-	if (e->ch)
+	if (e->seg)
+		(void)shmipc_segment_get_info(e->seg, &i);
+	else if (e->notifier || e->listener || e->deadman)
+		i.caps = 0;	/* they have no function for that */
+	else if (e->ch)
 		(void)shmipc_channel_get_info(e->ch, &i);
 	else if (e->pub)
 		(void)shmipc_pub_get_info(e->pub, &i);
@@ -190,6 +301,13 @@ static void end_close(struct end *e)
 	shmipc_channel_close(e->ch);
 	shmipc_pub_close(e->pub);
 	shmipc_sub_close(e->sub);
+	shmipc_notifier_close(e->notifier);
+	shmipc_listener_close(e->listener);
+	shmipc_deadman_close(e->deadman);
+	if (e->peer)
+		shmipc_peer_leave(e->peer);
+	if (e->seg)
+		shmipc_segment_close(e->seg);
 }
 
 struct task {
