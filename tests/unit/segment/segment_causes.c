@@ -14,6 +14,8 @@ FIXTURE(cause) {
 	struct env env;
 	struct shmipc_channel *ch, *ch2;
 	struct shmipc_pub *pub;
+	struct shmipc_notifier *notifier;
+	struct shmipc_deadman *deadman;
 };
 
 FIXTURE_VARIANT(cause) {
@@ -22,6 +24,8 @@ FIXTURE_VARIANT(cause) {
 
 FIXTURE_VARIANT_ADD(cause, ring) { .of = "ring" };
 FIXTURE_VARIANT_ADD(cause, topic) { .of = "topic" };
+FIXTURE_VARIANT_ADD(cause, event) { .of = "event" };
+FIXTURE_VARIANT_ADD(cause, deadman) { .of = "deadman" };
 
 FIXTURE_SETUP(cause)
 {
@@ -33,7 +37,15 @@ FIXTURE_TEARDOWN(cause)
 	shmipc_channel_close(self->ch);
 	shmipc_channel_close(self->ch2);
 	shmipc_pub_close(self->pub);
+	shmipc_notifier_close(self->notifier);
+	shmipc_deadman_close(self->deadman);
 	env_remove(self->env.dir);
+}
+
+/* Its size and its node are the user's choice. */
+static int has_memory(const char *of)
+{
+	return !strcmp(of, "ring") || !strcmp(of, "topic");
 }
 
 /* Create one with about @bytes of memory, named; 0 or -errno. */
@@ -48,6 +60,10 @@ static int make(FIXTURE_DATA(cause) *self, const char *of, const char *name, uin
 		t.flags |= SHMIPC_ON_NODE;
 		o.node = t.node = node;
 	}
+	if (!strcmp(of, "event"))
+		return shmipc_notifier_open(&self->notifier, name, NULL);
+	if (!strcmp(of, "deadman"))
+		return shmipc_deadman_open(&self->deadman, name, NULL);
 	if (!strcmp(of, "ring"))
 		return shmipc_channel_open(&self->ch, name, SHMIPC_ROLE_PRODUCER, &o, NULL);
 	return shmipc_pub_open(&self->pub, name, &t, NULL);
@@ -154,6 +170,8 @@ TEST_F(cause, mbind_refused_by_a_sandbox)
 {
 	if (on_qemu())
 		SKIP(return, "emulated system calls do not pass the filter");
+	if (!has_memory(variant->of))
+		SKIP(return, "the user does not choose where it is");
 	ASSERT_EQ(0, refuse(SYS_mbind, EPERM));
 	EXPECT_EQ(-EPERM, make(self, variant->of, NAME, 1 << 20, 0));
 	EXPECT_TRUE(says("mbind", "sandbox"));
@@ -164,6 +182,8 @@ TEST_F(cause, node_that_does_not_exist)
 {
 	if (on_qemu())
 		SKIP(return, "qemu-user has no mbind");
+	if (!has_memory(variant->of))
+		SKIP(return, "the user does not choose where it is");
 	EXPECT_EQ(-EINVAL, make(self, variant->of, NAME, 1 << 20, 1000));
 	EXPECT_TRUE(says("mbind", "NUMA node"));
 }
@@ -173,6 +193,8 @@ TEST_F(cause, limit_of_file_size)
 {
 	struct rlimit l = { 65536, 65536 };
 
+	if (!has_memory(variant->of))
+		SKIP(return, "it is smaller");
 	ASSERT_EQ(0, setrlimit(RLIMIT_FSIZE, &l));
 	EXPECT_EQ(-EFBIG, make(self, variant->of, NAME, 8 << 20, -1));
 	EXPECT_TRUE(says("RLIMIT_FSIZE", "EFBIG"));
@@ -184,11 +206,27 @@ TEST_F(cause, limit_of_addresses)
 
 	if (on_qemu() || getenv("SHMIPC_TEST_SANITIZER"))
 		SKIP(return, "an emulator or a sanitizer maps memory of its own");
+	if (!has_memory(variant->of))
+		SKIP(return, "it is smaller");
 	ASSERT_EQ(0, setrlimit(RLIMIT_AS, &l));
 	EXPECT_EQ(-ENOMEM, make(self, variant->of, NAME, 1u << 30, -1));
 	EXPECT_NE(NULL, strstr(shmipc_error_text(), "RLIMIT_AS"));
 	EXPECT_NE(NULL, strstr(shmipc_error_text(), "mmap"));
 	EXPECT_EQ(0, make(self, variant->of, NAME, 1 << 20, -1)) TH_LOG("%s", shmipc_error_text());
+}
+
+static int gone(FIXTURE_DATA(cause) *self)
+{
+	shmipc_channel_close(self->ch);
+	shmipc_channel_close(self->ch2);
+	shmipc_pub_close(self->pub);
+	shmipc_notifier_close(self->notifier);
+	shmipc_deadman_close(self->deadman);
+	self->ch = self->ch2 = NULL;
+	self->pub = NULL;
+	self->notifier = NULL;
+	self->deadman = NULL;
+	return env_count(self->env.dir) == 0;
 }
 
 /* Out of descriptors at each step: nothing leaks, and it is named each time. */
@@ -210,10 +248,7 @@ TEST_F(cause, limit_of_descriptors)
 	EXPECT_EQ(0, ret);
 	l.rlim_cur = l.rlim_max;
 	(void)setrlimit(RLIMIT_NOFILE, &l);
-	shmipc_channel_close(self->ch);
-	shmipc_pub_close(self->pub);
-	self->ch = NULL;
-	self->pub = NULL;
+	(void)gone(self);
 	EXPECT_EQ(fds, env_count("/proc/self/fd"));
 }
 
@@ -232,13 +267,33 @@ static int become_nobody(void)
 	return !getuid() && (setgid(65534) || setuid(65534));
 }
 
+static int talk_of_events(FIXTURE_DATA(cause) *self)
+{
+	struct shmipc_event_got got;
+	struct shmipc_listener *l;
+	int ret = shmipc_listener_open(&l, NAME, NULL, NULL);
+
+	if (ret)
+		return ret;
+	ret = shmipc_notifier_notify(self->notifier, 0, 1);
+	if (!ret)
+		ret = shmipc_listener_wait(l, 0, &got, 0);
+	shmipc_listener_close(l);
+	return ret;
+}
+
 static int talk(FIXTURE_DATA(cause) *self, const char *of)
 {
 	struct shmipc_sub *sub;
 	char buf[16];
+	uint64_t term;
 	size_t len;
 	int ret;
 
+	if (!strcmp(of, "event"))
+		return talk_of_events(self);
+	if (!strcmp(of, "deadman"))
+		return shmipc_deadman_take(self->deadman, &term, 0);
 	if (!strcmp(of, "ring")) {
 		ret = shmipc_channel_open(&self->ch2, NAME, SHMIPC_ROLE_CONSUMER, NULL, NULL);
 		if (!ret)
@@ -253,16 +308,6 @@ static int talk(FIXTURE_DATA(cause) *self, const char *of)
 		ret = shmipc_sub_recv(sub, buf, sizeof(buf), &len, 0);
 	shmipc_sub_close(sub);
 	return ret;
-}
-
-static int gone(FIXTURE_DATA(cause) *self)
-{
-	shmipc_channel_close(self->ch);
-	shmipc_channel_close(self->ch2);
-	shmipc_pub_close(self->pub);
-	self->ch = self->ch2 = NULL;
-	self->pub = NULL;
-	return env_count(self->env.dir) == 0;
 }
 
 static void try_without_proc(struct __test_metadata *_metadata, FIXTURE_DATA(cause) *self,
