@@ -40,12 +40,6 @@ enum shmipc_peer_state shmipc_table_state(struct shmipc_segment *seg, uint32_t s
 	return SHMIPC_PEER_ATTACHED;
 }
 
-/* Taken by a peer whose death the kernel would have marked: no need to ask. */
-static bool word_is_sure(uint32_t word)
-{
-	return shmipc_word_attached(word) && (word & SHMIPC_PEER_TID_MASK) != SHMIPC_PEER_NO_KEEPER;
-}
-
 /* Lock the first free slot in [@from, @to): of those whose words say free, or of all. */
 static int try_slots(struct shmipc_segment *seg, uint32_t from, uint32_t to, bool all,
 		     uint32_t *ret_slot)
@@ -54,7 +48,7 @@ static int try_slots(struct shmipc_segment *seg, uint32_t from, uint32_t to, boo
 	int ret;
 
 	for (slot = from; slot < to; slot++) {
-		if (!all && word_is_sure(shmipc_load_relaxed(&shmipc_segment_slot(seg, slot)->word)))
+		if (!all && shmipc_word_is_sure(shmipc_load_relaxed(&shmipc_segment_slot(seg, slot)->word)))
 			continue;
 		ret = seg->be->locks->lock(seg, slot);
 		if (ret != -EBUSY) {

@@ -18,6 +18,12 @@ static inline bool shmipc_word_attached(uint32_t word)
 	return word & SHMIPC_PEER_TID_MASK && !(word & SHMIPC_PEER_DEAD);
 }
 
+/* Taken by a peer whose death the kernel would have marked: no need to ask, if it told the truth. */
+static inline bool shmipc_word_is_sure(uint32_t word)
+{
+	return shmipc_word_attached(word) && (word & SHMIPC_PEER_TID_MASK) != SHMIPC_PEER_NO_KEEPER;
+}
+
 /* table.c */
 int shmipc_table_take(struct shmipc_end *e, enum shmipc_role role, uint32_t from, uint32_t to);
 void shmipc_table_leave(struct shmipc_end *e);

@@ -75,7 +75,7 @@ static int use_locks(void *lib)
 	CHECK(segment_close && peer_join && peer_leave && mutex_lock && mutex_unlock);
 	CHECK(!listener_open(&l, "unload/event", NULL, NULL));
 	CHECK(!notifier_open(&n, "unload/event", NULL));
-	CHECK(!shmipc_notifier_notify(n, 0, 3));	/* inline: nobody sleeps */
+	CHECK(!shmipc_notifier_notify(n, 0, 3));	/* inline, as there is no sleeper */
 	CHECK(!listener_wait(l, 0, &got, 0) && got.count == 3);
 	notifier_close(n);
 	listener_close(l);
