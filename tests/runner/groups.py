@@ -37,10 +37,11 @@ QEMU_LACKS.update({"topic" + part: "qemu-user trips over processes with threads 
                                 "_signals", "_start", "_thread", "_wants")})
 # Data races are possible where threads or processes meet; the others run under asan.
 CONCURRENT = r"(?:bcast|channel|cond|copier|deadman|discover|event|fork|mutex|peer|spsc|tlog|topic|wait|watch)"
+# Lines are enough for a report of a sanitizer; to write more takes a quarter of a build's time.
 SANITIZE = {
     # gcc 12 sees uninitialized variables in what sanitizers add.
-    "asan": "-O1 -Wno-maybe-uninitialized -fsanitize=address,undefined -fno-sanitize-recover=all",
-    "tsan": "-O1 -Wno-maybe-uninitialized -fsanitize=thread",
+    "asan": "-O1 -g1 -Wno-maybe-uninitialized -fsanitize=address,undefined -fno-sanitize-recover=all",
+    "tsan": "-O1 -g1 -Wno-maybe-uninitialized -fsanitize=thread",
 }
 # They have deadlines of a second or two, and trace all there is.
 ALONE = ("trace",)
@@ -79,10 +80,10 @@ def builds(full):
     raced = programs if full else concurrent
     table = {
         "gcc": make("gcc", "CC=gcc", "all", "tests", "examples"),
-        "clang": make("clang", "CC=clang", "all", "tests", "examples"),
+        "clang": make("clang", "CC=clang", "EXTRA_CFLAGS=-g0", "all", "tests", "examples"),
         "asan": sanitizer("asan", ["lib"] + paths(*(programs(k, asan) for k in ("unit", "stress", "fuzz")))),
         "tsan": sanitizer("tsan", ["lib"] + paths(*(raced(k, tsan) for k in ("unit", "stress", "fuzz")))),
-        "aarch64": make("aarch64", "CC=%sgcc" % ARM, "lib",
+        "aarch64": make("aarch64", "CC=%sgcc" % ARM, "EXTRA_CFLAGS=-g0", "lib",
                         *paths(programs("unit", arm), programs("stress", arm))),
     }
     return {key: Case(key, argv, 1200, cpus=CPUS) for key, argv in table.items()}
