@@ -114,6 +114,13 @@ uint64_t stream_slice(const struct stream *s)
 	return slice(s, SLICE_NS);
 }
 
+static int attends(struct stream *s)
+{
+	if (!s->attends)
+		s->attends = tool_attend(s->out_fd) ? 1 : -1;
+	return s->attends > 0;
+}
+
 uint64_t stream_long_slice(struct stream *s)
 {
 	uint64_t now = tool_now_ns();
@@ -121,7 +128,7 @@ uint64_t stream_long_slice(struct stream *s)
 	/* After some traffic it looks for the name once more. */
 	if (s->name_due)
 		return slice(s, s->name_look_ns > now ? s->name_look_ns - now : 1);
-	return slice(s, !s->progress.on && stream_attend(s) ? SHMIPC_FOREVER : SLICE_NS);
+	return slice(s, !s->progress.on && attends(s) ? SHMIPC_FOREVER : SLICE_NS);
 }
 
 void stream_tell(json_t *obj, const char *key, const char *words, uint64_t v)

@@ -65,7 +65,7 @@ struct stream {
 	uint64_t idle_mark;	/* the mark of stream_idle() at that time */
 	int out_fd;		/* checked while idle: has its reader closed it? -1: none */
 	const char *out_name;
-	int attends;		/* stream_attend(): 0 not asked for yet, 1 yes, -1 it cannot */
+	int attends;		/* tool_attend(): 0 not asked for yet, 1 yes, -1 it cannot */
 	int noted;		/* ring_note_alone() was here */
 	int no_drain;		/* send: do not wait until all is taken */
 	struct progress progress;
@@ -91,10 +91,9 @@ int stream_idle(struct stream *s, uint64_t mark, const char *waiting_for);
 uint64_t stream_slice(const struct stream *s);
 /*
  * The same for a receiver, which may sleep for long: it costs nothing while nothing
- * comes. attend.c: a signal or a closed output interrupts the sleep. 0: it does not.
+ * comes. A signal or a closed output interrupts the sleep.
  */
 uint64_t stream_long_slice(struct stream *s);
-int stream_attend(struct stream *s);
 
 /* To be called now and then: says once that the name of what it is attached to was removed. */
 void stream_note_unnamed(struct stream *s);

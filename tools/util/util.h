@@ -58,6 +58,12 @@ extern volatile sig_atomic_t tool_nags;
 void tool_nag(void);
 void tool_nag_end(void);
 
+/*
+ * attend.c: from now on, a signal for tool_stop and a closed reader of @out_fd (-1: none)
+ * interrupt the sleeps of the calling thread, the only one. 0: that is not possible.
+ */
+int tool_attend(int out_fd);
+
 /* Store INT, TERM and HUP in tool_stop; let write() to a closed pipe return an error. */
 void tool_catch_signals(void);
 

@@ -12,8 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/stat.h>
-#include "stream.h"
-#include "../util/util.h"
+#include "util.h"
 
 static void on_alarm(int sig)
 {
@@ -48,21 +47,17 @@ static int start_watch(int fd)
 	return ret;
 }
 
-int stream_attend(struct stream *s)
+int tool_attend(int out_fd)
 {
 	struct sigaction sa = { .sa_handler = on_alarm };
 	struct stat st;
 
-	if (s->attends)
-		return s->attends > 0;
-	s->attends = -1;
 	sigemptyset(&sa.sa_mask);
 	if (sigaction(SIGALRM, &sa, NULL))
 		return 0;
-	if (s->out_fd >= 0 && !fstat(s->out_fd, &st) &&
-	    (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode)) && start_watch(s->out_fd))
+	if (out_fd >= 0 && !fstat(out_fd, &st) && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode)) &&
+	    start_watch(out_fd))
 		return 0;
 	tool_nags = 1;
-	s->attends = 1;
 	return 1;
 }
