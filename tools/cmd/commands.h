@@ -23,6 +23,8 @@ extern const struct command cmd_gc;
 extern const struct command cmd_doctor;
 extern const struct command cmd_trace;
 extern const struct command cmd_bench;
+extern const struct command cmd_event;
+extern const struct command cmd_deadman;
 extern const struct command cmd_completion;
 
 #endif /* TOOLS_CMD_COMMANDS_H */

@@ -14,6 +14,7 @@
 #include "commands.h"
 #include "../opts/opts.h"
 #include "../util/util.h"
+#include "../view/view.h"
 
 static const char bash_script[] =
 	"# bash completion of shmipc; load it with: source <(shmipc completion bash)\n"
@@ -76,10 +77,8 @@ static void offer_commands(const char *cur)
 
 static int offer_name(const char *name, int err, const struct shmipc_segment_stat *st, void *arg)
 {
-	static const char *const kinds[] = { "segment", "ring", "broadcast ring", "topic" };
-	uint32_t kind = err ? 0 : st->info.kind;
-
-	offer(arg, "", name, kinds[kind < sizeof(kinds) / sizeof(kinds[0]) ? kind : 0]);
+	offer(arg, "", name, err || st->info.kind == SHMIPC_KIND_RAW ? "segment" :
+	      kind_word(st->info.kind));
 	return 0;
 }
 
@@ -154,11 +153,17 @@ static void offer_arguments(const struct command *command, int nth, const char *
 {
 	static const uint32_t kinds[] = {
 		[ARGS_RING] = SHMIPC_KIND_SPSC, [ARGS_TOPIC] = SHMIPC_KIND_TOPIC,
-		[ARGS_SEGMENT] = SHMIPC_KIND_ANY,
+		[ARGS_SEGMENT] = SHMIPC_KIND_ANY, [ARGS_EVENT] = SHMIPC_KIND_EVENT,
+		[ARGS_DEADMAN] = SHMIPC_KIND_DEADMAN,
 	};
 	size_t i;
 
 	if (nth >= command->max_args)
+		return;
+	for (i = 0; !nth && command->verbs && command->verbs[i]; i++)
+		offer(cur, "", command->verbs[i], command->brief);
+	/* After a verb there is one name, and then what is not one. */
+	if (command->verbs && nth != 1)
 		return;
 	for (i = 0; command->arg_words && command->arg_words[i]; i++)
 		offer(cur, "", command->arg_words[i], command->brief);

@@ -10,7 +10,7 @@
 #include "commands.h"
 #include "../util/json.h"
 #include "../opts/values.h"
-#include "../view/topic.h"
+#include "../view/more.h"
 #include "../util/util.h"
 #include "../view/view.h"
 
@@ -31,8 +31,7 @@ static const struct opt_group groups[] = {
 
 #define ROW	"%-24s %-6s %9s %9s %7s %9s %-11s %-12s %s\n"
 
-/* @topic: NULL if it is not a topic, or has just been removed. */
-static void print_row(const struct shmipc_segment_stat *st, const struct shmipc_topic_stat *topic)
+static void print_row(const struct shmipc_segment_stat *st, const struct view_more *more)
 {
 	char size[TEXT_BYTES], memory[TEXT_BYTES], page[TEXT_BYTES], peers[TEXT_BYTES], mode[8];
 	char user[TEXT_BYTES];
@@ -42,12 +41,7 @@ static void print_row(const struct shmipc_segment_stat *st, const struct shmipc_
 		snprintf(page, sizeof(page), "4K+2M");
 	else
 		format_bytes(st->info.page_got, page);
-	if (topic)
-		snprintf(peers, sizeof(peers), "%" PRIu32 ">%" PRIu32, topic_pubs(topic),
-			 topic_subs(topic));
-	else
-		snprintf(peers, sizeof(peers), "%" PRIu32 "/%" PRIu32, view_attached(st),
-			 st->info.peers);
+	view_more_peers(st, more, peers);
 	snprintf(mode, sizeof(mode), "%04o", st->info.mode & 07777);
 	printf(ROW, st->info.name, kind_word(st->info.kind),
 	       format_bytes(st->info.data_bytes, size),
@@ -121,22 +115,20 @@ static int check_patterns(const struct opts_args *args, const struct view_names 
 
 static void print_one(const struct ls_opts *o, const char *name, const struct shmipc_segment_stat *st)
 {
-	int is_topic = st->info.kind == SHMIPC_KIND_TOPIC;
-	struct shmipc_topic_stat topic;
+	struct view_more more;
 	json_t *obj;
 
-	if (is_topic && view_topic_look(name, &topic))
-		is_topic = 0;
+	/* It may have just been removed: then the segment is all that is known. */
+	(void)view_more_look(name, st, &more);
 	if (o->json) {
 		obj = view_json(st);
-		if (obj && is_topic)
-			topic_add_row(obj, &topic);
+		if (obj)
+			view_more_add_row(obj, &more);
 		json_line(stdout, obj);
 	} else {
-		print_row(st, is_topic ? &topic : NULL);
+		print_row(st, &more);
 	}
-	if (is_topic)
-		view_topic_done(&topic);
+	view_more_done(&more);
 }
 
 static int run_ls(int argc, char **argv)
@@ -184,7 +176,8 @@ const struct command cmd_ls = {
 	"Lists the segments. State: in use; persistent (no process is attached, and it stays); "
 	"leftover (its processes were killed; shmipc gc removes it). Size: what its data can grow "
 	"to; memory: what the whole segment takes now. Page: 4K+2M if a topic has grown into huge pages. Peers: how many are "
-	"attached / the most there can be; of topics publishers > subscribers.\n\n"
+	"attached / the most there can be; of topics publishers > subscribers, of events notifiers > "
+	"listeners; of a role the process that holds it.\n\n"
 	PATTERNS_TEXT,
 	.groups = groups, .run = run_ls,
 };

@@ -3,12 +3,11 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <time.h>
 #include "commands.h"
 #include "../util/json.h"
 #include "../opts/values.h"
 #include "../view/death.h"
-#include "../view/topic.h"
+#include "../view/more.h"
 #include "../util/util.h"
 #include "../view/view.h"
 
@@ -38,15 +37,6 @@ static int is_ring(const struct shmipc_segment_stat *st)
 static uint64_t minus(uint64_t a, uint64_t b)
 {
 	return a > b ? a - b : 0;
-}
-
-static void when(uint64_t ns, char text[TEXT_BYTES])
-{
-	time_t t = (time_t)(ns / NS_PER_S);
-	struct tm tm;
-
-	if (!localtime_r(&t, &tm) || !strftime(text, TEXT_BYTES, "%Y-%m-%d %H:%M:%S", &tm))
-		snprintf(text, TEXT_BYTES, "%" PRIu64, ns);
 }
 
 static void id_text(const uint8_t id[16], char text[33])
@@ -105,7 +95,7 @@ static void add_deaths(json_t *obj, const struct shmipc_deaths *d)
 						     json_u64(d->lost), "receipts", list));
 }
 
-static void print_json(const struct shmipc_segment_stat *st, const struct shmipc_topic_stat *topic,
+static void print_json(const struct shmipc_segment_stat *st, const struct view_more *more,
 		       const struct shmipc_deaths *deaths)
 {
 	json_t *obj = view_json(st);
@@ -126,8 +116,7 @@ static void print_json(const struct shmipc_segment_stat *st, const struct shmipc
 		add(obj, "used_bytes", minus(st->tail_pos, st->head_pos));
 		add(obj, "backlog", minus(st->tail_seq, st->head_seq));
 	}
-	if (topic)
-		topic_add_all(obj, topic);
+	view_more_add_all(obj, more);
 	add_lists(obj, st);
 	add_deaths(obj, deaths);
 	json_line(stdout, obj);
@@ -163,7 +152,7 @@ static void print_segment(const struct shmipc_segment_stat *st)
 		printf(", asked for %" PRId32 "\n", info->node_asked);
 	printf("owner     %s, group %s, mode %04o\n", user_name(info->uid, a),
 	       group_name(info->gid, b), info->mode & 07777);
-	when(info->created_ns, a);
+	view_when(info->created_ns, a);
 	printf("created   %s\n", a);
 	printf("backend   %s:", info->backend ? info->backend : "unknown");
 	for (i = 0; (word = cap_word(info->caps, i)); i++)
@@ -195,9 +184,9 @@ static void print_peers(const struct shmipc_segment_stat *st)
 	       st->info.peers);
 	for (i = 0; i < st->npeers; i++) {
 		p = &st->peer[i];
-		when(p->since_ns, since);
+		view_when(p->since_ns, since);
 		printf("  slot %-3" PRIu32 " %-9s %-9s pid %-8" PRIu32 " %-16s since %s\n", p->slot,
-		       role_word(p->role), peer_state_word(p->state), p->pid,
+		       end_word(st->info.kind, p->role), peer_state_word(p->state), p->pid,
 		       clean_text(p->comm, sizeof(p->comm), comm, sizeof(comm)), since);
 	}
 }
@@ -215,7 +204,7 @@ static void print_deaths(const struct shmipc_deaths *ds)
 	for (; i < ds->ndeaths; i++) {
 		const struct shmipc_death_info *d = &ds->death[i];
 
-		when(d->at_ns, at);
+		view_when(d->at_ns, at);
 		death_where(d, where);
 		printf("  slot %-3" PRIu32 " %-9s pid %-8" PRIu32 " %-16s %s: %s%s%s, user %s\n", d->slot,
 		       role_word(d->role), d->pid,
@@ -224,40 +213,21 @@ static void print_deaths(const struct shmipc_deaths *ds)
 	}
 }
 
-static void print_text(const struct shmipc_segment_stat *st, const struct shmipc_topic_stat *topic,
+static void print_text(const struct shmipc_segment_stat *st, const struct view_more *more,
 		       const struct shmipc_deaths *deaths)
 {
 	print_segment(st);
 	if (is_ring(st))
 		print_ring(st);
-	if (topic) {
-		topic_print(topic);
-		topic_print_ends(topic);
-	} else {
+	if (!view_more_print(more))
 		print_peers(st);
-	}
 	if (deaths)
 		print_deaths(deaths);
 }
 
-/* What a topic has besides; *@ret_topic NULL: it is not a topic. */
-static int look_at_topic(const char *name, const struct shmipc_segment_stat *st,
-			 struct shmipc_topic_stat *topic, struct shmipc_topic_stat **ret_topic)
-{
-	int err;
-
-	*ret_topic = NULL;
-	if (st->info.kind != SHMIPC_KIND_TOPIC)
-		return 0;
-	err = view_topic_look(name, topic);
-	if (!err)
-		*ret_topic = topic;
-	return err;
-}
-
 /* Everything besides @st, and print it. */
 static int tell(const char *name, const struct shmipc_segment_stat *st,
-		const struct shmipc_topic_stat *topic, int json)
+		const struct view_more *more, int json)
 {
 	struct shmipc_deaths deaths;
 	int err = death_receipts(name, 0, &deaths);
@@ -267,17 +237,17 @@ static int tell(const char *name, const struct shmipc_segment_stat *st,
 		return err;
 	}
 	if (json)
-		print_json(st, topic, err ? NULL : &deaths);
+		print_json(st, more, err ? NULL : &deaths);
 	else
-		print_text(st, topic, err ? NULL : &deaths);
+		print_text(st, more, err ? NULL : &deaths);
 	death_done(&deaths);
 	return 0;
 }
 
 static int run_stat(int argc, char **argv)
 {
-	struct shmipc_topic_stat topic, *is_topic;
 	struct shmipc_segment_stat st;
+	struct view_more more;
 	const char *name;
 	struct stat_opts o = { .json = 0 };
 	struct opts_args args;
@@ -288,15 +258,14 @@ static int run_stat(int argc, char **argv)
 	err = view_look(name, &st);
 	if (err)
 		return view_error_look("stat", name, err);
-	err = look_at_topic(name, &st, &topic, &is_topic);
+	err = view_more_look(name, &st, &more);
 	if (err)
 		tool_error_lib("stat", name, err);
-	else if (is_topic && !topic.tail && !o.json)
+	else if (more.kind == SHMIPC_KIND_TOPIC && !more.u.topic.tail && !o.json)
 		view_note_nobody(name);
 	if (!err)
-		err = tell(name, &st, is_topic, o.json);
-	if (is_topic)
-		view_topic_done(is_topic);
+		err = tell(name, &st, &more, o.json);
+	view_more_done(&more);
 	view_done(&st);
 	return err ? RC_FAIL : tool_flush();
 }

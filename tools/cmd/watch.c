@@ -91,7 +91,7 @@ static void print_text(const struct shmipc_event *e, const char *name)
 	else if (!is_end(e))
 		printf("%s", kind_word(e->kind));
 	else
-		printf("%-8s pid %" PRIu32 " %s", role_word(e->end.role), e->end.pid,
+		printf("%-8s pid %" PRIu32 " %s", end_word(e->kind, e->end.role), e->end.pid,
 		       clean_text(e->end.comm, sizeof(e->end.comm), comm, sizeof(comm)));
 	if (e->missed)
 		printf("; %" PRIu64 " before it came and went without being seen", e->missed);

@@ -222,6 +222,31 @@ static void check_count(const struct opts_args *args)
 		opts_refuse("\"%s\" is one argument too many", args->text[current->max_args]);
 }
 
+/* The first argument says what to do, and which options that may have; those @given are marked. */
+static void check_verb(struct opts_args *args, const char given[OPTS_MAX])
+{
+	const char *nearest;
+	const struct opt *opt;
+	struct opts_iter it;
+	uint32_t n = 0;
+
+	args->verb = 0;
+	while (current->verbs[n])
+		n++;
+	while (args->verb < n && strcmp(args->text[0], current->verbs[args->verb]))
+		args->verb++;
+	if (args->verb == n) {
+		nearest = opts_nearest(args->text[0], current->verbs, n);
+		opts_refuse("\"%s\" is not something that %s does%s%s%s", args->text[0], current->name,
+			    nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
+	}
+	opts_iter_init(&it, current);
+	for (n = 0; (opt = opts_iter_next(&it)) && !it.at_help; n++)
+		if (given[n] && it.group->verbs && !(it.group->verbs >> args->verb & 1))
+			opts_refuse("--%s is not an option of %s %s", opt->name, current->name,
+				    args->text[0]);
+}
+
 void opts_parse(const struct command *command, int argc, char **argv, void *values,
 		struct opts_args *args)
 {
@@ -229,6 +254,7 @@ void opts_parse(const struct command *command, int argc, char **argv, void *valu
 	const struct opt *opts[OPTS_MAX];
 	struct option longs[OPTS_MAX];
 	size_t at[OPTS_MAX], i;
+	char given[OPTS_MAX] = "";
 	int key;
 
 	current = command;
@@ -244,10 +270,13 @@ void opts_parse(const struct command *command, int argc, char **argv, void *valu
 			refuse_key(key, opts, argv[optind - 1]);
 		i = place(key, opts);
 		opts[i]->take(opts[i], optarg, to + at[i]);
+		given[i] = 1;
 	}
 	args->n = argc - optind;
 	args->text = argv + optind;
 	check_count(args);
+	if (command->verbs)
+		check_verb(args, given);
 }
 
 const char *opts_name(const struct opts_args *args, int i)

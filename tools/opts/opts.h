@@ -38,10 +38,11 @@ struct opt_group {
 	const char *title;		/* above them in --help */
 	const struct opt *opts;		/* NULL ends the list of groups */
 	size_t at;			/* where their struct is in that of the command */
+	uint32_t verbs;			/* only with these, a bit for each; 0: with all */
 };
 
 /* What the arguments of a command name; for completion. */
-enum args_of { ARGS_NONE, ARGS_RING, ARGS_TOPIC, ARGS_SEGMENT, ARGS_COMMAND };
+enum args_of { ARGS_NONE, ARGS_RING, ARGS_TOPIC, ARGS_SEGMENT, ARGS_COMMAND, ARGS_EVENT, ARGS_DEADMAN };
 
 struct command {
 	const char *name;
@@ -49,6 +50,7 @@ struct command {
 	const char *args;		/* "NAME", "[PATTERN]...", "" */
 	enum args_of args_of;
 	const char *const *arg_words;	/* an argument is one of these; NULL: it is not */
+	const char *const *verbs;	/* the first argument is one of these; NULL: it is not */
 	int min_args;
 	int max_args;
 	const char *about;		/* each line is wrapped, unless it begins with a blank */
@@ -61,6 +63,7 @@ struct command {
 struct opts_args {
 	int n;
 	char **text;
+	uint32_t verb;			/* the place of the first one in the command's verbs */
 };
 
 /**

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* opts.c - options that send, recv, pub and sub share */
+/* opts.c - options that commands share */
 #include <grp.h>
 #include <pwd.h>
 #include <stdlib.h>
@@ -16,7 +16,7 @@ static void take_wait(const struct opt *opt, const char *text, void *to)
 	*(uint64_t *)to = spins[opt_word(opt, text, NULL)];
 }
 
-static void take_timeout(const struct opt *opt, const char *text, void *to)
+void take_timeout(const struct opt *opt, const char *text, void *to)
 {
 	if (!strcmp(text, "never"))
 		*(uint64_t *)to = SHMIPC_FOREVER;
@@ -51,6 +51,10 @@ static void take_group(const struct opt *opt, const char *text, void *to)
 	group->given = 1;
 }
 
+#define OWNED_BY_HELP								\
+	"join only what USER has created, and create nothing for another USER; any: any user's; " \
+	"without this what you or root have created, or one to whom your --mode gives both rights"
+
 static const char *const waits[] = { "spin", "block", "auto", NULL };
 
 const struct opt stream_options[] = {
@@ -66,10 +70,7 @@ const struct opt stream_options[] = {
 	{ .name = "quiet", .letter = 'q', .take = take_flag,
 	  .at = offsetof(struct stream_opts, quiet), .help = "no progress, no summary, and no note that nobody is at the other end" },
 	{ .name = "owned-by", .arg = "USER|any", .take = take_user,
-	  .at = offsetof(struct stream_opts, owned_by),
-	  .help = "join only what USER has created, and create nothing for another USER; any: "
-		  "any user's; without this what you or root have created, "
-		  "or one to whom your --mode gives both rights" },
+	  .at = offsetof(struct stream_opts, owned_by), .help = OWNED_BY_HELP },
 	{ .name = NULL },
 };
 
@@ -121,6 +122,26 @@ const struct opt create_options[] = {
 	  .help = "the segment stays when the last peer leaves" },
 	{ .name = NULL },
 };
+
+const struct opt access_options[] = {
+	{ .name = "mode", .arg = "OCTAL", .library = "600", .take = take_mode,
+	  .at = offsetof(struct access_opts, mode),
+	  .help = "permission bits; 660 to share it with a group" },
+	{ .name = "chgrp", .arg = "GROUP", .take = take_group,
+	  .at = offsetof(struct access_opts, group),
+	  .help = "group that it belongs to; you must be a member" },
+	{ .name = "owned-by", .arg = "USER|any", .take = take_user,
+	  .at = offsetof(struct access_opts, owned_by), .help = OWNED_BY_HELP },
+	{ .name = "persist", .take = take_flag, .at = offsetof(struct access_opts, persist),
+	  .help = "it stays when no process has it open any more" },
+	{ .name = NULL },
+};
+
+uint32_t access_flags(const struct access_opts *o)
+{
+	return o->owned_by.flags | (o->group.given ? SHMIPC_CHGRP : 0) |
+	       (o->persist ? SHMIPC_PERSIST : 0);
+}
 
 const struct opt ring_options[] = {
 	{ .name = "ring", .letter = 'r', .arg = "BYTES", .library = "1M", .take = take_size,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* opts.h - options that send, recv, pub and sub share */
+/* opts.h - options that commands share: those that send and receive, and all that create */
 #ifndef TOOLS_STREAM_OPTS_H
 #define TOOLS_STREAM_OPTS_H
 
@@ -38,6 +38,21 @@ struct create_opts {
 	struct numa_node numa;
 	int persist;
 };
+
+/* What has no data of its own: events, roles, locks. */
+struct access_opts {
+	struct owned_by owned_by;
+	uint32_t mode;
+	struct owner_group group;
+	int persist;
+};
+
+/* Flags of struct shmipc_segment_opts. */
+uint32_t access_flags(const struct access_opts *o);
+
+/* The same members of a noun's options; @o: struct access_opts. */
+#define ACCESS_OF(o)									\
+	.flags = access_flags(o), .mode = (o)->mode, .gid = (o)->group.gid, .owner = (o)->owned_by.owner
 
 /* A ring, too. */
 struct ring_opts {
@@ -84,9 +99,13 @@ struct input_opts {
 
 extern const struct opt stream_options[];
 extern const struct opt create_options[];
+extern const struct opt access_options[];
 extern const struct opt ring_options[];
 extern const struct opt topic_options[];
 extern const struct opt input_options[];
+
+/* Seconds, or "never". */
+void take_timeout(const struct opt *opt, const char *text, void *to);
 
 /* For --help. */
 #define CREATE_TITLE(what)							\

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 /* view.c - a segment in words */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include "../util/json.h"
 #include "../util/util.h"
 #include "view.h"
@@ -31,6 +33,17 @@ const char *role_word(uint32_t role)
 					     "member" };
 
 	return word(words, COUNT(words), role);
+}
+
+const char *end_word(uint32_t kind, uint32_t role)
+{
+	if (kind == SHMIPC_KIND_EVENT && role == SHMIPC_ROLE_PRODUCER)
+		return "notifier";
+	if (kind == SHMIPC_KIND_EVENT && role == SHMIPC_ROLE_READER)
+		return "listener";
+	if (kind == SHMIPC_KIND_DEADMAN && role == SHMIPC_ROLE_PRODUCER)
+		return "holder";
+	return role_word(role);
 }
 
 const char *policy_word(uint32_t policy)
@@ -74,6 +87,15 @@ const char *cap_word(uint32_t caps, unsigned int n)
 		if (caps & words[i].bit && !n--)
 			return words[i].word;
 	return NULL;
+}
+
+void view_when(uint64_t ns, char text[32])
+{
+	time_t t = (time_t)(ns / NS_PER_S);
+	struct tm tm;
+
+	if (!localtime_r(&t, &tm) || !strftime(text, TEXT_BYTES, "%Y-%m-%d %H:%M:%S", &tm))
+		snprintf(text, TEXT_BYTES, "%" PRIu64, ns);
 }
 
 int view_look(const char *name, struct shmipc_segment_stat *st)

@@ -11,8 +11,14 @@ const char *role_word(uint32_t role);
 const char *policy_word(uint32_t policy);
 const char *peer_state_word(uint32_t state);
 
+/* The same for people, by the kind: "notifier", "listener", "holder". */
+const char *end_word(uint32_t kind, uint32_t role);
+
 /* "in use", "persistent" (and no process attached) or "leftover". */
 const char *segment_state_word(const struct shmipc_segment_stat *st);
+
+/* A time since 1970, "2026-11-30 12:00:00"; @text: TEXT_BYTES. */
+void view_when(uint64_t ns, char text[32]);
 
 /* Capabilities, one after the other; NULL after the last. */
 const char *cap_word(uint32_t caps, unsigned int n);
