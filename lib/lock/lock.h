@@ -46,4 +46,49 @@ int shmipc_lock_check(const struct shmipc_peer *p, const void *at, size_t bytes,
 bool shmipc_lock_watch(const struct shmipc_peer *p, struct shmipc_wait_set *set, uint64_t word,
 		       bool all);
 
+/* Waiting for a word that names its owner; word.c. One call that has to wait. */
+
+#define SHMIPC_LOCK_PATIENCE_NS	UINT64_C(1000000)	/* then a waiter reserves the word */
+
+struct shmipc_lock_wait {
+	struct shmipc_peer *p;
+	__u64 *word;		/* what it waits for, and whether that is a reader's share */
+	bool share;
+	uint64_t own;		/* the owner that it wants to be */
+	uint64_t gone;		/* this owner has gone, according to the kernel */
+	uint64_t seen;		/* the word that it sleeps on */
+	uint64_t began_ns;
+	uint32_t naps;		/* sleeps in a row that were over without a wake */
+	bool slept;
+	bool takes_reserved;	/* it has slept, has waited long, or gives up otherwise */
+};
+
+static inline bool shmipc_lock_may_take(const struct shmipc_lock_wait *w, uint64_t word)
+{
+	return !shmipc_lock_owner_of(word) &&
+	       (!(word & SHMIPC_LOCK_RESERVED) || w->takes_reserved);
+}
+
+static inline bool shmipc_lock_waited_long(const struct shmipc_lock_wait *w)
+{
+	return shmipc_now_ns() - w->began_ns > SHMIPC_LOCK_PATIENCE_NS;
+}
+
+/* Has this owner of a word gone? @sure: ask the kernel, too. */
+bool shmipc_lock_gone(const struct shmipc_lock_wait *w, uint64_t owner, bool sure);
+
+/*
+ * Wait until @take returns something else than -EAGAIN, and return that; or -EAGAIN with
+ * deadline 0; -ETIMEDOUT; -ECONNRESET. @take has been called before, in vain; it may change
+ * what is waited for.
+ */
+int shmipc_lock_wait(struct shmipc_lock_wait *w, int (*take)(struct shmipc_lock_wait *w),
+		     uint64_t deadline_ns);
+
+/* mutex.c: for the writers of a read-write lock */
+
+/* Release a mutex that this thread owns; if it needs repair, the next one is told of that. */
+void shmipc_mutex_hand_back(struct shmipc_peer *p, struct shmipc_mutex *m);
+struct shmipc_lock_owner shmipc_lock_owner_info(uint64_t word, uint32_t pid);
+
 #endif /* SHMIPC_LIB_LOCK_H */
