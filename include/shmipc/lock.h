@@ -186,6 +186,113 @@ int shmipc_cond_signal(struct shmipc_peer *p, struct shmipc_cond *c);
 /* The same, for all waiters, which then take the mutex one after the other. */
 int shmipc_cond_broadcast(struct shmipc_peer *p, struct shmipc_cond *c);
 
+/*
+ * A read-write lock is taken by one writer, or by up to SHMIPC_RWLOCK_SHARES readers (threads):
+ * more of them wait until one has left. As for the rest, it is like the mutex: memory of a raw
+ * segment, owners that are threads of peers, deadlines, one atomic instruction if no
+ * other thread is in the way. A writer looks at all shares of readers, so it pays for what makes readers fast:
+ * each of them writes a line of memory of its own.
+ *
+ * Death: a reader that dies gives its share back; no thread is told, as it has changed
+ * nothing. If a writer dies, the next one to come, writer or reader, gets the lock with
+ * -EOWNERDEAD, for writing: it alone has it, may repair what the lock protects, and calls
+ * shmipc_rwlock_consistent(). A reader that cannot repair unlocks it, and it is not
+ * recoverable. A writer that dies while it waits for readers has changed nothing, either.
+ *
+ * Fairness: from the moment at which a writer waits for readers, new ones wait for it. So it
+ * waits for those that are there, at most, and among writers as for a mutex. Those that wait
+ * for a writer, readers and other writers, take turns as the waiters of a mutex; readers that
+ * are next to each other in the queue are woken together.
+ */
+
+/* Make it free, whatever is there. Return: 0; -EINVAL not aligned to 8 bytes. */
+int shmipc_rwlock_init(struct shmipc_rwlock *l);
+
+/**
+ * shmipc_rwlock_read_lock - have it together with other readers
+ * @p:           the peer that has it then, with the calling thread
+ * @l:           in the data of its segment
+ * @deadline_ns: absolute CLOCK_MONOTONIC; 0 never waits; SHMIPC_FOREVER
+ *
+ * A thread that reads may take it eight times, without waiting for a writer that waits for it.
+ *
+ * Return: 0; -EOWNERDEAD a writer died: the caller has it alone, and may write, see above;
+ * -ENOTRECOVERABLE it was given up; -EAGAIN; -ETIMEDOUT; -EDEADLK this thread has it for
+ * writing; -EOVERFLOW it has it eight times; -EINVAL not in the segment, not aligned, or the
+ * peer was inherited through fork; -ECONNRESET the peer was cut off.
+ */
+int shmipc_rwlock_read_lock(struct shmipc_peer *p, struct shmipc_rwlock *l, uint64_t deadline_ns);
+
+/**
+ * shmipc_rwlock_write_lock - have it alone
+ * @p, @l, @deadline_ns: as above
+ *
+ * With deadline 0, -EAGAIN may also be due to a reader that only tries.
+ *
+ * Return: 0; -EOWNERDEAD a writer died: the caller has it all the same; -ENOTRECOVERABLE;
+ * -EAGAIN; -ETIMEDOUT; -EDEADLK this thread has it; -EINVAL; -ECONNRESET.
+ */
+int shmipc_rwlock_write_lock(struct shmipc_peer *p, struct shmipc_rwlock *l,
+			     uint64_t deadline_ns);
+
+/**
+ * shmipc_rwlock_unlock - give it back, as reader or as writer
+ * @p: the peer
+ * @l: the lock
+ *
+ * Return: 0, also if it is not recoverable from now on; -EPERM this thread does not have it;
+ * -EINVAL; -ECONNRESET.
+ */
+int shmipc_rwlock_unlock(struct shmipc_peer *p, struct shmipc_rwlock *l);
+
+/**
+ * shmipc_rwlock_consistent - what it protects has been repaired
+ * @p: the peer
+ * @l: had by this thread, after -EOWNERDEAD
+ *
+ * The thread has it alone until it unlocks it, also if it came as a reader.
+ *
+ * Return: 0; -EPERM this thread does not have it for writing; -EINVAL also: there is nothing
+ * to declare; -ECONNRESET.
+ */
+int shmipc_rwlock_consistent(struct shmipc_peer *p, struct shmipc_rwlock *l);
+
+/* shmipc_rwlock_info.flags */
+#define SHMIPC_RWLOCK_WAITERS	0x1u	/* other threads may wait for the writer */
+#define SHMIPC_RWLOCK_ORPHAN	0x2u	/* a writer has died, and it is not yet consistent */
+#define SHMIPC_RWLOCK_LOST	0x4u	/* not recoverable */
+#define SHMIPC_RWLOCK_DRAINS	0x8u	/* the writer waits for readers */
+
+/**
+ * struct shmipc_rwlock_info - a read-write lock at one moment; others may have changed it since
+ * @struct_bytes: sizeof this struct, set by the caller
+ * @writer:       has it for writing, or waits for readers
+ * @reader:       one of those that have it for reading
+ * @died:         the last writer that died with it
+ * @flags:        SHMIPC_RWLOCK_*
+ * @deaths:       how many writers died with it, or while they waited for readers
+ * @readers:      how many threads have it for reading
+ * @reserved0:    0
+ * @freed:        how many shares of dead readers were given back
+ */
+struct shmipc_rwlock_info {
+	uint64_t struct_bytes;
+	struct shmipc_lock_owner writer;
+	struct shmipc_lock_owner reader;
+	struct shmipc_lock_owner died;
+	uint32_t flags;
+	uint32_t deaths;
+	uint32_t readers;
+	uint32_t reserved0;
+	uint64_t freed;
+};
+
+#define SHMIPC_RWLOCK_INFO()	SHMIPC_PRIV_SIZED(struct shmipc_rwlock_info, )
+
+/* Its writer and readers, and the last death; as shmipc_mutex_get_info(). Return: 0; -EINVAL; -ECONNRESET. */
+int shmipc_rwlock_get_info(struct shmipc_peer *p, const struct shmipc_rwlock *l,
+			   struct shmipc_rwlock_info *ret);
+
 #ifdef __cplusplus
 }
 #endif

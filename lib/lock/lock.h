@@ -91,4 +91,12 @@ int shmipc_lock_wait(struct shmipc_lock_wait *w, int (*take)(struct shmipc_lock_
 void shmipc_mutex_hand_back(struct shmipc_peer *p, struct shmipc_mutex *m);
 struct shmipc_lock_owner shmipc_lock_owner_info(uint64_t word, uint32_t pid);
 
+/* rwlock.c: shares of this thread that are not where they are looked for first */
+extern _Thread_local uint32_t shmipc_rwlock_strays;
+
+#ifndef SHMIPC_LOCK_SHARES	/* fewer in the model */
+#define SHMIPC_LOCK_SHARES	SHMIPC_RWLOCK_SHARES
+#define SHMIPC_LOCK_SHARES_LINE	8u
+#endif
+
 #endif /* SHMIPC_LIB_LOCK_H */

@@ -22,6 +22,15 @@ AT(shmipc_cond, word, 0);
 AT(shmipc_cond, waiting, 8);
 AT(shmipc_cond, reserved, 16);
 
+SIZE(shmipc_rwlock, 640);
+AT(shmipc_rwlock, writer, 0);
+AT(shmipc_rwlock, inside, 64);
+AT(shmipc_rwlock, freed, 72);
+AT(shmipc_rwlock, reserved, 80);
+AT(shmipc_rwlock, share, 128);
+
+PIN(SHMIPC_RWLOCK_SHARES == 64 && SHMIPC_SHARE_WAITERS == 1);
+PIN(SHMIPC_SHARE_AGAIN == 14 && SHMIPC_SHARE_AGAIN_ONE == 2);
 PIN(SHMIPC_LOCK_WAITERS == 1 && SHMIPC_LOCK_RESERVED == 2 && SHMIPC_LOCK_ORPHAN == 4);
 PIN(SHMIPC_LOCK_LOST == 8 && SHMIPC_LOCK_FLAGS == 15);
 /* The parts of a word fill it, without gaps. */

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * lock: a hostile process writes every byte of a segment while others use a mutex in it
+ * lock: a hostile process writes every byte of a segment while others use locks in it
  *
  * The victims join, lock with deadlines, look, unlock and leave; what they get is what the
  * manual allows, and each call returns by its deadline plus a margin. The attacker writes the
- * words of the mutex (anything, or words that look honest: of live and dead peers, of the
+ * words of the locks (anything, or words that look honest: of live and dead peers, of the
  * victims themselves), the peer table and the headers, and takes the locks of slots.
  */
 #include "mem/mem.h"	/* of lib/: the places of the locks */
@@ -12,7 +12,13 @@
 
 #define NAME		"victim"
 #define VICTIMS		3
+#define WORDS		(sizeof(struct locks) / 8)
 #define SLACK_NS	10000000000ull	/* beyond every deadline; the machine may be busy */
+
+struct locks {
+	struct shmipc_mutex mutex;
+	struct shmipc_rwlock rwlock;
+};
 
 enum { JOINS, CALLS, LOCKED, TOLD, LOST };	/* sh->word[] */
 
@@ -68,6 +74,38 @@ static void use(struct rng *r, struct shmipc_peer *p, struct shmipc_mutex *m)
 	beat();
 }
 
+static void use_rwlock(struct rng *r, struct shmipc_peer *p, struct shmipc_rwlock *l)
+{
+	uint64_t end = rng_chance(r, 4) ? 0 : shmipc_deadline_in(rng_below(r, 3000000));
+	struct shmipc_rwlock_info i = SHMIPC_RWLOCK_INFO();
+	int ret, reads = rng_chance(r, 2);
+
+	ret = reads ? shmipc_rwlock_read_lock(p, l, end) : shmipc_rwlock_write_lock(p, l, end);
+	in_time(end ? end : now_ns(), "rwlock");
+	count(CALLS);
+	if (!ALLOWED(ret, 0, EOWNERDEAD, ENOTRECOVERABLE, EDEADLK, EAGAIN, ETIMEDOUT, EOVERFLOW))
+		WRONG("rwlock returns %s", shmipc_error_name(ret));
+	count(!ret ? LOCKED : ret == -EOWNERDEAD ? TOLD : LOST);
+	if (shmipc_rwlock_get_info(p, l, &i) || i.readers > SHMIPC_RWLOCK_SHARES)
+		WRONG("no info");
+	if (ret == -EOWNERDEAD && rng_chance(r, 2) &&
+	    !ALLOWED(shmipc_rwlock_consistent(p, l), 0, EPERM, EINVAL))
+		WRONG("consistent");
+	if (!ALLOWED(shmipc_rwlock_unlock(p, l), 0, EPERM))
+		WRONG("unlock");
+	if ((ret == -ENOTRECOVERABLE || rng_chance(r, 64)) && shmipc_rwlock_init(l))
+		WRONG("init");
+	beat();
+}
+
+static void use_one(struct rng *r, struct shmipc_peer *p, struct locks *all)
+{
+	if (rng_chance(r, 2))
+		use(r, p, &all->mutex);
+	else
+		use_rwlock(r, p, &all->rwlock);
+}
+
 static int victim(struct other *me, void *arg)
 {
 	struct rng r = { rng_mix((uintptr_t)arg) };
@@ -91,7 +129,7 @@ static int victim(struct other *me, void *arg)
 		if (!ret) {
 			count(JOINS);
 			for (n = 0; n < 1000 && !stopping() && !rng_chance(&r, 400); n++)
-				use(&r, p, shmipc_segment_data(seg, NULL));
+				use_one(&r, p, shmipc_segment_data(seg, NULL));
 			shmipc_peer_leave(p);
 		} else if (!ALLOWED(ret, ENOSPC, EINVAL)) {
 			WRONG("join returns %s", shmipc_error_name(ret));
@@ -102,7 +140,7 @@ static int victim(struct other *me, void *arg)
 	return 0;
 }
 
-/* A word of a mutex that may be honest. */
+/* A word of a lock that may be honest. */
 static uint64_t owner(struct rng *r, uint64_t was)
 {
 	uint64_t word = rng_below(r, 9) << SHMIPC_LOCK_SLOT_SHIFT |
@@ -164,7 +202,8 @@ static int attacker(struct other *me, void *arg)
 		if (rng_chance(&r, 64))		/* otherwise no process can join any more */
 			memcpy(w, whole, bytes - 4096);
 		at = rng_chance(&r, 4) ? rng_below(&r, data) :
-		     data + (rng_chance(&r, 3) ? rng_below(&r, 8) : 0);
+		     data + (rng_chance(&r, 3) ? rng_below(&r, WORDS) :
+			     rng_chance(&r, 2) ? offsetof(struct locks, rwlock) / 8 : 0);
 		__atomic_store_n(&w[at], owner(&r, __atomic_load_n(&w[at], __ATOMIC_RELAXED)),
 				 __ATOMIC_RELAXED);
 		if (rng_chance(&r, 3))

@@ -2,7 +2,7 @@
 /*
  * shmipc_lock.h - locks in shared memory
  *
- * They are in memory that all peers of a segment may write. Zeroes are an unlocked mutex.
+ * They are in memory that all peers of a segment may write. Zeroes are an unlocked lock.
  *
  * The word of a lock is 0 if it is free. Otherwise it names its owner:
  *
@@ -20,7 +20,7 @@
 
 #define SHMIPC_LOCK_WAITERS	0x1ULL	/* some may sleep: an unlock wakes one */
 #define SHMIPC_LOCK_RESERVED	0x2ULL	/* one has waited long: free only for sleepers */
-#define SHMIPC_LOCK_ORPHAN	0x4ULL	/* taken from a dead peer, not yet consistent */
+#define SHMIPC_LOCK_ORPHAN	0x4ULL	/* what a dead peer left is not yet consistent */
 #define SHMIPC_LOCK_LOST	0x8ULL	/* not recoverable; nothing else in the word counts */
 #define SHMIPC_LOCK_FLAGS	0xfULL
 
@@ -60,6 +60,35 @@ struct shmipc_cond {
 	__u64	word;
 	__u64	waiting;
 	__u64	reserved[6];
+};
+
+/* Threads that can have a read-write lock for reading at the same time. */
+#define SHMIPC_RWLOCK_SHARES	64
+
+/*
+ * The word of a reader's share is 0, or names the reader as above, with other flags. It names
+ * the reader also for a moment in which that has seen a writer, and is about to go back.
+ */
+#define SHMIPC_SHARE_WAITERS	0x1ULL	/* some may sleep: they are woken when it is given back */
+#define SHMIPC_SHARE_AGAIN	0xeULL	/* how many times more that thread has it */
+#define SHMIPC_SHARE_AGAIN_ONE	0x2ULL
+
+/**
+ * struct shmipc_rwlock - a read-write lock; aligned to 8, better to 64. Zeroes: nobody has it
+ * @writer:   taken by a writer, which then waits until there are no readers. Those do not
+ *            enter while it has an owner, or SHMIPC_LOCK_ORPHAN, or SHMIPC_LOCK_LOST
+ * @inside:   word of the writer that may write now, without flags; 0: none, also if one
+ *            waits for readers
+ * @freed:    for people: how many shares of dead readers were given back
+ * @reserved: 0
+ * @share:    one for each thread that reads
+ */
+struct shmipc_rwlock {
+	struct shmipc_mutex writer;
+	__u64	inside;
+	__u64	freed;
+	__u64	reserved[6];
+	__u64	share[SHMIPC_RWLOCK_SHARES];
 };
 
 #endif /* _UAPI_LINUX_SHMIPC_LOCK_H */

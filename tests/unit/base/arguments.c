@@ -167,6 +167,24 @@ TEST_F(arguments, null_lock)
 	REFUSES(shmipc_cond_broadcast, self->peer, NULL);
 }
 
+TEST_F(arguments, null_rwlock)
+{
+	struct shmipc_rwlock *l = shmipc_segment_data(self->seg, NULL);
+
+	REFUSES(shmipc_rwlock_init, NULL);
+	REFUSES(shmipc_rwlock_read_lock, NULL, l, 0);
+	REFUSES(shmipc_rwlock_read_lock, self->peer, NULL, 0);
+	REFUSES(shmipc_rwlock_write_lock, NULL, l, 0);
+	REFUSES(shmipc_rwlock_write_lock, self->peer, NULL, 0);
+	REFUSES(shmipc_rwlock_unlock, NULL, l);
+	REFUSES(shmipc_rwlock_unlock, self->peer, NULL);
+	REFUSES(shmipc_rwlock_consistent, NULL, l);
+	REFUSES(shmipc_rwlock_consistent, self->peer, NULL);
+	REFUSES(shmipc_rwlock_get_info, NULL, l, &SHMIPC_RWLOCK_INFO());
+	REFUSES(shmipc_rwlock_get_info, self->peer, NULL, &SHMIPC_RWLOCK_INFO());
+	REFUSES(shmipc_rwlock_get_info, self->peer, l, NULL);
+}
+
 TEST_F(arguments, null_discover)
 {
 	struct shmipc_watch *w;
