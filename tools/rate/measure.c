@@ -20,6 +20,11 @@
 #include "../view/view.h"
 
 #define SCAN_NS		(100 * NS_PER_MS)	/* how often topics are looked for */
+/*
+ * While a publisher puts its topic in the place of a provisional one there is none for a
+ * moment. One that leaves the old one then does not see the first messages in the new one.
+ */
+#define UNSEEN_GONE	5			/* looks in turn that did not find it */
 #define TURN		1024u			/* messages of one topic at a time */
 
 static const struct opt rate_options[] = {
@@ -143,11 +148,13 @@ static int scan(struct rates *r, uint64_t now)
 		tool_error_lib("list", shmipc_segment_dir(), err);
 		return RC_FAIL;
 	}
-	for (i = 0; i < r->n; i++)
-		if (!r->rate[i].seen) {
+	for (i = 0; i < r->n; i++) {
+		r->rate[i].unseen = r->rate[i].seen ? 0 : r->rate[i].unseen + 1;
+		if (r->rate[i].unseen == UNSEEN_GONE) {
 			rate_close(&r->rate[i]);
 			r->rate[i].refused = 0;
 		}
+	}
 	list_subs(r);
 	r->scan_ns = tool_now_ns() + SCAN_NS;
 	return r->rc;

@@ -26,6 +26,7 @@ struct rate {
 	uint8_t id[16];
 	struct shmipc_sub *sub;		/* NULL: does not exist now */
 	int seen;			/* by the last look for topics */
+	int unseen;			/* by how many looks in turn */
 	int refused;			/* it exists, and cannot be read */
 	int published;			/* messages carry the time of publication */
 	int hz;				/* the window holds nanoseconds; otherwise bytes */
