@@ -125,6 +125,11 @@ void doctor_dev_pages(struct finding *f)
 		finding_set(f, FINDING_OK, "yes: tried, and the module gave a page of 2 MiB");
 		return;
 	}
+	if (!err && access("/sys/kernel/mm/transparent_hugepage", F_OK)) {
+		finding_set(f, FINDING_WARN, "no: this kernel was built without CONFIG_TRANSPARENT_HUGEPAGE");
+		finding_advise(f, "4 KiB pages are used, which costs little below 8 MiB");
+		return;
+	}
 	finding_set(f, FINDING_WARN, "no: %s", err ? shmipc_error_name(err) :
 		    "the module found no free 2 MiB in one piece");
 	finding_advise(f, "4 KiB pages are used, which costs little below 8 MiB; free memory, or: "
