@@ -348,6 +348,11 @@ def rmmod():
     return subprocess.run(["rmmod", "shmipc"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 
+def remove_module():
+    """The kernel releases programs, and what they hold, a little later."""
+    until(lambda: rmmod().returncode == 0, "a module that goes")
+
+
 def insmod():
     subprocess.run(["insmod", MODULE], check=True)
     os.chmod("/dev/shmipc", 0o666)
@@ -363,8 +368,7 @@ def on_the_device_a_tracer_holds_the_module():
         r = rmmod()
         check(r.returncode and b"unavailable" in r.stdout or b"busy" in r.stdout, args, r.stdout)
         t.kill(signal.SIGINT).ends(INTERRUPTED)
-        # The kernel releases programs a little later.
-        until(lambda: rmmod().returncode == 0, "a module that goes")
+        remove_module()
         insmod()
 
 
@@ -372,7 +376,7 @@ def on_the_device_a_tracer_holds_the_module():
 def on_the_device_a_tracer_finds_a_module_that_comes():
     needs_bpf()
     topic = name()
-    equal(rmmod().returncode, 0)
+    remove_module()
     try:
         t = ModuleTrace("--events", "create,attach,death", topic, SHMIPC_BACKEND="auto")
         s = Run("trace", "--slow", "--json", "--source", "module", SHMIPC_BACKEND="auto")
@@ -411,7 +415,7 @@ def without_btf():
 def on_the_device_a_module_without_types_leaves_the_rest():
     needs_bpf()
     topic = name()
-    equal(rmmod().returncode, 0)
+    remove_module()
     try:
         subprocess.run(["insmod", without_btf()], check=True)
         os.chmod("/dev/shmipc", 0o666)
