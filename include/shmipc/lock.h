@@ -293,6 +293,78 @@ struct shmipc_rwlock_info {
 int shmipc_rwlock_get_info(struct shmipc_peer *p, const struct shmipc_rwlock *l,
 			   struct shmipc_rwlock_info *ret);
 
+/*
+ * A semaphore is a number of units, which threads take and post. It lies in memory of a raw
+ * segment, waiting is as for the mutex. A plain one is like those of POSIX: any thread may
+ * post. Of a robust one (SHMIPC_SEM_ROBUST), a unit that a process has taken is its own until
+ * a thread of that process posts it, or until the process ends: then the unit comes back, once,
+ * and those that sleep are woken for it. So it is for things of which there are so many,
+ * not for counting what has happened.
+ *
+ * A running thread may take a unit before one that is being woken.
+ */
+
+/**
+ * shmipc_sem_init - make a semaphore of whatever is there
+ * @s:     in memory that no other thread uses as one now; zeroes are a plain one of value 0
+ * @value: units that can be taken; at most SHMIPC_SEM_MAX, of a robust one 1 to SHMIPC_SEM_UNITS
+ * @flags: 0, or SHMIPC_SEM_ROBUST
+ *
+ * Return: 0; -EINVAL also: not aligned to 8 bytes.
+ */
+int shmipc_sem_init(struct shmipc_sem *s, uint32_t value, uint32_t flags);
+
+/**
+ * shmipc_sem_wait - take a unit, sleeping while there is none
+ * @p:           the peer that has it then
+ * @s:           in the data of its segment
+ * @deadline_ns: absolute CLOCK_MONOTONIC; 0 never waits; SHMIPC_FOREVER
+ *
+ * Return: 0; -EAGAIN; -ETIMEDOUT; -EINVAL not in the segment, not aligned, or the peer was
+ * inherited through fork; -ECONNRESET the peer was cut off.
+ */
+int shmipc_sem_wait(struct shmipc_peer *p, struct shmipc_sem *s, uint64_t deadline_ns);
+
+/**
+ * shmipc_sem_post - add units, or give units back
+ * @p: the peer
+ * @s: the semaphore
+ * @n: how many; as many waiters are woken
+ *
+ * Return: 0; -EOVERFLOW there would be more than SHMIPC_SEM_MAX; -EPERM this process has not
+ * taken so many of a robust one, and gave none back; -EINVAL also: 0 units; -ECONNRESET.
+ */
+int shmipc_sem_post(struct shmipc_peer *p, struct shmipc_sem *s, uint32_t n);
+
+/* shmipc_sem_info.flags */
+#define SHMIPC_SEM_WAITED_FOR	0x1u	/* threads may wait for a unit */
+
+/**
+ * struct shmipc_sem_info - a semaphore at one moment; others may have changed it since
+ * @struct_bytes: sizeof this struct, set by the caller
+ * @value:        units that can be taken
+ * @units:        of a robust one: those and the others; 0: it is a plain one
+ * @held:         of a robust one: units of this process
+ * @flags:        SHMIPC_SEM_WAITED_FOR
+ * @freed:        how many units of dead processes were taken again
+ * @holder:       of a robust one: a thread that has taken a unit
+ */
+struct shmipc_sem_info {
+	uint64_t struct_bytes;
+	uint32_t value;
+	uint32_t units;
+	uint32_t held;
+	uint32_t flags;
+	uint64_t freed;
+	struct shmipc_lock_owner holder;
+};
+
+#define SHMIPC_SEM_INFO()	SHMIPC_PRIV_SIZED(struct shmipc_sem_info, )
+
+/* Its value, and a process that has units. Return: 0; -EINVAL; -ECONNRESET. */
+int shmipc_sem_get_info(struct shmipc_peer *p, const struct shmipc_sem *s,
+			struct shmipc_sem_info *ret);
+
 #ifdef __cplusplus
 }
 #endif

@@ -42,6 +42,8 @@ bool shmipc_lock_watch(const struct shmipc_peer *p, struct shmipc_wait_set *set,
 	if (all) {
 		seg->be->watch_peers(seg, set, seg->hdr.peers);
 		forget_own(p, set);
+		/* peer.P0 <- peer.P1: of those that are seen to have gone, all that they wrote is seen. */
+		shmipc_fence_acquire();
 		/* One that dies at the same moment may have taken the wake: look after as long again. */
 		shmipc_wait_set_tick(set, SHMIPC_TICK_GUARD);
 		return true;

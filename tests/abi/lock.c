@@ -29,6 +29,16 @@ AT(shmipc_rwlock, freed, 72);
 AT(shmipc_rwlock, reserved, 80);
 AT(shmipc_rwlock, share, 128);
 
+SIZE(shmipc_sem, 576);
+AT(shmipc_sem, word, 0);
+AT(shmipc_sem, flags, 8);
+AT(shmipc_sem, units, 12);
+AT(shmipc_sem, freed, 16);
+AT(shmipc_sem, reserved, 24);
+AT(shmipc_sem, unit, 64);
+
+PIN(SHMIPC_SEM_WAITERS == 1 && SHMIPC_SEM_ONE == 2 && SHMIPC_SEM_VALUE == 0xfffffffe);
+PIN(SHMIPC_SEM_MAX == 0x7fffffff && SHMIPC_SEM_UNITS == 64 && SHMIPC_SEM_ROBUST == 1);
 PIN(SHMIPC_RWLOCK_SHARES == 64 && SHMIPC_SHARE_WAITERS == 1);
 PIN(SHMIPC_SHARE_AGAIN == 14 && SHMIPC_SHARE_AGAIN_ONE == 2);
 PIN(SHMIPC_LOCK_WAITERS == 1 && SHMIPC_LOCK_RESERVED == 2 && SHMIPC_LOCK_ORPHAN == 4);

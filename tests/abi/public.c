@@ -73,6 +73,15 @@ AT(shmipc_rwlock_info, readers, 112);
 AT(shmipc_rwlock_info, reserved0, 116);
 AT(shmipc_rwlock_info, freed, 120);
 
+SIZE(shmipc_sem_info, 64);
+AT(shmipc_sem_info, struct_bytes, 0);
+AT(shmipc_sem_info, value, 8);
+AT(shmipc_sem_info, units, 12);
+AT(shmipc_sem_info, held, 16);
+AT(shmipc_sem_info, flags, 20);
+AT(shmipc_sem_info, freed, 24);
+AT(shmipc_sem_info, holder, 32);
+
 SIZE(shmipc_memory_limit, 288);
 AT(shmipc_memory_limit, struct_bytes, 0);
 AT(shmipc_memory_limit, max_bytes, 8);
@@ -484,7 +493,7 @@ PIN(SHMIPC_OWNED_BY == 512 && SHMIPC_OWNED_BY_ANY == 1024);
 PIN(SHMIPC_START_NEW == 0 && SHMIPC_START_OLDEST == 1 && SHMIPC_START_NEWEST == 2);
 PIN(SHMIPC_MUTEX_WAITERS == 1 && SHMIPC_MUTEX_ORPHAN == 2 && SHMIPC_MUTEX_LOST == 4);
 PIN(SHMIPC_RWLOCK_WAITERS == 1 && SHMIPC_RWLOCK_ORPHAN == 2 && SHMIPC_RWLOCK_LOST == 4);
-PIN(SHMIPC_RWLOCK_DRAINS == 8);
+PIN(SHMIPC_RWLOCK_DRAINS == 8 && SHMIPC_SEM_WAITED_FOR == 1);
 PIN(SHMIPC_FOREVER == UINT64_MAX && SHMIPC_SPIN_NEVER == UINT64_MAX);
 PIN(SHMIPC_SPIN_ALWAYS == UINT64_MAX - 1);
 PIN(SHMIPC_CAP_ROLES == 1 && SHMIPC_CAP_NO_TRUNCATE == 2 && SHMIPC_CAP_DEATH_WAKES == 4);

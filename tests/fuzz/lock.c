@@ -18,6 +18,7 @@
 struct locks {
 	struct shmipc_mutex mutex;
 	struct shmipc_rwlock rwlock;
+	struct shmipc_sem sem;
 };
 
 enum { JOINS, CALLS, LOCKED, TOLD, LOST };	/* sh->word[] */
@@ -98,12 +99,38 @@ static void use_rwlock(struct rng *r, struct shmipc_peer *p, struct shmipc_rwloc
 	beat();
 }
 
+static void use_sem(struct rng *r, struct shmipc_peer *p, struct shmipc_sem *s)
+{
+	uint64_t end = rng_chance(r, 4) ? 0 : shmipc_deadline_in(rng_below(r, 3000000));
+	struct shmipc_sem_info i = SHMIPC_SEM_INFO();
+	int ret = shmipc_sem_wait(p, s, end);
+
+	in_time(end ? end : now_ns(), "sem");
+	count(CALLS);
+	if (!ALLOWED(ret, 0, EAGAIN, ETIMEDOUT))
+		WRONG("sem returns %s", shmipc_error_name(ret));
+	count(!ret ? LOCKED : LOST);
+	if (shmipc_sem_get_info(p, s, &i) || i.held > SHMIPC_SEM_UNITS)
+		WRONG("no info");
+	if (!ALLOWED(shmipc_sem_post(p, s, 1), 0, EPERM, EOVERFLOW))
+		WRONG("post");
+	if (rng_chance(r, 64) && shmipc_sem_init(s, 2, rng_chance(r, 2) ? SHMIPC_SEM_ROBUST : 0))
+		WRONG("init");
+	beat();
+}
+
 static void use_one(struct rng *r, struct shmipc_peer *p, struct locks *all)
 {
-	if (rng_chance(r, 2))
-		use(r, p, &all->mutex);
-	else
+	switch (rng_below(r, 4)) {
+	case 0:
+		use_sem(r, p, &all->sem);
+		break;
+	case 1:
 		use_rwlock(r, p, &all->rwlock);
+		break;
+	default:
+		use(r, p, &all->mutex);
+	}
 }
 
 static int victim(struct other *me, void *arg)

@@ -93,9 +93,14 @@ bool shmipc_lock_watch(const struct shmipc_peer *p, struct shmipc_wait_set *set,
 		       bool all)
 {
 	uint32_t slot = shmipc_lock_peer(word).slot;
+	int i;
 
 	(void)p;
 	(void)set;
+	/* peer.P0 <- peer.P1: what those wrote that are seen to have gone. */
+	for (i = 0; all && i < threads; i++)
+		if (model_state(thread[i]) == MODEL_DIED)
+			(void)model_join(thread[i]);
 	/* The slots are read here; a death after this ends the sleep. */
 	watched = all ? EVERYBODY : slot < (uint32_t)threads ? 1u << thread[slot] : 0;
 	deaths_seen = model_deaths(watched);

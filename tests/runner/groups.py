@@ -23,6 +23,7 @@ QEMU_LACKS = {
     "cond": "qemu-user has no robust futexes",
     "rwlock": "qemu-user has no robust futexes",
     "rwlock_dies": "qemu-user has no robust futexes",
+    "sem": "qemu-user has no robust futexes",
     "lock": "qemu-user has no robust futexes",
     "segment_memory": "qemu-user does not give back memory, nor say what has some",
     "topic_trim": "qemu-user does not give back memory, nor say what has some",
@@ -38,7 +39,7 @@ QEMU_LACKS.update({"topic" + part: "qemu-user trips over processes with threads 
                                 "_many", "_memory", "_meta", "_opts", "_policy", "_pool", "_read_only", "_shape",
                                 "_signals", "_start", "_thread", "_wants")})
 # Data races are possible where threads or processes meet; the others run under asan.
-CONCURRENT = r"(?:bcast|channel|cond|copier|deadman|discover|event|fork|mutex|peer|rwlock|spsc|tlog|topic|wait|watch)"
+CONCURRENT = r"(?:bcast|channel|cond|copier|deadman|discover|event|fork|mutex|peer|rwlock|sem|spsc|tlog|topic|wait|watch)"
 # Lines are enough for a report of a sanitizer; to write more takes a quarter of a build's time.
 SANITIZE = {
     # gcc 12 sees uninitialized variables in what sanitizers add.

@@ -91,4 +91,35 @@ struct shmipc_rwlock {
 	__u64	share[SHMIPC_RWLOCK_SHARES];
 };
 
+/* Of the word of a semaphore, of which the high half is 0. */
+#define SHMIPC_SEM_WAITERS	0x1ULL	/* some may sleep: a post wakes as many as it posts */
+#define SHMIPC_SEM_ONE		0x2ULL
+#define SHMIPC_SEM_VALUE	0xfffffffeULL
+
+#define SHMIPC_SEM_MAX		0x7fffffffU	/* units of a plain one */
+#define SHMIPC_SEM_UNITS	64		/* units of a robust one */
+
+/* shmipc_sem.flags */
+#define SHMIPC_SEM_ROBUST	0x1U	/* what a dead peer has comes back */
+
+/**
+ * struct shmipc_sem - a semaphore; aligned to 8, better to 64. Zeroes: a plain one of value 0
+ * @word:     plain: how many units there are; robust: changed by posts that find waiters.
+ *            In both the flag. Sleepers sleep on its low 32 bits
+ * @flags:    SHMIPC_SEM_ROBUST
+ * @units:    of a robust one: how many there are, taken or not
+ * @freed:    for people: how many units of dead peers were taken again
+ * @reserved: 0
+ * @unit:     of a robust one: 0, or the thread that has taken it, as in the word of a lock;
+ *            any thread of that peer may give it back
+ */
+struct shmipc_sem {
+	__u64	word;
+	__u32	flags;
+	__u32	units;
+	__u64	freed;
+	__u64	reserved[5];
+	__u64	unit[SHMIPC_SEM_UNITS];
+};
+
 #endif /* _UAPI_LINUX_SHMIPC_LOCK_H */

@@ -185,6 +185,20 @@ TEST_F(arguments, null_rwlock)
 	REFUSES(shmipc_rwlock_get_info, self->peer, l, NULL);
 }
 
+TEST_F(arguments, null_sem)
+{
+	struct shmipc_sem *s = shmipc_segment_data(self->seg, NULL);
+
+	REFUSES(shmipc_sem_init, NULL, 1, 0);
+	REFUSES(shmipc_sem_wait, NULL, s, 0);
+	REFUSES(shmipc_sem_wait, self->peer, NULL, 0);
+	REFUSES(shmipc_sem_post, NULL, s, 1);
+	REFUSES(shmipc_sem_post, self->peer, NULL, 1);
+	REFUSES(shmipc_sem_get_info, NULL, s, &SHMIPC_SEM_INFO());
+	REFUSES(shmipc_sem_get_info, self->peer, NULL, &SHMIPC_SEM_INFO());
+	REFUSES(shmipc_sem_get_info, self->peer, s, NULL);
+}
+
 TEST_F(arguments, null_discover)
 {
 	struct shmipc_watch *w;
