@@ -468,7 +468,9 @@ TEST_F(mutex, one_that_gives_up_passes_the_wake_on)
 		EXPECT_EQ(0, shmipc_mutex_unlock(self->p, self->m));
 	} else {
 		hold_up_no_more(&h, first.pid);
-		(void)hear(&first);
+		/* On a busy machine it may have run after all. */
+		if (!hear(&first))
+			EXPECT_EQ(0, ask(&first, UNLOCK));
 	}
 	EXPECT_EQ(0, hear(&second));
 	EXPECT_EQ(0, ask(&second, UNLOCK));
