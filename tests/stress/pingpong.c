@@ -36,6 +36,27 @@ static void add_stat(struct shmipc_channel *ch)
 	__atomic_fetch_add(&sh->total[WAKES], st.wakes, __ATOMIC_RELAXED);
 }
 
+/* The emulator ends calls for a signal after which they should go on. */
+static int receive(struct shmipc_channel *ch, void *buf, size_t cap, size_t *ret_len)
+{
+	int ret;
+
+	do
+		ret = shmipc_channel_recv(ch, buf, cap, ret_len, SHMIPC_FOREVER);
+	while (ret == -EINTR && on_qemu());
+	return ret;
+}
+
+static int transmit(struct shmipc_channel *ch, const void *buf, size_t len)
+{
+	int ret;
+
+	do
+		ret = shmipc_channel_send(ch, buf, len, SHMIPC_FOREVER);
+	while (ret == -EINTR && on_qemu());
+	return ret;
+}
+
 /* Send back what is received, with a ring so small that sending must wait, too. */
 static int echo(struct other *me, void *arg)
 {
@@ -52,11 +73,11 @@ static int echo(struct other *me, void *arg)
 		return 1;
 	}
 	for (;;) {
-		ret = shmipc_channel_recv(rx, buf, sizeof(buf), &len, SHMIPC_FOREVER);
+		ret = receive(rx, buf, sizeof(buf), &len);
 		if (ret == -EPIPE)
 			break;
 		if (ret == 0)
-			ret = shmipc_channel_send(tx, buf, len, SHMIPC_FOREVER);
+			ret = transmit(tx, buf, len);
 		if (ret) {
 			WRONG("echo: %d", ret);
 			break;
@@ -80,12 +101,12 @@ static void turn(struct pair *p, struct shmipc_channel *tx, struct shmipc_channe
 	for (i = 0; i < n; i++) {
 		want = stress_len(seq + i, 900);
 		msg_fill(buf, want, stress_seed, seq + i);
-		ret = shmipc_channel_send(tx, buf, want, SHMIPC_FOREVER);
+		ret = transmit(tx, buf, want);
 		if (ret)
 			WRONG("send: %d", ret);
 	}
 	for (i = 0; i < n; i++) {
-		ret = shmipc_channel_recv(rx, buf, sizeof(buf), &len, SHMIPC_FOREVER);
+		ret = receive(rx, buf, sizeof(buf), &len);
 		if (ret || len != stress_len(seq + i, 900) || !msg_ok(buf, len, stress_seed, seq + i))
 			WRONG("recv: %d, %zu bytes", ret, len);
 	}
