@@ -12,6 +12,7 @@
 #include <shmipc/segment.h>
 #include <shmipc/peer.h>
 #include <shmipc/lock.h>
+#include <shmipc/named_lock.h>
 #include <shmipc/channel.h>
 #include <shmipc/discover.h>
 #include <shmipc/headers.h>

@@ -27,26 +27,17 @@ static int check(const struct shmipc_segment *seg)
 	return 0;
 }
 
-static int join(struct shmipc_peer **ret, struct shmipc_segment *seg,
-		const struct shmipc_peer_opts *opts)
+int shmipc_peer_begin(struct shmipc_peer **ret, struct shmipc_segment *seg, enum shmipc_role role,
+		      uint64_t spin_ns)
 {
-	SHMIPC_NO_CANCEL;
-	struct shmipc_peer_opts o;
 	struct shmipc_waiter w;
 	struct shmipc_peer *p;
 	int err;
 
-	if (!ret || !seg)
-		return shmipc_null("shmipc_peer_join", "ret or seg");
-	err = opts_read(&o, opts);
-	if (!err)
-		err = check(seg);
-	if (err)
-		return err;
 	p = calloc(1, sizeof(*p));
 	if (!p)
 		return shmipc_fail(-ENOMEM, "shmipc: no memory for a peer (ENOMEM)");
-	err = shmipc_end_take(&p->end, seg, SHMIPC_ROLE_MEMBER);
+	err = shmipc_end_take(&p->end, seg, role);
 	if (err) {
 		free(p);
 		return err;
@@ -56,7 +47,7 @@ static int join(struct shmipc_peer **ret, struct shmipc_segment *seg,
 	p->data = seg->base + seg->hdr.data_off;
 	p->data_bytes = seg->hdr.data_bytes;
 	p->generation = shmipc_load_relaxed(&shmipc_segment_slot(seg, p->end.slot)->generation);
-	shmipc_waiter_init(&w, o.spin_ns, NULL);
+	shmipc_waiter_init(&w, spin_ns, NULL);
 	p->spin_ns = w.spin_ns;
 	shmipc_access_open(seg, &p->live, 1);
 	/* Nothing is held yet: those that sleep watch us from here on. */
@@ -64,6 +55,21 @@ static int join(struct shmipc_peer **ret, struct shmipc_segment *seg,
 		seg->be->hello(seg);
 	*ret = p;
 	return 0;
+}
+
+static int join(struct shmipc_peer **ret, struct shmipc_segment *seg,
+		const struct shmipc_peer_opts *opts)
+{
+	SHMIPC_NO_CANCEL;
+	struct shmipc_peer_opts o;
+	int err;
+
+	if (!ret || !seg)
+		return shmipc_null("shmipc_peer_join", "ret or seg");
+	err = opts_read(&o, opts);
+	if (!err)
+		err = check(seg);
+	return err ? err : shmipc_peer_begin(ret, seg, SHMIPC_ROLE_MEMBER, o.spin_ns);
 }
 
 SHMIPC_EXPORT int shmipc_peer_join(struct shmipc_peer **ret, struct shmipc_segment *seg,

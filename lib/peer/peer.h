@@ -19,6 +19,10 @@ struct shmipc_peer {
 	size_t data_bytes;
 };
 
+/* Take a slot of @role, which may write the segment's data. 0; -errno with a text. */
+int shmipc_peer_begin(struct shmipc_peer **ret, struct shmipc_segment *seg, enum shmipc_role role,
+		      uint64_t spin_ns);
+
 /* The slot and the generation of a peer, as the words of a noun name their owner. */
 struct shmipc_peer_name {
 	uint32_t slot;

@@ -15,7 +15,7 @@ bool shmipc_kind_is_ring(uint32_t kind)
 
 bool shmipc_kind_has_sides(uint32_t kind)
 {
-	return kind == SHMIPC_KIND_EVENT || kind == SHMIPC_KIND_DEADMAN;
+	return kind == SHMIPC_KIND_EVENT || kind == SHMIPC_KIND_DEADMAN || kind == SHMIPC_KIND_LOCK;
 }
 
 bool shmipc_kind_is_known(uint32_t kind)
@@ -120,6 +120,7 @@ int shmipc_body_plan(struct shmipc_body *b, struct shmipc_seg_hdr *h,
 		return plan_log(b, h, name, pages);
 	case SHMIPC_KIND_EVENT:
 	case SHMIPC_KIND_DEADMAN:
+	case SHMIPC_KIND_LOCK:
 		return plan_sides(b, h, pages);
 	default:
 		return plan_ring(b, h, o, name, pages);

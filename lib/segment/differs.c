@@ -21,7 +21,7 @@ struct shmipc_text shmipc_kind_text(uint32_t kind)
 {
 	static const char *const words[] = {
 		"none", "raw", "spsc", "bcast", "topic", [SHMIPC_KIND_EVENT] = "event",
-		[SHMIPC_KIND_DEADMAN] = "deadman" };
+		[SHMIPC_KIND_DEADMAN] = "deadman", [SHMIPC_KIND_LOCK] = "lock" };
 
 	return word(words, sizeof(words) / sizeof(words[0]), kind);
 }
@@ -44,6 +44,8 @@ const char *shmipc_end_noun(uint32_t kind, enum shmipc_role role)
 		return produces ? "notifier" : "listener";
 	if (kind == SHMIPC_KIND_DEADMAN)
 		return "holder";
+	if (kind == SHMIPC_KIND_LOCK)
+		return "peer";
 	if (role == SHMIPC_ROLE_MEMBER)
 		return "member";
 	return produces ? "producer" : role == SHMIPC_ROLE_READER ? "reader" : "consumer";
@@ -58,6 +60,8 @@ static const char *noun(uint32_t kind)
 		return "event";	/* the noun: "events" are its numbers */
 	if (kind == SHMIPC_KIND_DEADMAN)
 		return "deadman";
+	if (kind == SHMIPC_KIND_LOCK)
+		return "lock";
 	return shmipc_kind_is_ring(kind) ? "ring" : "segment";
 }
 

@@ -30,7 +30,7 @@ int shmipc_opts_read(struct shmipc_segment_opts *o, const struct shmipc_segment_
 		return shmipc_fail(-EINVAL, "shmipc: segment options: unknown flags %#x (EINVAL)",
 				   o->flags & ~known);
 	if (o->kind && !shmipc_kind_is_known(o->kind))
-		return shmipc_fail(-EINVAL, "shmipc: segment options: kind %u is unknown; expected SHMIPC_KIND_RAW, SPSC, BCAST, TOPIC, EVENT, DEADMAN or ANY (EINVAL)",
+		return shmipc_fail(-EINVAL, "shmipc: segment options: kind %u is unknown; expected SHMIPC_KIND_RAW, SPSC, BCAST, TOPIC, EVENT, DEADMAN, LOCK or ANY (EINVAL)",
 				   o->kind);
 	if (o->page && o->page != SHMIPC_PAGE_4K && o->page != SHMIPC_PAGE_2M &&
 	    o->page != SHMIPC_PAGE_1G)
@@ -110,6 +110,8 @@ int shmipc_opts_plan(struct shmipc_seg_hdr *h, struct shmipc_body *b,
 		lack = "events are made by shmipc_notifier_open() or shmipc_listener_open()";
 	else if (o->kind == SHMIPC_KIND_DEADMAN && !sides)
 		lack = "a deadman is made by shmipc_deadman_open()";
+	else if (o->kind == SHMIPC_KIND_LOCK && !sides)
+		lack = "a lock is made by shmipc_lock_open()";
 	if (lack)
 		return shmipc_fail(-EINVAL, "shmipc: create \"%s\": %s (EINVAL)", name ? name : "",
 				   lack);

@@ -52,7 +52,7 @@ int shmipc_end_take(struct shmipc_end *e, struct shmipc_segment *seg, enum shmip
 	ret = seg->be->take(e, role, from, to);
 	if (ret == -EBUSY && e->pinned)
 		return fail_pinned(seg, role);
-	if (ret == -EBUSY && role == SHMIPC_ROLE_READER)
+	if (ret == -EBUSY && (role == SHMIPC_ROLE_READER || seg->hdr.kind == SHMIPC_KIND_LOCK))
 		return shmipc_fail(-ENOSPC, "shmipc: attach \"%s\": all %u %ss' slots are taken (ENOSPC); create it with more %ss",
 				   seg->hdr.name, to - from, who,
 				   seg->hdr.kind == SHMIPC_KIND_BCAST ? "peer" : who);

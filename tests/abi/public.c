@@ -602,3 +602,28 @@ AT(shmipc_deadman_info, pid, 32);
 AT(shmipc_deadman_info, reserved0, 36);
 AT(shmipc_deadman_info, comm, 40);
 AT(shmipc_deadman_info, reserved1, 56);
+
+SIZE(shmipc_lock_opts, 72);
+AT(shmipc_lock_opts, struct_bytes, 0);
+AT(shmipc_lock_opts, flags, 8);
+AT(shmipc_lock_opts, mode, 12);
+AT(shmipc_lock_opts, uid, 16);
+AT(shmipc_lock_opts, gid, 20);
+AT(shmipc_lock_opts, owner, 24);
+AT(shmipc_lock_opts, peers, 28);
+AT(shmipc_lock_opts, type, 32);
+AT(shmipc_lock_opts, reserved0, 36);
+AT(shmipc_lock_opts, spin_ns, 40);
+AT(shmipc_lock_opts, reserved1, 48);
+
+SIZE(shmipc_lock_info, 144);
+AT(shmipc_lock_info, struct_bytes, 0);
+AT(shmipc_lock_info, state, 8);
+AT(shmipc_lock_info, flags, 12);
+AT(shmipc_lock_info, deaths, 16);
+AT(shmipc_lock_info, peers, 20);
+AT(shmipc_lock_info, owner, 24);
+AT(shmipc_lock_info, died, 56);
+AT(shmipc_lock_info, since_ns, 88);
+AT(shmipc_lock_info, comm, 96);
+AT(shmipc_lock_info, reserved0, 112);

@@ -16,7 +16,7 @@ HEADER = {noun: floor for floor, nouns in {
     1: "inline/record ring spsc bcast inline/tlog inline/tlog_tx inline/tlog_rx inline/tlog_lend "
        "inline/tlog_floor inline/tlog_memory inline/tlog_trim inline/tlog_abort inline/counts",
     2: "segment", 4: "channel headers copier discover peer",
-    5: "topic topic_look topic_seal topic_trim event deadman lock shmipc",
+    5: "topic topic_look topic_seal topic_trim event deadman lock named_lock shmipc",
 }.items() for noun in nouns.split()}
 
 INCLUDE = re.compile(r"^[ \t]*#[ \t]*include[ \t]+([<\"])([^>\"]+)[>\"]", re.M)

@@ -22,7 +22,7 @@ const char *kind_word(uint32_t kind)
 {
 	static const char *const words[] = {
 		"unknown", "raw", "spsc", "bcast", "topic", [SHMIPC_KIND_EVENT] = "event",
-		[SHMIPC_KIND_DEADMAN] = "deadman" };
+		[SHMIPC_KIND_DEADMAN] = "deadman", [SHMIPC_KIND_LOCK] = "lock" };
 
 	return word(words, COUNT(words), kind);
 }
@@ -43,6 +43,8 @@ const char *end_word(uint32_t kind, uint32_t role)
 		return "listener";
 	if (kind == SHMIPC_KIND_DEADMAN && role == SHMIPC_ROLE_PRODUCER)
 		return "holder";
+	if (kind == SHMIPC_KIND_LOCK)
+		return "peer";
 	return role_word(role);
 }
 

@@ -55,6 +55,7 @@ enum shmipc_kind {
 	SHMIPC_KIND_TOPIC	= 4,	/* publishers and subscribers: shmipc_topic.h */
 	SHMIPC_KIND_EVENT	= 6,	/* notifiers and listeners: shmipc_event.h */
 	SHMIPC_KIND_DEADMAN	= 7,	/* a role that one process holds: shmipc_deadman.h */
+	SHMIPC_KIND_LOCK	= 8,	/* a lock that has a name: shmipc_lock_named.h */
 };
 
 enum shmipc_role {

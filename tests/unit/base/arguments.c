@@ -391,6 +391,24 @@ TEST_F(arguments, of_events_are_checked)
 	CALL(shmipc_notifier_close, n);
 }
 
+TEST_F(arguments, of_a_named_lock_are_checked)
+{
+	struct shmipc_lock *l;
+
+	REFUSES(shmipc_lock_open, NULL, "lock", NULL);
+	REFUSED(shmipc_lock_open, &l, NULL, NULL);
+	ASSERT_EQ(0, CALL(shmipc_lock_open, &l, "lock", NULL));
+	REFUSES(shmipc_lock_take, NULL, 0);
+	GIVES(0, shmipc_lock_take, l, 0);
+	REFUSES(shmipc_lock_consistent, NULL);
+	REFUSES(shmipc_lock_give, NULL);
+	REFUSES(shmipc_lock_get_info, NULL, &SHMIPC_LOCK_INFO());
+	REFUSES(shmipc_lock_get_info, l, NULL);
+	REFUSES(shmipc_lock_look, "lock", NULL);
+	HARMLESS(shmipc_lock_close, NULL);
+	CALL(shmipc_lock_close, l);
+}
+
 TEST_F(arguments, of_a_deadman_are_checked)
 {
 	struct shmipc_deadman *d;

@@ -16,6 +16,7 @@ FIXTURE(cause) {
 	struct shmipc_pub *pub;
 	struct shmipc_notifier *notifier;
 	struct shmipc_deadman *deadman;
+	struct shmipc_lock *lock;
 };
 
 FIXTURE_VARIANT(cause) {
@@ -26,6 +27,7 @@ FIXTURE_VARIANT_ADD(cause, ring) { .of = "ring" };
 FIXTURE_VARIANT_ADD(cause, topic) { .of = "topic" };
 FIXTURE_VARIANT_ADD(cause, event) { .of = "event" };
 FIXTURE_VARIANT_ADD(cause, deadman) { .of = "deadman" };
+FIXTURE_VARIANT_ADD(cause, lock) { .of = "lock" };
 
 FIXTURE_SETUP(cause)
 {
@@ -39,6 +41,7 @@ FIXTURE_TEARDOWN(cause)
 	shmipc_pub_close(self->pub);
 	shmipc_notifier_close(self->notifier);
 	shmipc_deadman_close(self->deadman);
+	shmipc_lock_close(self->lock);
 	env_remove(self->env.dir);
 }
 
@@ -64,6 +67,8 @@ static int make(FIXTURE_DATA(cause) *self, const char *of, const char *name, uin
 		return shmipc_notifier_open(&self->notifier, name, NULL);
 	if (!strcmp(of, "deadman"))
 		return shmipc_deadman_open(&self->deadman, name, NULL);
+	if (!strcmp(of, "lock"))
+		return shmipc_lock_open(&self->lock, name, NULL);
 	if (!strcmp(of, "ring"))
 		return shmipc_channel_open(&self->ch, name, SHMIPC_ROLE_PRODUCER, &o, NULL);
 	return shmipc_pub_open(&self->pub, name, &t, NULL);
@@ -222,10 +227,12 @@ static int gone(FIXTURE_DATA(cause) *self)
 	shmipc_pub_close(self->pub);
 	shmipc_notifier_close(self->notifier);
 	shmipc_deadman_close(self->deadman);
+	shmipc_lock_close(self->lock);
 	self->ch = self->ch2 = NULL;
 	self->pub = NULL;
 	self->notifier = NULL;
 	self->deadman = NULL;
+	self->lock = NULL;
 	return env_count(self->env.dir) == 0;
 }
 
@@ -294,6 +301,8 @@ static int talk(FIXTURE_DATA(cause) *self, const char *of)
 		return talk_of_events(self);
 	if (!strcmp(of, "deadman"))
 		return shmipc_deadman_take(self->deadman, &term, 0);
+	if (!strcmp(of, "lock"))
+		return shmipc_lock_take(self->lock, 0);
 	if (!strcmp(of, "ring")) {
 		ret = shmipc_channel_open(&self->ch2, NAME, SHMIPC_ROLE_CONSUMER, NULL, NULL);
 		if (!ret)
