@@ -154,7 +154,7 @@ static void offer_arguments(const struct command *command, int nth, const char *
 	static const uint32_t kinds[] = {
 		[ARGS_RING] = SHMIPC_KIND_SPSC, [ARGS_TOPIC] = SHMIPC_KIND_TOPIC,
 		[ARGS_SEGMENT] = SHMIPC_KIND_ANY, [ARGS_EVENT] = SHMIPC_KIND_EVENT,
-		[ARGS_DEADMAN] = SHMIPC_KIND_DEADMAN,
+		[ARGS_DEADMAN] = SHMIPC_KIND_DEADMAN, [ARGS_LOCK] = SHMIPC_KIND_LOCK,
 	};
 	size_t i;
 
@@ -163,7 +163,7 @@ static void offer_arguments(const struct command *command, int nth, const char *
 	for (i = 0; !nth && command->verbs && command->verbs[i]; i++)
 		offer(cur, "", command->verbs[i], command->brief);
 	/* After a verb there is one name, and then what is not one. */
-	if (command->verbs && nth != 1)
+	if ((command->verbs && nth != 1) || (command->args_of == ARGS_LOCK && nth))
 		return;
 	for (i = 0; command->arg_words && command->arg_words[i]; i++)
 		offer(cur, "", command->arg_words[i], command->brief);

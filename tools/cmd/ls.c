@@ -177,7 +177,7 @@ const struct command cmd_ls = {
 	"leftover (its processes were killed; shmipc gc removes it). Size: what its data can grow "
 	"to; memory: what the whole segment takes now. Page: 4K+2M if a topic has grown into huge pages. Peers: how many are "
 	"attached / the most there can be; of topics publishers > subscribers, of events notifiers > "
-	"listeners; of a role the process that holds it.\n\n"
+	"listeners; of a role or a lock the process that holds it.\n\n"
 	PATTERNS_TEXT,
 	.groups = groups, .run = run_ls,
 };

@@ -5,6 +5,7 @@
 #include "../util/util.h"
 #include "deadman.h"
 #include "event.h"
+#include "lock.h"
 #include "more.h"
 #include "topic.h"
 #include "view.h"
@@ -24,6 +25,10 @@ int view_more_look(const char *name, const struct shmipc_segment_stat *st, struc
 	case SHMIPC_KIND_DEADMAN:
 		ret->u.deadman = SHMIPC_DEADMAN_INFO();
 		err = shmipc_deadman_look(name, &ret->u.deadman);
+		break;
+	case SHMIPC_KIND_LOCK:
+		ret->u.lock = SHMIPC_LOCK_INFO();
+		err = shmipc_lock_look(name, &ret->u.lock);
 		break;
 	default:
 		return 0;
@@ -50,6 +55,8 @@ void view_more_add_row(json_t *obj, const struct view_more *m)
 		view_event_add_row(obj, &m->u.event);
 	else if (m->kind == SHMIPC_KIND_DEADMAN)
 		deadman_add(obj, &m->u.deadman);
+	else if (m->kind == SHMIPC_KIND_LOCK)
+		lock_add(obj, &m->u.lock);
 }
 
 void view_more_add_all(json_t *obj, const struct view_more *m)
@@ -60,6 +67,8 @@ void view_more_add_all(json_t *obj, const struct view_more *m)
 		view_event_add_all(obj, &m->u.event);
 	else if (m->kind == SHMIPC_KIND_DEADMAN)
 		deadman_add(obj, &m->u.deadman);
+	else if (m->kind == SHMIPC_KIND_LOCK)
+		lock_add(obj, &m->u.lock);
 }
 
 /* @pid: 0: not known. */
@@ -82,6 +91,10 @@ void view_more_peers(const struct shmipc_segment_stat *st, const struct view_mor
 			 view_event_ends(&m->u.event, SHMIPC_ROLE_READER));
 	else if (m->kind == SHMIPC_KIND_DEADMAN)
 		holder(m->u.deadman.held != 0, m->u.deadman.pid, text);
+	else if (m->kind == SHMIPC_KIND_LOCK && m->u.lock.state == SHMIPC_LOCK_HELD)
+		holder(1, m->u.lock.owner.pid, text);
+	else if (m->kind == SHMIPC_KIND_LOCK)
+		snprintf(text, TEXT_BYTES, "%s", lock_state_word(m->u.lock.state));
 	else
 		snprintf(text, TEXT_BYTES, "%" PRIu32 "/%" PRIu32, view_attached(st), st->info.peers);
 }
@@ -99,6 +112,10 @@ int view_more_print(const struct view_more *m)
 	case SHMIPC_KIND_DEADMAN:
 		printf("role      ");
 		deadman_print(&m->u.deadman);
+		return 0;
+	case SHMIPC_KIND_LOCK:
+		printf("lock      ");
+		lock_print(&m->u.lock);
 		return 0;
 	}
 	return 0;

@@ -6,6 +6,7 @@
 #include <jansson.h>
 #include <shmipc/deadman.h>
 #include <shmipc/event.h>
+#include <shmipc/named_lock.h>
 #include <shmipc/topic.h>
 
 struct view_more {
@@ -14,6 +15,7 @@ struct view_more {
 		struct shmipc_topic_stat topic;
 		struct shmipc_event_stat event;
 		struct shmipc_deadman_info deadman;
+		struct shmipc_lock_info lock;
 	} u;
 };
 
