@@ -39,7 +39,8 @@ QEMU_LACKS.update({"topic" + part: "qemu-user trips over processes with threads 
                                 "_many", "_memory", "_meta", "_opts", "_policy", "_pool", "_read_only", "_shape",
                                 "_signals", "_start", "_thread", "_wants")})
 # Data races are possible where threads or processes meet; the others run under asan.
-CONCURRENT = r"(?:bcast|channel|cond|copier|deadman|discover|event|fork|mutex|peer|rwlock|sem|spsc|tlog|topic|wait|watch)"
+CONCURRENT = (r"(?:barrier|bcast|channel|cond|copier|deadman|discover|event|fork|mutex|named|peer|queue|rwlock|sem|spsc|"
+              r"tlog|topic|wait|watch)")
 # Lines are enough for a report of a sanitizer; to write more takes a quarter of a build's time.
 SANITIZE = {
     # gcc 12 sees uninitialized variables in what sanitizers add.

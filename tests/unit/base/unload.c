@@ -198,7 +198,7 @@ FIXTURE_TEARDOWN(unload)
 	env_tear_down(&self->env);
 }
 
-TEST_F(unload, loaded_and_unloaded_it_neither_crashes_nor_grows)
+TEST_F_TIMEOUT(unload, loaded_and_unloaded_it_neither_crashes_nor_grows, 200)
 {
 	struct other child;
 
