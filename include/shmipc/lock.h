@@ -365,6 +365,64 @@ struct shmipc_sem_info {
 int shmipc_sem_get_info(struct shmipc_peer *p, const struct shmipc_sem *s,
 			struct shmipc_sem_info *ret);
 
+/*
+ * A barrier is for a number of threads, of any processes, which wait until all of them have
+ * come, again and again. It lies in memory of a raw segment, waiting is as for the mutex.
+ *
+ * A round that cannot end breaks the barrier: if a thread that waits dies, all get -EOWNERDEAD;
+ * if one gives up at its deadline, it gets -ETIMEDOUT, and all others -ECANCELED. So do those
+ * that come later, until shmipc_barrier_init(). A thread that dies before it comes breaks
+ * nothing: others wait for it until a deadline. One that dies after it has come, when all others
+ * have come, too, breaks nothing, either.
+ */
+
+/**
+ * shmipc_barrier_init - make a barrier of whatever is there
+ * @b:     in memory that no other thread uses as one now
+ * @count: threads that it is for: 1 to SHMIPC_BARRIER_PLACES
+ *
+ * Return: 0; -EINVAL also: not aligned to 8 bytes.
+ */
+int shmipc_barrier_init(struct shmipc_barrier *b, uint32_t count);
+
+/**
+ * shmipc_barrier_wait - wait until all have come
+ * @p:           the peer of the calling thread
+ * @b:           in the data of its segment
+ * @deadline_ns: absolute CLOCK_MONOTONIC; 0: only if this is the last one; SHMIPC_FOREVER
+ *
+ * What each has done before it came is seen by all afterwards.
+ *
+ * Return: 1 for one of them; 0 for the others; -EAGAIN others are missing, and the deadline is
+ * 0: nothing has changed; -ETIMEDOUT the deadline has passed, and the barrier is broken;
+ * -EOWNERDEAD, -ECANCELED it is broken, see above; -EBUSY more threads came than it is for;
+ * -EINVAL not in the segment, not aligned, not initialised, or the peer was inherited
+ * through fork; -ECONNRESET the peer was cut off.
+ */
+int shmipc_barrier_wait(struct shmipc_peer *p, struct shmipc_barrier *b, uint64_t deadline_ns);
+
+/**
+ * struct shmipc_barrier_info - a barrier at one moment; others may have changed it since
+ * @struct_bytes: sizeof this struct, set by the caller
+ * @count:        threads that it is for
+ * @arrived:      threads that have come in this round
+ * @round:        how many rounds have ended
+ * @broken:       0; -EOWNERDEAD; -ECANCELED
+ */
+struct shmipc_barrier_info {
+	uint64_t struct_bytes;
+	uint32_t count;
+	uint32_t arrived;
+	uint32_t round;
+	int32_t broken;
+};
+
+#define SHMIPC_BARRIER_INFO()	SHMIPC_PRIV_SIZED(struct shmipc_barrier_info, )
+
+/* How many have come, and whether it is broken. Return: 0; -EINVAL; -ECONNRESET. */
+int shmipc_barrier_get_info(struct shmipc_peer *p, const struct shmipc_barrier *b,
+			    struct shmipc_barrier_info *ret);
+
 #ifdef __cplusplus
 }
 #endif

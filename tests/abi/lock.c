@@ -29,6 +29,16 @@ AT(shmipc_rwlock, freed, 72);
 AT(shmipc_rwlock, reserved, 80);
 AT(shmipc_rwlock, share, 128);
 
+SIZE(shmipc_barrier, 576);
+AT(shmipc_barrier, word, 0);
+AT(shmipc_barrier, count, 8);
+AT(shmipc_barrier, reserved0, 12);
+AT(shmipc_barrier, reserved, 16);
+AT(shmipc_barrier, place, 64);
+
+PIN(SHMIPC_BARRIER_DIED == 1 && SHMIPC_BARRIER_LATE == 2 && SHMIPC_BARRIER_ROUND == 4);
+PIN(SHMIPC_BARRIER_ROUNDS == 0xfffffffc && SHMIPC_BARRIER_PLACES == 64);
+
 SIZE(shmipc_sem, 576);
 AT(shmipc_sem, word, 0);
 AT(shmipc_sem, flags, 8);

@@ -82,6 +82,13 @@ AT(shmipc_sem_info, flags, 20);
 AT(shmipc_sem_info, freed, 24);
 AT(shmipc_sem_info, holder, 32);
 
+SIZE(shmipc_barrier_info, 24);
+AT(shmipc_barrier_info, struct_bytes, 0);
+AT(shmipc_barrier_info, count, 8);
+AT(shmipc_barrier_info, arrived, 12);
+AT(shmipc_barrier_info, round, 16);
+AT(shmipc_barrier_info, broken, 20);
+
 SIZE(shmipc_memory_limit, 288);
 AT(shmipc_memory_limit, struct_bytes, 0);
 AT(shmipc_memory_limit, max_bytes, 8);

@@ -24,6 +24,7 @@ QEMU_LACKS = {
     "rwlock": "qemu-user has no robust futexes",
     "rwlock_dies": "qemu-user has no robust futexes",
     "sem": "qemu-user has no robust futexes",
+    "barrier": "qemu-user has no robust futexes",
     "lock": "qemu-user has no robust futexes",
     "segment_memory": "qemu-user does not give back memory, nor say what has some",
     "topic_trim": "qemu-user does not give back memory, nor say what has some",

@@ -84,7 +84,7 @@ TAG = re.compile(r"\b([a-z]+\.[A-Z]\d+) (->|<-) ([a-z]+\.[A-Z]\d+)\b")
 NO_NOUN = re.compile(r"(?<![\w.])[A-Z]\d+ (?:->|<-) |(?:->|<-) [A-Z]\d+\b")
 # What needs a tag: a call of one of these, or a mention in another macro.
 ORDERED = re.compile(r"\bshmipc_(?:load_acquire|store_release|cas_acq_rel|fetch_(?:or|add)_acq_rel|"
-                     r"exchange_acq_rel|fence_\w+|barrier_\w+)\(")
+                     r"exchange_acq_rel|fence_\w+|barrier_(?:light|heavy))\(")
 TAG_LINES = 8       # a tag stands in a comment that ends at most so far above
 
 # (file, text of the line): ordered accesses that are not an edge of their own.

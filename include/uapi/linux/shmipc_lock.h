@@ -122,4 +122,29 @@ struct shmipc_sem {
 	__u64	unit[SHMIPC_SEM_UNITS];
 };
 
+/* Of the word of a barrier, of which the high half is 0: broken, by what, and the round. */
+#define SHMIPC_BARRIER_DIED	0x1ULL	/* one that waited has died */
+#define SHMIPC_BARRIER_LATE	0x2ULL	/* one that waited gave up at its deadline */
+#define SHMIPC_BARRIER_ROUND	0x4ULL
+#define SHMIPC_BARRIER_ROUNDS	0xfffffffcULL
+
+#define SHMIPC_BARRIER_PLACES	64	/* threads that a barrier can be for */
+
+/**
+ * struct shmipc_barrier - a barrier; aligned to 8, better to 64; to be initialised
+ * @word:     see above; sleepers sleep on its low 32 bits
+ * @count:    threads that it is for: so many places are used
+ * @reserved0: 0
+ * @reserved: 0
+ * @place:    the thread that has come, as in the word of a lock; instead of the flags, the
+ *            low bits of the round in which it has
+ */
+struct shmipc_barrier {
+	__u64	word;
+	__u32	count;
+	__u32	reserved0;
+	__u64	reserved[6];
+	__u64	place[SHMIPC_BARRIER_PLACES];
+};
+
 #endif /* _UAPI_LINUX_SHMIPC_LOCK_H */

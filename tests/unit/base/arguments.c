@@ -146,6 +146,9 @@ TEST_F(arguments, null_lock)
 {
 	struct shmipc_mutex *m = shmipc_segment_data(self->seg, NULL);
 	struct shmipc_cond *c = shmipc_segment_data(self->seg, NULL);
+	struct shmipc_rwlock *l = shmipc_segment_data(self->seg, NULL);
+	struct shmipc_sem *s = shmipc_segment_data(self->seg, NULL);
+	struct shmipc_barrier *b = shmipc_segment_data(self->seg, NULL);
 
 	REFUSES(shmipc_mutex_init, NULL);
 	REFUSES(shmipc_mutex_lock, NULL, m, 0);
@@ -165,12 +168,6 @@ TEST_F(arguments, null_lock)
 	REFUSES(shmipc_cond_signal, self->peer, NULL);
 	REFUSES(shmipc_cond_broadcast, NULL, c);
 	REFUSES(shmipc_cond_broadcast, self->peer, NULL);
-}
-
-TEST_F(arguments, null_rwlock)
-{
-	struct shmipc_rwlock *l = shmipc_segment_data(self->seg, NULL);
-
 	REFUSES(shmipc_rwlock_init, NULL);
 	REFUSES(shmipc_rwlock_read_lock, NULL, l, 0);
 	REFUSES(shmipc_rwlock_read_lock, self->peer, NULL, 0);
@@ -183,12 +180,6 @@ TEST_F(arguments, null_rwlock)
 	REFUSES(shmipc_rwlock_get_info, NULL, l, &SHMIPC_RWLOCK_INFO());
 	REFUSES(shmipc_rwlock_get_info, self->peer, NULL, &SHMIPC_RWLOCK_INFO());
 	REFUSES(shmipc_rwlock_get_info, self->peer, l, NULL);
-}
-
-TEST_F(arguments, null_sem)
-{
-	struct shmipc_sem *s = shmipc_segment_data(self->seg, NULL);
-
 	REFUSES(shmipc_sem_init, NULL, 1, 0);
 	REFUSES(shmipc_sem_wait, NULL, s, 0);
 	REFUSES(shmipc_sem_wait, self->peer, NULL, 0);
@@ -197,6 +188,12 @@ TEST_F(arguments, null_sem)
 	REFUSES(shmipc_sem_get_info, NULL, s, &SHMIPC_SEM_INFO());
 	REFUSES(shmipc_sem_get_info, self->peer, NULL, &SHMIPC_SEM_INFO());
 	REFUSES(shmipc_sem_get_info, self->peer, s, NULL);
+	REFUSES(shmipc_barrier_init, NULL, 1);
+	REFUSES(shmipc_barrier_wait, NULL, b, 0);
+	REFUSES(shmipc_barrier_wait, self->peer, NULL, 0);
+	REFUSES(shmipc_barrier_get_info, NULL, b, &SHMIPC_BARRIER_INFO());
+	REFUSES(shmipc_barrier_get_info, self->peer, NULL, &SHMIPC_BARRIER_INFO());
+	REFUSES(shmipc_barrier_get_info, self->peer, b, NULL);
 }
 
 TEST_F(arguments, null_discover)
