@@ -310,9 +310,13 @@ static int instead(struct shmipc_peer *p, struct shmipc_rwlock *l, uint64_t dead
 
 	if (ret == -EOWNERDEAD && shmipc_load_relaxed(&l->inside))
 		return go_in(p, l, ret, deadline_ns);
-	if (ret == -EOWNERDEAD)
-		ret = shmipc_mutex_consistent(p, &l->writer);
-	return ret ? ret : shmipc_mutex_unlock(p, &l->writer);
+	if (ret && ret != -EOWNERDEAD)
+		return ret;
+	/* They fail if a hostile peer has written there meanwhile: look again, too. */
+	if (ret)
+		(void)shmipc_mutex_consistent(p, &l->writer);
+	(void)shmipc_mutex_unlock(p, &l->writer);
+	return 0;
 }
 
 static __attribute__((noinline)) int read_slow(struct shmipc_peer *p, struct shmipc_rwlock *l,
