@@ -19,6 +19,7 @@ struct locks {
 	struct shmipc_mutex mutex;
 	struct shmipc_rwlock rwlock;
 	struct shmipc_sem sem;
+	struct shmipc_barrier barrier;
 };
 
 enum { JOINS, CALLS, LOCKED, TOLD, LOST };	/* sh->word[] */
@@ -119,9 +120,31 @@ static void use_sem(struct rng *r, struct shmipc_peer *p, struct shmipc_sem *s)
 	beat();
 }
 
+static void use_barrier(struct rng *r, struct shmipc_peer *p, struct shmipc_barrier *b)
+{
+	uint64_t end = rng_chance(r, 4) ? 0 : shmipc_deadline_in(rng_below(r, 1000000));
+	struct shmipc_barrier_info i = SHMIPC_BARRIER_INFO();
+	int ret;
+
+	if (rng_chance(r, 2) && shmipc_barrier_init(b, (uint32_t)rng_below(r, 3) + 1))
+		WRONG("init");
+	ret = shmipc_barrier_wait(p, b, end);
+	in_time(end ? end : now_ns(), "barrier");
+	count(CALLS);
+	if (!ALLOWED(ret, 0, -1, EAGAIN, ETIMEDOUT, EOWNERDEAD, ECANCELED, EBUSY, EINVAL))
+		WRONG("barrier returns %s", shmipc_error_name(ret));
+	count(ret >= 0 ? LOCKED : LOST);
+	if (shmipc_barrier_get_info(p, b, &i) || i.arrived > SHMIPC_BARRIER_PLACES)
+		WRONG("no info");
+	beat();
+}
+
 static void use_one(struct rng *r, struct shmipc_peer *p, struct locks *all)
 {
-	switch (rng_below(r, 4)) {
+	switch (rng_below(r, 5)) {
+	case 4:
+		use_barrier(r, p, &all->barrier);
+		break;
 	case 0:
 		use_sem(r, p, &all->sem);
 		break;
