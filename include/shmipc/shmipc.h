@@ -24,6 +24,7 @@
 #include <shmipc/inline/counts.h>
 #include <shmipc/event.h>
 #include <shmipc/deadman.h>
+#include <shmipc/queue.h>
 
 #define SHMIPC_VERSION_MAJOR	0
 #define SHMIPC_VERSION_MINOR	1

@@ -53,7 +53,7 @@ static int open_deadman(struct shmipc_deadman **ret, const char *name,
 	struct shmipc_deadman *d;
 	int err;
 
-	_Static_assert(sizeof(struct shmipc_deadman_hdr) == sizeof(sides), "one page begins with it");
+	_Static_assert(sizeof(struct shmipc_deadman_hdr) <= sizeof(sides), "one page begins with it");
 	if (!ret)
 		return shmipc_null("shmipc_deadman_open", "ret");
 	err = opts_read(&o, &so, opts);

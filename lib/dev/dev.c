@@ -237,10 +237,18 @@ static void add_regions(struct shmipc_dev_create *r, struct shmipc_dev_region *r
 {
 	struct shmipc_span span[SHMIPC_SPANS_MAX];
 	int i, n = shmipc_body_spans(h, b, role, span);
+	uint32_t at;
 
-	for (i = 0; i < n; i++)
-		region[r->nregions++] = (struct shmipc_dev_region){
-			.off = span[i].off, .bytes = span[i].bytes, .roles = 1u << role };
+	for (i = 0; i < n; i++) {
+		/* Two roles may write the same pages, but not overlapping ones. */
+		for (at = 0; at < r->nregions && region[at].off != span[i].off; at++)
+			continue;
+		if (at < r->nregions)
+			region[at].roles |= 1u << role;
+		else
+			region[r->nregions++] = (struct shmipc_dev_region){
+				.off = span[i].off, .bytes = span[i].bytes, .roles = 1u << role };
+	}
 	r->role_max[role] = (uint16_t)max;
 }
 

@@ -111,14 +111,15 @@ static void prefault(struct shmipc_segment *seg)
 {
 	struct shmipc_body b;
 	uint64_t ctl = seg->hdr.body_off;
+	bool lazy = shmipc_kind_is_lazy(seg->hdr.kind);
 
-	if (seg->hdr.kind == SHMIPC_KIND_TOPIC) {
+	if (lazy) {
 		shmipc_body_of(seg, &b);
 		ctl += b.ctl_bytes;
 	}
 	if (!shmipc_pages_of_fs(seg->fd))
 		(void)madvise(seg->base, ctl, MADV_POPULATE_WRITE);
-	if (seg->hdr.kind == SHMIPC_KIND_TOPIC)
+	if (lazy)
 		return;		/* the rest may not be there: its end has it when it begins */
 	(void)madvise(seg->base + seg->hdr.data_off, seg->bytes - seg->hdr.data_off,
 		      MADV_POPULATE_WRITE);

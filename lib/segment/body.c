@@ -2,6 +2,8 @@
 /* body.c - the contents of a segment: bytes, a ring, or the log of a topic */
 #include <errno.h>
 
+#include <linux/shmipc_queue.h>
+
 #include "segment/backend.h"
 #include "segment/body.h"
 #include "segment/page.h"
@@ -15,7 +17,13 @@ bool shmipc_kind_is_ring(uint32_t kind)
 
 bool shmipc_kind_has_sides(uint32_t kind)
 {
-	return kind == SHMIPC_KIND_EVENT || kind == SHMIPC_KIND_DEADMAN || kind == SHMIPC_KIND_LOCK;
+	return kind == SHMIPC_KIND_EVENT || kind == SHMIPC_KIND_DEADMAN ||
+	       kind == SHMIPC_KIND_LOCK || kind == SHMIPC_KIND_QUEUE;
+}
+
+bool shmipc_kind_is_lazy(uint32_t kind)
+{
+	return kind == SHMIPC_KIND_TOPIC || kind == SHMIPC_KIND_QUEUE;
 }
 
 bool shmipc_kind_is_known(uint32_t kind)
@@ -105,6 +113,10 @@ static int plan_sides(struct shmipc_body *b, struct shmipc_seg_hdr *h,
 	h->data_off = shmipc_priv_round_up(h->body_off + b->ctl_bytes,
 					   shmipc_pages_data_align(pages, h->data_bytes));
 	s->prod_off = h->data_off - h->body_off;
+	/* Of a queue the tails at first; its cells get memory as they are used. */
+	if (h->kind == SHMIPC_KIND_QUEUE && pages->lazy)
+		b->first_bytes = shmipc_priv_round_up(s->producers * sizeof(struct shmipc_queue_tails),
+						      SHMIPC_CTL_PAGE);
 	return 0;
 }
 
@@ -121,6 +133,7 @@ int shmipc_body_plan(struct shmipc_body *b, struct shmipc_seg_hdr *h,
 	case SHMIPC_KIND_EVENT:
 	case SHMIPC_KIND_DEADMAN:
 	case SHMIPC_KIND_LOCK:
+	case SHMIPC_KIND_QUEUE:
 		return plan_sides(b, h, pages);
 	default:
 		return plan_ring(b, h, o, name, pages);
@@ -254,7 +267,10 @@ static int spans_of_sides(const struct shmipc_seg_hdr *h, const struct shmipc_si
 	switch (role) {
 	case SHMIPC_ROLE_PRODUCER:
 		span[0] = (struct shmipc_span){ h->data_off, h->data_bytes };
-		return 1;
+		if (h->kind != SHMIPC_KIND_QUEUE)
+			return 1;
+		span[1] = (struct shmipc_span){ h->body_off + s->read_off, s->read_bytes };
+		return 2;	/* that is for both sides */
 	case SHMIPC_ROLE_READER:
 		span[0] = (struct shmipc_span){ h->body_off + s->read_off, s->read_bytes };
 		return s->read_bytes != 0;

@@ -40,6 +40,7 @@ struct shmipc_span {
 
 bool shmipc_kind_is_ring(uint32_t kind);
 bool shmipc_kind_has_sides(uint32_t kind);
+bool shmipc_kind_is_lazy(uint32_t kind);	/* its data get memory as they are used */
 bool shmipc_kind_is_known(uint32_t kind);
 
 /*

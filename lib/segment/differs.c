@@ -21,7 +21,8 @@ struct shmipc_text shmipc_kind_text(uint32_t kind)
 {
 	static const char *const words[] = {
 		"none", "raw", "spsc", "bcast", "topic", [SHMIPC_KIND_EVENT] = "event",
-		[SHMIPC_KIND_DEADMAN] = "deadman", [SHMIPC_KIND_LOCK] = "lock" };
+		[SHMIPC_KIND_DEADMAN] = "deadman", [SHMIPC_KIND_LOCK] = "lock",
+		[SHMIPC_KIND_QUEUE] = "queue" };
 
 	return word(words, sizeof(words) / sizeof(words[0]), kind);
 }
@@ -46,6 +47,8 @@ const char *shmipc_end_noun(uint32_t kind, enum shmipc_role role)
 		return "holder";
 	if (kind == SHMIPC_KIND_LOCK)
 		return "peer";
+	if (kind == SHMIPC_KIND_QUEUE)
+		return produces ? "producer" : "consumer";
 	if (role == SHMIPC_ROLE_MEMBER)
 		return "member";
 	return produces ? "producer" : role == SHMIPC_ROLE_READER ? "reader" : "consumer";
@@ -62,6 +65,8 @@ static const char *noun(uint32_t kind)
 		return "deadman";
 	if (kind == SHMIPC_KIND_LOCK)
 		return "lock";
+	if (kind == SHMIPC_KIND_QUEUE)
+		return "queue";
 	return shmipc_kind_is_ring(kind) ? "ring" : "segment";
 }
 

@@ -108,6 +108,8 @@ int shmipc_opts_plan(struct shmipc_seg_hdr *h, struct shmipc_body *b,
 		lack = "a topic is made by shmipc_pub_open() or shmipc_sub_open()";
 	else if (o->kind == SHMIPC_KIND_EVENT && !sides)
 		lack = "events are made by shmipc_notifier_open() or shmipc_listener_open()";
+	else if (o->kind == SHMIPC_KIND_QUEUE && !sides)
+		lack = "a queue is made by shmipc_push_open() or shmipc_pop_open()";
 	else if (o->kind == SHMIPC_KIND_DEADMAN && !sides)
 		lack = "a deadman is made by shmipc_deadman_open()";
 	else if (o->kind == SHMIPC_KIND_LOCK && !sides)

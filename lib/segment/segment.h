@@ -22,7 +22,7 @@ struct shmipc_body;
 struct shmipc_sides;
 
 /* What a noun with two sides has in the first page of its body, after struct shmipc_sides_hdr. */
-#define SHMIPC_SIDES_OWN	64u
+#define SHMIPC_SIDES_OWN	272u
 
 /* What is to be made, of a kind that has more in it than struct shmipc_segment_opts says. */
 struct shmipc_making {

@@ -34,6 +34,11 @@ int use(const char *name, uint64_t history, struct shmipc_pub **ret)
 	struct shmipc_event e = SHMIPC_EVENT();
 	const struct shmipc_event_opts eo = SHMIPC_EVENT_OPTS(.events = 4096, .notifiers = 1);
 	const struct shmipc_listener_opts lo = SHMIPC_LISTENER_OPTS(.flags = SHMIPC_LISTEN_PAST);
+	const struct shmipc_queue_opts qo = SHMIPC_QUEUE_OPTS(.levels = 8, .item_bytes = 64);
+	const struct shmipc_queue_how qh = SHMIPC_QUEUE_HOW(.spin_ns = 1);
+	struct shmipc_push_stat us = SHMIPC_PUSH_STAT();
+	struct shmipc_pop_stat os = SHMIPC_POP_STAT();
+	struct shmipc_queue_stat qs = SHMIPC_QUEUE_STAT(.end_cap = 0);
 	const struct shmipc_deadman_opts dm = SHMIPC_DEADMAN_OPTS(.flags = SHMIPC_PERSIST);
 	struct shmipc_deadman_info di = SHMIPC_DEADMAN_INFO();
 	struct shmipc_listener_stat ls = SHMIPC_LISTENER_STAT();
@@ -43,7 +48,8 @@ int use(const char *name, uint64_t history, struct shmipc_pub **ret)
 	if (none.struct_bytes + one.struct_bytes + s.struct_bytes + g.struct_bytes + h.struct_bytes +
 	    ts.struct_bytes + i.struct_bytes + cs.struct_bytes + ps.struct_bytes +
 	    ss.struct_bytes + eo.struct_bytes + lo.struct_bytes + ls.struct_bytes + es.struct_bytes +
-	    dm.struct_bytes + di.struct_bytes +
+	    dm.struct_bytes + di.struct_bytes + qo.struct_bytes + qh.struct_bytes +
+	    us.struct_bytes + os.struct_bytes + qs.struct_bytes +
 	    e.struct_bytes + m.struct_bytes + pe.struct_bytes == 0)
 		return -1;
 #ifndef __cplusplus

@@ -33,7 +33,8 @@ QEMU_LACKS = {
     "segment_page": "qemu-user shows no page sizes in /proc/self/smaps",
 }
 QEMU_LACKS.update({name: "qemu-user trips over processes with threads that fork"
-                   for name in ("event", "event_deaths", "event_opts", "event_kill", "deadman")})
+                   for name in ("event", "event_deaths", "event_opts", "event_kill", "deadman", "queue", "queue_deaths",
+                                "queue_opts")})
 # The log below them is tested there (tlog, tlog_model, tlog_hostile).
 QEMU_LACKS.update({"topic" + part: "qemu-user trips over processes with threads that fork"
                    for part in ("", "_abort", "_any", "_fork", "_group", "_hold", "_huge", "_hugetlb", "_idle", "_kill",

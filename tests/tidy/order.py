@@ -9,14 +9,14 @@ import ctext
 # floor or from below.
 FOLDER = {folder: floor for floor, folders in {
     0: "base", 1: "wait", 2: "segment mem dev", 3: "backends.c", 4: "open channel payload discover peer",
-    5: "topic event deadman lock ffi.c",
+    5: "topic queue event deadman lock ffi.c",
 }.items() for folder in folders.split()}
 HEADER = {noun: floor for floor, nouns in {
     0: "inline/atomic inline/sized error",
     1: "inline/record ring spsc bcast inline/tlog inline/tlog_tx inline/tlog_rx inline/tlog_lend "
        "inline/tlog_floor inline/tlog_memory inline/tlog_trim inline/tlog_abort inline/counts",
     2: "segment", 4: "channel headers copier discover peer",
-    5: "topic topic_look topic_seal topic_trim event deadman lock named_lock shmipc",
+    5: "topic topic_look topic_seal topic_trim queue event deadman lock named_lock shmipc",
 }.items() for noun in nouns.split()}
 
 INCLUDE = re.compile(r"^[ \t]*#[ \t]*include[ \t]+([<\"])([^>\"]+)[>\"]", re.M)

@@ -21,7 +21,8 @@ static const char *word(const char *const *words, size_t n, uint32_t at)
 const char *kind_word(uint32_t kind)
 {
 	static const char *const words[] = {
-		"unknown", "raw", "spsc", "bcast", "topic", [SHMIPC_KIND_EVENT] = "event",
+		"unknown", "raw", "spsc", "bcast", "topic", [SHMIPC_KIND_QUEUE] = "queue",
+		[SHMIPC_KIND_EVENT] = "event",
 		[SHMIPC_KIND_DEADMAN] = "deadman", [SHMIPC_KIND_LOCK] = "lock" };
 
 	return word(words, COUNT(words), kind);

@@ -53,6 +53,7 @@ enum shmipc_kind {
 	SHMIPC_KIND_SPSC	= 2,	/* lossless ring, one producer, one consumer */
 	SHMIPC_KIND_BCAST	= 3,	/* overwriting log, one producer, many readers */
 	SHMIPC_KIND_TOPIC	= 4,	/* publishers and subscribers: shmipc_topic.h */
+	SHMIPC_KIND_QUEUE	= 5,	/* producers and consumers: shmipc_queue.h */
 	SHMIPC_KIND_EVENT	= 6,	/* notifiers and listeners: shmipc_event.h */
 	SHMIPC_KIND_DEADMAN	= 7,	/* a role that one process holds: shmipc_deadman.h */
 	SHMIPC_KIND_LOCK	= 8,	/* a lock that has a name: shmipc_lock_named.h */

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: MIT
+/* queue_open.c - a queue's options, and finding or creating it */
+#include <errno.h>
+#include <string.h>
+
+#include "queue/queue.h"
+#include "segment/body.h"
+
+#define ENDS_DEFAULT	64u
+#define DEPTH_DEFAULT	64u
+#define ITEM_DEFAULT	4096u
+
+static int bad(const char *field, uint64_t is, const char *should)
+{
+	return shmipc_fail(-EINVAL, "shmipc: queue options: %s is %llu; %s (EINVAL)", field,
+			   (unsigned long long)is, should);
+}
+
+static int numbers_check(const struct shmipc_queue_opts *o)
+{
+	uint64_t producers = o->producers ? o->producers : ENDS_DEFAULT;
+	uint64_t depth = o->depth ? o->depth : DEPTH_DEFAULT;
+
+	if (o->producers > SHMIPC_QUEUE_PRODUCERS_MAX)
+		return bad("producers", o->producers, "the most is 1024");
+	if (o->consumers > SHMIPC_QUEUE_CONSUMERS_MAX)
+		return bad("consumers", o->consumers, "the most is 1024");
+	if (o->depth > SHMIPC_QUEUE_DEPTH_MAX || o->depth & (o->depth - 1))
+		return bad("depth", o->depth, "it must be a power of two, up to 65536");
+	if (producers * depth > SHMIPC_QUEUE_CELLS_MAX)
+		return bad("depth of all producers together", producers * depth,
+			   "the most is 1048576; ask for fewer producers, or a smaller depth");
+	if (o->levels > SHMIPC_QUEUE_LEVELS_MAX)
+		return bad("levels", o->levels, "the most is 8");
+	if (o->delivery > SHMIPC_QUEUE_ACKNOWLEDGED)
+		return bad("delivery", o->delivery,
+			   "it must be SHMIPC_QUEUE_AT_MOST_ONCE or SHMIPC_QUEUE_ACKNOWLEDGED");
+	if (o->deliveries >= SHMIPC_QUEUE_TIMES_MAX)
+		return bad("deliveries", o->deliveries, "the most is 254");
+	if (o->deliveries && o->delivery == SHMIPC_QUEUE_AT_MOST_ONCE)
+		return bad("deliveries", o->deliveries, "with SHMIPC_QUEUE_AT_MOST_ONCE there is one");
+	if (o->item_bytes > SHMIPC_QUEUE_ITEM_MAX)
+		return bad("item_bytes", o->item_bytes, "the most is 2^30");
+	return 0;
+}
+
+/* A private copy of the user's options. */
+static int opts_read(struct shmipc_queue_opts *o, const struct shmipc_queue_opts *user)
+{
+	static const uint32_t known = SHMIPC_EXCL | SHMIPC_PERSIST | SHMIPC_CHOWN | SHMIPC_CHGRP |
+				      SHMIPC_CREATE | SHMIPC_NO_CREATE | SHMIPC_OWNED_BY |
+				      SHMIPC_OWNED_BY_ANY;
+	uint64_t reserved;
+	size_t i;
+	int err;
+
+	memset(o, 0, sizeof(*o));
+	if (!user)
+		return 0;
+	err = shmipc_sized_read(o, sizeof(*o), user, "queue options");
+	if (err)
+		return err;
+	reserved = o->reserved0;
+	for (i = 0; i < sizeof(o->reserved1) / sizeof(o->reserved1[0]); i++)
+		reserved |= o->reserved1[i];
+	if (o->flags & ~known || (o->flags & SHMIPC_NO_CREATE && o->flags & SHMIPC_EXCL))
+		return shmipc_fail(-EINVAL, "shmipc: queue options: flags are %#x, with unknown bits, or EXCL with NO_CREATE (EINVAL)",
+				   o->flags);
+	err = numbers_check(o);
+	return !err && reserved ? bad("a reserved field", reserved, "it must be 0") : err;
+}
+
+int shmipc_queue_how_read(struct shmipc_queue_how *o, const struct shmipc_queue_how *user)
+{
+	memset(o, 0, sizeof(*o));
+	return user ? shmipc_sized_read(o, sizeof(*o), user, "options of an end of a queue") : 0;
+}
+
+/* What concerns every segment; checked as such. */
+static int opts_segment(struct shmipc_segment_opts *so, const struct shmipc_queue_opts *o)
+{
+	struct shmipc_segment_opts as = {
+		.struct_bytes = sizeof(as),
+		.kind = SHMIPC_KIND_QUEUE,
+		.flags = o->flags & ~(SHMIPC_NO_CREATE | SHMIPC_CREATE),
+		.mode = o->mode,
+		.uid = o->uid,
+		.gid = o->gid,
+		.owner = o->owner,
+	};
+
+	if (!(o->flags & SHMIPC_NO_CREATE))
+		as.flags |= SHMIPC_CREATE;
+	return shmipc_opts_read(so, &as);
+}
+
+static int differs(const struct shmipc_segment *seg, const char *field, uint64_t asked, uint64_t is)
+{
+	if (!asked || asked == is)
+		return 0;
+	return shmipc_differs(&seg->hdr, NULL, field, shmipc_text_number(asked),
+			      shmipc_text_number(is));
+}
+
+static int delivery_differs(const struct shmipc_segment *seg, uint32_t asked, bool acked)
+{
+	static const struct shmipc_text at_most = { "at most once" }, ack = { "acknowledged" };
+	const bool want = asked == SHMIPC_QUEUE_ACKNOWLEDGED;
+
+	if (!asked || want == acked)
+		return 0;
+	return shmipc_differs(&seg->hdr, NULL, "delivery", want ? ack : at_most,
+			      acked ? ack : at_most);
+}
+
+int shmipc_queue_check(const struct shmipc_segment *seg, const char *name,
+		       struct shmipc_queue_hdr *ret_hdr, struct shmipc_cells *ret)
+{
+	unsigned char *body = seg->base + seg->hdr.body_off;
+	struct shmipc_queue_hdr h;
+	int err;
+
+	if (seg->hdr.kind != SHMIPC_KIND_QUEUE)
+		return shmipc_differs_kind(&seg->hdr, name, SHMIPC_KIND_QUEUE);
+	memcpy(&h, body, sizeof(h));	/* read once */
+	shmipc_compiler_barrier();
+	h.sides = seg->sides;		/* these were checked */
+	err = shmipc_cells_check(body, &h, ret);
+	/* Its creator may have left out the pages of the tails. */
+	if (!err)
+		err = seg->be->see((struct shmipc_segment *)(uintptr_t)seg,
+				   seg->hdr.body_off + h.sides.prod_off,
+				   h.sides.producers * sizeof(struct shmipc_queue_tails));
+	if (err == -EFAULT)
+		err = -EPROTO;
+	if (err)
+		return shmipc_fail(err, "shmipc: open \"%s\": the header of its queue is invalid or of another version (%s); remove it",
+				   name, shmipc_error_name(err));
+	if (ret_hdr)
+		*ret_hdr = h;
+	return 0;
+}
+
+static int fits(const struct shmipc_segment *seg, const struct shmipc_queue_opts *o,
+		const struct shmipc_cells *q)
+{
+	int err = differs(seg, "producers", o->producers, q->producers);
+
+	if (!err)
+		err = differs(seg, "consumers", o->consumers, q->consumers);
+	if (!err)
+		err = differs(seg, "depth", o->depth, q->depth);
+	if (!err)
+		err = differs(seg, "levels", o->levels, q->levels);
+	if (!err)
+		err = differs(seg, "item_bytes", o->item_bytes, q->item_bytes);
+	if (!err)
+		err = differs(seg, "deliveries", o->deliveries, q->deliveries);
+	return err ? err : delivery_differs(seg, o->delivery, q->acked);
+}
+
+static int plan(struct shmipc_queue_hdr *h, const struct shmipc_queue_opts *o)
+{
+	h->sides.producers = o->producers ? o->producers : ENDS_DEFAULT;
+	h->sides.readers = o->consumers ? o->consumers : ENDS_DEFAULT;
+	h->depth = o->depth ? o->depth : DEPTH_DEFAULT;
+	h->levels = o->levels ? o->levels : 1;
+	h->item_bytes = o->item_bytes ? o->item_bytes : ITEM_DEFAULT;
+	h->deliveries = o->deliveries;
+	if (o->delivery != SHMIPC_QUEUE_AT_MOST_ONCE)
+		h->flags |= SHMIPC_QUEUE_ACKED;
+	if (shmipc_cells_layout(h))	/* the other limits were checked */
+		return bad("size of all places", h->sides.prod_bytes,
+			   "the most is 4 TiB; ask for fewer producers, a smaller depth or smaller items");
+	return 0;
+}
+
+int shmipc_queue_open(struct shmipc_segment **ret, const char *name,
+		      const struct shmipc_queue_opts *opts, struct shmipc_cells *ret_cells)
+{
+	struct shmipc_segment_opts so;
+	struct shmipc_queue_opts o;
+	struct shmipc_sides sides;
+	int err = opts_read(&o, opts);
+
+	if (!err)
+		err = opts_segment(&so, &o);
+	if (err)
+		return err;
+	memset(&sides, 0, sizeof(sides));
+	_Static_assert(sizeof(struct shmipc_queue_hdr) <= sizeof(sides), "the kind's fields have room");
+	err = plan((struct shmipc_queue_hdr *)(void *)&sides, &o);
+	if (!err)
+		err = shmipc_segment_open_sides(ret, name, &so, &sides);
+	if (err)
+		return err;
+	err = shmipc_queue_check(*ret, name, NULL, ret_cells);
+	if (!err)
+		err = fits(*ret, &o, ret_cells);
+	if (err)
+		shmipc_segment_close(*ret);
+	return err;
+}
