@@ -202,6 +202,7 @@ TEST_F(cond, only_with_the_mutex)
 TEST_F(cond, a_signal_does_not_die_with_its_sleeper)
 {
 	struct other first, second;
+	uint64_t spare = 0;
 	struct held_up h;
 
 	ASSERT_EQ(0, start_asleep(self, &first));
@@ -209,15 +210,17 @@ TEST_F(cond, a_signal_does_not_die_with_its_sleeper)
 	ASSERT_EQ(0, hold_up(&h, first.pid));
 	give(self, 1);
 	EXPECT_EQ(0, shmipc_cond_signal(self->e.p, &self->e.s->cond));
-	/* On a busy machine it may have run after all, and has the token. */
-	if (other_kill(&first) != 256 + SIGKILL) {
+	(void)other_kill(&first);
+	/* On a busy machine it may have run after all, and has the token; or the second has it. */
+	if (!shmipc_load_relaxed(&self->e.s->tokens)) {
+		spare = 1;
 		give(self, 1);
 		EXPECT_EQ(0, shmipc_cond_signal(self->e.p, &self->e.s->cond));
 	}
 	hold_up_no_more(&h, second.pid);
 	EXPECT_EQ(0, hear(&second));
 	EXPECT_EQ(0, other_end(&second));
-	EXPECT_EQ(0, self->e.s->tokens);
+	EXPECT_GE(spare, self->e.s->tokens);
 }
 
 static int dies_with_the_mutex(struct other *me, void *arg)
