@@ -12,21 +12,27 @@
 #define KILL_NS		20000000u
 
 enum { TAKEN, TIMEOUTS };		/* sh->word[] */
-#define HOLDS		8		/* and from here, of each worker: it has a unit */
+#define HOLDS		8		/* a bit for each worker: it has a unit */
 
 static const struct shmipc_segment_opts opts = {
 	.struct_bytes = sizeof(opts), .kind = SHMIPC_KIND_RAW, .bytes = sizeof(struct shmipc_sem),
 	.flags = SHMIPC_CREATE,
 };
 
-/* It has one: how many others say so? One that was killed says no more, before its unit is free. */
-static void look_around(void)
+/* All bits at one moment. One that was killed has none any more, before its unit is free. */
+static uint64_t has(int me, bool a_unit)
 {
-	uint64_t n = 0;
-	uint32_t i;
+	uint64_t bit = UINT64_C(1) << me, *word = &sh->word[HOLDS];
 
-	for (i = 0; i < WORKERS; i++)
-		n += word_get(HOLDS + (int)i) == 1;
+	if (!a_unit)
+		return __atomic_fetch_and(word, ~bit, __ATOMIC_SEQ_CST) & bit;
+	return (uint64_t)__builtin_popcountll(__atomic_fetch_or(word, bit, __ATOMIC_SEQ_CST) | bit);
+}
+
+static void look_around(int me)
+{
+	uint64_t n = has(me, true);
+
 	if (n > UNITS)
 		WRONG("%llu have one of %u units", (unsigned long long)n, UNITS);
 }
@@ -45,12 +51,11 @@ static int once(struct rng *r, struct shmipc_peer *p, struct shmipc_sem *s, int 
 	}
 	if (ret)
 		return ret;
-	word_set(HOLDS + me, 1);
-	look_around();
+	look_around(me);
 	if (rng_chance(r, 64))
 		nap_ns(rng_below(r, 400000));
 	__atomic_fetch_add(&sh->word[TAKEN], 1, __ATOMIC_RELAXED);
-	word_set(HOLDS + me, 0);
+	(void)has(me, false);
 	beat();
 	return shmipc_sem_post(p, s, 1);
 }
@@ -63,7 +68,6 @@ static int worker(struct other *o, void *arg)
 	struct shmipc_peer *p;
 
 	(void)o;
-	word_set(HOLDS + me, 0);
 	ret = shmipc_segment_open(&seg, "state", &opts);
 	if (!ret)
 		ret = shmipc_peer_join(&p, seg, NULL);
@@ -99,8 +103,7 @@ static uint64_t kill_some(struct other *o, uint64_t *ret_held)
 		i = (uint32_t)rng_below(&r, WORKERS);
 		(void)kill(o[i].pid, SIGSTOP);
 		(void)waitpid(o[i].pid, &status, WUNTRACED);
-		*ret_held += word_get(HOLDS + (int)i) == 1;
-		word_set(HOLDS + (int)i, 2);
+		*ret_held += has((int)i, false) != 0;
 		if (other_kill(&o[i]) != 256 + SIGKILL)
 			WRONG("a worker ended by itself");
 		kills++;
