@@ -193,7 +193,7 @@ int main(void)
 						       .depth = 64, .item_bytes = sizeof(struct item),
 						       .delivery = SHMIPC_QUEUE_ACKNOWLEDGED);
 	uint64_t kills, pushed = 0, missing = 0, n;
-	struct shmipc_push *tx;
+	struct shmipc_push *tx = NULL;
 	uint32_t i;
 
 	stress_begin("queue", 2);
