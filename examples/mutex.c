@@ -77,7 +77,7 @@ int main(void)
 {
 	const struct shmipc_segment_opts make = SHMIPC_SEGMENT_OPTS(
 		.kind = SHMIPC_KIND_RAW, .bytes = sizeof(struct state), .flags = SHMIPC_CREATE);
-	const uint64_t sum = PROCESSES * TIMES + 1;
+	const uint64_t sum = PROCESSES * TIMES + 2;
 	struct shmipc_segment *seg;
 	const struct state *s;
 	int i, ret, status;
@@ -93,6 +93,8 @@ int main(void)
 	while (wait(&status) > 0)
 		if (WIFEXITED(status) && WEXITSTATUS(status))
 			ret = 1;
+	/* If the one that was killed came last, what it left is repaired here. */
+	ret |= count(1, 0);
 	s = (const struct state *)shmipc_segment_data(seg, NULL);
 	if (s->counter != sum || s->twice != 2 * sum)
 		ret = 1;

@@ -20,6 +20,7 @@ QEMU_LACKS = {
     "peer": "qemu-user has no robust futexes",
     "peer_join": "qemu-user has no robust futexes",
     "mutex": "qemu-user has no robust futexes",
+    "named": "qemu-user has no robust futexes",
     "cond": "qemu-user has no robust futexes",
     "rwlock": "qemu-user has no robust futexes",
     "rwlock_dies": "qemu-user has no robust futexes",
