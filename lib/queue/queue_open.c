@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "queue/queue.h"
+#include "segment/access.h"
 #include "segment/body.h"
 
 #define ENDS_DEFAULT	64u
@@ -44,54 +45,31 @@ static int numbers_check(const struct shmipc_queue_opts *o)
 	return 0;
 }
 
-/* A private copy of the user's options. */
-static int opts_read(struct shmipc_queue_opts *o, const struct shmipc_queue_opts *user)
+/* A private copy of the user's options, and what of them concerns every segment. */
+static int opts_read(struct shmipc_queue_opts *o, struct shmipc_segment_opts *so,
+		     const struct shmipc_queue_opts *user)
 {
-	static const uint32_t known = SHMIPC_EXCL | SHMIPC_PERSIST | SHMIPC_CHOWN | SHMIPC_CHGRP |
-				      SHMIPC_CREATE | SHMIPC_NO_CREATE | SHMIPC_OWNED_BY |
-				      SHMIPC_OWNED_BY_ANY;
-	uint64_t reserved;
-	size_t i;
-	int err;
+	struct shmipc_access a;
+	int err = 0;
 
 	memset(o, 0, sizeof(*o));
-	if (!user)
-		return 0;
-	err = shmipc_sized_read(o, sizeof(*o), user, "queue options");
+	if (user)
+		err = shmipc_sized_read(o, sizeof(*o), user, "queue options");
+	if (!err)
+		err = numbers_check(o);
+	if (!err && o->reserved0)
+		err = bad("reserved0", o->reserved0, "it must be 0");
 	if (err)
 		return err;
-	reserved = o->reserved0;
-	for (i = 0; i < sizeof(o->reserved1) / sizeof(o->reserved1[0]); i++)
-		reserved |= o->reserved1[i];
-	if (o->flags & ~known || (o->flags & SHMIPC_NO_CREATE && o->flags & SHMIPC_EXCL))
-		return shmipc_fail(-EINVAL, "shmipc: queue options: flags are %#x, with unknown bits, or EXCL with NO_CREATE (EINVAL)",
-				   o->flags);
-	err = numbers_check(o);
-	return !err && reserved ? bad("a reserved field", reserved, "it must be 0") : err;
+	a = SHMIPC_ACCESS_OF(o, "queue options", SHMIPC_KIND_QUEUE);
+	return shmipc_access_read(so, &a, o->reserved1,
+				  sizeof(o->reserved1) / sizeof(o->reserved1[0]));
 }
 
 int shmipc_queue_how_read(struct shmipc_queue_how *o, const struct shmipc_queue_how *user)
 {
 	memset(o, 0, sizeof(*o));
 	return user ? shmipc_sized_read(o, sizeof(*o), user, "options of an end of a queue") : 0;
-}
-
-/* What concerns every segment; checked as such. */
-static int opts_segment(struct shmipc_segment_opts *so, const struct shmipc_queue_opts *o)
-{
-	struct shmipc_segment_opts as = {
-		.struct_bytes = sizeof(as),
-		.kind = SHMIPC_KIND_QUEUE,
-		.flags = o->flags & ~(SHMIPC_NO_CREATE | SHMIPC_CREATE),
-		.mode = o->mode,
-		.uid = o->uid,
-		.gid = o->gid,
-		.owner = o->owner,
-	};
-
-	if (!(o->flags & SHMIPC_NO_CREATE))
-		as.flags |= SHMIPC_CREATE;
-	return shmipc_opts_read(so, &as);
 }
 
 static int differs(const struct shmipc_segment *seg, const char *field, uint64_t asked, uint64_t is)
@@ -134,8 +112,7 @@ int shmipc_queue_check(const struct shmipc_segment *seg, const char *name,
 	if (err == -EFAULT)
 		err = -EPROTO;
 	if (err)
-		return shmipc_fail(err, "shmipc: open \"%s\": the header of its queue is invalid or of another version (%s); remove it",
-				   name, shmipc_error_name(err));
+		return shmipc_access_refused(name, "queue", err);
 	if (ret_hdr)
 		*ret_hdr = h;
 	return 0;
@@ -181,10 +158,8 @@ int shmipc_queue_open(struct shmipc_segment **ret, const char *name,
 	struct shmipc_segment_opts so;
 	struct shmipc_queue_opts o;
 	struct shmipc_sides sides;
-	int err = opts_read(&o, opts);
+	int err = opts_read(&o, &so, opts);
 
-	if (!err)
-		err = opts_segment(&so, &o);
 	if (err)
 		return err;
 	memset(&sides, 0, sizeof(sides));

@@ -146,6 +146,15 @@ SHMIPC_EXPORT int shmipc_pop_open(struct shmipc_pop **ret, const char *name,
 	return SHMIPC_TOLD(open_pop(ret, name, opts, how));
 }
 
+/* TAKEN by this consumer, says the word. */
+static bool names_us(const struct shmipc_pop *c, uint64_t word)
+{
+	const uint64_t names = SHMIPC_QUEUE_SLOT_MASK << SHMIPC_QUEUE_SLOT_SHIFT |
+			       SHMIPC_QUEUE_GENERATION_MASK << SHMIPC_QUEUE_GENERATION_SHIFT;
+
+	return shmipc_cells_state(word) == SHMIPC_QUEUE_TAKEN && !((word ^ c->rx.who) & names);
+}
+
 /* One that we leave: as if we had died, but nobody has to notice that. */
 static void let_go(struct shmipc_pop *c, uint32_t p, uint32_t cell, uint64_t word)
 {
@@ -158,15 +167,12 @@ static void let_go(struct shmipc_pop *c, uint32_t p, uint32_t cell, uint64_t wor
 static void let_all_go(struct shmipc_pop *c)
 {
 	uint32_t p, i, n = shmipc_cells_used(&c->q.ctl->producers, c->q.producers);
-	const uint64_t names = SHMIPC_QUEUE_SLOT_MASK << SHMIPC_QUEUE_SLOT_SHIFT |
-			       SHMIPC_QUEUE_GENERATION_MASK << SHMIPC_QUEUE_GENERATION_SHIFT;
 	uint64_t is;
 
 	for (p = 0; p < n; p++)
 		for (i = 0; i < c->q.depth; i++) {
 			is = shmipc_load_relaxed(&shmipc_cells_words(&c->q, p)[i]);
-			if (shmipc_cells_state(is) == SHMIPC_QUEUE_TAKEN &&
-			    !((is ^ c->rx.who) & names))
+			if (names_us(c, is))
 				let_go(c, p, i, is);
 		}
 }
@@ -254,8 +260,7 @@ SHMIPC_EXPORT int shmipc_pop_items(struct shmipc_pop *rx, struct shmipc_queue_it
 /* What the user says it has: it may be any bytes. */
 static bool is_ours(const struct shmipc_pop *c, const struct shmipc_queue_item *it)
 {
-	return it->from < c->q.producers && it->cell < c->q.depth &&
-	       shmipc_cells_state(it->word) == SHMIPC_QUEUE_TAKEN;
+	return it->from < c->q.producers && it->cell < c->q.depth && names_us(c, it->word);
 }
 
 static int refuse_item(const struct shmipc_pop *c, const struct shmipc_queue_item *it)

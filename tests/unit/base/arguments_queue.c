@@ -75,6 +75,22 @@ TEST_F(queue_arguments, of_a_consumer_are_checked)
 	REFUSES(shmipc_queue_look, "queue", NULL);
 }
 
+/* Another consumer of the same process has it. */
+TEST_F(queue_arguments, an_item_of_another_consumer_is_refused)
+{
+	struct shmipc_queue_item item;
+	struct shmipc_pop *other;
+
+	ASSERT_EQ(0, shmipc_pop_open(&other, "queue", NULL, NULL));
+	ASSERT_EQ(0, shmipc_push_item(self->tx, "x", 1, 0, 0));
+	ASSERT_EQ(0, shmipc_pop_item(self->rx, &item, 0));
+	REFUSED(shmipc_pop_nack, other, &item, 1);
+	REFUSED(shmipc_pop_ack, other, &item, 1);
+	EXPECT_EQ(0, shmipc_pop_ack(self->rx, &item, 1));
+	REFUSED(shmipc_pop_ack, self->rx, &item, 1);
+	shmipc_pop_close(other);
+}
+
 /* Each end that was inherited through fork. */
 static int in_child(struct other *me, void *arg)
 {
