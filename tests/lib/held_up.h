@@ -9,6 +9,7 @@
 #define TEST_HELD_UP_H
 
 #include <sched.h>
+#include <time.h>
 
 struct held_up {
 	cpu_set_t before;	/* CPUs of the test */
@@ -36,6 +37,17 @@ static inline void hold_up_no_more(const struct held_up *h, pid_t pid)
 	(void)sched_setscheduler(pid, SCHED_OTHER, &none);
 	(void)sched_setaffinity(pid, sizeof(h->before), &h->before);
 	(void)sched_setaffinity(0, sizeof(h->before), &h->before);
+}
+
+/*
+ * The first sleeps of a wait are short, and end by themselves. Nothing fails if this is not long
+ * enough, but less is tried.
+ */
+static inline void until_for_long(void)
+{
+	const struct timespec t = { 0, 30000000 };
+
+	(void)nanosleep(&t, NULL);
 }
 
 #endif /* TEST_HELD_UP_H */

@@ -407,17 +407,6 @@ TEST_F(mutex, given_up_it_is_lost_for_all)
 	EXPECT_EQ(0, shmipc_mutex_unlock(self->p, self->m));
 }
 
-/*
- * The first sleeps of a wait are short, and end by themselves. Nothing fails if this is not long
- * enough, but less is tried.
- */
-static void until_for_long(void)
-{
-	const struct timespec t = { 0, 30000000 };
-
-	(void)nanosleep(&t, NULL);
-}
-
 /* The first sleeper is woken, and dies before it can do anything. */
 TEST_F(mutex, a_wake_does_not_die_with_its_sleeper)
 {

@@ -199,17 +199,6 @@ TEST_F(rwlock, leaving_with_it_is_as_dying)
 	EXPECT_EQ(1, info_of(self).freed);
 }
 
-/*
- * The first sleeps of a wait are short, and end by themselves. Nothing fails if this is not long
- * enough, but less is tried.
- */
-static void until_for_long(void)
-{
-	const struct timespec t = { 0, 30000000 };
-
-	(void)nanosleep(&t, NULL);
-}
-
 /* The first sleeper is woken, and dies before it can wake the others. */
 TEST_F(rwlock, a_wake_does_not_die_with_its_reader)
 {

@@ -329,7 +329,6 @@ TEST_F(sem, a_death_wakes_those_that_sleep)
 /* The first sleeper is woken, and dies before it can do anything. */
 TEST_F(sem, a_wake_does_not_die_with_its_sleeper)
 {
-	const struct timespec t = { 0, 30000000 };	/* beyond the first, short sleep */
 	struct other first, second;
 	struct held_up h;
 
@@ -337,7 +336,7 @@ TEST_F(sem, a_wake_does_not_die_with_its_sleeper)
 	ASSERT_EQ(0, start(self, &second));
 	ASSERT_EQ(0, ask_asleep(&first, WAIT));
 	ASSERT_EQ(0, ask_asleep(&second, WAIT));
-	(void)nanosleep(&t, NULL);
+	until_for_long();
 	ASSERT_EQ(0, hold_up(&h, first.pid));
 	EXPECT_EQ(0, shmipc_sem_post(self->p, self->s, 1));
 	EXPECT_EQ(256 + SIGKILL, other_kill(&first));
