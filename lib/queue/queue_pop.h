@@ -354,7 +354,7 @@ static inline uint32_t shmipc_cells_pop(struct shmipc_cells_rx *rx, struct shmip
 	return got;
 }
 
-/* Is there anything to take, or to look at? Changes nothing that others see. */
+/* Is there anything to take, or to look at? Changes nothing but a head that is nonsense. */
 static inline bool shmipc_cells_any(struct shmipc_cells_rx *rx)
 {
 	const struct shmipc_cells *q = rx->q;
