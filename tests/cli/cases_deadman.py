@@ -7,7 +7,7 @@ import signal
 import subprocess
 
 from harness import (FAIL, OK, PEER, SHMIPC, TIMEOUT, USAGE, Run, attached, case, check, equal, nothing_left,
-                     objects, run, until)
+                     objects, run, stat, until)
 
 
 def shown(name="leader"):
@@ -89,6 +89,7 @@ def deadman_death_releases_and_ends_the_command():
     check(select.select([n], [], [], 60)[0], "the command still runs")
     equal(os.read(n, 10), b"", "the command is killed, too")
     os.close(n)
+    until(lambda: stat("other"), "one that waits", other)   # it attends to signals by now
     other.kill(signal.SIGINT).ends(128 + signal.SIGINT)
     run("rm", "leader")
     nothing_left()
