@@ -301,9 +301,13 @@ def many_publishers_are_one_topic():
     with file_of(b"".join(b"%d\n" % i for i in range(2000))) as name:
         s = Run(*UNTIL_GONE, "--policy", "lossless", "--meta", "pub-id,pub-seq", "--format", "json", "t")
         subscribed(1)
+        last = Run("pub", "--lines", "t", stdin=subprocess.PIPE)    # of the others, one may be done before another begins
+        attached("t", "producer")
         pubs = [Run("pub", "--lines", "--file", name, "t") for _ in range(3)]
         for p in pubs:
             p.ends(OK)
+        last.stdin.close()
+        last.ends(OK)
         rows = objects(s.ends(OK).out)
     equal([x["seq"] for x in rows], list(range(6000)), "one order, without a gap")
     for pub in {x["pub_id"] for x in rows}:
