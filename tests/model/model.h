@@ -37,6 +37,7 @@ struct model_test {
 	void (*begin)(void);
 	void (*finish)(void);
 	int deaths;
+	int deep;		/* takes long: as a whole with MODEL_DEEP only; tried if a barrier needs it */
 };
 
 /**

@@ -381,7 +381,7 @@ int main(int argc, char **argv)
 		{ "mutex: two sleep, one wakes the other", setup, three, all_had_it, 0 },
 		{ "mutex: one gives up, and passes the wake on", setup, gives_up, all_but_timed, 0 },
 		{ "mutex: one dies at any step", setup, one_dies, all_had_it, 1 },
-		{ "mutex: one of three dies", setup, one_of_three_dies, all_had_it, 1 },
+		{ "mutex: one of three dies", setup, one_of_three_dies, all_had_it, 1, 1 },
 		{ "mutex: two of three die", setup, two_die, all_had_it, 2 },
 		{ "mutex: it is given up", setup, is_given_up, all_are_told, 1 },
 		{ "cond: a signal ends a wait", setup, cond_one, all_have_it, 0 },

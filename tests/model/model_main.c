@@ -143,7 +143,7 @@ static void run_mutation(const struct model_test *tests, const int *order, int n
 	model_mutation.at = site->at;
 	model_mutation.variant = v;
 	for (i = 0; i < n; i++) {
-		if (!site->tests[order[i]])
+		if (!site->tests[order[i]] && !tests[order[i]].deep)
 			continue;
 		tried++;
 		model_explore(&tests[order[i]], limit, &r);
@@ -210,6 +210,13 @@ int model_main(int argc, char **argv, const struct model_test *tests, const char
 		}
 		if (only && !strstr(tests[test_now].name, only)) {
 			skipped++;
+			continue;
+		}
+		if (tests[test_now].deep && !model_deep) {
+			printf("skip %s: with MODEL_DEEP only\n", tests[test_now].name);
+			skipped++;
+			results[test_now].seconds = limit;	/* the last to be tried */
+			order[n++] = test_now;
 			continue;
 		}
 		order[n++] = test_now;

@@ -372,7 +372,7 @@ int main(int argc, char **argv)
 		{ "rwlock: a writer waits for a reader", setup, reader_first, all_had_it, 0 },
 		{ "rwlock: readers that sleep", setup, writer_first, all_had_it, 0 },
 		{ "rwlock: a writer and a reader that sleep", setup, two_writers, all_had_it, 0 },
-		{ "rwlock: a writer gives up", setup, writer_gives_up, all_but_timed, 0 },
+		{ "rwlock: a writer gives up", setup, writer_gives_up, all_but_timed, 0, 1 },
 		{ "rwlock: a reader gives up", setup, reader_gives_up, all_but_timed, 0 },
 		{ "rwlock: more readers than shares", setup, more_readers, all_had_it, 0 },
 		{ "rwlock: a reader dies at any step", setup, reader_dies, all_had_it, 1 },

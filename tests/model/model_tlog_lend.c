@@ -115,7 +115,7 @@ static void asking_reader(void *arg)
 static void begin_asks(void)
 {
 	log_reset();
-	th_tx[0] = model_spawn("owner", owner, (void *)(model_deep ? 2ul : 1ul), 0);
+	th_tx[0] = model_spawn("owner", owner, (void *)1, 0);
 	th_tx[1] = model_spawn("pub 1", other, (void *)1, 0);
 	th_rx[0] = model_spawn("reader", asking_reader, NULL, 0);
 }
@@ -190,7 +190,7 @@ const struct model_test log_lend_tests[] = {
 	{ "nobody died, and no message of the owner is an orphan", setup_lent, begin_asks_alone,
 	  finish_full, 0 },
 	{ "nobody died, the tail is recalled, and nothing is an orphan", setup_lent, begin_asks,
-	  finish_full, 0 },
+	  finish_full, 0, 1 },
 	{ "two publishers recall the tail", setup_lent, begin_two, finish_full, 0 },
 	{ "the tail is lent while another publishes", setup_borrows, begin_recalled, finish_full, 0 },
 	{ "the tail's owner dies at any step, the reader skips its message", setup_lent, begin_dies,

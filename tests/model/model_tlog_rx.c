@@ -660,7 +660,7 @@ const struct model_test log_rx_tests[] = {
 	{ "no wake is lost by a publisher, with full fences", setup_room, begin_room_fence, finish, 0 },
 	{ "no wake is lost while two publishers fall asleep", setup_room, begin_room_two, finish, 0 },
 	{ "a group shares, and loses nothing", setup_group, begin_group, finish, 0 },
-	{ "a member of a group dies", setup_group, begin_group_dies, finish, 1 },
+	{ "a member of a group dies", setup_group, begin_group_dies, finish, 1, 1 },
 	{ "a group begins while the floor moves", setup_group_new, begin_group_new, finish, 0 },
 	{ "a group begins again after it had no member", setup_group_old, begin_group_new, finish, 0 },
 	{ 0 },

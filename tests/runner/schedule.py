@@ -2,7 +2,9 @@
 """Which cases run beside each other.
 
 Builds come first, one after another, as each uses all CPUs; then the cases, the long
-ones first, as many at once as there are CPUs for; at last those that must be alone.
+ones first, as many at once as there are CPUs for, and one more, as many of them wait for
+most of their time; at last those that must be alone. What does not fit yet lets later
+ones pass.
 """
 import queue
 import threading
@@ -26,8 +28,8 @@ class Schedule:
         self.ended = queue.Queue()
         self.not_run = []
 
-    def used(self):
-        return sum(min(c.cpus, self.cpus) for c in self.running)
+    def takes(self, case):
+        return min(case.cpus, self.cpus)
 
     def may_start(self, case):
         if not self.running:
@@ -36,7 +38,8 @@ class Schedule:
             return False
         if case.build and case.build not in self.built:
             return False
-        return self.used() + min(case.cpus, self.cpus) <= self.cpus
+        slots = self.cpus + (self.cpus > 1)
+        return sum(map(self.takes, self.running)) + self.takes(case) <= slots
 
     def run(self, case):
         try:
@@ -46,8 +49,10 @@ class Schedule:
         self.ended.put(result)
 
     def start_what_fits(self):
-        while self.waiting and self.may_start(self.waiting[0]):
-            case = self.waiting.pop(0)
+        for case in self.waiting[:]:
+            if not self.may_start(case):
+                continue
+            self.waiting.remove(case)
             if case.build and self.built[case.build].count.failed:
                 self.not_run.append(case)
             elif not case.argv:     # the build itself is the test
