@@ -13,6 +13,7 @@
 #define WAYS_MAX	16u	/* different paths of victims, see record_rest() */
 #define BLOCKED_KILLS	60u
 #define SAMPLED_KILLS	400u	/* of a long scenario, besides first executions and system calls */
+#define LONG_PATH	40000	/* instructions */
 #define FAILURES_SHOWN	3u
 #define MISSES_EXCUSED	3u	/* of one scenario */
 #define MISSES_OF_ONE	(2 * MISSES_PERCENT)	/* its path may depend on the second that it runs in */
@@ -200,10 +201,20 @@ static void record_rest(void *arg)
 		record_from(to->t, near.k);
 }
 
+/* A long path takes seconds to each of its ends: a quarter of the kills, and more with another seed. */
+static size_t stride_of(const struct trace *t, const struct limits *limits)
+{
+	size_t kills = limits->sample ? limits->sample : SAMPLED_KILLS;
+
+	if (limits->sample && t->n > LONG_PATH)
+		kills = (kills + 3) / 4;
+	return t->n / kills + 1;
+}
+
 static bool is_chosen(const struct scenario *s, const struct trace *t, size_t k,
 		      const struct limits *limits)
 {
-	size_t stride = limits->sample ? t->n / limits->sample + 1 : t->n / SAMPLED_KILLS + 1;
+	size_t stride = stride_of(t, limits);
 
 	if (limits->full || !k || k == t->n)
 		return true;
