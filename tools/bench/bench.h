@@ -21,6 +21,7 @@
 #define BENCH_STEPS_MAX		8
 #define BENCH_FDS		4
 #define BENCH_LINE		64
+#define BENCH_SAMPLES		((size_t)1 << 20)
 #define BENCH_BLOCK		((size_t)64 << 10)	/* of the streaming limits */
 
 enum bench_wait {
@@ -213,6 +214,7 @@ static inline uint64_t bench_ticks(void)
 void bench_ticks_calibrate(void);
 double bench_ticks_ns(uint64_t ticks);
 uint64_t bench_ns_ticks(double ns);
+uint32_t *bench_samples_new(struct bench_env *env);
 void bench_samples_into(struct bench_out *out, uint32_t *sample, size_t n);
 struct bench_dist bench_dist_of(double *v, size_t n);
 

@@ -17,7 +17,6 @@
 
 #include "bench.h"
 
-#define SAMPLES		((size_t)1 << 20)
 #define CALLS		64	/* system calls in one sample */
 
 /* Two words so far apart that no prefetcher takes them for neighbours. */
@@ -48,18 +47,6 @@ static void begin(struct bench_env *env)
 static uint64_t deadline(const struct bench_env *env)
 {
 	return bench_ticks() + bench_ns_ticks(env->seconds * 1e9);
-}
-
-/* Touched before the clock runs. */
-static uint32_t *samples_new(struct bench_env *env)
-{
-	uint32_t *sample = malloc(SAMPLES * sizeof(*sample));
-
-	if (sample)
-		memset(sample, 0xff, SAMPLES * sizeof(*sample));
-	else
-		bench_fail(env, "memory for samples (ENOMEM)");
-	return sample;
 }
 
 /*
@@ -93,13 +80,13 @@ static size_t ping_some(struct bench_env *env, uint64_t *theirs, uint64_t pauses
 		t = bench_ticks();
 		sample[n++] = (uint32_t)(t - prev);
 		prev = t;
-	} while (t < end && n < SAMPLES);
+	} while (t < end && n < BENCH_SAMPLES);
 	return n;
 }
 
 static int ping(struct bench_env *env, uint64_t *theirs, uint64_t pauses_max)
 {
-	uint32_t *sample = samples_new(env);
+	uint32_t *sample = bench_samples_new(env);
 	struct bench_out best, out = *env->out;
 	uint64_t pauses, i = 0;
 	size_t n;
@@ -203,7 +190,7 @@ static uint64_t record_receive(struct bench_env *env, uint64_t i, uint64_t pause
 
 static int ping_record(struct bench_env *env)
 {
-	uint32_t *sample = samples_new(env);
+	uint32_t *sample = bench_samples_new(env);
 	struct bench_out best, out = *env->out;
 	uint64_t pauses, i = 0, t, prev, end;
 	size_t n;
@@ -222,7 +209,7 @@ static int ping_record(struct bench_env *env)
 			t = bench_ticks();
 			sample[n++] = (uint32_t)(t - prev);
 			prev = t;
-		} while (t < end && n < SAMPLES);
+		} while (t < end && n < BENCH_SAMPLES);
 		bench_samples_into(&out, sample, n);
 		if (!pauses || out.p50_ns < best.p50_ns)
 			best = out;
@@ -365,7 +352,7 @@ static uint32_t futex_sleep(uint32_t *word, uint32_t was)
 static int futex_ping(struct bench_env *env)
 {
 	uint32_t *mine = word32(env, 0), *theirs = word32(env, 1), i = 0;
-	uint32_t *sample = samples_new(env);
+	uint32_t *sample = bench_samples_new(env);
 	uint64_t t, prev, end;
 
 	if (!sample)
@@ -381,7 +368,7 @@ static int futex_ping(struct bench_env *env)
 		t = bench_ticks();
 		sample[i - 1] = (uint32_t)(t - prev);
 		prev = t;
-	} while (t < end && i < SAMPLES);
+	} while (t < end && i < BENCH_SAMPLES);
 	shmipc_store_release(mine, UINT32_MAX);
 	futex_wake(mine);
 	bench_samples_into(env->out, sample, i);
@@ -430,7 +417,7 @@ static int eventfd_take(struct bench_env *env, int fd, uint64_t *ret)
 
 static int eventfd_ping(struct bench_env *env)
 {
-	uint32_t *sample = samples_new(env);
+	uint32_t *sample = bench_samples_new(env);
 	uint64_t t, prev, end, v;
 	size_t i = 0;
 
@@ -445,7 +432,7 @@ static int eventfd_ping(struct bench_env *env)
 		t = bench_ticks();
 		sample[i++] = (uint32_t)(t - prev);
 		prev = t;
-	} while (t < end && i < SAMPLES);
+	} while (t < end && i < BENCH_SAMPLES);
 	bench_samples_into(env->out, sample, i);
 	free(sample);
 	return eventfd_give(env, env->fd[0], 2);
@@ -469,7 +456,7 @@ static int eventfd_pong(struct bench_env *env)
 /* The time of one call, from samples of CALLS of them. */
 static int calls(struct bench_env *env, int wake)
 {
-	uint32_t *sample = samples_new(env);
+	uint32_t *sample = bench_samples_new(env);
 	uint64_t t, prev, end;
 	size_t n = 0;
 	int i;
@@ -489,7 +476,7 @@ static int calls(struct bench_env *env, int wake)
 		t = bench_ticks();
 		sample[n++] = (uint32_t)(t - prev);
 		prev = t;
-	} while (t < end && n < SAMPLES);
+	} while (t < end && n < BENCH_SAMPLES);
 	bench_samples_into(env->out, sample, n);
 	free(sample);
 	env->out->min_ns /= CALLS;

@@ -2,6 +2,7 @@
 /* time.c - ticks to nanoseconds, samples to percentiles, runs to distributions */
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "bench.h"
 
@@ -118,6 +119,18 @@ static double at_rank(const uint32_t *sorted, size_t n, size_t rank)
 		high++;
 	place = ((double)(rank - low) + 0.5) / (double)(high - low) - 0.5;
 	return ((double)bin + place) * (double)tick_step * ns_per_tick;
+}
+
+/* Room for BENCH_SAMPLES, touched before the clock runs; NULL after bench_fail(). */
+uint32_t *bench_samples_new(struct bench_env *env)
+{
+	uint32_t *sample = malloc(BENCH_SAMPLES * sizeof(*sample));
+
+	if (sample)
+		memset(sample, 0xff, BENCH_SAMPLES * sizeof(*sample));
+	else
+		bench_fail(env, "memory for samples (ENOMEM)");
+	return sample;
 }
 
 /* @sample: ticks of each round trip; gets sorted. */

@@ -10,7 +10,6 @@
 
 #include "topic.h"
 
-#define SAMPLES		((size_t)1 << 20)
 #define WARM		200u	/* samples before the measurement */
 #define BURST		64u	/* messages; fewer than the publisher has room for at once */
 #define SHORT_BYTES	4096u	/* long loans are compared with this */
@@ -41,18 +40,6 @@ static void await(const struct bench_env *env, uint64_t messages)
 		shmipc_cpu_relax();
 }
 
-/* Touched before the clock runs. */
-static uint32_t *samples_new(struct bench_env *env)
-{
-	uint32_t *sample = malloc(SAMPLES * sizeof(*sample));
-
-	if (sample)
-		memset(sample, 0xff, SAMPLES * sizeof(*sample));
-	else
-		bench_fail(env, "memory for samples (ENOMEM)");
-	return sample;
-}
-
 /*
  * Is this sample the last? The clock starts after the warm-up. The number of the last
  * message is announced before it is sent.
@@ -61,7 +48,7 @@ static int last_one(const struct bench_env *env, uint64_t i, uint64_t *until)
 {
 	if (i == WARM)
 		*until = bench_ticks() + bench_ns_ticks(env->seconds * 1e9);
-	return i > WARM && (bench_ticks() >= *until || i - WARM == SAMPLES - 1);
+	return i > WARM && (bench_ticks() >= *until || i - WARM == BENCH_SAMPLES - 1);
 }
 
 /* The time of a burst, per message. */
@@ -76,7 +63,7 @@ static void per_message(struct bench_out *out)
 static int publish_out(struct bench_env *env)
 {
 	struct shmipc_pub *pub = bench_topic_pub(env, 0, BENCH_SPIN);
-	uint32_t *sample = samples_new(env);
+	uint32_t *sample = bench_samples_new(env);
 	uint64_t i, k, seq = 0, t0, until = 0;
 	struct bench_source src;
 	int ret = 0, stop = 0;
@@ -219,7 +206,7 @@ static int loan_out(struct bench_env *env)
 static int loan_in(struct bench_env *env)
 {
 	struct shmipc_sub *sub = bench_topic_sub(env, 0, BENCH_SPIN);
-	uint32_t *sample = samples_new(env);
+	uint32_t *sample = bench_samples_new(env);
 	struct bench_source src;
 	struct shmipc_msg m;
 	uint64_t seq, t;
@@ -234,7 +221,7 @@ static int loan_in(struct bench_env *env)
 		if (ret)
 			return bench_topic_fail_at(env, "receive", seq, ret);
 		t -= shmipc_load_relaxed(&told(env)->sent_at);
-		if (seq >= WARM && seq - WARM < SAMPLES)
+		if (seq >= WARM && seq - WARM < BENCH_SAMPLES)
 			sample[seq - WARM] = (uint32_t)t;
 		bad = m.len != src.size || bench_sum(m.ptr, m.len) != bench_source_want(&src, seq);
 		shmipc_sub_release(sub, &m);
@@ -293,7 +280,7 @@ static int rtt_ask(struct bench_env *env)
 {
 	struct shmipc_pub *pub = bench_topic_pub(env, 0, env->opts->wait);
 	struct shmipc_sub *sub = pub ? bench_topic_sub(env, 1, env->opts->wait) : NULL;
-	uint32_t *sample = samples_new(env);
+	uint32_t *sample = bench_samples_new(env);
 	unsigned char *buf = malloc(env->size + 1);
 	uint64_t i, t, prev, until = 0;
 	struct bench_source src;
