@@ -27,6 +27,7 @@
 enum bench_wait {
 	BENCH_SPIN,
 	BENCH_SLEEP,
+	BENCH_BOTH,		/* spin as long as the library does by default, then sleep */
 };
 
 /* Options of the benches of topics. */
@@ -45,6 +46,12 @@ struct bench_topic_opts {
 	uint64_t pool_bytes;
 };
 
+/* Options of the benches of locks and queues. */
+struct bench_work_opts {
+	uint32_t processes;
+};
+
+#define BENCH_CREW_MAX		64	/* processes of a bench */
 #define BENCH_FOR_ONE		1	/* publisher; may be or-ed */
 #define BENCH_FOR_MANY		2
 #define BENCH_ENDS_MAX		1024	/* publishers, or subscribers */
@@ -64,6 +71,7 @@ struct bench_opts {
 	int json;
 	const char *copier;		/* NULL: all */
 	struct bench_topic_opts topic;
+	struct bench_work_opts work;
 };
 
 /* The results of one side in one step. NaN: not measured. */
@@ -76,6 +84,8 @@ struct bench_out {
 	double min_ns;
 	double in_bytes_per_s;	/* copier: into shared memory */
 	double out_bytes_per_s;	/* copier: out of it */
+	double max_ns;		/* the longest wait of the one that had to wait longest */
+	double least_share;	/* of the one that got least, as a part of the mean */
 	uint64_t msgs;
 	uint64_t lost;		/* bcast */
 	double cpu_share;	/* CPU time of this side divided by wall time of the step */
@@ -86,6 +96,7 @@ struct bench_out {
 struct bench_shared {
 	uint32_t arrived;
 	uint32_t round;
+	uint32_t gathered;	/* members of crews, in one step */
 	uint64_t last;		/* throughput: number of messages, once it is known */
 	double in_bytes_per_s;	/* copier: side 0's, for side 1 */
 	char error[2][256];	/* error message of a side */
@@ -102,6 +113,7 @@ struct bench_env {
 	size_t size;
 	double seconds;
 	int side;
+	int arg;		/* of the step */
 	uint64_t began;		/* set by bench_begin() */
 	struct rusage usage;
 	int fd[BENCH_FDS];	/* descriptors created before the fork; -1: none */
@@ -114,6 +126,7 @@ struct bench_step {
 	bench_side_fn *side[2];
 	double seconds;
 	int result;		/* the side whose bench_out counts */
+	int arg;		/* for the functions of the sides */
 	int spins;		/* each side needs its CPU all the time */
 };
 
@@ -122,6 +135,7 @@ enum bench_ratio {
 	BENCH_NO_RATIO,
 	BENCH_BY_RATE,		/* bytes per second */
 	BENCH_BY_P50,
+	BENCH_BY_MSGS,		/* messages, or the like, per second */
 };
 
 /* The figures of a bench; lossless and lossy ones never share a column. */
@@ -133,6 +147,9 @@ enum bench_table {
 	BENCH_TABLE_COPIER,
 	BENCH_TABLE_CALL,
 	BENCH_TABLE_LATENCY,
+	BENCH_TABLE_PAIR,
+	BENCH_TABLE_HAND,
+	BENCH_TABLE_FAIR,
 };
 
 /*
@@ -153,6 +170,7 @@ struct bench_case {
 	uint64_t page_got;	/* set by prepare() */
 	const char *backend;	/* set by prepare(); NULL: no backend */
 	const struct bench_topic *topic;	/* NULL: none */
+	const char *yardstick;	/* what the ratio compares with; NULL: by the table */
 };
 
 /* A bench of topics. */
@@ -191,6 +209,8 @@ struct bench_report {
 	struct bench_dist preempted;
 	struct bench_dist in_bytes_per_s;
 	struct bench_dist out_bytes_per_s;
+	struct bench_dist max_ns;
+	struct bench_dist least_share;
 };
 
 /* time.c: a counter that is cheap to read, and figures */
@@ -231,6 +251,13 @@ void bench_meet(struct bench_env *env);
 void bench_begin(struct bench_env *env);
 void *bench_mem_alloc(size_t bytes, uint64_t page);
 int bench_run(struct bench_env *env, const struct bench_step *step, unsigned int steps);
+int bench_pin(int cpu);
+
+/* crew.c: several processes on a side; their numbers are the same on no two sides */
+typedef int bench_member_fn(struct bench_env *env, unsigned int me);
+int bench_crew(struct bench_env *env, unsigned int first, unsigned int n, bench_member_fn *fn);
+void bench_gather(struct bench_env *env, unsigned int members);
+unsigned int bench_cpus(void);
 
 /* series.c: runs, probes, what is discarded */
 int bench_series(struct bench_case *c, const struct bench_opts *o, size_t size,
@@ -278,6 +305,12 @@ int bench_topic_publishes(const struct bench_opts *o, bench_sizes_fn *fn);
 int bench_topic_loans(const struct bench_opts *o, bench_sizes_fn *fn);
 int bench_topic_rtts(const struct bench_opts *o, bench_sizes_fn *fn);
 int bench_topic_latencies(const struct bench_opts *o, bench_sizes_fn *fn);
+
+/* lock.c */
+extern const struct opt bench_work_options[];
+
+typedef int bench_one_fn(struct bench_case *c, const struct bench_opts *o, size_t size);
+int bench_locks(const struct bench_opts *o, bench_one_fn *fn);
 
 /* others.c */
 int bench_others(const struct bench_opts *o, bench_sizes_fn *fn);

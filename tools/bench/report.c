@@ -12,7 +12,9 @@
 
 static const char *wait_name(enum bench_wait wait)
 {
-	return wait == BENCH_SPIN ? "spin" : "block";
+	static const char *const names[] = { "spin", "block", "both" };
+
+	return names[wait];
 }
 
 static const char *bytes_text(uint64_t n, char *buf, size_t cap)
@@ -40,7 +42,8 @@ void bench_report_head(const struct bench_opts *o)
 /* "12.3 (11.9..12.8)", or "-" if the figure has no meaning. */
 static const char *dist_text(const struct bench_dist *d, double unit, char *buf, size_t cap)
 {
-	int digits = d->median / unit < 10 ? 2 : d->median / unit < 1000 ? 1 : 0;
+	double v = d->median / unit;
+	int digits = v < 0.1 ? 4 : v < 10 ? 2 : v < 1000 ? 1 : 0;
 
 	if (isnan(d->median))
 		snprintf(buf, cap, "-");
@@ -53,6 +56,8 @@ static const char *dist_text(const struct bench_dist *d, double unit, char *buf,
 /* What the ratio of a table compares with. */
 static const char *yardstick(const struct bench_case *c)
 {
+	if (c->yardstick)
+		return c->yardstick;
 	if (c->limit[0].side[0] == bench_spsc.step.side[0])
 		return "of the spsc ring";
 	if (c->table != BENCH_TABLE_CALL)
@@ -63,11 +68,13 @@ static const char *yardstick(const struct bench_case *c)
 /* Lossless and lossy figures have tables of their own. */
 static void table_head(const struct bench_case *c)
 {
-	static const struct bench_case *last;
+	static const char *last_yardstick = "";
+	static enum bench_table last;
 
-	if (last && last->table == c->table && !strcmp(yardstick(last), yardstick(c)))
+	if (last == c->table && !strcmp(last_yardstick, yardstick(c)))
 		return;
-	last = c;
+	last = c->table;
+	last_yardstick = yardstick(c);
 	printf("\n%-16s %7s %5s %5s ", c->table == BENCH_TABLE_LIMIT ? "limit" : "bench", "size",
 	       "wait", "page");
 	switch (c->table) {
@@ -88,6 +95,17 @@ static void table_head(const struct bench_case *c)
 		break;
 	case BENCH_TABLE_CALL:
 		printf("%22s %22s %8s ", "p50 ns a message", "p99 ns", "min ns");
+		break;
+	case BENCH_TABLE_PAIR:
+		printf("%22s %22s %8s ", "p50 ns, take and give", "p99 ns", "min ns");
+		break;
+	case BENCH_TABLE_HAND:
+		printf("%22s %22s %8s ", "p50 ns a hand-over", "p99 ns", "min ns");
+		break;
+	case BENCH_TABLE_FAIR:
+		printf("%22s %22s %22s %16s ", "p50 us of waiting", "p99 us", "longest us",
+		       "least %");
+		printf("%18s ", "M locks/s");
 		break;
 	case BENCH_TABLE_LATENCY:
 		break;
@@ -118,8 +136,17 @@ static void row_figures(const struct bench_report *r)
 		break;
 	case BENCH_TABLE_RTT:
 	case BENCH_TABLE_CALL:
+	case BENCH_TABLE_PAIR:
+	case BENCH_TABLE_HAND:
 		printf("%22s %22s %8.0f ", dist_text(&r->p50_ns, 1, a, sizeof(a)),
 		       dist_text(&r->p99_ns, 1, b, sizeof(b)), r->min_ns.median);
+		break;
+	case BENCH_TABLE_FAIR:
+		printf("%22s %22s ", dist_text(&r->p50_ns, 1e3, a, sizeof(a)),
+		       dist_text(&r->p99_ns, 1e3, b, sizeof(b)));
+		printf("%22s %16s ", dist_text(&r->max_ns, 1e3, a, sizeof(a)),
+		       dist_text(&r->least_share, 0.01, b, sizeof(b)));
+		printf("%18s ", dist_text(&r->msgs_per_s, 1e6, a, sizeof(a)));
 		break;
 	case BENCH_TABLE_COPIER:
 		printf("%22s %22s ", dist_text(&r->in_bytes_per_s, 1e9, a, sizeof(a)),
@@ -233,6 +260,8 @@ int bench_report_json(const struct bench_report *r, const struct bench_opts *o)
 	set_dist(j, "p99_ns", &r->p99_ns);
 	set_dist(j, "in_bytes_per_s", &r->in_bytes_per_s);
 	set_dist(j, "out_bytes_per_s", &r->out_bytes_per_s);
+	set_dist(j, "max_ns", &r->max_ns);
+	set_dist(j, "least_share", &r->least_share);
 	json_object_set_new(j, "min_ns", number(r->min_ns.min));
 	json_object_set_new(j, "received", whole(r->received.median));
 	json_object_set_new(j, "lost", whole(r->lost.median));

@@ -82,7 +82,8 @@ void *bench_mem_alloc(size_t bytes, uint64_t page)
 	return p;
 }
 
-static int pin(int cpu)
+/* The calling process runs on this CPU only. */
+int bench_pin(int cpu)
 {
 	cpu_set_t set;
 
@@ -115,9 +116,13 @@ static int do_step(struct bench_env *env, const struct bench_step *step)
 	out->msgs_per_s = out->bytes_per_s = NAN;
 	out->p50_ns = out->p90_ns = out->p99_ns = out->min_ns = NAN;
 	out->in_bytes_per_s = out->out_bytes_per_s = NAN;
+	out->max_ns = out->least_share = NAN;
 	env->seconds = step->seconds;
-	if (env->side == 0)
+	env->arg = step->arg;
+	if (env->side == 0) {
 		__atomic_store_n(&env->shared->last, UINT64_MAX, __ATOMIC_RELAXED);
+		__atomic_store_n(&env->shared->gathered, 0, __ATOMIC_RELAXED);
+	}
 	bench_meet(env);
 	if (step->side[env->side](env))
 		return -1;
@@ -137,7 +142,7 @@ static void side_main(struct bench_env *env, const struct bench_step *step, unsi
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
 		_exit(1);
-	if (pin(env->opts->cpu[env->side])) {
+	if (bench_pin(env->opts->cpu[env->side])) {
 		bench_fail(env, "pin to CPU %d: %s", env->opts->cpu[env->side], strerror(errno));
 		_exit(1);
 	}

@@ -77,6 +77,8 @@ static double better(const struct bench_case *c, double limit, const struct benc
 {
 	if (c->ratio == BENCH_BY_RATE)
 		return limit > out->bytes_per_s ? limit : out->bytes_per_s;
+	if (c->ratio == BENCH_BY_MSGS)
+		return limit > out->msgs_per_s ? limit : out->msgs_per_s;
 	return limit < out->p50_ns ? limit : out->p50_ns;
 }
 
@@ -154,6 +156,8 @@ static double ratio_of(const struct bench_case *c, const struct run_result *r)
 		return r->out.bytes_per_s / r->limit;
 	case BENCH_BY_P50:
 		return r->out.p50_ns / r->limit;
+	case BENCH_BY_MSGS:
+		return r->out.msgs_per_s / r->limit;
 	default:
 		return NAN;
 	}
@@ -177,6 +181,8 @@ static double value_of(const struct bench_case *c, const struct run_result *r, i
 	case 11: return r->out.in_bytes_per_s;
 	case 12: return r->out.out_bytes_per_s;
 	case 13: return r->out.p90_ns;
+	case 14: return r->out.max_ns;
+	case 15: return r->out.least_share;
 	default: return (double)r->out.msgs;
 	}
 }
@@ -189,7 +195,7 @@ static void sum_up(const struct bench_case *c, const struct run_result *r, unsig
 		&ret->msgs_per_s, &ret->bytes_per_s, &ret->p50_ns, &ret->p99_ns, &ret->min_ns,
 		&ret->lost, &ret->lost_share, &ret->probe_ns, &ret->limit, &ret->ratio,
 		&ret->preempted, &ret->in_bytes_per_s, &ret->out_bytes_per_s, &ret->p90_ns,
-		&ret->received,
+		&ret->max_ns, &ret->least_share, &ret->received,
 	};
 	static double v[TRIES * BENCH_RUNS_MAX];
 	unsigned int i, used;

@@ -24,6 +24,7 @@
 #define WHAT_LOAN	0x100u
 #define WHAT_TOPIC_RTT	0x200u
 #define WHAT_LATENCY	0x400u
+#define WHAT_LOCK	0x800u
 #define WHAT_TOPICS	(WHAT_TOPIC | WHAT_PUBLISH | WHAT_LOAN | WHAT_TOPIC_RTT | WHAT_LATENCY)
 
 static const struct {
@@ -41,6 +42,7 @@ static const struct {
 	{ "topic-loan", WHAT_LOAN },
 	{ "topic-rtt", WHAT_TOPIC_RTT },
 	{ "topic-latency", WHAT_LATENCY },
+	{ "lock", WHAT_LOCK },
 	{ "all", WHAT_LIMITS | WHAT_SPSC | WHAT_BCAST | WHAT_RTT },
 };
 
@@ -52,7 +54,7 @@ static const size_t size_copier[] = {
 
 static const char *const names[] = {
 	"limits", "spsc", "bcast", "rtt", "peers", "copier", "topic", "topic-publish", "topic-loan",
-	"topic-rtt", "topic-latency", "all", NULL
+	"topic-rtt", "topic-latency", "lock", "all", NULL
 };
 
 static void take_sizes(const struct opt *opt, const char *text, void *to)
@@ -183,6 +185,8 @@ static const struct opt_group groups[] = {
 	{ .opts = options },
 	{ .title = "Topics:", .opts = bench_topic_options,
 	  .at = offsetof(struct bench_opts, topic) },
+	{ .title = "Locks:", .opts = bench_work_options,
+	  .at = offsetof(struct bench_opts, work) },
 	{ .opts = NULL },
 };
 
@@ -265,7 +269,7 @@ static int check_sizes(const struct bench_opts *o, unsigned int what)
 	unsigned int i;
 
 	/* Only the throughput of topics is compared with a ring. */
-	for (i = 0; i < o->sizes && what & ~(WHAT_COPIER | (WHAT_TOPICS & ~WHAT_TOPIC)); i++) {
+	for (i = 0; i < o->sizes && what & ~(WHAT_COPIER | WHAT_LOCK | (WHAT_TOPICS & ~WHAT_TOPIC)); i++) {
 		if (o->size[i] > max && what != WHAT_LIMITS) {
 			fprintf(stderr, "shmipc: bench: you asked for --size %zu, the largest message "
 				"of a --ring of %llu bytes has %llu (EMSGSIZE); use a larger --ring\n",
@@ -390,6 +394,8 @@ static int run_all(struct bench_opts *o, unsigned int what)
 		return -1;
 	if (what & WHAT_LATENCY && bench_topic_latencies(o, sizes))
 		return -1;
+	if (what & WHAT_LOCK && bench_locks(o, one))
+		return -1;
 	return 0;
 }
 
@@ -426,6 +432,7 @@ static int run_bench(int argc, char **argv)
 		o.topic.subscribers = what == WHAT_PUBLISH ? 16 : 1;
 	if (choose_cpus(&o) || check_sizes(&o, what))
 		return RC_USAGE;
+	(void)bench_cpus();
 	bench_ticks_calibrate();
 	bench_kernel_init();
 	if (!o.json)
@@ -448,6 +455,7 @@ const struct command cmd_bench = {
 	"  topic-loan     from the publication of a loan to its receipt\n"
 	"  topic-rtt      a message there on one topic and back on another\n"
 	"  topic-latency  from publication to receipt, of messages at a fixed rate\n"
+	"  lock           locks that are free, that two want, and that many want\n"
 	"  copier         copies into shared memory and out of it, by each copier\n"
 	"  all            limits, spsc, bcast, rtt\n",
 	.notes =
