@@ -204,6 +204,9 @@ struct shmipc_push_stat {
 /* Return: 0; -EINVAL. */
 int shmipc_push_get_stat(const struct shmipc_push *tx, struct shmipc_push_stat *ret);
 
+/* As shmipc_segment_get_info(). */
+int shmipc_push_get_info(const struct shmipc_push *tx, struct shmipc_segment_info *ret);
+
 /* Consumers */
 
 struct shmipc_pop;
@@ -317,9 +320,24 @@ struct shmipc_pop_stat {
 /* Return: 0; -EINVAL. */
 int shmipc_pop_get_stat(const struct shmipc_pop *rx, struct shmipc_pop_stat *ret);
 
+/* As shmipc_segment_get_info(). */
+int shmipc_pop_get_info(const struct shmipc_pop *rx, struct shmipc_segment_info *ret);
+
+/**
+ * shmipc_pop_producer - the producer that has the slot from which an item comes
+ * @rx:   the consumer
+ * @item: that it has taken
+ * @ret:  the producer that has the slot now, or had it last: another one may have pushed
+ *        the item, and left
+ *
+ * Return: 0; -EINVAL.
+ */
+int shmipc_pop_producer(const struct shmipc_pop *rx, const struct shmipc_queue_item *item,
+			struct shmipc_peer_info *ret);
+
 /* Inspecting a queue without joining */
 
-/* An end, as seen from outside. It lies in arrays, and grows into @reserved0. */
+/* An end, as seen from outside. It lies in arrays. */
 struct shmipc_queue_end {
 	struct shmipc_peer_info peer;
 	uint64_t pushed;	/* producers: items, of all that have had this slot */
@@ -329,7 +347,8 @@ struct shmipc_queue_end {
 	uint64_t acked;
 	uint64_t returned;
 	uint32_t has;		/* items: producers: in places; consumers: not done with */
-	uint32_t reserved0[3];
+	uint32_t reserved0;
+	uint64_t taken_ns;	/* consumers: when it took items last: CLOCK_MONOTONIC, to a few ms */
 };
 
 /**

@@ -89,6 +89,7 @@ static void look_at_end(const struct shmipc_cells *q, struct shmipc_queue_end *r
 	ret->again = shmipc_load_relaxed(&line->again);
 	ret->acked = shmipc_load_relaxed(&line->acked);
 	ret->returned = shmipc_load_relaxed(&line->returned);
+	ret->taken_ns = shmipc_load_relaxed(&line->taken_ns);
 	ret->has = has(q, 0, shmipc_cells_used(&q->ctl->producers, q->producers), at);
 }
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "queue/queue.h"
 
@@ -197,12 +198,15 @@ static void count_taken(struct shmipc_pop *c, const struct shmipc_queue_item *it
 {
 	struct shmipc_queue_line *line = &c->q.line[c->rx.me];
 	uint32_t i, again = 0;
+	struct timespec ts;
 
 	for (i = 0; i < n; i++)
 		again += it[i].deliveries > 1;
 	c->taken += n;
 	/* For tools. */
 	shmipc_store_relaxed(&line->taken, shmipc_load_relaxed(&line->taken) + n);
+	(void)clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
+	shmipc_store_relaxed(&line->taken_ns, (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec);
 	if (shmipc_likely(!again))
 		return;
 	c->again += again;
@@ -342,5 +346,23 @@ SHMIPC_EXPORT int shmipc_pop_get_stat(const struct shmipc_pop *rx, struct shmipc
 	st.sleeps = rx->wait.sleeps;
 	st.ticks = rx->wait.ticks;
 	shmipc_sized_write(ret, &st, sizeof(st));
+	return 0;
+}
+
+SHMIPC_EXPORT int shmipc_pop_get_info(const struct shmipc_pop *rx, struct shmipc_segment_info *ret)
+{
+	if (!rx || !ret)
+		return shmipc_null(__func__, "rx or ret");
+	return shmipc_segment_get_info(rx->seg, ret);
+}
+
+SHMIPC_EXPORT int shmipc_pop_producer(const struct shmipc_pop *rx, const struct shmipc_queue_item *item,
+				      struct shmipc_peer_info *ret)
+{
+	if (!rx || !item || !ret)
+		return shmipc_null(__func__, "rx, item or ret");
+	if (!rx->live || item->from >= rx->q.producers)
+		return -EINVAL;
+	shmipc_slot_info(rx->seg, item->from, ret);
 	return 0;
 }

@@ -348,3 +348,10 @@ SHMIPC_EXPORT int shmipc_push_get_stat(const struct shmipc_push *tx, struct shmi
 	shmipc_sized_write(ret, &st, sizeof(st));
 	return 0;
 }
+
+SHMIPC_EXPORT int shmipc_push_get_info(const struct shmipc_push *tx, struct shmipc_segment_info *ret)
+{
+	if (!tx || !ret)
+		return shmipc_null(__func__, "tx or ret");
+	return shmipc_segment_get_info(tx->seg, ret);
+}

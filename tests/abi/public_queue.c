@@ -66,6 +66,7 @@ AT(shmipc_queue_end, acked, 96);
 AT(shmipc_queue_end, returned, 104);
 AT(shmipc_queue_end, has, 112);
 AT(shmipc_queue_end, reserved0, 116);
+AT(shmipc_queue_end, taken_ns, 120);
 
 SIZE(shmipc_queue_stat, 576);
 AT(shmipc_queue_stat, struct_bytes, 0);

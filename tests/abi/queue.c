@@ -38,7 +38,8 @@ AT(shmipc_queue_line, taken, 8);
 AT(shmipc_queue_line, again, 16);
 AT(shmipc_queue_line, acked, 24);
 AT(shmipc_queue_line, returned, 32);
-AT(shmipc_queue_line, reserved0, 40);
+AT(shmipc_queue_line, taken_ns, 40);
+AT(shmipc_queue_line, reserved0, 48);
 
 SIZE(shmipc_queue_tails, 128);
 AT(shmipc_queue_tails, tail, 0);

@@ -131,6 +131,7 @@ struct shmipc_queue_state {
  * @again:    of these, items that had been taken before
  * @acked:    items that they were done with
  * @returned: items that they gave back
+ * @taken_ns: when the last one of them took items last: CLOCK_MONOTONIC, to a few ms
  */
 struct shmipc_queue_line {
 	__u64	bell;
@@ -138,7 +139,8 @@ struct shmipc_queue_line {
 	__u64	again;
 	__u64	acked;
 	__u64	returned;
-	__u64	reserved0[3];
+	__u64	taken_ns;
+	__u64	reserved0[2];
 };
 
 /**

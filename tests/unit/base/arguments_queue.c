@@ -47,11 +47,14 @@ TEST_F(queue_arguments, of_a_producer_are_checked)
 	REFUSED(shmipc_push_cancel, self->tx);
 	REFUSES(shmipc_push_get_stat, NULL, &SHMIPC_PUSH_STAT());
 	REFUSES(shmipc_push_get_stat, self->tx, NULL);
+	REFUSES(shmipc_push_get_info, NULL, &SHMIPC_SEGMENT_INFO());
+	REFUSES(shmipc_push_get_info, self->tx, NULL);
 }
 
 TEST_F(queue_arguments, of_a_consumer_are_checked)
 {
 	struct shmipc_queue_item item = { .data = NULL };
+	struct shmipc_peer_info peer;
 	struct shmipc_pop *rx;
 	uint32_t n;
 
@@ -71,6 +74,11 @@ TEST_F(queue_arguments, of_a_consumer_are_checked)
 	REFUSED(shmipc_pop_nack, self->rx, &item, 1);
 	REFUSES(shmipc_pop_get_stat, NULL, &SHMIPC_POP_STAT());
 	REFUSES(shmipc_pop_get_stat, self->rx, NULL);
+	REFUSES(shmipc_pop_get_info, NULL, &SHMIPC_SEGMENT_INFO());
+	REFUSES(shmipc_pop_get_info, self->rx, NULL);
+	REFUSES(shmipc_pop_producer, NULL, &item, &peer);
+	REFUSES(shmipc_pop_producer, self->rx, NULL, &peer);
+	REFUSES(shmipc_pop_producer, self->rx, &item, NULL);
 	REFUSED(shmipc_queue_look, NULL, &SHMIPC_QUEUE_STAT());
 	REFUSES(shmipc_queue_look, "queue", NULL);
 }

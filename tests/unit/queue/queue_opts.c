@@ -331,6 +331,37 @@ TEST_F(queue, what_others_see)
 	EXPECT_EQ(-ENOENT, shmipc_queue_look("not/there", &st));
 }
 
+TEST_F(queue, ends_say_where_they_are_and_items_who_pushed_them)
+{
+	struct shmipc_segment_info a = SHMIPC_SEGMENT_INFO(), b = SHMIPC_SEGMENT_INFO();
+	struct shmipc_queue_end end[2];
+	struct shmipc_queue_stat st = SHMIPC_QUEUE_STAT(.end = end, .end_cap = 2);
+	uint64_t before = now_ns();
+	struct shmipc_queue_item it;
+	struct shmipc_peer_info p;
+
+	ASSERT_EQ(0, shmipc_push_get_info(self->tx, &a));
+	ASSERT_EQ(0, shmipc_pop_get_info(self->rx, &b));
+	EXPECT_EQ(0, memcmp(a.id, b.id, sizeof(a.id)));
+	EXPECT_STREQ(NAME, b.name);
+	ASSERT_EQ(0, shmipc_queue_look(NAME, &st));
+	EXPECT_EQ(0u, end[1].taken_ns);
+	ASSERT_EQ(0, push(self->tx, 1));
+	ASSERT_EQ(1, pop_until(self->rx, &it, 0));
+	ASSERT_EQ(0, shmipc_pop_producer(self->rx, &it, &p));
+	EXPECT_EQ((uint32_t)getpid(), p.pid);
+	EXPECT_EQ(SHMIPC_PEER_ATTACHED, (int)p.state);
+	EXPECT_EQ(it.from, p.slot);
+	ASSERT_EQ(0, shmipc_queue_look(NAME, &st));
+	EXPECT_LE(before, end[1].taken_ns + UINT64_C(20000000));	/* a clock with ticks of 10 ms */
+	EXPECT_GE(now_ns(), end[1].taken_ns);
+	it.from = 64;
+	EXPECT_EQ(-EINVAL, shmipc_pop_producer(self->rx, &it, &p));
+	EXPECT_EQ(-EINVAL, shmipc_pop_producer(NULL, &it, &p));
+	EXPECT_EQ(-EINVAL, shmipc_push_get_info(NULL, &a));
+	EXPECT_EQ(-EINVAL, shmipc_pop_get_info(self->rx, NULL));
+}
+
 /* On the device a consumer cannot write items, nor what only producers write. */
 TEST_F(queue, roles_are_enforced)
 {
