@@ -8,9 +8,9 @@
 #include "util/util.h"
 
 static const struct command *const commands[] = {
-	&cmd_send, &cmd_recv, &cmd_pub, &cmd_sub, &cmd_event, &cmd_deadman, &cmd_lock, &cmd_hz,
-	&cmd_bw, &cmd_top, &cmd_metrics, &cmd_ls, &cmd_watch, &cmd_trace, &cmd_stat, &cmd_trim, &cmd_fence,
-	&cmd_rm, &cmd_gc, &cmd_doctor, &cmd_bench, &cmd_completion, NULL
+	&cmd_send, &cmd_recv, &cmd_pub, &cmd_sub, &cmd_queue, &cmd_event, &cmd_deadman, &cmd_lock,
+	&cmd_hz, &cmd_bw, &cmd_top, &cmd_metrics, &cmd_ls, &cmd_watch, &cmd_trace, &cmd_stat, &cmd_trim,
+	&cmd_fence, &cmd_rm, &cmd_gc, &cmd_doctor, &cmd_bench, &cmd_completion, NULL
 };
 
 static void usage(FILE *to)

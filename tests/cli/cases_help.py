@@ -5,7 +5,7 @@ import signal
 
 from harness import OK, USAGE, Run, attached, case, check, equal, nothing_left, run, stat
 
-COMMANDS = ["send", "recv", "pub", "sub", "event", "deadman", "lock", "hz", "bw", "top", "metrics", "ls", "watch", "trace", "stat",
+COMMANDS = ["send", "recv", "pub", "sub", "queue", "event", "deadman", "lock", "hz", "bw", "top", "metrics", "ls", "watch", "trace", "stat",
             "trim", "fence", "rm", "gc", "doctor", "bench", "completion"]
 OPTION = re.compile(r"^  (-\w, |    )--[a-z][a-z0-9-]*( \S+)?(?P<text>  +\S.*)?$")
 

@@ -7,7 +7,8 @@ import subprocess
 import ctext
 
 # Known to the library or the tests, but in no header.
-ENVIRONMENT = {"SHMIPC_DIR", "SHMIPC_BACKEND", "SHMIPC_SEED", "SHMIPC_TERM", "SHMIPC_DIED"}
+ENVIRONMENT = {"SHMIPC_DIR", "SHMIPC_BACKEND", "SHMIPC_SEED", "SHMIPC_TERM", "SHMIPC_DIED", "SHMIPC_LEVEL",
+               "SHMIPC_DELIVERIES"}
 WORD = re.compile(r"\b(?:shmipc|SHMIPC)_[A-Za-z0-9_]+\b")
 ERROR = re.compile(r"(?<!\w)-(E[A-Z0-9]{2,})\b")
 

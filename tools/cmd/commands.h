@@ -26,6 +26,7 @@ extern const struct command cmd_bench;
 extern const struct command cmd_event;
 extern const struct command cmd_deadman;
 extern const struct command cmd_lock;
+extern const struct command cmd_queue;
 extern const struct command cmd_completion;
 
 #endif /* TOOLS_CMD_COMMANDS_H */

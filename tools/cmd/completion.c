@@ -155,6 +155,7 @@ static void offer_arguments(const struct command *command, int nth, const char *
 		[ARGS_RING] = SHMIPC_KIND_SPSC, [ARGS_TOPIC] = SHMIPC_KIND_TOPIC,
 		[ARGS_SEGMENT] = SHMIPC_KIND_ANY, [ARGS_EVENT] = SHMIPC_KIND_EVENT,
 		[ARGS_DEADMAN] = SHMIPC_KIND_DEADMAN, [ARGS_LOCK] = SHMIPC_KIND_LOCK,
+		[ARGS_QUEUE] = SHMIPC_KIND_QUEUE,
 	};
 	size_t i;
 

@@ -176,8 +176,8 @@ const struct command cmd_ls = {
 	"Lists the segments. State: in use; persistent (no process is attached, and it stays); "
 	"leftover (its processes were killed; shmipc gc removes it). Size: what its data can grow "
 	"to; memory: what the whole segment takes now. Page: 4K+2M if a topic has grown into huge pages. Peers: how many are "
-	"attached / the most there can be; of topics publishers > subscribers, of events notifiers > "
-	"listeners; of a role or a lock the process that holds it.\n\n"
+	"attached / the most there can be; of topics publishers > subscribers, of queues producers > "
+	"consumers, of events notifiers > listeners; of a role or a lock the process that holds it.\n\n"
 	PATTERNS_TEXT,
 	.groups = groups, .run = run_ls,
 };

@@ -43,7 +43,7 @@ struct opt_group {
 
 /* What the arguments of a command name; for completion. */
 enum args_of { ARGS_NONE, ARGS_RING, ARGS_TOPIC, ARGS_SEGMENT, ARGS_COMMAND, ARGS_EVENT,
-	       ARGS_DEADMAN, ARGS_LOCK };
+	       ARGS_DEADMAN, ARGS_LOCK, ARGS_QUEUE };
 
 struct command {
 	const char *name;

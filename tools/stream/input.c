@@ -329,6 +329,28 @@ static int feed_file(struct input *in, struct stream *s, size_t size)
 	return rc;
 }
 
+/* All of it is one message; nothing, if it is empty. */
+static int feed_whole(struct input *in, struct stream *s)
+{
+	int rc;
+
+	while (!in->eof) {
+		rc = read_ahead(in, s);
+		if (rc)
+			return rc;
+		if (in->end <= s->max_payload)
+			continue;
+		tool_error("input \"%s\": it has %s%zu bytes, the largest item of this %s has %" PRIu64
+			   " (EMSGSIZE); create it with a larger %s, or choose --lines or --size", in->name,
+			   in->eof ? "" : "at least ", in->end, s->ops->what, s->max_payload, s->ops->larger);
+		return RC_FAIL;
+	}
+	if (in->end)
+		return s->ops->send(s, in->buf, in->end);
+	tool_note("input \"%s\": it is empty, so that nothing was pushed", in->name);
+	return RC_OK;
+}
+
 /* Of the --file of pub: the bytes of the message that it is; 0: it is not one. */
 static size_t whole(const struct input *in, const struct stream *s)
 {
@@ -377,6 +399,8 @@ int input_feed(struct input *in, struct stream *s)
 		return feed_message(in, s);
 	if (in->o->lines || in->o->format)
 		return feed_cut(in, s, 0);
+	if (in->o->whole && !size)
+		return feed_whole(in, s);
 	if (size && size < DIRECT_BYTES)
 		return feed_cut(in, s, (size_t)size);
 	if (size)

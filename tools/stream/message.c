@@ -217,6 +217,10 @@ static int put_meta(const struct shmipc_msg *msg, struct output *out, struct str
 
 	n = snprintf(text, sizeof(text), "# %" PRIu64 "  %s", msg->seq,
 		     format_bytes(msg->len, size));
+	if (s->pop)
+		n += snprintf(text + n, sizeof(text) - (size_t)n, "  level=%" PRIu32 "  deliveries=%" PRIu32
+			      "  from=%" PRIu32 "  pid=%" PRIu32, s->item.level, s->item.deliveries,
+			      s->item.from, s->item_pid);
 	if (meta & SHMIPC_META_PUB_ID)
 		n += snprintf(text + n, sizeof(text) - (size_t)n, "  pub-id=%016" PRIx64,
 			      msg->pub_id);
@@ -353,6 +357,17 @@ static json_t *headers_json(struct message *m)
 	return obj;
 }
 
+/* What an item of a queue has besides. */
+static void add_item(json_t *obj, const struct stream *s)
+{
+	json_t *more = json_pack("{s:i, s:i, s:i, s:o}", "level", (int)s->item.level, "deliveries",
+				 (int)s->item.deliveries, "from", (int)s->item.from, "pid",
+				 s->item_pid ? json_integer((json_int_t)s->item_pid) : json_null());
+
+	json_object_update(obj, more);
+	json_decref(more);
+}
+
 static json_t *message_json(struct message *m, const struct stream *s)
 {
 	const struct shmipc_msg *msg = m->msg;
@@ -362,10 +377,12 @@ static json_t *message_json(struct message *m, const struct stream *s)
 
 	if (!payload)
 		payload = base64(m->payload, m->len);
-	obj = json_pack("{s:s, s:I, s:I, s:o}", "topic", s->name, "seq", json_u64(msg->seq), "bytes",
-			json_u64(m->len), key, payload);
+	obj = json_pack("{s:s, s:I, s:I, s:o}", s->ops->what, s->name, s->pop ? "number" : "seq",
+			json_u64(msg->seq), "bytes", json_u64(m->len), key, payload);
 	if (!obj)
 		return NULL;
+	if (s->pop)
+		add_item(obj, s);
 	snprintf(id, sizeof(id), "%016" PRIx64, msg->pub_id);
 	if (s->meta & SHMIPC_META_PUB_ID)
 		json_object_set_new(obj, "pub_id", json_string(id));
@@ -390,8 +407,8 @@ static int put_json(struct message *m, struct output *out, struct stream *s)
 
 	json_decref(obj);
 	if (!text) {
-		tool_error("topic \"%s\": message %" PRIu64 ": out of memory for its %zu bytes (ENOMEM)",
-			   s->name, m->msg->seq, m->len);
+		tool_error("%s \"%s\": message %" PRIu64 ": out of memory for its %zu bytes (ENOMEM)",
+			   s->ops->what, s->name, m->msg->seq, m->len);
 		return RC_FAIL;
 	}
 	rc = put_words(out, s, text);

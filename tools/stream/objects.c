@@ -120,6 +120,21 @@ static int refuse_size(const struct input *in, const struct stream *s, size_t le
 	return RC_FAIL;
 }
 
+/* Of an item of a queue: its level, if it has one. It has no headers. */
+static const char *read_item(struct stream *s, json_t *obj)
+{
+	json_t *level = json_object_get(obj, "level");
+
+	if (json_object_get(obj, "headers"))
+		return "items of a queue have no headers";
+	if (!level)
+		return NULL;
+	if (!json_is_integer(level) || json_integer_value(level) < 0 || json_integer_value(level) > UINT32_MAX)
+		return "expected a number as \"level\"";
+	s->level = (uint32_t)json_integer_value(level);	/* of this one and, without, of those after it */
+	return NULL;
+}
+
 int objects_send(struct input *in, struct stream *s, const unsigned char *line, size_t n)
 {
 	struct bytes payload = { .ptr = NULL };
@@ -133,7 +148,7 @@ int objects_send(struct input *in, struct stream *s, const unsigned char *line, 
 	wrong = !obj ? why.text : read_bytes(json_object_get(obj, "payload"),
 					     json_object_get(obj, "payload_base64"), &payload);
 	if (!wrong)
-		wrong = read_headers(s, json_object_get(obj, "headers"));
+		wrong = s->push ? read_item(s, obj) : read_headers(s, json_object_get(obj, "headers"));
 	if (wrong)
 		rc = refuse(in, s, wrong);
 	else if (payload.len > s->max_payload)

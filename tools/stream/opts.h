@@ -18,6 +18,7 @@ struct stream_opts {
 	uint64_t timeout_ns;		/* SHMIPC_FOREVER: none */
 	int json;
 	int quiet;
+	int brief;			/* no progress; a summary with @json only */
 };
 
 struct numa_node {
@@ -95,6 +96,7 @@ struct input_opts {
 	uint64_t size;			/* 0: what one read returns */
 	uint64_t repeat;
 	uint64_t count;			/* pub; 0: no limit */
+	int whole;			/* queue push: all of the input is one item */
 };
 
 extern const struct opt stream_options[];

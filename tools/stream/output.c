@@ -58,7 +58,7 @@ static int write_all(struct output *out, struct stream *s, const unsigned char *
 			len -= (size_t)n;
 		} else if (errno == EAGAIN) {
 			wait_output(out);
-		} else if (errno == EPIPE && s->sub) {
+		} else if (errno == EPIPE && (s->sub || s->pop)) {
 			return stream_output_gone(s);
 		} else if (errno != EINTR) {
 			progress_clear(&s->progress);

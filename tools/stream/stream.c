@@ -18,7 +18,7 @@ void stream_begin(struct stream *s, const struct stream_opts *o, const struct st
 		.o = o, .name = name, .ops = ops, .role = role, .out_fd = -1,
 		.info.struct_bytes = sizeof(s->info),
 	};
-	progress_init(&s->progress, opts_command()->name, !o->quiet && !o->json, 0);
+	progress_init(&s->progress, opts_command()->name, !o->quiet && !o->json && !o->brief, 0);
 }
 
 int stream_fail(struct stream *s, int err)
@@ -42,7 +42,7 @@ int stream_output_gone(struct stream *s)
 
 	tool_nag_end();
 	progress_clear(&s->progress);
-	if (s->sub)
+	if (s->sub || s->pop)
 		return RC_GONE;
 	tool_error("output \"%s\": its reader has gone (EPIPE); %s", s->out_name,
 		   s->ops->moved(s, moved));
@@ -61,7 +61,9 @@ void stream_note_unnamed(struct stream *s)
 		return;
 	s->name_look_ns = now + NS_PER_S;
 	err = s->ch ? shmipc_channel_get_info(s->ch, &i) :
-	      s->pub ? shmipc_pub_get_info(s->pub, &i) : shmipc_sub_get_info(s->sub, &i);
+	      s->pub ? shmipc_pub_get_info(s->pub, &i) :
+	      s->sub ? shmipc_sub_get_info(s->sub, &i) :
+	      s->push ? shmipc_push_get_info(s->push, &i) : shmipc_pop_get_info(s->pop, &i);
 	if (err || !(i.flags & SHMIPC_SEG_UNNAMED))
 		return;
 	s->name_look_ns = UINT64_MAX;
@@ -147,7 +149,7 @@ static void summary(struct stream *s, int rc)
 	char rate[TEXT_BYTES];
 
 	progress_clear(&s->progress);
-	if (s->o->quiet)
+	if (s->o->quiet || (s->o->brief && !s->o->json))
 		return;
 	if (s->begin_ns)
 		seconds = (double)((s->end_ns ? s->end_ns : tool_now_ns()) - s->begin_ns) / 1e9;
@@ -170,7 +172,7 @@ static void summary(struct stream *s, int rc)
 
 int stream_close(struct stream *s, int rc)
 {
-	if (!s->ch && !s->pub && !s->sub)
+	if (!s->ch && !s->pub && !s->sub && !s->push && !s->pop)
 		return rc;
 	summary(s, rc);
 	s->ops->close(s, rc);

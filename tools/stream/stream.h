@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * stream.h - one end of a ring (send, recv) or of a topic (pub, sub)
+ * stream.h - one end of a ring (send, recv), of a topic (pub, sub) or of a queue
  *
  * Functions that return an exit code (RC_*) have printed a message if it is not
  * RC_OK.
@@ -10,6 +10,7 @@
 
 #include <stdint.h>
 #include <jansson.h>
+#include <shmipc/queue.h>
 #include <shmipc/topic.h>
 #include "opts.h"
 #include "progress.h"
@@ -47,9 +48,14 @@ struct stream {
 	const char *name;
 	const struct stream_ops *ops;
 	enum shmipc_role role;
-	struct shmipc_channel *ch;	/* one of these three */
+	struct shmipc_channel *ch;	/* one of these five */
 	struct shmipc_pub *pub;
 	struct shmipc_sub *sub;
+	struct shmipc_push *push;
+	struct shmipc_pop *pop;
+	uint32_t level;			/* push */
+	struct shmipc_queue_item item;	/* pop: the last one */
+	uint32_t item_pid;		/* of its producer; 0: not known */
 	struct shmipc_segment_info info;
 	uint64_t max_payload;
 	uint32_t meta;		/* sub: SHMIPC_META_* that each message has */

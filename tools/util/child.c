@@ -54,10 +54,13 @@ int child_signal(void)
 }
 
 /* In the child. @parent: if that is killed, the command is, too; 0: it is not. */
-static void execute(char **argv, pid_t parent)
+static void execute(const struct child *c, pid_t parent)
 {
+	char **argv = c->argv;
 	int err;
 
+	if (c->in && dup2(c->in, STDIN_FILENO) < 0)
+		_exit(RC_NO_EXEC);
 	if (parent && !prctl(PR_SET_PDEATHSIG, SIGKILL) && getppid() != parent)
 		_exit(RC_FAIL);		/* killed before that */
 	(void)sigaction(SIGPIPE, &on_pipe, NULL);
@@ -89,6 +92,8 @@ static int attend(const struct child *c, const sigset_t *set, pid_t pid, int *re
 		*ret_code = RC_SIGNAL + sig;
 		return 1;
 	}
+	if (sig > 0 && sig != SIGCHLD && c->ret_sig)
+		*c->ret_sig = sig;
 	/* The terminal sends it to all processes of the group. */
 	if (sig > 0 && sig != SIGCHLD && info.si_code != SI_KERNEL)
 		(void)kill(pid, sig);
@@ -121,7 +126,7 @@ int child_hold(const struct child *c)
 		return RC_FAIL;
 	}
 	if (c->argv && !pid)
-		execute(c->argv, c->survives ? 0 : self);
+		execute(c, c->survives ? 0 : self);
 	while (!attend(c, &set, pid, &code))
 		continue;
 	return code;

@@ -24,6 +24,8 @@ int child_signal(void);
 struct child {
 	char **argv;			/* NULL at the end; NULL: nothing, it is held until a signal */
 	int survives;			/* it goes on if this process is killed */
+	int in;				/* its standard input; 0: that of this process */
+	int *ret_sig;			/* set to a signal that has come meanwhile; NULL: not asked for */
 	/* Is it still held? Asked once a second; 0: no, and a message has said why; NULL: it is. */
 	int (*holds)(void *arg);
 	void *arg;

@@ -7,6 +7,7 @@
 #include "event.h"
 #include "lock.h"
 #include "more.h"
+#include "queue.h"
 #include "topic.h"
 #include "view.h"
 
@@ -30,6 +31,9 @@ int view_more_look(const char *name, const struct shmipc_segment_stat *st, struc
 		ret->u.lock = SHMIPC_LOCK_INFO();
 		err = shmipc_lock_look(name, &ret->u.lock);
 		break;
+	case SHMIPC_KIND_QUEUE:
+		err = view_queue_look(name, &ret->u.queue);
+		break;
 	default:
 		return 0;
 	}
@@ -44,6 +48,8 @@ void view_more_done(struct view_more *m)
 		view_topic_done(&m->u.topic);
 	else if (m->kind == SHMIPC_KIND_EVENT)
 		view_event_done(&m->u.event);
+	else if (m->kind == SHMIPC_KIND_QUEUE)
+		view_queue_done(&m->u.queue);
 	m->kind = SHMIPC_KIND_ANY;
 }
 
@@ -53,6 +59,8 @@ void view_more_add_row(json_t *obj, const struct view_more *m)
 		topic_add_row(obj, &m->u.topic);
 	else if (m->kind == SHMIPC_KIND_EVENT)
 		view_event_add_row(obj, &m->u.event);
+	else if (m->kind == SHMIPC_KIND_QUEUE)
+		view_queue_add_row(obj, &m->u.queue);
 	else if (m->kind == SHMIPC_KIND_DEADMAN)
 		deadman_add(obj, &m->u.deadman);
 	else if (m->kind == SHMIPC_KIND_LOCK)
@@ -65,6 +73,8 @@ void view_more_add_all(json_t *obj, const struct view_more *m)
 		topic_add_all(obj, &m->u.topic);
 	else if (m->kind == SHMIPC_KIND_EVENT)
 		view_event_add_all(obj, &m->u.event);
+	else if (m->kind == SHMIPC_KIND_QUEUE)
+		view_queue_add_all(obj, &m->u.queue);
 	else if (m->kind == SHMIPC_KIND_DEADMAN)
 		deadman_add(obj, &m->u.deadman);
 	else if (m->kind == SHMIPC_KIND_LOCK)
@@ -89,6 +99,10 @@ void view_more_peers(const struct shmipc_segment_stat *st, const struct view_mor
 		snprintf(text, TEXT_BYTES, "%" PRIu32 ">%" PRIu32,
 			 view_event_ends(&m->u.event, SHMIPC_ROLE_PRODUCER),
 			 view_event_ends(&m->u.event, SHMIPC_ROLE_READER));
+	else if (m->kind == SHMIPC_KIND_QUEUE)
+		snprintf(text, TEXT_BYTES, "%" PRIu32 ">%" PRIu32,
+			 view_queue_ends(&m->u.queue, SHMIPC_ROLE_PRODUCER),
+			 view_queue_ends(&m->u.queue, SHMIPC_ROLE_READER));
 	else if (m->kind == SHMIPC_KIND_DEADMAN)
 		holder(m->u.deadman.held != 0, m->u.deadman.pid, text);
 	else if (m->kind == SHMIPC_KIND_LOCK && m->u.lock.state == SHMIPC_LOCK_HELD)
@@ -108,6 +122,9 @@ int view_more_print(const struct view_more *m)
 		return 1;
 	case SHMIPC_KIND_EVENT:
 		view_event_print(&m->u.event);
+		return 1;
+	case SHMIPC_KIND_QUEUE:
+		view_queue_print(&m->u.queue);
 		return 1;
 	case SHMIPC_KIND_DEADMAN:
 		printf("role      ");

@@ -7,6 +7,7 @@
 #include <shmipc/deadman.h>
 #include <shmipc/event.h>
 #include <shmipc/named_lock.h>
+#include <shmipc/queue.h>
 #include <shmipc/topic.h>
 
 struct view_more {
@@ -16,6 +17,7 @@ struct view_more {
 		struct shmipc_event_stat event;
 		struct shmipc_deadman_info deadman;
 		struct shmipc_lock_info lock;
+		struct shmipc_queue_stat queue;
 	} u;
 };
 

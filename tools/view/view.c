@@ -42,6 +42,8 @@ const char *end_word(uint32_t kind, uint32_t role)
 		return "notifier";
 	if (kind == SHMIPC_KIND_EVENT && role == SHMIPC_ROLE_READER)
 		return "listener";
+	if (kind == SHMIPC_KIND_QUEUE && role == SHMIPC_ROLE_READER)
+		return "consumer";
 	if (kind == SHMIPC_KIND_DEADMAN && role == SHMIPC_ROLE_PRODUCER)
 		return "holder";
 	if (kind == SHMIPC_KIND_LOCK)

@@ -11,7 +11,7 @@ const char *role_word(uint32_t role);
 const char *policy_word(uint32_t policy);
 const char *peer_state_word(uint32_t state);
 
-/* The same for people, by the kind: "notifier", "listener", "holder". */
+/* The same for people, by the kind: "notifier", "listener", "consumer", "holder". */
 const char *end_word(uint32_t kind, uint32_t role);
 
 /* "in use", "persistent" (and no process attached) or "leftover". */
