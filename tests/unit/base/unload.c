@@ -42,37 +42,35 @@ static int use(void *lib)
 	return 0;
 }
 
-/* Events, a role and a mutex. */
-static int use_locks(void *lib)
+/* A function of @lib, as if the program were linked with it. */
+#define THE(name)	__typeof__(&shmipc_##name) name = CHECKED(dlsym(lib, "shmipc_" #name))
+
+static void *checked(void *fn, const char *what)
 {
-	__typeof__(&shmipc_notifier_open) notifier_open = dlsym(lib, "shmipc_notifier_open");
-	__typeof__(&shmipc_notifier_close) notifier_close = dlsym(lib, "shmipc_notifier_close");
-	__typeof__(&shmipc_listener_open) listener_open = dlsym(lib, "shmipc_listener_open");
-	__typeof__(&shmipc_listener_wait) listener_wait = dlsym(lib, "shmipc_listener_wait");
-	__typeof__(&shmipc_listener_close) listener_close = dlsym(lib, "shmipc_listener_close");
-	__typeof__(&shmipc_deadman_open) deadman_open = dlsym(lib, "shmipc_deadman_open");
-	__typeof__(&shmipc_deadman_take) deadman_take = dlsym(lib, "shmipc_deadman_take");
-	__typeof__(&shmipc_deadman_close) deadman_close = dlsym(lib, "shmipc_deadman_close");
-	__typeof__(&shmipc_segment_open) segment_open = dlsym(lib, "shmipc_segment_open");
-	__typeof__(&shmipc_segment_data) segment_data = dlsym(lib, "shmipc_segment_data");
-	__typeof__(&shmipc_segment_close) segment_close = dlsym(lib, "shmipc_segment_close");
-	__typeof__(&shmipc_peer_join) peer_join = dlsym(lib, "shmipc_peer_join");
-	__typeof__(&shmipc_peer_leave) peer_leave = dlsym(lib, "shmipc_peer_leave");
-	__typeof__(&shmipc_mutex_lock) mutex_lock = dlsym(lib, "shmipc_mutex_lock");
-	__typeof__(&shmipc_mutex_unlock) mutex_unlock = dlsym(lib, "shmipc_mutex_unlock");
-	struct shmipc_segment_opts o = SHMIPC_SEGMENT_OPTS(.kind = SHMIPC_KIND_RAW, .bytes = 4096,
-							   .flags = SHMIPC_CREATE);
+	if (!fn)
+		fprintf(stderr, "# no %s\n", what);
+	return fn;
+}
+
+#define CHECKED(x)	checked(x, #x)
+
+/* Events and a role. */
+static int use_events(void *lib)
+{
+	THE(notifier_open);
+	THE(notifier_close);
+	THE(listener_open);
+	THE(listener_wait);
+	THE(listener_close);
+	THE(deadman_open);
+	THE(deadman_take);
+	THE(deadman_close);
 	struct shmipc_event_got got;
 	struct shmipc_notifier *n;
 	struct shmipc_listener *l;
-	struct shmipc_segment *seg;
 	struct shmipc_deadman *d;
-	struct shmipc_peer *p;
 	uint64_t term;
 
-	CHECK(notifier_open && notifier_close && listener_open && listener_wait && listener_close);
-	CHECK(deadman_open && deadman_take && deadman_close && segment_open && segment_data);
-	CHECK(segment_close && peer_join && peer_leave && mutex_lock && mutex_unlock);
 	CHECK(!listener_open(&l, "unload/event", NULL, NULL));
 	CHECK(!notifier_open(&n, "unload/event", NULL));
 	CHECK(!shmipc_notifier_notify(n, 0, 3));	/* inline, as there is no sleeper */
@@ -82,12 +80,78 @@ static int use_locks(void *lib)
 	CHECK(!deadman_open(&d, "unload/role", NULL));
 	CHECK(!deadman_take(d, &term, 0));
 	deadman_close(d);
+	return 0;
+}
+
+/* Of a peer: a mutex, a read-write lock, a semaphore that is waited for, a barrier. */
+static int use_peer(void *lib, struct shmipc_peer *p, void *at)
+{
+	THE(mutex_lock);
+	THE(mutex_unlock);
+	THE(rwlock_init);
+	THE(rwlock_read_lock);
+	THE(rwlock_unlock);
+	THE(sem_init);
+	THE(sem_wait);
+	THE(barrier_init);
+	THE(barrier_wait);
+
+	CHECK(!mutex_lock(p, at, 0) && !mutex_unlock(p, at));
+	CHECK(!rwlock_init(at) && !rwlock_read_lock(p, at, 0) && !rwlock_unlock(p, at));
+	CHECK(!sem_init(at, 1, SHMIPC_SEM_ROBUST) && !sem_wait(p, at, 0));
+	CHECK(sem_wait(p, at, shmipc_deadline_in(1000000)) == -ETIMEDOUT);
+	CHECK(!barrier_init(at, 1) && barrier_wait(p, at, 0) == 1);
+	memset(at, 0, 4096);
+	return 0;
+}
+
+static int use_locks(void *lib)
+{
+	THE(segment_open);
+	THE(segment_data);
+	THE(segment_close);
+	THE(peer_join);
+	THE(peer_leave);
+	THE(lock_open);
+	THE(lock_take);
+	THE(lock_close);
+	struct shmipc_segment_opts o = SHMIPC_SEGMENT_OPTS(.kind = SHMIPC_KIND_RAW, .bytes = 4096,
+							   .flags = SHMIPC_CREATE);
+	struct shmipc_peer *p = NULL;
+	struct shmipc_segment *seg;
+	struct shmipc_lock *l;
+
 	CHECK(!segment_open(&seg, "unload/raw", &o));
 	CHECK(!peer_join(&p, seg, NULL));
-	CHECK(!mutex_lock(p, segment_data(seg, NULL), 0));
-	CHECK(!mutex_unlock(p, segment_data(seg, NULL)));
+	CHECK(!use_peer(lib, p, segment_data(seg, NULL)));
 	peer_leave(p);
 	segment_close(seg);
+	CHECK(!lock_open(&l, "unload/lock", NULL));
+	CHECK(!lock_take(l, 0));
+	lock_close(l);
+	return 0;
+}
+
+static int use_queue(void *lib)
+{
+	THE(push_open);
+	THE(push_item);
+	THE(push_close);
+	THE(pop_open);
+	THE(pop_item);
+	THE(pop_ack);
+	THE(pop_close);
+	struct shmipc_queue_item it;
+	struct shmipc_push *tx;
+	struct shmipc_pop *rx;
+
+	CHECK(!push_open(&tx, "unload/queue", NULL, NULL));
+	CHECK(!pop_open(&rx, "unload/queue", NULL, NULL));
+	CHECK(!push_item(tx, "hello", 6, 0, 0));
+	CHECK(!pop_item(rx, &it, 0) && !pop_ack(rx, &it, 1));
+	CHECK(pop_item(rx, &it, shmipc_deadline_in(1000000)) == -ETIMEDOUT);
+	pop_close(rx);
+	push_close(tx);
 	return 0;
 }
 
@@ -140,6 +204,68 @@ static int use_threads(void *lib)
 	return 0;	/* the threads of the copier are still there */
 }
 
+/* A thread that sleeps in the library while it is closed. */
+struct inside {
+	void *lib;
+	struct shmipc_peer *p;
+	struct shmipc_sem *sem;
+};
+
+static int sleep_inside(struct other *me, void *arg)
+{
+	const struct inside *in = arg;
+	void *lib = in->lib;
+	THE(sem_wait);
+
+	(void)me;
+	CHECK(!sem_wait(in->p, in->sem, shmipc_deadline_in(UINT64_C(20000000000))));
+	return 0;
+}
+
+static int unload_in_use(struct other *me, void *arg)
+{
+	void *lib = dlopen(arg, RTLD_NOW | RTLD_LOCAL);
+	THE(segment_open);
+	THE(segment_data);
+	THE(segment_close);
+	THE(peer_join);
+	THE(peer_leave);
+	THE(sem_post);
+	THE(push_open);
+	THE(push_item);
+	THE(push_close);
+	THE(pop_open);
+	THE(pop_item);
+	THE(pop_close);
+	struct shmipc_segment_opts o = SHMIPC_SEGMENT_OPTS(.kind = SHMIPC_KIND_RAW, .bytes = 4096,
+							   .flags = SHMIPC_CREATE);
+	struct shmipc_queue_item it;
+	struct shmipc_segment *seg;
+	struct inside in = { .lib = lib };
+	struct shmipc_push *tx;
+	struct shmipc_pop *rx;
+	struct other sleeper;
+
+	(void)me;
+	CHECK(lib);
+	CHECK(!segment_open(&seg, "unload/raw", &o));
+	CHECK(!peer_join(&in.p, seg, NULL));
+	in.sem = segment_data(seg, NULL);
+	CHECK(!push_open(&tx, "unload/queue", NULL, NULL));
+	CHECK(!pop_open(&rx, "unload/queue", NULL, NULL));
+	CHECK(!other_start(&sleeper, 1, sleep_inside, &in));
+	CHECK(!until_asleep(sleeper.tid));
+	CHECK(!dlclose(lib));
+	CHECK(!sem_post(in.p, in.sem, 1));
+	CHECK(!other_end(&sleeper));
+	CHECK(!push_item(tx, "hello", 6, 0, 0) && !pop_item(rx, &it, 0));
+	pop_close(rx);
+	push_close(tx);
+	peer_leave(in.p);
+	segment_close(seg);
+	return 0;
+}
+
 static int load_and_unload(struct other *me, void *arg)
 {
 	int maps = 0, tasks = 0, i;
@@ -151,7 +277,7 @@ static int load_and_unload(struct other *me, void *arg)
 		if (!lib)
 			fprintf(stderr, "# %s\n", dlerror());
 		CHECK(lib);
-		if (use(lib) || use_locks(lib) || use_threads(lib))
+		if (use(lib) || use_events(lib) || use_locks(lib) || use_queue(lib) || use_threads(lib))
 			return 1;
 		CHECK(!dlclose(lib));
 		/* After the first time, its own resources exist. */
@@ -205,6 +331,16 @@ TEST_F_TIMEOUT(unload, loaded_and_unloaded_it_neither_crashes_nor_grows, 200)
 	if (access(self->path, R_OK))
 		SKIP(return, "no %s; run make lib", self->path);
 	ASSERT_EQ(0, other_start(&child, 0, load_and_unload, self->path));
+	EXPECT_EQ(0, other_end(&child)) TH_LOG("256 and more: killed by that signal");
+}
+
+TEST_F(unload, closed_while_it_is_in_use_it_stays)
+{
+	struct other child;
+
+	if (access(self->path, R_OK))
+		SKIP(return, "no %s; run make lib", self->path);
+	ASSERT_EQ(0, other_start(&child, 0, unload_in_use, self->path));
 	EXPECT_EQ(0, other_end(&child)) TH_LOG("256 and more: killed by that signal");
 }
 

@@ -17,6 +17,7 @@ FIXTURE(cause) {
 	struct shmipc_notifier *notifier;
 	struct shmipc_deadman *deadman;
 	struct shmipc_lock *lock;
+	struct shmipc_push *push;
 };
 
 FIXTURE_VARIANT(cause) {
@@ -28,13 +29,14 @@ FIXTURE_VARIANT_ADD(cause, topic) { .of = "topic" };
 FIXTURE_VARIANT_ADD(cause, event) { .of = "event" };
 FIXTURE_VARIANT_ADD(cause, deadman) { .of = "deadman" };
 FIXTURE_VARIANT_ADD(cause, lock) { .of = "lock" };
+FIXTURE_VARIANT_ADD(cause, queue) { .of = "queue" };
 
 FIXTURE_SETUP(cause)
 {
 	env_set_up_files(&self->env);
 }
 
-FIXTURE_TEARDOWN(cause)
+static int gone(FIXTURE_DATA(cause) *self)
 {
 	shmipc_channel_close(self->ch);
 	shmipc_channel_close(self->ch2);
@@ -42,13 +44,36 @@ FIXTURE_TEARDOWN(cause)
 	shmipc_notifier_close(self->notifier);
 	shmipc_deadman_close(self->deadman);
 	shmipc_lock_close(self->lock);
+	shmipc_push_close(self->push);
+	*self = (FIXTURE_DATA(cause)){ .env = self->env };
+	return env_count(self->env.dir) == 0;
+}
+
+FIXTURE_TEARDOWN(cause)
+{
+	(void)gone(self);
 	env_remove(self->env.dir);
 }
 
-/* Its size and its node are the user's choice. */
-static int has_memory(const char *of)
+/* Its node is the user's choice. */
+static int has_node(const char *of)
 {
 	return !strcmp(of, "ring") || !strcmp(of, "topic");
+}
+
+/* And its size. */
+static int has_memory(const char *of)
+{
+	return has_node(of) || !strcmp(of, "queue");
+}
+
+/* One item takes it all. */
+static int make_queue(FIXTURE_DATA(cause) *self, const char *name, uint64_t bytes)
+{
+	struct shmipc_queue_opts o = SHMIPC_QUEUE_OPTS(.item_bytes = bytes, .depth = !!bytes,
+						       .producers = 1, .consumers = 1);
+
+	return shmipc_push_open(&self->push, name, &o, NULL);
 }
 
 /* Create one with about @bytes of memory, named; 0 or -errno. */
@@ -69,6 +94,8 @@ static int make(FIXTURE_DATA(cause) *self, const char *of, const char *name, uin
 		return shmipc_deadman_open(&self->deadman, name, NULL);
 	if (!strcmp(of, "lock"))
 		return shmipc_lock_open(&self->lock, name, NULL);
+	if (!strcmp(of, "queue"))
+		return make_queue(self, name, bytes);
 	if (!strcmp(of, "ring"))
 		return shmipc_channel_open(&self->ch, name, SHMIPC_ROLE_PRODUCER, &o, NULL);
 	return shmipc_pub_open(&self->pub, name, &t, NULL);
@@ -175,7 +202,7 @@ TEST_F(cause, mbind_refused_by_a_sandbox)
 {
 	if (on_qemu())
 		SKIP(return, "emulated system calls do not pass the filter");
-	if (!has_memory(variant->of))
+	if (!has_node(variant->of))
 		SKIP(return, "the user does not choose where it is");
 	ASSERT_EQ(0, refuse(SYS_mbind, EPERM));
 	EXPECT_EQ(-EPERM, make(self, variant->of, NAME, 1 << 20, 0));
@@ -187,7 +214,7 @@ TEST_F(cause, node_that_does_not_exist)
 {
 	if (on_qemu())
 		SKIP(return, "qemu-user has no mbind");
-	if (!has_memory(variant->of))
+	if (!has_node(variant->of))
 		SKIP(return, "the user does not choose where it is");
 	EXPECT_EQ(-EINVAL, make(self, variant->of, NAME, 1 << 20, 1000));
 	EXPECT_TRUE(says("mbind", "NUMA node"));
@@ -218,22 +245,6 @@ TEST_F(cause, limit_of_addresses)
 	EXPECT_NE(NULL, strstr(shmipc_error_text(), "RLIMIT_AS"));
 	EXPECT_NE(NULL, strstr(shmipc_error_text(), "mmap"));
 	EXPECT_EQ(0, make(self, variant->of, NAME, 1 << 20, -1)) TH_LOG("%s", shmipc_error_text());
-}
-
-static int gone(FIXTURE_DATA(cause) *self)
-{
-	shmipc_channel_close(self->ch);
-	shmipc_channel_close(self->ch2);
-	shmipc_pub_close(self->pub);
-	shmipc_notifier_close(self->notifier);
-	shmipc_deadman_close(self->deadman);
-	shmipc_lock_close(self->lock);
-	self->ch = self->ch2 = NULL;
-	self->pub = NULL;
-	self->notifier = NULL;
-	self->deadman = NULL;
-	self->lock = NULL;
-	return env_count(self->env.dir) == 0;
 }
 
 /* Out of descriptors at each step: nothing leaks, and it is named each time. */
@@ -289,6 +300,23 @@ static int talk_of_events(FIXTURE_DATA(cause) *self)
 	return ret;
 }
 
+static int talk_of_items(FIXTURE_DATA(cause) *self)
+{
+	struct shmipc_queue_item it;
+	struct shmipc_pop *rx;
+	int ret = shmipc_pop_open(&rx, NAME, NULL, NULL);
+
+	if (ret)
+		return ret;
+	ret = shmipc_push_item(self->push, "hello", 5, 0, 0);
+	if (!ret)
+		ret = shmipc_pop_item(rx, &it, 0);
+	if (!ret)
+		ret = shmipc_pop_ack(rx, &it, 1);
+	shmipc_pop_close(rx);
+	return ret;
+}
+
 static int talk(FIXTURE_DATA(cause) *self, const char *of)
 {
 	struct shmipc_sub *sub;
@@ -303,6 +331,8 @@ static int talk(FIXTURE_DATA(cause) *self, const char *of)
 		return shmipc_deadman_take(self->deadman, &term, 0);
 	if (!strcmp(of, "lock"))
 		return shmipc_lock_take(self->lock, 0);
+	if (!strcmp(of, "queue"))
+		return talk_of_items(self);
 	if (!strcmp(of, "ring")) {
 		ret = shmipc_channel_open(&self->ch2, NAME, SHMIPC_ROLE_CONSUMER, NULL, NULL);
 		if (!ret)

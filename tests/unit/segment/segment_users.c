@@ -21,6 +21,9 @@ FIXTURE_VARIANT_ADD(users, spsc) { SHMIPC_KIND_SPSC };
 FIXTURE_VARIANT_ADD(users, topic) { SHMIPC_KIND_TOPIC };
 FIXTURE_VARIANT_ADD(users, event) { SHMIPC_KIND_EVENT };
 FIXTURE_VARIANT_ADD(users, deadman) { SHMIPC_KIND_DEADMAN };
+FIXTURE_VARIANT_ADD(users, lock) { SHMIPC_KIND_LOCK };
+FIXTURE_VARIANT_ADD(users, queue) { SHMIPC_KIND_QUEUE };
+FIXTURE_VARIANT_ADD(users, sem) { SHMIPC_KIND_RAW };
 
 /* What a user is told to do; the answer is the error, not negated. */
 enum { CREATE, CREATE_DEFAULT, CREATE_0600, CREATE_EXCL, JOIN, SEND, RECV, CLOSE, LOOK, UNLINK, GC, LEAVE };
@@ -34,6 +37,11 @@ struct user {
 	struct shmipc_notifier *notifier;
 	struct shmipc_listener *listener;
 	struct shmipc_deadman *deadman;
+	struct shmipc_lock *lock;
+	struct shmipc_push *push;
+	struct shmipc_pop *pop;
+	struct shmipc_segment *seg;
+	struct shmipc_peer *peer;
 };
 
 static int open_event(struct user *u, uint32_t flags, uint32_t mode)
@@ -50,6 +58,31 @@ static int open_role(struct user *u, uint32_t flags, uint32_t mode)
 				   &SHMIPC_DEADMAN_OPTS(.flags = flags, .mode = mode));
 }
 
+static int open_queue(struct user *u, uint32_t flags, uint32_t mode)
+{
+	struct shmipc_queue_opts o = SHMIPC_QUEUE_OPTS(.flags = flags, .mode = mode);
+
+	return u->sends ? shmipc_push_open(&u->push, NAME, &o, NULL) :
+			  shmipc_pop_open(&u->pop, NAME, &o, NULL);
+}
+
+/* A semaphore, like all that lies in a raw segment. */
+static int open_raw(struct user *u, uint32_t flags, uint32_t mode)
+{
+	struct shmipc_segment_opts o = SHMIPC_SEGMENT_OPTS(.flags = flags, .mode = mode,
+							   .kind = SHMIPC_KIND_RAW, .bytes = 4096);
+	int err = shmipc_segment_open(&u->seg, NAME, &o);
+
+	if (err)
+		return err;
+	err = shmipc_peer_join(&u->peer, u->seg, NULL);
+	if (err)
+		shmipc_segment_close(u->seg);
+	if (err)
+		u->seg = NULL;
+	return err;
+}
+
 static int open_end(struct user *u, uint32_t flags, uint32_t mode)
 {
 	struct shmipc_segment_opts o = SHMIPC_SEGMENT_OPTS(.flags = flags, .mode = mode);
@@ -63,6 +96,12 @@ static int open_end(struct user *u, uint32_t flags, uint32_t mode)
 		return open_event(u, t.flags, mode);
 	if (u->kind == SHMIPC_KIND_DEADMAN)
 		return open_role(u, t.flags, mode);
+	if (u->kind == SHMIPC_KIND_LOCK)
+		return shmipc_lock_open(&u->lock, NAME, &SHMIPC_LOCK_OPTS(.flags = t.flags, .mode = mode));
+	if (u->kind == SHMIPC_KIND_QUEUE)
+		return open_queue(u, t.flags, mode);
+	if (u->kind == SHMIPC_KIND_RAW)
+		return open_raw(u, flags, mode);
 	if (u->kind == SHMIPC_KIND_TOPIC)
 		return u->sends ? shmipc_pub_open(&u->pub, NAME, &t, NULL) :
 				  shmipc_sub_open(&u->sub, NAME, &t, &so);
@@ -82,12 +121,12 @@ static void close_end(struct user *u)
 	shmipc_notifier_close(u->notifier);
 	shmipc_listener_close(u->listener);
 	shmipc_deadman_close(u->deadman);
-	u->ch = NULL;
-	u->pub = NULL;
-	u->sub = NULL;
-	u->notifier = NULL;
-	u->listener = NULL;
-	u->deadman = NULL;
+	shmipc_lock_close(u->lock);
+	shmipc_push_close(u->push);
+	shmipc_pop_close(u->pop);
+	shmipc_peer_leave(u->peer);
+	shmipc_segment_close(u->seg);
+	*u = (struct user){ .kind = u->kind, .sends = u->sends };
 }
 
 static int send_one(struct user *u)
@@ -98,7 +137,32 @@ static int send_one(struct user *u)
 		return shmipc_notifier_notify(u->notifier, 0, 1);
 	if (u->deadman)
 		return shmipc_deadman_take(u->deadman, &term, 0);
+	if (u->lock)
+		return shmipc_lock_take(u->lock, 0);
+	if (u->push)
+		return shmipc_push_item(u->push, "hello", 6, 0, 0);
+	if (u->peer)
+		return shmipc_sem_post(u->peer, shmipc_segment_data(u->seg, NULL), 1);
 	return u->ch ? shmipc_channel_send(u->ch, "hello", 6, 0) : shmipc_pub_send(u->pub, "hello", 6, 0);
+}
+
+/* The sender has the lock: that is what is received. */
+static int recv_lock(struct user *u)
+{
+	struct shmipc_lock_info i = SHMIPC_LOCK_INFO();
+	int ret = shmipc_lock_get_info(u->lock, &i);
+
+	return ret ? ret : i.state == SHMIPC_LOCK_HELD && i.owner.pid != (uint32_t)getpid() ? 0 : -EAGAIN;
+}
+
+static int recv_item(struct user *u)
+{
+	struct shmipc_queue_item it;
+	int ret = shmipc_pop_item(u->pop, &it, 0);
+
+	if (ret)
+		return ret;
+	return it.bytes != 6 || strcmp(it.data, "hello") ? -EBADMSG : shmipc_pop_ack(u->pop, &it, 1);
 }
 
 static int recv_one(struct user *u)
@@ -112,9 +176,14 @@ static int recv_one(struct user *u)
 		return shmipc_listener_wait(u->listener, 0, &got, 0);
 	if (u->deadman)
 		return shmipc_deadman_wait_taken(u->deadman, NULL, 0);
+	if (u->lock)
+		return recv_lock(u);
+	if (u->pop)
+		return recv_item(u);
+	if (u->peer)
+		return shmipc_sem_wait(u->peer, shmipc_segment_data(u->seg, NULL), 0);
 	ret = u->ch ? shmipc_channel_recv(u->ch, buf, sizeof(buf), &len, 0) :
-			  shmipc_sub_recv(u->sub, buf, sizeof(buf), &len, 0);
-
+		      shmipc_sub_recv(u->sub, buf, sizeof(buf), &len, 0);
 	return ret ? ret : strcmp(buf, "hello") ? -EBADMSG : 0;
 }
 
