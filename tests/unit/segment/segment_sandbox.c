@@ -12,11 +12,10 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
-#include "env.h"
+#include "nouns.h"
 
 #define NAME	"sandbox"
-#define LARGE	300000
-#define IDLE_NS	UINT64_C(60000000)	/* one receives nothing for so long, and sleeps, ... */
+#define IDLE_NS	UINT64_C(20000000)	/* one receives nothing for so long, and sleeps, ... */
 #define IDLES	20			/* ... one time in so many: it may have had no CPU before that */
 #define LONG_NS	UINT64_C(20000000000)
 
@@ -105,8 +104,15 @@ FIXTURE_VARIANT(sandbox) {
 FIXTURE_VARIANT_ADD(sandbox, ring) { .of = "ring" };
 FIXTURE_VARIANT_ADD(sandbox, topic) { .of = "topic" };
 FIXTURE_VARIANT_ADD(sandbox, event) { .of = "event" };
-FIXTURE_VARIANT_ADD(sandbox, lock) { .of = "lock" };
+FIXTURE_VARIANT_ADD(sandbox, queue) { .of = "queue" };
 FIXTURE_VARIANT_ADD(sandbox, deadman) { .of = "deadman" };
+FIXTURE_VARIANT_ADD(sandbox, lock) { .of = "lock" };
+FIXTURE_VARIANT_ADD(sandbox, cond) { .of = "cond" };
+FIXTURE_VARIANT_ADD(sandbox, reader) { .of = "reader" };
+FIXTURE_VARIANT_ADD(sandbox, writer) { .of = "writer" };
+FIXTURE_VARIANT_ADD(sandbox, units) { .of = "units" };
+FIXTURE_VARIANT_ADD(sandbox, sem) { .of = "sem" };
+FIXTURE_VARIANT_ADD(sandbox, barrier) { .of = "barrier" };
 
 FIXTURE_SETUP(sandbox)
 {
@@ -137,181 +143,24 @@ static int refuse(long nr, int err)
 	       syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &p);
 }
 
-/* What a mutex and a condition protect. */
-struct state {
-	struct shmipc_mutex mutex;
-	struct shmipc_cond cond;
-	uint64_t tokens;
-};
-
-/* One end of any noun. */
-struct end {
-	struct shmipc_channel *ch;
-	struct shmipc_pub *pub;
-	struct shmipc_sub *sub;
-	struct shmipc_notifier *notifier;
-	struct shmipc_listener *listener;
-	uint64_t had;		/* notifications */
-	struct shmipc_deadman *deadman;
-	struct shmipc_segment *seg;
-	struct shmipc_peer *peer;
-	struct state *s;
-};
-
-static int open_state(struct end *e)
-{
-	struct shmipc_segment_opts o = SHMIPC_SEGMENT_OPTS(.flags = SHMIPC_CREATE, .kind = SHMIPC_KIND_RAW,
-							   .bytes = sizeof(*e->s));
-	int err = shmipc_segment_open(&e->seg, NAME, &o);
-
-	if (err)
-		return err;
-	e->s = shmipc_segment_data(e->seg, NULL);
-	return shmipc_peer_join(&e->peer, e->seg, NULL);
-}
-
-static int send_token(struct end *e, uint64_t until)
-{
-	int ret = shmipc_mutex_lock(e->peer, &e->s->mutex, until);
-
-	if (ret)
-		return ret;
-	e->s->tokens++;
-	ret = shmipc_mutex_unlock(e->peer, &e->s->mutex);
-	return ret ? ret : shmipc_cond_signal(e->peer, &e->s->cond);
-}
-
-static int recv_token(struct end *e, uint64_t until)
-{
-	int ret = shmipc_mutex_lock(e->peer, &e->s->mutex, until), err;
-
-	if (ret)
-		return ret;
-	while (!ret && !e->s->tokens)
-		ret = shmipc_cond_wait(e->peer, &e->s->cond, &e->s->mutex, until);
-	if (!ret)
-		e->s->tokens--;
-	err = shmipc_mutex_unlock(e->peer, &e->s->mutex);
-	return ret ? ret : err;
-}
-
-/* Notifications that came together are received one by one. */
-static int recv_event(struct end *e, uint64_t until)
-{
-	struct shmipc_event_got got;
-	int ret = e->had ? 0 : shmipc_listener_wait(e->listener, 0, &got, until);
-
-	if (!ret && !e->had)
-		e->had = got.count;
-	e->had -= !ret;
-	return ret;
-}
-
-/* The sender has a role from the beginning; it releases it once, and its peer takes it. */
-static int open_role(struct end *e, int sends)
-{
-	int err = shmipc_deadman_open(&e->deadman, NAME, NULL);
-	uint64_t term;
-
-	return err || !sends ? err : shmipc_deadman_take(e->deadman, &term, 0);
-}
-
-static int send_role(struct end *e)
-{
-	return shmipc_deadman_holds(e->deadman) == 1 ? shmipc_deadman_release(e->deadman) : 0;
-}
-
-static int recv_role(struct end *e, uint64_t until)
-{
-	uint64_t term;
-
-	return shmipc_deadman_holds(e->deadman) == 1 ? 0 :
-	       shmipc_deadman_take(e->deadman, &term, until);
-}
-
-static int end_open(struct end *e, const char *of, int sends)
-{
-	struct shmipc_segment_opts o = SHMIPC_SEGMENT_OPTS(.flags = SHMIPC_CREATE,
-							   .kind = SHMIPC_KIND_SPSC);
-	struct shmipc_sub_opts all = SHMIPC_SUB_OPTS(.start = SHMIPC_START_OLDEST);
-
-	memset(e, 0, sizeof(*e));
-	if (!strcmp(of, "lock"))
-		return open_state(e);
-	if (!strcmp(of, "deadman"))
-		return open_role(e, sends);
-	if (!strcmp(of, "event"))
-		return sends ? shmipc_notifier_open(&e->notifier, NAME, NULL) :
-			       shmipc_listener_open(&e->listener, NAME, NULL, NULL);
-	if (!strcmp(of, "ring"))
-		return shmipc_channel_open(&e->ch, NAME, sends ? SHMIPC_ROLE_PRODUCER :
-					   SHMIPC_ROLE_CONSUMER, &o, NULL);
-	return sends ? shmipc_pub_open(&e->pub, NAME, NULL, NULL) :
-		       shmipc_sub_open(&e->sub, NAME, NULL, &all);
-}
-
-static int end_send(struct end *e, const void *buf, size_t len)
-{
-	uint64_t soon = shmipc_deadline_in(LONG_NS);
-
-	if (e->notifier)
-		return shmipc_notifier_notify(e->notifier, 0, 1);
-	if (e->peer)
-		return send_token(e, soon);
-	if (e->deadman)
-		return send_role(e);
-	return e->ch ? shmipc_channel_send(e->ch, buf, len, soon) :
-		       shmipc_pub_send(e->pub, buf, len, soon);
-}
-
-static int end_recv(struct end *e, void *buf, uint64_t ns)
-{
-	uint64_t until = shmipc_deadline_in(ns);
-	size_t len;
-
-	if (e->listener)
-		return recv_event(e, until);
-	if (e->peer)
-		return recv_token(e, until);
-	if (e->deadman)
-		return recv_role(e, until);
-	return e->ch ? shmipc_channel_recv(e->ch, buf, LARGE, &len, until) :
-		       shmipc_sub_recv(e->sub, buf, LARGE, &len, until);
-}
-
-static uint32_t end_caps(const struct end *e)
+static uint32_t end_caps(const struct noun_end *e)
 {
 	struct shmipc_segment_info i = SHMIPC_SEGMENT_INFO();
 
+	i.caps = 0;	/* most have no function for that */
 	if (e->seg)
 		(void)shmipc_segment_get_info(e->seg, &i);
-	else if (e->notifier || e->listener || e->deadman)
-		i.caps = 0;	/* they have no function for that */
 	else if (e->ch)
 		(void)shmipc_channel_get_info(e->ch, &i);
 	else if (e->pub)
 		(void)shmipc_pub_get_info(e->pub, &i);
-	else
+	else if (e->sub)
 		(void)shmipc_sub_get_info(e->sub, &i);
 	return i.caps;
 }
 
-static void end_close(struct end *e)
-{
-	shmipc_channel_close(e->ch);
-	shmipc_pub_close(e->pub);
-	shmipc_sub_close(e->sub);
-	shmipc_notifier_close(e->notifier);
-	shmipc_listener_close(e->listener);
-	shmipc_deadman_close(e->deadman);
-	if (e->peer)
-		shmipc_peer_leave(e->peer);
-	if (e->seg)
-		shmipc_segment_close(e->seg);
-}
-
 struct task {
-	const char *of;
+	const struct noun *of;
 	const struct call *call;	/* NULL: not in the sandbox */
 	int err;
 	int sends;
@@ -341,8 +190,7 @@ static long sleeps(void)
 static int do_task(struct other *me, void *arg)
 {
 	const struct task *t = arg;
-	static char buf[LARGE];
-	struct end e;
+	struct noun_end e;
 	long before;
 	int i, ret;
 
@@ -350,7 +198,7 @@ static int do_task(struct other *me, void *arg)
 		return failed(t, "filter", -errno);
 	if (!t->first)
 		(void)hear(me);
-	ret = end_open(&e, t->of, t->sends);
+	ret = noun_open(&e, t->of, NAME, t->sends);
 	if (ret)
 		return failed(t, "open", ret);
 	if (t->call)
@@ -360,7 +208,7 @@ static int do_task(struct other *me, void *arg)
 	if (!t->sends && t->call) {
 		for (i = 0; i < IDLES && !t->report->sleeps; i++) {
 			before = sleeps();
-			ret = end_recv(&e, buf, IDLE_NS);
+			ret = t->of->recv(&e, shmipc_deadline_in(IDLE_NS));
 			t->report->sleeps = sleeps() - before;
 			if (ret != -ETIMEDOUT)
 				return failed(t, "wait", ret);
@@ -368,7 +216,8 @@ static int do_task(struct other *me, void *arg)
 	}
 	tell(me, 2);
 	for (i = 0; i < 3; i++) {
-		ret = t->sends ? end_send(&e, buf, i < 2 ? 64 : LARGE) : end_recv(&e, buf, LONG_NS);
+		ret = t->sends ? t->of->send(&e, i < 2 ? 64 : NOUN_LARGE, shmipc_deadline_in(LONG_NS)) :
+				 t->of->recv(&e, shmipc_deadline_in(LONG_NS));
 		if (ret)
 			return failed(t, t->sends ? "send" : "recv", ret);
 	}
@@ -377,7 +226,7 @@ static int do_task(struct other *me, void *arg)
 		return failed(t, "drain", ret);
 	tell(me, 3);
 	(void)hear(me);
-	end_close(&e);
+	noun_close(&e);
 	return 0;
 }
 
@@ -385,7 +234,7 @@ static int do_task(struct other *me, void *arg)
  * @sends: the one in the sandbox does, and creates. Its peer waits, asleep, before it sends;
  * or sends when it is asleep itself.
  */
-static void run(const char *of, const struct call *call, int err, int sends, struct report *r)
+static void run(const struct noun *of, const struct call *call, int err, int sends, struct report *r)
 {
 	struct task in = { of, call, err, sends, sends, r }, out = { of, NULL, 0, !sends, !sends, NULL };
 	struct other a, b, *first, *second;
@@ -446,7 +295,7 @@ TEST_F_TIMEOUT(sandbox, each_call_that_is_refused_is_done_without_or_named, 240)
 	for (i = 0; i < ARRAY_SIZE(calls); i++)
 		for (k = 0; k < ARRAY_SIZE(errs); k++)
 			for (sends = 0; sends < 2; sends++) {
-				run(variant->of, &calls[i], errs[k], sends, r);
+				run(noun_find(variant->of), &calls[i], errs[k], sends, r);
 				worked += !*r->at;
 				named += says(r, &calls[i]);
 				EXPECT_TRUE(!*r->at || says(r, &calls[i]))
