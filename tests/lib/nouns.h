@@ -3,7 +3,7 @@
  * nouns.h - an end of any noun, for tests that try the same with each of them
  *
  * Two ends share a name. One sends, the other one receives as often, and sleeps until something
- * is sent. What can be had by one at a time (a lock, a role) the sender has from the beginning: it
+ * is sent. What one has at a time (a lock, a role) the sender has from the beginning: it
  * gives it up when it sends first, and the receiver takes it.
  */
 #ifndef TEST_NOUNS_H

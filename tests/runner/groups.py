@@ -26,6 +26,7 @@ QEMU_LACKS = {
     "rwlock_dies": "qemu-user has no robust futexes",
     "sem": "qemu-user has no robust futexes",
     "barrier": "qemu-user has no robust futexes",
+    "edges": "qemu-user has no robust futexes",
     "lock": "qemu-user has no robust futexes",
     "segment_memory": "qemu-user does not give back memory, nor say what has some",
     "topic_trim": "qemu-user does not give back memory, nor say what has some",
@@ -35,7 +36,7 @@ QEMU_LACKS = {
 }
 QEMU_LACKS.update({name: "qemu-user trips over processes with threads that fork"
                    for name in ("event", "event_deaths", "event_opts", "event_kill", "deadman", "queue", "queue_deaths",
-                                "queue_opts")})
+                                "queue_opts", "edges_idle")})
 # The log below them is tested there (tlog, tlog_model, tlog_hostile).
 QEMU_LACKS.update({"topic" + part: "qemu-user trips over processes with threads that fork"
                    for part in ("", "_abort", "_any", "_fork", "_group", "_hold", "_huge", "_hugetlb", "_idle", "_kill",
