@@ -156,7 +156,8 @@ static bool come(const struct barrier_wait *w, uint64_t own)
 static int wait(struct barrier_wait *w, uint64_t deadline_ns)
 {
 	struct shmipc_waiter waiter;
-	int ret = 0;
+	uint64_t word;
+	int ret;
 
 	shmipc_waiter_init(&waiter, w->p->spin_ns ? w->p->spin_ns : SHMIPC_SPIN_NEVER, NULL);
 	while (!barrier_ready(w)) {
@@ -167,8 +168,9 @@ static int wait(struct barrier_wait *w, uint64_t deadline_ns)
 			return -ETIMEDOUT;
 	}
 	/* barrier.R1 <- barrier.R0: what the others have done before they came. */
-	ret = outcome(shmipc_load_acquire(&w->b->word));
-	return ret ? ret : w->serial;
+	word = shmipc_load_acquire(&w->b->word);
+	/* If we are late, the next round may be broken by now, but not ours. */
+	return (word ^ w->seen) & SHMIPC_BARRIER_ROUNDS ? w->serial : outcome(word);
 }
 
 SHMIPC_EXPORT int shmipc_barrier_wait(struct shmipc_peer *p, struct shmipc_barrier *b,

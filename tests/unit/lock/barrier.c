@@ -207,6 +207,23 @@ TEST_F(barrier, one_that_gives_up_breaks_it)
 	EXPECT_EQ(0, end(&o[1]));
 }
 
+/* One that does not run learns late that its round has ended. By then the next one is broken. */
+TEST_F(barrier, a_round_that_has_ended_is_not_broken_by_the_next_one)
+{
+	struct other o;
+
+	ASSERT_EQ(0, shmipc_barrier_init(self->s, 2));
+	ASSERT_EQ(0, start(self, &o));
+	ASSERT_EQ(0, ask_asleep(&o, COME));
+	ASSERT_EQ(0, kill(o.pid, SIGSTOP));
+	ASSERT_EQ(1, shmipc_barrier_wait(self->p, self->s, 0));
+	EXPECT_EQ(-ETIMEDOUT, shmipc_barrier_wait(self->p, self->s, shmipc_deadline_in(1000000)));
+	ASSERT_EQ(0, kill(o.pid, SIGCONT));
+	EXPECT_EQ(0, answer(&o));
+	EXPECT_EQ(-ECANCELED, ask(&o, COME));
+	EXPECT_EQ(0, end(&o));
+}
+
 TEST_F(barrier, a_death_breaks_it)
 {
 	struct other o[2];
