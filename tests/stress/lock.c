@@ -9,11 +9,9 @@
  * A process counts twice: in the segment, and for itself. If it is killed between, the two
  * differ by one, and the next owner adds that to what the dead one has counted.
  */
-#include "stress.h"
+#include "kills.h"
 
 #define WORKERS		8u
-#define KILL_NS		20000000u
-#define PIDS		(1u << 22)
 #define SHARE		90u
 #define COUNTED		1000u	/* at least */
 
@@ -28,15 +26,7 @@ static struct board {
 	uint64_t done[WORKERS];		/* under the mutex */
 	uint64_t wait_ns[WORKERS];	/* the longest */
 	uint64_t told, repaired, unnamed, timeouts;
-	uint32_t worker_of[PIDS];	/* from 1: of this process; killed or about to be: KILLED */
 } *board;
-
-#define KILLED		0x80000000u
-
-static const struct shmipc_segment_opts opts = {
-	.struct_bytes = sizeof(opts), .kind = SHMIPC_KIND_RAW, .bytes = sizeof(struct state),
-	.flags = SHMIPC_CREATE | SHMIPC_PERSIST,
-};
 
 static uint64_t sum(void)
 {
@@ -52,23 +42,19 @@ static uint64_t sum(void)
 static void repair(struct shmipc_peer *p, struct state *s)
 {
 	struct shmipc_mutex_info i = SHMIPC_MUTEX_INFO();
-	uint32_t pid, worker;
 	uint64_t missing;
+	uint32_t dead;
 
 	if (shmipc_mutex_get_info(p, &s->mutex, &i))
 		WRONG("no info");
-	pid = i.died.pid;
-	worker = shmipc_load_relaxed(&board->worker_of[pid % PIDS]);
+	dead = killed_worker(i.died.pid);
 	board->told++;
-	if (!pid)	/* killed just after it had locked, and its slot is taken already */
-		board->unnamed++;
-	else if (!(worker & KILLED))
-		WRONG("told that process %u died, which was not killed", pid);
+	board->unnamed += !dead;
 	missing = s->counter - sum();
-	if (missing > 1 || (missing && !pid))
+	if (missing > 1 || (missing && !dead))
 		WRONG("%llu are missing", (unsigned long long)missing);
 	else if (missing)
-		board->done[(worker & ~KILLED) - 1]++;
+		board->done[dead - 1]++;
 	board->repaired += missing;
 	shmipc_store_relaxed(&s->inside, (uint64_t)0);
 	if (shmipc_mutex_consistent(p, &s->mutex))
@@ -93,15 +79,14 @@ static void count(struct rng *r, struct state *s, uint32_t me)
 	beat();
 }
 
-static int once(struct rng *r, struct shmipc_peer *p, struct state *s, uint32_t me)
+static int once(struct rng *r, struct shmipc_peer *p, void *at, uint32_t me)
 {
-	uint64_t began = now_ns(), deadline = SHMIPC_FOREVER;
+	uint64_t began = now_ns(), deadline = some_deadline(r);
+	struct state *s = at;
 	int ret;
 
-	if (rng_chance(r, 16))
-		deadline = rng_chance(r, 4) ? 0 : shmipc_deadline_in(rng_below(r, 2000000));
 	ret = shmipc_mutex_lock(p, &s->mutex, deadline);
-	if ((ret == -EAGAIN && !deadline) || (ret == -ETIMEDOUT && deadline != SHMIPC_FOREVER)) {
+	if (gave_up(ret, deadline)) {
 		shmipc_add_relaxed(&board->timeouts, 1);
 		return 0;
 	}
@@ -115,103 +100,47 @@ static int once(struct rng *r, struct shmipc_peer *p, struct state *s, uint32_t 
 	return shmipc_mutex_unlock(p, &s->mutex);
 }
 
-static int worker(struct other *o, void *arg)
+static bool is_enough(void)
 {
-	uint32_t me = (uint32_t)(uintptr_t)arg;
-	struct rng r = { stress_seed ^ rng_mix((uint64_t)getpid()) };
-	struct shmipc_segment *seg;
-	struct shmipc_peer *p;
-	int ret;
-
-	(void)o;
-	shmipc_store_relaxed(&board->worker_of[getpid() % PIDS], me + 1);
-	ret = shmipc_segment_open(&seg, "state", &opts);
-	if (!ret)
-		ret = shmipc_peer_join(&p, seg, NULL);
-	if (ret) {
-		WRONG("open and join: %d", ret);
-		return 1;
-	}
-	while (!stopping() && !ret)
-		ret = once(&r, p, shmipc_segment_data(seg, NULL), me);
-	if (ret)
-		WRONG("%s", shmipc_error_name(ret));
-	shmipc_peer_leave(p);
-	shmipc_segment_close(seg);
-	return ret != 0;
-}
-
-static void start(struct other *o, uint32_t i)
-{
-	if (other_start(&o[i], 0, worker, (void *)(uintptr_t)i))
-		ksft_exit_fail_msg("fork\n");
-}
-
-static uint64_t kill_some(struct other *o)
-{
-	uint64_t kills = 0;
-	uint32_t i;
-
-	struct rng r = { stress_seed };
-
-	while (stress_goes_on(shmipc_load_relaxed(&board->told) && sum() > COUNTED)) {
-		nap_ns(KILL_NS);
-		i = (uint32_t)rng_below(&r, WORKERS);
-		shmipc_fetch_or_acq_rel(&board->worker_of[o[i].pid % PIDS], KILLED);
-		if (other_kill(&o[i]) != 256 + SIGKILL)
-			WRONG("a worker ended by itself");
-		kills++;
-		start(o, i);
-	}
-	return kills;
+	return shmipc_load_relaxed(&board->told) && sum() > COUNTED;
 }
 
 /* All have ended: whatever the last one left is repaired, and it fits. */
 static void check_end(void)
 {
-	struct shmipc_segment *seg;
-	struct shmipc_peer *p;
+	struct joined j;
 	struct state *s;
 	int ret;
 
-	if (shmipc_segment_open(&seg, "state", &opts) || shmipc_peer_join(&p, seg, NULL)) {
-		WRONG("open and join");
+	if (!join(&j))
 		return;
-	}
-	s = shmipc_segment_data(seg, NULL);
-	ret = shmipc_mutex_lock(p, &s->mutex, shmipc_deadline_in(20000000000));
+	s = j.at;
+	ret = shmipc_mutex_lock(j.p, &s->mutex, shmipc_deadline_in(20000000000));
 	if (ret == -EOWNERDEAD)
-		repair(p, s);
+		repair(j.p, s);
 	else if (ret)
 		WRONG("in the end: %s", shmipc_error_name(ret));
 	if (s->counter != sum())
 		WRONG("counted to %llu, and together to %llu", (unsigned long long)s->counter,
 		      (unsigned long long)sum());
-	if (shmipc_mutex_unlock(p, &s->mutex))
+	if (shmipc_mutex_unlock(j.p, &s->mutex))
 		WRONG("unlock");
-	shmipc_peer_leave(p);
-	shmipc_segment_close(seg);
+	part(&j);
 }
 
 int main(void)
 {
-	uint64_t kills, longest = 0, n;
+	uint64_t made, longest = 0, n;
 	struct other o[WORKERS];
 	uint32_t i;
 
 	stress_begin("stress/lock", 3);
-	board = mmap(NULL, sizeof(*board), PROT_READ | PROT_WRITE,
-		     MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (board == MAP_FAILED)
-		ksft_exit_fail_msg("no memory\n");
+	board = board_new(sizeof(*board));
+	kills_begin(sizeof(struct state), SHMIPC_PERSIST, once);
 	stress_part(SHARE);
-	for (i = 0; i < WORKERS; i++)
-		start(o, i);
-	kills = kill_some(o);
-	stop_all();
-	for (i = 0; i < WORKERS; i++)
-		if (other_end(&o[i]))
-			WRONG("a worker failed");
+	workers_start(o, WORKERS);
+	made = kill_some(o, WORKERS, is_enough, NULL);
+	workers_end(o, WORKERS);
 	check_end();
 	(void)shmipc_segment_unlink("state");
 	for (i = 0; i < WORKERS; i++)
@@ -219,7 +148,7 @@ int main(void)
 			longest = board->wait_ns[i];
 	n = sum();
 	ksft_print_msg("counted to %llu; %llu kills, %llu told, %llu counts repaired, %llu not named; %llu gave up; the unluckiest waited %.1f ms\n",
-		       (unsigned long long)n, (unsigned long long)kills, (unsigned long long)board->told,
+		       (unsigned long long)n, (unsigned long long)made, (unsigned long long)board->told,
 		       (unsigned long long)board->repaired, (unsigned long long)board->unnamed,
 		       (unsigned long long)board->timeouts, (double)longest / 1e6);
 	ksft_test_result(!sh->bad && n > COUNTED, "the counter equals the sum\n");
