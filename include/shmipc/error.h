@@ -23,9 +23,9 @@ extern "C" {
  * For people; not to be parsed. It is about the thread's last call of a function that opens,
  * creates, attaches to, looks at, lists, watches, trims or removes something, and empty if
  * that call has succeeded. The others (send, recv, wait and the rings) leave it as it
- * is, unless they refuse an argument (-EINVAL) or have no memory (-ENOMEM): after any other
- * error of theirs, such as -ESTALE or -EPIPE, it says nothing about them. To close or to free
- * something never changes it.
+ * is, unless they refuse an argument (-EINVAL) or have no memory (-ENOMEM; of queues -ENOSPC,
+ * too): after any other error of theirs, such as -ESTALE or -EPIPE, it says nothing about
+ * them. To close or to free something never changes it.
  *
  * Return: a text of this thread, valid until its next call; "" if there is none.
  */

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * topic_room.h - limit the memory that is available for segments
+ * room.h - limit the memory that is available for segments
  *
  * For files this is a separate file system; on the device it is the module's limit on
  * all segments, so other processes must not have any.
  */
-#ifndef TEST_TOPIC_ROOM_H
-#define TEST_TOPIC_ROOM_H
+#ifndef TEST_ROOM_H
+#define TEST_ROOM_H
 
 #include <sys/ioctl.h>
 #include <sys/mount.h>
@@ -17,8 +17,11 @@
 
 #include "env.h"
 
+/* A test may define both before it includes this: it is all filled each time. */
+#ifndef ROOM_MIB
 #define ROOM_MIB	"64"
 #define ROOM_MAX	(UINT64_C(64) << 20)
+#endif
 #define ROOM_LIMIT	"/sys/module/shmipc/parameters/total_max_mib"
 
 static inline int room_limit(const char *mib)
@@ -106,4 +109,4 @@ static inline int room_fill(int *filler, const struct env *e, uint64_t left)
 			      fallocate(*filler, 0, 0, (off_t)r.bytes);
 }
 
-#endif /* TEST_TOPIC_ROOM_H */
+#endif /* TEST_ROOM_H */

@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 
 #include "segment/page.h"
-#include "topic_room.h"
+#include "room.h"
 
 #define KIB(n)		((uint64_t)(n) << 10)
 #define MIB(n)		((uint64_t)(n) << 20)

@@ -8,7 +8,7 @@
 
 #include <sys/resource.h>
 
-#include "topic_room.h"
+#include "room.h"
 
 #define KIB(n)		((uint64_t)(n) << 10)
 #define MIB(n)		((uint64_t)(n) << 20)
