@@ -1,16 +1,9 @@
 // SPDX-License-Identifier: MIT
 /* barrier: rounds, deadlines, and the death of those that wait; on each backend */
-#include "site.h"
+#define STATE		struct shmipc_barrier
+#include "ends.h"
 
-#define LATE_NS		UINT64_C(20000000000)	/* a busy machine is not later than this */
 #define SHORT_NS	UINT64_C(200000000)
-
-/* A process that uses the barrier. */
-struct end {
-	struct shmipc_segment *seg;
-	struct shmipc_peer *p;
-	struct shmipc_barrier *s;
-};
 
 FIXTURE(barrier) {
 	struct env env;
@@ -29,39 +22,10 @@ FIXTURE_VARIANT_ADD(barrier, named) { NAMED, 0 };
 FIXTURE_VARIANT_ADD(barrier, named_no_spin) { NAMED, SHMIPC_SPIN_NEVER };
 FIXTURE_VARIANT_ADD(barrier, anon) { ANON, 0 };
 
-static uint64_t spin_ns;
-
-static int join_site(struct site *s, struct end *e)
-{
-	const struct shmipc_peer_opts po = SHMIPC_PEER_OPTS(.spin_ns = spin_ns);
-
-	CHECK(s->where == NAMED ? !shmipc_segment_open(&e->seg, s->name, &s->o) :
-	      !shmipc_segment_from_fd(&e->seg, s->fd < 0 ? shmipc_segment_fd(s->seg) : s->fd, NULL));
-	CHECK(!shmipc_peer_join(&e->p, e->seg, &po));
-	e->s = shmipc_segment_data(e->seg, NULL);
-	return 0;
-}
-
-static int part(struct end *e)
-{
-	shmipc_peer_leave(e->p);
-	shmipc_segment_close(e->seg);
-	return 0;
-}
-
 FIXTURE_SETUP(barrier)
 {
 	env_set_up(&self->env);
-	spin_ns = variant->spin_ns;
-	memset(&self->site, 0, sizeof(self->site));
-	self->site.where = variant->where;
-	self->site.name = "state";
-	self->site.fd = -1;
-	self->site.o = (struct shmipc_segment_opts)SHMIPC_SEGMENT_OPTS(
-		.kind = SHMIPC_KIND_RAW, .bytes = sizeof(struct shmipc_barrier), .flags = SHMIPC_CREATE);
-	if (variant->where == ANON)
-		ASSERT_EQ(0, shmipc_segment_anon(&self->site.seg, &self->site.o));
-	ASSERT_EQ(0, join_site(&self->site, &self->e));
+	ASSERT_EQ(0, make_and_join(&self->site, &self->e, variant->where, variant->spin_ns, 0));
 	self->p = self->e.p;
 	self->s = self->e.s;
 }
@@ -81,11 +45,11 @@ static struct shmipc_barrier_info info_of(FIXTURE_DATA(barrier) *self)
 	return i;
 }
 
-/* Orders for a process beside the test; it answers each with what the call returned, plus 1000. */
-enum { COME = 1, TRY, COME_SHORT, LEAVE, END };
+/* The answer is what the call returned, plus 1000. */
+enum { COME = 1, TRY, COME_SHORT };
 #define SAYS	1000
 
-static int call(struct end *e, uint64_t order)
+static int come(struct end *e, uint64_t order)
 {
 	switch (order) {
 	case COME:
@@ -94,55 +58,29 @@ static int call(struct end *e, uint64_t order)
 		return shmipc_barrier_wait(e->p, e->s, 0);
 	case COME_SHORT:
 		return shmipc_barrier_wait(e->p, e->s, shmipc_deadline_in(SHORT_NS));
-	default:
-		return part(e);
 	}
+	return -EBADE;
 }
 
-static int obey(struct other *me, void *arg)
+static int call(struct end *e, uint64_t order)
 {
-	struct site *s = arg;
-	uint64_t order;
-	struct end e;
-
-	site_here(s, me);
-	CHECK(!join_site(s, &e));
-	tell(me, END);
-	while ((order = hear(me)) != END && order != UINT64_MAX) {
-		tell(me, (uint64_t)(SAYS + call(&e, order)));
-		if (order == LEAVE)
-			return 0;
-	}
-	return part(&e);
+	return -(SAYS + come(e, order));
 }
 
 static int start(FIXTURE_DATA(barrier) *self, struct other *o)
 {
-	/* It has joined: it sleeps for nothing else than what is asked. */
-	return site_start(&self->site, o, obey, &self->site) || hear(o) != END;
+	return end_start(&self->site, o);
 }
 
+/* What it says when it was asked before. */
 static int answer(struct other *o)
 {
 	return (int)hear(o) - SAYS;
 }
 
-static int ask(struct other *o, uint64_t order)
+static int ask_for(struct other *o, uint64_t order)
 {
-	tell(o, order);
-	return answer(o);
-}
-
-static int ask_asleep(struct other *o, uint64_t order)
-{
-	tell(o, order);
-	return until_asleep(o->tid);
-}
-
-static int end(struct other *o)
-{
-	tell(o, END);
-	return other_end(o);
+	return ask(o, order) - SAYS;
 }
 
 TEST_F(barrier, all_wait_for_all_again_and_again)
@@ -197,7 +135,7 @@ TEST_F(barrier, one_that_gives_up_breaks_it)
 	ASSERT_EQ(0, start(self, &o[0]));
 	ASSERT_EQ(0, start(self, &o[1]));
 	ASSERT_EQ(0, ask_asleep(&o[0], COME));
-	EXPECT_EQ(-ETIMEDOUT, ask(&o[1], COME_SHORT));
+	EXPECT_EQ(-ETIMEDOUT, ask_for(&o[1], COME_SHORT));
 	EXPECT_EQ(-ECANCELED, answer(&o[0]));
 	EXPECT_EQ(-ECANCELED, shmipc_barrier_wait(self->p, self->s, SHMIPC_FOREVER));
 	EXPECT_EQ(-ECANCELED, info_of(self).broken);
@@ -220,7 +158,7 @@ TEST_F(barrier, a_round_that_has_ended_is_not_broken_by_the_next_one)
 	EXPECT_EQ(-ETIMEDOUT, shmipc_barrier_wait(self->p, self->s, shmipc_deadline_in(1000000)));
 	ASSERT_EQ(0, kill(o.pid, SIGCONT));
 	EXPECT_EQ(0, answer(&o));
-	EXPECT_EQ(-ECANCELED, ask(&o, COME));
+	EXPECT_EQ(-ECANCELED, ask_for(&o, COME));
 	EXPECT_EQ(0, end(&o));
 }
 

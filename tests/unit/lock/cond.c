@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* cond: waiting for a change, signals, deadlines and deaths; on each backend */
-#include "held_up.h"
-#include "site.h"
+#include <shmipc/lock.h>
 
-#define LATE_NS		UINT64_C(20000000000)	/* a busy machine is not later than this */
-#define SHORT_NS	UINT64_C(50000000)
-
+#define STATE		struct state
 struct state {
 	struct shmipc_mutex mutex;
 	struct shmipc_cond cond;
@@ -13,11 +10,9 @@ struct state {
 	uint64_t rounds;	/* how often a waiter has looked */
 };
 
-struct end {
-	struct shmipc_segment *seg;
-	struct shmipc_peer *p;
-	struct state *s;
-};
+#include "ends.h"
+
+#define SHORT_NS	UINT64_C(50000000)
 
 FIXTURE(cond) {
 	struct env env;
@@ -32,36 +27,10 @@ FIXTURE_VARIANT(cond) {
 FIXTURE_VARIANT_ADD(cond, named) { NAMED };
 FIXTURE_VARIANT_ADD(cond, anon) { ANON };
 
-static int join(struct site *s, struct end *e)
-{
-	const struct shmipc_peer_opts po = SHMIPC_PEER_OPTS(.spin_ns = SHMIPC_SPIN_NEVER);
-
-	CHECK(s->where == NAMED ? !shmipc_segment_open(&e->seg, s->name, &s->o) :
-	      !shmipc_segment_from_fd(&e->seg, s->fd < 0 ? shmipc_segment_fd(s->seg) : s->fd, NULL));
-	CHECK(!shmipc_peer_join(&e->p, e->seg, &po));
-	e->s = shmipc_segment_data(e->seg, NULL);
-	return 0;
-}
-
-static int part(struct end *e)
-{
-	shmipc_peer_leave(e->p);
-	shmipc_segment_close(e->seg);
-	return 0;
-}
-
 FIXTURE_SETUP(cond)
 {
 	env_set_up(&self->env);
-	memset(&self->site, 0, sizeof(self->site));
-	self->site.where = variant->where;
-	self->site.name = "state";
-	self->site.fd = -1;
-	self->site.o = (struct shmipc_segment_opts)SHMIPC_SEGMENT_OPTS(
-		.kind = SHMIPC_KIND_RAW, .bytes = sizeof(struct state), .flags = SHMIPC_CREATE);
-	if (variant->where == ANON)
-		ASSERT_EQ(0, shmipc_segment_anon(&self->site.seg, &self->site.o));
-	ASSERT_EQ(0, join(&self->site, &self->e));
+	ASSERT_EQ(0, make_and_join(&self->site, &self->e, variant->where, SHMIPC_SPIN_NEVER, 0));
 }
 
 FIXTURE_TEARDOWN(cond)
@@ -89,26 +58,18 @@ static int take_token(struct end *e, uint64_t deadline_ns)
 	return ret;
 }
 
-enum { FOREVER = 1, SHORT };
+enum { TAKE = 1 };
 
-static int waiter(struct other *me, void *arg)
+static int call(struct end *e, uint64_t order)
 {
-	struct site *s = arg;
-	struct end e;
-	int ret;
-
-	site_here(s, me);
-	CHECK(!join(s, &e));
-	ret = take_token(&e, hear(me) == FOREVER ? SHMIPC_FOREVER : shmipc_deadline_in(SHORT_NS));
-	tell(me, (uint64_t)-ret);
-	return part(&e);
+	return order == TAKE ? take_token(e, SHMIPC_FOREVER) : -EBADE;
 }
 
 static int start_asleep(FIXTURE_DATA(cond) *self, struct other *o)
 {
-	if (site_start(&self->site, o, waiter, &self->site))
+	if (end_start(&self->site, o))
 		return -1;
-	tell(o, FOREVER);
+	tell(o, TAKE);
 	while (!shmipc_load_relaxed(&self->e.s->cond.waiting))
 		sched_yield();
 	return until_asleep(o->tid);
@@ -129,7 +90,7 @@ TEST_F(cond, a_signal_ends_a_wait)
 	give(self, 1);
 	EXPECT_EQ(0, shmipc_cond_signal(self->e.p, &self->e.s->cond));
 	EXPECT_EQ(0, hear(&o));
-	EXPECT_EQ(0, other_end(&o));
+	EXPECT_EQ(0, end(&o));
 	EXPECT_EQ(0, self->e.s->tokens);
 	EXPECT_EQ(0, self->e.s->cond.waiting);
 	EXPECT_EQ(1, self->e.s->rounds);
@@ -159,7 +120,7 @@ TEST_F(cond, a_signal_is_for_one_a_broadcast_for_all)
 	EXPECT_EQ(0, shmipc_cond_broadcast(self->e.p, &self->e.s->cond));
 	for (i = 0; i < 3; i++) {
 		EXPECT_EQ(0, hear(&o[i]));
-		EXPECT_EQ(0, other_end(&o[i]));
+		EXPECT_EQ(0, end(&o[i]));
 	}
 	EXPECT_EQ(0, self->e.s->tokens);
 	/* One that was joined or left beside them may have looked once more for each. */
@@ -219,7 +180,7 @@ TEST_F(cond, a_signal_does_not_die_with_its_sleeper)
 	}
 	hold_up_no_more(&h, second.pid);
 	EXPECT_EQ(0, hear(&second));
-	EXPECT_EQ(0, other_end(&second));
+	EXPECT_EQ(0, end(&second));
 	EXPECT_GE(spare, self->e.s->tokens);
 }
 
@@ -229,7 +190,7 @@ static int dies_with_the_mutex(struct other *me, void *arg)
 	struct end e;
 
 	site_here(s, me);
-	CHECK(!join(s, &e));
+	CHECK(!join_site(s, &e));
 	CHECK(!shmipc_mutex_lock(e.p, &e.s->mutex, SHMIPC_FOREVER));
 	e.s->tokens = 1;
 	CHECK(!shmipc_cond_signal(e.p, &e.s->cond));
@@ -245,7 +206,7 @@ TEST_F(cond, a_waiter_learns_of_the_death_of_an_owner)
 	ASSERT_EQ(0, site_start(&self->site, &dies, dies_with_the_mutex, &self->site));
 	EXPECT_EQ(256 + SIGKILL, other_end(&dies));
 	EXPECT_EQ(EOWNERDEAD, hear(&o));
-	EXPECT_EQ(0, other_end(&o));
+	EXPECT_EQ(0, end(&o));
 	EXPECT_EQ(0, shmipc_mutex_lock(self->e.p, &self->e.s->mutex, SHMIPC_FOREVER));
 	EXPECT_EQ(0, shmipc_mutex_unlock(self->e.p, &self->e.s->mutex));
 }

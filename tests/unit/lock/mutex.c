@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: MIT
 /* mutex: owning, waiting, giving up, and the death of owners and waiters; on each backend */
-#include "held_up.h"
-#include "site.h"
-
-#define LATE_NS		UINT64_C(20000000000)	/* a busy machine is not later than this */
-#define FREE		0u
+#include <shmipc/lock.h>
 
 /* In the data of a raw segment, beside what it protects. */
+#define STATE		struct state
 struct state {
 	struct shmipc_mutex mutex;
 	uint64_t counter;
 };
+
+#include "ends.h"
+
+#define FREE		0u
+#define SHORT_NS	UINT64_C(300000000)
 
 FIXTURE(mutex) {
 	struct env env;
@@ -30,54 +32,16 @@ FIXTURE_VARIANT_ADD(mutex, named) { NAMED, 0 };
 FIXTURE_VARIANT_ADD(mutex, named_no_spin) { NAMED, SHMIPC_SPIN_NEVER };
 FIXTURE_VARIANT_ADD(mutex, anon) { ANON, 0 };
 
-/* A process that uses the mutex. */
-struct end {
-	struct shmipc_segment *seg;
-	struct shmipc_peer *p;
-	struct state *state;
-	struct shmipc_mutex *m;
-};
-
-static uint64_t spin_ns;
-
-static int join_site(struct site *s, struct end *e)
-{
-	const struct shmipc_peer_opts po = SHMIPC_PEER_OPTS(.spin_ns = spin_ns);
-
-	CHECK(s->where == NAMED ? !shmipc_segment_open(&e->seg, s->name, &s->o) :
-	      !shmipc_segment_from_fd(&e->seg, s->fd < 0 ? shmipc_segment_fd(s->seg) : s->fd, NULL));
-	CHECK(!shmipc_peer_join(&e->p, e->seg, &po));
-	e->state = shmipc_segment_data(e->seg, NULL);
-	e->m = &e->state->mutex;
-	return 0;
-}
-
-static int part(struct end *e)
-{
-	shmipc_peer_leave(e->p);
-	shmipc_segment_close(e->seg);
-	return 0;
-}
-
 FIXTURE_SETUP(mutex)
 {
 	struct end e;
 
 	env_set_up(&self->env);
-	spin_ns = variant->spin_ns;
-	memset(&self->s, 0, sizeof(self->s));
-	self->s.where = variant->where;
-	self->s.name = "state";
-	self->s.fd = -1;
-	self->s.o = (struct shmipc_segment_opts)SHMIPC_SEGMENT_OPTS(
-		.kind = SHMIPC_KIND_RAW, .bytes = sizeof(struct state), .flags = SHMIPC_CREATE);
-	if (variant->where == ANON)
-		ASSERT_EQ(0, shmipc_segment_anon(&self->s.seg, &self->s.o));
-	ASSERT_EQ(0, join_site(&self->s, &e));
+	ASSERT_EQ(0, make_and_join(&self->s, &e, variant->where, variant->spin_ns, 0));
 	self->seg = e.seg;
 	self->p = e.p;
-	self->m = e.m;
-	self->state = e.state;
+	self->m = &e.s->mutex;
+	self->state = e.s;
 }
 
 FIXTURE_TEARDOWN(mutex)
@@ -96,63 +60,28 @@ static struct shmipc_mutex_info info_of(FIXTURE_DATA(mutex) *self)
 	return i;
 }
 
-/* Orders for a process beside the test; it answers each with what the call returned. */
-enum { LOCK = 1, TRY, LOCK_SHORT, UNLOCK, CONSISTENT, LEAVE, END };
-#define SHORT_NS	UINT64_C(300000000)
+enum { LOCK = 1, TRY, LOCK_SHORT, UNLOCK, CONSISTENT };
 
-static int obey(struct other *me, void *arg)
+static int call(struct end *e, uint64_t order)
 {
-	struct site *s = arg;
-	uint64_t order;
-	struct end e;
-	int ret;
-
-	site_here(s, me);
-	CHECK(!join_site(s, &e));
-	while ((order = hear(me)) != END && order != UINT64_MAX) {
-		ret = 0;
-		if (order == LOCK)
-			ret = shmipc_mutex_lock(e.p, e.m, SHMIPC_FOREVER);
-		else if (order == TRY)
-			ret = shmipc_mutex_lock(e.p, e.m, 0);
-		else if (order == LOCK_SHORT)
-			ret = shmipc_mutex_lock(e.p, e.m, shmipc_deadline_in(SHORT_NS));
-		else if (order == UNLOCK)
-			ret = shmipc_mutex_unlock(e.p, e.m);
-		else if (order == CONSISTENT)
-			ret = shmipc_mutex_consistent(e.p, e.m);
-		else
-			part(&e);
-		tell(me, (uint64_t)-ret);
-		if (order == LEAVE)
-			return 0;
+	switch (order) {
+	case LOCK:
+		return shmipc_mutex_lock(e->p, &e->s->mutex, SHMIPC_FOREVER);
+	case TRY:
+		return shmipc_mutex_lock(e->p, &e->s->mutex, 0);
+	case LOCK_SHORT:
+		return shmipc_mutex_lock(e->p, &e->s->mutex, shmipc_deadline_in(SHORT_NS));
+	case UNLOCK:
+		return shmipc_mutex_unlock(e->p, &e->s->mutex);
+	case CONSISTENT:
+		return shmipc_mutex_consistent(e->p, &e->s->mutex);
 	}
-	return part(&e);
+	return -EBADE;
 }
 
 static int start(FIXTURE_DATA(mutex) *self, struct other *o)
 {
-	return site_start(&self->s, o, obey, &self->s);
-}
-
-/* The error that it answers, positive. */
-static int ask(struct other *o, uint64_t order)
-{
-	tell(o, order);
-	return (int)hear(o);
-}
-
-/* It waits for the mutex, asleep. */
-static int ask_asleep(struct other *o, uint64_t order)
-{
-	tell(o, order);
-	return until_asleep(o->tid);
-}
-
-static int end(struct other *o)
-{
-	tell(o, END);
-	return other_end(o);
+	return end_start(&self->s, o);
 }
 
 TEST_F(mutex, is_free_owned_and_free)

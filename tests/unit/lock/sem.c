@@ -1,17 +1,9 @@
 // SPDX-License-Identifier: MIT
 /* sem: units that are posted and taken, deadlines, and the death of their owners; on each backend */
-#include "held_up.h"
-#include "site.h"
+#define STATE		struct shmipc_sem
+#include "ends.h"
 
-#define LATE_NS		UINT64_C(20000000000)	/* a busy machine is not later than this */
 #define SHORT_NS	UINT64_C(200000000)
-
-/* A process that uses the semaphore. */
-struct end {
-	struct shmipc_segment *seg;
-	struct shmipc_peer *p;
-	struct shmipc_sem *s;
-};
 
 FIXTURE(sem) {
 	struct env env;
@@ -30,39 +22,10 @@ FIXTURE_VARIANT_ADD(sem, named) { NAMED, 0 };
 FIXTURE_VARIANT_ADD(sem, named_no_spin) { NAMED, SHMIPC_SPIN_NEVER };
 FIXTURE_VARIANT_ADD(sem, anon) { ANON, 0 };
 
-static uint64_t spin_ns;
-
-static int join_site(struct site *s, struct end *e)
-{
-	const struct shmipc_peer_opts po = SHMIPC_PEER_OPTS(.spin_ns = spin_ns);
-
-	CHECK(s->where == NAMED ? !shmipc_segment_open(&e->seg, s->name, &s->o) :
-	      !shmipc_segment_from_fd(&e->seg, s->fd < 0 ? shmipc_segment_fd(s->seg) : s->fd, NULL));
-	CHECK(!shmipc_peer_join(&e->p, e->seg, &po));
-	e->s = shmipc_segment_data(e->seg, NULL);
-	return 0;
-}
-
-static int part(struct end *e)
-{
-	shmipc_peer_leave(e->p);
-	shmipc_segment_close(e->seg);
-	return 0;
-}
-
 FIXTURE_SETUP(sem)
 {
 	env_set_up(&self->env);
-	spin_ns = variant->spin_ns;
-	memset(&self->site, 0, sizeof(self->site));
-	self->site.where = variant->where;
-	self->site.name = "state";
-	self->site.fd = -1;
-	self->site.o = (struct shmipc_segment_opts)SHMIPC_SEGMENT_OPTS(
-		.kind = SHMIPC_KIND_RAW, .bytes = sizeof(struct shmipc_sem), .flags = SHMIPC_CREATE);
-	if (variant->where == ANON)
-		ASSERT_EQ(0, shmipc_segment_anon(&self->site.seg, &self->site.o));
-	ASSERT_EQ(0, join_site(&self->site, &self->e));
+	ASSERT_EQ(0, make_and_join(&self->site, &self->e, variant->where, variant->spin_ns, 0));
 	self->p = self->e.p;
 	self->s = self->e.s;
 }
@@ -82,8 +45,7 @@ static struct shmipc_sem_info info_of(FIXTURE_DATA(sem) *self)
 	return i;
 }
 
-/* Orders for a process beside the test; it answers each with what the call returned. */
-enum { WAIT = 1, TRY, WAIT_SHORT, POST, LEAVE, END };
+enum { WAIT = 1, TRY, WAIT_SHORT, POST };
 
 static int call(struct end *e, uint64_t order)
 {
@@ -96,51 +58,13 @@ static int call(struct end *e, uint64_t order)
 		return shmipc_sem_wait(e->p, e->s, shmipc_deadline_in(SHORT_NS));
 	case POST:
 		return shmipc_sem_post(e->p, e->s, 1);
-	default:
-		return part(e);
 	}
-}
-
-static int obey(struct other *me, void *arg)
-{
-	struct site *s = arg;
-	uint64_t order;
-	struct end e;
-
-	site_here(s, me);
-	CHECK(!join_site(s, &e));
-	tell(me, END);
-	while ((order = hear(me)) != END && order != UINT64_MAX) {
-		tell(me, (uint64_t)-call(&e, order));
-		if (order == LEAVE)
-			return 0;
-	}
-	return part(&e);
+	return -EBADE;
 }
 
 static int start(FIXTURE_DATA(sem) *self, struct other *o)
 {
-	/* It has joined: it sleeps for nothing else than what is asked. */
-	return site_start(&self->site, o, obey, &self->site) || hear(o) != END;
-}
-
-/* The error that it answers, positive. */
-static int ask(struct other *o, uint64_t order)
-{
-	tell(o, order);
-	return (int)hear(o);
-}
-
-static int ask_asleep(struct other *o, uint64_t order)
-{
-	tell(o, order);
-	return until_asleep(o->tid);
-}
-
-static int end(struct other *o)
-{
-	tell(o, END);
-	return other_end(o);
+	return end_start(&self->site, o);
 }
 
 TEST_F(sem, counts)
