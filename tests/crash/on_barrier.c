@@ -4,29 +4,13 @@
  *
  * The other one is told, or the round ends; it never waits on for one that has come.
  */
-#include <errno.h>
-#include <linux/futex.h>
-#include <sys/syscall.h>
-#include <unistd.h>
+#include "locks.h"
 
-#include "crash.h"
-
-#define SHORT_NS	2000000u
-#define PATIENCE_NS	UINT64_C(15000000000)	/* less than the watchdog's */
-
-static struct shmipc_segment *seg;
-static struct shmipc_peer *peer;
 static struct shmipc_barrier *barrier;
 
 static void join(void)
 {
-	const struct shmipc_segment_opts o = SHMIPC_SEGMENT_OPTS(
-		.kind = SHMIPC_KIND_RAW, .bytes = sizeof(*barrier), .flags = SHMIPC_CREATE);
-	const struct shmipc_peer_opts po = SHMIPC_PEER_OPTS(.spin_ns = SHMIPC_SPIN_NEVER);
-
-	must(!shmipc_segment_open(&seg, NAME, &o), "open: %s", shmipc_error_text());
-	must(!shmipc_peer_join(&peer, seg, &po), "join: %s", shmipc_error_text());
-	barrier = (struct shmipc_barrier *)shmipc_segment_data(seg, NULL);
+	barrier = (struct shmipc_barrier *)join_raw(sizeof(*barrier));
 }
 
 static void prepare_one(void)
@@ -41,12 +25,10 @@ static void prepare_two(void)
 	must(!shmipc_barrier_init(barrier, 2), "init");
 }
 
-/* The checker may go on. */
 static void setup(void)
 {
 	join();
-	shmipc_store_release(&board->entered, 1u);
-	(void)syscall(SYS_futex, &board->entered, FUTEX_WAKE, 1, NULL, NULL, 0);
+	announce();
 }
 
 static void run_alone(void)
@@ -66,8 +48,7 @@ static void run_forever(void)
 
 static void end(void)
 {
-	shmipc_peer_leave(peer);
-	shmipc_segment_close(seg);
+	leave_raw();
 	check_gone();
 }
 
@@ -101,8 +82,7 @@ static void check_asleep(void)
 {
 	int ret;
 
-	while (!shmipc_load_acquire(&board->entered))
-		(void)syscall(SYS_futex, &board->entered, FUTEX_WAIT, 0, NULL, NULL, 0);
+	until_entered();
 	ret = shmipc_barrier_wait(peer, barrier, shmipc_deadline_in(300000000));
 	/* A victim that dies before it comes is waited for, until the deadline. */
 	must(ret == 0 || ret == 1 || ret == -EOWNERDEAD || ret == -ETIMEDOUT, "wait: %d", ret);

@@ -5,15 +5,7 @@
  * Whatever is left, the next one gets the mutex, and is told of the death if the victim owned
  * it: then the count may be half done.
  */
-#include <errno.h>
-#include <linux/futex.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
-#include "crash.h"
-
-#define SHORT_NS	2000000u
-#define PATIENCE_NS	UINT64_C(15000000000)	/* less than the watchdog's */
+#include "locks.h"
 
 struct state {
 	struct shmipc_mutex mutex;
@@ -21,33 +13,17 @@ struct state {
 	uint64_t twice;		/* twice the counter, unless the mutex is owned */
 };
 
-static struct shmipc_segment *seg;
-static struct shmipc_peer *peer;
 static struct state *state;
 
 static void join(void)
 {
-	const struct shmipc_segment_opts o = SHMIPC_SEGMENT_OPTS(
-		.kind = SHMIPC_KIND_RAW, .bytes = sizeof(*state), .flags = SHMIPC_CREATE);
-	const struct shmipc_peer_opts po = SHMIPC_PEER_OPTS(.spin_ns = SHMIPC_SPIN_NEVER);
-
-	must(!shmipc_segment_open(&seg, NAME, &o), "open: %s", shmipc_error_text());
-	must(!shmipc_peer_join(&peer, seg, &po), "join: %s", shmipc_error_text());
-	state = (struct state *)shmipc_segment_data(seg, NULL);
+	state = (struct state *)join_raw(sizeof(*state));
 }
 
 static void prepare_owner(void)
 {
 	join();
 	must(!shmipc_mutex_lock(peer, &state->mutex, 0), "lock");
-}
-
-/* The checker may go on. */
-static void announce(void)
-{
-	board->begun = (uint64_t)getpid();
-	shmipc_store_release(&board->entered, 1u);
-	(void)syscall(SYS_futex, &board->entered, FUTEX_WAKE, 1, NULL, NULL, 0);
 }
 
 static void setup(void)
@@ -68,8 +44,7 @@ static void orphan(void)
 {
 	join();
 	must(!shmipc_mutex_lock(peer, &state->mutex, 0), "lock");
-	shmipc_peer_leave(peer);
-	shmipc_segment_close(seg);
+	leave_raw();
 	join();
 }
 
@@ -153,8 +128,7 @@ static void use_and_close(void)
 	must(!shmipc_mutex_lock(peer, &state->mutex, 0), "lock again");
 	count();
 	must(!shmipc_mutex_unlock(peer, &state->mutex), "unlock again");
-	shmipc_peer_leave(peer);
-	shmipc_segment_close(seg);
+	leave_raw();
 	check_gone();
 }
 
@@ -174,13 +148,7 @@ static void check_owner(void)
 	use_and_close();
 }
 
-/* Asleep until the victim is there, then asleep until it unlocks or dies. */
-static void until_entered(void)
-{
-	while (!shmipc_load_acquire(&board->entered))
-		(void)syscall(SYS_futex, &board->entered, FUTEX_WAIT, 0, NULL, NULL, 0);
-}
-
+/* Asleep until the victim is there, then until it unlocks or dies. */
 static void check_asleep(void)
 {
 	until_entered();
@@ -201,8 +169,7 @@ static void check_given_up(void)
 		must(!shmipc_mutex_unlock(peer, &state->mutex), "unlock");
 	ret = shmipc_mutex_lock(peer, &state->mutex, SHMIPC_FOREVER);
 	must(ret == -ENOTRECOVERABLE, "lock again: %s", shmipc_error_name(ret));
-	shmipc_peer_leave(peer);
-	shmipc_segment_close(seg);
+	leave_raw();
 	check_gone();
 }
 

@@ -5,15 +5,7 @@
  * Whatever is left, the next one gets the lock. It is told of the death only if the victim may
  * have written: then the count may be half done.
  */
-#include <errno.h>
-#include <linux/futex.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
-#include "crash.h"
-
-#define SHORT_NS	2000000u
-#define PATIENCE_NS	UINT64_C(15000000000)	/* less than the watchdog's */
+#include "locks.h"
 
 struct state {
 	struct shmipc_rwlock lock;
@@ -21,19 +13,11 @@ struct state {
 	uint64_t twice;		/* twice the counter, unless a writer has the lock */
 };
 
-static struct shmipc_segment *seg;
-static struct shmipc_peer *peer;
 static struct state *state;
 
 static void join(void)
 {
-	const struct shmipc_segment_opts o = SHMIPC_SEGMENT_OPTS(
-		.kind = SHMIPC_KIND_RAW, .bytes = sizeof(*state), .flags = SHMIPC_CREATE);
-	const struct shmipc_peer_opts po = SHMIPC_PEER_OPTS(.spin_ns = SHMIPC_SPIN_NEVER);
-
-	must(!shmipc_segment_open(&seg, NAME, &o), "open: %s", shmipc_error_text());
-	must(!shmipc_peer_join(&peer, seg, &po), "join: %s", shmipc_error_text());
-	state = (struct state *)shmipc_segment_data(seg, NULL);
+	state = (struct state *)join_raw(sizeof(*state));
 }
 
 static void join_reader(void)
@@ -46,14 +30,6 @@ static void join_writer(void)
 {
 	join();
 	must(!shmipc_rwlock_write_lock(peer, &state->lock, 0), "write");
-}
-
-/* The checker may go on. */
-static void announce(void)
-{
-	board->begun = (uint64_t)getpid();
-	shmipc_store_release(&board->entered, 1u);
-	(void)syscall(SYS_futex, &board->entered, FUTEX_WAKE, 1, NULL, NULL, 0);
 }
 
 static void setup(void)
@@ -78,8 +54,7 @@ static void setup_writer(void)
 static void setup_orphan(void)
 {
 	join_writer();
-	shmipc_peer_leave(peer);
-	shmipc_segment_close(seg);
+	leave_raw();
 	join();
 	announce();
 }
@@ -180,8 +155,7 @@ static void use_and_close(void)
 	must(!shmipc_rwlock_unlock(peer, &state->lock), "unlock again");
 	must(!shmipc_rwlock_get_info(peer, &state->lock, &i), "info");
 	must(!i.readers && !i.writer.thread && !i.flags, "%u readers are left, flags %x", i.readers, i.flags);
-	shmipc_peer_leave(peer);
-	shmipc_segment_close(seg);
+	leave_raw();
 	check_gone();
 }
 
@@ -210,13 +184,7 @@ static void check_held(void)
 	use_and_close();
 }
 
-/* Asleep until the victim is there, then asleep until it unlocks or dies. */
-static void until_entered(void)
-{
-	while (!shmipc_load_acquire(&board->entered))
-		(void)syscall(SYS_futex, &board->entered, FUTEX_WAIT, 0, NULL, NULL, 0);
-}
-
+/* Asleep until the victim is there, then until it unlocks or dies. */
 static void check_writer_asleep(void)
 {
 	until_entered();

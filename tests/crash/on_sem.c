@@ -4,30 +4,15 @@
  *
  * Whatever is left, all units can be taken afterwards, each once.
  */
-#include <errno.h>
-#include <linux/futex.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
-#include "crash.h"
+#include "locks.h"
 
 #define UNITS		2u
-#define SHORT_NS	2000000u
-#define PATIENCE_NS	UINT64_C(15000000000)	/* less than the watchdog's */
 
-static struct shmipc_segment *seg;
-static struct shmipc_peer *peer;
 static struct shmipc_sem *sem;
 
 static void join(void)
 {
-	const struct shmipc_segment_opts o = SHMIPC_SEGMENT_OPTS(
-		.kind = SHMIPC_KIND_RAW, .bytes = sizeof(*sem), .flags = SHMIPC_CREATE);
-	const struct shmipc_peer_opts po = SHMIPC_PEER_OPTS(.spin_ns = SHMIPC_SPIN_NEVER);
-
-	must(!shmipc_segment_open(&seg, NAME, &o), "open: %s", shmipc_error_text());
-	must(!shmipc_peer_join(&peer, seg, &po), "join: %s", shmipc_error_text());
-	sem = (struct shmipc_sem *)shmipc_segment_data(seg, NULL);
+	sem = (struct shmipc_sem *)join_raw(sizeof(*sem));
 }
 
 static void take(uint32_t n)
@@ -46,13 +31,6 @@ static void prepare_all_taken(void)
 {
 	prepare();
 	take(UNITS);
-}
-
-/* The checker may go on. */
-static void announce(void)
-{
-	shmipc_store_release(&board->entered, 1u);
-	(void)syscall(SYS_futex, &board->entered, FUTEX_WAKE, 1, NULL, NULL, 0);
 }
 
 static void setup(void)
@@ -102,8 +80,7 @@ static void count_and_close(void)
 	must(i.held == UNITS && i.freed <= UNITS, "%u units, %llu freed", i.held,
 	     (unsigned long long)i.freed);
 	must(!shmipc_sem_post(peer, sem, UNITS), "post");
-	shmipc_peer_leave(peer);
-	shmipc_segment_close(seg);
+	leave_raw();
 	check_gone();
 }
 
@@ -123,8 +100,7 @@ static void check_taken(void)
 /* Asleep until the victim is there, then asleep until it posts or dies. */
 static void check_asleep(void)
 {
-	while (!shmipc_load_acquire(&board->entered))
-		(void)syscall(SYS_futex, &board->entered, FUTEX_WAIT, 0, NULL, NULL, 0);
+	until_entered();
 	must(!shmipc_sem_wait(peer, sem, shmipc_deadline_in(PATIENCE_NS)), "wait");
 	await_death();
 	must(!shmipc_sem_post(peer, sem, 1), "post");
