@@ -108,7 +108,7 @@ static void try_timer(struct __test_metadata *_metadata, FIXTURE_DATA(edges) *se
 	EXPECT_EQ(0, play_end(&self->sender));
 }
 
-TEST_F(edges, a_timer_whose_handler_restarts_calls_ends_no_wait)
+TEST_F_TIMEOUT(edges, a_timer_whose_handler_restarts_calls_ends_no_wait, 240)
 {
 	const struct noun *n;
 
@@ -116,7 +116,7 @@ TEST_F(edges, a_timer_whose_handler_restarts_calls_ends_no_wait)
 		try_timer(_metadata, self, n, SA_RESTART);
 }
 
-TEST_F(edges, a_timer_whose_handler_does_not_ends_those_that_say_so)
+TEST_F_TIMEOUT(edges, a_timer_whose_handler_does_not_ends_those_that_say_so, 240)
 {
 	const struct noun *n;
 
@@ -126,7 +126,7 @@ TEST_F(edges, a_timer_whose_handler_does_not_ends_those_that_say_so)
 
 /* Deadlines */
 
-TEST_F(edges, deadlines_that_are_over)
+TEST_F_TIMEOUT(edges, deadlines_that_are_over, 240)
 {
 	const struct noun *n;
 	uint64_t before;
@@ -159,14 +159,14 @@ static void try_deadline(struct __test_metadata *_metadata, FIXTURE_DATA(edges) 
 }
 
 /* No arithmetic wraps, and the kernel takes them all. */
-TEST_F(edges, deadlines_at_the_limit)
+TEST_F_TIMEOUT(edges, deadlines_at_the_limit, 240)
 {
 	try_deadline(_metadata, self, UINT64_MAX - 1);
 	try_deadline(_metadata, self, INT64_MAX);
 	try_deadline(_metadata, self, (uint64_t)INT64_MAX + 1);
 }
 
-TEST_F(edges, a_deadline_in_the_past)
+TEST_F_TIMEOUT(edges, a_deadline_in_the_past, 240)
 {
 	const struct noun *n;
 	struct noun_end e;
@@ -188,7 +188,7 @@ TEST_F(edges, a_deadline_in_the_past)
 
 /* Peers that are stopped */
 
-TEST_F(edges, one_that_waits_for_a_stopped_peer_keeps_its_deadline)
+TEST_F_TIMEOUT(edges, one_that_waits_for_a_stopped_peer_keeps_its_deadline, 240)
 {
 	const struct noun *n;
 
@@ -205,7 +205,7 @@ TEST_F(edges, one_that_waits_for_a_stopped_peer_keeps_its_deadline)
 }
 
 /* A sender does not wait for one that sleeps and is stopped. */
-TEST_F(edges, a_stopped_sleeper_holds_up_no_sender)
+TEST_F_TIMEOUT(edges, a_stopped_sleeper_holds_up_no_sender, 240)
 {
 	const struct noun *n;
 	int status;
@@ -276,7 +276,7 @@ static void until_exec(pid_t pid)
 }
 
 /* It runs another program, which has nothing of ours: that is as if it had died. */
-TEST_F(edges, one_that_runs_another_program_has_gone)
+TEST_F_TIMEOUT(edges, one_that_runs_another_program_has_gone, 240)
 {
 	const struct noun *n;
 	int ret;
@@ -346,7 +346,7 @@ static int recv_in_thread(struct other *me, void *arg)
 	return e->noun->recv(e, SOON) != 0;
 }
 
-TEST_F(edges, a_child_may_use_none_of_its_parents)
+TEST_F_TIMEOUT(edges, a_child_may_use_none_of_its_parents, 240)
 {
 	const struct noun *n;
 	struct both b;
@@ -386,7 +386,7 @@ static void *recv_cancelled(void *arg)
 }
 
 /* It ends after the call, which has had what it waited for. */
-TEST_F(edges, a_thread_that_is_cancelled_asleep_ends_after_the_call)
+TEST_F_TIMEOUT(edges, a_thread_that_is_cancelled_asleep_ends_after_the_call, 240)
 {
 	const struct noun *n;
 	struct cancelled c;
@@ -437,7 +437,7 @@ static void on_message(struct shmipc_sub *sub, const struct shmipc_msg *msg, int
 	shmipc_store_release(&c->done, 1u);
 }
 
-TEST_F(edges, in_a_callback_each_is_used_and_closed)
+TEST_F_TIMEOUT(edges, in_a_callback_each_is_used_and_closed, 240)
 {
 	const struct timespec ms = { 0, 1000000 };
 	struct in_callback c;

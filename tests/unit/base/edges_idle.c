@@ -56,7 +56,7 @@ static void pause_ns(long ns)
 }
 
 /* One of each noun waits for what does not come, all at the same time. */
-TEST_F(edges_idle, those_that_sleep_use_no_cpu)
+TEST_F_TIMEOUT(edges_idle, those_that_sleep_use_no_cpu, 240)
 {
 	uint64_t tx[ARRAY_SIZE(noun_all)], rx[ARRAY_SIZE(noun_all)];
 	size_t i;
@@ -99,7 +99,7 @@ static int64_t memory_of(const char *name)
 }
 
 /* Of each noun with a name of its own a hundred, all open in one process. */
-TEST_F(edges_idle, a_hundred_names_are_small)
+TEST_F_TIMEOUT(edges_idle, a_hundred_names_are_small, 240)
 {
 	struct noun_end tx[NAMES];
 	const struct noun *n;
@@ -127,7 +127,7 @@ TEST_F(edges_idle, a_hundred_names_are_small)
 }
 
 /* The name of one noun, opened as any other: it is refused, and goes on. */
-TEST_F(edges_idle, a_name_of_another_noun_is_refused)
+TEST_F_TIMEOUT(edges_idle, a_name_of_another_noun_is_refused, 240)
 {
 	const struct noun *n, *as;
 	struct noun_end tx, wrong;

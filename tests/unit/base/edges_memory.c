@@ -110,7 +110,7 @@ TEST_F_TIMEOUT(edges_memory, with_each_amount_each_works_or_is_refused_with_the_
 }
 
 /* What is open goes on when others have taken the rest; what does not fit is refused, and fits later. */
-TEST_F(edges_memory, what_is_open_goes_on_in_full_memory)
+TEST_F_TIMEOUT(edges_memory, what_is_open_goes_on_in_full_memory, 240)
 {
 	const struct noun *n;
 	uint32_t refused = 0;
@@ -137,7 +137,7 @@ TEST_F(edges_memory, what_is_open_goes_on_in_full_memory)
  * A queue whose first place has memory, and the next one finds none: a producer that may wait waits
  * for that place, and otherwise the reason is the memory.
  */
-TEST_F(edges_memory, a_queue_goes_on_with_the_places_that_it_has)
+TEST_F_TIMEOUT(edges_memory, a_queue_goes_on_with_the_places_that_it_has, 240)
 {
 	struct shmipc_queue_item it;
 	const struct noun *n = noun_find("queue");
