@@ -31,7 +31,10 @@
  *
  * Waking: one consumer for each item. If it is killed before it has taken the item, its
  * death wakes the others; one that is stopped (SIGSTOP, a debugger) leaves the item to those
- * that are awake, or are woken for a later one.
+ * that are awake, or are woken for a later one. A process that is stopped between a push and
+ * its wake, or between the end of an item and the wake of its producer, delays that wake. All
+ * that sleep also look by themselves, so an item or a place that is there is found within
+ * 50 ms and as long again as the sleep has lasted, and within 103 s in any case.
  *
  * Trust: a process that may pop can take any item, and spoil the order; one that may push
  * can do so, too, and write any item. On the dev backend, consumers cannot change items. No

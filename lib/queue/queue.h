@@ -29,6 +29,7 @@ struct shmipc_push {
 	struct shmipc_queue_gone gone;
 	uint32_t turn;			/* the consumer at which the search for a sleeper begins */
 	uint32_t bell;			/* while it is going to sleep */
+	enum shmipc_tick tick;		/* of its sleeps: GUARD; tests of wakes take it away */
 	uint64_t pushed;
 	uint64_t waits;
 	uint64_t wakes;
@@ -48,6 +49,7 @@ struct shmipc_pop {
 	uint32_t *backed;		/* [producers] */
 	uint32_t turn;			/* as of a producer */
 	uint32_t bell;			/* likewise */
+	enum shmipc_tick tick;		/* likewise */
 	uint64_t taken;
 	uint64_t again;
 	uint64_t acked;

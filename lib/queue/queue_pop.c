@@ -97,6 +97,7 @@ static void start(struct shmipc_pop *c, uint64_t spin_ns)
 	(void)shmipc_cells_clear(&c->q, rx->me);
 	shmipc_cells_join(&c->q.ctl->consumers, rx->me);
 	shmipc_waiter_init(&c->wait, spin_ns, &c->taken);
+	c->tick = SHMIPC_TICK_GUARD;
 }
 
 static int open_pop(struct shmipc_pop **ret, const char *name, const struct shmipc_queue_opts *opts,

@@ -5,6 +5,10 @@
  * It reads its bell, sets its bit, looks once more, and sleeps. An end that pushes, or gives an
  * item back, clears the bit, rings and wakes it. The death of any end wakes all: a consumer may
  * have had items, or been woken for one, and a producer may have been killed before the wake.
+ *
+ * One that is stopped, not killed, between clearing the bit and the wake leaves nobody to wake
+ * this consumer: others find no bit. One that was woken may be stopped before it takes the
+ * item. No word tells of that, so each sleeper looks by itself now and then.
  */
 #include <errno.h>
 
@@ -87,6 +91,7 @@ static bool pop_look(void *arg, struct shmipc_wait_set *set)
 	/* The peers first, then the queue. */
 	shmipc_watch_word(c->seg, set, shmipc_low32(bell), c->bell);
 	c->seg->be->watch_peers(c->seg, set, c->seg->hdr.peers);
+	shmipc_wait_set_tick(set, c->tick);
 	shmipc_pop_notice(c, c->q.consumers);
 	return !shmipc_cells_any(&c->rx);
 }

@@ -79,6 +79,7 @@ static int open_push(struct shmipc_push **ret, const char *name,
 	shmipc_cells_join(&p->q.ctl->producers, p->end.slot);
 	shmipc_waiter_init(&p->wait, o.spin_ns, NULL);
 	p->reserved = SHMIPC_CELLS_NONE;
+	p->tick = SHMIPC_TICK_GUARD;
 	/* Consumers that sleep watch us from here on. */
 	if (p->seg->be->hello)
 		p->seg->be->hello(p->seg);

@@ -5,6 +5,8 @@
  * It says that it wants one, looks at the words once more, and sleeps on its bell. The
  * cells of a dead consumer are given back or freed by the producer itself. The death of any
  * end also wakes it: a consumer may have been killed after it freed a cell, before the wake.
+ * One that was stopped there has cleared the want, and no other will wake us: so we look now
+ * and then by ourselves.
  */
 #include <errno.h>
 
@@ -76,6 +78,7 @@ static bool push_look(void *arg, struct shmipc_wait_set *set)
 
 	shmipc_watch_word(p->seg, set, shmipc_low32(bell), p->bell);
 	p->seg->be->watch_peers(p->seg, set, p->seg->hdr.peers);
+	shmipc_wait_set_tick(set, p->tick);
 	return shmipc_cells_find(&p->tx) == SHMIPC_CELLS_NONE;
 }
 

@@ -42,27 +42,51 @@ TEST_F(queue, what_a_killed_consumer_had_is_handed_out_again)
 	EXPECT_EQ(0u, push_stat(self->tx).used);
 }
 
-TEST_F(queue, a_sleeper_receives_what_a_killed_consumer_had)
+/* Kill @pid when this thread sleeps. */
+static pid_t kill_when_asleep(pid_t pid)
+{
+	pid_t sleeper = (pid_t)syscall(SYS_gettid), child = fork();
+
+	if (child)
+		return child;
+	(void)until_asleep(sleeper);
+	(void)kill(pid, SIGKILL);
+	_exit(0);
+}
+
+#define HAD	3u
+
+/* All that it had, exactly once, in order, and nothing else. */
+TEST_F(queue, a_sleeper_without_a_deadline_receives_what_a_killed_consumer_had)
 {
 	struct shmipc_queue_item it;
+	uint64_t began = now_ns();
 	struct other o;
+	uint32_t i;
 	int64_t ret;
-	pid_t pid = getpid();
+	pid_t pid;
 
-	ASSERT_EQ(0, push(self->tx, 6));
-	ASSERT_EQ(0, other_start(&o, 0, takes_and_stays, (void *)1));
+	for (i = 0; i < HAD; i++)
+		ASSERT_EQ(0, push(self->tx, i));
+	ASSERT_EQ(0, other_start(&o, 0, takes_and_stays, (void *)(uintptr_t)HAD));
 	ASSERT_EQ(1u, hear(&o));
-	if (!fork()) {
-		(void)until_asleep(pid);
-		(void)kill(o.pid, SIGKILL);
-		_exit(0);
+	/* The kernel's word alone wakes it. */
+	self->rx->tick = SHMIPC_TICK_NONE;
+	pid = kill_when_asleep(o.pid);
+	for (i = 0; i < HAD; i++) {
+		do
+			ret = pop_until(self->rx, &it, SHMIPC_FOREVER);
+		while (ret == -EINTR);
+		ASSERT_EQ((int64_t)i, ret);
+		EXPECT_EQ(2u, it.deliveries);
+		EXPECT_EQ(i, it.number);
+		EXPECT_EQ(0, shmipc_pop_ack(self->rx, &it, 1));
 	}
-	do
-		ret = pop_soon(self->rx, &it);
-	while (ret == -EINTR);
-	EXPECT_EQ(6, ret);
-	EXPECT_EQ(2u, it.deliveries);
-	(void)other_end(&o);
+	EXPECT_GT(began + LATE_NS, now_ns());
+	EXPECT_EQ(-EAGAIN, got(self->rx));
+	EXPECT_EQ(0u, push_stat(self->tx).used);
+	EXPECT_EQ(256 + SIGKILL, other_end(&o));
+	EXPECT_EQ(pid, waitpid(pid, NULL, 0));
 }
 
 /* The slot of the dead one goes to another consumer, before any has looked. */
@@ -171,11 +195,19 @@ TEST_F(queue, one_that_leaves_gives_back_what_it_has)
 	EXPECT_EQ(0u, push_stat(self->tx).used);
 }
 
+static void push_without_a_wake(struct shmipc_push *tx, uint64_t what)
+{
+	uint32_t cell = shmipc_cells_find(&tx->tx);
+
+	memcpy(shmipc_cells_at(&tx->q, tx->tx.me, cell), &what, sizeof(what));
+	shmipc_cells_fill(&tx->tx, cell, sizeof(what), 0);
+	shmipc_cells_push(&tx->tx, 0);
+}
+
 /* Killed after the tail, before the wake: its death wakes. */
 static int pushes_without_a_wake(struct other *me, void *arg)
 {
 	struct shmipc_push *tx;
-	uint32_t cell;
 	uint64_t tid;
 
 	CHECK(!shmipc_push_open(&tx, NAME, NULL, NULL));
@@ -184,10 +216,7 @@ static int pushes_without_a_wake(struct other *me, void *arg)
 	tell(me, 1);
 	tid = hear(me);
 	CHECK(!until_asleep((pid_t)tid));
-	cell = shmipc_cells_find(&tx->tx);
-	memcpy(shmipc_cells_at(&tx->q, tx->tx.me, cell), &tid, sizeof(tid));
-	shmipc_cells_fill(&tx->tx, cell, sizeof(tid), 0);
-	shmipc_cells_push(&tx->tx, 0);
+	push_without_a_wake(tx, tid);
 	CHECK(!kill(getpid(), SIGKILL));
 	return 1;
 }
@@ -204,6 +233,78 @@ TEST_F(queue, killed_before_the_wake_nobody_sleeps_on)
 	tell(&o, tid);
 	EXPECT_EQ((int64_t)tid, pop_soon(self->rx, &it));
 	EXPECT_EQ(256 + SIGKILL, other_end(&o));
+}
+
+/* Stopped, not killed, after it has taken the duty to wake: no other one will do it. */
+static int is_stopped_before_the_wake(struct other *me, void *arg)
+{
+	struct shmipc_push *tx;
+	uint64_t tid;
+
+	(void)arg;
+	CHECK(!shmipc_push_open(&tx, NAME, NULL, NULL));
+	CHECK(!push(tx, 1));
+	tell(me, 1);
+	tid = hear(me);
+	CHECK(!until_asleep((pid_t)tid));
+	push_without_a_wake(tx, tid);
+	CHECK(shmipc_cells_clear(&tx->q, shmipc_cells_sleeper(&tx->q, 0)));
+	CHECK(!kill(getpid(), SIGSTOP));
+	return 1;
+}
+
+TEST_F(queue, stopped_before_the_wake_a_sleeper_looks_by_itself)
+{
+	uint64_t tid = (uint64_t)syscall(SYS_gettid), end;
+	struct shmipc_queue_item it;
+	struct other o;
+
+	ASSERT_EQ(0, other_start(&o, 0, is_stopped_before_the_wake, NULL));
+	ASSERT_EQ(1u, hear(&o));
+	EXPECT_EQ(1, got(self->rx));
+	tell(&o, tid);
+	end = SOON;
+	EXPECT_EQ((int64_t)tid, pop_until(self->rx, &it, end));
+	EXPECT_GT(end, now_ns());
+	EXPECT_LT(0u, pop_stat(self->rx).ticks);
+	EXPECT_EQ(256 + SIGKILL, other_kill(&o));
+}
+
+/* The same of a consumer that has freed a place for which a producer waits. */
+static int is_stopped_after_it_freed(struct other *me, void *arg)
+{
+	struct shmipc_queue_item it;
+	struct shmipc_pop *rx;
+	uint64_t tid;
+
+	(void)arg;
+	CHECK(!shmipc_pop_open(&rx, NAME, NULL, NULL));
+	CHECK(!shmipc_pop_item(rx, &it, 0));
+	tell(me, 1);
+	tid = hear(me);
+	CHECK(!until_asleep((pid_t)tid));
+	CHECK(shmipc_cells_free(&rx->q, it.from, it.cell, it.word));
+	CHECK(shmipc_exchange_acq_rel(&rx->q.state[it.from].want, UINT64_C(0)));
+	CHECK(!kill(getpid(), SIGSTOP));
+	return 1;
+}
+
+TEST_F(queue, stopped_before_the_wake_a_producer_looks_by_itself)
+{
+	uint64_t tid = (uint64_t)syscall(SYS_gettid), what = 9, end;
+	struct other o;
+	uint32_t i;
+
+	for (i = 0; i < DEPTH; i++)
+		ASSERT_EQ(0, shmipc_push_item(self->tx, &what, sizeof(what), 0, 0));
+	ASSERT_EQ(0, other_start(&o, 0, is_stopped_after_it_freed, NULL));
+	ASSERT_EQ(1u, hear(&o));
+	tell(&o, tid);
+	end = SOON;
+	EXPECT_EQ(0, shmipc_push_item(self->tx, &what, sizeof(what), 0, end));
+	EXPECT_GT(end, now_ns());
+	EXPECT_LT(0u, push_stat(self->tx).ticks);
+	EXPECT_EQ(256 + SIGKILL, other_kill(&o));
 }
 
 /* Killed before the tail: nothing was pushed, and the cell is free for the next one. */

@@ -16,6 +16,7 @@
 /* Items are numbers. */
 static inline int push_until(struct shmipc_push *tx, uint64_t what, uint32_t level, uint64_t deadline_ns)
 {
+	tx->tick = SHMIPC_TICK_NONE;	/* see pop_soon() */
 	return shmipc_push_item(tx, &what, sizeof(what), level, deadline_ns);
 }
 
@@ -43,13 +44,16 @@ static inline int64_t pop_until(struct shmipc_pop *rx, struct shmipc_queue_item 
 
 /*
  * It must come by a wake: what is found only because the deadline has passed is -ETIME.
- * Ends look again then, which would hide a wake that is lost.
+ * Ends look again then, which would hide a wake that is lost; so would
+ * the looks now and then.
  */
 static inline int64_t pop_soon(struct shmipc_pop *rx, struct shmipc_queue_item *it)
 {
 	uint64_t end = SOON;
-	int64_t ret = pop_until(rx, it, end);
+	int64_t ret;
 
+	rx->tick = SHMIPC_TICK_NONE;
+	ret = pop_until(rx, it, end);
 	return ret >= 0 && now_ns() >= end ? -ETIME : ret;
 }
 
