@@ -309,10 +309,11 @@ static inline uint32_t shmipc_cells_take_new(struct shmipc_cells_rx *rx, uint32_
 	uint32_t tries, cell, k, got = 0;
 	uint64_t pos, n, word;
 
-	for (tries = 0; tries <= 2 * q->depth && !got; tries++) {
+	/* Until there are no more, not only as far as we know: lower levels come next. */
+	for (tries = 0; tries <= 2 * q->depth && got < cap; tries++) {
 		pos = shmipc_cells_head(rx, p, level, &n);
 		if (!n || (!rx->backed[p] && rx->see(rx->arg, p, SHMIPC_CELLS_NONE)))
-			return 0;
+			break;
 		for (k = 0; k < n && got < cap; k++) {
 			if (!shmipc_cells_take_at(rx, p, level, pos + k, &cell, &word))
 				break;
