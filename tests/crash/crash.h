@@ -58,7 +58,7 @@ struct scenario {
 extern const struct scenario segment_scenarios[], attach_scenarios[], spsc_scenarios[],
 			     bcast_scenarios[], sleep_scenarios[], topic_scenarios[], shape_scenarios[],
 			     user_scenarios[], huge_scenarios[], event_scenarios[], lock_scenarios[],
-			     rwlock_scenarios[], sem_scenarios[], barrier_scenarios[];
+			     rwlock_scenarios[], sem_scenarios[], barrier_scenarios[], queue_scenarios[];
 
 /* Record the failure, unless there was one before, and end the process. */
 void wrong(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));

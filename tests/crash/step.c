@@ -335,7 +335,7 @@ static void work(struct tally *tally, const struct limits *limits, char **argv)
 		segment_scenarios, attach_scenarios, spsc_scenarios, bcast_scenarios,
 		sleep_scenarios, topic_scenarios, shape_scenarios, user_scenarios,
 		huge_scenarios, event_scenarios, lock_scenarios, rwlock_scenarios, sem_scenarios,
-		barrier_scenarios,
+		barrier_scenarios, queue_scenarios,
 	};
 	const struct scenario *s;
 	struct kills kills;
