@@ -46,9 +46,8 @@ static int push_settle(void *arg, bool sure)
 
 	p->gone.known = false;
 	p->gone.sure = sure;
+	/* In any order with the words: where one has changed meanwhile, the CAS on it fails. */
 	shmipc_cells_see_heads(&p->tx);
-	/* queue.H1 <- queue.H0: heads, then the words that they have passed. */
-	shmipc_fence_acquire();
 	for (i = 0; i < p->q.depth; i++) {
 		now = settle_one(p, i, shmipc_load_relaxed(&shmipc_cells_words(&p->q, p->tx.me)[i]));
 		freed += now == SHMIPC_QUEUE_FREE;
