@@ -4,8 +4,10 @@
  *
  * Consumers are killed at random and replaced. In the end each item that was pushed has been
  * done at least once; if twice, the second time it was marked as handed out before; and no
- * place is left in use.
+ * place is left in use. It also says how long it takes until a consumer that sleeps has what a
+ * killed one had.
  */
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "stress.h"
@@ -19,7 +21,7 @@
 #define LONG_NS		UINT64_C(30000000000)
 
 /* sh->word[] */
-enum { PUSHED, READY = 8, NO_MORE, DONE, AGAIN };
+enum { PUSHED, READY = 8, NO_MORE, DONE, AGAIN, HAS_ONE, KILLED_NS };
 
 struct item {
 	uint64_t place;
@@ -187,6 +189,84 @@ static uint64_t run(void)
 	return kills;
 }
 
+#define TOLD		"kill/told"
+#define DEATHS		21
+
+/* Takes the item, and is killed when the other one sleeps. */
+static int take_and_die(pid_t sleeper)
+{
+	struct shmipc_queue_item it;
+	struct shmipc_pop *rx;
+
+	if (shmipc_pop_open(&rx, TOLD, NULL, NULL) || shmipc_pop_item(rx, &it, 0)) {
+		WRONG("no item for the one that dies");
+		return 1;
+	}
+	word_set(HAS_ONE, 1);
+	(void)until_asleep(sleeper);
+	word_set(KILLED_NS, now_ns());
+	(void)kill(getpid(), SIGKILL);
+	return 1;
+}
+
+/* From the death of a consumer until one that sleeps without a deadline has its item. */
+static uint64_t time_of_death(struct shmipc_push *tx, struct shmipc_pop *rx)
+{
+	struct shmipc_queue_item it;
+	uint64_t ns;
+	pid_t me = (pid_t)syscall(SYS_gettid), pid;
+	int ret;
+
+	word_set(HAS_ONE, 0);
+	if (shmipc_push_item(tx, &me, sizeof(me), 0, 0))
+		WRONG("push");
+	pid = fork();
+	if (!pid) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		_exit(take_and_die(me));
+	}
+	while (!word_get(HAS_ONE) && !sh->bad)
+		nap_ns(100000);
+	do
+		ret = shmipc_pop_item(rx, &it, SHMIPC_FOREVER);
+	while (ret == -EINTR);
+	ns = now_ns() - word_get(KILLED_NS);
+	if (ret || it.deliveries != 2 || shmipc_pop_ack(rx, &it, 1))
+		WRONG("the item of the dead: %s", shmipc_error_name(ret));
+	(void)end(pid);
+	beat();
+	return ns;
+}
+
+static int shorter(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+static void measure_deaths(void)
+{
+	const struct shmipc_queue_how how = SHMIPC_QUEUE_HOW(.spin_ns = SHMIPC_SPIN_NEVER);
+	struct shmipc_push *tx = NULL;
+	struct shmipc_pop *rx = NULL;
+	uint64_t ns[DEATHS];
+	int i;
+
+	if (shmipc_push_open(&tx, TOLD, NULL, &how) || shmipc_pop_open(&rx, TOLD, NULL, &how))
+		ksft_exit_fail_msg("%s\n", shmipc_error_text());
+	for (i = 0; i < DEATHS && !sh->bad; i++)
+		ns[i] = time_of_death(tx, rx);
+	shmipc_pop_close(rx);
+	shmipc_push_close(tx);
+	if (sh->bad)
+		return;
+	qsort(ns, DEATHS, sizeof(ns[0]), shorter);
+	ksft_print_msg("a sleeper has the item of a killed consumer after %llu us (median of %d; the longest %llu us)\n",
+		       (unsigned long long)ns[DEATHS / 2] / 1000, DEATHS,
+		       (unsigned long long)ns[DEATHS - 1] / 1000);
+}
+
 int main(void)
 {
 	struct shmipc_queue_opts o = SHMIPC_QUEUE_OPTS(.flags = SHMIPC_PERSIST, .levels = LEVELS,
@@ -202,6 +282,7 @@ int main(void)
 	if (done == MAP_FAILED || shmipc_push_open(&tx, NAME, &o, NULL))
 		ksft_exit_fail_msg("%s\n", shmipc_error_text());
 	shmipc_push_close(tx);
+	measure_deaths();
 	stress_part(100);
 	kills = run();
 	for (i = 0; i < PRODUCERS; i++) {
