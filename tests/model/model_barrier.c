@@ -67,6 +67,16 @@ static void timed(void *arg)
 	come(*(const int *)arg, 1, DEADLINE_NS);
 }
 
+/* After it the second round: it may be broken by then, but not the first. */
+static void then_again(void *arg)
+{
+	int i = *(const int *)arg;
+
+	come(i, 1, UINT64_MAX);
+	if (result[i] >= 0)
+		(void)shmipc_barrier_wait(&peer[i], &barrier, DEADLINE_NS);
+}
+
 static void start(const char *name, void (*fn)(void *), int mortal)
 {
 	static int number[MOST] = { 0, 1, 2, 3 };
@@ -103,6 +113,13 @@ static void one_gives_up(void)
 	start("second", once, 0);
 }
 
+static void next_is_broken(void)
+{
+	reset(2);
+	start("first", once, 0);
+	start("again", then_again, 0);
+}
+
 static void one_is_missing(void)
 {
 	reset(3);
@@ -118,6 +135,13 @@ static void all_came(void)
 		model_check(model_state(thread[i]) == MODEL_RETURNED && result[i] >= 0 && result[i] < 2,
 			    "peer %d: %d", i, result[i]);
 	model_check(serials == rounds && rounds, "%d of %d rounds", serials, rounds);
+}
+
+/* Both have come to the first round, and are told so. */
+static void first_is_whole(void)
+{
+	if (model_state(thread[0]) == MODEL_RETURNED && model_state(thread[1]) == MODEL_RETURNED)
+		model_check(result[0] >= 0 && result[1] >= 0, "%d and %d", result[0], result[1]);
 }
 
 /* The first has died: before it came, the other one waits; after that, both outcomes are right. */
@@ -154,6 +178,7 @@ int main(int argc, char **argv)
 		{ "barrier: two come", setup, two, all_came, 0 },
 		{ "barrier: two come twice", setup, two_rounds, all_came, 0 },
 		{ "barrier: one dies at any step", setup, one_dies, the_other_is_told, 1 },
+		{ "barrier: the next round is broken", setup, next_is_broken, first_is_whole, 0 },
 		{ "barrier: one gives up", setup, one_gives_up, all_agree, 0 },
 		{ "barrier: one is missing", setup, one_is_missing, all_agree, 0 },
 		{ 0 },
