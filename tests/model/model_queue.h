@@ -187,6 +187,20 @@ void shmipc_end_leave_and_wait(struct shmipc_end *e)
 	(void)e;
 }
 
+int shmipc_segment_get_info(const struct shmipc_segment *seg, struct shmipc_segment_info *ret)
+{
+	(void)seg;
+	(void)ret;
+	return -EOPNOTSUPP;
+}
+
+void shmipc_slot_info(struct shmipc_segment *seg, uint32_t slot, struct shmipc_peer_info *ret)
+{
+	(void)seg;
+	(void)slot;
+	(void)ret;
+}
+
 void shmipc_segment_close(struct shmipc_segment *seg)
 {
 	(void)seg;
