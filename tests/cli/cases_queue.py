@@ -288,3 +288,35 @@ def ls_stat_and_watch_know_queues():
     check(any(x.startswith("joined") and " consumer " in x for x in lines[1:]), lines)
     equal(run("gc").out, b"" if ON_DEV else b"jobs: removed\n")     # the kernel has done it already
     nothing_left()
+
+
+@case
+def top_and_metrics_know_queues():
+    push("--depth", "8", "jobs", "a", "b", "c")
+    said, out = os.pipe()
+    w = Run("queue", "pop", "jobs", "--", "sh", "-c", "echo runs; exec sleep 1000", stdout=out)
+    os.close(out)
+    equal(os.read(said, 10), b"runs\n")
+    p = Run("queue", "push", "--no-drain", "--lines", "jobs", stdin=subprocess.PIPE)
+    attached("jobs", "producer")
+    row = objects(run("top", "--json", "--count", "1").out)[0]
+    equal([row[k] for k in ("name", "kind", "messages", "received", "max_lag", "holding", "holders", "publishers",
+                            "subscribers", "occupancy")], ["jobs", "queue", 3, 0, 3, 1, 1, 1, 1, 0.375])
+    equal([(e["role"], e.get("holding"), e.get("sent")) for e in row["ends"]],
+          [("producer", None, 3), ("consumer", 1, None)])
+    equal(row["laggard"], row["ends"][1]["slot"])
+    text = run("top", "--plain", "--count", "1", "--ends").out.decode()
+    check(re.search(r"^jobs +queue .* 3 %d shmipc " % w.p.pid, text, re.M), text)
+    check(re.search(r"consumer +pid %d .*holds 1$" % w.p.pid, text, re.M), text)
+    text = run("metrics").out.decode()
+    for line in ('published_messages_total{segment="jobs"} 3', 'held_messages{segment="jobs"} 1',
+                 'occupancy_ratio{segment="jobs"} 0.375', 'done_items_total{segment="jobs"} 0',
+                 'lost_items_total{segment="jobs"} 0'):
+        check("shmipc_" + line + "\n" in text, line, text)
+    check(re.search(r'^shmipc_subscriber_held_messages{segment="jobs",.*pid="%d".*} 1$' % w.p.pid, text, re.M), text)
+    check('bytes_total{segment="jobs"' not in text and 'lag_messages{segment="jobs",slot' not in text, text)
+    w.kill().wait()
+    os.close(said)
+    p.stdin.close()
+    p.ends(OK)
+    gone()

@@ -112,6 +112,8 @@ static int update(struct look_seg *s, const struct look_seg *now, int is_new)
 	s->messages_s = per_s(s->published, was.published, seconds);
 	s->bytes_s = per_s(s->bytes, was.bytes, seconds);
 	ends_rates(s, seconds);
+	if (s->info.kind == SHMIPC_KIND_QUEUE)	/* no end counts it */
+		s->lost_s = per_s(s->lost, was.lost, seconds);
 	return 0;
 }
 

@@ -65,7 +65,7 @@ struct look_seg {
 	uint64_t waits;
 	uint64_t aborted;
 	uint64_t evictions;
-	/* by the ends that are attached */
+	/* by the ends that are attached; queues: by all, items that are done, lost or dropped */
 	uint64_t received;
 	uint64_t lost;
 	double messages_s;
@@ -74,16 +74,16 @@ struct look_seg {
 	/*
 	 * 0 to 1: how full it is for a publisher. Topics: by the slowest subscriber that
 	 * publishers wait for, and 1 while one waits; lossless rings: the part that is not
-	 * received. 0 for broadcast rings and raw bytes.
+	 * received; queues: the places in use of the fullest producer. 0 for all others.
 	 */
 	double occupancy;
-	uint64_t capacity;	/* topics: messages; rings: bytes */
-	uint64_t max_lag;
+	uint64_t capacity;	/* topics: messages; rings: bytes; queues: places of a producer */
+	uint64_t max_lag;	/* queues: items that are not done */
 	uint32_t laggard;	/* index in @end of the end with that lag; LOOK_NOBODY */
 	uint32_t publishers;	/* attached */
 	uint32_t subscribers;
 	uint32_t waiters;	/* publishers that are waiting */
-	uint32_t holders;	/* subscribers that hold messages of the pool */
+	uint32_t holders;	/* subscribers that hold messages of the pool; consumers that have items */
 	uint64_t holding;	/* messages that they hold */
 	/* the pool of a topic */
 	uint64_t chunk_bytes;

@@ -137,6 +137,59 @@ static int read_topic(struct look_scratch *x, const char *name, struct look_seg 
 	return 0;
 }
 
+static void take_producer(struct look_seg *s, const struct shmipc_queue_end *q)
+{
+	struct look_end *e = add_end(s, &q->peer);
+	double full = share(q->has, s->capacity);
+
+	e->sent = q->pushed;
+	e->waits = q->waits;
+	s->waits += q->waits;
+	if (e->state != SHMIPC_PEER_ATTACHED)
+		return;
+	s->publishers++;
+	if (full > s->occupancy)
+		s->occupancy = full;
+}
+
+/* The items that are behind are nobody's in particular: the consumer that has most is named. */
+static void take_consumer(struct look_seg *s, const struct shmipc_queue_end *q)
+{
+	struct look_end *e = add_end(s, &q->peer);
+
+	e->received = q->acked;
+	e->holding = q->has;
+	s->holders += q->has > 0;
+	if (e->state != SHMIPC_PEER_ATTACHED)
+		return;
+	s->subscribers++;
+	if (q->has && (s->laggard == LOOK_NOBODY || q->has > s->end[s->laggard].holding))
+		s->laggard = (uint32_t)(e - s->end);
+}
+
+static int read_queue(struct look_scratch *x, const char *name, struct look_seg *s)
+{
+	struct shmipc_queue_stat st = SHMIPC_QUEUE_STAT(.end = x->queue, .end_cap = LOOK_QUEUE_ENDS);
+	uint32_t i;
+	int err;
+
+	s->at_ns = tool_now_ns();
+	err = shmipc_queue_look(name, &st);
+	if (err)
+		return err;
+	take_info(s, &st.info, st.in_use);
+	s->published = st.pushed;
+	s->received = st.acked;
+	s->lost = st.lost + st.expired + st.invalid;
+	s->holding = s->max_lag = st.taken;
+	s->capacity = st.depth;
+	for (i = 0; i < st.levels && i < SHMIPC_QUEUE_LEVELS_MAX; i++)
+		s->max_lag += st.ready[i];
+	for (i = 0; i < st.ends && i < st.end_cap; i++)
+		(st.end[i].peer.role == SHMIPC_ROLE_PRODUCER ? take_producer : take_consumer)(s, &st.end[i]);
+	return 0;
+}
+
 /* Only the consumer of a lossless ring keeps its position in shared memory. */
 static void take_ring_end(struct look_seg *s, const struct shmipc_segment_stat *st,
 			  const struct shmipc_peer_info *p)
@@ -197,20 +250,24 @@ static void begin(struct look_scratch *x, const char *name, struct look_seg *s)
 	snprintf(s->name, sizeof(s->name), "%s", name);
 }
 
+/* -EINVAL: it is of another kind, or not of one that has more than a segment. */
+static int read_more(struct look_scratch *x, const char *name, uint32_t kind, struct look_seg *s)
+{
+	if (kind != SHMIPC_KIND_TOPIC && kind != SHMIPC_KIND_QUEUE)
+		return -EINVAL;
+	begin(x, name, s);
+	return (kind == SHMIPC_KIND_TOPIC ? read_topic : read_queue)(x, name, s);
+}
+
 int look_read(struct look_scratch *x, const char *name, uint32_t kind, struct look_seg *ret)
 {
-	int err = -EINVAL;
+	int err = read_more(x, name, kind, ret), more;
 
-	begin(x, name, ret);
-	if (kind == SHMIPC_KIND_TOPIC)
-		err = read_topic(x, name, ret);
-	if (err == -EINVAL) {		/* not a topic, or not any longer */
+	if (err == -EINVAL) {
 		begin(x, name, ret);
 		err = read_segment(x, name, ret);
-		if (!err && ret->info.kind == SHMIPC_KIND_TOPIC) {
-			begin(x, name, ret);
-			err = read_topic(x, name, ret);
-		}
+		more = err ? err : read_more(x, name, ret->info.kind, ret);
+		err = more == -EINVAL ? err : more;
 	}
 	if (!err || err == -ENOENT)
 		return err;

@@ -3,17 +3,20 @@
 #ifndef TOOLS_LOOK_READ_H
 #define TOOLS_LOOK_READ_H
 
+#include <shmipc/queue.h>
 #include "look.h"
 
 /* Room for the ends of the largest possible segment. */
 #define LOOK_PUBS	SHMIPC_TOPIC_PUBS_MAX
 #define LOOK_SUBS	SHMIPC_TOPIC_SUBS_MAX
 #define LOOK_ENDS	(LOOK_PUBS + LOOK_SUBS)
+#define LOOK_QUEUE_ENDS	(SHMIPC_QUEUE_PRODUCERS_MAX + SHMIPC_QUEUE_CONSUMERS_MAX)
 
 struct look_scratch {
 	struct shmipc_topic_pub_info pub[LOOK_PUBS];
 	struct shmipc_topic_sub_info sub[LOOK_SUBS];
 	struct shmipc_peer_info peer[LOOK_ENDS];
+	struct shmipc_queue_end queue[LOOK_QUEUE_ENDS];
 	struct look_end end[LOOK_ENDS];
 };
 

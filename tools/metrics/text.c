@@ -24,8 +24,10 @@ struct metric {
 	const char *help;
 	size_t at;
 	enum value value;
-	int only_topics;	/* rings do not count it */
+	int only;		/* ONLY_*: what counts it; 0: all */
 };
+
+enum { ONLY_TOPICS = 1, NOT_RINGS, ONLY_QUEUES, NOT_QUEUES };
 
 #define SEG(field, how)	offsetof(struct look_seg, field), how
 #define END(field, how)	offsetof(struct look_end, field), how
@@ -34,48 +36,52 @@ static const struct metric of_segment[] = {
 	{ "shmipc_published_messages_total", "counter",
 	  "Messages published since the segment was created.", SEG(published, U64), 0 },
 	{ "shmipc_published_bytes_total", "counter",
-	  "Bytes in these messages; of rings including record headers.", SEG(bytes, U64), 0 },
+	  "Bytes in these messages; of rings including record headers.", SEG(bytes, U64), NOT_QUEUES },
 	{ "shmipc_aborted_messages_total", "counter",
 	  "Messages that were never completed, because their publishers died or were stopped.",
-	  SEG(aborted, U64), 1 },
+	  SEG(aborted, U64), ONLY_TOPICS },
 	{ "shmipc_publisher_waits_total", "counter",
-	  "Times that a publisher waited for room.", SEG(waits, U64), 1 },
+	  "Times that a publisher waited for room.", SEG(waits, U64), NOT_RINGS },
 	{ "shmipc_evictions_total", "counter",
 	  "Subscribers that were cut off, because publishers had waited long enough.",
-	  SEG(evictions, U64), 1 },
+	  SEG(evictions, U64), ONLY_TOPICS },
 	{ "shmipc_publishers", "gauge", "Publishers, or producers, that are attached.",
 	  SEG(publishers, U32), 0 },
 	{ "shmipc_subscribers", "gauge", "Subscribers, consumers or readers that are attached.",
 	  SEG(subscribers, U32), 0 },
 	{ "shmipc_waiting_publishers", "gauge", "Publishers that are waiting for room.",
-	  SEG(waiters, U32), 1 },
+	  SEG(waiters, U32), ONLY_TOPICS },
 	{ "shmipc_occupancy_ratio", "gauge",
 	  "How full it is for publishers: 1 means that they wait, or are about to.",
 	  SEG(occupancy, REAL), 0 },
 	{ "shmipc_max_lag_messages", "gauge", "Messages that the slowest end is behind.",
 	  SEG(max_lag, U64), 0 },
-	{ "shmipc_held_messages", "gauge", "Messages of the pool that subscribers hold in place.",
-	  SEG(holding, U64), 1 },
+	{ "shmipc_held_messages", "gauge", "Messages of the pool that subscribers hold in place; items that consumers have.",
+	  SEG(holding, U64), NOT_RINGS },
+	{ "shmipc_done_items_total", "counter", "Items that were acknowledged.", SEG(received, U64), ONLY_QUEUES },
+	{ "shmipc_lost_items_total", "counter",
+	  "Items that were lost with their consumers, or dropped at the limit of deliveries.",
+	  SEG(lost, U64), ONLY_QUEUES },
 };
 
 static const struct metric of_publisher[] = {
 	{ "shmipc_publisher_sent_messages_total", "counter",
-	  "Messages of all publishers that ever had this slot.", END(sent, U64), 1 },
-	{ "shmipc_publisher_sent_bytes_total", "counter", "Bytes in these messages.", END(bytes, U64), 1 },
+	  "Messages of all publishers that ever had this slot.", END(sent, U64), NOT_RINGS },
+	{ "shmipc_publisher_sent_bytes_total", "counter", "Bytes in these messages.", END(bytes, U64), ONLY_TOPICS },
 };
 
 static const struct metric of_subscriber[] = {
 	{ "shmipc_subscriber_received_messages_total", "counter",
 	  "Messages that the subscriber received.", END(received, U64), 0 },
 	{ "shmipc_subscriber_lost_messages_total", "counter",
-	  "Messages that the subscriber lost.", END(lost, U64), 1 },
+	  "Messages that the subscriber lost.", END(lost, U64), ONLY_TOPICS },
 	{ "shmipc_subscriber_lag_messages", "gauge",
-	  "Messages between the subscriber and the newest.", END(lag, U64), 0 },
+	  "Messages between the subscriber and the newest.", END(lag, U64), NOT_QUEUES },
 	{ "shmipc_subscriber_held_messages", "gauge",
-	  "Messages of the pool that it holds in place.", END(holding, U32), 1 },
+	  "Messages of the pool that it holds in place; items that it has.", END(holding, U32), NOT_RINGS },
 	{ "shmipc_subscriber_cut_off", "gauge",
 	  "1: publishers do not wait for it any longer, and it receives nothing more.",
-	  END(evicted, U32), 1 },
+	  END(evicted, U32), ONLY_TOPICS },
 };
 
 #define COUNT(a)	(sizeof(a) / sizeof((a)[0]))
@@ -139,7 +145,11 @@ static int has(const struct look_seg *s, const struct metric *m)
 {
 	if (s->err || s->info.kind == SHMIPC_KIND_RAW)
 		return 0;
-	return !m || !m->only_topics || s->info.kind == SHMIPC_KIND_TOPIC;
+	if (!m || !m->only)
+		return 1;
+	if (s->info.kind == SHMIPC_KIND_QUEUE)
+		return m->only == NOT_RINGS || m->only == ONLY_QUEUES;
+	return m->only == NOT_QUEUES || (m->only != ONLY_QUEUES && s->info.kind == SHMIPC_KIND_TOPIC);
 }
 
 static void print_segments(const struct look *l, const struct metric *m, FILE *to)
@@ -157,30 +167,32 @@ static void print_segments(const struct look *l, const struct metric *m, FILE *t
 	}
 }
 
-static int is_publisher(const struct look_end *e)
+static int is_publisher(const struct look_seg *s, const struct look_end *e)
 {
+	(void)s;
 	return e->role == SHMIPC_ROLE_PRODUCER;
 }
 
 /* Readers of a broadcast ring do not publish how far they are. */
-static int is_subscriber(const struct look_end *e)
+static int is_subscriber(const struct look_seg *s, const struct look_end *e)
 {
-	return !is_publisher(e) && e->policy;
+	return !is_publisher(s, e) && (e->policy || s->info.kind == SHMIPC_KIND_QUEUE);
 }
 
 static void end_labels(FILE *to, const struct look_seg *s, const struct look_end *e)
 {
 	label(to, "{", "segment", s->name);
 	fprintf(to, ",slot=\"%" PRIu32 "\"", e->slot);
-	if (is_publisher(e))	/* the counts are of all that had the slot */
+	if (is_publisher(s, e))	/* the counts are of all that had the slot */
 		return;
 	fprintf(to, ",pid=\"%" PRIu32 "\"", e->pid);
 	comm_label(to, "comm", e);
-	label(to, ",", "policy", policy_word(e->policy));
+	if (e->policy)
+		label(to, ",", "policy", policy_word(e->policy));
 }
 
-static void print_ends(const struct look *l, const struct metric *m, int (*which)(const struct look_end *),
-		       FILE *to)
+static void print_ends(const struct look *l, const struct metric *m,
+		       int (*which)(const struct look_seg *, const struct look_end *), FILE *to)
 {
 	const struct look_seg *s;
 	uint32_t k;
@@ -190,7 +202,7 @@ static void print_ends(const struct look *l, const struct metric *m, int (*which
 	for (i = 0; i < l->n; i++) {
 		s = l->seg[i];
 		for (k = 0; has(s, m) && k < s->nends; k++) {
-			if (!which(&s->end[k]))
+			if (!which(s, &s->end[k]))
 				continue;
 			fputs(m->name, to);
 			end_labels(to, s, &s->end[k]);

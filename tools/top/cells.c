@@ -196,13 +196,14 @@ static void pub_line(const struct look_seg *s, const struct look_end *e, char *t
 		snprintf(text + n, cap - (size_t)n, "  waited %" PRIu64 " times", e->waits);
 }
 
-static void sub_line(const struct look_end *e, char *text, size_t cap)
+static void sub_line(const struct look_seg *s, const struct look_end *e, char *text, size_t cap)
 {
 	char rate[TEXT_BYTES], lag[TEXT_BYTES], lost[TEXT_BYTES], grows[TEXT_BYTES];
 	size_t n;
 
-	n = (size_t)snprintf(text, cap, " %6s/s  lag %6s", top_number(e->messages_s, rate),
-			     top_number((double)e->lag, lag));
+	n = (size_t)snprintf(text, cap, " %6s/s", top_number(e->messages_s, rate));
+	if (s->info.kind != SHMIPC_KIND_QUEUE)
+		n += (size_t)snprintf(text + n, cap - n, "  lag %6s", top_number((double)e->lag, lag));
 	if (e->lag_s >= 0.5 || e->lag_s <= -0.5)
 		n += (size_t)snprintf(text + n, cap - n, " (%c%s/s)", e->lag_s < 0 ? '-' : '+',
 				      top_number(e->lag_s < 0 ? -e->lag_s : e->lag_s, grows));
@@ -224,10 +225,10 @@ void top_end_line(const struct look_seg *s, const struct look_end *e, char *text
 		snprintf(what, sizeof(what), "  %s", peer_state_word(e->state));
 	else if (e->role == SHMIPC_ROLE_PRODUCER)
 		pub_line(s, e, what, sizeof(what));
-	else if (e->policy)
-		sub_line(e, what, sizeof(what));
+	else if (e->policy || s->info.kind == SHMIPC_KIND_QUEUE)
+		sub_line(s, e, what, sizeof(what));
 	snprintf(text, cap, "slot %-4" PRIu32 " %-8s %-8s pid %-7" PRIu32 " %-15s%s", e->slot,
-		 role_word(e->role), e->policy ? policy_word(e->policy) : "", e->pid, comm, what);
+		 end_word(s->info.kind, e->role), e->policy ? policy_word(e->policy) : "", e->pid, comm, what);
 }
 
 enum top_alarm top_end_alarm(const struct look_end *e)

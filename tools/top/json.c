@@ -23,14 +23,14 @@ static void add_slot(json_t *obj, const char *key, uint32_t slot)
 			    json_integer((json_int_t)slot));
 }
 
-static json_t *end_json(const struct look_end *e)
+static json_t *end_json(const struct look_seg *s, const struct look_end *e)
 {
 	char comm[sizeof(e->comm) + 1];
 	json_t *obj = json_object();
 	const char *policy = e->policy ? policy_word(e->policy) : NULL;
 
 	add(obj, "slot", e->slot);
-	json_object_set_new(obj, "role", json_string(role_word(e->role)));
+	json_object_set_new(obj, "role", json_string(end_word(s->info.kind, e->role)));
 	json_object_set_new(obj, "state", json_string(peer_state_word(e->state)));
 	add(obj, "pid", e->pid);
 	json_object_set_new(obj, "comm", json_string(clean_text(e->comm, sizeof(e->comm), comm,
@@ -114,7 +114,7 @@ static json_t *seg_json(const struct look_seg *s, uint64_t time_ns)
 	add_counts(obj, s);
 	ends = json_array();
 	for (i = 0; i < s->nends; i++)
-		json_array_append_new(ends, end_json(&s->end[i]));
+		json_array_append_new(ends, end_json(s, &s->end[i]));
 	json_object_set_new(obj, "ends", ends);
 	return obj;
 }
