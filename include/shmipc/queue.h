@@ -21,6 +21,13 @@
  * more before all that were not yet, the oldest first. An item is told from all others
  * by its producer, level and number, which stay the same with each delivery.
  *
+ * Dead letters: an item that was handed out as often as the creator allows is dropped and
+ * counted, or, if the creator names another queue for them, moved there by the consumer that
+ * finds it, with a note: where it comes from, and how often it was handed out. It is in one of
+ * the two queues; if the consumer is killed in between, it may be there twice, and the second
+ * copy says so. If it cannot be moved (the other queue is full, has smaller items or may not be
+ * opened), it stays where it is, and keeps its place, until it can; it is counted as stuck.
+ *
  * Backpressure is exact: a producer has @depth places, and an item has its place until its
  * consumer is done with it. A push that finds no place waits, or is refused; the end of any
  * item lets it continue. Memory is taken as places are used.
@@ -79,6 +86,10 @@ extern "C" {
  * @item_bytes:   the largest item: 1 to 2^30; 0: 4096
  * @mode:         as in struct shmipc_segment_opts, and so on to @owner
  * @reserved0:    0
+ * @dead:         name of the queue that such items are moved to; NULL: none. It needs
+ *                @deliveries, at most 253, cannot be the queue itself, and if it exists, its
+ *                items must not be smaller. Otherwise the first consumer that has something to
+ *                move creates it, with the same sizes and permissions, and SHMIPC_PERSIST
  *
  * A member that is zero selects the default. If the queue exists, each member that is not
  * zero must be equal to what it was created with; otherwise the open fails with -EINVAL
@@ -99,7 +110,8 @@ struct shmipc_queue_opts {
 	uint32_t gid;
 	uint32_t owner;
 	uint32_t reserved0;
-	uint64_t reserved1[5];
+	const char *dead;
+	uint64_t reserved1[4];
 };
 
 #define SHMIPC_QUEUE_OPTS(...)	SHMIPC_PRIV_SIZED(struct shmipc_queue_opts, __VA_ARGS__)
@@ -222,7 +234,9 @@ struct shmipc_pop;
  * @level:      its level
  * @deliveries: 1: handed out for the first time; 2: once before, and so on; 255: or more
  * @from:       slot of the producer that pushed it, which others may take when it has gone
- * @word:       not for users, and so on to the end
+ * @word:       not for users, as are @cell and all that is reserved
+ * @flags:      SHMIPC_ITEM_DEAD: it was moved here from another queue, see
+ *              shmipc_pop_dead_letter()
  *
  * It lies in arrays, and grows into @reserved1. Only its address and contents matter to
  * shmipc_pop_ack(): it may be copied.
@@ -236,9 +250,12 @@ struct shmipc_queue_item {
 	uint32_t from;
 	uint64_t word;
 	uint32_t cell;
-	uint32_t reserved0;
+	uint32_t flags;
 	uint64_t reserved1[2];
 };
+
+/* shmipc_queue_item.flags */
+#define SHMIPC_ITEM_DEAD	1u
 
 /**
  * shmipc_pop_open - become a consumer
@@ -306,6 +323,53 @@ int shmipc_pop_ack(struct shmipc_pop *rx, const struct shmipc_queue_item *items,
  * Return: as shmipc_pop_ack(); -EINVAL also if items are delivered at most once.
  */
 int shmipc_pop_nack(struct shmipc_pop *rx, const struct shmipc_queue_item *items, uint32_t n);
+
+/* Why an item was moved to a queue for dead letters. */
+enum shmipc_dead_reason {
+	SHMIPC_DEAD_DELIVERIES	= 1,	/* it was handed out as often as is allowed */
+};
+
+/**
+ * struct shmipc_dead_letter - where an item comes from that was moved here
+ * @struct_bytes: set by the caller
+ * @reason:       enum shmipc_dead_reason
+ * @deliveries:   how often it was handed out there
+ * @copies:       1; more: a consumer was killed while it moved the item, so that there may be
+ *                another copy of the same @from, @level and @number, or was one
+ * @level:        its level there; here it has the same, or the highest one
+ * @from:         slot of its producer there
+ * @reserved0:    0
+ * @number:       of the item there
+ * @at_ns:        when it was moved, since 1970
+ * @id:           of the queue from which it comes
+ * @queue:        the name of that
+ */
+struct shmipc_dead_letter {
+	uint64_t struct_bytes;
+	uint32_t reason;
+	uint32_t deliveries;
+	uint32_t copies;
+	uint32_t level;
+	uint32_t from;
+	uint32_t reserved0;
+	uint64_t number;
+	uint64_t at_ns;
+	uint8_t id[16];
+	char queue[SHMIPC_NAME_MAX + 8];
+};
+
+#define SHMIPC_DEAD_LETTER()	SHMIPC_PRIV_SIZED(struct shmipc_dead_letter, )
+
+/**
+ * shmipc_pop_dead_letter - where an item comes from that was moved here
+ * @rx:   the consumer
+ * @item: that it has
+ * @ret:  filled in; what it says is what the process that has moved it has written
+ *
+ * Return: 0; -ENOENT it was not moved here, but pushed; -EINVAL.
+ */
+int shmipc_pop_dead_letter(const struct shmipc_pop *rx, const struct shmipc_queue_item *item,
+			   struct shmipc_dead_letter *ret);
 
 /* What a consumer has done so far. */
 struct shmipc_pop_stat {
@@ -383,6 +447,9 @@ struct shmipc_queue_stat {
 	struct shmipc_queue_end *end;
 	uint32_t end_cap;
 	uint32_t reserved0;
+	uint64_t dead;		/* of those in @expired: moved to the queue for them */
+	uint64_t stuck;		/* items at the limit that could not be moved yet */
+	char dead_queue[SHMIPC_NAME_MAX + 8];	/* its name; empty: there is none */
 };
 
 #define SHMIPC_QUEUE_STAT(...)	SHMIPC_PRIV_SIZED(struct shmipc_queue_stat, __VA_ARGS__)

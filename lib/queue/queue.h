@@ -8,6 +8,17 @@
 #include "segment/backend.h"
 #include "segment/probe.h"
 
+/* Where dead letters go, and how it is opened. */
+struct shmipc_queue_dead {
+	char name[SHMIPC_NAME_MAX + 8];	/* empty: nowhere */
+	uint32_t flags;			/* SHMIPC_OWNED_BY*, of the user's options */
+	uint32_t owner;
+	struct shmipc_push *tx;		/* NULL: not opened yet */
+	uint64_t retry_ns;		/* after a failure: not before */
+	uint64_t pause_ns;
+};
+
+#define QUEUE_ITEM_DEFAULT	4096u
 #define QUEUE_ROUNDS	64	/* of a wait, without a look at the clock */
 
 /* Whether consumers have gone, as last asked: the words of one are often together. */
@@ -54,13 +65,15 @@ struct shmipc_pop {
 	uint64_t again;
 	uint64_t acked;
 	uint64_t returned;
+	struct shmipc_queue_dead dead;
 };
 
 /* queue_open.c */
 int shmipc_queue_check(const struct shmipc_segment *seg, const char *name,
 		       struct shmipc_queue_hdr *ret_hdr, struct shmipc_cells *ret);
 int shmipc_queue_open(struct shmipc_segment **ret, const char *name,
-		      const struct shmipc_queue_opts *opts, struct shmipc_cells *ret_cells);
+		      const struct shmipc_queue_opts *opts, struct shmipc_cells *ret_cells,
+		      struct shmipc_queue_dead *ret_dead);
 int shmipc_queue_how_read(struct shmipc_queue_how *o, const struct shmipc_queue_how *user);
 
 /* queue_wake.c: @turn: kept from one call to the next. How many were woken */
@@ -72,6 +85,17 @@ void shmipc_queue_freed(struct shmipc_segment *seg, uint32_t slot, const struct 
 /* Does a TAKEN word name a consumer that has left or died? */
 bool shmipc_queue_is_gone(struct shmipc_segment *seg, const struct shmipc_cells *q,
 			  struct shmipc_queue_gone *g, uint64_t word);
+
+/* queue_dead.c: are the options about dead letters valid? */
+int shmipc_dead_check(const struct shmipc_queue_opts *o, const char *name);
+/* As shmipc_cells_rx.move; @arg: struct shmipc_pop. */
+bool shmipc_dead_move(void *arg, uint32_t p, uint32_t cell, uint64_t word);
+/* Some could not be moved: is it time to try again? *@deadline_ns: not later than that. */
+void shmipc_dead_again(struct shmipc_pop *c, uint64_t *deadline_ns);
+
+/* queue_push.c: one with a note, if there is a place for it now. */
+int shmipc_push_noted(struct shmipc_push *p, const void *item, size_t bytes, uint32_t level,
+		      const struct shmipc_queue_note *note);
 
 /* queue_push_wait.c: until there is a free cell. 0 look again; -EAGAIN, -ETIMEDOUT, -EINTR */
 int shmipc_push_wait(struct shmipc_push *p, uint64_t deadline_ns);

@@ -51,6 +51,7 @@ struct shmipc_cells {
 	uint64_t area_bytes;
 	uint64_t bytes_off;			/* in an area */
 	uint64_t cells_off;
+	uint64_t notes_off;
 	uint64_t stride;
 	uint64_t item_bytes;
 	uint32_t depth;
@@ -103,7 +104,8 @@ static inline int shmipc_cells_layout(struct shmipc_queue_hdr *h)
 	s->version = SHMIPC_QUEUE_VERSION;
 	s->kind = SHMIPC_KIND_QUEUE;
 	h->stride = shmipc_cells_round(h->item_bytes, SHMIPC_LINE);
-	h->area_bytes = shmipc_cells_round(shmipc_cells_off(h) + h->depth * h->stride,
+	h->area_bytes = shmipc_cells_round(shmipc_cells_off(h) + h->depth * h->stride +
+					   h->depth * sizeof(struct shmipc_queue_note),
 					   SHMIPC_CTL_PAGE);
 	s->read_bytes = sizeof(struct shmipc_queue_ctl) +
 			s->producers * sizeof(struct shmipc_queue_state) +
@@ -141,6 +143,7 @@ static inline int shmipc_cells_check(void *mem, const struct shmipc_queue_hdr *h
 	*ret = (struct shmipc_cells){
 		.area_bytes = h->area_bytes, .bytes_off = (uint64_t)h->depth * h->levels * 8,
 		.cells_off = shmipc_cells_off(h), .stride = h->stride,
+		.notes_off = shmipc_cells_off(h) + h->depth * h->stride,
 		.item_bytes = h->item_bytes, .depth = h->depth, .levels = h->levels,
 		.deliveries = h->deliveries, .producers = s->producers, .consumers = s->readers,
 		.acked = h->flags & SHMIPC_QUEUE_ACKED,
@@ -174,6 +177,12 @@ static inline __u32 *shmipc_cells_bytes(const struct shmipc_cells *q, uint32_t p
 static inline unsigned char *shmipc_cells_at(const struct shmipc_cells *q, uint32_t p, uint32_t cell)
 {
 	return q->area + p * q->area_bytes + q->cells_off + cell * q->stride;
+}
+
+static inline struct shmipc_queue_note *shmipc_cells_note(const struct shmipc_cells *q, uint32_t p,
+							  uint32_t cell)
+{
+	return (struct shmipc_queue_note *)(void *)(q->area + p * q->area_bytes + q->notes_off) + cell;
 }
 
 /* Words */

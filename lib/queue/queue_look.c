@@ -34,6 +34,9 @@ static void look_at_words(const struct shmipc_cells *q, struct shmipc_queue_stat
 			is = shmipc_load_relaxed(&shmipc_cells_words(q, p)[i]);
 			if (shmipc_cells_state(is) == SHMIPC_QUEUE_TAKEN)
 				st->taken++;
+			else if (*st->dead_queue && shmipc_cells_state(is) == SHMIPC_QUEUE_RETURNED &&
+				 shmipc_cells_expired(q, is))
+				st->stuck++;
 			else if (shmipc_cells_state(is) && is_pushed(q, p, is))
 				st->ready[shmipc_cells_level(is)]++;
 		}
@@ -52,6 +55,7 @@ static void look_at_counts(const struct shmipc_cells *q, struct shmipc_queue_sta
 	st->lost = shmipc_load_relaxed(&q->ctl->lost);
 	st->expired = shmipc_load_relaxed(&q->ctl->expired);
 	st->invalid = shmipc_load_relaxed(&q->ctl->invalid);
+	st->dead = shmipc_load_relaxed(&q->ctl->dead);
 }
 
 /* Items in the places of a producer, or of all: those that a consumer has. */
@@ -115,8 +119,9 @@ static int look_at(struct shmipc_segment *seg, const char *name, struct shmipc_q
 {
 	struct shmipc_queue_stat st = { .struct_bytes = ret->struct_bytes, .in_use = ret->in_use,
 					.end = ret->end, .end_cap = ret->end_cap };
+	struct shmipc_queue_hdr h;
 	struct shmipc_cells q;
-	int err = shmipc_queue_check(seg, name, NULL, &q);
+	int err = shmipc_queue_check(seg, name, &h, &q);
 
 	if (err)
 		return err;
@@ -129,6 +134,7 @@ static int look_at(struct shmipc_segment *seg, const char *name, struct shmipc_q
 	st.delivery = q.acked ? SHMIPC_QUEUE_ACKNOWLEDGED : SHMIPC_QUEUE_AT_MOST_ONCE;
 	st.deliveries = q.deliveries;
 	st.item_bytes = q.item_bytes;
+	memcpy(st.dead_queue, h.dead, sizeof(st.dead_queue));
 	look_at_words(&q, &st);
 	look_at_counts(&q, &st);
 	look_at_ends(seg, &q, &st);

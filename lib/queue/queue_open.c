@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* queue_open.c - a queue's options, and finding or creating it */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "queue/queue.h"
@@ -9,7 +10,6 @@
 
 #define ENDS_DEFAULT	64u
 #define DEPTH_DEFAULT	64u
-#define ITEM_DEFAULT	4096u
 
 static int bad(const char *field, uint64_t is, const char *should)
 {
@@ -46,7 +46,7 @@ static int numbers_check(const struct shmipc_queue_opts *o)
 }
 
 /* A private copy of the user's options, and what of them concerns every segment. */
-static int opts_read(struct shmipc_queue_opts *o, struct shmipc_segment_opts *so,
+static int opts_read(struct shmipc_queue_opts *o, struct shmipc_segment_opts *so, const char *name,
 		     const struct shmipc_queue_opts *user)
 {
 	struct shmipc_access a;
@@ -57,6 +57,8 @@ static int opts_read(struct shmipc_queue_opts *o, struct shmipc_segment_opts *so
 		err = shmipc_sized_read(o, sizeof(*o), user, "queue options");
 	if (!err)
 		err = numbers_check(o);
+	if (!err && o->dead)
+		err = shmipc_dead_check(o, name);
 	if (!err && o->reserved0)
 		err = bad("reserved0", o->reserved0, "it must be 0");
 	if (err)
@@ -104,6 +106,8 @@ int shmipc_queue_check(const struct shmipc_segment *seg, const char *name,
 	shmipc_compiler_barrier();
 	h.sides = seg->sides;		/* these were checked */
 	err = shmipc_cells_check(body, &h, ret);
+	if (!err && (h.dead[SHMIPC_NAME_MAX] || (h.dead[0] && !h.deliveries)))
+		err = -EPROTO;
 	/* Its creator may have left out the pages of the tails. */
 	if (!err)
 		err = seg->be->see((struct shmipc_segment *)(uintptr_t)seg,
@@ -118,8 +122,19 @@ int shmipc_queue_check(const struct shmipc_segment *seg, const char *name,
 	return 0;
 }
 
+static int dead_differs(const struct shmipc_segment *seg, const char *asked, const char *is)
+{
+	struct shmipc_text a = { "" }, b = { "" };
+
+	if (!asked || !strcmp(asked, is))
+		return 0;
+	(void)snprintf(a.s, sizeof(a.s), "%.150s", asked);
+	(void)snprintf(b.s, sizeof(b.s), "%.150s", *is ? is : "none");
+	return shmipc_differs(&seg->hdr, NULL, "dead", a, b);
+}
+
 static int fits(const struct shmipc_segment *seg, const struct shmipc_queue_opts *o,
-		const struct shmipc_cells *q)
+		const struct shmipc_cells *q, const char *dead)
 {
 	int err = differs(seg, "producers", o->producers, q->producers);
 
@@ -133,6 +148,8 @@ static int fits(const struct shmipc_segment *seg, const struct shmipc_queue_opts
 		err = differs(seg, "item_bytes", o->item_bytes, q->item_bytes);
 	if (!err)
 		err = differs(seg, "deliveries", o->deliveries, q->deliveries);
+	if (!err)
+		err = dead_differs(seg, o->dead, dead);
 	return err ? err : delivery_differs(seg, o->delivery, q->acked);
 }
 
@@ -142,8 +159,10 @@ static int plan(struct shmipc_queue_hdr *h, const struct shmipc_queue_opts *o)
 	h->sides.readers = o->consumers ? o->consumers : ENDS_DEFAULT;
 	h->depth = o->depth ? o->depth : DEPTH_DEFAULT;
 	h->levels = o->levels ? o->levels : 1;
-	h->item_bytes = o->item_bytes ? o->item_bytes : ITEM_DEFAULT;
+	h->item_bytes = o->item_bytes ? o->item_bytes : QUEUE_ITEM_DEFAULT;
 	h->deliveries = o->deliveries;
+	if (o->dead)	/* its length was checked */
+		memcpy(h->dead, o->dead, strlen(o->dead));
 	if (o->delivery != SHMIPC_QUEUE_AT_MOST_ONCE)
 		h->flags |= SHMIPC_QUEUE_ACKED;
 	if (shmipc_cells_layout(h))	/* the other limits were checked */
@@ -153,12 +172,14 @@ static int plan(struct shmipc_queue_hdr *h, const struct shmipc_queue_opts *o)
 }
 
 int shmipc_queue_open(struct shmipc_segment **ret, const char *name,
-		      const struct shmipc_queue_opts *opts, struct shmipc_cells *ret_cells)
+		      const struct shmipc_queue_opts *opts, struct shmipc_cells *ret_cells,
+		      struct shmipc_queue_dead *ret_dead)
 {
 	struct shmipc_segment_opts so;
 	struct shmipc_queue_opts o;
+	struct shmipc_queue_hdr h;
 	struct shmipc_sides sides;
-	int err = opts_read(&o, &so, opts);
+	int err = opts_read(&o, &so, name, opts);
 
 	if (err)
 		return err;
@@ -169,10 +190,17 @@ int shmipc_queue_open(struct shmipc_segment **ret, const char *name,
 		err = shmipc_segment_open_sides(ret, name, &so, &sides);
 	if (err)
 		return err;
-	err = shmipc_queue_check(*ret, name, NULL, ret_cells);
+	err = shmipc_queue_check(*ret, name, &h, ret_cells);
 	if (!err)
-		err = fits(*ret, &o, ret_cells);
-	if (err)
+		err = fits(*ret, &o, ret_cells, h.dead);
+	if (err) {
 		shmipc_segment_close(*ret);
-	return err;
+		return err;
+	}
+	if (ret_dead) {
+		memcpy(ret_dead->name, h.dead, sizeof(ret_dead->name));
+		ret_dead->flags = o.flags & (SHMIPC_OWNED_BY | SHMIPC_OWNED_BY_ANY);
+		ret_dead->owner = o.owner;
+	}
+	return 0;
 }

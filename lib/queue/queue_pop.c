@@ -93,6 +93,7 @@ static void start(struct shmipc_pop *c, uint64_t spin_ns)
 	rx->see = see;
 	rx->gone = gone;
 	rx->freed = freed;
+	rx->move = c->dead.name[0] ? shmipc_dead_move : NULL;
 	rx->arg = c;
 	(void)shmipc_cells_clear(&c->q, rx->me);
 	shmipc_cells_join(&c->q.ctl->consumers, rx->me);
@@ -116,7 +117,7 @@ static int open_pop(struct shmipc_pop **ret, const char *name, const struct shmi
 	c = calloc(1, sizeof(*c));
 	if (!c)
 		return shmipc_fail(-ENOMEM, "shmipc: no memory for a consumer (ENOMEM)");
-	err = shmipc_queue_open(&c->seg, name, opts, &c->q);
+	err = shmipc_queue_open(&c->seg, name, opts, &c->q, &c->dead);
 	if (err)
 		goto free_consumer;
 	err = get_memory(c);
@@ -190,6 +191,7 @@ SHMIPC_EXPORT void shmipc_pop_close(struct shmipc_pop *rx)
 	rx->seg->live = NULL;
 	shmipc_end_leave_and_wait(&rx->end);
 	shmipc_segment_close(rx->seg);
+	shmipc_push_close(rx->dead.tx);
 	free_pop(rx);
 }
 
@@ -218,18 +220,26 @@ static int pop(struct shmipc_pop *c, struct shmipc_queue_item *ret, uint32_t cap
 	       uint64_t deadline_ns)
 {
 	uint32_t n, rounds = 0;
+	uint64_t until_ns;
 	int err = 0;
 
 	for (;;) {
 		if (shmipc_unlikely(!c->live))
 			return shmipc_dead(c->seg);
+		until_ns = deadline_ns;
+		if (shmipc_unlikely(c->rx.stuck))
+			shmipc_dead_again(c, &until_ns);
 		shmipc_pop_notice(c, NOTICE_SOME);
 		n = shmipc_cells_pop(&c->rx, ret, cap);
 		if (n)
 			break;
 		if (err)
 			return err;
-		err = shmipc_pop_wait(c, deadline_ns);
+		if (shmipc_unlikely(c->rx.stuck))
+			shmipc_dead_again(c, &until_ns);
+		err = shmipc_pop_wait(c, until_ns);
+		if (err == -ETIMEDOUT && until_ns != deadline_ns)
+			err = 0;
 		/* One that writes words all the time must not keep us here. */
 		if (!err && rounds++ > QUEUE_ROUNDS && shmipc_now_ns() >= deadline_ns)
 			err = deadline_ns ? -ETIMEDOUT : -EAGAIN;
@@ -355,6 +365,49 @@ SHMIPC_EXPORT int shmipc_pop_get_info(const struct shmipc_pop *rx, struct shmipc
 	if (!rx || !ret)
 		return shmipc_null(__func__, "rx or ret");
 	return shmipc_segment_get_info(rx->seg, ret);
+}
+
+static int read_note(struct shmipc_pop *rx, const struct shmipc_queue_item *item,
+		     struct shmipc_dead_letter *ret)
+{
+	const struct shmipc_queue_note *from = shmipc_cells_note(&rx->q, item->from, item->cell);
+	struct shmipc_queue_note n;
+	int err = rx->seg->be->see(rx->seg, (uint64_t)((const unsigned char *)from - rx->seg->base),
+				   sizeof(n));
+
+	if (err)
+		return -EINVAL;
+	memcpy(&n, from, sizeof(n));	/* read once */
+	shmipc_compiler_barrier();
+	ret->reason = n.reason;
+	ret->deliveries = n.deliveries;
+	ret->copies = n.copies;
+	ret->level = n.level;
+	ret->from = n.from;
+	ret->number = n.number;
+	ret->at_ns = n.at_ns;
+	memcpy(ret->id, n.id, sizeof(ret->id));
+	memcpy(ret->queue, n.queue, sizeof(n.queue));
+	return 0;
+}
+
+SHMIPC_EXPORT int shmipc_pop_dead_letter(const struct shmipc_pop *rx, const struct shmipc_queue_item *item,
+					 struct shmipc_dead_letter *ret)
+{
+	struct shmipc_dead_letter d = SHMIPC_DEAD_LETTER();
+	int err;
+
+	if (!rx || !item || !ret)
+		return shmipc_null(__func__, "rx, item or ret");
+	err = shmipc_sized_check(ret, sizeof(d), "dead letter");
+	if (err || !rx->live || !is_ours(rx, item))
+		return -EINVAL;
+	if (!(item->flags & SHMIPC_ITEM_DEAD))
+		return -ENOENT;
+	err = read_note((struct shmipc_pop *)(uintptr_t)rx, item, &d);
+	if (!err)
+		shmipc_sized_write(ret, &d, sizeof(d));
+	return err;
 }
 
 SHMIPC_EXPORT int shmipc_pop_producer(const struct shmipc_pop *rx, const struct shmipc_queue_item *item,

@@ -40,6 +40,9 @@ struct shmipc_cells_again {
  *           cell. Raises @backed; 0, -errno
  * @gone:    does the word name a consumer that has left or died?
  * @freed:   cells of @p have become free without their consumer
+ * @move:    move an item at the limit of deliveries, which this consumer has, to the queue for
+ *           them: true: it is there. NULL: such items are dropped
+ * @stuck:   @move has failed: leave such items where they are
  * @arg:     for these
  */
 struct shmipc_cells_rx {
@@ -58,6 +61,8 @@ struct shmipc_cells_rx {
 	int (*see)(void *arg, uint32_t p, uint32_t cell);
 	bool (*gone)(void *arg, uint64_t word);
 	void (*freed)(void *arg, uint32_t p);
+	bool (*move)(void *arg, uint32_t p, uint32_t cell, uint64_t word);
+	bool stuck;
 	void *arg;
 };
 
@@ -77,11 +82,13 @@ static inline bool shmipc_cells_describe(struct shmipc_cells_rx *rx, uint32_t p,
 					 struct shmipc_queue_item *ret)
 {
 	const struct shmipc_cells *q = rx->q;
-	uint32_t bytes;
+	uint32_t bytes, noted;
 
 	if (shmipc_unlikely(cell + 2 > rx->backed[p]) && rx->see(rx->arg, p, cell))
 		return false;
 	bytes = shmipc_load_relaxed(shmipc_cells_bytes(q, p, cell));	/* once */
+	noted = bytes & SHMIPC_QUEUE_NOTED;
+	bytes &= ~SHMIPC_QUEUE_NOTED;
 	if (bytes > q->item_bytes)
 		return false;
 	ret->data = shmipc_cells_at(q, p, cell);
@@ -92,7 +99,7 @@ static inline bool shmipc_cells_describe(struct shmipc_cells_rx *rx, uint32_t p,
 	ret->from = p;
 	ret->word = word;
 	ret->cell = cell;
-	ret->reserved0 = 0;
+	ret->flags = noted ? SHMIPC_ITEM_DEAD : 0;
 	ret->reserved1[0] = ret->reserved1[1] = 0;
 	return true;
 }
@@ -160,6 +167,31 @@ static inline uint64_t shmipc_cells_bury(const struct shmipc_cells *q, __u64 *wo
 	return next;
 }
 
+/* Was it handed out as often as is allowed? */
+static inline bool shmipc_cells_expired(const struct shmipc_cells *q, uint64_t word)
+{
+	return q->deliveries && shmipc_cells_times(word) >= q->deliveries;
+}
+
+/*
+ * It is TAKEN, and will not be handed out again. One that is moved is there before it is
+ * freed here: if this consumer is killed in between, the next one moves it once more, and
+ * its word says so. One that cannot be moved becomes what it was.
+ */
+static inline void shmipc_cells_expire(struct shmipc_cells_rx *rx, const struct shmipc_cells_again *a,
+					  uint64_t taken)
+{
+	__u64 is = taken;
+
+	if (rx->move && !rx->move(rx->arg, a->p, a->cell, taken)) {
+		rx->stuck = true;
+		/* queue.W0 -> queue.W1 */
+		(void)shmipc_cas_acq_rel(&shmipc_cells_words(rx->q, a->p)[a->cell], &is, a->word);
+		return;
+	}
+	shmipc_cells_drop(rx, a->p, a->cell, taken, &rx->q->ctl->expired);
+}
+
 /* Look at all words of one producer. false: there were more than can be remembered. */
 static inline bool shmipc_cells_scan_one(struct shmipc_cells_rx *rx, uint32_t p)
 {
@@ -175,6 +207,7 @@ static inline bool shmipc_cells_scan_one(struct shmipc_cells_rx *rx, uint32_t p)
 		if (shmipc_cells_state(is) == SHMIPC_QUEUE_TAKEN && rx->gone(rx->arg, is))
 			is = shmipc_cells_bury(q, &words[i], is, &freed);
 		if (shmipc_cells_state(is) == SHMIPC_QUEUE_RETURNED &&
+		    !(rx->stuck && shmipc_cells_expired(q, is)) &&
 		    !shmipc_cells_remember(rx, p, i, is))
 			all = false;
 	}
@@ -227,14 +260,16 @@ static inline bool shmipc_cells_take_again(struct shmipc_cells_rx *rx, uint32_t 
 	while (rx->next < rx->nagain && shmipc_cells_level(rx->again[rx->next].word) >= level) {
 		a = &rx->again[rx->next++];
 		times = shmipc_cells_times(a->word);
+		if (rx->stuck && shmipc_cells_expired(q, a->word))
+			continue;
 		taken = shmipc_cells_taken(rx->who, shmipc_cells_level(a->word), times + 1,
 					   shmipc_cells_number(a->word));
 		was = a->word;
 		/* queue.W1 <- queue.W0: what the producer has written, by way of those that had it. */
 		if (!shmipc_cas_acq_rel(&shmipc_cells_words(q, a->p)[a->cell], &was, taken))
 			continue;	/* another consumer was quicker */
-		if (q->deliveries && times >= q->deliveries)
-			shmipc_cells_drop(rx, a->p, a->cell, taken, &q->ctl->expired);
+		if (shmipc_cells_expired(q, a->word))
+			shmipc_cells_expire(rx, a, taken);
 		else if (shmipc_cells_level(taken) < q->levels &&
 			 shmipc_cells_describe(rx, a->p, a->cell, taken,
 					       shmipc_cells_whole(q, a->p, taken), ret))

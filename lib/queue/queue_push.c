@@ -61,7 +61,7 @@ static int open_push(struct shmipc_push **ret, const char *name,
 	p = calloc(1, sizeof(*p));
 	if (!p)
 		return shmipc_fail(-ENOMEM, "shmipc: no memory for a producer (ENOMEM)");
-	err = shmipc_queue_open(&p->seg, name, opts, &p->q);
+	err = shmipc_queue_open(&p->seg, name, opts, &p->q, NULL);
 	if (err)
 		goto free_push;
 	err = shmipc_end_take(&p->end, p->seg, SHMIPC_ROLE_PRODUCER);
@@ -217,6 +217,28 @@ SHMIPC_EXPORT int shmipc_push_item(struct shmipc_push *tx, const void *item, siz
 		return err;
 	fill(tx, cell, item, bytes, level);
 	push(tx, level, 1);
+	return 0;
+}
+
+int shmipc_push_noted(struct shmipc_push *p, const void *item, size_t bytes, uint32_t level,
+		      const struct shmipc_queue_note *note)
+{
+	struct shmipc_queue_note *to;
+	uint32_t cell;
+	int err = check(p, bytes, level);
+
+	if (!err)
+		err = find(p, &cell, 0);
+	if (err)
+		return err;
+	to = shmipc_cells_note(&p->q, p->tx.me, cell);
+	err = p->seg->be->commit(p->seg, (uint64_t)((unsigned char *)to - p->seg->base), sizeof(*to));
+	if (err)
+		return fail_memory(p, err);
+	shmipc_payload_write(shmipc_cells_at(&p->q, p->tx.me, cell), item, bytes);
+	shmipc_payload_write((unsigned char *)to, note, sizeof(*note));
+	shmipc_cells_fill(&p->tx, cell, (uint32_t)bytes | SHMIPC_QUEUE_NOTED, level);
+	push(p, level, 1);
 	return 0;
 }
 

@@ -39,6 +39,7 @@ int use(const char *name, uint64_t history, struct shmipc_pub **ret)
 	struct shmipc_push_stat us = SHMIPC_PUSH_STAT();
 	struct shmipc_pop_stat os = SHMIPC_POP_STAT();
 	struct shmipc_queue_stat qs = SHMIPC_QUEUE_STAT(.end_cap = 0);
+	struct shmipc_dead_letter dl = SHMIPC_DEAD_LETTER();
 	const struct shmipc_deadman_opts dm = SHMIPC_DEADMAN_OPTS(.flags = SHMIPC_PERSIST);
 	struct shmipc_deadman_info di = SHMIPC_DEADMAN_INFO();
 	struct shmipc_listener_stat ls = SHMIPC_LISTENER_STAT();
@@ -49,7 +50,7 @@ int use(const char *name, uint64_t history, struct shmipc_pub **ret)
 	    ts.struct_bytes + i.struct_bytes + cs.struct_bytes + ps.struct_bytes +
 	    ss.struct_bytes + eo.struct_bytes + lo.struct_bytes + ls.struct_bytes + es.struct_bytes +
 	    dm.struct_bytes + di.struct_bytes + qo.struct_bytes + qh.struct_bytes +
-	    us.struct_bytes + os.struct_bytes + qs.struct_bytes +
+	    us.struct_bytes + os.struct_bytes + qs.struct_bytes + dl.struct_bytes +
 	    e.struct_bytes + m.struct_bytes + pe.struct_bytes == 0)
 		return -1;
 #ifndef __cplusplus

@@ -19,7 +19,8 @@ AT(shmipc_queue_opts, uid, 48);
 AT(shmipc_queue_opts, gid, 52);
 AT(shmipc_queue_opts, owner, 56);
 AT(shmipc_queue_opts, reserved0, 60);
-AT(shmipc_queue_opts, reserved1, 64);
+AT(shmipc_queue_opts, dead, 64);
+AT(shmipc_queue_opts, reserved1, 72);
 
 SIZE(shmipc_queue_how, 16);
 AT(shmipc_queue_how, struct_bytes, 0);
@@ -44,7 +45,7 @@ AT(shmipc_queue_item, deliveries, 24);
 AT(shmipc_queue_item, from, 28);
 AT(shmipc_queue_item, word, 32);
 AT(shmipc_queue_item, cell, 40);
-AT(shmipc_queue_item, reserved0, 44);
+AT(shmipc_queue_item, flags, 44);
 AT(shmipc_queue_item, reserved1, 48);
 
 SIZE(shmipc_pop_stat, 56);
@@ -68,7 +69,7 @@ AT(shmipc_queue_end, has, 112);
 AT(shmipc_queue_end, reserved0, 116);
 AT(shmipc_queue_end, taken_ns, 120);
 
-SIZE(shmipc_queue_stat, 576);
+SIZE(shmipc_queue_stat, 800);
 AT(shmipc_queue_stat, struct_bytes, 0);
 AT(shmipc_queue_stat, info, 8);
 AT(shmipc_queue_stat, in_use, 400);
@@ -91,5 +92,21 @@ AT(shmipc_queue_stat, invalid, 552);
 AT(shmipc_queue_stat, end, 560);
 AT(shmipc_queue_stat, end_cap, 568);
 AT(shmipc_queue_stat, reserved0, 572);
+AT(shmipc_queue_stat, dead, 576);
+AT(shmipc_queue_stat, stuck, 584);
+AT(shmipc_queue_stat, dead_queue, 592);
+
+SIZE(shmipc_dead_letter, 272);
+AT(shmipc_dead_letter, struct_bytes, 0);
+AT(shmipc_dead_letter, reason, 8);
+AT(shmipc_dead_letter, deliveries, 12);
+AT(shmipc_dead_letter, copies, 16);
+AT(shmipc_dead_letter, level, 20);
+AT(shmipc_dead_letter, from, 24);
+AT(shmipc_dead_letter, reserved0, 28);
+AT(shmipc_dead_letter, number, 32);
+AT(shmipc_dead_letter, at_ns, 40);
+AT(shmipc_dead_letter, id, 48);
+AT(shmipc_dead_letter, queue, 64);
 
 PIN(SHMIPC_QUEUE_AT_MOST_ONCE == 1 && SHMIPC_QUEUE_ACKNOWLEDGED == 2);

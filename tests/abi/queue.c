@@ -23,7 +23,8 @@ AT(shmipc_queue_ctl, consumers, 16);
 AT(shmipc_queue_ctl, lost, 24);
 AT(shmipc_queue_ctl, expired, 32);
 AT(shmipc_queue_ctl, invalid, 40);
-AT(shmipc_queue_ctl, reserved0, 48);
+AT(shmipc_queue_ctl, dead, 48);
+AT(shmipc_queue_ctl, reserved0, 56);
 AT(shmipc_queue_ctl, asleep, 64);
 
 SIZE(shmipc_queue_state, 128);
@@ -46,6 +47,19 @@ AT(shmipc_queue_tails, tail, 0);
 AT(shmipc_queue_tails, pushed, 64);
 AT(shmipc_queue_tails, waits, 72);
 AT(shmipc_queue_tails, reserved0, 80);
+
+SIZE(shmipc_queue_note, 256);
+AT(shmipc_queue_note, reason, 0);
+AT(shmipc_queue_note, deliveries, 4);
+AT(shmipc_queue_note, copies, 8);
+AT(shmipc_queue_note, level, 12);
+AT(shmipc_queue_note, from, 16);
+AT(shmipc_queue_note, reserved0, 20);
+AT(shmipc_queue_note, number, 24);
+AT(shmipc_queue_note, at_ns, 32);
+AT(shmipc_queue_note, id, 40);
+AT(shmipc_queue_note, queue, 56);
+PIN(SHMIPC_QUEUE_NOTED == 1u << 31);
 
 /* What different ends write has cache lines of its own. */
 PIN(sizeof(struct shmipc_queue_ctl) % SHMIPC_LINE == 0);

@@ -320,3 +320,28 @@ def top_and_metrics_know_queues():
     p.stdin.close()
     p.ends(OK)
     gone()
+
+
+@case
+def queue_moves_dead_letters():
+    push("--deliveries", "2", "--dead", "failed", "--levels", "2", "-L", "1", "jobs", "bad")
+    equal(shown()["dead_queue"], "failed")
+    pop("--until-empty", "jobs", "--", "false", code=FAIL)
+    pop("--timeout", "0", "jobs", code=TIMEOUT)
+    equal([shown()[k] for k in ("ready", "expired", "dead", "stuck")], [0, 1, 1, 0])
+    check('dead      to "failed": 1 were moved, 0 could not be yet\n' in run("queue", "show", "jobs").out.decode())
+    r = pop("--format", "json", "failed", "--until-empty")
+    got = objects(r.out)
+    equal([(x["payload"], x["level"], x["deliveries"]) for x in got], [("bad", 1, 1)])
+    d = got[0]["dead"]
+    check(d.pop("at_ns") > 10**18, d)
+    equal(d, {"queue": "jobs", "reason": "deliveries", "deliveries": 2, "copies": 1, "level": 1, "from": 0, "number": 0})
+    push("--format", "json", "jobs", stdin=stdin_of(r.out))
+    pop("--count", "2", "jobs", "--", "false", code=FAIL)
+    pop("--timeout", "0", "jobs", code=TIMEOUT)
+    text = pop("--headers", "-F", "lines", "failed").out.decode()
+    check("  dead=jobs/2\nbad\n" in text, text)
+    check("EINVAL" in push("--deliveries", "2", "--dead", "x", "x", "y", code=FAIL).err)
+    check("1 to 253" in push("--dead", "failed", "x", "y", code=FAIL).err)
+    run("rm", "failed")
+    gone()

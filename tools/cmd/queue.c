@@ -94,6 +94,8 @@ static const struct opt size_options[] = {
 	  .at = offsetof(struct queue_opts, deliveries),
 	  .help = "drop an item that was handed out N times and never acknowledged; without this there "
 		  "is no limit" },
+	{ .name = "dead", .arg = "NAME", .take = take_text, .at = offsetof(struct queue_opts, dead),
+	  .help = "move such an item to the queue NAME instead of dropping it" },
 	{ .name = "item", .arg = "BYTES", .library = "4K", .min = 1, .max = SHMIPC_QUEUE_ITEM_MAX,
 	  .take = take_size, .at = offsetof(struct queue_opts, item_bytes), .help = "the largest item" },
 	{ .name = "depth", .arg = "N", .min = 1, .max = SHMIPC_QUEUE_DEPTH_MAX, .library = "64",

@@ -180,8 +180,10 @@ static int read_queue(struct look_scratch *x, const char *name, struct look_seg 
 	take_info(s, &st.info, st.in_use);
 	s->published = st.pushed;
 	s->received = st.acked;
-	s->lost = st.lost + st.expired + st.invalid;
-	s->holding = s->max_lag = st.taken;
+	s->lost = st.lost + st.expired + st.invalid;	/* those that were moved are elsewhere */
+	s->lost -= st.dead < s->lost ? st.dead : s->lost;
+	s->holding = st.taken;
+	s->max_lag = st.taken + st.stuck;
 	s->capacity = st.depth;
 	for (i = 0; i < st.levels && i < SHMIPC_QUEUE_LEVELS_MAX; i++)
 		s->max_lag += st.ready[i];

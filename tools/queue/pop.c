@@ -194,9 +194,12 @@ static int handle(struct pop *p)
 
 	p->s.idle_since_ns = 0;
 	p->s.item_pid = 0;
-	if (p->m.format == FORMAT_JSON || p->o->message.headers || p->m.format == FORMAT_HEX)
+	p->s.dead = SHMIPC_DEAD_LETTER();
+	if (p->m.format == FORMAT_JSON || p->o->message.headers || p->m.format == FORMAT_HEX) {
 		if (!shmipc_pop_producer(p->s.pop, &p->s.item, &from))
 			p->s.item_pid = from.pid;
+		(void)shmipc_pop_dead_letter(p->s.pop, &p->s.item, &p->s.dead);
+	}
 	return p->command ? run_item(p) : write_item(p);
 }
 

@@ -15,7 +15,7 @@ struct shmipc_queue_opts queue_create(const struct queue_opts *o)
 	return SHMIPC_QUEUE_OPTS(ACCESS_OF(&o->access), .producers = o->producers,
 				 .consumers = o->consumers, .depth = o->depth, .levels = o->levels,
 				 .delivery = o->delivery, .deliveries = o->deliveries,
-				 .item_bytes = o->item_bytes);
+				 .item_bytes = o->item_bytes, .dead = o->dead);
 }
 
 /* There was no place, or it failed. */

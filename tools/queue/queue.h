@@ -24,6 +24,7 @@ struct queue_opts {
 	uint32_t delivery;
 	uint32_t deliveries;
 	uint64_t item_bytes;
+	const char *dead;
 };
 
 /* Return: the exit code. @items: NULL at the end; none: the input is read. */

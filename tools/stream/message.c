@@ -212,7 +212,7 @@ static void time_text(uint64_t ns, char text[TEXT_BYTES])
 static int put_meta(const struct shmipc_msg *msg, struct output *out, struct stream *s)
 {
 	uint32_t meta = s->meta;
-	char text[LINE_BYTES], when[TEXT_BYTES], size[TEXT_BYTES];
+	char text[LINE_BYTES], when[TEXT_BYTES], size[TEXT_BYTES], queue[sizeof(s->dead.queue)];
 	int n;
 
 	n = snprintf(text, sizeof(text), "# %" PRIu64 "  %s", msg->seq,
@@ -221,6 +221,10 @@ static int put_meta(const struct shmipc_msg *msg, struct output *out, struct str
 		n += snprintf(text + n, sizeof(text) - (size_t)n, "  level=%" PRIu32 "  deliveries=%" PRIu32
 			      "  from=%" PRIu32 "  pid=%" PRIu32, s->item.level, s->item.deliveries,
 			      s->item.from, s->item_pid);
+	if (s->pop && s->dead.reason)
+		n += snprintf(text + n, sizeof(text) - (size_t)n, "  dead=%s/%" PRIu32,
+			      clean_text(s->dead.queue, sizeof(s->dead.queue), queue, sizeof(queue)),
+			      s->dead.deliveries);
 	if (meta & SHMIPC_META_PUB_ID)
 		n += snprintf(text + n, sizeof(text) - (size_t)n, "  pub-id=%016" PRIx64,
 			      msg->pub_id);
@@ -364,8 +368,20 @@ static void add_item(json_t *obj, const struct stream *s)
 				 (int)s->item.deliveries, "from", (int)s->item.from, "pid",
 				 s->item_pid ? json_integer((json_int_t)s->item_pid) : json_null());
 
+	const struct shmipc_dead_letter *d = &s->dead;
+	char queue[sizeof(d->queue)];
+
 	json_object_update(obj, more);
 	json_decref(more);
+	if (!d->reason)
+		return;
+	clean_text(d->queue, sizeof(d->queue), queue, sizeof(queue));
+	more = json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "queue", queue, "reason",
+			 d->reason == SHMIPC_DEAD_DELIVERIES ? "deliveries" : "unknown", "deliveries",
+			 (json_int_t)d->deliveries, "copies", (json_int_t)d->copies, "level",
+			 (json_int_t)d->level, "from", (json_int_t)d->from, "number", json_u64(d->number),
+			 "at_ns", json_u64(d->at_ns));
+	json_object_set_new(obj, "dead", more);
 }
 
 static json_t *message_json(struct message *m, const struct stream *s)

@@ -56,6 +56,7 @@ struct stream {
 	uint32_t level;			/* push */
 	struct shmipc_queue_item item;	/* pop: the last one */
 	uint32_t item_pid;		/* of its producer; 0: not known */
+	struct shmipc_dead_letter dead;	/* where it comes from; .reason 0: it was pushed */
 	struct shmipc_segment_info info;
 	uint64_t max_payload;
 	uint32_t meta;		/* sub: SHMIPC_META_* that each message has */

@@ -87,6 +87,8 @@ void view_queue_add_row(json_t *obj, const struct shmipc_queue_stat *st)
 	add(obj, "lost", st->lost);
 	add(obj, "expired", st->expired);
 	add(obj, "invalid", st->invalid);
+	add(obj, "dead", st->dead);
+	add(obj, "stuck", st->stuck);
 }
 
 static json_t *end_json(const struct shmipc_queue_end *e)
@@ -123,10 +125,13 @@ static json_t *ends_json(const struct shmipc_queue_stat *st, uint32_t role)
 
 void view_queue_add_all(json_t *obj, const struct shmipc_queue_stat *st)
 {
+	char dead[sizeof(st->dead_queue)];
 	json_t *levels = json_array();
 	uint32_t i;
 
 	view_queue_add_row(obj, st);
+	clean_text(st->dead_queue, sizeof(st->dead_queue), dead, sizeof(dead));
+	json_object_set_new(obj, "dead_queue", *dead ? json_string(dead) : json_null());
 	json_object_set_new(obj, "delivery", json_string(delivery_word(st->delivery)));
 	add(obj, "deliveries", st->deliveries);
 	add(obj, "item_bytes", st->item_bytes);
@@ -175,7 +180,7 @@ static void print_levels(const struct shmipc_queue_stat *st)
 
 void view_queue_print(const struct shmipc_queue_stat *st)
 {
-	char size[TEXT_BYTES];
+	char size[TEXT_BYTES], dead[sizeof(st->dead_queue)];
 	uint32_t i;
 
 	printf("queue     items up to %s, %" PRIu32 " places for each producer; %s",
@@ -184,6 +189,10 @@ void view_queue_print(const struct shmipc_queue_stat *st)
 	if (st->deliveries)
 		printf(", handed out up to %" PRIu32 " times", st->deliveries);
 	printf("\n");
+	if (*st->dead_queue)
+		printf("dead      to \"%s\": %" PRIu64 " were moved, %" PRIu64 " could not be yet\n",
+		       clean_text(st->dead_queue, sizeof(st->dead_queue), dead, sizeof(dead)), st->dead,
+		       st->stuck);
 	print_levels(st);
 	printf("so far    pushed %" PRIu64 ", acknowledged %" PRIu64 ", handed out again %" PRIu64
 	       ", lost %" PRIu64 ", at the limit %" PRIu64 ", invalid %" PRIu64 "\n", st->pushed, st->acked,

@@ -21,6 +21,7 @@
  *   |   __u64 entries           [levels] [depth]  |
  *   |   __u32 bytes                      [depth]  |
  *   |   cells                  [depth], by stride |
+ *   |   struct shmipc_queue_note         [depth]  |
  *   +---------------------------------------------+ area_bytes later
  *   | areas of the other producers                |
  *   +---------------------------------------------+
@@ -39,6 +40,9 @@
  *
  * An area has memory at its start when its producer opens it, and the cells get it as
  * they are used. A reader has to check.
+ *
+ * An item that a consumer has moved here from another queue, as it was handed out too
+ * often there, has a note, and SHMIPC_QUEUE_NOTED in its number of bytes.
  */
 #ifndef _UAPI_LINUX_SHMIPC_QUEUE_H
 #define _UAPI_LINUX_SHMIPC_QUEUE_H
@@ -98,6 +102,7 @@ struct shmipc_queue_hdr {
  * @lost:      items that dead consumers had, of a queue that is not ACKED
  * @expired:   items that have reached the limit of deliveries
  * @invalid:   items that were dropped, as what describes them was invalid
+ * @dead:      of those in @expired, items that were moved to the queue for them
  * @asleep:    a bit for each consumer that is going to sleep; who clears it wakes it
  */
 struct shmipc_queue_ctl {
@@ -107,7 +112,8 @@ struct shmipc_queue_ctl {
 	__u64	lost;
 	__u64	expired;
 	__u64	invalid;
-	__u64	reserved0[2];
+	__u64	dead;
+	__u64	reserved0;
 	__u64	asleep[SHMIPC_QUEUE_CONSUMERS_MAX / 64];
 };
 
@@ -154,6 +160,34 @@ struct shmipc_queue_tails {
 	__u64	pushed;
 	__u64	waits;
 	__u64	reserved0[6];
+};
+
+/* In the bytes of an item, which are at most SHMIPC_QUEUE_ITEM_MAX. */
+#define SHMIPC_QUEUE_NOTED	0x80000000u
+
+/**
+ * struct shmipc_queue_note - where a dead letter comes from
+ * @reason:     enum shmipc_dead_reason, of shmipc/queue.h
+ * @deliveries: how often it was handed out
+ * @copies:     1; more: how often it was begun to move it, so that there may be so many copies
+ * @level:      its level there, and so on to @number
+ * @from:       slot of its producer
+ * @number:     among those of its producer and level
+ * @at_ns:      when it was moved, since 1970
+ * @id:         of the segment
+ * @queue:      its name, ends with a 0
+ */
+struct shmipc_queue_note {
+	__u32	reason;
+	__u32	deliveries;
+	__u32	copies;
+	__u32	level;
+	__u32	from;
+	__u32	reserved0;
+	__u64	number;
+	__u64	at_ns;
+	__u8	id[16];
+	char	queue[SHMIPC_NAME_MAX];
 };
 
 /*

@@ -54,6 +54,7 @@ TEST_F(queue_arguments, of_a_producer_are_checked)
 TEST_F(queue_arguments, of_a_consumer_are_checked)
 {
 	struct shmipc_queue_item item = { .data = NULL };
+	struct shmipc_dead_letter dead = SHMIPC_DEAD_LETTER();
 	struct shmipc_peer_info peer;
 	struct shmipc_pop *rx;
 	uint32_t n;
@@ -76,6 +77,9 @@ TEST_F(queue_arguments, of_a_consumer_are_checked)
 	REFUSES(shmipc_pop_get_stat, self->rx, NULL);
 	REFUSES(shmipc_pop_get_info, NULL, &SHMIPC_SEGMENT_INFO());
 	REFUSES(shmipc_pop_get_info, self->rx, NULL);
+	REFUSES(shmipc_pop_dead_letter, NULL, &item, &dead);
+	REFUSES(shmipc_pop_dead_letter, self->rx, NULL, &dead);
+	REFUSES(shmipc_pop_dead_letter, self->rx, &item, NULL);
 	REFUSES(shmipc_pop_producer, NULL, &item, &peer);
 	REFUSES(shmipc_pop_producer, self->rx, NULL, &peer);
 	REFUSES(shmipc_pop_producer, self->rx, &item, NULL);

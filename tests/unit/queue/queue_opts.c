@@ -14,7 +14,7 @@ TEST_F(queue, options_are_compared_with_what_is_there)
 		{ .item_bytes = UINT64_C(1) << 31 }, { .depth = 65536 },
 		{ .deliveries = 3, .delivery = SHMIPC_QUEUE_AT_MOST_ONCE },
 		{ .flags = 0x80000000u }, { .flags = SHMIPC_NO_CREATE | SHMIPC_EXCL },
-		{ .flags = SHMIPC_PERSIST }, { .reserved0 = 1 }, { .reserved1 = { 0, 0, 0, 0, 1 } },
+		{ .flags = SHMIPC_PERSIST }, { .reserved0 = 1 }, { .reserved1 = { 0, 0, 0, 1 } },
 	};
 	struct shmipc_queue_opts o = self->opts;
 	struct shmipc_push *tx = NULL;
