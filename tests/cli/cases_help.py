@@ -79,7 +79,7 @@ def unknown_options_and_commands_name_the_nearest_one():
                        (["sned", "t"], "send"), (["metric"], "metrics"), (["bench", "topc"], "topic")):
         r = run(*args, code=USAGE)
         check("did you mean %s?" % near in r.err, args, r.err)
-    for args in ["sub", "--frobnicate", "t"], ["quux"], ["sub", "-Z", "t"]:
+    for args in ["sub", "--frobnicate", "t"], ["xyzzy"], ["sub", "-Z", "t"]:
         r = run(*args, code=USAGE)
         check("did you mean" not in r.err, args, r.err)
     r = run("pub", "--po", "1", "t", code=USAGE)
