@@ -160,7 +160,8 @@ int shmipc_queue_open(struct shmipc_segment **ret, const char *name,
 {
 	(void)name;
 	(void)opts;
-	memset(ret_dead, 0, sizeof(*ret_dead));
+	if (ret_dead)
+		memset(ret_dead, 0, sizeof(*ret_dead));
 	*ret = &segment;
 	*ret_cells = q;
 	return 0;
