@@ -86,19 +86,23 @@ static void try_timer(struct __test_metadata *_metadata, FIXTURE_DATA(edges) *se
 {
 	struct noun_end e;
 	uint64_t end, now;
-	int interrupted;
+	int interrupted, sum = 0, i;
 
 	self->tx.noun = n;
 	ASSERT_EQ(0, play_start(&self->sender, &self->tx, 0));
 	ASSERT_EQ(0, noun_open(&e, n, NAME, false));
 	shots = 0;
 	timer(500, flags);
-	end = shmipc_deadline_in(60000000);
-	EXPECT_EQ(-ETIMEDOUT, recv_through(&e, end, &interrupted)) TH_LOG("%s", n->name);
-	now = now_ns();
-	EXPECT_LE(end, now) TH_LOG("%s: early", n->name);
-	EXPECT_GT(end + LATE_NS, now) TH_LOG("%s: late", n->name);
-	EXPECT_EQ(n->eintr && !flags, interrupted > 0) TH_LOG("%s: %d times", n->name, interrupted);
+	/* Without a CPU it is not interrupted. */
+	for (i = 0; i < 100 && (shots < 5 || !i || (n->eintr && !flags && !sum)); i++) {
+		end = shmipc_deadline_in(60000000);
+		EXPECT_EQ(-ETIMEDOUT, recv_through(&e, end, &interrupted)) TH_LOG("%s", n->name);
+		now = now_ns();
+		EXPECT_LE(end, now) TH_LOG("%s: early", n->name);
+		EXPECT_GT(end + LATE_NS, now) TH_LOG("%s: late", n->name);
+		sum += interrupted;
+	}
+	EXPECT_EQ(n->eintr && !flags, sum > 0) TH_LOG("%s: %d times", n->name, sum);
 	tell(&self->sender, SEND);
 	EXPECT_EQ(0, recv_through(&e, SOON, &interrupted)) TH_LOG("%s", n->name);
 	timer(0, SA_RESTART);
