@@ -36,7 +36,7 @@ QEMU_LACKS = {
 }
 QEMU_LACKS.update({name: "qemu-user trips over processes with threads that fork"
                    for name in ("event", "event_deaths", "event_opts", "event_kill", "deadman", "queue", "queue_deaths",
-                                "queue_opts", "edges_idle")})
+                                "queue_opts", "queue_dead", "edges_idle")})
 # The log below them is tested there (tlog, tlog_model, tlog_hostile).
 QEMU_LACKS.update({"topic" + part: "qemu-user trips over processes with threads that fork"
                    for part in ("", "_abort", "_any", "_fork", "_group", "_hold", "_huge", "_hugetlb", "_idle", "_kill",
