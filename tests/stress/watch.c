@@ -325,7 +325,7 @@ int main(void)
 	memset(model, 0, sizeof(model));
 	if (shmipc_watch_open(&w, "**", SHMIPC_KIND_BCAST, SHMIPC_WATCH_ENDS))
 		ksft_exit_fail_msg("cannot watch: %s\n", shmipc_error_text());
-	while (stress_time_left() && !sh->bad)
+	while (stress_goes_on(told[SHMIPC_EVENT_JOINED] > 10) && !sh->bad)
 		at_will(&r, w, &id);
 	(void)shmipc_segment_gc(NULL, NULL);
 	for (i = 0; i < 3; i++)
