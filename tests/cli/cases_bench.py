@@ -2,11 +2,11 @@
 """shmipc bench on topics: short runs, in which every message is checked."""
 import os
 
-from harness import USAGE, Skip, case, check, equal, objects, run
+from harness import FAIL, USAGE, Skip, case, check, equal, objects, run
 
 KEYS = {"bench", "size", "msgs_per_s", "bytes_per_s", "p50_ns", "p99_ns", "min_ns", "received",
         "lost", "lost_share", "runs", "discarded", "noisy", "probe_ns", "limit",
-        "ratio_to_limit", "backend", "page_bytes", "cpus", "seconds", "wait", "topic"}
+        "ratio_to_limit", "backend", "page_bytes", "cpus", "seconds", "wait", "topic", "queue"}
 TOPIC = {"publishers", "subscribers", "single", "policy", "way", "copier", "inline_bytes",
          "history", "meta", "headers", "cold"}
 
@@ -91,3 +91,49 @@ def bench_lock_compares_locks_that_are_free_handed_over_and_wanted_by_many():
     for o in found[-len(many):]:
         check(o["max_ns"] >= o["p99_ns"] and 0 < o["least_share"] <= 1 and o["msgs_per_s"] > 0, o)
     equal(objects(run("ls", "--json").out), [], "what is left")
+
+
+@case
+def bench_event_compares_notifications_and_round_trips():
+    found = objects(run("bench", "event", "--seconds", "0.002", "--runs", "1", "--json").out)
+    equal([(o["bench"], o["wait"]) for o in found],
+          [("event-notify", "spin"), ("peer-futex", "spin"), ("peer-eventfd", "spin"), ("event", "spin"),
+           ("event", "block"), ("peer-futex", "block"), ("peer-eventfd", "block"), ("peer-sem", "block"),
+           ("peer-pipe", "block")])
+    for o in found:
+        check(o["received"] > 0 and o["p50_ns"] > 0 and o["ratio_to_limit"] > 0, o)
+        equal(o["backend"] is not None, o["bench"].startswith("event"), o)
+    equal({o["wait"] for o in objects(run("bench", "event", "--seconds", "0.002", "--runs", "1", "--wait", "spin",
+                                          "--json").out)}, {"spin"})
+
+
+QUEUE = ("bench", "queue", "--seconds", "0.002", "--runs", "1", "--json")
+
+
+@case
+def bench_queue_measures_each_number_of_ends_and_batch():
+    shapes = [(1, 1), (1, 4), (4, 1), (4, 4)]
+    found = objects(run(*QUEUE, "--size", "64", "--delivery", "acknowledged", "--batch", "4").out)
+    equal([(o["bench"], o["queue"]["producers"], o["queue"]["consumers"]) for o in found],
+          [("queue", p, c) for p, c in shapes])
+    more = objects(run(*QUEUE, "--size", "64", "--delivery", "once", "--consumers", "2").out)
+    equal([(o["bench"], o["queue"]["batch"]) for o in more],
+          [("queue-once", 1), ("queue-once", 16), ("peer-mq", 1), ("peer-seqpacket", 1)])
+    for o in found + more:
+        equal(o["queue"]["delivery"], "acknowledged" if o["bench"] == "queue" else "once")
+        check(o["received"] > 0 and o["msgs_per_s"] > 0 and o["ratio_to_limit"] > 0, o)
+    equal(objects(run("ls", "--json").out), [], "what is left")
+
+
+@case
+def bench_queue_takes_ends_delivery_batch_and_size():
+    o, = objects(run(*QUEUE, "--size", "100000", "--producers", "2", "--consumers", "3", "--delivery", "acknowledged",
+                     "--batch", "16", "--wait", "block").out)
+    equal(o["queue"], {"producers": 2, "consumers": 3, "batch": 16, "delivery": "acknowledged"})
+    equal((o["size"], o["wait"]), (100000, "block"))
+    equal({o["bench"] for o in objects(run(*QUEUE, "--size", "10000", "--delivery", "once", "--consumers", "1",
+                                           "--batch", "2").out)}, {"queue-once", "peer-seqpacket"})
+    check("EINVAL" in run(*QUEUE, "--size", "7", code=FAIL).err)
+    for option, value in (("--batch", "17"), ("--producers", "0"), ("--delivery", "twice"), ("--processes", "1")):
+        err = run("bench", "queue", option, value, code=USAGE).err
+        check(option in err and value in err and "EINVAL" in err, err)

@@ -46,9 +46,16 @@ struct bench_topic_opts {
 	uint64_t pool_bytes;
 };
 
-/* Options of the benches of locks and queues. */
-struct bench_work_opts {
+struct bench_lock_opts {
 	uint32_t processes;
+};
+
+/* 0: the bench's own choices. */
+struct bench_queue_opts {
+	uint32_t producers;
+	uint32_t consumers;
+	uint32_t delivery;		/* 1: acknowledged; 2: at most once */
+	uint32_t batch;
 };
 
 #define BENCH_CREW_MAX		64	/* processes of a bench */
@@ -71,7 +78,8 @@ struct bench_opts {
 	int json;
 	const char *copier;		/* NULL: all */
 	struct bench_topic_opts topic;
-	struct bench_work_opts work;
+	struct bench_lock_opts lock;
+	struct bench_queue_opts queue;
 };
 
 /* The results of one side in one step. NaN: not measured. */
@@ -147,9 +155,19 @@ enum bench_table {
 	BENCH_TABLE_COPIER,
 	BENCH_TABLE_CALL,
 	BENCH_TABLE_LATENCY,
-	BENCH_TABLE_PAIR,
-	BENCH_TABLE_HAND,
+	BENCH_TABLE_TIME,		/* of what bench_case.figure says */
 	BENCH_TABLE_FAIR,
+	BENCH_TABLE_ACKED,
+	BENCH_TABLE_ONCE,
+};
+
+/* What goes through a queue in one row. */
+struct bench_queue {
+	int way;		/* enum bench_queue_way */
+	unsigned int producers;
+	unsigned int consumers;
+	unsigned int batch;
+	const char *delivery;
 };
 
 /*
@@ -170,6 +188,8 @@ struct bench_case {
 	uint64_t page_got;	/* set by prepare() */
 	const char *backend;	/* set by prepare(); NULL: no backend */
 	const struct bench_topic *topic;	/* NULL: none */
+	const struct bench_queue *queue;	/* NULL: none */
+	const char *figure;	/* heading of the median, in BENCH_TABLE_TIME */
 	const char *yardstick;	/* what the ratio compares with; NULL: by the table */
 };
 
@@ -307,10 +327,17 @@ int bench_topic_rtts(const struct bench_opts *o, bench_sizes_fn *fn);
 int bench_topic_latencies(const struct bench_opts *o, bench_sizes_fn *fn);
 
 /* lock.c */
-extern const struct opt bench_work_options[];
+extern const struct opt bench_lock_options[];
 
 typedef int bench_one_fn(struct bench_case *c, const struct bench_opts *o, size_t size);
 int bench_locks(const struct bench_opts *o, bench_one_fn *fn);
+
+/* event.c */
+int bench_events(const struct bench_opts *o, bench_one_fn *fn);
+
+/* queue.c */
+extern const struct opt bench_queue_options[];
+int bench_queues(const struct bench_opts *o, bench_one_fn *fn);
 
 /* others.c */
 int bench_others(const struct bench_opts *o, bench_sizes_fn *fn);

@@ -227,9 +227,9 @@ static const char *find_backend(void)
 	return NULL;
 }
 
-const struct opt bench_work_options[] = {
+const struct opt bench_lock_options[] = {
 	{ .name = "processes", .arg = "N", .min = 2, .max = BENCH_CREW_MAX, .preset = "8",
-	  .take = take_size32, .at = offsetof(struct bench_work_opts, processes),
+	  .take = take_size32, .at = offsetof(struct bench_lock_opts, processes),
 	  .help = "how many want the lock at the same time" },
 	{ .name = NULL },
 };
@@ -284,15 +284,18 @@ static int each_kind(struct bench_case *c, const struct bench_opts *o, bench_one
 int bench_locks(const struct bench_opts *o, bench_one_fn *fn)
 {
 	static struct bench_case alone = {
-		.table = BENCH_TABLE_PAIR, .ratio = BENCH_BY_P50,
+		.table = BENCH_TABLE_TIME, .figure = "p50 ns, take and give",
+		.ratio = BENCH_BY_P50,
 		.step = { .side = { pairs_of_kind, idle } },
 	};
 	static struct bench_case hand = {
-		.table = BENCH_TABLE_HAND, .ratio = BENCH_BY_P50, .wait = BENCH_SPIN,
+		.table = BENCH_TABLE_TIME, .figure = "p50 ns a hand-over",
+		.ratio = BENCH_BY_P50, .wait = BENCH_SPIN,
 		.step = { .side = { bench_lock_hand, bench_lock_hand } },
 	};
 	static struct bench_case hand_sleep = {
-		.table = BENCH_TABLE_HAND, .ratio = BENCH_BY_P50, .wait = BENCH_SLEEP,
+		.table = BENCH_TABLE_TIME, .figure = "p50 ns a hand-over",
+		.ratio = BENCH_BY_P50, .wait = BENCH_SLEEP,
 		.step = { .side = { bench_lock_hand, bench_lock_hand } },
 	};
 	static struct bench_case crowd = {

@@ -190,7 +190,7 @@ static int crowd_member(struct bench_env *env, unsigned int me)
 	if (bench_lock_open(env, &l, 0))
 		return -1;
 	memset(s, 0, sizeof(*s));
-	bench_gather(env, env->opts->work.processes);
+	bench_gather(env, env->opts->lock.processes);
 	began = bench_ticks();
 	end = began + bench_ns_ticks(env->seconds * 1e9);
 	do {
@@ -205,7 +205,7 @@ static int crowd_member(struct bench_env *env, unsigned int me)
 /* Side 0, when all have ended: what is there of all of them. */
 static int crowd_sum(struct bench_env *env, uint32_t *sample)
 {
-	unsigned int i, n = env->opts->work.processes;
+	unsigned int i, n = env->opts->lock.processes;
 	uint64_t total = 0, least = UINT64_MAX, longest = 0;
 	struct bench_out *out = env->out;
 	const struct stat *s;
@@ -232,7 +232,7 @@ static int crowd_sum(struct bench_env *env, uint32_t *sample)
 
 int bench_lock_crowd(struct bench_env *env)
 {
-	unsigned int n = env->opts->work.processes, half = n / 2;
+	unsigned int n = env->opts->lock.processes, half = n / 2;
 	uint32_t *sample = bench_samples_new(env);
 	struct bench_lock l;
 	int ret;

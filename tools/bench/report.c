@@ -68,13 +68,15 @@ static const char *yardstick(const struct bench_case *c)
 /* Lossless and lossy figures have tables of their own. */
 static void table_head(const struct bench_case *c)
 {
-	static const char *last_yardstick = "";
+	static const char *last_yardstick = "", *last_figure = "";
+	const char *figure = c->figure ? c->figure : "";
 	static enum bench_table last;
 
-	if (last == c->table && !strcmp(last_yardstick, yardstick(c)))
+	if (last == c->table && !strcmp(last_yardstick, yardstick(c)) && !strcmp(last_figure, figure))
 		return;
 	last = c->table;
 	last_yardstick = yardstick(c);
+	last_figure = figure;
 	printf("\n%-16s %7s %5s %5s ", c->table == BENCH_TABLE_LIMIT ? "limit" : "bench", "size",
 	       "wait", "page");
 	switch (c->table) {
@@ -96,16 +98,19 @@ static void table_head(const struct bench_case *c)
 	case BENCH_TABLE_CALL:
 		printf("%22s %22s %8s ", "p50 ns a message", "p99 ns", "min ns");
 		break;
-	case BENCH_TABLE_PAIR:
-		printf("%22s %22s %8s ", "p50 ns, take and give", "p99 ns", "min ns");
-		break;
-	case BENCH_TABLE_HAND:
-		printf("%22s %22s %8s ", "p50 ns a hand-over", "p99 ns", "min ns");
+	case BENCH_TABLE_TIME:
+		printf("%22s %22s %8s ", figure, "p99 ns", "min ns");
 		break;
 	case BENCH_TABLE_FAIR:
 		printf("%22s %22s %22s %16s ", "p50 us of waiting", "p99 us", "longest us",
 		       "least %");
 		printf("%18s ", "M locks/s");
+		break;
+	case BENCH_TABLE_ACKED:
+		printf("%5s %5s %22s %19s ", "ends", "batch", "M acknowledged/s", "GB/s");
+		break;
+	case BENCH_TABLE_ONCE:
+		printf("%5s %5s %22s %19s ", "ends", "batch", "M at most once/s", "GB/s");
 		break;
 	case BENCH_TABLE_LATENCY:
 		break;
@@ -127,6 +132,11 @@ static void row_figures(const struct bench_report *r)
 		printf("%22s %22s ", dist_text(&r->p50_ns, 1, a, sizeof(a)),
 		       dist_text(&r->p99_ns, 1, b, sizeof(b)));
 		return;
+	case BENCH_TABLE_ACKED:
+	case BENCH_TABLE_ONCE:
+		snprintf(a, sizeof(a), "%u:%u", r->bench->queue->producers, r->bench->queue->consumers);
+		printf("%5s %5u ", a, r->bench->queue->batch);
+		__attribute__((fallthrough));
 	case BENCH_TABLE_RATE:
 	case BENCH_TABLE_LOSSY:
 		printf("%22s %19s ", dist_text(&r->msgs_per_s, 1e6, a, sizeof(a)),
@@ -136,8 +146,7 @@ static void row_figures(const struct bench_report *r)
 		break;
 	case BENCH_TABLE_RTT:
 	case BENCH_TABLE_CALL:
-	case BENCH_TABLE_PAIR:
-	case BENCH_TABLE_HAND:
+	case BENCH_TABLE_TIME:
 		printf("%22s %22s %8.0f ", dist_text(&r->p50_ns, 1, a, sizeof(a)),
 		       dist_text(&r->p99_ns, 1, b, sizeof(b)), r->min_ns.median);
 		break;
@@ -226,6 +235,15 @@ static json_t *topic_setting(const struct bench_topic *t, const struct bench_opt
 			 "headers", w->headers, "cold", w->cold);
 }
 
+static json_t *queue_setting(const struct bench_queue *q)
+{
+	if (!q)
+		return json_null();
+	return json_pack("{s:i,s:i,s:i,s:s}", "producers", (int)q->producers,
+			 "consumers", (int)q->consumers, "batch", (int)q->batch,
+			 "delivery", q->delivery);
+}
+
 static void set_setting(json_t *j, const struct bench_report *r, const struct bench_opts *o)
 {
 	const struct bench_case *c = r->bench;
@@ -243,6 +261,7 @@ static void set_setting(json_t *j, const struct bench_report *r, const struct be
 	json_object_set_new(j, "cpus", json_pack("[i,i]", o->cpu[0], o->cpu[1]));
 	json_object_set_new(j, "seconds", json_real(o->seconds));
 	json_object_set_new(j, "topic", topic_setting(c->topic, o));
+	json_object_set_new(j, "queue", queue_setting(c->queue));
 }
 
 /* Return: 0, or -1 if there is no memory. */

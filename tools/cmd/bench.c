@@ -25,6 +25,8 @@
 #define WHAT_TOPIC_RTT	0x200u
 #define WHAT_LATENCY	0x400u
 #define WHAT_LOCK	0x800u
+#define WHAT_EVENT	0x1000u
+#define WHAT_QUEUE	0x2000u
 #define WHAT_TOPICS	(WHAT_TOPIC | WHAT_PUBLISH | WHAT_LOAN | WHAT_TOPIC_RTT | WHAT_LATENCY)
 
 static const struct {
@@ -43,6 +45,8 @@ static const struct {
 	{ "topic-rtt", WHAT_TOPIC_RTT },
 	{ "topic-latency", WHAT_LATENCY },
 	{ "lock", WHAT_LOCK },
+	{ "event", WHAT_EVENT },
+	{ "queue", WHAT_QUEUE },
 	{ "all", WHAT_LIMITS | WHAT_SPSC | WHAT_BCAST | WHAT_RTT },
 };
 
@@ -54,7 +58,8 @@ static const size_t size_copier[] = {
 
 static const char *const names[] = {
 	"limits", "spsc", "bcast", "rtt", "peers", "copier", "topic", "topic-publish", "topic-loan",
-	"topic-rtt", "topic-latency", "lock", "all", NULL
+	"topic-rtt", "topic-latency", "lock", "event", "queue",
+	"all", NULL
 };
 
 static void take_sizes(const struct opt *opt, const char *text, void *to)
@@ -150,7 +155,8 @@ static const char *const waits[] = { "spin", "block", NULL };
 
 static const struct opt options[] = {
 	{ .name = "size", .arg = "BYTES[,BYTES]...", .take = take_sizes,
-	  .help = "sizes of messages; without this 64,256,1264,4096; for rtt 64; for copier 64 to 64M" },
+	  .help = "sizes of messages; without this 64,256,1264,4096; for rtt 64; "
+		  "for queue 64,1024; for copier 64 to 64M" },
 	{ .name = "seconds", .arg = "SECONDS", .preset = "0.3", .take = take_duration,
 	  .at = offsetof(struct bench_opts, seconds), .help = "length of one measurement" },
 	{ .name = "runs", .arg = "N", .min = 1, .max = BENCH_RUNS_MAX, .preset = "9",
@@ -185,8 +191,10 @@ static const struct opt_group groups[] = {
 	{ .opts = options },
 	{ .title = "Topics:", .opts = bench_topic_options,
 	  .at = offsetof(struct bench_opts, topic) },
-	{ .title = "Locks:", .opts = bench_work_options,
-	  .at = offsetof(struct bench_opts, work) },
+	{ .title = "Locks:", .opts = bench_lock_options,
+	  .at = offsetof(struct bench_opts, lock) },
+	{ .title = "Queues:", .opts = bench_queue_options,
+	  .at = offsetof(struct bench_opts, queue) },
 	{ .opts = NULL },
 };
 
@@ -269,7 +277,7 @@ static int check_sizes(const struct bench_opts *o, unsigned int what)
 	unsigned int i;
 
 	/* Only the throughput of topics is compared with a ring. */
-	for (i = 0; i < o->sizes && what & ~(WHAT_COPIER | WHAT_LOCK | (WHAT_TOPICS & ~WHAT_TOPIC)); i++) {
+	for (i = 0; i < o->sizes && what & ~(WHAT_COPIER | WHAT_LOCK | WHAT_EVENT | WHAT_QUEUE | (WHAT_TOPICS & ~WHAT_TOPIC)); i++) {
 		if (o->size[i] > max && what != WHAT_LIMITS) {
 			fprintf(stderr, "shmipc: bench: you asked for --size %zu, the largest message "
 				"of a --ring of %llu bytes has %llu (EMSGSIZE); use a larger --ring\n",
@@ -396,6 +404,10 @@ static int run_all(struct bench_opts *o, unsigned int what)
 		return -1;
 	if (what & WHAT_LOCK && bench_locks(o, one))
 		return -1;
+	if (what & WHAT_EVENT && bench_events(o, one))
+		return -1;
+	if (what & WHAT_QUEUE && bench_queues(o, one))
+		return -1;
 	return 0;
 }
 
@@ -456,6 +468,8 @@ const struct command cmd_bench = {
 	"  topic-rtt      a message there on one topic and back on another\n"
 	"  topic-latency  from publication to receipt, of messages at a fixed rate\n"
 	"  lock           locks that are free, that two want, and that many want\n"
+	"  event          notifications, and round trips of them\n"
+	"  queue          items of many producers, for competing consumers\n"
 	"  copier         copies into shared memory and out of it, by each copier\n"
 	"  all            limits, spsc, bcast, rtt\n",
 	.notes =
