@@ -31,8 +31,8 @@ static int opts_read(struct shmipc_lock_opts *o, struct shmipc_segment_opts *so,
 		return err;
 	if (o->peers == 1 || o->peers > PEERS_MOST)
 		return bad("peers", o->peers, "expected 2 to 4096, or 0 for 64");
-	if (o->type > SHMIPC_LOCK_TYPE_MUTEX)
-		return bad("type", o->type, "expected SHMIPC_LOCK_TYPE_MUTEX, or 0 for that");
+	if (o->type && o->type != SHMIPC_LOCK_TYPE_RWLOCK)
+		return bad("type", o->type, "expected SHMIPC_LOCK_TYPE_RWLOCK, or 0 for that");
 	a = SHMIPC_ACCESS_OF(o, "lock options", SHMIPC_KIND_LOCK);
 	return shmipc_access_read(so, &a, (const uint64_t[]){ o->reserved0, o->reserved1[0],
 				  o->reserved1[1], o->reserved1[2] }, 4);
@@ -48,7 +48,7 @@ int shmipc_lock_check_hdr(const struct shmipc_segment *seg, const char *name)
 	if (seg->hdr.kind != SHMIPC_KIND_LOCK)
 		return shmipc_differs_kind(&seg->hdr, name, SHMIPC_KIND_LOCK);
 	if (s->version != SHMIPC_LOCK_VERSION || s->incompat & ~SHMIPC_LOCK_INCOMPAT_KNOWN ||
-	    shmipc_load_relaxed(&h->type) != SHMIPC_LOCK_TYPE_MUTEX)
+	    shmipc_load_relaxed(&h->type) != SHMIPC_LOCK_TYPE_RWLOCK)
 		err = -EPROTONOSUPPORT;
 	/* All slots are of those that may write. */
 	if (s->magic != SHMIPC_LOCK_MAGIC || s->readers || s->producers < 2 ||
@@ -70,7 +70,7 @@ static int open_segment(struct shmipc_segment **ret, const char *name,
 	h->sides = (struct shmipc_sides_hdr){
 		.magic = SHMIPC_LOCK_MAGIC, .version = SHMIPC_LOCK_VERSION, .kind = SHMIPC_KIND_LOCK,
 		.producers = o->peers ? o->peers : PEERS_DEFAULT, .prod_bytes = SHMIPC_CTL_PAGE };
-	h->type = SHMIPC_LOCK_TYPE_MUTEX;
+	h->type = SHMIPC_LOCK_TYPE_RWLOCK;
 	err = shmipc_segment_open_sides(ret, name, so, &sides);
 	if (err)
 		return err;
@@ -106,6 +106,7 @@ static int open_lock(struct shmipc_lock **ret, const char *name,
 	err = shmipc_peer_begin(&l->p, l->seg, SHMIPC_ROLE_PRODUCER, o.spin_ns);
 	if (err)
 		goto close_segment;
+	l->p->ends_by_signals = true;
 	l->page = (struct shmipc_lock_page *)(void *)(l->seg->base + l->seg->hdr.data_off);
 	*ret = l;
 	return 0;
@@ -127,12 +128,13 @@ SHMIPC_EXPORT void shmipc_lock_close(struct shmipc_lock *l)
 {
 	SHMIPC_NO_CANCEL;
 	uint64_t until_ns = shmipc_later(shmipc_now_ns(), DYING_PATIENCE_NS);
-	uint32_t slot;
+	uint32_t slot, times = SHMIPC_SHARE_AGAIN / SHMIPC_SHARE_AGAIN_ONE + 1;
 
 	if (!l)
 		return;
 	if (shmipc_load_relaxed(&l->p->live)) {
-		(void)shmipc_lock_give(l);
+		while (times-- && !shmipc_lock_give(l))
+			continue;
 		/* Those that are dying would keep the name. */
 		for (slot = 0; slot < l->seg->hdr.peers; slot++)
 			if (slot != l->p->end.slot)
@@ -152,11 +154,11 @@ static uint64_t coarse_ns(void)
 	return (uint64_t)ts.tv_sec * UINT64_C(1000000000) + (uint64_t)ts.tv_nsec;
 }
 
-/* Does the calling thread own it? */
-static bool has_it(const struct shmipc_lock *l)
+/* Does the calling thread have it alone? */
+static bool has_it_alone(const struct shmipc_lock *l)
 {
 	return shmipc_load_relaxed(&l->p->live) &&
-	       shmipc_lock_owner_of(shmipc_load_relaxed(&l->page->mutex.word)) == shmipc_lock_self(l->p);
+	       shmipc_lock_owner_of(shmipc_load_relaxed(&l->page->rwlock.writer.word)) == shmipc_lock_self(l->p);
 }
 
 SHMIPC_EXPORT int shmipc_lock_take(struct shmipc_lock *l, uint64_t deadline_ns)
@@ -165,8 +167,20 @@ SHMIPC_EXPORT int shmipc_lock_take(struct shmipc_lock *l, uint64_t deadline_ns)
 
 	if (!l)
 		return shmipc_null(__func__, "l");
-	ret = shmipc_mutex_lock(l->p, &l->page->mutex, deadline_ns);
+	ret = shmipc_rwlock_write_lock(l->p, &l->page->rwlock, deadline_ns);
 	if (!ret || ret == -EOWNERDEAD)
+		shmipc_store_relaxed(&l->page->since_ns, coarse_ns());
+	return ret;
+}
+
+SHMIPC_EXPORT int shmipc_lock_take_shared(struct shmipc_lock *l, uint64_t deadline_ns)
+{
+	int ret;
+
+	if (!l)
+		return shmipc_null(__func__, "l");
+	ret = shmipc_rwlock_read_lock(l->p, &l->page->rwlock, deadline_ns);
+	if (ret == -EOWNERDEAD)
 		shmipc_store_relaxed(&l->page->since_ns, coarse_ns());
 	return ret;
 }
@@ -176,9 +190,9 @@ SHMIPC_EXPORT int shmipc_lock_give(struct shmipc_lock *l)
 	if (!l)
 		return shmipc_null(__func__, "l");
 	/* Before it is given back: the next owner writes its own time there. */
-	if (has_it(l))
+	if (has_it_alone(l))
 		shmipc_store_relaxed(&l->page->since_ns, (uint64_t)0);
-	return shmipc_mutex_unlock(l->p, &l->page->mutex);
+	return shmipc_rwlock_unlock(l->p, &l->page->rwlock);
 }
 
 SHMIPC_EXPORT int shmipc_lock_consistent(struct shmipc_lock *l)
@@ -187,7 +201,7 @@ SHMIPC_EXPORT int shmipc_lock_consistent(struct shmipc_lock *l)
 
 	if (!l)
 		return shmipc_null(__func__, "l");
-	ret = shmipc_mutex_consistent(l->p, &l->page->mutex);
+	ret = shmipc_rwlock_consistent(l->p, &l->page->rwlock);
 	if (ret != -EINVAL || !shmipc_load_relaxed(&l->p->live))
 		return ret;
 	return shmipc_fail(-EINVAL, "shmipc: %s(): no owner of \"%s\" has died, or it was declared consistent (EINVAL)",

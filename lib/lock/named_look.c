@@ -14,42 +14,71 @@ static uint32_t attached(struct shmipc_segment *seg)
 	return n;
 }
 
-static uint32_t state_of(const struct shmipc_peer *p, const struct shmipc_mutex_info *m)
+static bool is_gone(const struct shmipc_peer *p, const struct shmipc_lock_owner *owner)
 {
-	const struct shmipc_peer_name owner = { .slot = m->owner.slot, .generation = m->owner.generation,
-						.mask = SHMIPC_LOCK_GENERATION_MASK };
+	const struct shmipc_peer_name name = { .slot = owner->slot, .generation = owner->generation,
+					       .mask = SHMIPC_LOCK_GENERATION_MASK };
 
-	if (m->flags & SHMIPC_MUTEX_LOST)
+	return shmipc_peer_gone(p, name, true);
+}
+
+/* One that waits for readers does not have it yet, and leaves nothing to repair. */
+static uint32_t state_of(const struct shmipc_peer *p, const struct shmipc_rwlock_info *w)
+{
+	if (w->flags & SHMIPC_RWLOCK_LOST)
 		return SHMIPC_LOCK_GIVEN_UP;
-	if (!m->owner.thread)
+	if (w->readers && (!w->writer.thread || w->flags & SHMIPC_RWLOCK_DRAINS))
+		return SHMIPC_LOCK_SHARED;
+	if (!w->writer.thread)
 		return SHMIPC_LOCK_FREE;
-	return shmipc_peer_gone(p, owner, true) ? SHMIPC_LOCK_LEFT : SHMIPC_LOCK_HELD;
+	if (!is_gone(p, &w->writer))
+		return SHMIPC_LOCK_HELD;
+	return w->flags & SHMIPC_RWLOCK_DRAINS ? SHMIPC_LOCK_FREE : SHMIPC_LOCK_LEFT;
+}
+
+/* The flags of a lock with a name. A writer that waits for readers is a waiter. */
+static uint32_t flags_of(const struct shmipc_rwlock_info *w, uint32_t state)
+{
+	uint32_t flags = w->flags & (SHMIPC_MUTEX_WAITERS | SHMIPC_MUTEX_ORPHAN);
+
+	return state == SHMIPC_LOCK_SHARED && w->writer.thread ? flags | SHMIPC_MUTEX_WAITERS : flags;
 }
 
 static int describe(struct shmipc_peer *p, const struct shmipc_lock_page *page,
 		    struct shmipc_lock_info *ret)
 {
-	struct shmipc_mutex_info m = SHMIPC_MUTEX_INFO();
-	int err = shmipc_mutex_get_info(p, &page->mutex, &m);
+	struct shmipc_rwlock_info w = SHMIPC_RWLOCK_INFO();
+	int err = shmipc_rwlock_get_info(p, &page->rwlock, &w);
 	struct shmipc_peer_info peer;
+	uint32_t state, flags;
 
 	if (err)
 		return err;
+	state = state_of(p, &w);
+	flags = flags_of(&w, state);
+	if (state == SHMIPC_LOCK_SHARED)
+		w.writer = w.reader;
+	else if (state == SHMIPC_LOCK_FREE)
+		w.writer.thread = 0;
 	*ret = (struct shmipc_lock_info){
 		.struct_bytes = sizeof(*ret),
-		.state = state_of(p, &m),
-		.flags = m.flags & ~SHMIPC_MUTEX_LOST,
-		.deaths = m.deaths,
+		.state = state,
+		.flags = flags,
+		.deaths = w.deaths,
 		.peers = attached(p->seg),
-		.owner = m.owner,
-		.died = m.died,
+		.died = w.died,
+		.readers = state == SHMIPC_LOCK_SHARED ? w.readers : 0,
 	};
-	if (!m.owner.thread || m.owner.slot >= p->seg->hdr.peers)
+	if (!w.writer.thread)
 		return 0;
-	shmipc_slot_info(p->seg, m.owner.slot, &peer);
-	if ((peer.generation & SHMIPC_LOCK_GENERATION_MASK) != m.owner.generation)
+	ret->owner = w.writer;
+	if (w.writer.slot >= p->seg->hdr.peers)
+		return 0;
+	shmipc_slot_info(p->seg, w.writer.slot, &peer);
+	if ((peer.generation & SHMIPC_LOCK_GENERATION_MASK) != w.writer.generation)
 		return 0;	/* the slot is another one's by now */
-	ret->since_ns = shmipc_load_relaxed(&page->since_ns);
+	if (state != SHMIPC_LOCK_SHARED)
+		ret->since_ns = shmipc_load_relaxed(&page->since_ns);
 	memcpy(ret->comm, peer.comm, sizeof(ret->comm));
 	return 0;
 }

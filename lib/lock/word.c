@@ -141,7 +141,7 @@ int shmipc_lock_wait(struct shmipc_lock_wait *w, int (*take)(struct shmipc_lock_
 		ret = shmipc_wait_one(&waiter, &word_ops, w, deadline_ns);
 		if (ret == -ECONNRESET)
 			return ret;
-		if (ret == -EINTR)
+		if (ret == -EINTR && !w->p->ends_by_signals)
 			ret = 0;
 		if (!ret && rounds++ >= ROUNDS && shmipc_now_ns() >= deadline_ns)
 			ret = deadline_ns ? -ETIMEDOUT : -EAGAIN;

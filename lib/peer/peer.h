@@ -15,6 +15,7 @@ struct shmipc_peer {
 	uint32_t pid;			/* for people */
 	uint64_t generation;
 	uint64_t spin_ns;		/* 0: none */
+	bool ends_by_signals;		/* a handler ends a wait with -EINTR */
 	const unsigned char *data;	/* what all peers may write */
 	size_t data_bytes;
 };

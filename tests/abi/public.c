@@ -633,4 +633,6 @@ AT(shmipc_lock_info, owner, 24);
 AT(shmipc_lock_info, died, 56);
 AT(shmipc_lock_info, since_ns, 88);
 AT(shmipc_lock_info, comm, 96);
-AT(shmipc_lock_info, reserved0, 112);
+AT(shmipc_lock_info, readers, 112);
+AT(shmipc_lock_info, reserved0, 116);
+AT(shmipc_lock_info, reserved1, 120);

@@ -152,10 +152,68 @@ def lock_show_stat_and_watch():
 @case
 def lock_words_are_checked():
     for args in ([], ["door"], ["--show", "door", "x"], ["--json", "door", "--", "true"], ["..", "--", "true"],
-                 ["--timeout", "x", "door", "--", "true"]):
+                 ["--timeout", "x", "door", "--", "true"], ["--shared", "-x", "door", "--", "true"]):
         run("lock", *args, code=USAGE)
     run("event", "notify", "--persist", "door")
     check("EINVAL" in run("lock", "door", "--", "true", code=FAIL).err)
     check("EINVAL" in run("lock", "--show", "door", code=FAIL).err)
     run("rm", "door")
     equal(subprocess.run([SHMIPC, "lock", "door", "true"], check=False).returncode, OK, "without --")
+
+
+@case
+def lock_shared_goes_together_but_not_with_one_that_has_it_alone():
+    a = Holder("--shared")
+    equal([shown()[k] for k in ("lock", "held", "readers", "pid")], ["shared", False, 1, a.r.p.pid])
+    run("lock", "--shared", "--try", "door", "--", "true")
+    r = run("lock", "--try", "door", "--", "false", code=TIMEOUT)
+    check("shared by pid %d shmipc (ETIMEDOUT)" % a.r.p.pid in r.err, r.err)
+    text = run("lock", "--show", "door").out.decode()
+    check(text.startswith("door: shared by 1, of these pid %d shmipc" % a.r.p.pid), text)
+    alone = Run("lock", "--exclusive", "door", "--", "sh", "-c", "echo alone")
+    until(lambda: shown()["waiters"], "one that waits")
+    late = Run("lock", "--shared", "--timeout", "0.01", "door", "--", "false")
+    late.ends(TIMEOUT)
+    # One that stops waiting for those that share it is in nobody's way.
+    alone.kill(signal.SIGTERM).ends(128 + signal.SIGTERM)
+    equal(alone.out, b"")
+    run("lock", "--shared", "--try", "door", "--", "true")
+    alone = Run("lock", "door", "--", "sh", "-c", "echo alone")
+    until(lambda: shown()["waiters"], "one that waits")
+    # The death of one that shared it is told to nobody, and lets the other one in.
+    a.r.kill().wait()
+    equal((alone.ends(OK).out, alone.err), (b"alone\n", ""))
+    a.close()
+    nothing_left()
+
+
+@case
+def lock_shared_is_told_of_the_death_of_one_that_had_it_alone():
+    h = Holder("--persist")
+    h.r.kill().wait()
+    h.close()
+    r = run("lock", "--shared", "door", "--", "sh", "-c", "echo $SHMIPC_DIED; \"$0\" lock --shared --try door -- true; "
+            "echo $?", SHMIPC)
+    equal(r.out, b"%d\n%d\n" % (h.r.p.pid, TIMEOUT), "it has it alone, to repair what it protects")
+    check("pid %d died holding it (EOWNERDEAD)" % h.r.p.pid in r.err, r.err)
+    equal(run("lock", "--shared", "door", "--", "sh", "-c", "echo .$SHMIPC_DIED").out, b".\n")
+    run("rm", "door")
+
+
+@case
+def lock_waits_without_waking_up():
+    h = Holder()
+    waits = Run("lock", "door", "--", "echo", "x")
+    until(lambda: shown()["waiters"], "one that waits")
+    spent = [0, 0]
+    for i in range(2):
+        with open("/proc/%d/status" % waits.p.pid) as f:
+            spent[i] = int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", f.read(), re.M).group(1))
+        if not i:
+            select.select([h.said], [], [], 1)
+    check(spent[1] - spent[0] < 5, "a waiter slept %d times in a second" % (spent[1] - spent[0]))
+    os.write(h.end, b"\n")
+    h.r.ends(OK)
+    waits.ends(OK)
+    h.close()
+    nothing_left()

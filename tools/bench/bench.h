@@ -48,6 +48,7 @@ struct bench_topic_opts {
 
 struct bench_lock_opts {
 	uint32_t processes;
+	int only;			/* enum bench_lock_kind, from 1; 0: all */
 };
 
 /* 0: the bench's own choices. */

@@ -227,14 +227,7 @@ static const char *find_backend(void)
 	return NULL;
 }
 
-const struct opt bench_lock_options[] = {
-	{ .name = "processes", .arg = "N", .min = 2, .max = BENCH_CREW_MAX, .preset = "8",
-	  .take = take_size32, .at = offsetof(struct bench_lock_opts, processes),
-	  .help = "how many want the lock at the same time" },
-	{ .name = NULL },
-};
-
-static const char *const names[BENCH_LOCKS] = {
+static const char *const names[BENCH_LOCKS + 1] = {
 	[BENCH_LOCK_MUTEX] = "lock-mutex",
 	[BENCH_LOCK_READ] = "lock-read",
 	[BENCH_LOCK_WRITE] = "lock-write",
@@ -247,6 +240,20 @@ static const char *const names[BENCH_LOCKS] = {
 	[BENCH_LOCK_PTHREAD_WRITE] = "peer-wrlock",
 	[BENCH_LOCK_POSIX_SEM] = "peer-sem",
 	[BENCH_LOCK_FUTEX] = "peer-futex",
+};
+
+static void take_lock(const struct opt *opt, const char *text, void *to)
+{
+	*(int *)to = (int)opt_word(opt, text, NULL) + 1;	/* 0: all */
+}
+
+const struct opt bench_lock_options[] = {
+	{ .name = "processes", .arg = "N", .min = 2, .max = BENCH_CREW_MAX, .preset = "8",
+	  .take = take_size32, .at = offsetof(struct bench_lock_opts, processes),
+	  .help = "how many want the lock at the same time" },
+	{ .name = "lock", .words = names, .take = take_lock, .at = offsetof(struct bench_lock_opts, only),
+	  .help = "only this one; without this all" },
+	{ .name = NULL },
 };
 
 /* A lock that others want: those of one process only, or of many at once, are left out. */
@@ -270,7 +277,7 @@ static int each_kind(struct bench_case *c, const struct bench_opts *o, bench_one
 	c->limit[0].arg = BENCH_LOCK_PTHREAD | flags;
 	c->limit[0].seconds = o->seconds;
 	for (kind = 0; kind < BENCH_LOCKS; kind++) {
-		if (!all && !is_wanted_by_many(kind))
+		if ((!all && !is_wanted_by_many(kind)) || (o->lock.only && o->lock.only != kind + 1))
 			continue;
 		c->name = names[kind];
 		c->backend = is_ours((enum bench_lock_kind)kind) ? backend : NULL;

@@ -15,13 +15,13 @@
 #include "../view/lock.h"
 #include "../view/view.h"
 
-#define SLICE_NS	(100 * NS_PER_MS)	/* signals are looked for in between */
-
 struct lock_opts {
 	struct access_opts access;
 	uint64_t timeout_ns;
 	uint32_t code;		/* if another process holds it */
 	int try;
+	int shared;
+	int exclusive;
 	int strict;
 	int survive;
 	int show;
@@ -29,6 +29,10 @@ struct lock_opts {
 };
 
 static const struct opt options[] = {
+	{ .name = "shared", .take = take_flag, .at = offsetof(struct lock_opts, shared),
+	  .help = "have it together with others that share it, as readers; up to 64" },
+	{ .name = "exclusive", .letter = 'x', .take = take_flag,
+	  .at = offsetof(struct lock_opts, exclusive), .help = "have it alone; the default" },
 	{ .name = "timeout", .letter = 't', .arg = "SECONDS", .preset = "never", .take = take_timeout,
 	  .at = offsetof(struct lock_opts, timeout_ns),
 	  .help = "give up if it is held by others for this time" },
@@ -79,9 +83,12 @@ static int conflict(const struct lock_opts *o, struct shmipc_lock *l, const char
 	struct shmipc_lock_info info = SHMIPC_LOCK_INFO();
 	char comm[sizeof(info.comm) + 1];
 
-	if (!shmipc_lock_get_info(l, &info) && info.state == SHMIPC_LOCK_HELD)
-		tool_error("\"%s\" is held by pid %" PRIu32 " %s (ETIMEDOUT)", name, info.owner.pid,
-			   clean_text(info.comm, sizeof(info.comm), comm, sizeof(comm)));
+	if (!shmipc_lock_get_info(l, &info) &&
+	    (info.state == SHMIPC_LOCK_HELD || info.state == SHMIPC_LOCK_SHARED))
+		tool_error("\"%s\" is %s by pid %" PRIu32 " %s%s (ETIMEDOUT)", name,
+			   info.state == SHMIPC_LOCK_SHARED ? "shared" : "held", info.owner.pid,
+			   clean_text(info.comm, sizeof(info.comm), comm, sizeof(comm)),
+			   info.readers > 1 ? " and others" : "");
 	else
 		tool_error("\"%s\": waited %g s (ETIMEDOUT)", name, (double)o->timeout_ns / 1e9);
 	return (int)o->code;
@@ -103,21 +110,15 @@ static int fails(const struct lock_opts *o, struct shmipc_lock *l, const char *n
 /* 0; -errno, as shmipc_lock_take(); or > 0: a signal. */
 static int take(const struct lock_opts *o, struct shmipc_lock *l)
 {
-	uint64_t until_ns = shmipc_deadline_in(o->timeout_ns), slice_ns;
+	uint64_t until_ns = shmipc_deadline_in(o->timeout_ns);
 	int err, sig;
 
-	do {
-		slice_ns = shmipc_deadline_in(SLICE_NS);
-		if (o->try || !o->timeout_ns)
-			slice_ns = 0;
-		else if (slice_ns > until_ns)
-			slice_ns = until_ns;
-		err = shmipc_lock_take(l, slice_ns);
-		sig = child_signal();
-		if (sig)
-			return sig;
-	} while (err == -ETIMEDOUT && tool_now_ns() < until_ns);
-	return err;
+	if (o->try || !o->timeout_ns)
+		until_ns = 0;
+	child_wait_begin();
+	err = o->shared ? shmipc_lock_take_shared(l, until_ns) : shmipc_lock_take(l, until_ns);
+	sig = child_wait_end();
+	return sig ? sig : err;
 }
 
 /* It is ours, from one that died. RC_OK: go on. */
@@ -181,6 +182,8 @@ static int run_lock(int argc, char **argv)
 	name = opts_name(&args, 0);
 	if (o.show && args.n > 1)
 		opts_refuse("\"%s\" is one argument too many", args.text[1]);
+	if (o.shared && o.exclusive)
+		opts_refuse("--shared and --exclusive contradict each other");
 	if (o.json && !o.show)
 		opts_refuse("--json needs --show");
 	if (o.show)
@@ -203,7 +206,8 @@ const struct command cmd_lock = {
 	.name = "lock", .brief = "run a command while holding a lock, as flock(1)",
 	.args = "NAME [-- COMMAND...]", .args_of = ARGS_LOCK, .min_args = 1, .max_args = INT_MAX,
 	.about =
-	"Takes the lock NAME, waiting until it is free, runs COMMAND, and gives the lock back. The "
+	"Takes the lock NAME, waiting until it is free, runs COMMAND, and gives the lock back. With "
+	"--shared, it is had together with others that share it, but not while one has it alone. The "
 	"exit code is that of COMMAND; 4, or N, if others held it all the time.\n\n"
 	"If shmipc is killed, the lock is free, and COMMAND is killed, too. The next one to get the "
 	"lock says which process died holding it; SHMIPC_DIED in the environment of its COMMAND is the "

@@ -53,6 +53,56 @@ int child_signal(void)
 	return sig > 0 ? sig : 0;
 }
 
+static volatile sig_atomic_t came;
+
+static void on_stop(int sig)
+{
+	came = sig;
+	tool_nag();
+}
+
+static void on_alarm(int sig)
+{
+	(void)sig;
+}
+
+/* @handler: of those that end this process. */
+static void handle(void (*handler)(int), void (*alarm)(int))
+{
+	struct sigaction sa = { .sa_handler = alarm };
+	sigset_t set;
+	int sig;
+
+	sigemptyset(&sa.sa_mask);
+	(void)sigaction(SIGALRM, &sa, NULL);
+	sa.sa_handler = handler;
+	stops(&set);
+	for (sig = 1; sig < NSIG; sig++)
+		if (sigismember(&set, sig) == 1)
+			(void)sigaction(sig, &sa, NULL);
+}
+
+void child_wait_begin(void)
+{
+	sigset_t set;
+
+	stops(&set);
+	sigaddset(&set, SIGALRM);
+	handle(on_stop, on_alarm);
+	(void)sigprocmask(SIG_UNBLOCK, &set, NULL);
+}
+
+int child_wait_end(void)
+{
+	sigset_t set;
+
+	stops(&set);
+	(void)sigprocmask(SIG_BLOCK, &set, NULL);
+	tool_nag_end();
+	handle(SIG_DFL, SIG_DFL);
+	return came ? came : child_signal();
+}
+
 /* In the child. @parent: if that is killed, the command is, too; 0: it is not. */
 static void execute(const struct child *c, pid_t parent)
 {

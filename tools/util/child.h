@@ -20,6 +20,16 @@ void child_begin(void);
  */
 int child_signal(void);
 
+/**
+ * child_wait_begin - from now on, those signals interrupt the sleeps of calls
+ *
+ * Again and again, as one may come just before a call sleeps, until child_wait_end().
+ */
+void child_wait_begin(void);
+
+/* Signals wait again. Return: the signal that has come since child_begin(), or 0. */
+int child_wait_end(void);
+
 /* What is run while it is held. */
 struct child {
 	char **argv;			/* NULL at the end; NULL: nothing, it is held until a signal */

@@ -9,7 +9,7 @@
 
 const char *lock_state_word(uint32_t state)
 {
-	static const char *const words[] = { "free", "held", "left", "given up" };
+	static const char *const words[] = { "free", "held", "left", "given up", "shared" };
 
 	return state < sizeof(words) / sizeof(words[0]) ? words[state] : "unknown";
 }
@@ -25,6 +25,9 @@ void lock_print(const struct shmipc_lock_info *info)
 
 	if (info->state == SHMIPC_LOCK_HELD)
 		printf("held by pid %" PRIu32 " %s", info->owner.pid, comm_of(info, comm));
+	else if (info->state == SHMIPC_LOCK_SHARED)
+		printf("shared by %" PRIu32 ", of these pid %" PRIu32 " %s", info->readers, info->owner.pid,
+		       comm_of(info, comm));
 	else if (info->state == SHMIPC_LOCK_LEFT)
 		printf("left by pid %" PRIu32 " %s, which died holding it", info->owner.pid,
 		       comm_of(info, comm));
@@ -46,13 +49,15 @@ void lock_print(const struct shmipc_lock_info *info)
 
 void lock_add(json_t *obj, const struct shmipc_lock_info *info)
 {
-	int owned = info->state == SHMIPC_LOCK_HELD || info->state == SHMIPC_LOCK_LEFT;
+	int owned = info->state == SHMIPC_LOCK_HELD || info->state == SHMIPC_LOCK_LEFT ||
+		    info->state == SHMIPC_LOCK_SHARED;
 	char comm[TEXT_BYTES];
 	json_t *more;
 
-	more = json_pack("{s:s, s:b, s:i, s:s, s:I, s:b, s:b, s:I, s:i}",
+	more = json_pack("{s:s, s:b, s:I, s:i, s:s, s:I, s:b, s:b, s:I, s:i}",
 			 "lock", lock_state_word(info->state),
 			 "held", info->state == SHMIPC_LOCK_HELD,
+			 "readers", (json_int_t)info->readers,
 			 "pid", owned ? (int)info->owner.pid : 0,
 			 "comm", owned ? comm_of(info, comm) : "",
 			 "since_ns", owned ? json_u64(info->since_ns) : (json_int_t)0,

@@ -27,7 +27,7 @@
 #define SHMIPC_LOCK_INCOMPAT_KNOWN	0ULL
 
 /* lock_hdr.type */
-#define SHMIPC_LOCK_TYPE_MUTEX	1u
+#define SHMIPC_LOCK_TYPE_RWLOCK	2u
 
 /**
  * struct shmipc_lock_hdr - describes a lock; constant after creation
@@ -45,12 +45,12 @@ struct shmipc_lock_hdr {
 
 /**
  * struct shmipc_lock_page - what its peers write; zeroes: free
- * @mutex:    the lock
- * @since_ns: for people: CLOCK_REALTIME when its owner took it; 0: not known
+ * @rwlock:   the lock; its writer has it alone
+ * @since_ns: for people: CLOCK_REALTIME when the one that has it alone took it; 0: not known
  * @reserved: 0
  */
 struct shmipc_lock_page {
-	struct shmipc_mutex mutex;
+	struct shmipc_rwlock rwlock;
 	__u64	since_ns;
 	__u64	reserved[7];
 };

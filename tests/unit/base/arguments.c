@@ -366,6 +366,7 @@ TEST_F(arguments, of_a_named_lock_are_checked)
 	REFUSED(shmipc_lock_open, &l, NULL, NULL);
 	ASSERT_EQ(0, CALL(shmipc_lock_open, &l, "lock", NULL));
 	REFUSES(shmipc_lock_take, NULL, 0);
+	REFUSES(shmipc_lock_take_shared, NULL, 0);
 	GIVES(0, shmipc_lock_take, l, 0);
 	REFUSES(shmipc_lock_consistent, NULL);
 	REFUSES(shmipc_lock_give, NULL);

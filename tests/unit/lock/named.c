@@ -2,6 +2,7 @@
 /* named: locks by name: opening, taking, deaths, fork, hostile bytes; on each backend */
 #include <pthread.h>
 #include <sys/mman.h>
+#include <sys/time.h>
 
 #include "env.h"
 
@@ -112,6 +113,143 @@ TEST_F(named, a_death_is_told_to_the_next_owner)
 	EXPECT_EQ(0, shmipc_lock_give(self->l));
 }
 
+/* The same, but it shares it. */
+static int sharer(struct other *me, void *arg)
+{
+	struct shmipc_lock *l;
+
+	(void)arg;
+	CHECK(!shmipc_lock_open(&l, NAME, NULL));
+	CHECK(!shmipc_lock_take_shared(l, SOON));
+	tell(me, 2);
+	(void)hear(me);
+	CHECK(!shmipc_lock_give(l));
+	shmipc_lock_close(l);
+	return 0;
+}
+
+TEST_F(named, some_share_it_and_one_that_wants_it_alone_waits)
+{
+	struct shmipc_lock_info i;
+	struct other o, alone;
+
+	ASSERT_EQ(0, other_start(&o, 0, sharer, NULL));
+	ASSERT_EQ(2u, hear(&o));
+	EXPECT_EQ(-EAGAIN, shmipc_lock_take(self->l, 0));
+	ASSERT_EQ(0, shmipc_lock_take_shared(self->l, 0));
+	EXPECT_EQ(-EDEADLK, shmipc_lock_take(self->l, 0));
+	i = info_of(self->l);
+	EXPECT_EQ(SHMIPC_LOCK_SHARED, (int)i.state);
+	EXPECT_EQ(2u, i.readers);
+	EXPECT_EQ(0u, i.flags);
+	EXPECT_TRUE(i.owner.pid == (uint32_t)o.pid || i.owner.pid == (uint32_t)getpid());
+	EXPECT_EQ(0u, i.since_ns);
+	ASSERT_EQ(0, other_start(&alone, 0, holder, NULL));
+	ASSERT_EQ(1u, hear(&alone));
+	ASSERT_EQ(0, until_asleep(alone.tid));
+	i = info_of(self->l);
+	EXPECT_EQ(SHMIPC_LOCK_SHARED, (int)i.state);
+	EXPECT_EQ((uint32_t)SHMIPC_MUTEX_WAITERS, i.flags);
+	ASSERT_EQ(0, shmipc_lock_take_shared(self->l, 0)) TH_LOG("once more, and does not wait");
+	tell(&o, 1);
+	EXPECT_EQ(0, other_end(&o));
+	EXPECT_EQ(0, shmipc_lock_give(self->l));
+	EXPECT_EQ(SHMIPC_LOCK_SHARED, (int)info_of(self->l).state);
+	EXPECT_EQ(0, shmipc_lock_give(self->l));
+	ASSERT_EQ(2u, hear(&alone));
+	i = info_of(self->l);
+	EXPECT_EQ(SHMIPC_LOCK_HELD, (int)i.state);
+	EXPECT_EQ((uint32_t)alone.pid, i.owner.pid);
+	EXPECT_EQ(0u, i.readers);
+	EXPECT_EQ(-EAGAIN, shmipc_lock_take_shared(self->l, 0));
+	tell(&alone, 1);
+	EXPECT_EQ(0, other_end(&alone));
+	EXPECT_EQ(SHMIPC_LOCK_FREE, (int)info_of(self->l).state);
+}
+
+TEST_F(named, the_death_of_one_that_shared_it_is_told_to_nobody)
+{
+	struct other o;
+
+	ASSERT_EQ(0, other_start(&o, 0, sharer, NULL));
+	ASSERT_EQ(2u, hear(&o));
+	(void)kill(o.pid, SIGKILL);
+	(void)other_end(&o);
+	EXPECT_EQ(0, shmipc_lock_take(self->l, SOON));
+	EXPECT_EQ(0u, info_of(self->l).deaths);
+	EXPECT_EQ(0, shmipc_lock_give(self->l));
+}
+
+TEST_F(named, one_that_comes_to_share_is_told_of_a_death_and_has_it_alone)
+{
+	struct shmipc_lock_info i;
+	struct shmipc_lock *l;
+	struct other o;
+
+	ASSERT_EQ(0, shmipc_lock_open(&l, NAME, NULL));
+	ASSERT_EQ(0, other_start(&o, 0, holder, NULL));
+	ASSERT_EQ(1u, hear(&o));
+	ASSERT_EQ(2u, hear(&o));
+	(void)kill(o.pid, SIGKILL);
+	(void)other_end(&o);
+	ASSERT_EQ(-EOWNERDEAD, shmipc_lock_take_shared(self->l, SOON));
+	i = info_of(self->l);
+	EXPECT_EQ(SHMIPC_LOCK_HELD, (int)i.state);
+	EXPECT_EQ((uint32_t)getpid(), i.owner.pid);
+	EXPECT_NE(0u, i.since_ns);
+	EXPECT_EQ((uint32_t)o.pid, i.died.pid);
+	EXPECT_EQ(-EAGAIN, shmipc_lock_take_shared(l, 0));
+	EXPECT_EQ(0, shmipc_lock_consistent(self->l));
+	EXPECT_EQ(0, shmipc_lock_give(self->l));
+	EXPECT_EQ(0, shmipc_lock_take_shared(l, 0));
+	EXPECT_EQ(0, shmipc_lock_take_shared(self->l, 0));
+	shmipc_lock_close(l);
+	EXPECT_EQ(1u, info_of(self->l).readers);
+	EXPECT_EQ(0, shmipc_lock_give(self->l));
+}
+
+static void on_alarm(int sig)
+{
+	(void)sig;
+}
+
+/* Again and again: one may come just before the call sleeps. */
+static void alarms(long us)
+{
+	const struct itimerval t = { { 0, us }, { 0, us } };
+	struct sigaction sa = { .sa_handler = on_alarm };
+
+	(void)sigaction(SIGALRM, &sa, NULL);
+	(void)setitimer(ITIMER_REAL, &t, NULL);
+}
+
+TEST_F(named, a_signal_ends_the_wait_and_leaves_nothing_behind)
+{
+	struct other o;
+
+	ASSERT_EQ(0, other_start(&o, 0, holder, NULL));
+	ASSERT_EQ(1u, hear(&o));
+	ASSERT_EQ(2u, hear(&o));
+	alarms(5000);
+	EXPECT_EQ(-EINTR, shmipc_lock_take(self->l, SOON));
+	EXPECT_EQ(-EINTR, shmipc_lock_take_shared(self->l, SOON));
+	alarms(0);
+	tell(&o, 1);
+	EXPECT_EQ(0, other_end(&o));
+	ASSERT_EQ(0, other_start(&o, 0, sharer, NULL));
+	ASSERT_EQ(2u, hear(&o));
+	alarms(5000);
+	EXPECT_EQ(-EINTR, shmipc_lock_take(self->l, SOON)) TH_LOG("it waits for a reader");
+	alarms(0);
+	EXPECT_EQ(SHMIPC_LOCK_SHARED, (int)info_of(self->l).state);
+	EXPECT_EQ(0, shmipc_lock_take_shared(self->l, 0)) TH_LOG("no writer waits any more");
+	EXPECT_EQ(0, shmipc_lock_give(self->l));
+	tell(&o, 1);
+	EXPECT_EQ(0, other_end(&o));
+	EXPECT_EQ(0, shmipc_lock_take(self->l, SOON));
+	EXPECT_EQ(0, shmipc_lock_give(self->l));
+}
+
 /* One that is not repaired is lost to all, until the name is removed. */
 TEST_F(named, it_can_be_given_up)
 {
@@ -194,6 +332,7 @@ TEST_F(named, a_child_inherits_nothing)
 		struct shmipc_lock *l;
 		int bad = shmipc_lock_take(self->l, 0) != -EINVAL;
 
+		bad += shmipc_lock_take_shared(self->l, 0) != -EINVAL;
 		bad += shmipc_lock_give(self->l) != -EINVAL;
 		bad += shmipc_lock_consistent(self->l) != -EINVAL;
 		bad += shmipc_lock_get_info(self->l, &i) != -EINVAL;
@@ -212,11 +351,11 @@ TEST_F(named, a_child_inherits_nothing)
 TEST_F(named, options_are_compared_with_what_is_there)
 {
 	static const struct shmipc_lock_opts bad[] = {
-		{ .peers = 63 }, { .peers = 1 }, { .peers = 4097 }, { .type = 2 }, { .mode = 0666 },
+		{ .peers = 63 }, { .peers = 1 }, { .peers = 4097 }, { .type = 1 }, { .mode = 0666 },
 		{ .flags = 0x80000000u }, { .flags = SHMIPC_NO_CREATE | SHMIPC_EXCL },
 		{ .flags = SHMIPC_PERSIST }, { .reserved0 = 1 }, { .reserved1 = { 0, 0, 1 } },
 	};
-	struct shmipc_lock_opts o = SHMIPC_LOCK_OPTS(.peers = 64, .type = SHMIPC_LOCK_TYPE_MUTEX,
+	struct shmipc_lock_opts o = SHMIPC_LOCK_OPTS(.peers = 64, .type = SHMIPC_LOCK_TYPE_RWLOCK,
 						     .mode = 0600, .spin_ns = 1);
 	struct shmipc_lock *l = NULL;
 	size_t i;
@@ -273,7 +412,7 @@ TEST_F(named, a_header_that_is_nonsense_is_refused)
 {
 	static const struct { size_t at; uint32_t word; int err; } bad[] = {
 		{ offsetof(struct shmipc_lock_hdr, type), 0, -EPROTONOSUPPORT },
-		{ offsetof(struct shmipc_lock_hdr, type), 2, -EPROTONOSUPPORT },
+		{ offsetof(struct shmipc_lock_hdr, type), 1, -EPROTONOSUPPORT },
 		{ offsetof(struct shmipc_lock_hdr, sides.version), 2, -EPROTONOSUPPORT },
 		{ offsetof(struct shmipc_lock_hdr, sides.incompat), 1, -EPROTONOSUPPORT },
 		{ offsetof(struct shmipc_lock_hdr, sides.magic), 7, -EPROTO },
@@ -325,6 +464,11 @@ TEST_F(named, a_page_that_is_nonsense_does_no_harm)
 				ret = shmipc_lock_give(self->l);
 			EXPECT_TRUE(!ret || ret == -ENOTRECOVERABLE || ret == -ETIMEDOUT)
 				TH_LOG("word %zu, value %zu: %d", at, i, ret);
+			ret = shmipc_lock_take_shared(self->l, shmipc_deadline_in(1000000));
+			if (!ret || ret == -EOWNERDEAD)
+				ret = shmipc_lock_give(self->l);
+			EXPECT_TRUE(!ret || ret == -ENOTRECOVERABLE || ret == -ETIMEDOUT)
+				TH_LOG("shared: word %zu, value %zu: %d", at, i, ret);
 		}
 	}
 	memset(l->page, 0, sizeof(*l->page));
