@@ -79,8 +79,8 @@ bool shmipc_lock_gone(const struct shmipc_lock_wait *w, uint64_t owner, bool sur
 
 /*
  * Wait until @take returns something else than -EAGAIN, and return that; or -EAGAIN with
- * deadline 0; -ETIMEDOUT; -ECONNRESET; -EINTR if signals end waits. @take has been called before, in vain; it may change
- * what is waited for.
+ * deadline 0; -ETIMEDOUT; -ECONNRESET; -EINTR if signals end waits. @take has been called
+ * before, in vain; it may change what is waited for.
  */
 int shmipc_lock_wait(struct shmipc_lock_wait *w, int (*take)(struct shmipc_lock_wait *w),
 		     uint64_t deadline_ns);

@@ -158,7 +158,8 @@ static uint64_t coarse_ns(void)
 static bool has_it_alone(const struct shmipc_lock *l)
 {
 	return shmipc_load_relaxed(&l->p->live) &&
-	       shmipc_lock_owner_of(shmipc_load_relaxed(&l->page->rwlock.writer.word)) == shmipc_lock_self(l->p);
+	       shmipc_lock_owner_of(shmipc_load_relaxed(&l->page->rwlock.writer.word)) ==
+	       shmipc_lock_self(l->p);
 }
 
 SHMIPC_EXPORT int shmipc_lock_take(struct shmipc_lock *l, uint64_t deadline_ns)

@@ -328,7 +328,7 @@ static int notifications(const struct bench_opts *o, bench_one_fn *fn, const cha
 		{ "peer-eventfd", CALL_EVENTFD },
 	};
 	static struct bench_case c = {
-		.table = BENCH_TABLE_TIME, .figure = "p50 ns, nobody sleeps",
+		.table = BENCH_TABLE_TIME, .figure = "p50 ns, without sleeper",
 		.ratio = BENCH_BY_P50, .yardstick = "of an atomic add",
 		.step = { .side = { call_out, call_in } },
 	};

@@ -227,7 +227,7 @@ static const char *find_backend(void)
 	return NULL;
 }
 
-static const char *const names[BENCH_LOCKS + 1] = {
+static const char *const names[BENCH_LOCKS] = {
 	[BENCH_LOCK_MUTEX] = "lock-mutex",
 	[BENCH_LOCK_READ] = "lock-read",
 	[BENCH_LOCK_WRITE] = "lock-write",
@@ -244,14 +244,21 @@ static const char *const names[BENCH_LOCKS + 1] = {
 
 static void take_lock(const struct opt *opt, const char *text, void *to)
 {
-	*(int *)to = (int)opt_word(opt, text, NULL) + 1;	/* 0: all */
+	int kind;
+
+	for (kind = 0; kind < BENCH_LOCKS; kind++)
+		if (!strcmp(text, names[kind]))
+			break;
+	if (kind == BENCH_LOCKS)
+		opt_refuse(opt, text, "expected the name of a row, as lock-mutex or peer-pthread");
+	*(int *)to = kind + 1;	/* 0: all */
 }
 
 const struct opt bench_lock_options[] = {
 	{ .name = "processes", .arg = "N", .min = 2, .max = BENCH_CREW_MAX, .preset = "8",
 	  .take = take_size32, .at = offsetof(struct bench_lock_opts, processes),
 	  .help = "how many want the lock at the same time" },
-	{ .name = "lock", .words = names, .take = take_lock, .at = offsetof(struct bench_lock_opts, only),
+	{ .name = "lock", .arg = "NAME", .take = take_lock, .at = offsetof(struct bench_lock_opts, only),
 	  .help = "only this one; without this all" },
 	{ .name = NULL },
 };

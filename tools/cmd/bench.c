@@ -27,6 +27,7 @@
 #define WHAT_LOCK	0x800u
 #define WHAT_EVENT	0x1000u
 #define WHAT_QUEUE	0x2000u
+#define WHAT_RINGLESS	(WHAT_COPIER | WHAT_LOCK | WHAT_EVENT | WHAT_QUEUE)
 #define WHAT_TOPICS	(WHAT_TOPIC | WHAT_PUBLISH | WHAT_LOAN | WHAT_TOPIC_RTT | WHAT_LATENCY)
 
 static const struct {
@@ -277,7 +278,7 @@ static int check_sizes(const struct bench_opts *o, unsigned int what)
 	unsigned int i;
 
 	/* Only the throughput of topics is compared with a ring. */
-	for (i = 0; i < o->sizes && what & ~(WHAT_COPIER | WHAT_LOCK | WHAT_EVENT | WHAT_QUEUE | (WHAT_TOPICS & ~WHAT_TOPIC)); i++) {
+	for (i = 0; i < o->sizes && what & ~(WHAT_RINGLESS | (WHAT_TOPICS & ~WHAT_TOPIC)); i++) {
 		if (o->size[i] > max && what != WHAT_LIMITS) {
 			fprintf(stderr, "shmipc: bench: you asked for --size %zu, the largest message "
 				"of a --ring of %llu bytes has %llu (EMSGSIZE); use a larger --ring\n",
