@@ -296,7 +296,7 @@ static const struct noun noun_all[] = {
 	{ "event", noun_open_event, noun_send_event, noun_recv_event, .eintr = true },
 	{ "queue", noun_open_queue, noun_send_item, noun_recv_item, .eintr = true },
 	{ "deadman", noun_open_role, NOUN_ONE, .eintr = true },
-	{ "lock", noun_open_lock, NOUN_ONE },
+	{ "lock", noun_open_lock, NOUN_ONE, .eintr = true },
 	{ "mutex", noun_open_peer, NOUN_ONE },
 	{ "reader", noun_open_peer, NOUN_ONE },
 	{ "writer", noun_open_peer, NOUN_ONE },
